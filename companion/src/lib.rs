@@ -1,1 +1,3 @@
 //! placeholder
+pub mod rehearsal;
+pub mod tls;
