@@ -19,6 +19,11 @@ impl Problems {
     pub fn list(&self) -> &[String] {
         &self.0
     }
+
+    /// Whether one of them is about this setting.
+    pub fn mention(&self, variable: &str) -> bool {
+        self.0.iter().any(|problem| problem.contains(variable))
+    }
 }
 
 impl fmt::Display for Problems {
@@ -42,6 +47,11 @@ impl<'a> Reader<'a> {
     /// A reader that has found nothing wrong yet.
     pub fn new(source: &'a Source) -> Self {
         Self { source, problems: Problems::default() }
+    }
+
+    /// What is wrong so far.
+    pub fn problems(&self) -> &Problems {
+        &self.problems
     }
 
     /// What was wrong.
