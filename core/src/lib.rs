@@ -3,3 +3,4 @@
 
 pub mod digest;
 pub mod json;
+pub mod kong;
