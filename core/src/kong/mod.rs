@@ -5,7 +5,9 @@ mod canonical;
 mod config_hash;
 mod configuration;
 mod fold;
+mod inflate;
 mod number;
+pub mod reconfigure;
 
 pub use config_hash::SectionHashes;
 pub use configuration::{Configuration, ConfigurationError, EntityCounts};
