@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod digest;
 pub mod frame;
+pub mod json;
 pub mod kong;
 pub mod manifest;
 pub mod object_key;

@@ -1,13 +1,11 @@
 //! The manifest, format 1: what a snapshot is, where it lies and why it was published. Field names are the store's
 //! format; readers ignore fields that they don't know.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{ConfigHash, Sha256Digest};
-use crate::kong::reconfigure::SectionHashes;
 use crate::kong::version::KongVersion;
+use crate::kong::{EntityCounts, SectionHashes};
 use crate::object_key::SnapshotId;
 use crate::time::WallTime;
 
@@ -38,7 +36,7 @@ pub struct Manifest {
     pub config: PlainObject,
     /// How many entities of each kind it has.
     #[serde(default)]
-    pub counts: BTreeMap<String, u64>,
+    pub counts: EntityCounts,
     /// Who published it.
     pub exporter: Exporter,
     /// When it was received, published, and last seen unchanged.
@@ -148,7 +146,7 @@ pub(crate) mod tests {
         let manifest = Manifest::decode(GOLDEN).unwrap();
         assert_eq!(manifest.sequence, 7);
         assert_eq!(manifest.state, State::Received);
-        assert_eq!(manifest.counts["routes"], 5);
+        assert_eq!(manifest.counts.get("routes"), 5);
         assert_eq!(manifest.kong_version, KongVersion::new(3, 9, 1));
     }
 

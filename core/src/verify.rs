@@ -8,8 +8,8 @@ use flate2::read::GzDecoder;
 
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::kong::message::ReconfigureMessage;
-use crate::kong::reconfigure::{Configuration, DecodeError, SectionHashes};
 use crate::kong::version::KongVersion;
+use crate::kong::{Configuration, ConfigurationError, SectionHashes};
 use crate::manifest::Manifest;
 use crate::payload::Payload;
 use crate::time::WallTime;
@@ -82,7 +82,7 @@ pub enum Rejected {
     NotTheConfiguration(String),
     /// A bare `config.json` that isn't a configuration.
     #[error("config.json is not a configuration: {0}")]
-    NotAConfiguration(#[from] DecodeError),
+    NotAConfiguration(#[from] ConfigurationError),
 }
 
 /// Checks a payload against its manifest and the manifest against the policy.
@@ -120,8 +120,7 @@ pub fn verify_bare(json: Bytes, policy: &Policy) -> Result<Verified, Rejected> {
     if actual > limit {
         return Err(Rejected::TooLarge { limit, actual });
     }
-    let configuration = Configuration::from_json(json)?;
-    let hashes = configuration.hashes();
+    let (configuration, hashes) = Configuration::from_json_with_hashes(json)?;
     Ok(Verified {
         payload: Payload::compress(configuration.json()),
         config_hash: hashes.config,
@@ -173,5 +172,96 @@ impl Verified {
     /// The message that gives it to a node.
     pub fn message(&self, now: WallTime) -> ReconfigureMessage {
         ReconfigureMessage::around(&self.payload, self.config_hash, self.hashes.as_ref(), now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOLDEN: &[u8] = include_bytes!("../../tests/data/manifest-format-1.json");
+    const JSON: &[u8] = br#"{"_format_version":"3.0","services":[],"routes":[]}"#;
+    const POLICY: Policy = Policy { version: KongVersion::new(3, 9, 1), max_config: 1 << 20 };
+
+    fn manifest_of(payload: &[u8], json: &[u8]) -> Manifest {
+        let mut manifest = Manifest::decode(GOLDEN).unwrap();
+        manifest.snapshot.sha256 = Sha256Digest::of(payload);
+        manifest.snapshot.bytes = payload.len() as u64;
+        manifest.config.sha256 = Sha256Digest::of(json);
+        manifest.config.bytes = json.len() as u64;
+        manifest
+    }
+
+    #[test]
+    fn what_was_written_is_accepted() {
+        let payload = Payload::compress(JSON);
+        let verified = verify(manifest_of(payload.bytes(), JSON), payload.bytes().clone(), &POLICY).unwrap();
+        assert_eq!(verified.payload(), &payload);
+        assert_eq!(verified.config_bytes(), JSON.len() as u64);
+    }
+
+    #[test]
+    fn half_a_payload_is_incomplete_at_every_length() {
+        let payload = Payload::compress(JSON);
+        for length in 0..payload.bytes().len() {
+            let rejected = verify(manifest_of(payload.bytes(), JSON), payload.bytes().slice(..length), &POLICY);
+            assert!(matches!(rejected, Err(Rejected::Truncated { .. })), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_is_rejected(at: prop::sample::Index, change in 1u8..=255) {
+            let payload = Payload::compress(JSON);
+            let mut changed = payload.bytes().to_vec();
+            changed[at.index(payload.bytes().len())] ^= change;
+            let rejected = verify(manifest_of(payload.bytes(), JSON), changed.into(), &POLICY);
+            let is_digest_mismatch = matches!(rejected, Err(Rejected::DigestMismatch { .. }));
+            prop_assert!(is_digest_mismatch);
+        }
+    }
+
+    #[test]
+    fn a_manifest_of_another_version_is_rejected() {
+        let payload = Payload::compress(JSON);
+        let other = Policy { version: KongVersion::new(3, 8, 1), ..POLICY };
+        let rejected = verify(manifest_of(payload.bytes(), JSON), payload.bytes().clone(), &other);
+        assert!(matches!(rejected, Err(Rejected::WrongVersion { .. })));
+    }
+
+    #[test]
+    fn what_is_larger_than_allowed_is_rejected_before_it_is_expanded() {
+        let payload = Payload::compress(JSON);
+        let small = Policy { max_config: 10, ..POLICY };
+        let rejected = verify(manifest_of(payload.bytes(), JSON), payload.bytes().clone(), &small).unwrap_err();
+        assert!(rejected.to_string().contains("LIFEBOAT_MAX_CONFIG"), "{rejected}");
+        assert!(verify_bare(Bytes::from_static(JSON), &small).unwrap_err().to_string().contains("LIFEBOAT_MAX_CONFIG"));
+    }
+
+    fn gzip(json: &[u8]) -> Bytes {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, json).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    #[test]
+    fn gzip_of_another_program_is_accepted_if_it_expands_to_what_the_manifest_promises() {
+        let foreign = gzip(JSON);
+        let verified = verify(manifest_of(&foreign, JSON), foreign.clone(), &POLICY).unwrap();
+        assert_eq!(verified.payload(), &Payload::compress(JSON));
+        for promised in [&JSON[1..], &[JSON, b" "].concat()[..]] {
+            let rejected = verify(manifest_of(&foreign, promised), foreign.clone(), &POLICY);
+            assert!(matches!(rejected, Err(Rejected::NotTheConfiguration(_))));
+        }
+    }
+
+    #[test]
+    fn a_bare_config_json_must_be_whole() {
+        assert!(verify_bare(Bytes::from_static(JSON), &POLICY).is_ok());
+        for length in 0..JSON.len() {
+            assert!(verify_bare(Bytes::from_static(&JSON[..length]), &POLICY).is_err(), "{length} bytes");
+        }
     }
 }

@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn what_is_not_an_address_is_refused_with_examples() {
-        for wrong in ["", "cp", "cp:", ":8005", "cp:0", "cp:99999", "https://cp:8005", "::1:8005", "[cp]:8005", "a b:1"] {
+        for wrong in ["", "cp", "cp:", ":8005", "cp:0", "cp:99999", "https://cp:8005", "::1:8005", "[cp]:8005", "a b:1"]
+        {
             assert!(wrong.parse::<Address>().unwrap_err().to_string().contains("valid: cp.example.com"), "{wrong}");
         }
     }

@@ -8,8 +8,8 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::{Address, Reader};
 use crate::tls::{
-    Authorities, AuthoritySource, CommonNames, Identity, NodeNames, SHARED_SERVER_NAME, TlsError, certificates_from_pem,
-    client_config_pki, client_config_shared,
+    Authorities, AuthoritySource, CommonNames, Identity, NodeNames, SHARED_SERVER_NAME, TlsError,
+    certificates_from_pem, client_config_pki, client_config_shared,
 };
 
 /// How to reach the control plane as a node of its cluster.

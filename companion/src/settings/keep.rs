@@ -38,7 +38,15 @@ impl KeepSettings {
         let config_timeout = reader.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10));
         let delay = reader.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400);
         let export_delay = Duration::from_secs(delay);
-        Some(Self { version: version?, plugins, filters, labels: labels?, admin_url: admin_url?, config_timeout, export_delay })
+        Some(Self {
+            version: version?,
+            plugins,
+            filters,
+            labels: labels?,
+            admin_url: admin_url?,
+            config_timeout,
+            export_delay,
+        })
     }
 
     /// The session's first message, if nothing is known from the Admin API.
@@ -67,7 +75,9 @@ fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
                 labels.insert(name.trim().to_owned(), value.trim().to_owned());
             }
             _ => {
-                reader.wrong(format!("KONG_CLUSTER_DP_LABELS: {item:?} is not name:value (valid: region:eu,tier:backup)"));
+                reader.wrong(format!(
+                    "KONG_CLUSTER_DP_LABELS: {item:?} is not name:value (valid: region:eu,tier:backup)"
+                ));
                 return None;
             }
         }

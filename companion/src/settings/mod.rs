@@ -59,8 +59,7 @@ impl RunSettings {
         let store = StoreSettings::read(&mut reader);
         let cluster = ClusterSettings::read(&mut reader);
         let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
-        let relay =
-            if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
+        let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
     }
 }

@@ -14,12 +14,7 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-const fn setting(
-    variable: &'static str,
-    flag: &'static str,
-    default: &'static str,
-    meaning: &'static str,
-) -> Setting {
+const fn setting(variable: &'static str, flag: &'static str, default: &'static str, meaning: &'static str) -> Setting {
     Setting { variable, flag: Some(flag), default, meaning }
 }
 
@@ -36,14 +31,24 @@ pub const SETTINGS: &[Setting] = &[
         "where configurations are kept: `s3://bucket/prefix` or `file:///path`",
     ),
     setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
-    setting("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "import", "off", "`on`: be the relay that new nodes are restored by"),
+    setting(
+        "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT",
+        "import",
+        "off",
+        "`on`: be the relay that new nodes are restored by",
+    ),
     setting(
         "KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY",
         "export-delay",
         "60",
         "seconds between two exports; while they run, only the newest configuration waits",
     ),
-    setting("KONG_VERSION", "kong-version", "none", "the version of Kong whose configurations are kept, such as `3.9.1`"),
+    setting(
+        "KONG_VERSION",
+        "kong-version",
+        "none",
+        "the version of Kong whose configurations are kept, such as `3.9.1`",
+    ),
     setting(
         "LIFEBOAT_CONTROL_PLANE",
         "control-plane",
@@ -60,7 +65,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("KONG_CLUSTER_MTLS", "cluster-mtls", "shared", "`shared`, `pki` or `pki_check_cn`"),
     setting("KONG_CLUSTER_CA_CERT", "cluster-ca-cert", "none", "pki: the authority of the cluster's certificates"),
-    setting("KONG_CLUSTER_SERVER_NAME", "cluster-server-name", "the host", "pki: the name that the control plane's certificate must have"),
+    setting(
+        "KONG_CLUSTER_SERVER_NAME",
+        "cluster-server-name",
+        "the host",
+        "pki: the name that the control plane's certificate must have",
+    ),
     setting(
         "KONG_CLUSTER_ALLOWED_COMMON_NAMES",
         "cluster-allowed-common-names",
@@ -73,9 +83,24 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "pki: further authorities for the control plane's certificate, comma separated; `system` for the machine's own",
     ),
-    setting("KONG_CLUSTER_DP_LABELS", "cluster-dp-labels", "none", "labels of the backup node, `key:value`, comma separated"),
-    setting("KONG_CLUSTER_MAX_PAYLOAD", "cluster-max-payload", "16777216", "the longest message from the control plane, in bytes, compressed"),
-    setting("LIFEBOAT_PLUGINS", "plugins", "none", "custom plugins of the control plane, comma separated, besides the bundled ones"),
+    setting(
+        "KONG_CLUSTER_DP_LABELS",
+        "cluster-dp-labels",
+        "none",
+        "labels of the backup node, `key:value`, comma separated",
+    ),
+    setting(
+        "KONG_CLUSTER_MAX_PAYLOAD",
+        "cluster-max-payload",
+        "16777216",
+        "the longest message from the control plane, in bytes, compressed",
+    ),
+    setting(
+        "LIFEBOAT_PLUGINS",
+        "plugins",
+        "none",
+        "custom plugins of the control plane, comma separated, besides the bundled ones",
+    ),
     setting("LIFEBOAT_FILTERS", "filters", "none", "Wasm filters of the control plane, comma separated"),
     setting(
         "LIFEBOAT_ADMIN_URL",
@@ -85,9 +110,24 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("LIFEBOAT_RELAY_LISTEN", "relay-listen", "127.0.0.1:8005", "where the relay listens for nodes"),
     setting("LIFEBOAT_RELAY_CERT", "relay-cert", "`KONG_CLUSTER_CERT`", "pki: the certificate that nodes see"),
-    setting("LIFEBOAT_RELAY_CERT_KEY", "relay-cert-key", "`KONG_CLUSTER_CERT_KEY`", "pki: its private key; as a flag a path only"),
-    setting("LIFEBOAT_RELAY_CLIENT_CA", "relay-client-ca", "`KONG_CLUSTER_CA_CERT`", "pki: the authority of the nodes' certificates"),
-    setting("LIFEBOAT_CP_CONFIG_TIMEOUT", "cp-config-timeout", "10s", "how long a connected control plane may be silent"),
+    setting(
+        "LIFEBOAT_RELAY_CERT_KEY",
+        "relay-cert-key",
+        "`KONG_CLUSTER_CERT_KEY`",
+        "pki: its private key; as a flag a path only",
+    ),
+    setting(
+        "LIFEBOAT_RELAY_CLIENT_CA",
+        "relay-client-ca",
+        "`KONG_CLUSTER_CA_CERT`",
+        "pki: the authority of the nodes' certificates",
+    ),
+    setting(
+        "LIFEBOAT_CP_CONFIG_TIMEOUT",
+        "cp-config-timeout",
+        "10s",
+        "how long a connected control plane may be silent",
+    ),
     setting(
         "LIFEBOAT_FEED_ON_REFUSAL",
         "feed-on-refusal",
@@ -161,7 +201,10 @@ pub fn unknown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Opt
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
-    ours.map(|known| (distance(name, known), known)).min().filter(|(distance, _)| *distance <= 3).map(|(_, known)| known)
+    ours.map(|known| (distance(name, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, known)| known)
 }
 
 // Levenshtein's, row by row.

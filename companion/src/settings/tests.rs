@@ -1,9 +1,9 @@
 //! Whole sets of settings.
 
 use super::*;
-use crate::rehearsal::certificate::ClusterCertificate;
+use crate::rehearsal::certificate::{ClusterCertificate, Credentials};
 
-fn cluster() -> ClusterCertificate {
+fn cluster() -> Credentials {
     ClusterCertificate::version_1(std::time::SystemTime::now())
 }
 
@@ -11,7 +11,7 @@ fn source(pairs: &[(&str, &str)]) -> Source {
     Source::from_environment(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }
 
-fn complete(certificate: &ClusterCertificate) -> Vec<(&'static str, String)> {
+fn complete(certificate: &Credentials) -> Vec<(&'static str, String)> {
     vec![
         ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "file:///var/lib/lifeboat".into()),
         ("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "on".into()),

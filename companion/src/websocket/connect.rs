@@ -1,11 +1,11 @@
 //! The client's half of the opening handshake.
 
+use bytes::Bytes;
 use http::{Request, StatusCode, header};
+use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
-use http_body_util::Empty;
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
@@ -32,7 +32,13 @@ pub enum UpgradeError {
 
 /// Opens a WebSocket at `target` (a path with its query) over a stream that is ready for HTTP. `relay` names this
 /// relay's instance, if it is one that dials.
-pub async fn open<S>(stream: S, host: &str, target: &str, relay: Option<&str>, limit: u64) -> Result<Link<S>, UpgradeError>
+pub async fn open<S>(
+    stream: S,
+    host: &str,
+    target: &str,
+    relay: Option<&str>,
+    limit: u64,
+) -> Result<Link<S>, UpgradeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -66,8 +66,7 @@ impl Header {
 
     /// A header's bytes.
     pub(super) fn encode(opcode: Opcode, is_final: bool, length: u64, mask: Option<[u8; 4]>) -> Bytes {
-        let header =
-            FrameHeader { is_final, rsv1: false, rsv2: false, rsv3: false, opcode: to_wire(opcode), mask };
+        let header = FrameHeader { is_final, rsv1: false, rsv2: false, rsv3: false, opcode: to_wire(opcode), mask };
         let mut bytes = Vec::with_capacity(14);
         header.format(length, &mut bytes).expect("writing to memory cannot fail");
         bytes.into()

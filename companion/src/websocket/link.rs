@@ -194,8 +194,7 @@ mod tests {
     async fn a_message_of_pieces_is_one_unfragmented_frame() {
         let (mut client, mut server) = pair(1 << 20);
         let pieces = [Bytes::from_static(b"one "), Bytes::from(vec![b'x'; 100_000]), Bytes::from_static(b" end")];
-        let (_, received) =
-            tokio::join!(async { server.send_message(&pieces).await.unwrap() }, frame(&mut client));
+        let (_, received) = tokio::join!(async { server.send_message(&pieces).await.unwrap() }, frame(&mut client));
         assert!(received.is_whole_message());
         assert_eq!(received.payload, pieces.concat());
     }

@@ -4,7 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
-use super::reconfigure::SectionHashes;
+use super::SectionHashes;
 use crate::digest::ConfigHash;
 use crate::payload::{Blocks, Payload};
 use crate::time::WallTime;

@@ -1,8 +1,18 @@
-//! What Kong says and how: versions, messages, pings, hashes. Only this module knows Kong's wire format.
+//! What Kong Gateway speaks: versions, messages, pings and its configuration hash. Only this module knows Kong's wire
+//! format; it neither opens connections nor decides what becomes of what was received.
 
 pub mod basic_info;
+mod canonical;
+mod config_hash;
+mod configuration;
+mod fold;
+mod inflate;
 pub mod message;
+mod number;
 pub mod ping;
 pub mod plugins;
 pub mod reconfigure;
 pub mod version;
+
+pub use config_hash::SectionHashes;
+pub use configuration::{Configuration, ConfigurationError, EntityCounts};

@@ -302,7 +302,7 @@ proptest! {
                     Event::FromNode(ping(hash(digit)))
                 }
                 // What a link can't do is not tried.
-                Step::Connected if !up => { up = true; given_on_link = false; Event::ControlPlaneConnected }
+                Step::Connected if !up => { given_on_link = false; Event::ControlPlaneConnected }
                 Step::Failed if !up => Event::ControlPlaneFailed(ConnectFailure::Unreachable),
                 Step::Closed if up => Event::ControlPlaneClosed,
                 Step::Message if up => { given_on_link = true; Event::FromControlPlane(Frame::binary(Bytes::new())) }
