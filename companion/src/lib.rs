@@ -1,5 +1,7 @@
 //! Lifeboat's companion: sessions, relay, archive, commands. What it computes is in `lifeboat-core`; here is the IO.
 
+pub mod archive;
+pub mod clock;
 pub mod rehearsal;
 pub mod settings;
 pub mod tls;

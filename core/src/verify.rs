@@ -169,6 +169,19 @@ impl Verified {
         }
     }
 
+    /// The configuration's JSON, expanded; with a manifest, compared with what it promises.
+    pub fn config_json(&self) -> Result<Vec<u8>, Rejected> {
+        match &self.provenance {
+            Provenance::Manifest(manifest) => expand(self.payload.bytes(), manifest),
+            Provenance::BareConfigJson => {
+                let mut json = Vec::with_capacity(self.config_bytes() as usize);
+                let read = GzDecoder::new(&self.payload.bytes()[..]).read_to_end(&mut json);
+                read.map_err(|error| Rejected::NotTheConfiguration(error.to_string()))?;
+                Ok(json)
+            }
+        }
+    }
+
     /// The message that gives it to a node.
     pub fn message(&self, now: WallTime) -> ReconfigureMessage {
         ReconfigureMessage::around(&self.payload, self.config_hash, self.hashes.as_ref(), now)

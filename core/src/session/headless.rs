@@ -27,6 +27,8 @@ pub enum Event {
     Frame(Frame),
     /// What [`Action::Keep`] asked for is done: the message was a configuration with this name.
     Kept(ConfigHash),
+    /// The message was none that can be kept; why is known to who tried.
+    NotKept,
     /// The link is gone.
     Closed,
 }
@@ -100,7 +102,7 @@ struct Link {
 enum Given {
     Nothing,
     NothingAndSaidSo,
-    Configuration,
+    Something,
 }
 
 impl Headless {
@@ -124,6 +126,10 @@ impl Headless {
             }
             Event::Frame(frame) => self.frame(frame, now, chance),
             Event::Kept(hash) => self.kept(hash, now),
+            Event::NotKept => {
+                self.was_given();
+                Vec::new()
+            }
             Event::Closed => self.closed(now, chance),
         }
     }
@@ -217,7 +223,7 @@ impl Headless {
         let State::Connected(link) = &mut self.state else {
             return Vec::new();
         };
-        link.given = Given::Configuration;
+        link.given = Given::Something;
         link.next_ping = now + PING_INTERVAL;
         vec![Action::Send(ping(hash))]
     }
@@ -226,8 +232,14 @@ impl Headless {
         let State::Connected(link) = &self.state else {
             return Vec::new();
         };
-        let refused = link.given != Given::Configuration && now - link.since < REFUSAL_WINDOW;
+        let refused = link.given != Given::Something && now - link.since < REFUSAL_WINDOW;
         self.wait(now, chance, |_, retry_in| if refused { Notice::Refused(None) } else { Notice::Lost { retry_in } })
+    }
+
+    fn was_given(&mut self) {
+        if let State::Connected(link) = &mut self.state {
+            link.given = Given::Something;
+        }
     }
 
     fn heard(&mut self, now: Moment) {

@@ -1,0 +1,164 @@
+//! One contract for every kind of archive, here on memory and disk; the suite runs it on real servers.
+
+use std::time::SystemTime;
+
+use lifeboat_core::kong::reconfigure::decode;
+use lifeboat_core::manifest::{Exporter, State};
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Provenance;
+use object_store::memory::InMemory;
+
+use super::*;
+
+const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
+const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
+const LIMIT: usize = 1 << 20;
+
+fn version() -> KongVersion {
+    KongVersion::new(3, 9, 1)
+}
+
+fn author() -> Author {
+    let exporter = Exporter { node_id: "n".into(), hostname: "h".into(), lifeboat: "0".into() };
+    Author { exporter, version: version() }
+}
+
+fn now() -> WallTime {
+    WallTime::from_system(SystemTime::now())
+}
+
+fn received(message: &[u8]) -> Received {
+    let message = decode(message, LIMIT).unwrap();
+    Received {
+        configuration: message.configuration,
+        config_hash: message.config_hash,
+        hashes: message.hashes,
+        at: now(),
+    }
+}
+
+async fn publish(archive: &Archive, message: &[u8]) -> Published {
+    let previous = archive.published(version()).await.unwrap();
+    archive.publish(&author(), &received(message), previous.as_ref(), now()).await.unwrap()
+}
+
+async fn object(archive: &Archive, key: &str) -> Option<Bytes> {
+    archive.read_optional(key, LIMIT as u64).await.unwrap().map(|(bytes, _)| bytes)
+}
+
+async fn archive_contract(archive: &Archive) {
+    let keys = ObjectKeys::new(version());
+    assert!(matches!(archive.restore(version()).await, Err(ArchiveError::NotFound { .. })));
+    assert!(archive.versions().await.unwrap().is_empty());
+
+    let first = publish(archive, FIRST).await;
+    let second = publish(archive, CHANGED).await;
+    assert_eq!((first.manifest.sequence, second.manifest.sequence), (1, 2));
+    assert_eq!(second.manifest.state, State::Received);
+
+    // What lies there is what the control plane sent.
+    let sent = received(CHANGED);
+    assert_eq!(object(archive, &keys.config_json()).await.unwrap(), sent.configuration.json());
+    let restored = archive.restore(version()).await.unwrap();
+    assert!(restored.skipped.is_empty());
+    assert_eq!(restored.verified.config_json().unwrap(), &sent.configuration.json()[..]);
+    assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if **manifest == second.manifest));
+
+    // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
+    let third = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
+    assert!(third.is_ok() || matches!(third, Err(ArchiveError::Conflict { .. })));
+    let fourth = publish(archive, FIRST).await;
+    assert_eq!(fourth.manifest.sequence, 4);
+
+    // A damaged config.json is repaired, a good one left alone.
+    let newest = archive.published(version()).await.unwrap().unwrap();
+    assert!(!archive.repair_config_json(&newest).await.unwrap());
+    archive.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
+    assert!(archive.repair_config_json(&newest).await.unwrap());
+    assert_eq!(object(archive, &keys.config_json()).await.unwrap(), received(FIRST).configuration.json());
+
+    let history = archive.history(version(), 3).await.unwrap();
+    let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
+    assert_eq!((sequences, history.older, history.published), (vec![4, 3, 2], 1, Some(4)));
+    assert_eq!(archive.versions().await.unwrap(), [version()]);
+}
+
+fn in_memory() -> Archive {
+    Archive::in_store(Arc::new(InMemory::new()), "memory://", LIMIT)
+}
+
+fn in_folder(folder: &std::path::Path) -> Archive {
+    let url = format!("file://{}", folder.display()).parse().unwrap();
+    Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap()
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    archive_contract(&in_memory()).await;
+}
+
+#[tokio::test]
+async fn a_folder_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    archive_contract(&in_folder(folder.path())).await;
+}
+
+#[tokio::test]
+async fn a_stale_manifest_is_not_replaced() {
+    let archive = in_memory();
+    let first = publish(&archive, FIRST).await;
+    publish(&archive, CHANGED).await;
+    let stale = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
+    assert!(matches!(stale, Err(ArchiveError::Conflict { .. })));
+    assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(CHANGED).config_hash);
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_skipped_with_its_reason_for_the_one_before() {
+    for damage in [&b""[..], b"half"] {
+        let archive = in_memory();
+        let first = publish(&archive, FIRST).await;
+        let second = publish(&archive, CHANGED).await;
+        let key = &second.manifest.snapshot.key;
+        archive.write(key, Bytes::copy_from_slice(damage), Write::Replace).await.unwrap();
+        let restored = archive.restore(version()).await.unwrap();
+        assert_eq!(restored.verified.config_hash(), first.manifest.config_hash);
+        assert_eq!(&restored.skipped[0].key, key);
+        assert!(restored.skipped[0].reason.contains("incomplete"), "{:?}", restored.skipped);
+    }
+}
+
+#[tokio::test]
+async fn a_half_written_manifest_is_skipped_and_never_overwritten() {
+    let archive = in_memory();
+    publish(&archive, FIRST).await;
+    archive
+        .write(&ObjectKeys::new(version()).manifest(), Bytes::from_static(b"{\"form"), Write::Replace)
+        .await
+        .unwrap();
+    assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(FIRST).config_hash);
+    let error = archive.published(version()).await.unwrap_err().to_string();
+    assert!(error.contains("3.9.1/lifeboat/manifest.json"), "{error}");
+}
+
+#[tokio::test]
+async fn a_bare_config_json_of_kongs_own_exporter_is_restored_under_its_computed_hash() {
+    let archive = in_memory();
+    let sent = received(CHANGED);
+    let key = ObjectKeys::new(version()).config_json();
+    archive.write(&key, sent.configuration.json().clone(), Write::Replace).await.unwrap();
+    let restored = archive.restore(version()).await.unwrap();
+    assert_eq!(restored.verified.config_hash(), sent.config_hash);
+    assert_eq!(restored.verified.config_json().unwrap(), &sent.configuration.json()[..]);
+    archive.write(&key, sent.configuration.json().slice(..1000), Write::Replace).await.unwrap();
+    let error = archive.restore(version()).await.unwrap_err().to_string();
+    assert!(error.contains("3.9.1/config.json"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let url = format!("file://{}/below", file.path().display()).parse().unwrap();
+    let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap_err().to_string();
+    assert!(error.contains("the folder can't be used") && error.contains("let the user"), "{error}");
+}
