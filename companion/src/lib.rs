@@ -1,7 +1,10 @@
 //! Lifeboat's companion: sessions, relay, archive, commands. What it computes is in `lifeboat-core`; here is the IO.
 
+pub mod admin;
 pub mod archive;
 pub mod clock;
+pub mod dial;
+pub mod keep;
 pub mod rehearsal;
 pub mod settings;
 pub mod tls;

@@ -43,6 +43,12 @@ impl KongVersion {
         (self.major, self.minor)
     }
 
+    /// As a node of this version announces itself.
+    pub fn announced(&self) -> String {
+        let edition = if self.enterprise.is_some() { "-enterprise-edition" } else { "" };
+        format!("{self}{edition}")
+    }
+
     /// Whether this version's data planes speak a protocol that Lifeboat serves.
     pub fn check_served(&self) -> Result<(), Unserved> {
         match self.major_minor() {
@@ -112,6 +118,9 @@ mod tests {
             ("3.10.0.0", "3.10.0.0"),
         ] {
             assert_eq!(announced.parse::<KongVersion>().unwrap().to_string(), path);
+        }
+        for announced in ["3.9.1", "3.9.0.1-enterprise-edition"] {
+            assert_eq!(announced.parse::<KongVersion>().unwrap().announced(), announced);
         }
     }
 

@@ -1,0 +1,126 @@
+//! The control plane's Admin API, where an operator has given it: which plugins and filters it has, and why it sends a
+//! node nothing.
+
+use std::time::Duration;
+
+use reqwest::{Client, Url};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(5);
+/// `/clustering/data-planes` comes in pages; a cluster with more nodes than this has other worries.
+const PAGES: usize = 50;
+
+/// The Admin API.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    url: Url,
+    client: Client,
+}
+
+/// What a control plane can load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loadable {
+    /// Names of plugins.
+    pub plugins: Vec<String>,
+    /// Names of Wasm filters.
+    pub filters: Vec<String>,
+}
+
+/// Why the Admin API did not tell.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// It can't be reached, or doesn't answer as it should.
+    #[error("LIFEBOAT_ADMIN_URL: {0}")]
+    Http(String),
+    /// What answers there isn't Kong's Admin API.
+    #[error("LIFEBOAT_ADMIN_URL: what answers at {0} is not Kong's Admin API (no plugins.available_on_server)")]
+    NotKong(Url),
+}
+
+impl Admin {
+    /// The Admin API at `url`.
+    pub fn new(url: Url) -> Result<Self, AdminError> {
+        let client = Client::builder().timeout(LIMIT).build().map_err(http)?;
+        Ok(Self { url, client })
+    }
+
+    /// Which plugins and filters the control plane has: `GET /`.
+    pub async fn loadable(&self) -> Result<Loadable, AdminError> {
+        let root = self.get(self.url.clone()).await?;
+        loadable(&root).ok_or_else(|| AdminError::NotKong(self.url.clone()))
+    }
+
+    /// What the control plane says of a node's synchronisation: `sync_status` of `GET /clustering/data-planes`.
+    pub async fn sync_status(&self, node_id: &str) -> Result<Option<String>, AdminError> {
+        let mut next = Some("/clustering/data-planes".to_owned());
+        for _ in 0..PAGES {
+            let Some(path) = next.take() else { break };
+            let url =
+                self.url.join(path.trim_start_matches('/')).map_err(|error| AdminError::Http(error.to_string()))?;
+            let page = self.get(url).await?;
+            if let Some(status) = sync_status(&page, node_id) {
+                return Ok(Some(status));
+            }
+            next = page["next"].as_str().map(str::to_owned);
+        }
+        Ok(None)
+    }
+
+    async fn get(&self, url: Url) -> Result<Value, AdminError> {
+        let response = self.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        response.map_err(http)?.json().await.map_err(http)
+    }
+}
+
+fn http(error: reqwest::Error) -> AdminError {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    AdminError::Http(text)
+}
+
+// Since 3.0 the plugins are objects by name, before that `true`s by name.
+fn loadable(root: &Value) -> Option<Loadable> {
+    let plugins = root["plugins"]["available_on_server"].as_object()?.keys().cloned().collect();
+    let modules = root["configuration"]["wasm_modules_parsed"].as_array();
+    let filters = modules.into_iter().flatten().filter_map(|module| module["name"].as_str().map(str::to_owned));
+    Some(Loadable { plugins, filters: filters.collect() })
+}
+
+fn sync_status(page: &Value, node_id: &str) -> Option<String> {
+    let node = page["data"].as_array()?.iter().find(|node| node["id"] == node_id)?;
+    node["sync_status"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(name: &str) -> Value {
+        let path = format!("{}/../tests/data/kong-3.9.1/{name}", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_real_control_plane_lists_its_plugins_and_filters() {
+        let loadable = loadable(&recorded("admin-root.json")).unwrap();
+        assert!(loadable.plugins.iter().any(|name| name == "rate-limiting"));
+        assert_eq!(loadable.filters, ["tinyfilter"]);
+    }
+
+    #[test]
+    fn a_real_control_plane_says_why_it_sends_a_node_nothing() {
+        let page = recorded("admin-clustering-data-planes.json");
+        let silent = sync_status(&page, "51322c6a-43a2-4261-94c2-1776dab4c523");
+        assert_eq!(silent.as_deref(), Some("kong_version_incompatible"));
+        assert_eq!(sync_status(&page, "nobody"), None);
+    }
+
+    #[test]
+    fn another_server_is_not_taken_for_kong() {
+        assert_eq!(loadable(&serde_json::json!({ "hello": "world" })), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! The headless data plane's driver: the session in `core` decides, this does. Sockets, decoding in the background, and
+//! the newest configuration in a watch channel.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lifeboat_core::kong::basic_info::BasicInfo;
+use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
+use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::messages;
+use super::{BackupNode, Newest};
+use crate::admin::{Admin, AdminError};
+use crate::archive::Received;
+use crate::clock::Clock;
+use crate::dial::{DialError, TlsLink, dial};
+use crate::settings::{ClusterSettings, KeepSettings};
+use crate::websocket::{Heard, LinkError};
+
+/// A headless data plane.
+#[derive(Debug)]
+pub struct Headless {
+    cluster: Arc<ClusterSettings>,
+    keep: KeepSettings,
+    node: BackupNode,
+    admin: Option<Admin>,
+    max_config: usize,
+    clock: Clock,
+    session: Session,
+    link: Option<TlsLink>,
+    dialing: Option<JoinHandle<Dialed>>,
+    decoding: Option<JoinHandle<Result<Reconfigure, DecodeError>>>,
+    waiting: Option<Bytes>,
+    newest: watch::Sender<Option<Arc<Received>>>,
+}
+
+#[derive(Debug)]
+struct Dialed {
+    link: Result<TlsLink, DialError>,
+    basic_info: Option<BasicInfo>,
+}
+
+impl Headless {
+    /// A data plane that begins to connect when it runs. `max_config` bounds a configuration, in bytes, decompressed.
+    pub fn new(
+        cluster: Arc<ClusterSettings>,
+        keep: KeepSettings,
+        node: BackupNode,
+        max_config: usize,
+        clock: Clock,
+    ) -> Result<Self, AdminError> {
+        let admin = keep.admin_url.clone().map(Admin::new).transpose()?;
+        let session = Session::new(keep.basic_info().encode(), keep.config_timeout, clock.now());
+        let (newest, _) = watch::channel(None);
+        Ok(Self {
+            cluster,
+            keep,
+            node,
+            admin,
+            max_config,
+            clock,
+            session,
+            link: None,
+            dialing: None,
+            decoding: None,
+            waiting: None,
+            newest,
+        })
+    }
+
+    /// Where the newest configuration will be found.
+    pub fn newest(&self) -> Newest {
+        self.newest.subscribe()
+    }
+
+    /// Runs until it is dropped.
+    pub async fn run(mut self) {
+        loop {
+            let event = self.next_event().await;
+            for action in self.session.handle(event, self.clock.now(), rand::random()) {
+                self.act(action).await;
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let wake_at = self.session.wake_at();
+        tokio::select! {
+            biased;
+            heard = async { self.link.as_mut().expect("guarded").hear().await }, if self.link.is_some() => self.heard(heard),
+            dialed = finished(&mut self.dialing) => self.dialed(dialed),
+            decoded = finished(&mut self.decoding) => self.decoded(decoded),
+            () = async { match wake_at { Some(moment) => self.clock.reach(moment).await, None => pending().await } } => {
+                Event::Tick
+            }
+        }
+    }
+
+    fn heard(&mut self, heard: Result<Heard, LinkError>) -> Event {
+        match heard {
+            Ok(Heard::Frame(frame)) => Event::Frame(frame),
+            Ok(Heard::Part) => Event::Heard,
+            Err(error) => {
+                tracing::info!(control_plane = %self.cluster.control_plane, "link to the control plane ended: {error}");
+                self.link = None;
+                Event::Closed
+            }
+        }
+    }
+
+    fn dialed(&mut self, Dialed { link, basic_info }: Dialed) -> Event {
+        if let Some(basic_info) = basic_info {
+            self.session.set_basic_info(basic_info.encode());
+        }
+        match link {
+            Ok(link) => {
+                self.link = Some(link);
+                Event::Connected
+            }
+            Err(error) => {
+                tracing::warn!("control plane {}: {error}", self.cluster.control_plane);
+                Event::ConnectFailed(error.failure)
+            }
+        }
+    }
+
+    fn decoded(&mut self, decoded: Result<Reconfigure, DecodeError>) -> Event {
+        // A newer message that came meanwhile is next, and the only one.
+        self.decoding = self.waiting.take().map(|message| spawn_decode(message, self.max_config));
+        match decoded {
+            Err(error) => {
+                tracing::error!("a configuration from the control plane could not be kept: {error}");
+                Event::NotKept
+            }
+            Ok(message) => {
+                let hash = message.config_hash;
+                let bytes = message.configuration.json().len();
+                tracing::info!(%hash, bytes, "received a configuration from the control plane");
+                self.newest.send_replace(Some(Arc::new(Received {
+                    configuration: message.configuration,
+                    config_hash: hash,
+                    hashes: message.hashes,
+                    at: self.clock.wall(),
+                })));
+                Event::Kept(hash)
+            }
+        }
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::Connect => self.dialing = Some(tokio::spawn(self.connect())),
+            Action::Send(frame) => {
+                if let Some(link) = &mut self.link
+                    && let Err(error) = link.send(&frame).await
+                {
+                    // The next read finds the same, and tells the session.
+                    tracing::debug!("sending to the control plane failed: {error}");
+                }
+            }
+            Action::Keep(message) if self.decoding.is_some() => self.waiting = Some(message),
+            Action::Keep(message) => self.decoding = Some(spawn_decode(message, self.max_config)),
+            Action::Disconnect => {
+                if let Some(link) = self.link.take() {
+                    link.close().await;
+                }
+            }
+            Action::Notify(Notice::Silent(wait)) => self.explain_silence(wait),
+            Action::Notify(notice) => messages::log(&self.cluster.control_plane, self.node.version, notice),
+        }
+    }
+
+    fn connect(&self) -> impl Future<Output = Dialed> + use<> {
+        let (cluster, keep, admin) = (self.cluster.clone(), self.keep.clone(), self.admin.clone());
+        let target = self.node.target();
+        async move {
+            let basic_info = match &admin {
+                Some(admin) => from_admin(admin, &keep).await,
+                None => None,
+            };
+            Dialed { link: dial(&cluster, &target, None, Duration::MAX).await, basic_info }
+        }
+    }
+
+    // The Admin API may know; asking it must not hold the session up.
+    fn explain_silence(&self, wait: Duration) {
+        let (admin, id) = (self.admin.clone(), self.node.id.clone());
+        let control_plane = self.cluster.control_plane.clone();
+        tokio::spawn(async move {
+            let status = match admin {
+                Some(admin) => Some(admin.sync_status(&id).await),
+                None => None,
+            };
+            messages::log_silence(&control_plane, &id, wait, status);
+        });
+    }
+}
+
+impl Drop for Headless {
+    fn drop(&mut self) {
+        if let Some(dialing) = &self.dialing {
+            dialing.abort();
+        }
+    }
+}
+
+async fn from_admin(admin: &Admin, keep: &KeepSettings) -> Option<BasicInfo> {
+    match admin.loadable().await {
+        Ok(loadable) => {
+            let plugins = loadable.plugins.into_iter().chain(keep.plugins.iter().cloned());
+            Some(BasicInfo::with_plugins(plugins, &loadable.filters, keep.labels.clone()))
+        }
+        Err(error) => {
+            tracing::warn!("{error}; going on with the bundled plugins, LIFEBOAT_PLUGINS and LIFEBOAT_FILTERS");
+            None
+        }
+    }
+}
+
+fn spawn_decode(message: Bytes, max_config: usize) -> JoinHandle<Result<Reconfigure, DecodeError>> {
+    tokio::task::spawn_blocking(move || decode(&message, max_config))
+}
+
+/// What a task comes to; never, if there is none. Can be cancelled: the task stays where it is.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
+    match task {
+        Some(handle) => {
+            let result = handle.await;
+            *task = None;
+            result.expect("a task of this session neither panics nor is aborted")
+        }
+        None => pending().await,
+    }
+}

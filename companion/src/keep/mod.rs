@@ -1,0 +1,50 @@
+//! The keep flow: a headless data plane receives configurations, an exporter publishes them. Between the two stands a
+//! watch channel, so the newest received wins and a slow store never builds a queue.
+
+mod exporter;
+mod headless;
+mod messages;
+
+use std::sync::Arc;
+
+use lifeboat_core::kong::version::KongVersion;
+use tokio::sync::watch;
+
+pub use exporter::{ExportError, Exporter};
+pub use headless::Headless;
+
+use crate::archive::Received;
+
+/// The newest configuration that was received; none yet.
+pub type Newest = watch::Receiver<Option<Arc<Received>>>;
+
+/// Who a backup node is to the control plane.
+#[derive(Clone, Debug)]
+pub struct BackupNode {
+    /// A UUID, new with each start.
+    pub id: String,
+    /// The host's name.
+    pub hostname: String,
+    /// The version that it says it is.
+    pub version: KongVersion,
+}
+
+impl BackupNode {
+    /// A backup node of this host.
+    pub fn new(version: KongVersion) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), hostname: hostname(), version }
+    }
+
+    /// The path and query with which it opens its link (KONG.md section 1).
+    fn target(&self) -> String {
+        let Self { id, hostname, version } = self;
+        format!("/v1/outlet?node_id={id}&node_hostname={hostname}&node_version={}", version.announced())
+    }
+}
+
+// Only what can stand in a query as it is.
+fn hostname() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let safe: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
+    if safe.is_empty() { "lifeboat".to_owned() } else { safe }
+}
