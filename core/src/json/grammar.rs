@@ -124,10 +124,7 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// What stands here is no object, or the first mistake in it.
-    pub fn members(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn members(&mut self, mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), Error>) -> Result<(), Error> {
         if self.peek()? != b'{' {
             return Err(self.error(Problem::Value));
         }
@@ -151,10 +148,7 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// What stands here is no array, or the first mistake in it.
-    pub fn elements(
-        &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), Error>,
-    ) -> Result<u64, Error> {
+    pub fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Error>) -> Result<u64, Error> {
         if self.peek()? != b'[' {
             return Err(self.error(Problem::Value));
         }

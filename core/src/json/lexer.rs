@@ -36,15 +36,8 @@ impl<'a> Lexer<'a> {
     /// `text` is not UTF-8. This is checked in one go, since that is several times faster than string by string.
     pub fn new(text: &'a [u8]) -> Result<Self, Error> {
         match std::str::from_utf8(text) {
-            Ok(_) => Ok(Self {
-                bytes: text,
-                at: 0,
-                depth: 0,
-            }),
-            Err(error) => Err(Error {
-                offset: error.valid_up_to(),
-                problem: Problem::Utf8,
-            }),
+            Ok(_) => Ok(Self { bytes: text, at: 0, depth: 0 }),
+            Err(error) => Err(Error { offset: error.valid_up_to(), problem: Problem::Utf8 }),
         }
     }
 
@@ -81,10 +74,7 @@ impl<'a> Lexer<'a> {
     }
 
     pub(super) fn error(&self, problem: Problem) -> Error {
-        Error {
-            offset: self.at,
-            problem,
-        }
+        Error { offset: self.at, problem }
     }
 
     /// Consumes the name of a member and the colon behind it.
@@ -112,30 +102,18 @@ impl<'a> Lexer<'a> {
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(Text {
-                        raw: &self.bytes[start..at],
-                        escaped,
-                    });
+                    return Ok(Text { raw: &self.bytes[start..at], escaped });
                 }
                 Some(b'\\') => {
                     escaped = true;
                     let length = super::text::escape_length(&self.bytes[at..]);
-                    at += length.ok_or(Error {
-                        offset: at,
-                        problem: Problem::Escape,
-                    })?;
+                    at += length.ok_or(Error { offset: at, problem: Problem::Escape })?;
                 }
                 Some(_) => {
-                    return Err(Error {
-                        offset: at,
-                        problem: Problem::Control,
-                    });
+                    return Err(Error { offset: at, problem: Problem::Control });
                 }
                 None => {
-                    return Err(Error {
-                        offset: at,
-                        problem: Problem::End,
-                    });
+                    return Err(Error { offset: at, problem: Problem::End });
                 }
             }
         }
@@ -151,11 +129,7 @@ impl<'a> Lexer<'a> {
             }
             at += 8;
         }
-        while self
-            .bytes
-            .get(at)
-            .is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ')
-        {
+        while self.bytes.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ') {
             at += 1;
         }
         at
@@ -185,10 +159,7 @@ impl<'a> Lexer<'a> {
             }
             self.digits()?;
         }
-        Ok(Number {
-            raw: &self.bytes[start..self.at],
-            integer,
-        })
+        Ok(Number { raw: &self.bytes[start..self.at], integer })
     }
 
     /// Consumes one digit or more.
@@ -198,11 +169,7 @@ impl<'a> Lexer<'a> {
         while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        if self.at == start {
-            Err(self.error(Problem::Number))
-        } else {
-            Ok(())
-        }
+        if self.at == start { Err(self.error(Problem::Number)) } else { Ok(()) }
     }
 
     /// Consumes `true`, `false` or `null`.

@@ -1,8 +1,9 @@
 //! Strict JSON (RFC 8259) read in place: where its values begin and end, and whether all of it is well-formed. No
 //! document is built and no value converted here; what Kong's hash needs of values is in [`crate::kong`].
 //!
-//! Kong's configurations are tens of megabytes of short strings. `serde_json` reads them well, but it can neither say
-//! where each value stands without building them all nor do so at the speed of one pass over the bytes.
+//! `serde_json` skips over a value just as fast, but refuses more than 128 levels where Kong allows 1000, lets through
+//! what lua-cjson refuses in strings that it skips (half of a surrogate pair), and finds the places of nested values
+//! only by reading them once per level. Here one pass gives places, counts and what Kong's hash is made of.
 
 mod grammar;
 mod lexer;
@@ -151,44 +152,24 @@ mod tests {
             (r#""\udc00""#, 1, Escape),
             ("// no\n1", 0, Value),
         ] {
-            assert_eq!(
-                check(text.as_bytes()),
-                Err(Error { offset, problem }),
-                "{text}"
-            );
+            assert_eq!(check(text.as_bytes()), Err(Error { offset, problem }), "{text}");
         }
-        assert_eq!(
-            check(b"\"ab\xff\""),
-            Err(Error {
-                offset: 3,
-                problem: Utf8
-            })
-        );
+        assert_eq!(check(b"\"ab\xff\""), Err(Error { offset: 3, problem: Utf8 }));
         assert_eq!(check(b"\"\xed\xa0\x80\"").unwrap_err().problem, Utf8);
     }
 
     #[test]
     fn a_mistake_names_its_place() {
-        assert_eq!(
-            check(b"[1,]").unwrap_err().to_string(),
-            "expected a value at byte 3"
-        );
-        assert_eq!(
-            check(b"{\"a\":1]").unwrap_err().to_string(),
-            "expected ',' or '}' at byte 6"
-        );
+        assert_eq!(check(b"[1,]").unwrap_err().to_string(), "expected a value at byte 3");
+        assert_eq!(check(b"{\"a\":1]").unwrap_err().to_string(), "expected ',' or '}' at byte 6");
     }
 
     #[test]
     fn nesting_is_bounded_without_using_the_stack() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-            let nested =
-                |levels: usize| format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            let nested = |levels: usize| format!("{}1{}", open.repeat(levels), close.repeat(levels));
             assert_eq!(check(nested(MAX_DEPTH).as_bytes()), Ok(()));
-            let too_deep = Err(Error {
-                offset: MAX_DEPTH * open.len(),
-                problem: Problem::Depth,
-            });
+            let too_deep = Err(Error { offset: MAX_DEPTH * open.len(), problem: Problem::Depth });
             assert_eq!(check(nested(MAX_DEPTH + 1).as_bytes()), too_deep);
             assert_eq!(check(nested(100_000).as_bytes()), too_deep);
         }

@@ -73,9 +73,7 @@ fn code_point(text: &[u8]) -> Option<(char, usize)> {
 
 fn four_digits(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
-    digits.iter().try_fold(0, |value, &digit| {
-        Some(value * 16 + char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |value, &digit| Some(value * 16 + char::from(digit).to_digit(16)?))
 }
 
 #[cfg(test)]
@@ -93,10 +91,7 @@ mod tests {
     #[test]
     fn escapes_stand_for_characters() {
         assert_eq!(content(r#""a\/b\"\\\b\f\n\r\t""#), b"a/b\"\\\x08\x0c\n\r\t");
-        assert_eq!(
-            content(r#""\u0000\u00e9\u20AC\uD83D\ude00!""#),
-            "\0é€😀!".as_bytes()
-        );
+        assert_eq!(content(r#""\u0000\u00e9\u20AC\uD83D\ude00!""#), "\0é€😀!".as_bytes());
     }
 
     #[test]

@@ -20,7 +20,7 @@ const SECTIONS: [&[u8]; 5] = [b"routes", b"services", b"plugins", b"upstreams", 
 /// Kong's hash of a configuration and of its sections: the `hashes` of a `reconfigure` message.
 ///
 /// A section that the configuration lacks has the hash [`ConfigHash::EMPTY`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SectionHashes {
     /// Of the whole configuration: its `config_hash`.
     pub config: ConfigHash,
@@ -48,11 +48,7 @@ pub(super) struct Hasher<'a> {
 
 impl<'a> Hasher<'a> {
     /// Consumes the value of the member `name`; returns the number of its elements if it is an array.
-    pub(super) fn member(
-        &mut self,
-        name: &[u8],
-        lexer: &mut Lexer<'a>,
-    ) -> Result<Option<u64>, Error> {
+    pub(super) fn member(&mut self, name: &[u8], lexer: &mut Lexer<'a>) -> Result<Option<u64>, Error> {
         let Some(section) = SECTIONS.iter().position(|section| *section == name) else {
             self.rest.insert(name.to_vec(), lexer.clone());
             return skip(lexer);
@@ -73,14 +69,7 @@ impl<'a> Hasher<'a> {
         }
         let [routes, services, plugins, upstreams, targets] = sections.map(ConfigHash::from_bytes);
         let config = ConfigHash::from_bytes(all.finalize().into());
-        Ok(SectionHashes {
-            config,
-            routes,
-            services,
-            plugins,
-            upstreams,
-            targets,
-        })
+        Ok(SectionHashes { config, routes, services, plugins, upstreams, targets })
     }
 
     fn hash_rest(&mut self) -> Result<[u8; 16], Error> {
@@ -101,20 +90,14 @@ impl<'a> Hasher<'a> {
 /// Consumes a value; returns the number of its elements if it is an array.
 pub(super) fn skip(lexer: &mut Lexer<'_>) -> Result<Option<u64>, Error> {
     if lexer.peek()? == b'[' {
-        return lexer
-            .elements(|lexer| lexer.value(&mut ()).map(drop))
-            .map(Some);
+        return lexer.elements(|lexer| lexer.value(&mut ()).map(drop)).map(Some);
     }
     lexer.value(&mut ())?;
     Ok(None)
 }
 
 /// Consumes a value and writes it; returns the number of its elements if it is an array.
-fn write<'a>(
-    canonical: &mut Canonical<'a>,
-    lexer: &mut Lexer<'a>,
-    fold: &mut Fold,
-) -> Result<Option<u64>, Error> {
+fn write<'a>(canonical: &mut Canonical<'a>, lexer: &mut Lexer<'a>, fold: &mut Fold) -> Result<Option<u64>, Error> {
     if lexer.peek()? == b'[' {
         return canonical.write_array(lexer, fold).map(Some);
     }
@@ -128,11 +111,11 @@ mod tests {
 
     use bytes::Bytes;
     use flate2::read::GzDecoder;
-    use proptest::prelude::*;
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::kong::{Configuration, number};
+    use crate::json::MAX_DEPTH;
+    use crate::kong::reconfigure::Configuration;
 
     fn hashes(json: impl Into<Bytes>) -> SectionHashes {
         let (configuration, hashes) = Configuration::from_json_with_hashes(json.into()).unwrap();
@@ -166,13 +149,8 @@ mod tests {
 
     #[test]
     fn a_section_of_more_than_a_million_bytes_hashes_as_kong_hashes_it() {
-        let json = gunzip(include_bytes!(
-            "../../../tests/data/config-1500-services.json.gz"
-        ));
-        assert_eq!(
-            hashes(json).config.to_string(),
-            "c71fb99ef5692e02210908bdbd0092b9"
-        );
+        let json = gunzip(include_bytes!("../../../tests/data/config-1500-services.json.gz"));
+        assert_eq!(hashes(json).config.to_string(), "c71fb99ef5692e02210908bdbd0092b9");
     }
 
     #[test]
@@ -200,19 +178,11 @@ mod tests {
 
     #[test]
     fn what_is_adapted_to_an_older_node_has_another_hash_than_its_message_says() {
-        let text = gunzip(include_bytes!(
-            "../../../tests/data/kong-3.9.1/reconfigure-for-dp-3.4.0.json.gz"
-        ));
+        let text = gunzip(include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-for-dp-3.4.0.json.gz"));
         let message: BTreeMap<&str, &RawValue> = serde_json::from_slice(&text).unwrap();
-        assert_eq!(
-            message["config_hash"].get(),
-            "\"3ff47162e7a7ce1344f336316b66484e\""
-        );
+        assert_eq!(message["config_hash"].get(), "\"3ff47162e7a7ce1344f336316b66484e\"");
         let computed = hashes(message["config_table"].get().to_owned());
-        assert_eq!(
-            computed.config.to_string(),
-            "0c942bf4be9b73d873122b4a8cd60c6c"
-        );
+        assert_eq!(computed.config.to_string(), "0c942bf4be9b73d873122b4a8cd60c6c");
     }
 
     #[test]
@@ -235,159 +205,14 @@ mod tests {
     #[test]
     fn nesting_as_deep_as_kong_allows_fits_into_a_small_stack() {
         // Two levels are the configuration's own object and the section's array.
-        let nested = |levels: usize| {
-            format!(
-                "{{\"services\":[{}1{}]}}",
-                "{\"a\":".repeat(levels),
-                "}".repeat(levels)
-            )
-        };
+        let nested = |levels: usize| format!("{{\"services\":[{}1{}]}}", "{\"a\":".repeat(levels), "}".repeat(levels));
         let thread = std::thread::Builder::new().stack_size(2 << 20);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the size of the main thread's stack is not ours to choose"
-        )]
         let thread = thread.spawn(move || {
-            let deep = hashes(nested(json_depth() - 2));
-            assert_ne!(deep, hashes(nested(json_depth() - 3)));
-            Configuration::from_json_with_hashes(nested(100_000).into())
-                .unwrap_err()
-                .to_string()
+            let deep = hashes(nested(MAX_DEPTH - 2));
+            assert_ne!(deep, hashes(nested(MAX_DEPTH - 3)));
+            Configuration::from_json_with_hashes(nested(100_000).into()).unwrap_err().to_string()
         });
         let error = thread.unwrap().join().unwrap();
-        assert_eq!(
-            error,
-            "the configuration is not JSON: more than 1000 nested arrays and objects at byte 5003"
-        );
-    }
-
-    fn json_depth() -> usize {
-        crate::json::MAX_DEPTH
-    }
-
-    /// A JSON value of which text and hash are made in the plainest way, to compare with.
-    #[derive(Debug, Clone)]
-    enum Plain {
-        Literal(&'static str),
-        Number(String),
-        Text(String),
-        Array(Vec<Plain>),
-        Object(Vec<(String, Plain)>),
-    }
-
-    impl Plain {
-        fn json(&self) -> String {
-            let quoted = |text: &str| serde_json::to_string(text).unwrap();
-            match self {
-                Plain::Literal(text) => (*text).to_owned(),
-                Plain::Number(text) => text.clone(),
-                Plain::Text(text) => quoted(text),
-                Plain::Array(values) => format!(
-                    "[{}]",
-                    values
-                        .iter()
-                        .map(Plain::json)
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ),
-                Plain::Object(members) => {
-                    let member = |(name, value): &(String, Plain)| {
-                        format!("{}: {}", quoted(name), value.json())
-                    };
-                    format!(
-                        "{{{}}}",
-                        members.iter().map(member).collect::<Vec<_>>().join(",\n")
-                    )
-                }
-            }
-        }
-
-        fn append(&self, out: &mut Vec<u8>) {
-            if out.len() > 1_000_000 {
-                *out = Md5::digest(&out).to_vec();
-            }
-            match self {
-                Plain::Literal("null") => out.extend(b"/null/"),
-                Plain::Literal(text) => out.extend(text.bytes()),
-                Plain::Number(text) => number::append(text.as_bytes(), out),
-                Plain::Text(text) => out.extend(text.bytes()),
-                Plain::Array(values) if values.is_empty() => out.extend(b"{}"),
-                Plain::Object(members) if members.is_empty() => out.extend(b"{}"),
-                Plain::Array(values) => {
-                    for (at, value) in values.iter().enumerate() {
-                        value.append(out);
-                        if at + 1 < values.len() || values.len() > 5 {
-                            out.push(b';');
-                        }
-                    }
-                }
-                Plain::Object(members) => {
-                    for (name, value) in members
-                        .iter()
-                        .map(|(name, value)| (name, value))
-                        .collect::<BTreeMap<_, _>>()
-                    {
-                        out.extend(name.bytes());
-                        out.push(b':');
-                        value.append(out);
-                        out.push(b';');
-                    }
-                }
-            }
-        }
-
-        fn hash(&self) -> ConfigHash {
-            let mut out = Vec::new();
-            self.append(&mut out);
-            ConfigHash::from_bytes(Md5::digest(out).into())
-        }
-    }
-
-    fn plain() -> impl Strategy<Value = Plain> {
-        let leaf = prop_oneof![
-            prop_oneof![Just("null"), Just("true"), Just("false")].prop_map(Plain::Literal),
-            r"-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?".prop_map(Plain::Number),
-            ".{0,20}".prop_map(Plain::Text),
-            // So long that a few of them make a section fold.
-            (0..300_000usize).prop_map(|length| Plain::Text("x".repeat(length))),
-        ];
-        leaf.prop_recursive(4, 60, 12, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..12).prop_map(Plain::Array),
-                // With long common beginnings, so that the ninth byte decides too.
-                proptest::collection::btree_map("(long_name_)?.{0,4}", inner, 0..12)
-                    .prop_map(|members| Plain::Object(members.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn any_configuration_hashes_as_the_plainest_way_says(section in plain()) {
-            let json = format!("{{\"services\": {}}}", section.json());
-            prop_assert_eq!(hashes(json).services, section.hash());
-        }
-
-        #[test]
-        fn the_order_of_members_does_not_change_the_hash(section in plain(), seed: u64) {
-            fn shuffle(value: &mut Plain, seed: u64) {
-                match value {
-                    Plain::Array(values) => values.iter_mut().for_each(|value| shuffle(value, seed)),
-                    Plain::Object(members) => {
-                        let by = |name: &str| Md5::digest(format!("{seed}{name}")).to_vec();
-                        members.sort_by_key(|(name, _)| by(name));
-                        members.iter_mut().for_each(|(_, value)| shuffle(value, seed));
-                    }
-                    _ => {}
-                }
-            }
-            let mut shuffled = section.clone();
-            shuffle(&mut shuffled, seed);
-            let before = format!("{{\"services\":[1],\"vaults\":{},\"meta\":{{}}}}", section.json());
-            let after = format!("{{\"meta\":{{}},\"vaults\":{},\"services\":[1]}}", shuffled.json());
-            prop_assert_eq!(hashes(before), hashes(after));
-        }
+        assert_eq!(error, "the configuration is not JSON: more than 1000 nested arrays and objects at byte 5003");
     }
 }

@@ -19,11 +19,7 @@ pub(super) struct Fold {
 
 impl Fold {
     pub(super) fn new() -> Self {
-        Self {
-            md5: Md5::new(),
-            hashed: 0,
-            pending: Vec::with_capacity(PENDING),
-        }
+        Self { md5: Md5::new(), hashed: 0, pending: Vec::with_capacity(PENDING) }
     }
 
     /// To be called before each value is written, also before those inside of other values.
@@ -84,12 +80,7 @@ mod tests {
 
     #[test]
     fn a_text_beyond_a_million_bytes_is_folded_when_the_next_value_begins() {
-        for (length, folds) in [
-            (999_999, false),
-            (1_000_000, false),
-            (1_000_001, true),
-            (3_000_000, true),
-        ] {
+        for (length, folds) in [(999_999, false), (1_000_000, false), (1_000_001, true), (3_000_000, true)] {
             let text = vec![b'x'; length];
             let mut fold = Fold::new();
             fold.put(&text);

@@ -29,10 +29,7 @@ pub(super) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError
     if !gzip.starts_with(&MAGIC) {
         return Err(InflateError::NotGzip);
     }
-    let mut stream = Stream {
-        inner: Decompress::new_gzip(15),
-        rest: gzip,
-    };
+    let mut stream = Stream { inner: Decompress::new_gzip(15), rest: gzip };
     let mut out = Vec::with_capacity(size_hint(gzip, limit));
     loop {
         let filled = out.len();
@@ -83,8 +80,7 @@ impl Stream<'_> {
                 Err(error) => {
                     // zlib's words for the two fields of the trailer: CRC-32 and length.
                     let trailer = ["incorrect data check", "incorrect length check"];
-                    let about_trailer =
-                        |message: &str| trailer.iter().any(|known| message.starts_with(known));
+                    let about_trailer = |message: &str| trailer.iter().any(|known| message.starts_with(known));
                     return Err(match error.message() {
                         Some(message) if about_trailer(message) => InflateError::WrongChecksum,
                         _ => InflateError::Damaged,
@@ -97,12 +93,8 @@ impl Stream<'_> {
 
 /// The size that the gzip trailer claims, if it is possible and allowed.
 fn size_hint(gzip: &[u8], limit: usize) -> usize {
-    let claimed = gzip
-        .last_chunk::<4>()
-        .map_or(0, |size| u32::from_le_bytes(*size) as usize);
-    claimed
-        .min(gzip.len().saturating_mul(MAX_EXPANSION))
-        .min(limit)
+    let claimed = gzip.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    claimed.min(gzip.len().saturating_mul(MAX_EXPANSION)).min(limit)
 }
 
 #[cfg(test)]
@@ -121,9 +113,7 @@ mod tests {
     }
 
     fn noise(length: usize) -> Vec<u8> {
-        (0..length as u32)
-            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
-            .collect()
+        (0..length as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     }
 
     #[test]
@@ -142,10 +132,7 @@ mod tests {
         for bytes in [vec![0; 3 * CHUNK], noise(3 * CHUNK), vec![7]] {
             let compressed = gzip(&bytes);
             assert_eq!(inflate(&compressed, bytes.len()).unwrap(), bytes);
-            assert_eq!(
-                inflate(&compressed, bytes.len() - 1),
-                Err(InflateError::TooLarge)
-            );
+            assert_eq!(inflate(&compressed, bytes.len() - 1), Err(InflateError::TooLarge));
             assert_eq!(inflate(&compressed, 0), Err(InflateError::TooLarge));
         }
     }
@@ -169,10 +156,7 @@ mod tests {
                 let at = forged.len() - place;
                 if forged[at] != wrong {
                     forged[at] = wrong;
-                    assert_eq!(
-                        inflate(&forged, usize::MAX),
-                        Err(InflateError::WrongChecksum)
-                    );
+                    assert_eq!(inflate(&forged, usize::MAX), Err(InflateError::WrongChecksum));
                 }
             }
         }
@@ -182,21 +166,12 @@ mod tests {
     fn no_beginning_passes_for_the_whole_and_nothing_may_follow_it() {
         let whole = gzip(&noise(1000));
         for length in 0..2 {
-            assert_eq!(
-                inflate(&whole[..length], usize::MAX),
-                Err(InflateError::NotGzip)
-            );
+            assert_eq!(inflate(&whole[..length], usize::MAX), Err(InflateError::NotGzip));
         }
         for length in 2..whole.len() {
-            assert_eq!(
-                inflate(&whole[..length], usize::MAX),
-                Err(InflateError::Truncated)
-            );
+            assert_eq!(inflate(&whole[..length], usize::MAX), Err(InflateError::Truncated));
         }
-        assert_eq!(
-            inflate(&[&whole[..], &whole].concat(), usize::MAX),
-            Err(InflateError::Trailing)
-        );
+        assert_eq!(inflate(&[&whole[..], &whole].concat(), usize::MAX), Err(InflateError::Trailing));
     }
 
     #[test]

@@ -7,7 +7,6 @@ mod configuration;
 mod fold;
 mod inflate;
 mod number;
+#[cfg(test)]
+mod plain;
 pub mod reconfigure;
-
-pub use config_hash::SectionHashes;
-pub use configuration::{Configuration, ConfigurationError, EntityCounts};

@@ -34,24 +34,14 @@ struct Decimal {
 /// Without any arithmetic on doubles, for numbers that have at most 14 significant digits. Returns whether it is one.
 fn append_short(text: &[u8], out: &mut Vec<u8>) -> bool {
     let (negative, text) = split_sign(text);
-    let end = text
-        .iter()
-        .position(|byte| matches!(byte, b'e' | b'E'))
-        .unwrap_or(text.len());
+    let end = text.iter().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(text.len());
     let (mantissa, exponent) = text.split_at(end);
     let Some(exponent) = parse_exponent(exponent) else {
         return false;
     };
-    let point = mantissa
-        .iter()
-        .position(|&byte| byte == b'.')
-        .unwrap_or(mantissa.len());
+    let point = mantissa.iter().position(|&byte| byte == b'.').unwrap_or(mantissa.len());
 
-    let mut decimal = Decimal {
-        digits: [b'0'; DIGITS],
-        count: 0,
-        exponent: 0,
-    };
+    let mut decimal = Decimal { digits: [b'0'; DIGITS], count: 0, exponent: 0 };
     // Zeros wait until a digit follows them: trailing ones don't count.
     let mut zeros = 0;
     for (at, &byte) in mantissa.iter().enumerate().filter(|&(at, _)| at != point) {
@@ -60,16 +50,8 @@ fn append_short(text: &[u8], out: &mut Vec<u8>) -> bool {
             continue;
         }
         if decimal.count == 0 {
-            let places = if at < point {
-                point - at - 1
-            } else {
-                at - point
-            };
-            decimal.exponent = if at < point {
-                places as i64
-            } else {
-                -(places as i64)
-            } + exponent;
+            let places = if at < point { point - at - 1 } else { at - point };
+            decimal.exponent = if at < point { places as i64 } else { -(places as i64) } + exponent;
         }
         decimal.count += zeros;
         zeros = 0;
@@ -90,10 +72,7 @@ fn append_short(text: &[u8], out: &mut Vec<u8>) -> bool {
 fn append_double(text: &[u8], out: &mut Vec<u8>) {
     let (negative, text) = split_sign(text);
     // Every JSON number is one that Rust parses; correctly rounded, as strtod does for Kong.
-    let value: f64 = std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default();
+    let value: f64 = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
     if value.is_infinite() {
         out.extend_from_slice(if negative { b"-inf" } else { b"inf" });
         return;
@@ -113,11 +92,7 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
     let Some(digits) = text.get(1..) else {
         return Some(0);
     };
-    std::str::from_utf8(digits)
-        .ok()?
-        .parse()
-        .ok()
-        .filter(|exponent| (-1000..=1000).contains(exponent))
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|exponent| (-1000..=1000).contains(exponent))
 }
 
 impl Decimal {
@@ -126,19 +101,13 @@ impl Decimal {
         // A tie has 15 digits of which the last is a 5. One look at 15 rounded digits rules out nine numbers of ten,
         // the look at all of a double's digits (767 at most) is for the few that are left.
         let fifteen = format!("{value:.DIGITS$e}");
-        let candidate = fifteen
-            .split('e')
-            .next()
-            .is_some_and(|mantissa| mantissa.ends_with('5'));
+        let candidate = fifteen.split('e').next().is_some_and(|mantissa| mantissa.ends_with('5'));
         if candidate {
             let exact = format!("{value:.766e}");
             let (mantissa, _) = exact.split_once('e').unwrap_or((&exact, "0"));
             // The first digit, the point, and the other 13.
             let rest = &mantissa[1 + DIGITS..];
-            if rest
-                .strip_prefix('5')
-                .is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'))
-            {
+            if rest.strip_prefix('5').is_some_and(|rest| rest.bytes().all(|digit| digit == b'0')) {
                 // `fifteen` is exact here, and one more in its last place is no tie any more.
                 let raised = fifteen.replacen("5e", "6e", 1).parse().unwrap_or(value);
                 return Self::parse(&format!("{raised:.*e}", DIGITS - 1));
@@ -150,25 +119,11 @@ impl Decimal {
     /// From Rust's `1.234e-5`.
     fn parse(text: &str) -> Self {
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let mut decimal = Self {
-            digits: [b'0'; DIGITS],
-            count: 0,
-            exponent: exponent.parse().unwrap_or_default(),
-        };
-        for (place, digit) in decimal
-            .digits
-            .iter_mut()
-            .zip(mantissa.bytes().filter(u8::is_ascii_digit))
-        {
+        let mut decimal = Self { digits: [b'0'; DIGITS], count: 0, exponent: exponent.parse().unwrap_or_default() };
+        for (place, digit) in decimal.digits.iter_mut().zip(mantissa.bytes().filter(u8::is_ascii_digit)) {
             *place = digit;
         }
-        decimal.count = DIGITS
-            - decimal
-                .digits
-                .iter()
-                .rev()
-                .take_while(|&&digit| digit == b'0')
-                .count();
+        decimal.count = DIGITS - decimal.digits.iter().rev().take_while(|&&digit| digit == b'0').count();
         decimal
     }
 

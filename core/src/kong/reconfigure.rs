@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::configuration::{Configuration, EntityCounts, count};
+pub use super::config_hash::SectionHashes;
+use super::configuration::count;
+pub use super::configuration::{Configuration, ConfigurationError, EntityCounts};
 use super::inflate::{InflateError, inflate};
 use crate::digest::ConfigHash;
 use crate::json::{self, Lexer};
-use crate::kong::SectionHashes;
 
 /// How large a message may be when decompressed, in bytes, unless `LIFEBOAT_MAX_CONFIG` says otherwise: 512 MiB, some
 /// 440,000 services and as many routes.
@@ -51,14 +52,10 @@ pub enum DecodeError {
     )]
     NotGzip,
     /// It is only the beginning of one.
-    #[error(
-        "the message ends before its gzip data do: it was cut off on its way and has to be sent again"
-    )]
+    #[error("the message ends before its gzip data do: it was cut off on its way and has to be sent again")]
     Truncated,
     /// What it contains isn't what its checksum was made of.
-    #[error(
-        "the message does not have its gzip checksum: it was damaged on its way and has to be sent again"
-    )]
+    #[error("the message does not have its gzip checksum: it was damaged on its way and has to be sent again")]
     WrongChecksum,
     /// It contains what no compressor writes.
     #[error("the message's gzip data are damaged: it has to be sent again")]
@@ -126,9 +123,7 @@ pub fn decode_json(json: &Bytes) -> Result<Reconfigure, DecodeError> {
     match members.kind {
         Some(b"\"reconfigure\"") => {}
         other => {
-            return Err(DecodeError::WrongType {
-                found: beginning(other.unwrap_or(b"missing")),
-            });
+            return Err(DecodeError::WrongType { found: beginning(other.unwrap_or(b"missing")) });
         }
     }
     let (place, counts) = match members.table {
@@ -140,24 +135,14 @@ pub fn decode_json(json: &Bytes) -> Result<Reconfigure, DecodeError> {
     let given: Option<ConfigHash> = serde_json::from_slice(members.config_hash)
         .map_err(|error| DecodeError::MalformedConfigHash(error.to_string()))?;
     let (config_hash, config_hash_source, hashes) = match given {
-        Some(hash) => (
-            hash,
-            HashSource::ControlPlane,
-            serde_json::from_slice(members.hashes).unwrap_or_default(),
-        ),
+        Some(hash) => (hash, HashSource::ControlPlane, serde_json::from_slice(members.hashes).unwrap_or_default()),
         None => {
             let hashes = configuration.hashes();
             (hashes.config, HashSource::Computed, Some(hashes))
         }
     };
     let timestamp = serde_json::from_slice(members.timestamp).unwrap_or_default();
-    Ok(Reconfigure {
-        configuration,
-        config_hash,
-        config_hash_source,
-        hashes,
-        timestamp,
-    })
+    Ok(Reconfigure { configuration, config_hash, config_hash_source, hashes, timestamp })
 }
 
 /// What is of interest in a message, still as JSON. What is missing is as good as `null`.
@@ -179,13 +164,7 @@ impl<'a> Members<'a> {
     /// Reads to the end of the message whatever comes first: Kong's order of members differs from send to send.
     fn read(json: &'a [u8]) -> Result<Self, DecodeError> {
         let null = b"null".as_slice();
-        let mut members = Self {
-            kind: None,
-            timestamp: null,
-            config_hash: null,
-            hashes: null,
-            table: Table::Missing,
-        };
+        let mut members = Self { kind: None, timestamp: null, config_hash: null, hashes: null, table: Table::Missing };
         let mut lexer = Lexer::new(json)?;
         if lexer.peek()? != b'{' {
             lexer.value(&mut ())?;
@@ -237,8 +216,7 @@ mod tests {
 
     const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
     const LAST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-last.json.gz");
-    const LOST: &[u8] =
-        include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-lost-database.json.gz");
+    const LOST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-lost-database.json.gz");
     const HASH: &str = "3ff47162e7a7ce1344f336316b66484e";
 
     fn gzip(text: &[u8]) -> Vec<u8> {
@@ -254,38 +232,21 @@ mod tests {
     #[test]
     fn a_recorded_message_is_read() {
         let first = decode(FIRST, DEFAULT_MAX_CONFIG).unwrap();
-        assert_eq!(
-            first.config_hash.to_string(),
-            "384134637443dc79d772bc1ee8e72d62"
-        );
+        assert_eq!(first.config_hash.to_string(), "384134637443dc79d772bc1ee8e72d62");
         assert_eq!(first.config_hash_source, HashSource::ControlPlane);
         assert_eq!(first.timestamp, Some(1_795_169_514.844));
         assert_eq!(first.hashes, Some(first.configuration.hashes()));
         let counts = first.configuration.counts();
-        assert_eq!(
-            (
-                counts.get("services"),
-                counts.get("plugins"),
-                counts.get("no such thing")
-            ),
-            (2, 4, 0)
-        );
+        assert_eq!((counts.get("services"), counts.get("plugins"), counts.get("no such thing")), (2, 4, 0));
     }
 
     #[test]
     fn the_configuration_is_cut_out_byte_for_byte() {
         let text = inflate(FIRST, DEFAULT_MAX_CONFIG).unwrap();
         let text = std::str::from_utf8(&text).unwrap();
-        let json = decode(FIRST, DEFAULT_MAX_CONFIG)
-            .unwrap()
-            .configuration
-            .json()
-            .clone();
+        let json = decode(FIRST, DEFAULT_MAX_CONFIG).unwrap().configuration.json().clone();
         let json = std::str::from_utf8(&json).unwrap();
-        assert!(
-            text.contains(&format!("\"config_table\":{json},")),
-            "{json}"
-        );
+        assert!(text.contains(&format!("\"config_table\":{json},")), "{json}");
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json).unwrap();
     }
 
@@ -301,14 +262,8 @@ mod tests {
     fn a_message_without_a_hash_gets_the_one_that_kong_would_compute() {
         let last = decode(LAST, DEFAULT_MAX_CONFIG).unwrap();
         let json = std::str::from_utf8(last.configuration.json()).unwrap();
-        for rest in [
-            "",
-            ",\"config_hash\":null,\"hashes\":null,\"timestamp\":null",
-        ] {
-            let bare = decode_text(&format!(
-                "{{\"type\":\"reconfigure\",\"config_table\":{json}{rest}}}"
-            ))
-            .unwrap();
+        for rest in ["", ",\"config_hash\":null,\"hashes\":null,\"timestamp\":null"] {
+            let bare = decode_text(&format!("{{\"type\":\"reconfigure\",\"config_table\":{json}{rest}}}")).unwrap();
             assert_eq!(bare.config_hash.to_string(), HASH);
             assert_eq!(bare.config_hash_source, HashSource::Computed);
             assert_eq!(bare.hashes, last.hashes);
@@ -318,9 +273,7 @@ mod tests {
 
     #[test]
     fn hashes_of_an_unknown_shape_do_not_spoil_a_configuration() {
-        let text = format!(
-            r#"{{"hashes":[1],"config_table":{{}},"config_hash":"{HASH}","type":"reconfigure"}}"#
-        );
+        let text = format!(r#"{{"hashes":[1],"config_table":{{}},"config_hash":"{HASH}","type":"reconfigure"}}"#);
         assert_eq!(decode_text(&text).unwrap().hashes, None);
     }
 
@@ -329,14 +282,8 @@ mod tests {
         for (text, error) in [
             ("[]", "the message is JSON but not an object"),
             ("{}", "the message's type is missing, not \"reconfigure\""),
-            (
-                r#"{"type":"ping","config_table":{}}"#,
-                "the message's type is \"ping\", not \"reconfigure\"",
-            ),
-            (
-                r#"{"type":"reconfigure"}"#,
-                "the message lacks config_table, the configuration",
-            ),
+            (r#"{"type":"ping","config_table":{}}"#, "the message's type is \"ping\", not \"reconfigure\""),
+            (r#"{"type":"reconfigure"}"#, "the message lacks config_table, the configuration"),
             (
                 r#"{"type":"reconfigure","config_table":[1]}"#,
                 "the message's config_table is not an object, which a configuration is",
@@ -358,12 +305,8 @@ mod tests {
             let told = decode_text(text).map_or_else(|error| error.to_string(), |_| String::new());
             assert_eq!(told, error, "{text}");
         }
-        let number =
-            decode_text(r#"{"type":"reconfigure","config_table":{},"config_hash":7}"#).unwrap_err();
-        assert!(
-            matches!(number, DecodeError::MalformedConfigHash(_)),
-            "{number}"
-        );
+        let number = decode_text(r#"{"type":"reconfigure","config_table":{},"config_hash":7}"#).unwrap_err();
+        assert!(matches!(number, DecodeError::MalformedConfigHash(_)), "{number}");
     }
 
     #[test]
@@ -371,23 +314,14 @@ mod tests {
         let bomb = gzip(&vec![b' '; 10_000_000]);
         let error = decode(&bomb, 1_000_000).unwrap_err();
         assert_eq!(error, DecodeError::TooLarge { limit: 1_000_000 });
-        assert!(
-            error
-                .to_string()
-                .contains("LIFEBOAT_MAX_CONFIG (1000000 bytes)"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("LIFEBOAT_MAX_CONFIG (1000000 bytes)"), "{error}");
     }
 
     #[test]
     fn no_beginning_of_a_message_passes_for_the_message() {
         for length in 0..LAST.len() {
             let error = decode(&LAST[..length], DEFAULT_MAX_CONFIG).unwrap_err();
-            let expected = if length < 2 {
-                DecodeError::NotGzip
-            } else {
-                DecodeError::Truncated
-            };
+            let expected = if length < 2 { DecodeError::NotGzip } else { DecodeError::Truncated };
             assert_eq!(error, expected, "{length} bytes");
         }
     }
@@ -410,10 +344,7 @@ mod tests {
         let table = r#"{"type":"reconfigure","config_table":{"certificates":[{"key":"-----BEGIN SECRET"}]}}"#;
         let shown = format!("{:?}", decode_text(table).unwrap());
         assert!(!shown.contains("SECRET"), "{shown}");
-        assert!(
-            shown.contains("bytes: 46, counts: {\"certificates\": 1}"),
-            "{shown}"
-        );
+        assert!(shown.contains("bytes: 46, counts: {\"certificates\": 1}"), "{shown}");
     }
 
     fn json() -> impl Strategy<Value = serde_json::Value> {
