@@ -67,11 +67,7 @@ macro_rules! hexadecimal {
                 let lower_case = !text.bytes().any(|b| b.is_ascii_uppercase());
                 match hex::decode_to_slice(text, &mut bytes) {
                     Ok(()) if lower_case => Ok(Self(bytes)),
-                    _ => Err(InvalidDigest {
-                        what: $what,
-                        digits: 2 * $bytes,
-                        got: text.chars().take(80).collect(),
-                    }),
+                    _ => Err(InvalidDigest { what: $what, digits: 2 * $bytes, got: text.chars().take(80).collect() }),
                 }
             }
         }
@@ -120,17 +116,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_hash_is_refused_with_what_it_must_be() {
-        for wrong in [
-            "",
-            "3ff4",
-            "3FF47162E7A7CE1344F336316B66484E",
-            "zff47162e7a7ce1344f336316b66484e",
-        ] {
+        for wrong in ["", "3ff4", "3FF47162E7A7CE1344F336316B66484E", "zff47162e7a7ce1344f336316b66484e"] {
             let error = wrong.parse::<ConfigHash>().unwrap_err().to_string();
-            assert!(
-                error.contains("32 lower-case hexadecimal digits"),
-                "{error}"
-            );
+            assert!(error.contains("32 lower-case hexadecimal digits"), "{error}");
         }
     }
 

@@ -1,6 +1,15 @@
 //! What Lifeboat computes. Nothing here does IO: no clock, no environment, no sockets, no async. Time and randomness
 //! are arguments, so every state machine can be tested as a table, natively and under `wasm32-wasip1`.
 
+pub mod backoff;
 pub mod digest;
+pub mod frame;
 pub mod json;
 pub mod kong;
+pub mod manifest;
+pub mod object_key;
+pub mod payload;
+pub mod session;
+pub mod storage_url;
+pub mod time;
+pub mod verify;

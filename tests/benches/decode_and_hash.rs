@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress};
-use lifeboat_core::kong::reconfigure::{Configuration, DEFAULT_MAX_CONFIG, decode};
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
 use lifeboat_tests::generator;
 use md5::{Digest, Md5};
 use serde::de::IgnoredAny;

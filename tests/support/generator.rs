@@ -7,7 +7,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lifeboat_core::kong::reconfigure::Configuration;
+use lifeboat_core::kong::Configuration;
 
 /// A declarative configuration with `services` services and as many routes, one per service. 50,000 make 58 MB of
 /// JSON, 6.6 MB compressed, as the largest that was seen (KONG.md section 1).

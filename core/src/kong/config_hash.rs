@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::json::MAX_DEPTH;
-    use crate::kong::reconfigure::Configuration;
+    use crate::kong::Configuration;
 
     fn hashes(json: impl Into<Bytes>) -> SectionHashes {
         let (configuration, hashes) = Configuration::from_json_with_hashes(json.into()).unwrap();

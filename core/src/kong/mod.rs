@@ -1,12 +1,20 @@
-//! What Kong Gateway speaks: its messages and its configuration hash. Only this module knows Kong's wire format; it
-//! neither opens connections nor decides what becomes of what was received.
+//! What Kong Gateway speaks: versions, messages, pings and its configuration hash. Only this module knows Kong's wire
+//! format; it neither opens connections nor decides what becomes of what was received.
 
+pub mod basic_info;
 mod canonical;
 mod config_hash;
 mod configuration;
 mod fold;
 mod inflate;
+pub mod message;
 mod number;
+pub mod ping;
 #[cfg(test)]
 mod plain;
+pub mod plugins;
 pub mod reconfigure;
+pub mod version;
+
+pub use config_hash::SectionHashes;
+pub use configuration::{Configuration, ConfigurationError, EntityCounts};

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use md5::{Digest, Md5};
 use proptest::prelude::*;
 
-use super::number;
-use super::reconfigure::{Configuration, SectionHashes};
+use super::{Configuration, SectionHashes, number};
 use crate::digest::ConfigHash;
 
 fn hashes(json: String) -> SectionHashes {

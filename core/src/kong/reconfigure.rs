@@ -5,9 +5,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-pub use super::config_hash::SectionHashes;
-use super::configuration::count;
-pub use super::configuration::{Configuration, ConfigurationError, EntityCounts};
+use super::config_hash::SectionHashes;
+use super::configuration::{Configuration, EntityCounts, count};
 use super::inflate::{InflateError, inflate};
 use crate::digest::ConfigHash;
 use crate::json::{self, Lexer};

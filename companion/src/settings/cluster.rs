@@ -1,0 +1,166 @@
+//! The control plane: where it is, who it must be, and who we are to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use super::{Address, Reader};
+use crate::tls::{
+    Authorities, AuthoritySource, CommonNames, Identity, NodeNames, SHARED_SERVER_NAME, TlsError,
+    certificates_from_pem, client_config_pki, client_config_shared,
+};
+
+/// How to reach the control plane as a node of its cluster.
+#[derive(Clone)]
+pub struct ClusterSettings {
+    /// Where its cluster listener is.
+    pub control_plane: Address,
+    /// The TLS client.
+    pub tls: Arc<ClientConfig>,
+    /// The name that is asked for.
+    pub server_name: ServerName<'static>,
+    /// Our own certificate on this link.
+    pub identity: Identity,
+    /// Whom to trust.
+    pub trust: Trust,
+    /// The longest message in bytes, compressed (`cluster_max_payload`).
+    pub max_payload: u64,
+}
+
+/// `cluster_mtls`.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// One certificate for all.
+    Shared(CertificateDer<'static>),
+    /// Certificates of an authority; nodes must have one of these names.
+    Pki(NodeNames),
+}
+
+impl ClusterSettings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let control_plane = control_plane(reader);
+        let max_payload = reader.number("KONG_CLUSTER_MAX_PAYLOAD", 16 * 1024 * 1024, 1024..=4 * 1024 * 1024 * 1024);
+        let identity = identity(reader, "KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY");
+        let mode = reader.text("KONG_CLUSTER_MTLS").map_or("shared".to_owned(), |given| given.value.trim().to_owned());
+        let (trust, tls) = match mode.as_str() {
+            "shared" => {
+                let identity = identity.as_ref()?;
+                (Trust::Shared(identity.leaf().der().clone()), client_config_shared(identity))
+            }
+            "pki" | "pki_check_cn" => {
+                let authorities = control_plane_authorities(reader);
+                let names = if mode == "pki" { Some(NodeNames::Any) } else { node_names(reader, identity.as_ref()) };
+                (Trust::Pki(names?), client_config_pki(&authorities?, identity.as_ref()?))
+            }
+            other => {
+                reader.wrong(format!("KONG_CLUSTER_MTLS: {other:?} is none of shared, pki, pki_check_cn"));
+                return None;
+            }
+        };
+        let control_plane = control_plane?;
+        let server_name = server_name(reader, &mode, &control_plane)?;
+        Some(Self { control_plane, tls, server_name, identity: identity?, trust, max_payload })
+    }
+}
+
+impl fmt::Debug for ClusterSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { control_plane, server_name, identity, trust, .. } = self;
+        write!(f, "ClusterSettings({control_plane}, {server_name:?}, {identity:?}, {trust:?})")
+    }
+}
+
+// Ours wins: Kong's own, on the same host, may name the relay.
+fn control_plane(reader: &mut Reader<'_>) -> Option<Address> {
+    if let Some(given) = reader.text("LIFEBOAT_CONTROL_PLANE") {
+        return reader.parse(&given);
+    }
+    let why = "the control plane's cluster listener is needed";
+    let given = match reader.text("KONG_CLUSTER_CONTROL_PLANE") {
+        Some(given) => given,
+        None => reader.required("LIFEBOAT_CONTROL_PLANE", why, "cp.example.com:8005")?,
+    };
+    reader.parse(&given)
+}
+
+pub(super) fn identity(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {
+    let of = |what: &str| format!("{what} is needed: the certificate that all of the cluster's nodes have");
+    let certificate = reader.required(certificate, &of("the cluster certificate"), "/etc/kong/cluster.crt");
+    let key = reader.required(key, &of("its private key"), "/etc/kong/cluster.key");
+    let (certificate, key) = (certificate?, key?);
+    let (certificate_pem, key_pem) = (reader.pem(&certificate), reader.pem(&key));
+    let (certificate_pem, key_pem) = (certificate_pem?, key_pem?);
+    let read = Identity::from_pem(&certificate_pem, &key_pem);
+    read.map_err(|error| {
+        let names = match error {
+            TlsError::NoKey | TlsError::EncryptedKey | TlsError::UnsupportedKey => key.name,
+            TlsError::NoCertificate | TlsError::BadCertificate(_) => certificate.name,
+            _ => format!("{} and {}", certificate.name, key.name),
+        };
+        reader.wrong(format!("{names}: {error}"));
+    })
+    .ok()
+}
+
+fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
+    let mut pems = Vec::new();
+    let mut system = false;
+    if let Some(given) = reader.text("KONG_CLUSTER_CA_CERT") {
+        pems.push(checked(reader, &given)?);
+    }
+    for item in reader.list("KONG_LUA_SSL_TRUSTED_CERTIFICATE") {
+        if item == "system" {
+            system = true;
+        } else {
+            let name = "KONG_LUA_SSL_TRUSTED_CERTIFICATE".to_owned();
+            pems.push(checked(reader, &super::source::Given { value: item, name, is_argument: false })?);
+        }
+    }
+    let sources = pems.iter().map(|pem| AuthoritySource::Pem(pem)).chain(system.then_some(AuthoritySource::System));
+    Authorities::new(sources)
+        .map_err(|error| {
+            let name = "KONG_CLUSTER_CA_CERT or KONG_LUA_SSL_TRUSTED_CERTIFICATE";
+            reader.wrong(format!("{name}: {error} (valid: /etc/kong/ca.crt)"));
+        })
+        .ok()
+}
+
+pub(super) fn checked(reader: &mut Reader<'_>, given: &super::source::Given) -> Option<Vec<u8>> {
+    let pem = reader.pem(given)?;
+    match certificates_from_pem(&pem) {
+        Ok(_) => Some(pem),
+        Err(error) => {
+            reader.wrong(format!("{}: {error}", given.name));
+            None
+        }
+    }
+}
+
+fn node_names(reader: &mut Reader<'_>, own: Option<&Identity>) -> Option<NodeNames> {
+    let listed = reader.list("KONG_CLUSTER_ALLOWED_COMMON_NAMES");
+    match CommonNames::new(&listed, own?) {
+        Ok(names) => Some(NodeNames::Only(names)),
+        Err(error) => {
+            reader.wrong(format!("KONG_CLUSTER_ALLOWED_COMMON_NAMES: {error}"));
+            None
+        }
+    }
+}
+
+fn server_name(reader: &mut Reader<'_>, mode: &str, control_plane: &Address) -> Option<ServerName<'static>> {
+    if mode == "shared" {
+        return Some(ServerName::try_from(SHARED_SERVER_NAME).expect("Kong's own name is a valid one"));
+    }
+    let given = reader.text("KONG_CLUSTER_SERVER_NAME");
+    let name = given.as_ref().map_or(control_plane.host.as_str(), |given| given.value.trim()).to_owned();
+    match ServerName::try_from(name.clone()) {
+        Ok(name) => Some(name),
+        Err(_) => {
+            let setting = given.map_or("LIFEBOAT_CONTROL_PLANE".to_owned(), |given| given.name);
+            reader.wrong(format!("{setting}: {name:?} can't be a certificate's name (valid: cp.example.com)"));
+            None
+        }
+    }
+}

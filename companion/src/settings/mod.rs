@@ -1,0 +1,109 @@
+//! What the operator wants: Kong's own settings, the clouds' and ours, checked. Each part is read once and is valid from
+//! then on; all mistakes of a start are reported together.
+
+mod address;
+mod cluster;
+mod keep;
+pub mod names;
+mod reader;
+mod relay;
+pub mod source;
+mod store;
+
+pub use address::Address;
+pub use cluster::{ClusterSettings, Trust};
+pub use keep::KeepSettings;
+pub use reader::{Problems, Reader};
+pub use relay::RelaySettings;
+pub use source::Source;
+pub use store::{S3Access, StoreSettings};
+
+/// What `lifeboat run` does.
+#[derive(Debug)]
+pub struct RunSettings {
+    /// Where configurations are kept.
+    pub store: StoreSettings,
+    /// The control plane and how to speak with it.
+    pub cluster: ClusterSettings,
+    /// What to keep, if export is on.
+    pub keep: Option<KeepSettings>,
+    /// How to serve nodes, if import is on.
+    pub relay: Option<RelaySettings>,
+}
+
+/// What `lifeboat export --from cp` needs.
+#[derive(Debug)]
+pub struct ExportSettings {
+    /// Where configurations are kept.
+    pub store: StoreSettings,
+    /// The control plane and how to speak with it.
+    pub cluster: ClusterSettings,
+    /// What to keep.
+    pub keep: KeepSettings,
+}
+
+impl RunSettings {
+    /// Reads them, or says everything that is wrong with them.
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (export, import) = (
+            reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT"),
+            reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT"),
+        );
+        if !export && !import {
+            reader.wrong(
+                "nothing to do: neither KONG_CLUSTER_FALLBACK_CONFIG_EXPORT nor KONG_CLUSTER_FALLBACK_CONFIG_IMPORT is on \
+                 (--export on keeps what the control plane sends, --import on is the relay for new nodes)",
+            );
+        }
+        let store = StoreSettings::read(&mut reader);
+        let cluster = ClusterSettings::read(&mut reader);
+        let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
+        let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
+        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
+    }
+}
+
+impl ExportSettings {
+    /// Reads them, or says everything that is wrong with them.
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
+        let keep = KeepSettings::read(&mut reader);
+        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
+    }
+}
+
+impl StoreSettings {
+    /// Reads them alone, for commands that only look into the store.
+    pub fn read_alone(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let store = Self::read(&mut reader);
+        finish(reader, || store)
+    }
+}
+
+fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
+    refuse_what_is_not_built_yet(&mut reader);
+    match build() {
+        Some(settings) if reader.problems().list().is_empty() => Ok(settings),
+        _ => Err(reader.into_problems()),
+    }
+}
+
+// To ignore such a setting could mean to leave out a protection that somebody counts on.
+fn refuse_what_is_not_built_yet(reader: &mut Reader<'_>) {
+    for name in names::NOT_YET {
+        if let Some(given) = reader.text(name) {
+            reader.wrong(format!("{}: this version of lifeboat does not have this setting yet: unset it", given.name));
+        }
+    }
+    for (name, only) in [("KONG_CLUSTER_OCSP", "off"), ("KONG_CLUSTER_USE_PROXY", "off")] {
+        if let Some(given) = reader.text(name).filter(|given| given.value.trim() != only) {
+            reader.wrong(format!("{}: this version of lifeboat knows only {only:?}", given.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

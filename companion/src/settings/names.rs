@@ -1,0 +1,249 @@
+//! Every setting that this version has: one table, from which come the flags, the README's table (a test compares) and
+//! the search for misspelt names.
+
+/// A setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its variable: Kong's own settings as `KONG_…`.
+    pub variable: &'static str,
+    /// Its flag without the dashes, unless it is a secret.
+    pub flag: Option<&'static str>,
+    /// What it is if nobody sets it.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn setting(variable: &'static str, flag: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { variable, flag: Some(flag), default, meaning }
+}
+
+const fn secret(variable: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { variable, flag: None, default, meaning }
+}
+
+/// The settings, in the order in which they are documented.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "KONG_CLUSTER_FALLBACK_CONFIG_STORAGE",
+        "storage",
+        "none",
+        "where configurations are kept: `s3://bucket/prefix` or `file:///path`",
+    ),
+    setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
+    setting(
+        "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT",
+        "import",
+        "off",
+        "`on`: be the relay that new nodes are restored by",
+    ),
+    setting(
+        "KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY",
+        "export-delay",
+        "60",
+        "seconds between two exports; while they run, only the newest configuration waits",
+    ),
+    setting(
+        "KONG_VERSION",
+        "kong-version",
+        "none",
+        "the version of Kong whose configurations are kept, such as `3.9.1`",
+    ),
+    setting(
+        "LIFEBOAT_CONTROL_PLANE",
+        "control-plane",
+        "`KONG_CLUSTER_CONTROL_PLANE`",
+        "the control plane's cluster listener, `host:port`",
+    ),
+    setting("KONG_CLUSTER_CONTROL_PLANE", "cluster-control-plane", "none", "the same, where no relay stands between"),
+    setting("KONG_CLUSTER_CERT", "cluster-cert", "none", "the cluster certificate: a path, PEM, or base64 of PEM"),
+    setting(
+        "KONG_CLUSTER_CERT_KEY",
+        "cluster-cert-key",
+        "none",
+        "its private key, likewise; as a flag a path only, since arguments are public",
+    ),
+    setting("KONG_CLUSTER_MTLS", "cluster-mtls", "shared", "`shared`, `pki` or `pki_check_cn`"),
+    setting("KONG_CLUSTER_CA_CERT", "cluster-ca-cert", "none", "pki: the authority of the cluster's certificates"),
+    setting(
+        "KONG_CLUSTER_SERVER_NAME",
+        "cluster-server-name",
+        "the host",
+        "pki: the name that the control plane's certificate must have",
+    ),
+    setting(
+        "KONG_CLUSTER_ALLOWED_COMMON_NAMES",
+        "cluster-allowed-common-names",
+        "same parent domain",
+        "pki_check_cn: the common names that nodes may have, comma separated",
+    ),
+    setting(
+        "KONG_LUA_SSL_TRUSTED_CERTIFICATE",
+        "lua-ssl-trusted-certificate",
+        "none",
+        "pki: further authorities for the control plane's certificate, comma separated; `system` for the machine's own",
+    ),
+    setting(
+        "KONG_CLUSTER_DP_LABELS",
+        "cluster-dp-labels",
+        "none",
+        "labels of the backup node, `key:value`, comma separated",
+    ),
+    setting(
+        "KONG_CLUSTER_MAX_PAYLOAD",
+        "cluster-max-payload",
+        "16777216",
+        "the longest message from the control plane, in bytes, compressed",
+    ),
+    setting(
+        "LIFEBOAT_PLUGINS",
+        "plugins",
+        "none",
+        "custom plugins of the control plane, comma separated, besides the bundled ones",
+    ),
+    setting("LIFEBOAT_FILTERS", "filters", "none", "Wasm filters of the control plane, comma separated"),
+    setting(
+        "LIFEBOAT_ADMIN_URL",
+        "admin-url",
+        "none",
+        "the control plane's Admin API, from which plugins, filters and `sync_status` are read instead",
+    ),
+    setting("LIFEBOAT_RELAY_LISTEN", "relay-listen", "127.0.0.1:8005", "where the relay listens for nodes"),
+    setting("LIFEBOAT_RELAY_CERT", "relay-cert", "`KONG_CLUSTER_CERT`", "pki: the certificate that nodes see"),
+    setting(
+        "LIFEBOAT_RELAY_CERT_KEY",
+        "relay-cert-key",
+        "`KONG_CLUSTER_CERT_KEY`",
+        "pki: its private key; as a flag a path only",
+    ),
+    setting(
+        "LIFEBOAT_RELAY_CLIENT_CA",
+        "relay-client-ca",
+        "`KONG_CLUSTER_CA_CERT`",
+        "pki: the authority of the nodes' certificates",
+    ),
+    setting(
+        "LIFEBOAT_CP_CONFIG_TIMEOUT",
+        "cp-config-timeout",
+        "10s",
+        "how long a connected control plane may be silent",
+    ),
+    setting(
+        "LIFEBOAT_FEED_ON_REFUSAL",
+        "feed-on-refusal",
+        "off",
+        "`on`: also restore a node that the control plane turns away",
+    ),
+    setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
+    setting(
+        "AWS_CONFIG_STORAGE_ENDPOINT",
+        "aws-config-storage-endpoint",
+        "Amazon S3",
+        "the URL of an S3-compatible store; plain http only where it says so",
+    ),
+    setting("AWS_REGION", "aws-region", "`AWS_DEFAULT_REGION`, else us-east-1", "the bucket's region"),
+    setting("AWS_DEFAULT_REGION", "aws-default-region", "us-east-1", "the same, if `AWS_REGION` is not set"),
+    secret("AWS_ACCESS_KEY_ID", "none", "the access key's name"),
+    secret("AWS_SECRET_ACCESS_KEY", "none", "the access key's secret"),
+    secret("AWS_SESSION_TOKEN", "none", "the session token of temporary credentials"),
+    setting("LIFEBOAT_LOG", "log", "info", "what is logged: a level, or `target=level` pairs"),
+    setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
+];
+
+/// Settings that Lifeboat's design has and this version doesn't yet. To ignore one of them could mean to leave out a
+/// protection that somebody counts on, so each is an error.
+pub const NOT_YET: &[&str] = &[
+    "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
+    "GCP_SERVICE_ACCOUNT",
+    "LIFEBOAT_HTTP_LISTEN",
+    "LIFEBOAT_KONG_VERSIONS",
+    "LIFEBOAT_MAX_SHRINK",
+    "LIFEBOAT_ELECTION",
+    "LIFEBOAT_HISTORY",
+    "LIFEBOAT_CACHE_IMAGE",
+    "LIFEBOAT_FALLBACK_STORAGE",
+    "LIFEBOAT_PREFER",
+    "LIFEBOAT_FOLLOW",
+    "LIFEBOAT_MAX_AGE",
+    "LIFEBOAT_VERSION_MATCH",
+    "LIFEBOAT_ENCRYPTION_KEYS",
+    "LIFEBOAT_SIGNING_KEY",
+    "LIFEBOAT_TRUSTED_KEYS",
+    "LIFEBOAT_REPORT_KEYS",
+    "LIFEBOAT_TICKET",
+    "LIFEBOAT_STORAGE_CA",
+    "LIFEBOAT_DRILL_EVERY",
+];
+
+/// The setting with this variable.
+///
+/// # Panics
+/// If there is none: names are written in the code only.
+pub fn named(variable: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.variable == variable).expect("settings are looked up by their own names")
+}
+
+/// Of the names in an environment those that begin with `LIFEBOAT_` and mean nothing, each with the name that was
+/// probably meant.
+pub fn unknown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Option<&'static str>)> {
+    let known = |name: &str| {
+        let plain = name.strip_suffix("_FILE").unwrap_or(name);
+        SETTINGS.iter().any(|setting| setting.variable == plain) || NOT_YET.contains(&plain)
+    };
+    let mut unknown: Vec<_> = names
+        .into_iter()
+        .filter(|name| name.starts_with("LIFEBOAT_") && !known(name))
+        .map(|name| (name.to_owned(), nearest(name)))
+        .collect();
+    unknown.sort();
+    unknown
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
+    ours.map(|known| (distance(name, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, known)| known)
+}
+
+// Levenshtein's, row by row.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_is_answered_with_the_right_one() {
+        let names = ["LIFEBOAT_LOG", "LIFEBOAT_PLUGIN", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_XYZZY", "PATH"];
+        let unknown = unknown(names);
+        assert_eq!(
+            unknown,
+            [("LIFEBOAT_PLUGIN".to_owned(), Some("LIFEBOAT_PLUGINS")), ("LIFEBOAT_XYZZY".to_owned(), None)]
+        );
+    }
+
+    #[test]
+    fn no_two_settings_share_a_variable_or_a_flag() {
+        for (i, setting) in SETTINGS.iter().enumerate() {
+            for other in &SETTINGS[i + 1..] {
+                assert_ne!(setting.variable, other.variable);
+                assert!(setting.flag.is_none() || setting.flag != other.flag, "{:?}", setting.flag);
+            }
+            assert!(!NOT_YET.contains(&setting.variable));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The relay: where it listens, who it is to nodes, and by which rules it feeds them.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifeboat_core::session::node::Rules;
+use lifeboat_core::session::restore::OnRefusal;
+use rustls::ServerConfig;
+
+use super::cluster::{checked, identity};
+use super::{ClusterSettings, Reader, Trust};
+use crate::tls::{Authorities, AuthoritySource, NodeNames, server_config_pki, server_config_shared};
+
+/// How nodes are served.
+#[derive(Clone)]
+pub struct RelaySettings {
+    /// Where the relay listens.
+    pub listen: SocketAddr,
+    /// The TLS server, which knows who may connect.
+    pub tls: Arc<ServerConfig>,
+    /// How a node's session behaves.
+    pub rules: Rules,
+}
+
+impl RelaySettings {
+    pub(super) fn read(reader: &mut Reader<'_>, cluster: Option<&ClusterSettings>) -> Option<Self> {
+        let listen = listen(reader);
+        let on_refusal =
+            if reader.switch("LIFEBOAT_FEED_ON_REFUSAL") { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
+        let config_timeout = reader.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10));
+        let retry = (Duration::from_secs(5), Duration::from_secs(10));
+        let cluster = cluster?;
+        let tls = match &cluster.trust {
+            Trust::Shared(certificate) => {
+                let config = server_config_shared(std::slice::from_ref(certificate), &cluster.identity);
+                config.map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok()
+            }
+            Trust::Pki(names) => pki(reader, names.clone(), cluster),
+        };
+        let (listen, tls) = (listen?, tls?);
+        refuse_itself(reader, listen, cluster);
+        Some(Self { listen, tls, rules: Rules { config_timeout, on_refusal, retry } })
+    }
+}
+
+impl fmt::Debug for RelaySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelaySettings({}, {:?})", self.listen, self.rules)
+    }
+}
+
+fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let Some(given) = reader.text("LIFEBOAT_RELAY_LISTEN") else { return Some(([127, 0, 0, 1], 8005).into()) };
+    match given.value.trim().parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let valid = "valid: 127.0.0.1:8005, 0.0.0.0:8005, [::1]:8005";
+            reader.wrong(format!("{}: {:?} is not an IP address with a port ({valid})", given.name, given.value));
+            None
+        }
+    }
+}
+
+fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<Arc<ServerConfig>> {
+    let own = match reader.text("LIFEBOAT_RELAY_CERT") {
+        Some(_) => identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY")?,
+        None => cluster.identity.clone(),
+    };
+    let given = match reader.text("LIFEBOAT_RELAY_CLIENT_CA") {
+        Some(given) => given,
+        None => {
+            let why = "the relay must know who issues the nodes' certificates";
+            reader.required("KONG_CLUSTER_CA_CERT", why, "/etc/kong/ca.crt")?
+        }
+    };
+    let pem = checked(reader, &given)?;
+    match Authorities::new([AuthoritySource::Pem(&pem)]) {
+        Ok(authorities) => Some(server_config_pki(&authorities, names, &own)),
+        Err(error) => {
+            reader.wrong(format!("{}: {error}", given.name));
+            None
+        }
+    }
+}
+
+// The obvious case; one that hides behind names is found when the relay dials and meets itself.
+fn refuse_itself(reader: &mut Reader<'_>, listen: SocketAddr, cluster: &ClusterSettings) {
+    let control_plane = &cluster.control_plane;
+    let is_here = |ip: std::net::IpAddr| ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback());
+    let same_host = match control_plane.host.parse() {
+        Ok(ip) => is_here(ip),
+        Err(_) => control_plane.host == "localhost" && (listen.ip().is_loopback() || listen.ip().is_unspecified()),
+    };
+    if same_host && control_plane.port == listen.port() {
+        reader.wrong(format!(
+            "the control plane {control_plane} is this relay itself (LIFEBOAT_RELAY_LISTEN {listen}): set \
+             LIFEBOAT_CONTROL_PLANE to the real one"
+        ));
+    }
+}

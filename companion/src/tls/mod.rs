@@ -1,0 +1,75 @@
+//! TLS for the cluster link, on both of its sides: our identity, who a peer may be (`shared`: the pinned cluster
+//! certificate; `pki`: an authority, a name), and what a failed handshake means. No sockets, no settings.
+//!
+//! One crypto provider, aws-lc-rs, is passed explicitly everywhere: a process-wide default would depend on who was
+//! first. No session is ever resumed, in either direction: a handshake costs a millisecond in hours, and a resumed
+//! session would skip the check of the peer's certificate, so a certificate that was rotated out would live on in
+//! tickets.
+
+mod authority;
+mod common_name;
+mod error;
+mod failure;
+mod identity;
+mod leaf;
+mod pinned;
+
+#[cfg(test)]
+mod handshakes;
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+
+pub use authority::{Authorities, AuthoritySource, NodeNames, client_config_pki, server_config_pki};
+pub use common_name::{CommonNameNotAllowed, CommonNames};
+pub use error::TlsError;
+pub use failure::{FailureClass, HandshakeFailure, Peer, explain, explain_tls};
+pub use identity::{Identity, certificates_from_pem};
+pub use leaf::Leaf;
+pub use pinned::{NotTheClusterCertificate, client_config_shared, server_config_shared};
+
+/// The server name that data planes ask for in `shared` mode (KONG.md section 1, "Cluster certificate").
+pub const SHARED_SERVER_NAME: &str = "kong_clustering";
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// A client that shows this certificate to whoever asks: Kong's control plane sends no hints that could select one.
+fn client_config(
+    versions: &[&'static SupportedProtocolVersion],
+    verifier: Arc<dyn ServerCertVerifier>,
+    certificate: Arc<CertifiedKey>,
+) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .expect("aws-lc-rs has suites for TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
+}
+
+/// A server that shows this certificate whatever name was asked for, as Kong does.
+fn server_config(
+    versions: &[&'static SupportedProtocolVersion],
+    verifier: Arc<dyn ClientCertVerifier>,
+    certificate: Arc<CertifiedKey>,
+) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .expect("aws-lc-rs has suites for TLS 1.2 and 1.3")
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
+}

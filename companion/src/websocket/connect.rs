@@ -1,0 +1,71 @@
+//! The client's half of the opening handshake.
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper::upgrade::Parts;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tungstenite::handshake::client::generate_key;
+use tungstenite::handshake::derive_accept_key;
+
+use super::Link;
+use super::header::Mask;
+
+/// Names the instance of a relay that dials, so that it knows itself when it meets itself.
+pub const RELAY_HEADER: &str = "lifeboat-relay";
+
+/// Why the peer did not become a WebSocket.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeError {
+    /// It answered with another status than 101.
+    #[error("it answered HTTP {0} instead of opening a WebSocket")]
+    Status(StatusCode),
+    /// It doesn't speak HTTP, or hung up.
+    #[error("it did not answer as an HTTP server: {0}")]
+    Http(#[from] hyper::Error),
+    /// It said yes to something else.
+    #[error("it opened something that is not this WebSocket (wrong Sec-WebSocket-Accept)")]
+    Accept,
+}
+
+/// Opens a WebSocket at `target` (a path with its query) over a stream that is ready for HTTP. `relay` names this
+/// relay's instance, if it is one that dials.
+pub async fn open<S>(
+    stream: S,
+    host: &str,
+    target: &str,
+    relay: Option<&str>,
+    limit: u64,
+) -> Result<Link<S>, UpgradeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Ends by itself: with the upgrade, or when `sender` is dropped.
+    tokio::spawn(connection.with_upgrades());
+    let key = generate_key();
+    let mut request = Request::get(target)
+        .header(header::HOST, host)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, &key);
+    if let Some(instance) = relay {
+        request = request.header(RELAY_HEADER, instance);
+    }
+    let request = request.body(Empty::<Bytes>::new()).expect("a target that came in as one is a valid one");
+    let response = sender.send_request(request).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(UpgradeError::Status(response.status()));
+    }
+    let accept = response.headers().get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().to_vec());
+    if accept.as_deref() != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+        return Err(UpgradeError::Accept);
+    }
+    let upgraded = hyper::upgrade::on(response).await?;
+    let Parts { io, read_buf, .. } =
+        upgraded.downcast::<TokioIo<S>>().expect("what comes back is the stream that went in");
+    Ok(Link::new(io.into_inner(), read_buf, Mask::Ours, limit))
+}

@@ -1,0 +1,249 @@
+//! One end of a link. Reading can be cancelled at any point and resumed; a frame is written whole.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use lifeboat_core::frame::{Frame, Opcode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::header::{Header, HeaderError, Mask};
+
+/// Kong gives a link up after 45 s of silence; who doesn't take a frame for as long is gone too.
+const WRITE_LIMIT: Duration = Duration::from_secs(45);
+const READ_AT_ONCE: usize = 4 * 1024;
+
+/// A stream that carries WebSocket frames.
+#[derive(Debug)]
+pub struct Link<S> {
+    stream: S,
+    mask: Mask,
+    unread: BytesMut,
+    frame: Option<Header>,
+    limit: u64,
+}
+
+/// What a read brought.
+#[derive(Debug)]
+pub enum Heard {
+    /// A whole frame.
+    Frame(Frame),
+    /// A part of one: the peer lives, but there is nothing to act on yet.
+    Part,
+}
+
+/// Why a link ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The peer closed the connection.
+    #[error("the connection was closed")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    /// The peer doesn't speak WebSocket as it must.
+    #[error("{0}")]
+    Protocol(#[from] HeaderError),
+    /// A frame is longer than allowed.
+    #[error("a frame of {length} bytes is longer than cluster_max_payload allows ({limit} bytes)")]
+    TooLong {
+        /// The frame's length in bytes.
+        length: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The peer takes nothing.
+    #[error("the peer did not take a frame within {} s", WRITE_LIMIT.as_secs())]
+    Stuck,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// A link over `stream` on which `unread` has been received already. `mask` says which end this is; frames longer
+    /// than `limit` bytes are refused.
+    pub fn new(stream: S, unread: Bytes, mask: Mask, limit: u64) -> Self {
+        Self { stream, mask, unread: BytesMut::from(&unread[..]), frame: None, limit }
+    }
+
+    /// Allows frames of up to `limit` bytes from now on.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    /// The next frame, or the news that a part of one came. Loses nothing when dropped before it is ready.
+    pub async fn hear(&mut self) -> Result<Heard, LinkError> {
+        if let Some(frame) = self.take_frame()? {
+            return Ok(Heard::Frame(frame));
+        }
+        // For a long frame its whole length is set aside once, instead of by doubling.
+        let missing = self.frame.as_ref().map_or(0, |header| header.length as usize);
+        self.unread.reserve(missing.saturating_sub(self.unread.len()).max(READ_AT_ONCE));
+        if self.stream.read_buf(&mut self.unread).await? == 0 {
+            return Err(LinkError::Closed);
+        }
+        Ok(self.take_frame()?.map_or(Heard::Part, Heard::Frame))
+    }
+
+    /// Sends a frame without a pause in it.
+    pub async fn send(&mut self, frame: &Frame) -> Result<(), LinkError> {
+        match self.mask {
+            Mask::Ours => {
+                let key: [u8; 4] = rand::random();
+                let mut payload = BytesMut::from(&frame.payload[..]);
+                apply_mask(&mut payload, key);
+                let header = Header::encode(frame.opcode, frame.is_final, payload.len() as u64, Some(key));
+                self.write(header.chain(payload)).await
+            }
+            Mask::Theirs => {
+                let header = Header::encode(frame.opcode, frame.is_final, frame.payload.len() as u64, None);
+                self.write(header.chain(frame.payload.clone())).await
+            }
+        }
+    }
+
+    /// Sends a message of three pieces as one unfragmented frame, without copying them. Only towards nodes, whose side
+    /// of the link isn't masked.
+    pub async fn send_message(&mut self, pieces: &[Bytes; 3]) -> Result<(), LinkError> {
+        debug_assert!(matches!(self.mask, Mask::Theirs));
+        let [first, middle, last] = pieces.clone();
+        let length = (first.len() + middle.len() + last.len()) as u64;
+        let header = Header::encode(Opcode::Binary, true, length, None);
+        self.write(header.chain(first).chain(middle).chain(last)).await
+    }
+
+    /// Closes the connection as TLS does; a peer that is gone already is no error.
+    pub async fn close(mut self) {
+        let _ = timeout(Duration::from_secs(1), self.stream.shutdown()).await;
+    }
+
+    async fn write(&mut self, mut bytes: impl Buf) -> Result<(), LinkError> {
+        let all = async {
+            self.stream.write_all_buf(&mut bytes).await?;
+            self.stream.flush().await
+        };
+        timeout(WRITE_LIMIT, all).await.map_err(|_| LinkError::Stuck)?.map_err(LinkError::from)
+    }
+
+    fn take_frame(&mut self) -> Result<Option<Frame>, LinkError> {
+        if self.frame.is_none() {
+            self.frame = Header::take(&mut self.unread, self.mask)?;
+        }
+        let Some(header) = &self.frame else { return Ok(None) };
+        if header.length > self.limit {
+            return Err(LinkError::TooLong { length: header.length, limit: self.limit });
+        }
+        let length = header.length as usize;
+        if self.unread.len() < length {
+            return Ok(None);
+        }
+        let mut payload = self.unread.split_to(length);
+        if let Some(key) = header.key {
+            apply_mask(&mut payload, key);
+        }
+        let frame = Frame { opcode: header.opcode, is_final: header.is_final, payload: payload.freeze() };
+        self.frame = None;
+        Ok(Some(frame))
+    }
+}
+
+// RFC 6455 section 5.3, eight bytes at a time.
+fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
+    let [a, b, c, d] = key;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.into_iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn pair(limit: u64) -> (Link<tokio::io::DuplexStream>, Link<tokio::io::DuplexStream>) {
+        let (client, server) = duplex(100);
+        (Link::new(client, Bytes::new(), Mask::Ours, limit), Link::new(server, Bytes::new(), Mask::Theirs, limit))
+    }
+
+    async fn frame(link: &mut Link<tokio::io::DuplexStream>) -> Frame {
+        loop {
+            if let Heard::Frame(frame) = link.hear().await.unwrap() {
+                return frame;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_arrives_as_it_was_sent_in_both_directions() {
+        let (mut client, mut server) = pair(1 << 20);
+        for length in [0, 1, 7, 8, 125, 126, 127, 65_535, 65_536, 200_001] {
+            let sent = Frame { is_final: length % 2 == 0, ..Frame::binary(vec![length as u8; length]) };
+            let (_, received) = tokio::join!(async { client.send(&sent).await.unwrap() }, frame(&mut server));
+            assert_eq!(received, sent);
+            let (_, received) = tokio::join!(async { server.send(&sent).await.unwrap() }, frame(&mut client));
+            assert_eq!(received, sent);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_of_pieces_is_one_unfragmented_frame() {
+        let (mut client, mut server) = pair(1 << 20);
+        let pieces = [Bytes::from_static(b"one "), Bytes::from(vec![b'x'; 100_000]), Bytes::from_static(b" end")];
+        let (_, received) = tokio::join!(async { server.send_message(&pieces).await.unwrap() }, frame(&mut client));
+        assert!(received.is_whole_message());
+        assert_eq!(received.payload, pieces.concat());
+    }
+
+    #[tokio::test]
+    async fn reading_that_is_cancelled_loses_nothing() {
+        let (mut client, mut server) = pair(1 << 20);
+        let sent = Frame::binary(vec![5; 10_000]);
+        let writer = tokio::spawn(async move {
+            client.send(&sent).await.unwrap();
+            client
+        });
+        let received = loop {
+            // Every second read is dropped after one poll.
+            let _ = tokio::time::timeout(Duration::ZERO, async { std::future::pending::<()>().await }).await;
+            let dropped = futures::FutureExt::now_or_never(server.hear());
+            match dropped {
+                Some(Ok(Heard::Frame(frame))) => break frame,
+                Some(Ok(Heard::Part)) => {}
+                Some(Err(error)) => panic!("{error}"),
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(received, Frame::binary(vec![5; 10_000]));
+        drop(writer.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_frame_above_the_limit_is_refused_before_it_is_read() {
+        let (mut client, mut server) = pair(10);
+        let sender = tokio::spawn(async move { client.send(&Frame::binary(vec![0; 1_000_000])).await });
+        let error = loop {
+            match server.hear().await {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("cluster_max_payload"), "{error}");
+        assert!(server.unread.capacity() < 100_000);
+        drop(server);
+        assert!(sender.await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_mask_is_not_understood() {
+        let (client, server) = duplex(100);
+        let mut wrong = Link::new(client, Bytes::new(), Mask::Theirs, 100);
+        let mut server = Link::new(server, Bytes::new(), Mask::Theirs, 100);
+        wrong.send(&Frame::empty_pong()).await.unwrap();
+        assert!(matches!(server.hear().await, Err(LinkError::Protocol(HeaderError::Mask))));
+    }
+}

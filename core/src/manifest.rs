@@ -1,0 +1,179 @@
+//! The manifest, format 1: what a snapshot is, where it lies and why it was published. Field names are the store's
+//! format; readers ignore fields that they don't know.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{ConfigHash, Sha256Digest};
+use crate::kong::version::KongVersion;
+use crate::kong::{EntityCounts, SectionHashes};
+use crate::object_key::SnapshotId;
+use crate::time::WallTime;
+
+/// The format that this code writes.
+pub const FORMAT: u32 = 1;
+
+/// Which snapshot is published, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The version of Kong that this configuration was made for.
+    pub kong_version: KongVersion,
+    /// The snapshot's place in the history.
+    pub sequence: u64,
+    /// Which leadership published it: grows with each new leader.
+    pub epoch: u64,
+    /// Why it was published.
+    pub state: State,
+    /// Kong's name for the configuration.
+    pub config_hash: ConfigHash,
+    /// The hashes of its sections, as the control plane sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<SectionHashes>,
+    /// The payload: gzip of the configuration.
+    pub snapshot: StoredObject,
+    /// The configuration itself: what the payload expands to, and what `config.json` holds.
+    pub config: PlainObject,
+    /// How many entities of each kind it has.
+    #[serde(default)]
+    pub counts: EntityCounts,
+    /// Who published it.
+    pub exporter: Exporter,
+    /// When it was received, published, and last seen unchanged.
+    pub times: Times,
+}
+
+/// An object in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    /// Its key, relative to the prefix.
+    pub key: String,
+    /// The digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Bytes that are kept under another form or in a place of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainObject {
+    /// The digest of the bytes.
+    pub sha256: Sha256Digest,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+/// Why a snapshot is the published one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// A node of the same version runs it.
+    Confirmed,
+    /// The control plane sent it; no node has told yet that it runs it.
+    Received,
+    /// An operator chose it.
+    Pinned,
+}
+
+/// Who published a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exporter {
+    /// The id under which the control plane knows this backup node.
+    pub node_id: String,
+    /// Its host's name.
+    pub hostname: String,
+    /// Its version of Lifeboat.
+    pub lifeboat: String,
+}
+
+/// When things happened to a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The control plane sent it.
+    pub received: WallTime,
+    /// It was published.
+    pub exported: WallTime,
+    /// The control plane was last known to have it.
+    pub last_seen: WallTime,
+}
+
+/// Why a text isn't a manifest that this version can read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Not JSON, or not of the manifest's form: half-written, or something else altogether.
+    #[error("it is not a lifeboat manifest: {0}")]
+    Malformed(#[source] serde_json::Error),
+    /// Written by a later Lifeboat.
+    #[error("it has format {0}, and this lifeboat reads format 1 only: update lifeboat")]
+    UnknownFormat(u64),
+}
+
+impl Manifest {
+    /// Which snapshot this manifest names.
+    pub fn id(&self) -> SnapshotId {
+        SnapshotId { sequence: self.sequence, config_hash: self.config_hash }
+    }
+
+    /// The manifest's bytes, as they are stored: JSON for people too.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a manifest always has a JSON form");
+        json.push(b'\n');
+        json
+    }
+
+    /// Reads a manifest of any format that was ever written.
+    pub fn decode(json: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u64,
+        }
+        let Format { format } = serde_json::from_slice(json).map_err(Unreadable::Malformed)?;
+        if format != u64::from(FORMAT) {
+            return Err(Unreadable::UnknownFormat(format));
+        }
+        serde_json::from_slice(json).map_err(Unreadable::Malformed)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const GOLDEN: &[u8] = include_bytes!("../../tests/data/manifest-format-1.json");
+
+    #[test]
+    fn the_golden_manifest_of_format_1_stays_readable() {
+        let manifest = Manifest::decode(GOLDEN).unwrap();
+        assert_eq!(manifest.sequence, 7);
+        assert_eq!(manifest.state, State::Received);
+        assert_eq!(manifest.counts.get("routes"), 5);
+        assert_eq!(manifest.kong_version, KongVersion::new(3, 9, 1));
+    }
+
+    #[test]
+    fn what_is_written_is_the_golden_form() {
+        let manifest = Manifest::decode(GOLDEN).unwrap();
+        assert_eq!(String::from_utf8(manifest.encode()).unwrap(), String::from_utf8(GOLDEN.to_vec()).unwrap());
+    }
+
+    #[test]
+    fn fields_of_later_versions_are_ignored() {
+        let mut json: serde_json::Value = serde_json::from_slice(GOLDEN).unwrap();
+        json["signature"] = "of a later version".into();
+        json["times"]["thought_about"] = 1.into();
+        assert_eq!(Manifest::decode(json.to_string().as_bytes()).unwrap(), Manifest::decode(GOLDEN).unwrap());
+    }
+
+    #[test]
+    fn a_format_of_the_future_is_named() {
+        let error = Manifest::decode(br#"{"format":2}"#).unwrap_err().to_string();
+        assert!(error.contains("format 2") && error.contains("update lifeboat"), "{error}");
+    }
+
+    #[test]
+    fn half_a_manifest_is_not_one() {
+        for length in 0..GOLDEN.len() - 2 {
+            assert!(Manifest::decode(&GOLDEN[..length]).is_err(), "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The names of the objects in the store, format 1. No other module spells a key.
+
+use crate::digest::ConfigHash;
+use crate::kong::version::KongVersion;
+
+/// The keys of one Kong version's objects, relative to the store's prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectKeys {
+    version: KongVersion,
+}
+
+/// Which snapshot: its place in the history and the configuration that it holds. Sorts by age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapshotId {
+    /// Grows by at least one with each snapshot of a version and never repeats.
+    pub sequence: u64,
+    /// Kong's name for the configuration.
+    pub config_hash: ConfigHash,
+}
+
+impl ObjectKeys {
+    /// The keys for `version`.
+    pub const fn new(version: KongVersion) -> Self {
+        Self { version }
+    }
+
+    /// The newest published configuration, plain declarative JSON, where Kong's own importer looks for it.
+    pub fn config_json(&self) -> String {
+        format!("{}/config.json", self.version)
+    }
+
+    /// The manifest of the newest published snapshot.
+    pub fn manifest(&self) -> String {
+        format!("{}/lifeboat/manifest.json", self.version)
+    }
+
+    /// The folder of the immutable snapshots.
+    pub fn snapshots(&self) -> String {
+        format!("{}/lifeboat/snapshots", self.version)
+    }
+
+    /// A snapshot's payload: gzip of the configuration's JSON.
+    pub fn snapshot(&self, id: SnapshotId) -> String {
+        format!("{}/{}.json.gz", self.snapshots(), id.stem())
+    }
+
+    /// The manifest with which a snapshot was published.
+    pub fn snapshot_manifest(&self, id: SnapshotId) -> String {
+        format!("{}/{}.manifest.json", self.snapshots(), id.stem())
+    }
+}
+
+impl SnapshotId {
+    // Ten digits, so that a listing by name is a listing by age: at one snapshot a second that lasts for 300 years.
+    fn stem(&self) -> String {
+        format!("{:010}-{}", self.sequence, self.config_hash)
+    }
+
+    /// The snapshot whose payload or manifest has this file name, if it is one: what a crash or somebody else left in
+    /// the folder is not.
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let stem = name.strip_suffix(".json.gz").or_else(|| name.strip_suffix(".manifest.json"))?;
+        let (sequence, config_hash) = stem.split_once('-')?;
+        let sequence = if sequence.bytes().all(|b| b.is_ascii_digit()) {
+            sequence.parse().ok()?
+        } else {
+            return None;
+        };
+        Some(Self { sequence, config_hash: config_hash.parse().ok()? })
+    }
+}
+
+/// The version whose objects lie in a folder of this name directly under the prefix.
+pub fn version_of_folder(name: &str) -> Option<KongVersion> {
+    name.parse().ok().filter(|version: &KongVersion| version.to_string() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> SnapshotId {
+        SnapshotId { sequence: 7, config_hash: "3ff47162e7a7ce1344f336316b66484e".parse().unwrap() }
+    }
+
+    #[test]
+    fn the_keys_are_those_of_format_1() {
+        let keys = ObjectKeys::new(KongVersion::new(3, 9, 1));
+        assert_eq!(keys.config_json(), "3.9.1/config.json");
+        assert_eq!(keys.manifest(), "3.9.1/lifeboat/manifest.json");
+        let stem = "3.9.1/lifeboat/snapshots/0000000007-3ff47162e7a7ce1344f336316b66484e";
+        assert_eq!(keys.snapshot(id()), format!("{stem}.json.gz"));
+        assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
+    }
+
+    #[test]
+    fn a_snapshot_is_known_by_its_file_name_and_nothing_else_is() {
+        let keys = ObjectKeys::new(KongVersion::new(3, 9, 1));
+        for key in [keys.snapshot(id()), keys.snapshot_manifest(id())] {
+            assert_eq!(SnapshotId::from_file_name(key.rsplit('/').next().unwrap()), Some(id()));
+        }
+        for other in [
+            "",
+            "manifest.json",
+            "7.json.gz",
+            "x-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "0000000007-3ff4.json.gz#1",
+        ] {
+            assert_eq!(SnapshotId::from_file_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_a_folder_named_as_a_version_is_one() {
+        assert_eq!(version_of_folder("3.9.1"), Some(KongVersion::new(3, 9, 1)));
+        assert_eq!(version_of_folder("3.9.0.1-enterprise-edition"), None);
+        assert_eq!(version_of_folder("election"), None);
+    }
+}

@@ -1,0 +1,557 @@
+//! A node's session in the relay: the node's link on one side, its own link to the control plane on the other. While
+//! the control plane is there, frames pass unchanged; while it is gone, the node's pings are answered and, if it has no
+//! configuration, it is fed from the store until its ping says that it runs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::restore::{self, ControlPlaneIs, Decision, NodeHolds, OnRefusal};
+use super::{ConnectFailure, IDLE_LIMIT, REFUSAL_WINDOW};
+use crate::backoff::{Backoff, spread};
+use crate::digest::ConfigHash;
+use crate::frame::{Frame, Opcode};
+use crate::kong::basic_info::{NodeInfo, NotBasicInfo};
+use crate::kong::message::ReconfigureMessage;
+use crate::kong::ping::{hash_in_ping, ping};
+use crate::time::Moment;
+
+/// How long a control plane may take to answer a forwarded ping before it counts as gone.
+pub const PONG_LIMIT: Duration = Duration::from_secs(10);
+/// How long the control plane is asked before the snapshot is fetched in advance.
+pub const HEAD_START: Duration = Duration::from_millis(500);
+/// When a fed node is fed for the second time if its ping has not confirmed: a node drops what arrives before it has
+/// made its database (KONG.md "A race to survive").
+pub const FIRST_REPEAT: Duration = Duration::from_millis(1500);
+/// The longest pause between two attempts to feed a node.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How many attempts without an answer are worth a warning.
+pub const ATTEMPTS_BEFORE_NOTICE: u32 = 3;
+
+// 50,000 services and routes take a node 12 s to load: 58 MB of JSON, 6.6 MB compressed (KONG.md section 1).
+const LOADED_PER_SECOND: f64 = 5e6;
+const EXPANDS: u64 = 9;
+
+/// A snapshot as it is given to nodes: one for all, shared.
+#[derive(Debug)]
+pub struct Offer {
+    /// The message.
+    pub message: ReconfigureMessage,
+    /// The size of the configuration in bytes, decompressed.
+    pub config_bytes: u64,
+}
+
+/// How a node's session behaves; the same for all.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How long a connected control plane may be silent (`LIFEBOAT_CP_CONFIG_TIMEOUT`).
+    pub config_timeout: Duration,
+    /// What a refusal means (`LIFEBOAT_FEED_ON_REFUSAL`).
+    pub on_refusal: OnRefusal,
+    /// Between which waits a lost link to the control plane is tried again: 5 to 10 s, as Kong's own nodes do.
+    pub retry: (Duration, Duration),
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Time has passed: at latest when [`NodeSession::wake_at`] said.
+    Tick,
+    /// The node sent a frame.
+    FromNode(Frame),
+    /// Some bytes came from the control plane.
+    ControlPlaneHeard,
+    /// The control plane sent a frame.
+    FromControlPlane(Frame),
+    /// The link to the control plane is up.
+    ControlPlaneConnected,
+    /// The link to the control plane did not come up.
+    ControlPlaneFailed(ConnectFailure),
+    /// The link to the control plane is gone.
+    ControlPlaneClosed,
+    /// What [`Action::Fetch`] asked for.
+    Fetched(Arc<Offer>),
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Connect to the control plane on the node's behalf.
+    ConnectControlPlane,
+    /// Close the link to the control plane; no [`Event::ControlPlaneClosed`] is needed.
+    DisconnectControlPlane,
+    /// Send the control plane this frame.
+    ToControlPlane(Frame),
+    /// Send the node this frame.
+    ToNode(Frame),
+    /// Fetch the snapshot, again and again until there is one.
+    Fetch,
+    /// Send the node this snapshot.
+    Feed(Arc<Offer>),
+    /// Close the node's link, with this frame first if there is one.
+    CloseNode(Option<Frame>),
+    /// Tell the operator.
+    Notify(Notice),
+}
+
+/// What an operator should know of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The node's first message is none of Kong's.
+    NotANode(NotBasicInfo),
+    /// The control plane is there, and frames pass.
+    Spliced,
+    /// The control plane sent the node a configuration of this many bytes, compressed.
+    Given(u64),
+    /// The control plane is there and has given an empty node nothing for this long.
+    Silent(Duration),
+    /// The control plane is gone, and is tried again in this time.
+    Gone {
+        /// Until the next try.
+        retry_in: Duration,
+    },
+    /// The control plane turned the node away, with this HTTP status or by closing the link.
+    Refused(Option<u16>),
+    /// The node was sent the snapshot, for the first time or again.
+    Fed {
+        /// How often by now.
+        attempt: u32,
+    },
+    /// The node runs what it was fed.
+    Adopted(ConfigHash),
+    /// The node was fed several times, and its pings still carry another hash.
+    NotAdopted {
+        /// How often it was fed.
+        attempts: u32,
+        /// What its newest ping carried.
+        runs: ConfigHash,
+    },
+    /// The snapshot is larger than the node takes: not sent.
+    TooLarge {
+        /// The message's size in bytes, compressed.
+        message: u64,
+        /// The node's `cluster_max_payload` in bytes.
+        limit: u64,
+    },
+    /// The node has said nothing for 45 s.
+    NodeSilent,
+}
+
+/// Where the node's configuration came from, as far as this session knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The node has none, or had it before it connected.
+    OwnOrNone,
+    /// The control plane sent it.
+    ControlPlane,
+    /// It was fed from the store.
+    Store,
+}
+
+/// One node's session.
+#[derive(Debug)]
+pub struct NodeSession {
+    rules: Rules,
+    link: Link,
+    basic_info: Option<(Frame, NodeInfo)>,
+    runs: Option<ConfigHash>,
+    unanswered_ping: Option<Frame>,
+    last_heard: Moment,
+    /// The control plane has sent it a configuration, and until then it may still be loading it.
+    loading_until: Option<Moment>,
+    source: Source,
+    feeding: Feeding,
+}
+
+#[derive(Debug)]
+enum Link {
+    /// `again`: the control plane was gone before, so this try keeps nothing waiting.
+    Connecting {
+        since: Moment,
+        again: bool,
+    },
+    Up(Up),
+    Down {
+        retry_at: Moment,
+        refused: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Up {
+    since: Moment,
+    has_given: bool,
+    said_silent: bool,
+    pong_due: Option<Moment>,
+    pongs_to_swallow: u32,
+}
+
+#[derive(Debug)]
+enum Feeding {
+    No,
+    Fetching,
+    Ready(Arc<Offer>),
+    Fed { offer: Arc<Offer>, attempts: u32, next: Moment, pause: Backoff },
+    TooLarge,
+}
+
+impl NodeSession {
+    /// The session of a node that has just connected, and the first thing to do: ask the control plane.
+    pub fn begin(rules: Rules, now: Moment) -> (Self, Vec<Action>) {
+        let session = Self {
+            rules,
+            link: Link::Connecting { since: now, again: false },
+            basic_info: None,
+            runs: None,
+            unanswered_ping: None,
+            last_heard: now,
+            loading_until: None,
+            source: Source::OwnOrNone,
+            feeding: Feeding::No,
+        };
+        (session, vec![Action::ConnectControlPlane])
+    }
+
+    /// Takes one event. `chance` in `0.0..1.0` spreads reconnects.
+    pub fn handle(&mut self, event: Event, now: Moment, chance: f64) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Tick => self.tick(now, chance, &mut actions),
+            Event::FromNode(frame) => self.from_node(frame, now, &mut actions),
+            Event::ControlPlaneHeard => self.control_plane_lives(),
+            Event::FromControlPlane(frame) => self.from_control_plane(frame, now, chance, &mut actions),
+            Event::ControlPlaneConnected => self.connected(now, &mut actions),
+            Event::ControlPlaneFailed(failure) => self.connect_failed(failure, now, chance, &mut actions),
+            Event::ControlPlaneClosed => self.control_plane_closed(None, now, chance, &mut actions),
+            Event::Fetched(offer) => self.fetched(offer),
+        }
+        self.restore(now, &mut actions);
+        actions
+    }
+
+    /// When the next tick is due. After a tick it lies ahead.
+    pub fn wake_at(&self) -> Moment {
+        let empty = self.node_holds() == NodeHolds::Nothing;
+        let to_fetch = empty && matches!(self.feeding, Feeding::No);
+        let mut wake_at = self.last_heard + IDLE_LIMIT;
+        match &self.link {
+            Link::Connecting { since, .. } if to_fetch => wake_at = wake_at.min(*since + HEAD_START),
+            Link::Connecting { .. } => {}
+            Link::Up(up) => {
+                wake_at = up.pong_due.map_or(wake_at, |due| wake_at.min(due));
+                if to_fetch && !up.has_given {
+                    wake_at = wake_at.min(up.since + HEAD_START);
+                }
+                if empty && !up.has_given && !up.said_silent {
+                    wake_at = wake_at.min(up.since + self.rules.config_timeout);
+                }
+            }
+            Link::Down { retry_at, .. } => wake_at = wake_at.min(*retry_at),
+        }
+        match &self.feeding {
+            Feeding::Fed { next, .. } => wake_at.min(*next),
+            _ => wake_at,
+        }
+    }
+
+    /// What the node's newest ping says that it runs.
+    pub fn runs(&self) -> Option<ConfigHash> {
+        self.runs
+    }
+
+    /// Where its configuration came from.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Whether frames pass to and from the control plane.
+    pub fn is_spliced(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+    }
+
+    fn tick(&mut self, now: Moment, chance: f64, actions: &mut Vec<Action>) {
+        if now - self.last_heard >= IDLE_LIMIT {
+            actions.extend([Action::Notify(Notice::NodeSilent), Action::CloseNode(None)]);
+            return;
+        }
+        match &self.link {
+            Link::Down { retry_at, .. } if *retry_at <= now => {
+                self.link = Link::Connecting { since: now, again: true };
+                actions.push(Action::ConnectControlPlane);
+            }
+            Link::Up(Up { pong_due: Some(due), .. }) if *due <= now => {
+                actions.push(Action::DisconnectControlPlane);
+                self.lose(now, chance, actions);
+            }
+            _ => {}
+        }
+    }
+
+    fn from_node(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
+        self.last_heard = now;
+        if self.basic_info.is_none() && frame.is_whole_message() {
+            match NodeInfo::decode(&frame.payload) {
+                Ok(info) => self.basic_info = Some((frame.clone(), info)),
+                Err(problem) => {
+                    actions.extend([
+                        Action::Notify(Notice::NotANode(problem)),
+                        Action::CloseNode(Some(Frame::close(1008))),
+                    ]);
+                    return;
+                }
+            }
+            self.introduce(now, actions);
+            return;
+        }
+        if frame.opcode == Opcode::Ping {
+            self.node_pinged(frame, now, actions);
+        } else if frame.opcode == Opcode::Close {
+            if self.is_spliced() {
+                actions.push(Action::ToControlPlane(frame.clone()));
+            }
+            actions.push(Action::CloseNode(Some(frame)));
+        } else if let Link::Up(_) = self.link {
+            actions.push(Action::ToControlPlane(frame));
+        }
+    }
+
+    fn node_pinged(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
+        if let Some(hash) = hash_in_ping(&frame.payload) {
+            self.node_runs(hash, now, actions);
+        }
+        match &mut self.link {
+            Link::Up(up) => {
+                up.pong_due.get_or_insert(now + PONG_LIMIT);
+                self.unanswered_ping = Some(frame.clone());
+                actions.push(Action::ToControlPlane(frame));
+            }
+            // The control plane may be there in a moment: then it answers, as if nobody stood between.
+            Link::Connecting { again: false, .. } => self.unanswered_ping = Some(frame),
+            Link::Connecting { .. } | Link::Down { .. } => actions.push(Action::ToNode(Frame::empty_pong())),
+        }
+    }
+
+    fn node_runs(&mut self, hash: ConfigHash, now: Moment, actions: &mut Vec<Action>) {
+        self.runs = Some(hash);
+        if hash.is_empty() {
+            // While a node loads what it was sent, its pings still carry the old hash.
+            self.loading_until = self.loading_until.filter(|until| *until > now);
+            return;
+        }
+        self.loading_until = None;
+        if let Feeding::Fed { offer, .. } = &self.feeding
+            && offer.message.config_hash() == hash
+        {
+            self.source = Source::Store;
+            actions.push(Action::Notify(Notice::Adopted(hash)));
+        }
+        self.feeding = Feeding::No;
+    }
+
+    fn from_control_plane(&mut self, frame: Frame, now: Moment, chance: f64, actions: &mut Vec<Action>) {
+        self.control_plane_lives();
+        let Link::Up(up) = &mut self.link else { return };
+        match frame.opcode {
+            Opcode::Close => {
+                actions.push(Action::DisconnectControlPlane);
+                self.control_plane_closed(Some(frame), now, chance, actions);
+            }
+            Opcode::Pong if up.pongs_to_swallow > 0 => up.pongs_to_swallow -= 1,
+            Opcode::Pong => {
+                self.unanswered_ping = None;
+                actions.push(Action::ToNode(frame));
+            }
+            Opcode::Ping => actions.push(Action::ToNode(frame)),
+            Opcode::Binary | Opcode::Text | Opcode::Continuation => {
+                up.has_given = true;
+                self.source = Source::ControlPlane;
+                self.feeding = Feeding::No;
+                self.loading_until = Some(now + loading_time(frame.payload.len() as u64 * EXPANDS));
+                actions.push(Action::Notify(Notice::Given(frame.payload.len() as u64)));
+                actions.push(Action::ToNode(frame));
+            }
+        }
+    }
+
+    fn connected(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        self.link =
+            Link::Up(Up { since: now, has_given: false, said_silent: false, pong_due: None, pongs_to_swallow: 0 });
+        // From now on it is the control plane's turn; if it stays silent, feeding begins anew.
+        if let Feeding::Fed { offer, .. } = &self.feeding {
+            self.feeding = Feeding::Ready(offer.clone());
+        }
+        actions.push(Action::Notify(Notice::Spliced));
+        if self.basic_info.is_some() {
+            self.introduce(now, actions);
+        }
+    }
+
+    // The node's own first message, then what it runs: its ping if it still waits for the pong, else one in its name.
+    fn introduce(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let (Link::Up(up), Some((basic_info, _))) = (&mut self.link, &self.basic_info) else {
+            return;
+        };
+        up.since = now;
+        actions.push(Action::ToControlPlane(basic_info.clone()));
+        let in_its_name = match (&self.unanswered_ping, self.runs) {
+            (Some(ping), _) => ping.clone(),
+            (None, Some(hash)) => {
+                up.pongs_to_swallow += 1;
+                ping(hash)
+            }
+            (None, None) => return,
+        };
+        up.pong_due = Some(now + PONG_LIMIT);
+        actions.push(Action::ToControlPlane(in_its_name));
+    }
+
+    fn connect_failed(&mut self, failure: ConnectFailure, now: Moment, chance: f64, actions: &mut Vec<Action>) {
+        match failure {
+            ConnectFailure::Unreachable => self.lose(now, chance, actions),
+            ConnectFailure::Refused(status) => self.refused(Some(status), None, now, chance, actions),
+        }
+    }
+
+    fn control_plane_closed(&mut self, close: Option<Frame>, now: Moment, chance: f64, actions: &mut Vec<Action>) {
+        let Link::Up(up) = &self.link else { return };
+        let introduced = self.basic_info.is_some();
+        if introduced && !up.has_given && now - up.since < REFUSAL_WINDOW {
+            self.refused(None, close, now, chance, actions);
+        } else {
+            self.lose(now, chance, actions);
+        }
+    }
+
+    fn refused(
+        &mut self,
+        status: Option<u16>,
+        close: Option<Frame>,
+        now: Moment,
+        chance: f64,
+        actions: &mut Vec<Action>,
+    ) {
+        actions.push(Action::Notify(Notice::Refused(status)));
+        if self.rules.on_refusal == OnRefusal::LeaveAlone {
+            // The node sees what it would see without a relay: its link closes, and it tries again in 5 to 10 s.
+            actions.push(Action::CloseNode(Some(close.unwrap_or_else(|| Frame::close(1008)))));
+        }
+        self.down(true, now, chance);
+        self.answer_ping(actions);
+    }
+
+    fn lose(&mut self, now: Moment, chance: f64, actions: &mut Vec<Action>) {
+        let retry_in = self.down(false, now, chance);
+        actions.push(Action::Notify(Notice::Gone { retry_in }));
+        self.answer_ping(actions);
+    }
+
+    fn down(&mut self, refused: bool, now: Moment, chance: f64) -> Duration {
+        let retry_in = spread(self.rules.retry.0, self.rules.retry.1, chance);
+        self.link = Link::Down { retry_at: now + retry_in, refused };
+        retry_in
+    }
+
+    fn answer_ping(&mut self, actions: &mut Vec<Action>) {
+        if self.unanswered_ping.take().is_some() {
+            actions.push(Action::ToNode(Frame::empty_pong()));
+        }
+    }
+
+    fn control_plane_lives(&mut self) {
+        if let Link::Up(up) = &mut self.link {
+            up.pong_due = None;
+        }
+    }
+
+    fn fetched(&mut self, offer: Arc<Offer>) {
+        if matches!(self.feeding, Feeding::Fetching) {
+            self.feeding = Feeding::Ready(offer);
+        }
+    }
+
+    // After every event: is there something to fetch, to feed, to feed again?
+    fn restore(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let closes = |action: &Action| matches!(action, Action::CloseNode(_));
+        let Some((_, info)) = self.basic_info.as_ref().filter(|_| !actions.iter().any(closes)) else {
+            return;
+        };
+        let max_payload = info.max_payload;
+        if self.node_holds() == NodeHolds::Nothing && matches!(self.feeding, Feeding::No) && self.asked_long_enough(now)
+        {
+            self.feeding = Feeding::Fetching;
+            actions.push(Action::Fetch);
+        }
+        match restore::decide(self.node_holds(), self.control_plane_is(now, actions), self.rules.on_refusal) {
+            Decision::Feed => self.feed(max_payload, now, actions),
+            Decision::LeaveAlone => self.feeding = Feeding::No,
+            Decision::Wait => {}
+        }
+    }
+
+    fn feed(&mut self, max_payload: u64, now: Moment, actions: &mut Vec<Action>) {
+        let (offer, attempts, mut pause) = match &self.feeding {
+            Feeding::Ready(offer) if offer.message.len() > max_payload => {
+                actions.push(Action::Notify(Notice::TooLarge { message: offer.message.len(), limit: max_payload }));
+                self.feeding = Feeding::TooLarge;
+                return;
+            }
+            Feeding::Ready(offer) => (offer.clone(), 0, pause_for(offer)),
+            Feeding::Fed { offer, attempts, next, pause } if *next <= now => (offer.clone(), *attempts, pause.clone()),
+            _ => return,
+        };
+        let attempt = attempts + 1;
+        let wait = if attempt == 1 { FIRST_REPEAT } else { pause.next_wait(1.0) };
+        actions.extend([Action::Feed(offer.clone()), Action::Notify(Notice::Fed { attempt })]);
+        if attempts == ATTEMPTS_BEFORE_NOTICE {
+            let runs = self.runs.unwrap_or(ConfigHash::EMPTY);
+            actions.push(Action::Notify(Notice::NotAdopted { attempts, runs }));
+        }
+        self.feeding = Feeding::Fed { offer, attempts: attempt, next: now + wait, pause };
+    }
+
+    fn asked_long_enough(&self, now: Moment) -> bool {
+        match &self.link {
+            Link::Connecting { since, again } => *again || now - *since >= HEAD_START,
+            Link::Up(up) => !up.has_given && now - up.since >= HEAD_START,
+            Link::Down { refused, .. } => !refused || self.rules.on_refusal == OnRefusal::Feed,
+        }
+    }
+
+    fn node_holds(&self) -> NodeHolds {
+        match self.runs {
+            None => NodeHolds::Unknown,
+            Some(hash) if hash.is_empty() && self.loading_until.is_some() => NodeHolds::Unknown,
+            Some(hash) if hash.is_empty() => NodeHolds::Nothing,
+            Some(_) => NodeHolds::Something,
+        }
+    }
+
+    fn control_plane_is(&mut self, now: Moment, actions: &mut Vec<Action>) -> ControlPlaneIs {
+        let empty = self.node_holds() == NodeHolds::Nothing;
+        match &mut self.link {
+            Link::Connecting { again: true, .. } => ControlPlaneIs::Gone,
+            Link::Connecting { again: false, .. } => ControlPlaneIs::BeingAsked,
+            Link::Up(up) if up.has_given => ControlPlaneIs::Giving,
+            Link::Up(up) if now - up.since >= self.rules.config_timeout => {
+                if empty && !std::mem::replace(&mut up.said_silent, true) {
+                    actions.push(Action::Notify(Notice::Silent(now - up.since)));
+                }
+                ControlPlaneIs::Silent
+            }
+            Link::Up(_) => ControlPlaneIs::BeingAsked,
+            Link::Down { refused: true, .. } => ControlPlaneIs::Refusing,
+            Link::Down { refused: false, .. } => ControlPlaneIs::Gone,
+        }
+    }
+}
+
+// From the third attempt on a node gets at least the time that it may need to load a configuration of this size.
+fn pause_for(offer: &Offer) -> Backoff {
+    Backoff::new(2 * FIRST_REPEAT + loading_time(offer.config_bytes), LONGEST_PAUSE)
+}
+
+fn loading_time(config_bytes: u64) -> Duration {
+    FIRST_REPEAT + Duration::from_secs_f64(config_bytes as f64 / LOADED_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! The node's session as tables: no sockets, no clock.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::payload::Payload;
+use crate::time::WallTime;
+
+const RULES: Rules = Rules {
+    config_timeout: Duration::from_secs(10),
+    on_refusal: OnRefusal::LeaveAlone,
+    retry: (Duration::from_secs(5), Duration::from_secs(10)),
+};
+const BASIC_INFO: &[u8] = br#"{"type":"basic_info","plugins":[],"process_conf":{"cluster_max_payload":4096}}"#;
+
+struct Table {
+    session: NodeSession,
+    now: Moment,
+}
+
+fn hash(digit: char) -> ConfigHash {
+    digit.to_string().repeat(32).parse().unwrap()
+}
+
+fn offer(padding: usize) -> Arc<Offer> {
+    let json = format!(r#"{{"services":[],"x":"{}"}}"#, (0..padding).map(|n| format!("{n:x}")).collect::<String>());
+    let payload = Payload::compress(json.as_bytes());
+    let message = ReconfigureMessage::around(&payload, hash('a'), None, WallTime::from_system(SystemTime::UNIX_EPOCH));
+    Arc::new(Offer { message, config_bytes: json.len() as u64 })
+}
+
+impl Table {
+    fn begin(rules: Rules) -> Self {
+        let (session, actions) = NodeSession::begin(rules, Moment::default());
+        assert!(matches!(actions[..], [Action::ConnectControlPlane]));
+        Self { session, now: Moment::default() }
+    }
+
+    /// A node that has said who it is and that it has nothing.
+    fn empty_node() -> Self {
+        let mut table = Self::begin(RULES);
+        table.introduce(ConfigHash::EMPTY);
+        table
+    }
+
+    fn introduce(&mut self, runs: ConfigHash) -> Vec<String> {
+        let mut all = self.on(Event::FromNode(Frame::binary(BASIC_INFO)));
+        all.extend(self.on(Event::FromNode(ping(runs))));
+        all
+    }
+
+    fn on(&mut self, event: Event) -> Vec<String> {
+        self.session.handle(event, self.now, 0.0).into_iter().map(|action| name(&action)).collect()
+    }
+
+    fn after(&mut self, wait: Duration) -> Vec<String> {
+        self.now = self.now + wait;
+        self.on(Event::Tick)
+    }
+
+    fn after_seconds(&mut self, seconds: u64) -> Vec<String> {
+        self.after(Duration::from_secs(seconds))
+    }
+
+    fn unreachable(&mut self) -> Vec<String> {
+        self.on(Event::ControlPlaneFailed(ConnectFailure::Unreachable))
+    }
+
+    fn ping(&mut self, runs: ConfigHash) -> Vec<String> {
+        self.on(Event::FromNode(ping(runs)))
+    }
+}
+
+fn name(action: &Action) -> String {
+    match action {
+        Action::ConnectControlPlane => "connect".into(),
+        Action::DisconnectControlPlane => "disconnect".into(),
+        Action::ToControlPlane(frame) => format!("to cp: {:?}", frame.opcode),
+        Action::ToNode(frame) => format!("to node: {:?}", frame.opcode),
+        Action::Fetch => "fetch".into(),
+        Action::Feed(_) => "feed".into(),
+        Action::CloseNode(_) => "close node".into(),
+        Action::Notify(notice) => {
+            let text = format!("{notice:?}");
+            format!("notify {}", text.split([' ', '(']).next().unwrap())
+        }
+    }
+}
+
+#[test]
+fn while_the_control_plane_is_there_frames_pass_unchanged() {
+    let mut table = Table::empty_node();
+    assert_eq!(table.on(Event::ControlPlaneConnected), ["notify Spliced", "to cp: Binary", "to cp: Ping"]);
+    assert_eq!(table.on(Event::FromControlPlane(Frame::empty_pong())), ["to node: Pong"]);
+    let message = Frame::binary(&b"a configuration"[..]);
+    let actions = table.session.handle(Event::FromControlPlane(message.clone()), table.now, 0.0);
+    assert!(matches!(&actions[..], [Action::Notify(Notice::Given(15)), Action::ToNode(frame)] if *frame == message));
+    assert_eq!(table.ping(hash('b')), ["to cp: Ping"]);
+    assert_eq!(table.session.source(), Source::ControlPlane);
+}
+
+#[test]
+fn an_empty_node_is_fed_as_soon_as_the_control_plane_is_known_to_be_gone() {
+    let mut table = Table::empty_node();
+    assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "fetch"]);
+    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed", "notify Fed"]);
+    assert_eq!(table.ping(hash('a')), ["notify Adopted", "to node: Pong"]);
+    assert_eq!(table.session.source(), Source::Store);
+}
+
+#[test]
+fn the_snapshot_is_fetched_while_the_control_plane_is_still_being_asked() {
+    let mut table = Table::empty_node();
+    assert_eq!(table.after(HEAD_START), ["fetch"]);
+    assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
+    assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "feed", "notify Fed"]);
+}
+
+#[test]
+fn a_configuration_that_the_node_dropped_is_sent_again_after_a_second_and_a_half() {
+    let mut table = Table::empty_node();
+    table.unreachable();
+    table.on(Event::Fetched(offer(0)));
+    assert_eq!(table.after(FIRST_REPEAT - Duration::from_millis(1)), Vec::<String>::new());
+    assert_eq!(table.after(Duration::from_millis(1)), ["feed", "notify Fed"]);
+    assert_eq!(table.after(FIRST_REPEAT), Vec::<String>::new());
+}
+
+#[test]
+fn repeats_wait_longer_for_a_larger_configuration_and_are_reported() {
+    let (mut small, mut large) =
+        (pause_for(&offer(0)), pause_for(&Offer { config_bytes: 58_000_000, ..clone_of(&offer(0)) }));
+    assert!(large.next_wait(1.0) > small.next_wait(1.0) + Duration::from_secs(10));
+    let mut table = Table::empty_node();
+    table.unreachable();
+    table.on(Event::Fetched(offer(0)));
+    let mut notices = 0;
+    for _ in 0..40 {
+        table.on(Event::ControlPlaneFailed(ConnectFailure::Unreachable));
+        table.ping(ConfigHash::EMPTY);
+        notices += table.after_seconds(3).iter().filter(|action| *action == "notify NotAdopted").count();
+    }
+    assert_eq!(notices, 1);
+}
+
+fn clone_of(offer: &Offer) -> Offer {
+    Offer { message: offer.message.clone(), config_bytes: offer.config_bytes }
+}
+
+#[test]
+fn a_node_that_has_a_configuration_is_left_alone_and_its_pings_are_answered() {
+    let mut table = Table::begin(RULES);
+    table.introduce(hash('c'));
+    assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong"]);
+    assert_eq!(table.ping(hash('c')), ["to node: Pong"]);
+    assert_eq!(table.after_seconds(5), ["connect"]);
+}
+
+#[test]
+fn a_control_plane_that_stays_silent_is_waited_for_and_then_the_node_is_fed() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    table.on(Event::FromControlPlane(Frame::empty_pong()));
+    assert_eq!(table.after(HEAD_START), ["fetch"]);
+    assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
+    assert_eq!(table.after(RULES.config_timeout - HEAD_START), ["notify Silent", "feed", "notify Fed"]);
+    assert!(table.session.is_spliced());
+}
+
+#[test]
+fn a_node_that_the_control_plane_has_given_something_is_never_fed_while_it_may_be_loading_it() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    table.on(Event::FromControlPlane(Frame::binary(vec![0; 1_000_000])));
+    table.on(Event::ControlPlaneClosed);
+    // Its pings still carry zeros while it loads.
+    assert_eq!(table.ping(ConfigHash::EMPTY), ["to node: Pong"]);
+    assert_eq!(table.after_seconds(3), Vec::<String>::new());
+    // Long after, zeros mean that it is empty again.
+    table.now = table.now + Duration::from_secs(30);
+    assert!(table.ping(ConfigHash::EMPTY).contains(&"fetch".to_owned()));
+}
+
+#[test]
+fn a_refusal_closes_the_node_and_feeds_nothing() {
+    for refusal in [Event::ControlPlaneClosed, Event::FromControlPlane(Frame::close(1000))] {
+        let mut table = Table::empty_node();
+        table.on(Event::ControlPlaneConnected);
+        let actions = table.on(refusal);
+        assert!(actions.contains(&"notify Refused".into()) && actions.contains(&"close node".into()), "{actions:?}");
+        assert!(!actions.contains(&"fetch".into()));
+    }
+    let mut table = Table::empty_node();
+    let actions = table.on(Event::ControlPlaneFailed(ConnectFailure::Refused(403)));
+    assert!(actions.contains(&"close node".into()) && !actions.contains(&"fetch".into()), "{actions:?}");
+}
+
+#[test]
+fn a_refused_node_is_fed_where_the_operator_says_so() {
+    let mut table = Table::begin(Rules { on_refusal: OnRefusal::Feed, ..RULES });
+    table.introduce(ConfigHash::EMPTY);
+    let actions = table.on(Event::ControlPlaneFailed(ConnectFailure::Refused(403)));
+    assert_eq!(actions, ["notify Refused", "to node: Pong", "fetch"]);
+    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed", "notify Fed"]);
+}
+
+#[test]
+fn a_control_plane_that_does_not_answer_a_ping_within_10_seconds_is_gone() {
+    let mut table = Table::begin(RULES);
+    table.introduce(hash('c'));
+    table.on(Event::ControlPlaneConnected);
+    assert_eq!(table.after_seconds(9), Vec::<String>::new());
+    assert_eq!(table.after_seconds(1), ["disconnect", "notify Gone", "to node: Pong"]);
+}
+
+#[test]
+fn a_returned_control_plane_is_told_who_the_node_is_and_what_it_runs_and_its_pong_stays_here() {
+    let mut table = Table::empty_node();
+    table.unreachable();
+    table.on(Event::Fetched(offer(0)));
+    table.ping(hash('a'));
+    assert_eq!(table.after_seconds(5), ["connect"]);
+    assert_eq!(table.on(Event::ControlPlaneConnected), ["notify Spliced", "to cp: Binary", "to cp: Ping"]);
+    assert_eq!(table.on(Event::FromControlPlane(Frame::empty_pong())), Vec::<String>::new());
+    assert_eq!(table.on(Event::FromControlPlane(Frame::binary(&b"new"[..]))), ["notify Given", "to node: Binary"]);
+}
+
+#[test]
+fn links_of_many_nodes_are_tried_again_between_5_and_10_seconds() {
+    for (chance, wait) in [(0.0, 5_000), (0.5, 7_500), (1.0, 10_000)] {
+        let (mut session, _) = NodeSession::begin(RULES, Moment::default());
+        session.handle(Event::ControlPlaneFailed(ConnectFailure::Unreachable), Moment::default(), chance);
+        assert_eq!(session.wake_at(), Moment::after_start(Duration::from_millis(wait)));
+    }
+}
+
+#[test]
+fn a_snapshot_that_the_node_would_not_take_is_reported_and_not_sent() {
+    let mut table = Table::empty_node();
+    table.unreachable();
+    assert_eq!(table.on(Event::Fetched(offer(20_000))), ["notify TooLarge"]);
+    assert_eq!(table.after_seconds(3), Vec::<String>::new());
+}
+
+#[test]
+fn a_silent_node_is_let_go_after_45_seconds() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    table.on(Event::FromControlPlane(Frame::binary(&b"x"[..])));
+    assert_eq!(table.after_seconds(45), ["notify NodeSilent", "close node"]);
+}
+
+#[test]
+fn a_stranger_that_speaks_something_else_is_let_go() {
+    let mut table = Table::begin(RULES);
+    assert_eq!(table.on(Event::FromNode(Frame::binary(&b"hello"[..]))), ["notify NotANode", "close node"]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Wait(u64),
+    Ping(char),
+    Connected,
+    Failed,
+    Closed,
+    Message,
+    Pong,
+    Fetched,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0u64..12_000).prop_map(Step::Wait),
+        prop_oneof![Just('0'), Just('a'), Just('b')].prop_map(Step::Ping),
+        Just(Step::Connected),
+        Just(Step::Failed),
+        Just(Step::Closed),
+        Just(Step::Message),
+        Just(Step::Pong),
+        Just(Step::Fetched),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: only a node whose newest ping showed zeros is fed, never one that the control plane has just
+    /// given something on a living link, and the session never asks to be woken in the past.
+    #[test]
+    fn no_order_of_events_feeds_a_node_that_must_not_be_fed(steps in prop::collection::vec(step(), 0..60)) {
+        let mut table = Table::empty_node();
+        let (mut runs, mut given_on_link, mut up) = ('0', false, false);
+        for step in steps {
+            let event = match step {
+                Step::Wait(millis) => {
+                    table.now = table.now + Duration::from_millis(millis);
+                    Event::Tick
+                }
+                Step::Ping(digit) => {
+                    runs = digit;
+                    Event::FromNode(ping(hash(digit)))
+                }
+                // What a link can't do is not tried.
+                Step::Connected if !up => { given_on_link = false; Event::ControlPlaneConnected }
+                Step::Failed if !up => Event::ControlPlaneFailed(ConnectFailure::Unreachable),
+                Step::Closed if up => Event::ControlPlaneClosed,
+                Step::Message if up => { given_on_link = true; Event::FromControlPlane(Frame::binary(Bytes::new())) }
+                Step::Pong if up => Event::FromControlPlane(Frame::empty_pong()),
+                Step::Fetched => Event::Fetched(offer(0)),
+                _ => Event::Tick,
+            };
+            let actions = table.session.handle(event, table.now, 0.3);
+            up = table.session.is_spliced();
+            if actions.iter().any(|action| matches!(action, Action::Feed(_))) {
+                prop_assert_eq!(runs, '0');
+                prop_assert!(!(up && given_on_link));
+            }
+            if actions.iter().any(|action| matches!(action, Action::CloseNode(_))) {
+                break;
+            }
+            let _ = table.session.handle(Event::Tick, table.now, 0.3);
+            up = table.session.is_spliced();
+            let connecting_again = matches!(table.session.link, Link::Connecting { .. });
+            prop_assert!(connecting_again || table.session.wake_at() > table.now, "{:?}", table.session);
+        }
+    }
+}
