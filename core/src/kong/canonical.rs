@@ -20,8 +20,18 @@ pub(super) struct Canonical<'a> {
     open: Vec<usize>,
     /// Strings with escapes and numbers, as they are to be written.
     converted: Vec<u8>,
-    /// The members of the objects that are being written, sorted.
+    /// The arrays and objects that are being written, the innermost last.
+    writing: Vec<Writing>,
+    /// The members of those that are objects, sorted.
     members: Vec<Member<'a>>,
+}
+
+/// How far the writing of an array or an object is.
+enum Writing {
+    /// Indices of the next element's node and of the one after the last, and how many elements have been written.
+    Array { next: usize, end: usize, count: usize },
+    /// Indices of its first and its next member in [`Canonical::members`]; they go on to the end of it.
+    Object { first: usize, next: usize },
 }
 
 /// What is known of a value. Those of arrays and objects are followed by the nodes of what they contain (of an
@@ -32,6 +42,17 @@ enum Node<'a> {
     Converted { start: usize, end: usize },
     Array { end: usize },
     Object { end: usize },
+}
+
+impl Node<'_> {
+    /// The index after the nodes of the value whose first is this one, at `index`.
+    #[inline(always)]
+    fn end(self, index: usize) -> usize {
+        match self {
+            Node::Array { end } | Node::Object { end } => end,
+            Node::Written(_) | Node::Converted { .. } => index + 1,
+        }
+    }
 }
 
 /// A member of an object that is being written.
@@ -50,7 +71,7 @@ impl<'a> Canonical<'a> {
         self.nodes.clear();
         self.converted.clear();
         lexer.value(self)?;
-        self.write_node(0, fold);
+        self.write_nodes(fold);
         Ok(())
     }
 
@@ -69,59 +90,63 @@ impl<'a> Canonical<'a> {
         Ok(count as u64)
     }
 
-    /// Writes the value whose node is at `index` and returns the index after it. It calls itself for each level of
-    /// nesting, which the lexer has bounded.
-    fn write_node(&mut self, index: usize, fold: &mut Fold) -> usize {
-        fold.enter();
-        match self.nodes[index] {
-            Node::Array { end } => {
-                let mut count = 0;
-                let mut next = index + 1;
-                while next < end {
-                    if count > 0 {
+    /// Writes the value that has been read. One loop without recursion, so no text can exhaust the stack.
+    fn write_nodes(&mut self, fold: &mut Fold) {
+        let mut index = 0;
+        loop {
+            fold.enter();
+            match self.nodes[index] {
+                Node::Array { end } | Node::Object { end } if end == index + 1 => fold.put(b"{}"),
+                Node::Array { end } => self.writing.push(Writing::Array { next: index + 1, end, count: 0 }),
+                Node::Object { end } => {
+                    let first = self.members.len();
+                    self.collect_members(index + 1, end);
+                    self.writing.push(Writing::Object { first, next: first });
+                }
+                text => fold.put(self.text(text)),
+            }
+            index = match self.next_node(fold) {
+                Some(index) => index,
+                None => return,
+            };
+        }
+    }
+
+    /// Writes what stands between the value that was just written, or begun, and the next, whose node it returns.
+    #[inline(always)]
+    fn next_node(&mut self, fold: &mut Fold) -> Option<usize> {
+        loop {
+            match self.writing.last_mut()? {
+                Writing::Array { next, end, count } if *next < *end => {
+                    if *count > 0 {
                         fold.put(b";");
                     }
-                    count += 1;
-                    next = self.write_node(next, fold);
+                    let index = *next;
+                    *count += 1;
+                    *next = self.nodes[index].end(index);
+                    return Some(index);
                 }
-                end_array(count, fold);
-                end
+                Writing::Array { count, .. } => end_array(*count, fold),
+                Writing::Object { first, next } => {
+                    let (first, at) = (*first, *next);
+                    *next += 1;
+                    if at > first {
+                        fold.put(b";");
+                    }
+                    if let Some(&member) = self.members.get(at) {
+                        fold.put(self.text(member.name));
+                        fold.put(b":");
+                        return Some(member.value);
+                    }
+                    self.members.truncate(first);
+                }
             }
-            Node::Object { end } => {
-                self.write_object(index + 1, end, fold);
-                end
-            }
-            text => {
-                fold.put(self.text(text));
-                index + 1
-            }
+            self.writing.pop();
         }
     }
 
-    /// Writes the members whose names and values are the nodes from `start` to `end`.
-    fn write_object(&mut self, start: usize, end: usize, fold: &mut Fold) {
-        if start == end {
-            return fold.put(b"{}");
-        }
-        let first = self.members.len();
-        self.collect_members(start, end);
-        let last = self.members.len();
-        for at in first..last {
-            let Member { prefix, name, value } = self.members[at];
-            // Of members with the same name the last one counts, as it does for lua-cjson.
-            let next = self.members[at + 1..last].first();
-            if next.is_some_and(|next| next.prefix == prefix && self.text(next.name) == self.text(name)) {
-                continue;
-            }
-            fold.put(self.text(name));
-            fold.put(b":");
-            self.write_node(value, fold);
-            fold.put(b";");
-        }
-        self.members.truncate(first);
-    }
-
-    /// Appends the members to `self.members`, sorted by name and those of one name in the order of the text.
+    /// Appends the members whose names and values are the nodes from `start` to `end` to `self.members`, sorted by
+    /// name. Of members with the same name only the last one, as lua-cjson has it.
     fn collect_members(&mut self, start: usize, end: usize) {
         let first = self.members.len();
         let mut next = start;
@@ -129,16 +154,23 @@ impl<'a> Canonical<'a> {
             let name = self.nodes[next];
             let value = next + 1;
             self.members.push(Member { prefix: prefix(self.text(name)), name, value });
-            next = match self.nodes[value] {
-                Node::Array { end } | Node::Object { end } => end,
-                Node::Written(_) | Node::Converted { .. } => value + 1,
-            };
+            next = self.nodes[value].end(value);
         }
         let converted = &self.converted;
-        self.members[first..].sort_unstable_by(|a, b| {
+        let compare = |a: &Member<'_>, b: &Member<'_>| {
             let names = || resolve(a.name, converted).cmp(resolve(b.name, converted));
-            a.prefix.cmp(&b.prefix).then_with(names).then(a.value.cmp(&b.value))
-        });
+            a.prefix.cmp(&b.prefix).then_with(names)
+        };
+        self.members[first..].sort_unstable_by(|a, b| compare(a, b).then(b.value.cmp(&a.value)));
+        // The last one comes first here, and the others go.
+        let mut last = first;
+        for at in first + 1..self.members.len() {
+            if compare(&self.members[at], &self.members[last]).is_ne() {
+                last += 1;
+                self.members[last] = self.members[at];
+            }
+        }
+        self.members.truncate(last + 1);
     }
 
     fn text(&self, node: Node<'a>) -> &[u8] {

@@ -45,6 +45,12 @@ impl EntityCounts {
     }
 }
 
+impl From<EntityCounts> for BTreeMap<String, u64> {
+    fn from(counts: EntityCounts) -> Self {
+        counts.0
+    }
+}
+
 impl<const N: usize> From<[(&str, u64); N]> for EntityCounts {
     fn from(counts: [(&str, u64); N]) -> Self {
         Self(counts.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect())
@@ -101,7 +107,7 @@ impl Configuration {
         &self.counts
     }
 
-    /// Kong's hashes of it, computed anew with each call: about 4 ms per megabyte.
+    /// Kong's hashes of it, computed anew with each call: a few milliseconds per megabyte.
     pub fn hashes(&self) -> SectionHashes {
         let hashes = start(&self.json).and_then(|mut lexer| Ok(count_and_hash(&mut lexer)?.1));
         hashes.expect("a configuration is known to be JSON since it was made")
@@ -145,4 +151,41 @@ fn count_and_hash(lexer: &mut Lexer<'_>) -> Result<(EntityCounts, SectionHashes)
         Ok(())
     })?;
     Ok((counts, hasher.finish()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration(json: &'static str) -> Result<Configuration, ConfigurationError> {
+        let read = Configuration::from_json(Bytes::from_static(json.as_bytes()));
+        let hashed = Configuration::from_json_with_hashes(Bytes::from_static(json.as_bytes()));
+        assert_eq!(read, hashed.map(|(configuration, _)| configuration));
+        read
+    }
+
+    #[test]
+    fn lists_are_counted_by_their_elements_and_nothing_else_is() {
+        let json = r#" {"services":[{},{}],"routes":[],"plugins":{},"_format_version":"3.0","t\u0061gs":[[1,2,3]]}"#;
+        let counts = configuration(json).unwrap().counts().clone();
+        assert_eq!(counts, EntityCounts::from([("services", 2), ("routes", 0), ("tags", 1)]));
+        assert_eq!(counts.iter().collect::<Vec<_>>(), [("routes", 0), ("services", 2), ("tags", 1)]);
+        assert_eq!(serde_json::to_string(&counts).unwrap(), r#"{"routes":0,"services":2,"tags":1}"#);
+    }
+
+    #[test]
+    fn of_lists_with_the_same_name_the_last_one_is_counted() {
+        assert_eq!(configuration(r#"{"services":[1,2],"services":[3]}"#).unwrap().counts().get("services"), 1);
+        assert_eq!(configuration(r#"{"services":[1,2],"services":null}"#).unwrap().counts(), &EntityCounts::default());
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused() {
+        for other in ["[]", "null", "\"{}\""] {
+            assert_eq!(configuration(other), Err(ConfigurationError::NotAnObject), "{other}");
+        }
+        for broken in ["", "{", "[", "{}x", "{\"services\":[1}", "{\"vaults\":[1}"] {
+            assert!(matches!(configuration(broken), Err(ConfigurationError::Json(_))), "{broken}");
+        }
+    }
 }

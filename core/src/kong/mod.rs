@@ -10,6 +10,8 @@ mod inflate;
 pub mod message;
 mod number;
 pub mod ping;
+#[cfg(test)]
+mod plain;
 pub mod plugins;
 pub mod reconfigure;
 pub mod version;

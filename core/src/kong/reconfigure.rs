@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::config_hash::SectionHashes;
 use super::configuration::{Configuration, EntityCounts, count};
 use super::inflate::{InflateError, inflate};
 use crate::digest::ConfigHash;
 use crate::json::{self, Lexer};
-use crate::kong::SectionHashes;
 
 /// How large a message may be when decompressed, in bytes, unless `LIFEBOAT_MAX_CONFIG` says otherwise: 512 MiB, some
 /// 440,000 services and as many routes.
