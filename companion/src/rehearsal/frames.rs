@@ -111,8 +111,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
 fn into_io(error: WebSocketError) -> io::Error {
     match error {
-        WebSocketError::IoError(error) => error,
-        WebSocketError::UnexpectedEOF => io::Error::new(io::ErrorKind::UnexpectedEof, "the peer hung up"),
+        WebSocketError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => error,
+        WebSocketError::IoError(_) | WebSocketError::UnexpectedEOF => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the peer hung up")
+        }
         other => io::Error::new(io::ErrorKind::InvalidData, other),
     }
 }
