@@ -191,3 +191,33 @@ fn explain_alert(peer: Peer, alert: AlertDescription) -> (FailureClass, String) 
         _ => (FailureClass::RefusedByPeer, format!("{peer} broke off the TLS handshake ({alert:?})")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sentences go into logs as they are: lower case, no full stop, one line.
+    #[test]
+    fn every_sentence_has_the_form_of_an_error() {
+        let alerts =
+            [AlertDescription::UnknownCA, AlertDescription::CertificateRequired, AlertDescription::InternalError];
+        let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::TimedOut, io::ErrorKind::PermissionDenied];
+        let mut failures: Vec<HandshakeFailure> = Vec::new();
+        for peer in [Peer::ControlPlane, Peer::Node] {
+            failures.extend(alerts.map(|alert| explain_tls(peer, &Error::AlertReceived(alert))));
+            failures.extend(kinds.map(|kind| explain(peer, &io::Error::from(kind))));
+            failures.push(explain_tls(peer, &CertificateError::UnknownIssuer.into()));
+            failures.push(explain_tls(peer, &Error::NoCertificatesPresented));
+        }
+        for failure in failures {
+            let text = failure.to_string();
+            assert!(text.starts_with(char::is_lowercase) && !text.ends_with('.') && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_rustls_is_found_inside_an_io_error() {
+        let wrapped = io::Error::new(io::ErrorKind::InvalidData, Error::NoCertificatesPresented);
+        assert_eq!(explain(Peer::Node, &wrapped).class, FailureClass::NoCertificate);
+    }
+}

@@ -159,7 +159,10 @@ mod shared {
         let (ours, other) = (cluster(), cluster());
         for version in VERSIONS {
             let (client, server) = (shared_client(&other, &ours), shared_server(&ours, &[&ours]));
-            let failure = connect(&client, &server, SHARED_SERVER_NAME, version).await.server_refuses();
+            let outcome = connect(&client, &server, SHARED_SERVER_NAME, version).await;
+            let told = explain(Peer::ControlPlane, outcome.client.as_ref().unwrap_err());
+            assert_eq!(told.class, FailureClass::RefusedByPeer, "{told}");
+            let failure = outcome.server_refuses();
             assert_eq!(failure.class, FailureClass::OtherCertificate);
             for identity in [&ours, &other] {
                 assert!(failure.to_string().contains(&identity.leaf().fingerprint().to_string()), "{failure}");

@@ -1,0 +1,211 @@
+//! A control plane at the socket, as Kong's behaves (KONG.md section 1): mutual TLS, `/v1/outlet`, basic_info in,
+//! configurations out, empty pongs. It can die, hang, refuse, stay silent and come back. It has no database and no
+//! Admin API: what it sends are messages that it is given.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use hyper::StatusCode;
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::link;
+use super::listening::Listening;
+
+/// How a control plane treats its nodes. It can be changed at any time, for links that exist too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Sends configurations and answers pings.
+    Serving,
+    /// Answers pings and sends no configuration, as one whose database is away since it started.
+    Silent,
+    /// Closes the link right after the node's basic_info, as for a node of a newer version.
+    Refusing,
+    /// Answers the upgrade with this status instead of 101.
+    Answering(StatusCode),
+    /// Does nothing more and closes nothing, as a stopped process or a lost route. Goes on where it was afterwards.
+    Hanging,
+    /// Sends each configuration in two frames, which a node must not accept.
+    Fragmenting,
+}
+
+/// What a control plane is started with.
+#[derive(Debug, Clone)]
+pub struct ControlPlaneOptions {
+    /// Its side of the TLS connection, which must ask for a client certificate.
+    pub tls: Arc<ServerConfig>,
+    /// Where it listens. Port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Its own version: nodes of another major or a newer minor version are refused.
+    pub version: String,
+    /// Plugins that the configuration uses: a node that lacks one is left in silence.
+    pub required_plugins: Vec<String>,
+    /// After how long without a frame a link is given up. Kong: 45 s.
+    pub silence: Duration,
+    /// The largest frame that it reads, in bytes.
+    pub max_payload: usize,
+}
+
+impl ControlPlaneOptions {
+    /// A 3.9.1 on a free port of 127.0.0.1, with Kong's times.
+    pub fn new(tls: Arc<ServerConfig>) -> Self {
+        Self {
+            tls,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            version: "3.9.1".to_owned(),
+            required_plugins: Vec::new(),
+            silence: Duration::from_secs(45),
+            max_payload: 16 << 20,
+        }
+    }
+}
+
+/// All that can be seen of a control plane from outside.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// How it behaves.
+    pub behaviour: Behaviour,
+    /// The messages that it was given, oldest first. A node that connects gets the last one.
+    pub messages: Vec<Bytes>,
+    /// The nodes that are connected and have sent their basic_info.
+    pub nodes: Vec<ConnectedNode>,
+    /// All that happened, oldest first.
+    pub events: Vec<Event>,
+    pub(super) links: u64,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (messages, nodes, events) = (Vec::new(), Vec::new(), Vec::new());
+        Self { behaviour: Behaviour::Serving, messages, nodes, events, links: 0 }
+    }
+
+    /// The connected node of this id.
+    pub fn node(&self, node_id: &str) -> Option<&ConnectedNode> {
+        self.nodes.iter().find(|node| node.node_id == node_id)
+    }
+}
+
+/// A node that is connected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectedNode {
+    /// From the address.
+    pub node_id: String,
+    /// From the address.
+    pub hostname: String,
+    /// From the address.
+    pub version: String,
+    /// Its first message, as JSON.
+    pub basic_info: serde_json::Value,
+    /// The hashes that its pings carried on this link, oldest first.
+    pub pings: Vec<String>,
+    /// How many configurations it was sent on this link.
+    pub sent: usize,
+    pub(super) link: u64,
+}
+
+impl ConnectedNode {
+    /// The hash of what it runs, by its last ping.
+    pub fn hash(&self) -> Option<&str> {
+        self.pings.last().map(String::as_str)
+    }
+
+    /// Its labels, an object.
+    pub fn labels(&self) -> &serde_json::Value {
+        &self.basic_info["labels"]
+    }
+}
+
+/// Something that happened at a control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A TLS handshake failed.
+    HandshakeFailed(String),
+    /// A request was answered with a status that isn't 101.
+    Answered(StatusCode, String),
+    /// A node has sent its basic_info.
+    Connected(String),
+    /// A node was refused, with the reason.
+    Refused(String, String),
+    /// A node lacks this plugin and gets nothing.
+    PluginMissing(String, String),
+    /// A node was sent a message of so many bytes.
+    Sent(String, usize),
+    /// A node's ping, with its hash.
+    Ping(String, String),
+    /// A node's link has ended, with the reason.
+    Disconnected(String, String),
+}
+
+/// A running control plane. Dropping it closes everything abruptly.
+pub struct ControlPlane {
+    listening: Listening,
+    scene: Arc<watch::Sender<Scene>>,
+}
+
+impl ControlPlane {
+    /// Starts one that serves, and has nothing to send yet.
+    ///
+    /// # Errors
+    /// When the address can't be listened on.
+    pub async fn start(options: ControlPlaneOptions) -> io::Result<Self> {
+        let scene = Arc::new(watch::Sender::new(Scene::new()));
+        let (address, options, shared) = (options.address, Arc::new(options), scene.clone());
+        let serve = move |stream: TcpStream| -> BoxFuture<'static, ()> {
+            let (options, scene) = (options.clone(), shared.clone());
+            Box::pin(async move { link::serve(stream, &options, &scene).await })
+        };
+        Ok(Self { listening: Listening::start(address, serve).await?, scene })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listening.address()
+    }
+
+    /// Behaves differently from now on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.scene.send_modify(|scene| scene.behaviour = behaviour);
+    }
+
+    /// Sends a message to all nodes that may have it, and to those that connect from now on.
+    pub fn push(&self, message: Bytes) {
+        self.scene.send_modify(|scene| scene.messages.push(message));
+    }
+
+    /// Dies: stops listening and drops all links without a word. Returns when all of it is gone.
+    pub async fn stop(&self) {
+        self.listening.stop().await;
+        self.scene.send_modify(|scene| {
+            for node in std::mem::take(&mut scene.nodes) {
+                scene.events.push(Event::Disconnected(node.node_id, "the control plane was stopped".to_owned()));
+            }
+        });
+    }
+
+    /// Comes back at the same address after [`stop`](Self::stop), with the same messages.
+    ///
+    /// # Errors
+    /// When the address is in use: it was not stopped, or someone else took it.
+    pub async fn come_back(&self) -> io::Result<()> {
+        self.listening.come_back().await
+    }
+
+    /// What can be seen now.
+    pub fn scene(&self) -> Scene {
+        self.scene.borrow().clone()
+    }
+
+    /// Waits until what can be seen is so, and returns it. There is no time-out: the caller has one.
+    pub async fn wait_for(&self, condition: impl FnMut(&Scene) -> bool) -> Scene {
+        let mut scenes = self.scene.subscribe();
+        let scene = scenes.wait_for(condition).await.expect("the sender is in self");
+        scene.clone()
+    }
+}

@@ -1,0 +1,229 @@
+//! One node's link as the control plane of the cast lives it, from the TLS handshake to its end.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use fastwebsockets::Role;
+use fastwebsockets::upgrade::{UpgradeFut, upgrade};
+use futures::{Stream, StreamExt};
+use http_body_util::Empty;
+use hyper::body::Incoming as Body;
+use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::control_plane::{Behaviour, ConnectedNode, ControlPlaneOptions, Event, Scene};
+use super::frames::{Incoming, Writer, halves};
+use super::outlet::{Introduction, PATH};
+use super::pace::Patience;
+
+type Socket = TokioIo<Upgraded>;
+
+/// Serves one TCP connection until it ends.
+pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scene: &watch::Sender<Scene>) {
+    while_not_hanging(scene).await;
+    let tls = match TlsAcceptor::from(options.tls.clone()).accept(stream).await {
+        Ok(tls) => tls,
+        Err(error) => return record(scene, Event::HandshakeFailed(error.to_string())),
+    };
+    while_not_hanging(scene).await;
+    let accepted = Mutex::new(None);
+    let service = service_fn(|request| {
+        let response = answer(request, scene, &accepted);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service);
+    if http.with_upgrades().await.is_err() {
+        return;
+    }
+    let Some((introduction, upgrade)) = accepted.into_inner().expect("nothing panics while it is locked") else {
+        return;
+    };
+    if let Ok(socket) = upgrade.await {
+        Link::new(introduction, options, scene).live(socket.into_inner()).await;
+    }
+}
+
+type Accepted = Mutex<Option<(Introduction, UpgradeFut)>>;
+
+fn answer(mut request: Request<Body>, scene: &watch::Sender<Scene>, accepted: &Accepted) -> Response<Empty<Bytes>> {
+    let introduction = Introduction::from_uri(request.uri());
+    let behaviour = scene.borrow().behaviour;
+    let status = match (request.method(), request.uri().path(), behaviour) {
+        (&Method::GET, PATH, Behaviour::Answering(status)) => status,
+        (&Method::GET, PATH, _) => match (introduction, upgrade(&mut request)) {
+            (Some(introduction), Ok((response, upgrade))) => {
+                *accepted.lock().expect("nothing panics while it is locked") = Some((introduction, upgrade));
+                return response;
+            }
+            _ => StatusCode::BAD_REQUEST,
+        },
+        _ => StatusCode::NOT_FOUND,
+    };
+    record(scene, Event::Answered(status, request.uri().path().to_owned()));
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    response
+}
+
+fn record(scene: &watch::Sender<Scene>, event: Event) {
+    scene.send_modify(|scene| scene.events.push(event));
+}
+
+async fn while_not_hanging(scene: &watch::Sender<Scene>) {
+    let mut scenes = scene.subscribe();
+    scenes.wait_for(|scene| scene.behaviour != Behaviour::Hanging).await.expect("the sender is borrowed");
+}
+
+struct Link<'a> {
+    id: u64,
+    node: Introduction,
+    options: &'a ControlPlaneOptions,
+    scene: &'a watch::Sender<Scene>,
+}
+
+/// Why a link ended.
+type Reason = String;
+
+impl<'a> Link<'a> {
+    fn new(node: Introduction, options: &'a ControlPlaneOptions, scene: &'a watch::Sender<Scene>) -> Self {
+        let mut id = 0;
+        scene.send_modify(|scene| {
+            scene.links += 1;
+            id = scene.links;
+        });
+        Self { id, node, options, scene }
+    }
+
+    async fn live(&self, socket: Socket) {
+        let patience = Patience { stall: self.options.silence, silence: self.options.silence };
+        let (frames, writer) = halves(socket, Role::Server, self.options.max_payload, patience);
+        let reason = self.talk(pin!(frames), writer).await.unwrap_or_else(|error| error.to_string());
+        self.scene.send_modify(|scene| {
+            scene.nodes.retain(|node| node.link != self.id);
+            scene.events.push(Event::Disconnected(self.node.node_id.clone(), reason));
+        });
+    }
+
+    async fn talk(
+        &self,
+        mut frames: impl Stream<Item = io::Result<Incoming>> + Unpin,
+        mut writer: Writer<Socket>,
+    ) -> io::Result<Reason> {
+        let basic_info = read_basic_info(&mut frames).await?;
+        if let Some(reason) = self.refusal() {
+            record(self.scene, Event::Refused(self.node.node_id.clone(), reason.clone()));
+            writer.close().await?;
+            return Ok(reason);
+        }
+        let missing = self.missing_plugin(&basic_info);
+        let mut scenes = self.scene.subscribe();
+        let mut next = self.join(basic_info, missing.clone());
+        loop {
+            while_not_hanging(self.scene).await;
+            let due = self.due(next).filter(|_| missing.is_none());
+            if let Some((message, behaviour)) = due {
+                match behaviour {
+                    Behaviour::Fragmenting => writer.fragmented(&message).await?,
+                    _ => writer.binary(&message).await?,
+                }
+                next += 1;
+                self.note_sent(message.len());
+                continue;
+            }
+            tokio::select! {
+                biased;
+                _ = scenes.changed() => {}
+                frame = frames.next() => match frame.transpose()? {
+                    Some(Incoming::Ping(hash)) => {
+                        self.note_ping(&hash);
+                        writer.empty_pong().await?;
+                    }
+                    Some(Incoming::Close) => return Ok("the node closed the link".to_owned()),
+                    Some(_) => {}
+                    None => return Ok("the node hung up".to_owned()),
+                }
+            }
+        }
+    }
+
+    /// Takes its place on the scene. Returns the index of the first message that it is to be sent.
+    fn join(&self, basic_info: serde_json::Value, missing: Option<String>) -> usize {
+        let Introduction { node_id, hostname, version } = self.node.clone();
+        let mut first = 0;
+        self.scene.send_modify(|scene| {
+            scene.events.push(Event::Connected(node_id.clone()));
+            scene.events.extend(missing.map(|plugin| Event::PluginMissing(node_id.clone(), plugin)));
+            let (pings, sent, link) = (Vec::new(), 0, self.id);
+            scene.nodes.push(ConnectedNode { node_id, hostname, version, basic_info, pings, sent, link });
+            first = scene.messages.len().saturating_sub(1);
+        });
+        first
+    }
+
+    fn due(&self, next: usize) -> Option<(Bytes, Behaviour)> {
+        let scene = self.scene.borrow();
+        let sends = matches!(scene.behaviour, Behaviour::Serving | Behaviour::Fragmenting);
+        scene.messages.get(next).filter(|_| sends).map(|message| (message.clone(), scene.behaviour))
+    }
+
+    fn note_sent(&self, bytes: usize) {
+        self.note(Event::Sent(self.node.node_id.clone(), bytes), |node| node.sent += 1);
+    }
+
+    fn note_ping(&self, payload: &[u8]) {
+        let hash = String::from_utf8_lossy(payload).into_owned();
+        self.note(Event::Ping(self.node.node_id.clone(), hash.clone()), |node| node.pings.push(hash));
+    }
+
+    fn note(&self, event: Event, change: impl FnOnce(&mut ConnectedNode)) {
+        self.scene.send_modify(|scene| {
+            scene.events.push(event);
+            if let Some(node) = scene.nodes.iter_mut().find(|node| node.link == self.id) {
+                change(node);
+            }
+        });
+    }
+
+    /// Kong refuses another major and a newer minor version.
+    fn refusal(&self) -> Option<String> {
+        if self.scene.borrow().behaviour == Behaviour::Refusing {
+            return Some("the control plane refuses all".to_owned());
+        }
+        let numbers = |version: &str| {
+            let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+            Some((parts.next()??, parts.next()??))
+        };
+        let (own, node) = (numbers(&self.options.version)?, numbers(&self.node.version));
+        match node {
+            Some((major, minor)) if major == own.0 && minor <= own.1 => None,
+            _ => Some(format!("version {} does not fit {}", self.node.version, self.options.version)),
+        }
+    }
+
+    fn missing_plugin(&self, basic_info: &serde_json::Value) -> Option<String> {
+        let names = basic_info["plugins"].as_array().into_iter().flatten().map(|plugin| plugin["name"].as_str());
+        let names: Vec<&str> = names.flatten().collect();
+        self.options.required_plugins.iter().find(|required| !names.contains(&required.as_str())).cloned()
+    }
+}
+
+async fn read_basic_info(
+    frames: &mut (impl Stream<Item = io::Result<Incoming>> + Unpin),
+) -> io::Result<serde_json::Value> {
+    let refuse = |why: &str| Err(io::Error::other(format!("the first frame is not basic_info: {why}")));
+    let Some(Incoming::Binary(text)) = frames.next().await.transpose()? else { return refuse("not binary") };
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&text) else { return refuse("not JSON") };
+    match (value["type"].as_str(), value["plugins"].is_array()) {
+        (Some("basic_info"), true) => Ok(value),
+        (Some("basic_info"), false) => refuse("it has no list of plugins"),
+        _ => refuse("another type"),
+    }
+}
