@@ -2,3 +2,4 @@
 //! are arguments, so every state machine can be tested as a table, natively and under `wasm32-wasip1`.
 
 pub mod digest;
+pub mod report;
