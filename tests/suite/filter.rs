@@ -225,6 +225,7 @@ fn a_status_api_that_fails_is_reported_with_its_class() {
 fn changed_settings_replace_the_old_ones_though_the_old_root_goes_on_ticking() {
     let mut host = configured();
     host.advance(INTERVAL).unwrap();
+    host.advance(Duration::from_secs(4)).unwrap();
     let changed = SETTINGS
         .replace("10.0.0.5", "10.0.0.6")
         .replace("dp-1", "dp-2");
@@ -238,7 +239,9 @@ fn changed_settings_replace_the_old_ones_though_the_old_root_goes_on_ticking() {
         [],
         "an answer to the old root leads nowhere"
     );
-    host.advance(INTERVAL).unwrap();
+    host.advance(INTERVAL - Duration::from_millis(1)).unwrap();
+    assert_eq!(host.under_way(), [], "the old root's tick leads nowhere");
+    host.advance(Duration::from_millis(1)).unwrap();
     let [call] = &calls(&host, "GET /status")[..] else {
         panic!("two roots, one question: {:?}", host.under_way())
     };
