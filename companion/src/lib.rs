@@ -6,6 +6,7 @@ pub mod clock;
 pub mod dial;
 pub mod keep;
 pub mod rehearsal;
+pub mod relay;
 pub mod settings;
 pub mod tls;
 pub mod websocket;

@@ -9,6 +9,7 @@ pub mod kong;
 pub mod manifest;
 pub mod object_key;
 pub mod payload;
+pub mod report;
 pub mod session;
 pub mod storage_url;
 pub mod time;

@@ -1,1 +1,3 @@
-//! placeholder
+//! Lifeboat's scenarios, each named as a sentence. One binary, so that what they share is linked once.
+
+mod filter;

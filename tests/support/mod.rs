@@ -1,3 +1,5 @@
-//! placeholder
+//! What the suites stand on: a Proxy-Wasm host, generated data, and a world that is real at the socket. The actors that
+//! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod generator;
+pub mod wasm_host;

@@ -67,7 +67,7 @@ impl Archive {
             epoch: previous.map_or(1, |published| published.manifest.epoch),
             state: State::Received,
             config_hash: received.config_hash,
-            hashes: received.hashes,
+            hashes: received.hashes.clone(),
             snapshot: StoredObject {
                 key: keys.snapshot(id),
                 sha256: Sha256Digest::of(payload.bytes()),

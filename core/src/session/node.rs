@@ -216,9 +216,9 @@ impl NodeSession {
         let mut actions = Vec::new();
         match event {
             Event::Tick => self.tick(now, chance, &mut actions),
-            Event::FromNode(frame) => self.from_node(frame, now, &mut actions),
+            Event::FromNode(frame) => self.node_sent(frame, now, &mut actions),
             Event::ControlPlaneHeard => self.control_plane_lives(),
-            Event::FromControlPlane(frame) => self.from_control_plane(frame, now, chance, &mut actions),
+            Event::FromControlPlane(frame) => self.control_plane_sent(frame, now, chance, &mut actions),
             Event::ControlPlaneConnected => self.connected(now, &mut actions),
             Event::ControlPlaneFailed(failure) => self.connect_failed(failure, now, chance, &mut actions),
             Event::ControlPlaneClosed => self.control_plane_closed(None, now, chance, &mut actions),
@@ -258,6 +258,11 @@ impl NodeSession {
         self.runs
     }
 
+    /// The longest message that the node takes, in bytes, if it has said so.
+    pub fn max_payload(&self) -> Option<u64> {
+        self.basic_info.as_ref().map(|(_, info)| info.max_payload)
+    }
+
     /// Where its configuration came from.
     pub fn source(&self) -> Source {
         self.source
@@ -286,7 +291,7 @@ impl NodeSession {
         }
     }
 
-    fn from_node(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
+    fn node_sent(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
         self.last_heard = now;
         if self.basic_info.is_none() && frame.is_whole_message() {
             match NodeInfo::decode(&frame.payload) {
@@ -347,7 +352,7 @@ impl NodeSession {
         self.feeding = Feeding::No;
     }
 
-    fn from_control_plane(&mut self, frame: Frame, now: Moment, chance: f64, actions: &mut Vec<Action>) {
+    fn control_plane_sent(&mut self, frame: Frame, now: Moment, chance: f64, actions: &mut Vec<Action>) {
         self.control_plane_lives();
         let Link::Up(up) = &mut self.link else { return };
         match frame.opcode {

@@ -1,0 +1,174 @@
+//! The server's half of the opening handshake, and who is opening.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use lifeboat_core::kong::version::KongVersion;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+use tracing::{debug, warn};
+use tungstenite::handshake::derive_accept_key;
+
+use super::{HANDSHAKE_LIMIT, Shared, node};
+use crate::websocket::Link;
+use crate::websocket::connect::RELAY_HEADER;
+use crate::websocket::header::Mask;
+
+/// A node sends its basic_info, some tens of kilobytes, and pings.
+const NODE_FRAME_LIMIT: u64 = 1 << 20;
+
+type Answer = Response<Full<Bytes>>;
+
+/// What a node says of itself when it opens its link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeIdentity {
+    /// Its UUID.
+    pub id: String,
+    /// Its host's name.
+    pub hostname: String,
+    /// Its version, if it is one.
+    pub version: Option<KongVersion>,
+    /// The path and query, which the control plane will see unchanged.
+    pub target: String,
+}
+
+/// Serves one connection: a node's link, or a stranger's request.
+pub(super) async fn serve(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, peer: SocketAddr) {
+    let service = service_fn(|request| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(answer(&shared, request, peer)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE_LIMIT)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = connection.await {
+        debug!(%peer, "a connection ended before its WebSocket was open: {error}");
+    }
+}
+
+fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    let path = request.uri().path();
+    if path != "/v1/outlet" {
+        // A 3.0 node asks for /v1/wrpc first and takes a 404 for "use /v1/outlet" (KONG.md section 1).
+        debug!(%peer, path, "answered 404: only /v1/outlet is served");
+        return text(StatusCode::NOT_FOUND, "this is a lifeboat relay: data planes connect to /v1/outlet\n");
+    }
+    if request.headers().get(RELAY_HEADER).is_some_and(|instance| *instance == *shared.dialer.instance) {
+        warn!(
+            "this relay's control plane {} leads back to itself: set LIFEBOAT_CONTROL_PLANE to the real one",
+            shared.cluster.control_plane
+        );
+        return text(StatusCode::LOOP_DETECTED, "this relay is its own control plane\n");
+    }
+    let Some(accept) = websocket_accept(request.method(), request.headers()) else {
+        return text(StatusCode::UPGRADE_REQUIRED, "data planes open a WebSocket here\n");
+    };
+    let target = request.uri().path_and_query().map_or("/v1/outlet", |target| target.as_str()).to_owned();
+    let Some(identity) = identify(target) else {
+        return text(StatusCode::BAD_REQUEST, "node_id, node_hostname and node_version are needed\n");
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    shared.spawn(serve_node(shared.clone(), identity, upgrade));
+    Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_ACCEPT, accept)
+        .body(Full::default())
+        .expect("these headers are valid")
+}
+
+async fn serve_node(shared: Arc<Shared>, identity: NodeIdentity, upgrade: OnUpgrade) {
+    match upgrade.await {
+        Ok(upgraded) => {
+            let Parts { io, read_buf, .. } = upgraded
+                .downcast::<TokioIo<TlsStream<TcpStream>>>()
+                .expect("what comes back is the stream that went in");
+            node::serve(shared, identity, Link::new(io.into_inner(), read_buf, Mask::Theirs, NODE_FRAME_LIMIT)).await;
+        }
+        Err(error) => debug!(node = identity.id, "the WebSocket did not open: {error}"),
+    }
+}
+
+// RFC 6455 section 4.2.1.
+fn websocket_accept(method: &Method, headers: &HeaderMap) -> Option<String> {
+    let has = |name, wanted: &str| {
+        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(wanted))
+    };
+    let valid = method == Method::GET
+        && has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| valid)?;
+    Some(derive_accept_key(key.as_bytes()))
+}
+
+fn identify(target: String) -> Option<NodeIdentity> {
+    let query = target.split_once('?')?.1;
+    let value = |name: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| printable(value))
+    };
+    let (id, hostname) = (value("node_id")?, value("node_hostname")?);
+    let version = value("node_version")?.parse().ok();
+    Some(NodeIdentity { id, hostname, version, target })
+}
+
+// These go into logs: what a node calls itself must not be able to write lines of its own.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+fn text(status: StatusCode, body: &'static str) -> Answer {
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = status;
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_known_by_its_query() {
+        let target = "/v1/outlet?node_id=7c5d&node_hostname=dp-1&node_version=3.9.1";
+        let node = identify(target.into()).unwrap();
+        assert_eq!((node.id.as_str(), node.hostname.as_str()), ("7c5d", "dp-1"));
+        assert_eq!(node.version, Some(KongVersion::new(3, 9, 1)));
+        assert_eq!(node.target, target);
+        assert_eq!(identify("/v1/outlet".into()), None);
+        assert_eq!(identify("/v1/outlet?node_id=x".into()), None);
+    }
+
+    #[test]
+    fn only_a_websocket_handshake_is_accepted() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        // The key and the answer are RFC 6455's own example (section 1.3).
+        let accept = websocket_accept(&Method::GET, &headers);
+        assert_eq!(accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert_eq!(websocket_accept(&Method::POST, &headers), None);
+        headers.remove("sec-websocket-version");
+        assert_eq!(websocket_accept(&Method::GET, &headers), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! What a node's session says to whoever reads the log: what happened, what it means for traffic, what to do.
+
+use lifeboat_core::session::node::Notice;
+use tracing::{debug, error, info, warn};
+
+use super::NodeIdentity;
+use crate::settings::Address;
+
+pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice) {
+    let NodeIdentity { id, hostname, .. } = node;
+    match notice {
+        Notice::NotANode(problem) => warn!(node = id, hostname, "closed the link: {problem}"),
+        Notice::Spliced => info!(node = id, hostname, "the node is linked to control plane {control_plane}"),
+        Notice::Given(bytes) => info!(node = id, hostname, bytes, "the control plane sent the node a configuration"),
+        Notice::Silent(wait) => warn!(
+            node = id,
+            hostname,
+            "control plane {control_plane} is connected and has sent this empty node nothing for {:.0} s; it is restored \
+             from the store. Likely causes: the configuration uses a plugin, or the control plane has a Wasm filter, that \
+             the node lacks, or the control plane can't reach its database; sync_status in /clustering/data-planes of its \
+             Admin API tells which",
+            wait.as_secs_f64()
+        ),
+        Notice::Gone { retry_in } => {
+            debug!(node = id, hostname, "the control plane is gone; trying again in {:.0} s", retry_in.as_secs_f64());
+        }
+        Notice::Refused(status) => {
+            let how = status.map_or("closed its link at once".to_owned(), |status| format!("answered HTTP {status}"));
+            warn!(
+                node = id,
+                hostname,
+                "control plane {control_plane} {how}: it is there and turns this node away (another major version, or newer \
+                 than the control plane?), so the node is not restored. LIFEBOAT_FEED_ON_REFUSAL=on would restore it"
+            );
+        }
+        Notice::Fed { attempt } => info!(node = id, hostname, attempt, "sent the node the snapshot"),
+        Notice::Adopted(hash) => {
+            info!(node = id, hostname, "the node runs configuration {hash} from the store");
+        }
+        Notice::NotAdopted { attempts, runs } => error!(
+            node = id,
+            hostname,
+            "the node was sent the snapshot {attempts} times and still says that it runs {runs}: it serves no traffic. Its \
+             error.log tells why (a plugin that it lacks, another version, a configuration above lmdb_map_size)"
+        ),
+        Notice::TooLarge { message, limit } => error!(
+            node = id,
+            hostname,
+            "the snapshot has {message} bytes and the node takes {limit}: raise cluster_max_payload on the node"
+        ),
+        Notice::NodeSilent => warn!(node = id, hostname, "the node has said nothing for 45 s: closed its link"),
+    }
+}
+
+pub(super) fn unknown_version(node: &NodeIdentity) {
+    error!(
+        node = node.id,
+        hostname = node.hostname,
+        "the node says no version that lifeboat knows, so no backup can be chosen for it"
+    );
+}

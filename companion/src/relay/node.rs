@@ -1,0 +1,201 @@
+//! The driver of one node's session: two links, a dial under way, a fetch under way, a timer. All decisions are the
+//! session's.
+
+use std::future::pending;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use lifeboat_core::frame::Frame;
+use lifeboat_core::session::node::{Action, Event, NodeSession};
+use tokio::task::JoinHandle;
+use tracing::{debug, info};
+
+use super::offers::PendingOffer;
+use super::{NodeIdentity, Shared, messages};
+use crate::dial::{DialError, TlsLink, dial};
+use crate::websocket::{Heard, LinkError};
+
+struct Driver {
+    shared: Arc<Shared>,
+    identity: NodeIdentity,
+    node: TlsLink,
+    control_plane: Option<TlsLink>,
+    dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
+    fetching: Option<PendingOffer>,
+    session: NodeSession,
+}
+
+/// Serves a node until one of the two sides ends it.
+pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: TlsLink) {
+    info!(node = identity.id, hostname = identity.hostname, "a node connected");
+    let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
+    let mut driver = Driver { shared, identity, node, control_plane: None, dialing: None, fetching: None, session };
+    let mut flow = driver.act(actions).await;
+    while flow.is_continue() {
+        flow = match driver.next_event().await {
+            Ok(event) => driver.take(event).await,
+            Err(error) => {
+                debug!(node = driver.identity.id, "the node's link ended: {error}");
+                ControlFlow::Break(())
+            }
+        };
+    }
+    driver.end().await;
+}
+
+impl Driver {
+    // An error is the node's: without the node there is no session. A part of a node's frame is no event.
+    async fn next_event(&mut self) -> Result<Event, LinkError> {
+        let (clock, wake_at) = (self.shared.clock, self.session.wake_at());
+        loop {
+            return Ok(tokio::select! {
+                biased;
+                heard = self.node.hear() => match heard? {
+                    Heard::Frame(frame) => Event::FromNode(frame),
+                    Heard::Part => continue,
+                },
+                heard = hear(&mut self.control_plane) => self.control_plane_heard(heard),
+                dialed = finished(&mut self.dialing) => self.dialed(dialed),
+                offer = fetched(&mut self.fetching) => Event::Fetched(offer),
+                () = clock.reach(wake_at) => Event::Tick,
+            });
+        }
+    }
+
+    async fn take(&mut self, event: Event) -> ControlFlow<()> {
+        let actions = self.session.handle(event, self.shared.clock.now(), rand::random());
+        self.act(actions).await
+    }
+
+    async fn act(&mut self, actions: Vec<Action>) -> ControlFlow<()> {
+        let mut control_plane_failed = false;
+        for action in actions {
+            let sent = match action {
+                Action::ConnectControlPlane => {
+                    self.dialing = Some(tokio::spawn(self.connect()));
+                    Ok(())
+                }
+                Action::DisconnectControlPlane => {
+                    self.disconnect().await;
+                    Ok(())
+                }
+                Action::ToControlPlane(frame) => {
+                    control_plane_failed |= self.to_control_plane(&frame).await.is_err();
+                    Ok(())
+                }
+                Action::ToNode(frame) => self.node.send(&frame).await,
+                Action::Fetch => {
+                    self.fetching = self.identity.version.map(|version| self.shared.offers.request(version));
+                    if self.fetching.is_none() {
+                        messages::unknown_version(&self.identity);
+                    }
+                    Ok(())
+                }
+                Action::Feed(offer) => self.node.send_message(offer.message.pieces()).await,
+                Action::CloseNode(frame) => {
+                    if let Some(frame) = frame {
+                        let _ = self.node.send(&frame).await;
+                    }
+                    return ControlFlow::Break(());
+                }
+                Action::Notify(notice) => {
+                    messages::log(&self.identity, &self.shared.cluster.control_plane, &notice);
+                    Ok(())
+                }
+            };
+            if let Err(error) = sent {
+                debug!(node = self.identity.id, "the node could not be sent a frame: {error}");
+                return ControlFlow::Break(());
+            }
+        }
+        if control_plane_failed && self.control_plane.take().is_some() {
+            return Box::pin(self.take(Event::ControlPlaneClosed)).await;
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn to_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
+        match &mut self.control_plane {
+            Some(link) => link.send(frame).await,
+            None => Ok(()),
+        }
+    }
+
+    fn control_plane_heard(&mut self, heard: Result<Heard, LinkError>) -> Event {
+        match heard {
+            Ok(Heard::Frame(frame)) => Event::FromControlPlane(frame),
+            Ok(Heard::Part) => Event::ControlPlaneHeard,
+            Err(error) => {
+                debug!(node = self.identity.id, "the link to the control plane ended: {error}");
+                self.control_plane = None;
+                Event::ControlPlaneClosed
+            }
+        }
+    }
+
+    fn dialed(&mut self, dialed: Result<TlsLink, DialError>) -> Event {
+        match dialed {
+            Ok(mut link) => {
+                self.shared.outlook.reached();
+                // A node that takes longer messages than our own setting allows gets them.
+                let limit = self.session.max_payload().unwrap_or(0).max(self.shared.cluster.max_payload);
+                link.set_limit(limit);
+                self.control_plane = Some(link);
+                Event::ControlPlaneConnected
+            }
+            Err(error) => {
+                self.shared.outlook.failed(&error);
+                Event::ControlPlaneFailed(error.failure)
+            }
+        }
+    }
+
+    fn connect(&self) -> impl Future<Output = Result<TlsLink, DialError>> + use<> {
+        let (shared, target) = (self.shared.clone(), self.identity.target.clone());
+        async move { dial(&shared.cluster, &target, Some(&shared.dialer), shared.settings.rules.config_timeout).await }
+    }
+
+    async fn disconnect(&mut self) {
+        if let Some(link) = self.control_plane.take() {
+            link.close().await;
+        }
+    }
+
+    async fn end(mut self) {
+        if let Some(dialing) = &self.dialing {
+            dialing.abort();
+        }
+        self.disconnect().await;
+        info!(node = self.identity.id, hostname = self.identity.hostname, "the node's link is closed");
+        self.node.close().await;
+    }
+}
+
+async fn hear(link: &mut Option<TlsLink>) -> Result<Heard, LinkError> {
+    match link {
+        Some(link) => link.hear().await,
+        None => pending().await,
+    }
+}
+
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
+    match task {
+        Some(handle) => {
+            let result = handle.await;
+            *task = None;
+            result.expect("a dial neither panics nor is aborted while it is awaited")
+        }
+        None => pending().await,
+    }
+}
+
+async fn fetched(fetching: &mut Option<PendingOffer>) -> Arc<lifeboat_core::session::node::Offer> {
+    match fetching {
+        Some(pending) => {
+            let offer = pending.ready().await;
+            *fetching = None;
+            offer
+        }
+        None => pending().await,
+    }
+}

@@ -1,0 +1,134 @@
+//! What empty nodes are given: per version of Kong one fetch and one shared copy, however many ask.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lifeboat_core::backoff::Backoff;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::session::node::Offer;
+use lifeboat_core::time::Moment;
+use lifeboat_core::verify::{Provenance, Verified};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::archive::Archive;
+use crate::clock::Clock;
+
+/// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
+/// one fetch; one that comes later gets what has been published since.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The offers of all versions.
+#[derive(Clone, Debug)]
+pub(super) struct Offers {
+    archive: Archive,
+    clock: Clock,
+    fetches: Arc<Mutex<HashMap<KongVersion, Fetch>>>,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    result: watch::Receiver<Option<Arc<Offer>>>,
+    since: Moment,
+}
+
+/// An offer that is there or on its way.
+#[derive(Debug)]
+pub(super) struct PendingOffer(watch::Receiver<Option<Arc<Offer>>>);
+
+impl Offers {
+    pub(super) fn new(archive: Archive, clock: Clock) -> Self {
+        Self { archive, clock, fetches: Arc::default() }
+    }
+
+    /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
+    pub(super) fn request(&self, version: KongVersion) -> PendingOffer {
+        let mut fetches = self.fetches.lock().expect("nothing panics while it holds this lock");
+        let now = self.clock.now();
+        let current = fetches.get(&version).filter(|fetch| {
+            let under_way = fetch.result.borrow().is_none() && fetch.result.has_changed().is_ok();
+            under_way || (fetch.result.borrow().is_some() && now - fetch.since < FRESH)
+        });
+        if let Some(fetch) = current {
+            return PendingOffer(fetch.result.clone());
+        }
+        let previous = fetches.get(&version).and_then(|fetch| fetch.result.borrow().clone());
+        let (sender, result) = watch::channel(None);
+        tokio::spawn(fetch(self.archive.clone(), self.clock, version, previous, sender));
+        fetches.insert(version, Fetch { result: result.clone(), since: now });
+        PendingOffer(result)
+    }
+}
+
+impl PendingOffer {
+    /// The offer, as soon as it is there.
+    pub(super) async fn ready(&mut self) -> Arc<Offer> {
+        let offer = self.0.wait_for(Option::is_some).await.ok().and_then(|offer| offer.clone());
+        match offer {
+            Some(offer) => offer,
+            // The fetch ended without one, which it does only when nobody waits.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+// Tries until there is one, or nobody waits any more.
+async fn fetch(
+    archive: Archive,
+    clock: Clock,
+    version: KongVersion,
+    previous: Option<Arc<Offer>>,
+    sender: watch::Sender<Option<Arc<Offer>>>,
+) {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
+    loop {
+        match archive.restore(version).await {
+            Ok(restored) => {
+                for skipped in &restored.skipped {
+                    warn!("{} in {} is not used: {}", skipped.key, archive.place(), skipped.reason);
+                }
+                log_restored(&archive, version, &restored.verified);
+                let offer = offer(&restored.verified, &clock);
+                sender.send_replace(Some(Arc::new(offer)));
+                return;
+            }
+            Err(error) => {
+                if let Some(previous) = previous {
+                    warn!("{error}; nodes of Kong {version} are given what was fetched before");
+                    sender.send_replace(Some(previous));
+                    return;
+                }
+                let wait = backoff.next_wait(rand::random());
+                warn!(
+                    "new nodes of Kong {version} can't be restored yet: {error}. Trying again in {:.0} s",
+                    wait.as_secs_f64()
+                );
+                tokio::time::sleep(wait).await;
+                // One receiver is the table's own.
+                if sender.receiver_count() <= 1 {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn offer(verified: &Verified, clock: &Clock) -> Offer {
+    Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes() }
+}
+
+fn log_restored(archive: &Archive, version: KongVersion, verified: &Verified) {
+    let (place, hash) = (archive.place(), verified.config_hash());
+    match verified.provenance() {
+        Provenance::Manifest(manifest) => info!(
+            "for new nodes of Kong {version}: snapshot {} from {place}, configuration {hash}, last seen at the control \
+             plane at {}",
+            manifest.sequence, manifest.times.last_seen
+        ),
+        Provenance::BareConfigJson => warn!(
+            "for new nodes of Kong {version}: a bare config.json from {place}, configuration {hash}; without a manifest \
+             nothing tells how old or how complete it is"
+        ),
+    }
+}

@@ -1,0 +1,247 @@
+//! That the Proxy-Wasm host traps where Kong traps and answers as Kong answers, shown on tiny filters. Without this, a
+//! filter that "never traps" in it would prove nothing.
+
+use std::time::Duration;
+
+use lifeboat_tests::wasm_host::{Filter, Reply, Trap, WasmHost};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What tiny filters import and call. Texts lie at fixed addresses; answers of host calls are written at 1000.
+const PRELUDE: &str = r#"
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_tick_period_milliseconds" (func $tick_period (param i32) (result i32)))
+  (import "env" "proxy_get_buffer_bytes" (func $buffer (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $header (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_shared_data" (func $get_shared (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_shared_data" (func $set_shared (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_http_call"
+    (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (global $free (mut i32) (i32.const 4096))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+    (global.get $free)
+    (global.set $free (i32.add (global.get $free) (local.get $size))))
+  (func $must_be (param $answer i32) (param $expected i32)
+    (if (i32.ne (local.get $answer) (local.get $expected)) (then unreachable)))
+  (func $log_answer
+    (drop (call $log (i32.const 2) (i32.load (i32.const 1000)) (i32.load (i32.const 1004)))))
+"#;
+
+/// A header map as Proxy-Wasm serialises it.
+fn serialised(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = (headers.len() as u32).to_le_bytes().to_vec();
+    for (name, value) in headers {
+        bytes.extend((name.len() as u32).to_le_bytes());
+        bytes.extend((value.len() as u32).to_le_bytes());
+    }
+    for (name, value) in headers {
+        bytes.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    }
+    bytes
+}
+
+fn data(at: usize, bytes: &[u8]) -> String {
+    let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!("(data (i32.const {at}) \"{escaped}\")")
+}
+
+/// A dispatch of these headers to an upstream, as an expression that gives its status.
+fn dispatch(upstream: &str, headers: &[(&str, &str)]) -> (String, String) {
+    let map = serialised(headers);
+    let data = data(100, upstream.as_bytes()) + &data(200, &map);
+    let call = format!(
+        "(call $http_call (i32.const 100) (i32.const {}) (i32.const 200) (i32.const {}) (i32.const 0) (i32.const 0)
+           (i32.const 0) (i32.const 0) (i32.const 3000) (i32.const 1000))",
+        upstream.len(),
+        map.len()
+    );
+    (data, call)
+}
+
+const GET: [(&str, &str); 2] = [(":method", "GET"), (":path", "/")];
+
+fn start(functions: &str) -> WasmHost {
+    let wasm = wat::parse_str(format!("(module {PRELUDE} {functions})")).expect("the tiny filter is valid");
+    WasmHost::start(&Filter::compile(&wasm).unwrap()).unwrap()
+}
+
+/// A host whose filter does this when it is configured.
+fn on_configure(data: &str, body: &str) -> WasmHost {
+    start(&format!(r#"{data} (func (export "proxy_on_configure") (param i32 i32) (result i32) {body} (i32.const 1))"#))
+}
+
+/// A host whose filter does this on each tick, once a second, and that when it is called back.
+fn on_tick(data: &str, body: &str, on_answer: &str) -> WasmHost {
+    let mut host = start(&format!(
+        r#"{data}
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (call $must_be (call $tick_period (i32.const 1000)) (i32.const 0)) (i32.const 1))
+        (func (export "proxy_on_tick") (param i32) {body})
+        (func (export "proxy_on_http_call_response")
+          (param $context i32) (param $token i32) (param $headers i32) (param $size i32) (param $trailers i32)
+          {on_answer})"#
+    ));
+    assert_eq!(host.configure(b""), Ok(true));
+    host
+}
+
+fn reason<T: std::fmt::Debug>(result: Result<T, Trap>) -> String {
+    result.unwrap_err().reason().to_owned()
+}
+
+#[test]
+fn a_dispatch_traps_in_on_configure_and_in_on_vm_start_and_works_in_a_tick() {
+    let (data, call) = dispatch("10.0.0.1:80", &GET);
+    let mut host = on_configure(&data, &format!("(drop {call})"));
+    assert!(reason(host.configure(b"")).contains("not in Configure"));
+    assert_eq!(host.broken_reconfigurations(), 1);
+    assert!(host.configure(b"").is_err(), "the instance is gone");
+
+    let vm_start = format!(r#"{data} (func (export "proxy_on_vm_start") (param i32 i32) (result i32) {call})"#);
+    assert!(reason(start(&vm_start).configure(b"")).contains("not in VmStart"));
+
+    let mut host = on_tick(&data, &format!("(call $must_be {call} (i32.const 0))"), "");
+    host.advance(SECOND).unwrap();
+    assert_eq!(host.under_way()[0].request_line(), "GET /");
+}
+
+#[test]
+fn a_dispatch_works_in_a_callback() {
+    let (data, call) = dispatch("10.0.0.1:80", &GET);
+    let body = format!("(drop {call})");
+    let mut host = on_tick(&data, &body, &body);
+    host.advance(SECOND).unwrap();
+    host.reply(0, Reply::http(200, b"")).unwrap();
+    assert_eq!(host.under_way()[0].token, 1);
+}
+
+#[test]
+fn a_dispatch_without_method_or_path_is_refused_and_logged() {
+    for (headers, missing) in [(&GET[1..], ":method"), (&GET[..1], ":path")] {
+        let (data, call) = dispatch("10.0.0.1:80", headers);
+        let mut host = on_tick(&data, &format!("(call $must_be {call} (i32.const 10))"), "");
+        host.advance(SECOND).unwrap();
+        assert_eq!(host.dispatched(), 0);
+        assert!(host.log()[0].text.contains(missing), "{:?}", host.log());
+    }
+}
+
+/// Sizes must be zero and `:status` absent; the reason goes to the log.
+const LOG_THE_REASON: &str = r#"
+  (call $must_be (i32.or (local.get $headers) (local.get $size)) (i32.const 0))
+  (call $must_be (call $header (i32.const 6) (i32.const 300) (i32.const 7) (i32.const 1000) (i32.const 1004)) (i32.const 1))
+  (call $must_be (call $header (i32.const 6) (i32.const 310) (i32.const 16) (i32.const 1000) (i32.const 1004)) (i32.const 0))
+  (call $log_answer)"#;
+
+#[test]
+fn a_failed_call_has_no_status_zero_sizes_and_a_reason() {
+    let names = data(300, b":status") + &data(310, b":dispatch_status");
+    let cases = [("localhost:8100", Duration::ZERO, "resolver failure"), ("10.0.0.1:80", 3 * SECOND, "timeout")];
+    for (upstream, patience, expected) in cases {
+        let (data, call) = dispatch(upstream, &GET);
+        let mut host = on_tick(&(names.clone() + &data), &format!("(drop {call})"), LOG_THE_REASON);
+        host.advance(SECOND).unwrap();
+        let ended = host.log().len();
+        host.advance(patience).unwrap();
+        assert!(patience == Duration::ZERO || ended == 0, "not before its time");
+        assert_eq!(host.log()[0].text, expected);
+    }
+    let (data, call) = dispatch("10.0.0.1:80", &GET);
+    let mut host = on_tick(&(names + &data), &format!("(drop {call})"), LOG_THE_REASON);
+    host.advance(SECOND).unwrap();
+    host.reply(0, Reply::failed("broken connection")).unwrap();
+    assert_eq!(host.log()[0].text, "broken connection");
+}
+
+#[test]
+fn only_one_property_is_safe_in_a_root_context() {
+    let read = |name: &str, then: &str| {
+        let call =
+            format!("(call $property (i32.const 400) (i32.const {}) (i32.const 1000) (i32.const 1004))", name.len());
+        on_configure(&data(400, name.replace('.', "\0").as_bytes()), &then.replace("READ", &call))
+    };
+    for crashing in ["plugin_name", "request.id", "connection.id", "upstream.address", "request.time", "source.address"]
+    {
+        let mut host = read(crashing, "(drop READ)");
+        assert!(reason(host.configure(b"")).contains(crashing));
+        assert!(host.worker_crashed(), "{crashing}");
+    }
+    for refused in ["kong.version", "kong.node.id", "ngx.pid"] {
+        let mut host = read(refused, "(call $must_be READ (i32.const 10))");
+        assert_eq!(host.configure(b""), Ok(true), "{refused}");
+        assert!(!host.worker_crashed());
+    }
+    let mut host = read("plugin_root_id", "(call $must_be READ (i32.const 0)) (call $log_answer)");
+    assert_eq!(host.configure(b""), Ok(true));
+    assert_eq!(host.log()[0].text, "1");
+}
+
+#[test]
+fn kongs_properties_are_readable_in_a_request() {
+    let mut host = start(&format!(
+        r#"{}
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+          (call $must_be (call $property (i32.const 400) (i32.const 12) (i32.const 1000) (i32.const 1004)) (i32.const 0))
+          (call $log_answer) (i32.const 0))"#,
+        data(400, b"kong\0version")
+    ));
+    assert_eq!(host.configure(b""), Ok(true));
+    assert_eq!(host.request(), Ok(vec![0]));
+    assert_eq!(host.log()[0].text, "3.9.1");
+}
+
+#[test]
+fn shared_data_traps() {
+    for function in ["$get_shared", "$set_shared"] {
+        let zeros = "(i32.const 0)".repeat(5);
+        let mut host = on_configure("", &format!("(drop (call {function} {zeros}))"));
+        assert!(reason(host.configure(b"")).contains("shared data"), "{function}");
+        assert!(!host.worker_crashed());
+    }
+}
+
+#[test]
+fn a_second_tick_period_for_a_root_traps_and_another_root_has_its_own() {
+    let set = "(drop (call $tick_period (i32.const 1000)))";
+    let mut host = on_configure("", &set.repeat(2));
+    assert!(reason(host.configure(b"")).contains("already set"));
+
+    let mut host = on_tick("", "(drop (call $log (i32.const 2) (i32.const 0) (i32.const 0)))", "");
+    assert_eq!(host.configure(b""), Ok(true));
+    host.advance(3 * SECOND).unwrap();
+    assert_eq!(host.log().len(), 6, "the old root goes on ticking beside the new one");
+}
+
+#[test]
+fn on_configure_returning_false_breaks_the_reconfiguration() {
+    let mut host = start(r#"(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 0))"#);
+    assert_eq!(host.configure(b"{}"), Ok(false));
+    assert_eq!(host.broken_reconfigurations(), 1);
+}
+
+#[test]
+fn a_body_copied_into_a_smaller_buffer_is_caught() {
+    let (data, call) = dispatch("10.0.0.1:80", &GET);
+    let read = "(drop (call $buffer (i32.const 4) (i32.const 0) (i32.const 3) (i32.const 1000) (i32.const 1004)))
+                (call $log_answer)";
+    for (body, fits) in [(&b"abc"[..], true), (b"abcd", false)] {
+        let mut host = on_tick(&data, &format!("(drop {call})"), read);
+        host.advance(SECOND).unwrap();
+        assert_eq!(host.reply(0, Reply::http(200, body)).is_ok(), fits);
+        assert_eq!(host.log().len(), usize::from(fits));
+    }
+}
+
+#[test]
+fn a_filter_that_exits_or_imports_what_kong_lacks_fails() {
+    let mut host = on_configure("", "(call $exit (i32.const 0))");
+    assert!(reason(host.configure(b"")).contains("proc_exit"));
+
+    let foreign = r#"(module (import "wasi_snapshot_preview1" "sock_send" (func)))"#;
+    let filter = Filter::compile(&wat::parse_str(foreign).unwrap()).unwrap();
+    assert!(reason(WasmHost::start(&filter).map(|_| ())).contains("sock_send"));
+}

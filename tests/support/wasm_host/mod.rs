@@ -1,0 +1,204 @@
+//! A Proxy-Wasm host that behaves like Kong's ngx_wasm_module for the calls that the filter makes: configuration in, a
+//! clock to advance, dispatched calls out, answers in, log lines out, and traps exactly where Kong traps (KONG.md
+//! section 4, and the Apache-2.0 source and tests of ngx_wasm_module where that is said). It is a state, not a script:
+//! no test lists the host calls that it expects.
+//!
+//! Not here yet: what follows a trap in Kong (a new instance, doubled timers). A test that sees a trap has its answer.
+
+mod calls;
+mod memory;
+mod wasi;
+mod world;
+
+use std::time::Duration;
+
+use wasmtime::{Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
+
+pub use world::{DispatchedCall, LogLine, Reply};
+use world::{Event, Phase, World};
+
+/// A filter, compiled once for many hosts.
+#[derive(Clone)]
+pub struct Filter {
+    engine: Engine,
+    module: Module,
+}
+
+impl Filter {
+    /// Compiles a module.
+    pub fn compile(wasm: &[u8]) -> Result<Self, Trap> {
+        let engine = Engine::default();
+        let module = Module::new(&engine, wasm).map_err(Trap::from)?;
+        Ok(Self { engine, module })
+    }
+}
+
+/// The instance is gone, and why. In Kong everything that the filter had in this worker is gone with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trap(String);
+
+impl Trap {
+    /// The reason, as the host or wasmtime gives it.
+    pub fn reason(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<wasmtime::Error> for Trap {
+    fn from(error: wasmtime::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}
+
+/// One nginx worker with the filter in it.
+pub struct WasmHost {
+    store: Store<World>,
+    instance: Instance,
+    trapped: Option<Trap>,
+}
+
+impl WasmHost {
+    /// Instantiates the filter, as Kong does when the first chain names it: `_initialize` before anything else.
+    ///
+    /// An import that Kong does not offer is an error, as it is there.
+    pub fn start(filter: &Filter) -> Result<Self, Trap> {
+        let mut linker = Linker::new(&filter.engine);
+        calls::offer(&mut linker)?;
+        wasi::offer(&mut linker)?;
+        let mut store = Store::new(&filter.engine, World::new());
+        let instance = linker.instantiate(&mut store, &filter.module)?;
+        let mut host = Self { store, instance, trapped: None };
+        host.call::<(), ()>(Phase::Start, 0, "_initialize", ())?;
+        Ok(host)
+    }
+
+    /// A chain with this configuration appears or changes: a **new** root context, while older ones live on. The
+    /// answer of `on_configure`; false or a trap is a reconfiguration that broke half-way.
+    pub fn configure(&mut self, configuration: &[u8]) -> Result<bool, Trap> {
+        let first = self.world().newest_root().is_none();
+        let root = self.world_mut().add_root(configuration);
+        let answer = self.configure_root(root, configuration.len(), first);
+        if answer != Ok(true) {
+            self.world_mut().broken_reconfigurations += 1;
+        }
+        answer
+    }
+
+    fn configure_root(&mut self, root: u32, size: usize, first: bool) -> Result<bool, Trap> {
+        self.call::<_, ()>(Phase::ContextCreate, root, "proxy_on_context_create", (root, 0_u32))?;
+        if first {
+            self.call::<_, u32>(Phase::VmStart, root, "proxy_on_vm_start", (root, 0_u32))?;
+        }
+        let answer = self.call(Phase::Configure, root, "proxy_on_configure", (root, size as u32))?;
+        Ok(answer.is_none_or(|answer: u32| answer != 0))
+    }
+
+    /// Lets time pass: timers tick, calls that last too long time out, calls to what isn't `IP:port` fail.
+    pub fn advance(&mut self, by: Duration) -> Result<(), Trap> {
+        let until = self.world().now + by;
+        while let Some(event) = self.world_mut().next_event(until) {
+            match event {
+                Event::Tick(root) => {
+                    self.call::<_, ()>(Phase::Tick, root, "proxy_on_tick", (root,))?;
+                }
+                Event::CallFailed(token, reason) => self.reply(token, Reply::failed(reason))?,
+            }
+        }
+        self.world_mut().now = until;
+        Ok(())
+    }
+
+    /// The answer to a call that is under way arrives. A call that already ended gets none.
+    pub fn reply(&mut self, token: u32, reply: Reply) -> Result<(), Trap> {
+        let Some(call) = self.world_mut().take_call(token) else {
+            return Ok(());
+        };
+        let (headers, body_size) = (reply.header_count(), reply.body.len());
+        self.world_mut().reply = Some(reply);
+        let arguments = (call.root, token, headers as u32, body_size as u32, 0_u32);
+        let result = self.call::<_, ()>(Phase::DispatchResponse, call.root, "proxy_on_http_call_response", arguments);
+        self.world_mut().reply = None;
+        result.map(|_| ())
+    }
+
+    /// A request passes through the newest root's chain. The answers of the header callbacks: 0 is "go on".
+    pub fn request(&mut self) -> Result<Vec<u32>, Trap> {
+        let root = self.world().newest_root().unwrap_or_default();
+        let context = self.world_mut().next_context();
+        let mut answers = Vec::new();
+        self.call::<_, ()>(Phase::ContextCreate, context, "proxy_on_context_create", (context, root))?;
+        for (phase, export) in
+            [(Phase::RequestHeaders, "proxy_on_request_headers"), (Phase::ResponseHeaders, "proxy_on_response_headers")]
+        {
+            answers.extend(self.call::<_, u32>(phase, context, export, (context, 2_u32, 1_u32))?);
+        }
+        self.call::<_, ()>(Phase::Log, context, "proxy_on_log", (context,))?;
+        self.call::<_, u32>(Phase::Done, context, "proxy_on_done", (context,))?;
+        self.call::<_, ()>(Phase::Done, context, "proxy_on_delete", (context,))?;
+        Ok(answers)
+    }
+
+    /// The calls that are under way, oldest first.
+    pub fn under_way(&self) -> &[DispatchedCall] {
+        &self.world().under_way
+    }
+
+    /// Every call that was dispatched so far, those that ended too.
+    pub fn dispatched(&self) -> usize {
+        self.world().dispatched
+    }
+
+    /// The gateway's error log.
+    pub fn log(&self) -> &[LogLine] {
+        &self.world().log
+    }
+
+    /// How many reconfigurations of the node the filter broke: new routes without their new plugins.
+    pub fn broken_reconfigurations(&self) -> usize {
+        self.world().broken_reconfigurations
+    }
+
+    /// Whether the filter crashed the whole nginx worker, not only its instance.
+    pub fn worker_crashed(&self) -> bool {
+        self.world().worker_crashed
+    }
+
+    /// The size of the filter's linear memory, in bytes.
+    pub fn memory_size(&mut self) -> usize {
+        let memory = self.instance.get_memory(&mut self.store, "memory");
+        memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    fn world(&self) -> &World {
+        self.store.data()
+    }
+
+    fn world_mut(&mut self) -> &mut World {
+        self.store.data_mut()
+    }
+
+    /// Calls an export, if the filter has it, in a phase and for a context.
+    fn call<Params, Results>(
+        &mut self,
+        phase: Phase,
+        context: u32,
+        export: &str,
+        params: Params,
+    ) -> Result<Option<Results>, Trap>
+    where
+        Params: WasmParams,
+        Results: WasmResults,
+    {
+        if let Some(trap) = &self.trapped {
+            return Err(trap.clone());
+        }
+        if self.instance.get_func(&mut self.store, export).is_none() {
+            return Ok(None);
+        }
+        self.world_mut().enter(phase, context);
+        let function = self.instance.get_typed_func::<Params, Results>(&mut self.store, export)?;
+        let result = function.call(&mut self.store, params).map_err(Trap::from);
+        self.trapped = result.as_ref().err().cloned();
+        result.map(Some)
+    }
+}
