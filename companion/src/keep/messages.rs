@@ -13,7 +13,7 @@ use crate::settings::Address;
 pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) {
     match notice {
         Notice::Connected => info!("connected to control plane {control_plane} as a backup node of Kong {version}"),
-        Notice::Silent(_) => {}
+        Notice::Silent(_) | Notice::NotKept => {} // said where more is known
         Notice::Refused(status) => {
             let how = status.map_or("closed the link at once".to_owned(), |status| format!("answered HTTP {status}"));
             error!(
