@@ -30,7 +30,7 @@ pub async fn export(source: &Source, output: Output, clock: Clock) -> Result<(),
     let received =
         received.map_err(|_| anyhow!("the control plane sent no configuration within {} s", limit.as_secs()))??;
     let exported = exporter.export(&received).await.map_err(anyhow::Error::from)?;
-    print(&archive, &exported, output).map_err(anyhow::Error::from)?;
+    print(&archive, &exported, output)?;
     Ok(())
 }
 

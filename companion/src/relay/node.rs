@@ -80,7 +80,7 @@ impl Driver {
                     Ok(())
                 }
                 Action::ToControlPlane(frame) => {
-                    control_plane_failed |= self.to_control_plane(&frame).await.is_err();
+                    control_plane_failed |= self.send_control_plane(&frame).await.is_err();
                     Ok(())
                 }
                 Action::ToNode(frame) => self.node.send(&frame).await,
@@ -114,7 +114,7 @@ impl Driver {
         ControlFlow::Continue(())
     }
 
-    async fn to_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
+    async fn send_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
         match &mut self.control_plane {
             Some(link) => link.send(frame).await,
             None => Ok(()),
