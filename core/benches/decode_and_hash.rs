@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 // A whole library would be linked for one file: the tests' support knows wasmtime and the companion.
-#[allow(dead_code, unreachable_pub, reason = "this file belongs to the tests' support")]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "this file belongs to the tests' support")]
 #[path = "../../tests/support/generator.rs"]
 mod generator;
 
