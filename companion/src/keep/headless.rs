@@ -110,7 +110,7 @@ impl Headless {
             Ok(Heard::Frame(frame)) => Event::Frame(frame),
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
-                tracing::info!(control_plane = %self.cluster.control_plane, "link to the control plane ended: {error}");
+                messages::link_ended(&self.cluster.control_plane, &error);
                 self.link = None;
                 Event::Closed
             }

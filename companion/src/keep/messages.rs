@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::AdminError;
 use crate::settings::Address;
+use crate::websocket::LinkError;
 
 pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) {
     match notice {
@@ -32,6 +33,15 @@ pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice)
             "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
              something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
         ),
+    }
+}
+
+pub(super) fn link_ended(control_plane: &Address, error: &LinkError) {
+    match error {
+        LinkError::Closed | LinkError::Broken(_) => info!("the link to control plane {control_plane} ended: {error}"),
+        LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => {
+            error!("the link to control plane {control_plane} was given up: {error}");
+        }
     }
 }
 

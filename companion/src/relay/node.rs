@@ -126,7 +126,7 @@ impl Driver {
             Ok(Heard::Frame(frame)) => Event::FromControlPlane(frame),
             Ok(Heard::Part) => Event::ControlPlaneHeard,
             Err(error) => {
-                debug!(node = self.identity.id, "the link to the control plane ended: {error}");
+                messages::link_ended(&self.identity, &error);
                 self.control_plane = None;
                 Event::ControlPlaneClosed
             }
