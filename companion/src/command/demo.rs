@@ -170,9 +170,12 @@ async fn own_store(folder: &Path) -> anyhow::Result<(S3Store, Vec<(String, Strin
     Ok((store, settings.map(|(name, value)| (name.to_owned(), value)).to_vec()))
 }
 
-// Real backups may lie there: the rehearsal must not touch them.
+// Real backups may lie there: the rehearsal must not touch them. Memory has nothing in it and no prefixes.
 fn in_own_prefix(source: &Source, storage: &str) -> Vec<(String, String)> {
-    let prefix = format!("{}/lifeboat-demo-{}", storage.trim().trim_end_matches('/'), uuid::Uuid::new_v4().simple());
+    let prefix = match storage.trim().trim_end_matches('/') {
+        "memory:" => storage.to_owned(),
+        place => format!("{place}/lifeboat-demo-{}", uuid::Uuid::new_v4().simple()),
+    };
     let mut settings = vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), prefix)];
     let access = ["AWS_CONFIG_STORAGE_ENDPOINT", "AWS_REGION", "AWS_DEFAULT_REGION"];
     let secrets = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
