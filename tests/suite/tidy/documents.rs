@@ -1,0 +1,81 @@
+//! What the documents say and the code knows better: settings, and the commands that CI runs.
+
+use lifeboat::settings::names::{SETTINGS, Setting};
+
+use super::{assert_none, document, tracked};
+
+const SETTINGS_BEGIN: &str = "<!-- settings -->";
+const SETTINGS_END: &str = "<!-- /settings -->";
+
+fn settings_table() -> String {
+    let row = |setting: &Setting| {
+        let flag = setting.flag.map_or_else(|| "none: a secret".to_owned(), |flag| format!("`--{flag}`"));
+        let cells = [format!("`{}`", setting.variable), flag, setting.default.into(), setting.meaning.into()];
+        format!("| {} |", cells.map(|cell: String| cell.replace('|', "\\|")).join(" | "))
+    };
+    let head = ["| setting | flag | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
+    head.into_iter().chain(SETTINGS.iter().map(row)).collect::<Vec<_>>().join("\n")
+}
+
+/// The line of the fenced block that follows the marker, as `.ci/run` finds it.
+fn marked_command(readme: &str, name: &str) -> Result<String, String> {
+    let marker = format!("<!-- command: {name} -->");
+    let shape = || format!("README.md: {marker} is to be followed by a fenced block of one line");
+    let mut after = readme.lines().skip_while(|line| *line != marker).skip(1);
+    let block = [after.next(), after.next(), after.next()];
+    match block {
+        [Some(open), Some(command), Some("```")] if open.starts_with("```") && !command.trim().is_empty() => {
+            let again = after.any(|line| line == marker);
+            if again { Err(format!("README.md: {marker} stands there twice")) } else { Ok(command.to_owned()) }
+        }
+        _ => Err(shape()),
+    }
+}
+
+#[test]
+fn the_readmes_table_of_settings_is_the_codes() {
+    let readme = document("README.md");
+    let (_, after) = readme.split_once(SETTINGS_BEGIN).expect("README.md has <!-- settings -->");
+    let (written, _) = after.split_once(SETTINGS_END).expect("README.md has <!-- /settings --> after it");
+    let expected = settings_table();
+    assert!(
+        written.trim() == expected,
+        "README.md differs from companion/src/settings/names.rs; paste this:\n\n{SETTINGS_BEGIN}\n{expected}\n{SETTINGS_END}\n"
+    );
+}
+
+#[test]
+fn the_readmes_two_commands_are_one_line_each() {
+    let readme = document("README.md");
+    let wrong: Vec<String> = ["demo", "test"].iter().filter_map(|name| marked_command(&readme, name).err()).collect();
+    assert_none(&wrong, "newcomers paste these and .ci/run runs them");
+}
+
+#[test]
+fn a_command_that_is_missing_empty_twice_or_two_lines_is_refused() {
+    let block = "<!-- command: test -->\n```sh\ncargo test\n```\n";
+    assert_eq!(marked_command(block, "test").as_deref(), Ok("cargo test"));
+    assert!(marked_command(block, "demo").is_err());
+    assert!(marked_command(&block.replace("cargo test", " "), "test").is_err());
+    assert!(marked_command(&block.replace("cargo test", "cargo build\ncargo test"), "test").is_err());
+    assert!(marked_command(&block.repeat(2), "test").is_err());
+}
+
+#[test]
+fn the_contributing_guide_lists_the_commands_that_ci_runs() {
+    let (script, guide) = (document(".ci/run"), document("CONTRIBUTING.md"));
+    let is_command = |line: &&str| ["./", "RUSTDOCFLAGS=", "cargo "].iter().any(|begin| line.starts_with(begin));
+    let commands: Vec<&str> = script.lines().filter(is_command).collect();
+    assert!(commands.len() >= 6, ".ci/run is read wrongly: only {commands:?}");
+    let missing = commands.iter().filter(|command| !guide.lines().any(|line| line == **command));
+    let missing: Vec<String> = missing.map(|command| (*command).to_owned()).collect();
+    assert_none(&missing, ".ci/run runs these and CONTRIBUTING.md doesn't list them");
+}
+
+#[test]
+fn the_versions_of_all_dependencies_are_tracked() {
+    assert!(
+        tracked().iter().any(|file| file.path == "Cargo.lock"),
+        "git add Cargo.lock: what is tested is what is built"
+    );
+}
