@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod archive;
+mod background;
 pub mod cli;
 pub mod clock;
 pub mod command;

@@ -15,6 +15,7 @@ use super::messages;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
 use crate::archive::Received;
+use crate::background::finished;
 use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::settings::{ClusterSettings, KeepSettings};
@@ -229,16 +230,4 @@ async fn from_admin(admin: &Admin, keep: &KeepSettings) -> Option<BasicInfo> {
 
 fn spawn_decode(message: Bytes, max_config: usize) -> JoinHandle<Result<Reconfigure, DecodeError>> {
     tokio::task::spawn_blocking(move || decode(&message, max_config))
-}
-
-/// What a task comes to; never, if there is none. Can be cancelled: the task stays where it is.
-async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
-    match task {
-        Some(handle) => {
-            let result = handle.await;
-            *task = None;
-            result.expect("a task of this session neither panics nor is aborted")
-        }
-        None => pending().await,
-    }
 }

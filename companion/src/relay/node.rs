@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages};
+use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::websocket::{Heard, LinkError};
 
@@ -174,17 +175,6 @@ impl Driver {
 async fn hear(link: &mut Option<TlsLink>) -> Result<Heard, LinkError> {
     match link {
         Some(link) => link.hear().await,
-        None => pending().await,
-    }
-}
-
-async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
-    match task {
-        Some(handle) => {
-            let result = handle.await;
-            *task = None;
-            result.expect("a dial neither panics nor is aborted while it is awaited")
-        }
         None => pending().await,
     }
 }
