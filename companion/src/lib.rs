@@ -2,9 +2,14 @@
 
 pub mod admin;
 pub mod archive;
+mod background;
+pub mod cli;
 pub mod clock;
+pub mod command;
+pub mod companion;
 pub mod dial;
 pub mod keep;
+pub mod logging;
 pub mod rehearsal;
 pub mod relay;
 pub mod settings;

@@ -1,2 +1,58 @@
-//! placeholder
-fn main() {}
+//! `lifeboat`, the program. Reads the command line, starts the clock, and says how it ended.
+
+use std::process::ExitCode;
+
+use lifeboat::cli::{self, Request, Task};
+use lifeboat::clock::Clock;
+use lifeboat::command::{Failure, demo, export, list, run};
+use lifeboat::logging;
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    // What is written holds private keys: nobody else may read it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let matches = cli::definition().get_matches();
+    let request = match cli::read(&matches, environment()) {
+        Ok(request) => request,
+        Err(error) => return fail(&error, WRONG_USAGE),
+    };
+    // The demo tells its story on standard output; what lifeboat says meanwhile is for who asks (LIFEBOAT_LOG=info).
+    let level = if matches!(request.task, Task::Demo) { "error" } else { "info" };
+    if let Err(error) = logging::init(&request.source, level) {
+        return fail(&error, WRONG_USAGE);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, FAILED),
+    };
+    let result = runtime.block_on(perform(request));
+    // A background task may be in the middle of something long; nobody waits for it any more.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Settings(problems)) => fail(&problems, WRONG_USAGE),
+        Err(Failure::Failed(error)) => fail(&format_args!("{error:#}"), FAILED),
+    }
+}
+
+async fn perform(request: Request) -> Result<(), Failure> {
+    let (clock, source) = (Clock::start(), &request.source);
+    match request.task {
+        Task::Run => run::run(source, clock).await,
+        Task::Export(asked) => export::export(source, asked.output, clock).await,
+        Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
+        Task::Demo => demo::demo(source, clock).await,
+    }
+}
+
+// Values that aren't UTF-8 can't be settings.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("lifeboat: {error}");
+    ExitCode::from(code)
+}

@@ -12,6 +12,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Policy, verify};
 
 use super::{Archive, ArchiveError, MANIFEST_LIMIT, Published, Write};
+use crate::background::computed;
 
 /// A configuration as the control plane sent it.
 #[derive(Clone, Debug)]
@@ -52,13 +53,15 @@ impl Archive {
     ) -> Result<Published, ArchiveError> {
         let keys = ObjectKeys::new(author.version);
         let json = received.configuration.json().clone();
-        let payload = in_background({
+        let (payload, payload_sha256, config) = computed({
             let json = json.clone();
-            move || Payload::compress(&json)
+            move || {
+                let payload = Payload::compress(&json);
+                let payload_sha256 = Sha256Digest::of(payload.bytes());
+                (payload, payload_sha256, PlainObject { sha256: Sha256Digest::of(&json), bytes: json.len() as u64 })
+            }
         })
         .await;
-        let config = PlainObject { sha256: Sha256Digest::of(&json), bytes: json.len() as u64 };
-
         let id = self.write_payload(author.version, received.config_hash, &payload, previous).await?;
         let manifest = Manifest {
             format: FORMAT,
@@ -70,7 +73,7 @@ impl Archive {
             hashes: received.hashes.clone(),
             snapshot: StoredObject {
                 key: keys.snapshot(id),
-                sha256: Sha256Digest::of(payload.bytes()),
+                sha256: payload_sha256,
                 bytes: payload.bytes().len() as u64,
             },
             config,
@@ -98,9 +101,11 @@ impl Archive {
         let (payload, _) = self.read(&manifest.snapshot.key, manifest.snapshot.bytes).await?;
         let policy = Policy { version: manifest.kong_version, max_config: self.max_config };
         let unusable = |reason: String| ArchiveError::Misconfigured { place: self.place.clone(), reason };
-        let json = verify(manifest.clone(), payload, &policy)
-            .and_then(|verified| verified.config_json())
-            .map_err(|error| unusable(format!("{}: {error}", manifest.snapshot.key)))?;
+        let expanded = computed({
+            let manifest = manifest.clone();
+            move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
+        });
+        let json = expanded.await.map_err(|error| unusable(format!("{}: {error}", manifest.snapshot.key)))?;
         self.write_config_json(manifest.kong_version, json.into()).await?;
         Ok(true)
     }
@@ -147,9 +152,4 @@ impl Archive {
         }
         Err(ArchiveError::ReadBackDiffers { place: self.place.clone(), key })
     }
-}
-
-/// Runs what keeps a processor busy for long away from the threads that serve sockets.
-async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("compressing does not panic")
 }

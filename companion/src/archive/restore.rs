@@ -6,6 +6,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Policy, Verified, verify, verify_bare};
 
 use super::{Archive, ArchiveError, MANIFEST_LIMIT};
+use crate::background::computed;
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;
@@ -86,8 +87,7 @@ impl Archive {
             None => "it is missing".to_owned(),
             Some((payload, _)) => {
                 let policy = self.policy(version);
-                let checked = tokio::task::spawn_blocking(move || verify(manifest, payload, &policy)).await;
-                match checked.expect("verifying does not panic") {
+                match computed(move || verify(manifest, payload, &policy)).await {
                     Ok(verified) => return Ok(Some(verified)),
                     Err(rejected) => rejected.to_string(),
                 }
@@ -104,8 +104,8 @@ impl Archive {
             return Err(ArchiveError::NotFound { place: self.place.clone(), key });
         };
         let policy = self.policy(version);
-        let checked = tokio::task::spawn_blocking(move || verify_bare(json, &policy)).await;
-        let verified = checked.expect("verifying does not panic").map_err(|rejected| ArchiveError::NotFound {
+        let checked = computed(move || verify_bare(json, &policy)).await;
+        let verified = checked.map_err(|rejected| ArchiveError::NotFound {
             place: self.place.clone(),
             key: format!("usable backup for Kong {version}: {key}: {rejected}"),
         })?;

@@ -1,6 +1,6 @@
 //! Opens the store that a URL names.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use lifeboat_core::storage_url::StorageUrl;
@@ -19,10 +19,13 @@ const READ_LIMIT: Duration = Duration::from_secs(30);
 /// A whole request: what a configuration of the largest size takes on a slow line.
 const REQUEST_LIMIT: Duration = Duration::from_secs(300);
 
+/// The memory of this process is one place, however often it is opened.
+static MEMORY: LazyLock<Arc<InMemory>> = LazyLock::new(|| Arc::new(InMemory::new()));
+
 pub(super) fn open(settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, ArchiveError> {
     let place = settings.url.to_string();
     match &settings.url {
-        StorageUrl::Memory => Ok(Arc::new(InMemory::new())),
+        StorageUrl::Memory => Ok(MEMORY.clone()),
         StorageUrl::File { path } => folder(path, place),
         StorageUrl::S3 { bucket, prefix } => {
             let access = settings.s3.as_ref().expect("settings with an S3 URL have its access");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
-use lifeboat_core::manifest;
+use lifeboat_core::manifest::{self, Manifest};
 use lifeboat_core::time::Moment;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -23,15 +23,26 @@ pub struct Exporter {
     published: Option<Published>,
 }
 
-/// Why a configuration was not published.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The store.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// Nothing came from the control plane in time.
-    #[error("the control plane sent no configuration within {} s", .0.as_secs())]
-    Nothing(Duration),
+/// What became of a configuration.
+#[derive(Clone, Debug)]
+pub enum Exported {
+    /// It was published now.
+    New(Manifest),
+    /// It was the published one already; nothing was written.
+    Already(Manifest),
+}
+
+impl Exported {
+    /// The manifest that names it.
+    pub fn manifest(&self) -> &Manifest {
+        let (Self::New(manifest) | Self::Already(manifest)) = self;
+        manifest
+    }
+
+    /// Whether it was published now.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::New(_))
+    }
 }
 
 impl Exporter {
@@ -47,52 +58,44 @@ impl Exporter {
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
-    pub async fn run(mut self, mut newest: Newest, stop: CancellationToken) {
+    pub async fn run(mut self, newest: Newest, stop: CancellationToken) {
         let mut next = Moment::default();
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         loop {
-            let stopping = tokio::select! {
-                biased;
-                () = stop.cancelled() => true,
-                changed = newest.changed() => changed.is_err(),
-            };
-            if !stopping {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.clock.reach(next) => {}
-                }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = async { newest.wait().await; self.clock.reach(next).await } => {}
             }
-            let Some(received) = newest.borrow_and_update().clone() else { if stopping { return } else { continue } };
-            match self.export(&received).await {
-                Ok(()) => {
-                    backoff.reset();
-                    next = self.clock.now() + self.delay;
-                }
-                Err(error) => {
-                    let wait = backoff.next_wait(rand::random());
-                    let hash = received.config_hash;
-                    error!(
-                        "configuration {hash} is not published yet: {error}. Trying again in {:.0} s",
-                        wait.as_secs_f64()
-                    );
-                    next = self.clock.now() + wait;
-                    newest.mark_changed();
-                }
+            // Not before now: while Kong's export delay runs, a newer one takes the place of this.
+            if let Some(received) = newest.take() {
+                next = match self.export(&received).await {
+                    Ok(_) => {
+                        backoff.reset();
+                        self.clock.now() + self.delay
+                    }
+                    Err(error) => {
+                        let wait = backoff.next_wait(rand::random());
+                        let (hash, seconds) = (received.config_hash, wait.as_secs_f64());
+                        error!("configuration {hash} is not published yet: {error}. Trying again in {seconds:.0} s");
+                        newest.put_back(received);
+                        self.clock.now() + wait
+                    }
+                };
             }
-            if stopping || stop.is_cancelled() {
+            if stop.is_cancelled() {
                 return;
             }
         }
     }
 
     /// Publishes one configuration, unless it is the published one already.
-    pub async fn export(&mut self, received: &Received) -> Result<(), ArchiveError> {
+    pub async fn export(&mut self, received: &Received) -> Result<Exported, ArchiveError> {
         if self.published.is_none() {
             self.look().await?;
         }
-        if self.is_published(received) {
+        if let Some(manifest) = self.if_published(received) {
             info!(hash = %received.config_hash, "this configuration is the published one already: nothing to write");
-            return Ok(());
+            return Ok(Exported::Already(manifest));
         }
         let result = self.archive.publish(&self.author, received, self.published.as_ref(), self.clock.wall()).await;
         match result {
@@ -108,8 +111,9 @@ impl Exporter {
                     manifest.counts.get("services"),
                     manifest.counts.get("routes"),
                 );
+                let exported = Exported::New(published.manifest.clone());
                 self.published = Some(published);
-                Ok(())
+                Ok(exported)
             }
             Err(error) => {
                 // Whatever happened, what is in the store now has to be read anew.
@@ -122,8 +126,9 @@ impl Exporter {
         }
     }
 
-    fn is_published(&self, received: &Received) -> bool {
-        self.published.as_ref().is_some_and(|published| published.manifest.config_hash == received.config_hash)
+    fn if_published(&self, received: &Received) -> Option<Manifest> {
+        let published = self.published.as_ref()?;
+        (published.manifest.config_hash == received.config_hash).then(|| published.manifest.clone())
     }
 
     async fn look(&mut self) -> Result<(), ArchiveError> {

@@ -1,5 +1,4 @@
-//! The headless data plane's driver: the session in `core` decides, this does. Sockets, decoding in the background, and
-//! the newest configuration in a watch channel.
+//! The headless data plane's driver: the session in `core` decides, this does. Sockets, and decoding in the background.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use super::messages;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
 use crate::archive::Received;
+use crate::background::finished;
 use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::settings::{ClusterSettings, KeepSettings};
@@ -35,7 +35,8 @@ pub struct Headless {
     dialing: Option<JoinHandle<Dialed>>,
     decoding: Option<JoinHandle<Result<Reconfigure, DecodeError>>>,
     waiting: Option<Bytes>,
-    newest: watch::Sender<Option<Arc<Received>>>,
+    newest: Newest,
+    notice: watch::Sender<Option<Notice>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +56,6 @@ impl Headless {
     ) -> Result<Self, AdminError> {
         let admin = keep.admin_url.clone().map(Admin::new).transpose()?;
         let session = Session::new(keep.basic_info().encode(), keep.config_timeout, clock.now());
-        let (newest, _) = watch::channel(None);
         Ok(Self {
             cluster,
             keep,
@@ -68,13 +68,19 @@ impl Headless {
             dialing: None,
             decoding: None,
             waiting: None,
-            newest,
+            newest: Newest::default(),
+            notice: watch::Sender::new(None),
         })
     }
 
     /// Where the newest configuration will be found.
     pub fn newest(&self) -> Newest {
-        self.newest.subscribe()
+        self.newest.clone()
+    }
+
+    /// Where the newest news of the link will be found.
+    pub fn notices(&self) -> watch::Receiver<Option<Notice>> {
+        self.notice.subscribe()
     }
 
     /// Runs until it is dropped.
@@ -105,7 +111,7 @@ impl Headless {
             Ok(Heard::Frame(frame)) => Event::Frame(frame),
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
-                tracing::info!(control_plane = %self.cluster.control_plane, "link to the control plane ended: {error}");
+                messages::link_ended(&self.cluster.control_plane, &error);
                 self.link = None;
                 Event::Closed
             }
@@ -140,12 +146,12 @@ impl Headless {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
                 tracing::info!(%hash, bytes, "received a configuration from the control plane");
-                self.newest.send_replace(Some(Arc::new(Received {
+                self.newest.put(Received {
                     configuration: message.configuration,
                     config_hash: hash,
                     hashes: message.hashes,
                     at: self.clock.wall(),
-                })));
+                });
                 Event::Kept(hash)
             }
         }
@@ -169,8 +175,13 @@ impl Headless {
                     link.close().await;
                 }
             }
-            Action::Notify(Notice::Silent(wait)) => self.explain_silence(wait),
-            Action::Notify(notice) => messages::log(&self.cluster.control_plane, self.node.version, notice),
+            Action::Notify(notice) => {
+                match notice {
+                    Notice::Silent(wait) => self.explain_silence(wait).await,
+                    other => messages::log(&self.cluster.control_plane, self.node.version, other),
+                }
+                self.notice.send_replace(Some(notice));
+            }
         }
     }
 
@@ -186,17 +197,13 @@ impl Headless {
         }
     }
 
-    // The Admin API may know; asking it must not hold the session up.
-    fn explain_silence(&self, wait: Duration) {
-        let (admin, id) = (self.admin.clone(), self.node.id.clone());
-        let control_plane = self.cluster.control_plane.clone();
-        tokio::spawn(async move {
-            let status = match admin {
-                Some(admin) => Some(admin.sync_status(&id).await),
-                None => None,
-            };
-            messages::log_silence(&control_plane, &id, wait, status);
-        });
+    // The Admin API may know why. It answers within its own limit, far below the link's.
+    async fn explain_silence(&self, wait: Duration) {
+        let status = match &self.admin {
+            Some(admin) => Some(admin.sync_status(&self.node.id).await),
+            None => None,
+        };
+        messages::log_silence(&self.cluster.control_plane, &self.node.id, wait, status);
     }
 }
 
@@ -223,16 +230,4 @@ async fn from_admin(admin: &Admin, keep: &KeepSettings) -> Option<BasicInfo> {
 
 fn spawn_decode(message: Bytes, max_config: usize) -> JoinHandle<Result<Reconfigure, DecodeError>> {
     tokio::task::spawn_blocking(move || decode(&message, max_config))
-}
-
-/// What a task comes to; never, if there is none. Can be cancelled: the task stays where it is.
-async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
-    match task {
-        Some(handle) => {
-            let result = handle.await;
-            *task = None;
-            result.expect("a task of this session neither panics nor is aborted")
-        }
-        None => pending().await,
-    }
 }

@@ -9,11 +9,12 @@ use tracing::{error, info, warn};
 
 use crate::admin::AdminError;
 use crate::settings::Address;
+use crate::websocket::LinkError;
 
 pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) {
     match notice {
         Notice::Connected => info!("connected to control plane {control_plane} as a backup node of Kong {version}"),
-        Notice::Silent(_) => {}
+        Notice::Silent(_) | Notice::NotKept => {} // said where more is known
         Notice::Refused(status) => {
             let how = status.map_or("closed the link at once".to_owned(), |status| format!("answered HTTP {status}"));
             error!(
@@ -32,6 +33,15 @@ pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice)
             "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
              something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
         ),
+    }
+}
+
+pub(super) fn link_ended(control_plane: &Address, error: &LinkError) {
+    match error {
+        LinkError::Closed | LinkError::Broken(_) => info!("the link to control plane {control_plane} ended: {error}"),
+        LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => {
+            error!("the link to control plane {control_plane} was given up: {error}");
+        }
     }
 }
 

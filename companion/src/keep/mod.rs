@@ -1,22 +1,16 @@
 //! The keep flow: a headless data plane receives configurations, an exporter publishes them. Between the two stands a
-//! watch channel, so the newest received wins and a slow store never builds a queue.
+//! place for one, so the newest received wins and a slow store never builds a queue.
 
 mod exporter;
 mod headless;
 mod messages;
-
-use std::sync::Arc;
+mod newest;
 
 use lifeboat_core::kong::version::KongVersion;
-use tokio::sync::watch;
 
-pub use exporter::{ExportError, Exporter};
+pub use exporter::{Exported, Exporter};
 pub use headless::Headless;
-
-use crate::archive::Received;
-
-/// The newest configuration that was received; none yet.
-pub type Newest = watch::Receiver<Option<Arc<Received>>>;
+pub use newest::Newest;
 
 /// Who a backup node is to the control plane.
 #[derive(Clone, Debug)]

@@ -50,7 +50,6 @@ pub(super) async fn serve(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, pe
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_LIMIT)
-        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     if let Err(error) = connection.await {

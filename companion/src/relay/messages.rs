@@ -5,6 +5,7 @@ use tracing::{debug, error, info, warn};
 
 use super::NodeIdentity;
 use crate::settings::Address;
+use crate::websocket::LinkError;
 
 pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice) {
     let NodeIdentity { id, hostname, .. } = node;
@@ -49,6 +50,18 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice)
             "the snapshot has {message} bytes and the node takes {limit}: raise cluster_max_payload on the node"
         ),
         Notice::NodeSilent => warn!(node = id, hostname, "the node has said nothing for 45 s: closed its link"),
+    }
+}
+
+pub(super) fn link_ended(node: &NodeIdentity, error: &LinkError) {
+    let NodeIdentity { id, hostname, .. } = node;
+    match error {
+        LinkError::Closed | LinkError::Broken(_) => {
+            debug!(node = id, hostname, "the link to the control plane ended: {error}");
+        }
+        LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => {
+            error!(node = id, hostname, "the link to the control plane was given up: {error}");
+        }
     }
 }
 

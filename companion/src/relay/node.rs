@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages};
+use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::websocket::{Heard, LinkError};
 
@@ -80,7 +81,7 @@ impl Driver {
                     Ok(())
                 }
                 Action::ToControlPlane(frame) => {
-                    control_plane_failed |= self.to_control_plane(&frame).await.is_err();
+                    control_plane_failed |= self.send_control_plane(&frame).await.is_err();
                     Ok(())
                 }
                 Action::ToNode(frame) => self.node.send(&frame).await,
@@ -114,7 +115,7 @@ impl Driver {
         ControlFlow::Continue(())
     }
 
-    async fn to_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
+    async fn send_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
         match &mut self.control_plane {
             Some(link) => link.send(frame).await,
             None => Ok(()),
@@ -126,7 +127,7 @@ impl Driver {
             Ok(Heard::Frame(frame)) => Event::FromControlPlane(frame),
             Ok(Heard::Part) => Event::ControlPlaneHeard,
             Err(error) => {
-                debug!(node = self.identity.id, "the link to the control plane ended: {error}");
+                messages::link_ended(&self.identity, &error);
                 self.control_plane = None;
                 Event::ControlPlaneClosed
             }
@@ -174,17 +175,6 @@ impl Driver {
 async fn hear(link: &mut Option<TlsLink>) -> Result<Heard, LinkError> {
     match link {
         Some(link) => link.hear().await,
-        None => pending().await,
-    }
-}
-
-async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
-    match task {
-        Some(handle) => {
-            let result = handle.await;
-            *task = None;
-            result.expect("a dial neither panics nor is aborted while it is awaited")
-        }
         None => pending().await,
     }
 }

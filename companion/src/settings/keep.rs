@@ -56,7 +56,14 @@ impl KeepSettings {
 }
 
 fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
-    let given = reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1")?;
+    let given = match reader.text("LIFEBOAT_KONG_VERSIONS") {
+        Some(given) if given.value.contains(',') => {
+            reader.wrong(format!("{}: this version of lifeboat keeps one version of Kong (valid: 3.9.1)", given.name));
+            return None;
+        }
+        Some(given) => given,
+        None => reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1")?,
+    };
     let version: KongVersion = reader.parse(&given)?;
     match version.check_served() {
         Ok(()) => Some(version),

@@ -98,6 +98,11 @@ fn refuse_what_is_not_built_yet(reader: &mut Reader<'_>) {
             reader.wrong(format!("{}: this version of lifeboat does not have this setting yet: unset it", given.name));
         }
     }
+    for name in names::NOT_YET_HARMLESS {
+        if let Some(given) = reader.text(name) {
+            tracing::warn!("{}: this version of lifeboat does not have this setting yet, and ignores it", given.name);
+        }
+    }
     for (name, only) in [("KONG_CLUSTER_OCSP", "off"), ("KONG_CLUSTER_USE_PROXY", "off")] {
         if let Some(given) = reader.text(name).filter(|given| given.value.trim() != only) {
             reader.wrong(format!("{}: this version of lifeboat knows only {only:?}", given.name));

@@ -50,6 +50,12 @@ pub const SETTINGS: &[Setting] = &[
         "the version of Kong whose configurations are kept, such as `3.9.1`",
     ),
     setting(
+        "LIFEBOAT_KONG_VERSIONS",
+        "kong-versions",
+        "`KONG_VERSION`",
+        "the same, and wins over it; this version keeps one version of Kong",
+    ),
+    setting(
         "LIFEBOAT_CONTROL_PLANE",
         "control-plane",
         "`KONG_CLUSTER_CONTROL_PLANE`",
@@ -150,28 +156,30 @@ pub const SETTINGS: &[Setting] = &[
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
 
-/// Settings that Lifeboat's design has and this version doesn't yet. To ignore one of them could mean to leave out a
-/// protection that somebody counts on, so each is an error.
+/// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
+/// counts on, so each is an error.
 pub const NOT_YET: &[&str] = &[
     "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
-    "GCP_SERVICE_ACCOUNT",
-    "LIFEBOAT_HTTP_LISTEN",
-    "LIFEBOAT_KONG_VERSIONS",
     "LIFEBOAT_MAX_SHRINK",
-    "LIFEBOAT_ELECTION",
-    "LIFEBOAT_HISTORY",
-    "LIFEBOAT_CACHE_IMAGE",
     "LIFEBOAT_FALLBACK_STORAGE",
-    "LIFEBOAT_PREFER",
     "LIFEBOAT_FOLLOW",
     "LIFEBOAT_MAX_AGE",
-    "LIFEBOAT_VERSION_MATCH",
     "LIFEBOAT_ENCRYPTION_KEYS",
     "LIFEBOAT_SIGNING_KEY",
     "LIFEBOAT_TRUSTED_KEYS",
     "LIFEBOAT_REPORT_KEYS",
     "LIFEBOAT_TICKET",
     "LIFEBOAT_STORAGE_CA",
+];
+
+/// Settings of later versions without which nothing is less safe: said in the log, and ignored.
+pub const NOT_YET_HARMLESS: &[&str] = &[
+    "LIFEBOAT_HTTP_LISTEN",
+    "LIFEBOAT_ELECTION",
+    "LIFEBOAT_HISTORY",
+    "LIFEBOAT_CACHE_IMAGE",
+    "LIFEBOAT_PREFER",
+    "LIFEBOAT_VERSION_MATCH",
     "LIFEBOAT_DRILL_EVERY",
 ];
 
@@ -188,7 +196,9 @@ pub fn named(variable: &str) -> &'static Setting {
 pub fn unknown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Option<&'static str>)> {
     let known = |name: &str| {
         let plain = name.strip_suffix("_FILE").unwrap_or(name);
-        SETTINGS.iter().any(|setting| setting.variable == plain) || NOT_YET.contains(&plain)
+        SETTINGS.iter().any(|setting| setting.variable == plain)
+            || NOT_YET.contains(&plain)
+            || NOT_YET_HARMLESS.contains(&plain)
     };
     let mut unknown: Vec<_> = names
         .into_iter()
@@ -243,7 +253,7 @@ mod tests {
                 assert_ne!(setting.variable, other.variable);
                 assert!(setting.flag.is_none() || setting.flag != other.flag, "{:?}", setting.flag);
             }
-            assert!(!NOT_YET.contains(&setting.variable));
+            assert!(!NOT_YET.contains(&setting.variable) && !NOT_YET_HARMLESS.contains(&setting.variable));
         }
     }
 }

@@ -78,9 +78,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         // For a long frame its whole length is set aside once, instead of by doubling.
         let missing = self.frame.as_ref().map_or(0, |header| header.length as usize);
         self.unread.reserve(missing.saturating_sub(self.unread.len()).max(READ_AT_ONCE));
-        if self.stream.read_buf(&mut self.unread).await? == 0 {
-            return Err(LinkError::Closed);
-        }
+        match self.stream.read_buf(&mut self.unread).await {
+            Ok(0) => return Err(LinkError::Closed),
+            // A peer that is killed has no time for TLS's goodbye.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(LinkError::Closed),
+            read => read?,
+        };
         Ok(self.take_frame()?.map_or(Heard::Part, Heard::Frame))
     }
 

@@ -69,6 +69,8 @@ pub enum Notice {
         /// Until the next try.
         retry_in: Duration,
     },
+    /// It sent a message that can't be kept.
+    NotKept,
     /// It sent a message in pieces, which no control plane of Kong does.
     Fragment,
 }
@@ -128,7 +130,7 @@ impl Headless {
             Event::Kept(hash) => self.kept(hash, now),
             Event::NotKept => {
                 self.was_given();
-                Vec::new()
+                vec![Action::Notify(Notice::NotKept)]
             }
             Event::Closed => self.closed(now, chance),
         }

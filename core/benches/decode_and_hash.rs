@@ -1,7 +1,7 @@
 //! How long a configuration of 58 MB (50,000 services and routes) takes to decode and to hash, beside yardsticks that
 //! are measured in the same run: a plain parse of the same bytes, and one MD5 pass over them.
 //!
-//! Rounds are interleaved and medians are printed, since other programs disturb a run of seconds.
+//! Run by `cargo bench`. Rounds are interleaved and medians are printed, since other programs disturb a run of seconds.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -10,11 +10,15 @@ use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
-use lifeboat_tests::generator;
 use md5::{Digest, Md5};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+// A whole library would be linked for one file: the tests' support knows wasmtime and the companion.
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "this file belongs to the tests' support")]
+#[path = "../../tests/support/generator.rs"]
+mod generator;
 
 const SERVICES: usize = 50_000;
 const ROUNDS: usize = 11;
@@ -38,6 +42,7 @@ impl<'a> Work<'a> {
         Self { name, run: Box::new(move || drop(black_box(run()))), times: Vec::new() }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a benchmark is no part of core: it measures it")]
     fn round(&mut self) {
         let start = Instant::now();
         (self.run)();

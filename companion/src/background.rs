@@ -1,0 +1,23 @@
+//! Work that goes on beside a session's loop.
+
+use std::future::pending;
+
+use tokio::task::JoinHandle;
+
+/// What a task comes to; never, if there is none. Loses nothing when dropped before it is ready: the task stays where
+/// it is. A task that panics takes the session down with it.
+pub(crate) async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
+    match task {
+        Some(handle) => {
+            let result = handle.await;
+            *task = None;
+            result.expect("a session's own task neither panics nor is aborted while it is awaited")
+        }
+        None => pending().await,
+    }
+}
+
+/// Runs what keeps a processor busy for long away from the threads that serve sockets.
+pub(crate) async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("computing does not panic")
+}

@@ -1,0 +1,174 @@
+//! The command line: commands from clap's derive, one flag per setting from the settings' own table.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::command::Output;
+use crate::settings::names::{SETTINGS, unknown};
+use crate::settings::source::{ConfError, Source};
+
+/// Keeps Kong data planes alive while their control plane is gone.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lifeboat",
+    version,
+    after_help = "Every setting is a variable and a flag; --help after a command lists them all.\n\n\
+                  Examples:\n  lifeboat demo\n  \
+                  lifeboat run --export on --import on --storage s3://backups/kong --control-plane cp.example.com:8005 \
+                  --cluster-cert /etc/kong/cluster.crt --cluster-cert-key /etc/kong/cluster.key --kong-version 3.9.1"
+)]
+struct Cli {
+    /// A kong.conf to take Kong's settings from; the environment wins over it, flags over both
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Settings")]
+    kong_conf: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Task,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Keep configurations, relay nodes, or both: what the settings say, until a signal
+    #[command(
+        after_help = "Example:\n  KONG_CLUSTER_FALLBACK_CONFIG_EXPORT=on KONG_VERSION=3.9.1 lifeboat run --storage \
+                            file:///var/lib/lifeboat --control-plane 10.0.0.7:8005 --cluster-cert cluster.crt \
+                            --cluster-cert-key cluster.key"
+    )]
+    Run,
+    /// Keep one configuration, once
+    #[command(after_help = "Example:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
+                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key")]
+    Export(Export),
+    /// List the snapshots in a store
+    #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
+                            lifeboat list --storage file:///var/lib/lifeboat --output json")]
+    List(List),
+    /// Rehearse an outage in one process: a control plane, a store and a data plane on loopback, with recorded data
+    #[command(after_help = "Examples:\n  lifeboat demo\n  \
+                            lifeboat demo --storage s3://backups/kong   (against your own store, under a prefix of its own)")]
+    Demo,
+}
+
+/// What `export` takes.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Where the configuration comes from: `cp`, the control plane
+    #[arg(long, value_name = "SOURCE", default_value = "cp", value_parser = ["cp"])]
+    pub from: String,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `list` takes.
+#[derive(Debug, Args)]
+pub struct List {
+    /// How many snapshots of each version of Kong are shown, newest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub limit: usize,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What was asked for on the command line.
+#[derive(Debug)]
+pub struct Request {
+    /// What to do.
+    pub task: Task,
+    /// The settings, from wherever they come.
+    pub source: Source,
+}
+
+/// What is wrong with a command line that clap has accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The `kong.conf`.
+    #[error(transparent)]
+    Conf(#[from] ConfError),
+    /// Variables that begin with `LIFEBOAT_` and mean nothing.
+    #[error("{}", .0.join("\n"))]
+    Unknown(Vec<String>),
+}
+
+/// The whole command line's definition.
+pub fn definition() -> Command {
+    let flags = SETTINGS.iter().filter_map(|setting| {
+        let help = format!("{} [{}, default: {}]", setting.meaning, setting.variable, setting.default).replace('`', "");
+        let arg = Arg::new(setting.variable).long(setting.flag?).value_name("VALUE").help(help);
+        Some(arg.global(true).help_heading("Settings").hide_short_help(true))
+    });
+    Cli::command().args(flags)
+}
+
+/// Reads the command line and where settings come from.
+pub fn read(
+    matches: &ArgMatches,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Request, RequestError> {
+    let cli = Cli::from_arg_matches(matches).expect("clap has checked this");
+    let mut source = Source::from_environment(environment);
+    if let Some(path) = &cli.kong_conf {
+        source = source.with_kong_conf(path)?;
+    }
+    let innermost = innermost(matches);
+    for setting in SETTINGS.iter().filter(|setting| setting.flag.is_some()) {
+        if let Some(value) = innermost.get_one::<String>(setting.variable) {
+            source = source.with_flag(setting.variable, value.clone());
+        }
+    }
+    let unknown = unknown(source.environment_names());
+    if unknown.is_empty() {
+        return Ok(Request { task: cli.command, source });
+    }
+    let sentence = |(name, nearest): &(String, Option<&str>)| match nearest {
+        Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
+        None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
+    };
+    Err(RequestError::Unknown(unknown.iter().map(sentence).collect()))
+}
+
+// Global flags are known to the subcommand's matches wherever they stood.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, inner)| innermost(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, RequestError> {
+        let matches = definition().try_get_matches_from(arguments).unwrap();
+        read(&matches, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_may_stand_before_or_after_the_command_and_wins() {
+        let environment = [("KONG_VERSION", "3.8.1")];
+        for arguments in
+            [["lifeboat", "--kong-version", "3.9.1", "run"], ["lifeboat", "run", "--kong-version", "3.9.1"]]
+        {
+            let request = request(&arguments, &environment).unwrap();
+            assert_eq!(request.source.get("KONG_VERSION").unwrap().value, "3.9.1");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_means_nothing_is_refused_with_the_one_that_was_meant() {
+        let error = request(&["lifeboat", "run"], &[("LIFEBOAT_RELAY_LISTN", "x")]).unwrap_err().to_string();
+        assert_eq!(error, "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN?");
+    }
+
+    #[test]
+    fn secrets_are_no_flags() {
+        for secret in ["--aws-secret-access-key", "--aws-access-key-id", "--aws-session-token"] {
+            assert!(definition().try_get_matches_from(["lifeboat", "run", secret, "x"]).is_err());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `lifeboat demo`: an outage, rehearsed in one process. Control plane, data plane and store play their parts over real
+//! sockets, mutual TLS and signed requests, with data that a real Kong sent; keeping and restoring is the product's own.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, ensure};
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::kong::version::KongVersion;
+use tokio::time::{sleep, timeout};
+
+use super::{Failure, stdout};
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::companion::Companion;
+use crate::rehearsal::certificate::{ClusterCertificate, Credentials};
+use crate::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions};
+use crate::rehearsal::message::Configuration;
+use crate::rehearsal::node::{Node, NodeOptions};
+use crate::rehearsal::recording;
+use crate::rehearsal::store::{S3Store, S3StoreOptions};
+use crate::settings::{RunSettings, Source, StoreSettings};
+use crate::tls::{Identity, client_config_shared, server_config_shared};
+
+/// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
+const STEP_LIMIT: Duration = Duration::from_secs(30);
+const VERSION: KongVersion = KongVersion::new(3, 9, 1);
+const BUCKET: &str = "kong-backups";
+
+/// Rehearses an outage; with `--storage` against that store, in a prefix of its own.
+pub async fn demo(source: &Source, clock: Clock) -> Result<(), Failure> {
+    let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
+    let certificate = ClusterCertificate::version_1(SystemTime::now());
+    let (store, settings) = match source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE") {
+        Some(given) => (None, in_own_prefix(source, &given.value)),
+        None => {
+            let (store, settings) = own_store(folder.path()).await?;
+            (Some(store), settings)
+        }
+    };
+    let store_settings = StoreSettings::read_alone(&to_source(&settings))?;
+    let timeline = Timeline { clock };
+    rehearse(&timeline, &certificate, settings, store_settings, store.as_ref()).await?;
+    Ok(())
+}
+
+async fn rehearse(
+    timeline: &Timeline,
+    certificate: &Credentials,
+    mut settings: Vec<(String, String)>,
+    store_settings: StoreSettings,
+    store: Option<&S3Store>,
+) -> Result<(), Failure> {
+    let identity = Identity::from_pem(certificate.certificate_pem.as_bytes(), certificate.key_pem.as_bytes())
+        .context("the rehearsal's certificate")?;
+    let server = server_config_shared(&[identity.leaf().der().clone()], &identity).context("the rehearsal's TLS")?;
+    let control_plane = ControlPlane::start(ControlPlaneOptions::new(server)).await.context("the control plane")?;
+    settings.extend(cluster_settings(certificate, &control_plane));
+    let archive = Archive::open(&store_settings).context("the store")?;
+    let run = RunSettings::read(&to_source(&settings))?;
+    timeline.say(&format!("control plane on {}, {}", control_plane.address(), describe(store, &archive)))?;
+
+    control_plane.push(recording::first());
+    let companion = Companion::start(run, timeline.clock).await?;
+    let relay = companion.relay_address().context("the relay was not started")?;
+    timeline.say(&format!("lifeboat keeps what the control plane sends, and is a relay on {relay}"))?;
+    kept(timeline, &archive, 1, &recording::first()).await?;
+    control_plane.push(recording::after_change());
+    kept(timeline, &archive, 2, &recording::after_change()).await?;
+
+    step("the control plane to stop", control_plane.stop()).await?;
+    timeline.say("the control plane is gone: nothing answers at its address any more")?;
+    let tls = client_config_shared(&identity);
+    let started = timeline.clock.now();
+    let node = Node::start(NodeOptions { hostname: "fresh-node".into(), ..NodeOptions::new(relay, tls) });
+    timeline.say("a fresh data plane starts, empty, and connects to the relay")?;
+    let expected = configuration(&recording::after_change())?;
+    step("the data plane to be restored", node.wait_for(|state| state.hash() == expected.hash)).await?;
+    let took = timeline.clock.now() - started;
+    ensure_same(&node, &expected)?;
+    timeline.say(&format!(
+        "restored in {} ms: it runs {}, {} bytes, byte for byte the control plane's",
+        took.as_millis(),
+        expected.hash,
+        expected.table.len()
+    ))?;
+
+    control_plane.come_back().await.context("the control plane's return")?;
+    timeline.say("the control plane is back; lost links are tried again within 5 to 10 s")?;
+    let id = node.node_id().to_owned();
+    step("the data plane to be linked", control_plane.wait_for(|scene| scene.node(&id).is_some())).await?;
+    timeline.say("spliced: the control plane sees the data plane under its own id")?;
+    control_plane.push(recording::first());
+    let changed = configuration(&recording::first())?;
+    step("the change to arrive", node.wait_for(|state| state.hash() == changed.hash)).await?;
+    ensure_same(&node, &changed)?;
+    let state = node.state();
+    ensure_that(state.connections == 1, "the data plane had to connect again")?;
+    timeline.say(&format!("a change made now arrives: it runs {}; its connection was never dropped", changed.hash))?;
+    companion.stop().await;
+    node.stop().await;
+    timeline.say("done: a data plane that was born in the outage served the control plane's configuration")?;
+    Ok(())
+}
+
+/// Waits until a message's configuration is published, and says so.
+async fn kept(timeline: &Timeline, archive: &Archive, count: u64, message: &[u8]) -> anyhow::Result<()> {
+    let sent = configuration(message)?;
+    let hash: ConfigHash = sent.hash.parse().context("a recorded hash")?;
+    let published = step("the configuration to be published", async {
+        loop {
+            // A store that can't be used is said by the exporter, in the log.
+            if let Ok(Some(published)) = archive.published(VERSION).await
+                && published.manifest.config_hash == hash
+            {
+                return published.manifest;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await?;
+    let restored = archive.restore(VERSION).await?.verified.config_json()?;
+    ensure!(restored == sent.table, "what is in the store is not what the control plane sent");
+    timeline.say(&format!(
+        "configuration {count} kept as snapshot {}: {} ({} bytes on the wire, {} of JSON, {} in the store)",
+        published.sequence,
+        sent.hash,
+        message.len(),
+        published.config.bytes,
+        published.snapshot.bytes
+    ))
+}
+
+fn ensure_same(node: &Node, expected: &Configuration) -> anyhow::Result<()> {
+    ensure_that(
+        node.configuration().as_ref() == Some(&expected.table),
+        "the data plane's bytes are not the control plane's",
+    )
+}
+
+fn ensure_that(condition: bool, otherwise: &'static str) -> anyhow::Result<()> {
+    ensure!(condition, otherwise);
+    Ok(())
+}
+
+async fn step<T>(what: &str, work: impl Future<Output = T>) -> anyhow::Result<T> {
+    timeout(STEP_LIMIT, work).await.with_context(|| format!("waited {} s for {what}", STEP_LIMIT.as_secs()))
+}
+
+fn configuration(message: &[u8]) -> anyhow::Result<Configuration> {
+    Configuration::from_message(message).context("a recorded message")
+}
+
+async fn own_store(folder: &Path) -> anyhow::Result<(S3Store, Vec<(String, String)>)> {
+    let secret = || uuid::Uuid::new_v4().simple().to_string();
+    let options = S3StoreOptions {
+        folder: folder.to_owned(),
+        bucket: BUCKET.to_owned(),
+        access_key: "demo".to_owned(),
+        secret_key: secret(),
+    };
+    let store = S3Store::start(&options).await.context("the S3 store")?;
+    let settings = [
+        ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", format!("s3://{BUCKET}/demo")),
+        ("AWS_CONFIG_STORAGE_ENDPOINT", store.endpoint()),
+        ("AWS_ACCESS_KEY_ID", options.access_key),
+        ("AWS_SECRET_ACCESS_KEY", options.secret_key),
+    ];
+    Ok((store, settings.map(|(name, value)| (name.to_owned(), value)).to_vec()))
+}
+
+// Real backups may lie there: the rehearsal must not touch them. Memory has nothing in it and no prefixes.
+fn in_own_prefix(source: &Source, storage: &str) -> Vec<(String, String)> {
+    let prefix = match storage.trim().trim_end_matches('/') {
+        "memory:" => storage.to_owned(),
+        place => format!("{place}/lifeboat-demo-{}", uuid::Uuid::new_v4().simple()),
+    };
+    let mut settings = vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), prefix)];
+    let access = ["AWS_CONFIG_STORAGE_ENDPOINT", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    let secrets = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let files = secrets.map(|name| format!("{name}_FILE"));
+    for name in access.iter().chain(&secrets).copied().chain(files.iter().map(String::as_str)) {
+        if let Some(given) = source.get(name) {
+            settings.push((name.to_owned(), given.value));
+        }
+    }
+    settings
+}
+
+fn cluster_settings(certificate: &Credentials, control_plane: &ControlPlane) -> Vec<(String, String)> {
+    [
+        ("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "on".to_owned()),
+        ("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "on".to_owned()),
+        ("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", "0".to_owned()),
+        ("KONG_VERSION", VERSION.to_string()),
+        ("LIFEBOAT_CONTROL_PLANE", control_plane.address().to_string()),
+        ("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0".to_owned()),
+        ("KONG_CLUSTER_CERT", certificate.certificate_pem.clone()),
+        ("KONG_CLUSTER_CERT_KEY", certificate.key_pem.clone()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+fn to_source(settings: &[(String, String)]) -> Source {
+    Source::from_environment(settings.iter().cloned())
+}
+
+fn describe(store: Option<&S3Store>, archive: &Archive) -> String {
+    match store {
+        Some(store) => format!("an S3 store on {} that checks signatures", store.endpoint()),
+        None => format!("your store: {}", archive.place()),
+    }
+}
+
+/// What happens, with the time since the beginning.
+struct Timeline {
+    clock: Clock,
+}
+
+impl Timeline {
+    fn say(&self, what: &str) -> anyhow::Result<()> {
+        let elapsed = self.clock.now() - lifeboat_core::time::Moment::default();
+        stdout::line(&format!("{:>7.3} s  {what}", elapsed.as_secs_f64()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! `lifeboat list`: which snapshots there are.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use lifeboat_core::time::WallTime;
+use serde_json::json;
+
+use super::{Failure, Output, stdout};
+use crate::archive::{Archive, History, Listed};
+use crate::settings::{Source, StoreSettings};
+
+/// Lists the newest `limit` snapshots of each version of Kong.
+pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
+    let archive = Archive::open(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
+    let histories = read(&archive, limit).await.map_err(anyhow::Error::from)?;
+    let text = match output {
+        Output::Json => as_json(&histories),
+        Output::Table if histories.is_empty() => format!("no backups in {}", archive.place()),
+        Output::Table => as_table(&histories, now),
+    };
+    stdout::line(&text).map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, crate::archive::ArchiveError> {
+    let mut histories = Vec::new();
+    for version in archive.versions().await? {
+        histories.push(archive.history(version, limit).await?);
+    }
+    Ok(histories)
+}
+
+fn as_json(histories: &[History]) -> String {
+    let snapshot = |history: &History, listed: &Listed| {
+        json!({
+            "sequence": listed.id.sequence,
+            "config_hash": listed.id.config_hash,
+            "published": history.published == Some(listed.id.sequence),
+            "manifest": listed.manifest,
+        })
+    };
+    let histories: Vec<_> = histories
+        .iter()
+        .map(|history| {
+            let snapshots: Vec<_> = history.snapshots.iter().map(|listed| snapshot(history, listed)).collect();
+            json!({ "kong_version": history.version, "snapshots": snapshots, "older": history.older })
+        })
+        .collect();
+    serde_json::to_string_pretty(&histories).expect("a listing always has a JSON form")
+}
+
+fn as_table(histories: &[History], now: WallTime) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["KONG", "SNAPSHOT", "STATE", "CONFIGURATION", "RECEIVED", "AGE", "SERVICES", "ROUTES", "BYTES"]);
+    let mut notes = Vec::new();
+    for history in histories {
+        for listed in &history.snapshots {
+            table.add_row(row(history, listed, now));
+        }
+        if history.older > 0 {
+            notes.push(format!("Kong {}: {} older snapshots are not shown (--limit)", history.version, history.older));
+        }
+    }
+    for column in [6, 7, 8] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    notes.insert(0, "* published".to_owned());
+    format!("{}\n{}", table.trim_fmt(), notes.join("\n"))
+}
+
+fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
+    let mark = if history.published == Some(listed.id.sequence) { "*" } else { "" };
+    let mut row = vec![history.version.to_string(), format!("{}{mark}", listed.id.sequence)];
+    match &listed.manifest {
+        Some(manifest) => row.extend([
+            format!("{:?}", manifest.state).to_lowercase(),
+            manifest.config_hash.to_string(),
+            manifest.times.received.to_string(),
+            age(manifest.times.received, now),
+            manifest.counts.get("services").to_string(),
+            manifest.counts.get("routes").to_string(),
+            manifest.config.bytes.to_string(),
+        ]),
+        None => row.extend(["unpublished".to_owned(), listed.id.config_hash.to_string()]),
+    }
+    row
+}
+
+fn age(received: WallTime, now: WallTime) -> String {
+    let seconds = now.since(received).as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,29 @@
+//! What the program's commands do. Each gets its settings' source and gives back why it failed, if it did.
+
+pub mod demo;
+pub mod export;
+pub mod list;
+pub mod run;
+mod stdout;
+
+use crate::settings::Problems;
+
+/// Why a command failed, and with it the exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Wrong settings: exit code 2.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// Anything else: exit code 1.
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}

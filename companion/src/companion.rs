@@ -1,0 +1,125 @@
+//! The program at work: keep flow and relay, put together from settings, started and stopped as one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lifeboat_core::storage_url::StorageUrl;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::keep::{BackupNode, Exporter, Headless};
+use crate::relay::Relay;
+use crate::settings::{ClusterSettings, KeepSettings, RunSettings};
+
+/// How long what is waiting may take to be written when the program is told to stop.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
+/// A certificate that ends sooner than this is worth a warning.
+const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A running companion.
+#[derive(Debug)]
+pub struct Companion {
+    stop: CancellationToken,
+    headless: Option<JoinHandle<()>>,
+    exporter: Option<JoinHandle<()>>,
+    relay: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+impl Companion {
+    /// Opens the store, binds the relay's address, and begins.
+    pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
+        let RunSettings { store, cluster, keep, relay } = settings;
+        let archive = Archive::open(&store)?;
+        warn_of_writers(&store.url);
+        warn_of_expiry(&cluster);
+        let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
+        let relay = match relay {
+            Some(relay) => {
+                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), clock, stop.clone()).await?;
+                Some((relay.address(), tokio::spawn(relay.run())))
+            }
+            None => None,
+        };
+        let mut companion = Self { stop, headless: None, exporter: None, relay };
+        if let Some(keep) = keep {
+            companion.keep(keep, cluster, archive, store.max_config, clock)?;
+        }
+        Ok(companion)
+    }
+
+    fn keep(
+        &mut self,
+        keep: KeepSettings,
+        cluster: Arc<ClusterSettings>,
+        archive: Archive,
+        max_config: usize,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
+        let node = BackupNode::new(keep.version);
+        info!(
+            "keeping configurations of Kong {} from {} in {}, as backup node {}",
+            keep.version,
+            cluster.control_plane,
+            archive.place(),
+            node.id
+        );
+        let exporter = Exporter::new(archive, &node, keep.export_delay, clock);
+        let headless = Headless::new(cluster, keep, node, max_config, clock)?;
+        self.exporter = Some(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
+        self.headless = Some(tokio::spawn(headless.run()));
+        Ok(())
+    }
+
+    /// Where the relay listens, if there is one.
+    pub fn relay_address(&self) -> Option<SocketAddr> {
+        self.relay.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Ends when a part of the companion has, which none should: then the whole is better restarted.
+    pub async fn failed(&mut self) {
+        let relay = self.relay.as_mut().map(|(_, relay)| relay);
+        let parts = [self.headless.as_mut(), self.exporter.as_mut(), relay];
+        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten()).await;
+        error!("a part of lifeboat has ended: {ended:?}");
+    }
+
+    /// Writes what is waiting, and ends.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Some(exporter) = self.exporter
+            && timeout(SHUTDOWN_LIMIT, exporter).await.is_err()
+        {
+            let seconds = SHUTDOWN_LIMIT.as_secs();
+            error!(
+                "the newest configuration could not be written within {seconds} s; the control plane will send it again"
+            );
+        }
+        if let Some(headless) = self.headless {
+            headless.abort();
+        }
+        if let Some((_, relay)) = self.relay {
+            let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+    }
+}
+
+fn warn_of_writers(url: &StorageUrl) {
+    warn!(
+        "snapshots are not signed by this version of lifeboat: whoever can write to {url} decides what restored nodes run. \
+         Keep the right to write there to the exporter"
+    );
+}
+
+fn warn_of_expiry(cluster: &ClusterSettings) {
+    let leaf = cluster.identity.leaf();
+    match leaf.not_after().duration_since(SystemTime::now()) {
+        Ok(left) if left > EXPIRY_WARNING => {}
+        Ok(left) => warn!("the cluster certificate expires in {} days", left.as_secs() / 86_400),
+        Err(_) => error!("the cluster certificate has expired: nodes and control plane may refuse it"),
+    }
+}
