@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
+use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::node::Offer;
 use lifeboat_core::time::Moment;
@@ -29,13 +30,20 @@ pub(super) struct Offers {
 
 #[derive(Debug)]
 struct Fetch {
-    result: watch::Receiver<Option<Arc<Offer>>>,
+    result: watch::Receiver<Option<Fetched>>,
     since: Moment,
+}
+
+/// An offer, and the payload that it was made of; none for a bare `config.json`.
+#[derive(Clone, Debug)]
+struct Fetched {
+    offer: Arc<Offer>,
+    payload: Option<Sha256Digest>,
 }
 
 /// An offer that is there or on its way.
 #[derive(Debug)]
-pub(super) struct PendingOffer(watch::Receiver<Option<Arc<Offer>>>);
+pub(super) struct PendingOffer(watch::Receiver<Option<Fetched>>);
 
 impl Offers {
     pub(super) fn new(archive: Archive, clock: Clock) -> Self {
@@ -64,9 +72,9 @@ impl Offers {
 impl PendingOffer {
     /// The offer, as soon as it is there.
     pub(super) async fn ready(&mut self) -> Arc<Offer> {
-        let offer = self.0.wait_for(Option::is_some).await.ok().and_then(|offer| offer.clone());
-        match offer {
-            Some(offer) => offer,
+        let fetched = self.0.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
+        match fetched {
+            Some(fetched) => fetched.offer,
             // The fetch ended without one, which it does only when nobody waits.
             None => std::future::pending().await,
         }
@@ -78,9 +86,16 @@ async fn fetch(
     archive: Archive,
     clock: Clock,
     version: KongVersion,
-    previous: Option<Arc<Offer>>,
-    sender: watch::Sender<Option<Arc<Offer>>>,
+    previous: Option<Fetched>,
+    sender: watch::Sender<Option<Fetched>>,
 ) {
+    // What is published may still be what is here: a long outage sees many new nodes and few new snapshots.
+    if let Some(previous) = &previous
+        && is_published(&archive, version, previous).await
+    {
+        sender.send_replace(Some(previous.clone()));
+        return;
+    }
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
     loop {
         match archive.restore(version).await {
@@ -89,8 +104,7 @@ async fn fetch(
                     warn!("{} in {} is not used: {}", skipped.key, archive.place(), skipped.reason);
                 }
                 log_restored(&archive, version, &restored.verified);
-                let offer = offer(&restored.verified, &clock);
-                sender.send_replace(Some(Arc::new(offer)));
+                sender.send_replace(Some(fetched(&restored.verified, &clock)));
                 return;
             }
             Err(error) => {
@@ -114,8 +128,18 @@ async fn fetch(
     }
 }
 
-fn offer(verified: &Verified, clock: &Clock) -> Offer {
-    Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes() }
+async fn is_published(archive: &Archive, version: KongVersion, fetched: &Fetched) -> bool {
+    let Ok(Some(published)) = archive.published(version).await else { return false };
+    fetched.payload == Some(published.manifest.snapshot.sha256)
+}
+
+fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
+    let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes() };
+    let payload = match verified.provenance() {
+        Provenance::Manifest(manifest) => Some(manifest.snapshot.sha256),
+        Provenance::BareConfigJson => None,
+    };
+    Fetched { offer: Arc::new(offer), payload }
 }
 
 fn log_restored(archive: &Archive, version: KongVersion, verified: &Verified) {
