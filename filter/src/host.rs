@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::{Duration, SystemTime};
 
-use lifeboat_core::report::{Answer, AnswerBody, Call, FilterSettings, LogLevel, SettingsProblem};
+use lifeboat_core::report::{Answer, AnswerBody, Call, FilterSettings, LogLevel, LogLine, SettingsProblem};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{self, BufferType, MapType};
 
@@ -24,17 +24,17 @@ pub(crate) fn now() -> SystemTime {
 }
 
 /// A line in the gateway's log. Nobody can be told if that fails.
-pub(crate) fn log(level: LogLevel, text: &str) {
-    let level = match level {
+pub(crate) fn log(line: &LogLine) {
+    let level = match line.level {
         LogLevel::Info => types::LogLevel::Info,
         LogLevel::Warn => types::LogLevel::Warn,
     };
-    let _ = hostcalls::log(level, &format!("lifeboat: {text}"));
+    let _ = hostcalls::log(level, &format!("lifeboat: {}", line.text));
 }
 
-/// Asks for a tick each `interval`. A host that refuses leaves the filter without ticks, which hurts nobody.
-pub(crate) fn set_tick_period(interval: Duration) {
-    let _ = hostcalls::set_tick_period(interval);
+/// Asks for a tick each `period`. A host that refuses leaves the filter without ticks, which hurts nobody.
+pub(crate) fn set_tick_period(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
 }
 
 /// The settings of the root context that is being configured, `size` bytes of them.
@@ -49,7 +49,8 @@ pub(crate) fn settings(size: usize) -> Result<FilterSettings, Vec<SettingsProble
     FilterSettings::parse(&json)
 }
 
-/// Dispatches a call; its token, or nothing if the host refuses. Only in ticks and callbacks: elsewhere Kong traps.
+/// Dispatches a call; its token, or nothing if the host refuses. Only in ticks: elsewhere Kong traps,
+/// or has not been seen not to.
 pub(crate) fn dispatch(call: &Call) -> Option<u32> {
     let (upstream, body) = (call.upstream.as_str(), call.body.as_deref());
     hostcalls::dispatch_http_call(upstream, call.headers(), body, Vec::new(), call.timeout).ok()

@@ -1,9 +1,8 @@
 //! The root context: configuration, ticks and answers go to the worker's one `Reporter`, its actions to the host.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
-use lifeboat_core::report::{Action, FilterSettings, LogLevel, Reporter};
+use lifeboat_core::report::{Action, FilterSettings, LogLevel, LogLine, Reporter};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -26,19 +25,20 @@ impl FilterRoot {
         Self { context_id, ticking: false }
     }
 
-    /// Kong traps a root that sets its tick period twice, so this does it once; `Reporter` keeps the interval.
+    /// Kong traps a root that sets its tick period twice, so this does it once; `Reporter` goes by the time.
     fn start_ticking(&mut self, settings: &FilterSettings) {
         if !self.ticking {
-            host::set_tick_period(settings.interval);
+            host::set_tick_period(settings.tick_period());
             self.ticking = true;
         }
     }
 }
 
 impl Context for FilterRoot {
+    /// No call is dispatched here: that Kong would allow it has not been seen. A tick follows soon.
     fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
-        let (answer, now) = (host::answer(body_size), host::now());
-        carry_out(with_reporter(|reporter| reporter.on_answer(token, &answer, now)));
+        let answer = host::answer(body_size);
+        log(with_reporter(|reporter| reporter.on_answer(token, &answer)));
     }
 }
 
@@ -54,17 +54,12 @@ impl RootContext for FilterRoot {
             Err(problems) => {
                 let reasons: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 let reasons = reasons.join("; ");
-                host::log(
-                    LogLevel::Warn,
-                    &format!("nothing is reported until this is put right (traffic is not affected): {reasons}"),
-                );
+                let text = format!("nothing is reported until this is put right (traffic is not affected): {reasons}");
+                host::log(&LogLine { level: LogLevel::Warn, text });
                 None
             }
         };
-        with_reporter(|reporter| {
-            reporter.configure(self.context_id, settings);
-            Vec::new()
-        });
+        with_reporter(|reporter| reporter.configure(self.context_id, settings));
         true
     }
 
@@ -82,27 +77,30 @@ impl RootContext for FilterRoot {
     }
 }
 
-/// What the reporter wants done. Nothing, should it be at work already: a host that calls back in the middle of a call
-/// must not make it panic.
-fn with_reporter(ask: impl FnOnce(&mut Reporter) -> Vec<Action>) -> Vec<Action> {
+/// What the reporter answers. The default, should it be at work already: a host that calls back in the middle of a
+/// call must not make it panic.
+fn with_reporter<T: Default>(ask: impl FnOnce(&mut Reporter) -> T) -> T {
     let asked = REPORTER.try_with(|reporter| match reporter.try_borrow_mut() {
         Ok(mut reporter) => ask(&mut reporter),
-        Err(_) => Vec::new(),
+        Err(_) => T::default(),
     });
     asked.unwrap_or_default()
 }
 
-/// Ends, because a call that the host refuses leads to at most one other: the report about it.
 fn carry_out(actions: Vec<Action>) {
-    let mut waiting = VecDeque::from(actions);
-    while let Some(action) = waiting.pop_front() {
+    for action in actions {
         match action {
-            Action::Log(level, text) => host::log(level, &text),
+            Action::Log(line) => host::log(&line),
             Action::Dispatch(call) => {
                 let token = host::dispatch(&call);
-                let now = host::now();
-                waiting.extend(with_reporter(|reporter| reporter.on_dispatched(call.kind, token, now)));
+                log(with_reporter(|reporter| reporter.on_dispatched(call.kind, token)));
             }
         }
+    }
+}
+
+fn log(line: Option<LogLine>) {
+    if let Some(line) = line {
+        host::log(&line);
     }
 }

@@ -16,6 +16,9 @@ const STATUS_EMPTY: &[u8] = include_bytes!("../data/kong-3.9.1/status-empty.json
 const HASH: &str = "3ff47162e7a7ce1344f336316b66484e";
 const SETTINGS: &str = r#"{"companion":"10.0.0.5:8115","status_api":"127.0.0.1:8100","node":"dp-1"}"#;
 const INTERVAL: Duration = Duration::from_secs(10);
+/// One tick asks, the next one reports.
+const TICK: Duration = Duration::from_secs(5);
+const MILLISECOND: Duration = Duration::from_millis(1);
 const MEBIBYTE: usize = 1024 * 1024;
 
 /// What `wasm-build.sh` builds, built once for all tests.
@@ -49,23 +52,26 @@ fn calls(host: &WasmHost, request_line: &str) -> Vec<DispatchedCall> {
     host.under_way().iter().filter(wanted).cloned().collect()
 }
 
-/// Answers the status call that is under way and gives the report that follows, which stays under way.
+/// Answers the status call that is under way and gives the report that the next tick sends, which stays under way.
 fn report_after(host: &mut WasmHost, status: Reply) -> (u32, Report) {
     let [call] = &calls(host, "GET /status")[..] else { panic!("not one status call: {:?}", host.under_way()) };
     assert_eq!((call.upstream.as_str(), call.header(":authority")), ("127.0.0.1:8100", "127.0.0.1:8100"));
     host.reply(call.token, status).unwrap();
-    let [call] = &calls(host, "POST /v1/reports")[..] else { panic!("not one report: {:?}", host.under_way()) };
-    assert_eq!(call.upstream, "10.0.0.5:8115");
+    host.advance(TICK - MILLISECOND).unwrap();
+    assert_eq!(host.under_way(), [], "nothing is sent between ticks");
+    host.advance(MILLISECOND).unwrap();
+    let [call] = host.under_way() else { panic!("not one report: {:?}", host.under_way()) };
+    assert_eq!((call.request_line().as_str(), call.upstream.as_str()), ("POST /v1/reports", "10.0.0.5:8115"));
     assert_eq!(call.header("content-type"), "application/json");
     (call.token, serde_json::from_slice(&call.body).unwrap())
 }
 
 #[test]
-fn a_tick_reports_the_hash_that_the_node_runs() {
+fn one_tick_asks_and_the_next_reports_the_hash_that_the_node_runs() {
     let mut host = configured();
-    host.advance(INTERVAL - Duration::from_millis(1)).unwrap();
+    host.advance(TICK - MILLISECOND).unwrap();
     assert_eq!(host.dispatched(), 0, "nothing is sent before the first tick");
-    host.advance(Duration::from_millis(1)).unwrap();
+    host.advance(MILLISECOND).unwrap();
     let (token, report) = report_after(&mut host, Reply::http(200, STATUS));
     assert_eq!(report.config_hash.unwrap().to_string(), HASH);
     assert_eq!((report.format, report.sequence, report.interval_s), (1, 1, 10));
@@ -78,7 +84,7 @@ fn a_tick_reports_the_hash_that_the_node_runs() {
 #[test]
 fn an_empty_node_is_reported_as_empty() {
     let mut host = configured();
-    host.advance(INTERVAL).unwrap();
+    host.advance(TICK).unwrap();
     let (_, report) = report_after(&mut host, Reply::http(200, STATUS_EMPTY));
     assert!(report.config_hash.unwrap().is_empty());
 }
@@ -112,7 +118,7 @@ fn bad_settings_never_break_the_reconfiguration() {
         assert_eq!(host.request(), Ok(vec![0, 0]), "{shown}");
         assert!(host.memory_size() <= 2 * MEBIBYTE, "{shown}: {}", host.memory_size());
         assert_eq!(host.configure(SETTINGS.as_bytes()), Ok(true), "{shown}");
-        host.advance(INTERVAL).unwrap();
+        host.advance(TICK).unwrap();
         assert_eq!(calls(&host, "GET /status").len(), 1, "good settings work after {shown}");
     }
 }
@@ -122,14 +128,14 @@ fn an_unreachable_companion_loses_nothing_and_traps_nothing() {
     let mut host = configured();
     let failures = [Some("broken connection"), None, Some("tls handshake failure"), Some("resolver failure")];
     for failure in failures {
-        host.advance(INTERVAL).unwrap();
+        host.advance(TICK).unwrap();
         let (token, _) = report_after(&mut host, Reply::http(200, STATUS));
         match failure {
             Some(reason) => host.reply(token, Reply::failed(reason)).unwrap(),
             None => assert_eq!(host.under_way().len(), 1, "left to time out"),
         }
     }
-    host.advance(INTERVAL).unwrap();
+    host.advance(TICK).unwrap();
     let (token, report) = report_after(&mut host, Reply::http(200, STATUS_EMPTY));
     assert_eq!(report.since_acknowledged.reports_failed, 4);
     assert_eq!(report.sequence, 5);
@@ -137,7 +143,7 @@ fn an_unreachable_companion_loses_nothing_and_traps_nothing() {
     host.reply(token, Reply::http(204, b"")).unwrap();
     let last = host.log().last().unwrap();
     assert!(last.text.contains("10.0.0.5:8115 again"), "{last:?}");
-    host.advance(INTERVAL).unwrap();
+    host.advance(TICK).unwrap();
     let (_, report) = report_after(&mut host, Reply::http(200, STATUS));
     assert_eq!(report.since_acknowledged.reports_failed, 0, "what was acknowledged is not told twice");
 }
@@ -154,7 +160,7 @@ fn a_status_api_that_fails_is_reported_with_its_class() {
         (Reply::http(200, b"<html>"), CallFailure::Unreadable),
         (Reply::http(200, &large), CallFailure::TooLarge),
     ] {
-        host.advance(INTERVAL).unwrap();
+        host.advance(TICK).unwrap();
         let (token, report) = report_after(&mut host, reply);
         assert_eq!((report.status_api, report.config_hash), (Some(class), None));
         assert_eq!(report.problems.len(), 1);
@@ -165,21 +171,61 @@ fn a_status_api_that_fails_is_reported_with_its_class() {
 #[test]
 fn changed_settings_replace_the_old_ones_though_the_old_root_goes_on_ticking() {
     let mut host = configured();
-    host.advance(INTERVAL).unwrap();
+    host.advance(TICK).unwrap();
     host.advance(Duration::from_secs(4)).unwrap();
     let changed = SETTINGS.replace("10.0.0.5", "10.0.0.6").replace("dp-1", "dp-2");
     assert_eq!(host.configure(changed.as_bytes()), Ok(true));
     let [old] = &calls(&host, "GET /status")[..] else { panic!("the old root asked once") };
     host.reply(old.token, Reply::http(200, STATUS)).unwrap();
     assert_eq!(host.under_way(), [], "an answer to the old root leads nowhere");
-    host.advance(INTERVAL - Duration::from_millis(1)).unwrap();
+    host.advance(TICK - MILLISECOND).unwrap();
     assert_eq!(host.under_way(), [], "the old root's tick leads nowhere");
-    host.advance(Duration::from_millis(1)).unwrap();
+    host.advance(MILLISECOND).unwrap();
     let [call] = &calls(&host, "GET /status")[..] else { panic!("two roots, one question: {:?}", host.under_way()) };
     host.reply(call.token, Reply::http(200, STATUS)).unwrap();
+    host.advance(TICK - MILLISECOND).unwrap();
+    assert_eq!(host.under_way(), [], "the old root's tick reports nothing");
+    host.advance(MILLISECOND).unwrap();
     let [call] = &calls(&host, "POST /v1/reports")[..] else { panic!("not one report: {:?}", host.under_way()) };
     let report: Report = serde_json::from_slice(&call.body).unwrap();
     assert_eq!((call.upstream.as_str(), report.node.as_deref()), ("10.0.0.6:8115", Some("dp-2")));
+}
+
+#[test]
+fn roots_that_go_on_ticking_double_neither_questions_nor_reports() {
+    let mut host = configured();
+    for _ in 0..3 {
+        host.advance(Duration::from_millis(1300)).unwrap();
+        assert_eq!(host.configure(SETTINGS.as_bytes()), Ok(true));
+    }
+    let (mut questions, mut reports) = (0, 0);
+    for _ in 0..20 * 100 {
+        host.advance(INTERVAL / 100).unwrap();
+        for call in host.under_way().to_vec() {
+            match call.request_line().as_str() {
+                "GET /status" => questions += 1,
+                _ => reports += 1,
+            }
+            host.reply(call.token, Reply::http(200, STATUS)).unwrap();
+        }
+    }
+    assert_eq!((questions, reports), (20, 20), "one of each per interval");
+}
+
+#[test]
+fn a_status_api_that_never_answers_is_reported_in_each_interval() {
+    let mut host = configured();
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        host.advance(INTERVAL / 10).unwrap();
+        for call in calls(&host, "POST /v1/reports") {
+            let report: Report = serde_json::from_slice(&call.body).unwrap();
+            assert_eq!((report.status_api, report.config_hash), (Some(CallFailure::Timeout), None));
+            told.push(report.since_acknowledged.status_failed);
+            host.reply(call.token, Reply::http(204, b"")).unwrap();
+        }
+    }
+    assert_eq!(told, [1, 1, 1], "in the fourth interval the fourth is still to come");
 }
 
 #[test]
@@ -246,7 +292,7 @@ fn no_call_is_made_where_kong_traps() {
     let mut host = configured();
     assert_eq!(host.dispatched(), 0, "on_configure dispatches nothing");
     for round in 0..5 {
-        host.advance(INTERVAL).unwrap();
+        host.advance(TICK).unwrap();
         let (token, _) = report_after(&mut host, Reply::http(200, STATUS));
         host.reply(token, Reply::http(204, b"")).unwrap();
         assert_eq!(host.request(), Ok(vec![0, 0]), "round {round}");
@@ -261,7 +307,7 @@ fn the_filter_stays_small() {
     let mut host = configured();
     let mut after_warm_up = 0;
     for round in 0..2000 {
-        host.advance(INTERVAL).unwrap();
+        host.advance(TICK).unwrap();
         let (token, _) = report_after(&mut host, Reply::http(200, STATUS));
         host.reply(token, Reply::http(204, b"")).unwrap();
         host.request().unwrap();

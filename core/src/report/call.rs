@@ -16,7 +16,7 @@ pub enum CallKind {
     Report,
 }
 
-/// A call that the host is to dispatch from its root context. Its outcome goes to `Reporter::on_dispatched`.
+/// A call that the host is to dispatch from its root context's tick. Its outcome goes to `Reporter::on_dispatched`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// What it is for.

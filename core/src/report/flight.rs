@@ -1,19 +1,17 @@
-//! One call that may be under way, and how many ticks it has been. Not here: what the call is.
+//! One call that may be under way, and since when. Not here: what the call is, and how long one waits for it.
 
-/// Room for one call of a kind. A callback that never comes frees it after [`PATIENCE`] ticks.
+use std::time::Duration;
+
+/// Room for one call of a kind. Times are those of a [`Stopwatch`](super::stopwatch::Stopwatch).
 #[derive(Debug)]
 pub(super) struct Flight<T> {
     under_way: Option<UnderWay<T>>,
 }
 
-/// How many ticks a call may last: a call's time-out is at most one interval and counts for connecting, for sending
-/// and for a read each, so after three intervals the host has either called back or lost it.
-pub(super) const PATIENCE: u32 = 3;
-
 #[derive(Debug)]
 struct UnderWay<T> {
     token: Option<u32>,
-    ticks: u32,
+    since: Duration,
     memo: T,
 }
 
@@ -27,8 +25,8 @@ impl<T> Flight<T> {
     }
 
     /// A call sets out; `memo` comes back when it ends.
-    pub(super) fn begin(&mut self, memo: T) {
-        self.under_way = Some(UnderWay { token: None, ticks: 0, memo });
+    pub(super) fn begin(&mut self, since: Duration, memo: T) {
+        self.under_way = Some(UnderWay { token: None, since, memo });
     }
 
     /// The host gave the call this token.
@@ -49,11 +47,10 @@ impl<T> Flight<T> {
         if its_own { self.end() } else { None }
     }
 
-    /// One tick passes; the call ends if it was one too many.
-    pub(super) fn tick(&mut self) -> Option<T> {
-        let call = self.under_way.as_mut()?;
-        call.ticks = call.ticks.saturating_add(1);
-        if call.ticks > PATIENCE { self.end() } else { None }
+    /// The call ends if it has been under way for longer than `patience`.
+    pub(super) fn end_if_older(&mut self, now: Duration, patience: Duration) -> Option<T> {
+        let lost = self.under_way.as_ref().is_some_and(|call| now.saturating_sub(call.since) > patience);
+        if lost { self.end() } else { None }
     }
 }
 
@@ -61,10 +58,12 @@ impl<T> Flight<T> {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn only_its_own_token_ends_a_call_and_only_once() {
         let mut flight = Flight::free();
-        flight.begin("memo");
+        flight.begin(SECOND, "memo");
         assert_eq!(flight.end_if(0), None);
         flight.boarded(7);
         assert_eq!(flight.end_if(8), None);
@@ -74,10 +73,10 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_answer_ends_after_its_ticks() {
+    fn a_call_without_an_answer_ends_when_patience_does() {
         let mut flight = Flight::free();
-        flight.begin(());
-        let ended: Vec<bool> = (0..=PATIENCE).map(|_| flight.tick().is_some()).collect();
-        assert_eq!(ended, [false, false, false, true]);
+        flight.begin(10 * SECOND, ());
+        let ended = [10, 11, 13, 14, 15].map(|now| flight.end_if_older(now * SECOND, 3 * SECOND).is_some());
+        assert_eq!(ended, [false, false, false, true, false]);
     }
 }

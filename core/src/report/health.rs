@@ -2,7 +2,7 @@
 //! the failures themselves.
 
 use super::outcome::Failure;
-use super::{Action, CallFailure, LogLevel};
+use super::{CallFailure, LogLevel, LogLine};
 
 /// How the last call ended. Before the first one all is well.
 #[derive(Debug, Default)]
@@ -17,14 +17,14 @@ impl Health {
         result: &Result<T, Failure>,
         well: impl FnOnce() -> String,
         ill: impl FnOnce(&str) -> String,
-    ) -> Option<Action> {
+    ) -> Option<LogLine> {
         let failure = result.as_ref().err().map(|failure| failure.class);
         if std::mem::replace(&mut self.failure, failure) == failure {
             return None;
         }
         Some(match result {
-            Ok(_) => Action::Log(LogLevel::Info, well()),
-            Err(failure) => Action::Log(LogLevel::Warn, ill(&failure.words)),
+            Ok(_) => LogLine { level: LogLevel::Info, text: well() },
+            Err(failure) => LogLine { level: LogLevel::Warn, text: ill(&failure.words) },
         })
     }
 }
@@ -38,10 +38,8 @@ mod tests {
         let mut health = Health::default();
         let mut say = |result: Result<(), CallFailure>| {
             let result = result.map_err(Failure::from);
-            match health.heard(&result, || "well".to_owned(), |_| "ill".to_owned()) {
-                Some(Action::Log(_, text)) => text,
-                _ => String::new(),
-            }
+            let line = health.heard(&result, || "well".to_owned(), |_| "ill".to_owned());
+            line.map_or(String::new(), |line| line.text)
         };
         let said = [
             say(Ok(())),

@@ -4,6 +4,7 @@ use super::{Answer, AnswerBody, CallFailure};
 use crate::digest::ConfigHash;
 
 /// Why a call brought nothing, as a class and in words.
+#[derive(Debug)]
 pub(super) struct Failure {
     pub(super) class: CallFailure,
     pub(super) words: String,

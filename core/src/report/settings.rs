@@ -83,6 +83,12 @@ impl FilterSettings {
     /// The interval when none is set.
     pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 
+    /// How often the root context ticks: twice in an interval, so that one tick asks and the next one tells what was
+    /// learnt, and a report isn't a whole interval old when it is sent.
+    pub fn tick_period(&self) -> Duration {
+        self.interval / 2
+    }
+
     /// Reads the settings from JSON. Settings that are not known are ignored; one that is `null` is not set.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<SettingsProblem>> {
         let fields = object(json).map_err(|problem| vec![problem])?;
@@ -172,7 +178,7 @@ mod tests {
         let settings = FilterSettings::parse(EXAMPLE.as_bytes()).unwrap();
         assert_eq!(settings.companion.as_str(), "10.0.0.5:8115");
         assert_eq!(settings.status_api.as_str(), "127.0.0.1:8100");
-        assert_eq!(settings.interval, Duration::from_secs(10));
+        assert_eq!((settings.interval, settings.tick_period()), (Duration::from_secs(10), Duration::from_secs(5)));
         assert_eq!(settings.node, None);
     }
 

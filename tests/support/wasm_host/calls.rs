@@ -130,7 +130,8 @@ fn get_header(mut caller: Caller<'_, World>, map: u32, key: u32, key_size: u32, 
     }
 }
 
-/// Traps outside ticks, requests and callbacks (KONG.md section 4, point 2). `:method` and `:path` are required.
+/// Traps outside ticks and requests (KONG.md section 4, point 2). What Kong does in the callback of another call is not
+/// known, so the strictest is assumed: a trap there too. `:method` and `:path` are required.
 #[expect(clippy::too_many_arguments, reason = "the ABI has ten")]
 fn dispatch(
     mut caller: Caller<'_, World>,
@@ -146,8 +147,8 @@ fn dispatch(
     token: u32,
 ) -> Result<u32> {
     let phase = caller.data().phase;
-    if !matches!(phase, Phase::Tick | Phase::RequestHeaders | Phase::DispatchResponse) {
-        bail!("can only send HTTP dispatch in requests, callbacks and ticks, not in {phase:?}");
+    if !matches!(phase, Phase::Tick | Phase::RequestHeaders) {
+        bail!("can only send HTTP dispatch in requests and ticks, not in {phase:?}");
     }
     let upstream = String::from_utf8_lossy(&read(&mut caller, upstream, upstream_size)?).into_owned();
     let Some(headers) = pairs(&read(&mut caller, headers, headers_size)?) else {

@@ -1,7 +1,7 @@
 //! A Proxy-Wasm host that behaves like Kong's ngx_wasm_module for the calls that the filter makes: configuration in, a
 //! clock to advance, dispatched calls out, answers in, log lines out, and traps exactly where Kong traps (KONG.md
 //! section 4, and the Apache-2.0 source and tests of ngx_wasm_module where that is said). It is a state, not a script:
-//! no test lists the host calls that it expects.
+//! no test lists the host calls that it expects. Where it is not known what Kong does, this host traps.
 //!
 //! Not here yet: what follows a trap in Kong (a new instance, doubled timers). A test that sees a trap has its answer.
 
