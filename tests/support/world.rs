@@ -20,7 +20,7 @@ use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::node::NodeOptions;
 use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
 use lifeboat::relay::Relay;
-use lifeboat::settings::{RelaySettings, RunSettings, Source};
+use lifeboat::settings::{Address, RelaySettings, RunSettings, Source};
 use lifeboat::tls::{
     Authorities, AuthoritySource, Identity, NodeNames, client_config_pki, client_config_shared, server_config_pki,
     server_config_shared,
@@ -174,10 +174,23 @@ impl World {
 
     /// Starts a relay with settings as they were read, then changed.
     pub async fn relay_with(&self, change: impl FnOnce(&mut RelaySettings)) -> RunningRelay {
-        let settings = self.settings();
+        let mut settings = self.settings();
+        change(settings.relay.as_mut().expect("import is on"));
+        self.start_relay(settings).await
+    }
+
+    /// Starts a relay that listens here and whose control plane is there, past the settings' own check that the two
+    /// differ: as it is when a name hides it.
+    pub async fn relay_to(&self, control_plane: Address, listen: SocketAddr) -> RunningRelay {
+        let mut settings = self.settings();
+        settings.cluster.control_plane = control_plane;
+        settings.relay.as_mut().expect("import is on").listen = listen;
+        self.start_relay(settings).await
+    }
+
+    async fn start_relay(&self, settings: RunSettings) -> RunningRelay {
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
-        let mut relay = settings.relay.expect("import is on");
-        change(&mut relay);
+        let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
         let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, self.clock, stop.clone()).await;
         let relay = relay.expect("its address is free");
