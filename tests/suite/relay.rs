@@ -79,19 +79,19 @@ fn pongs_are_the_control_planes_and_empty_and_a_node_that_leaves_leaves_the_cont
         world.control_plane.push(recording::first());
         let relay = world.relay().await;
         let mut node = RawNode::open(relay.address, world.node_tls(), "raw-1").await.unwrap();
-        node.introduce().await;
+        node.introduce().await.unwrap();
         let frames = [node.next().await.unwrap(), node.next().await.unwrap()];
         // The two may come in either order, as without a relay.
         assert!(frames.contains(&Frame::empty_pong()), "{frames:?}");
         assert!(frames.contains(&Frame::binary(recording::first())), "the message has other bytes: {frames:?}");
 
         let hash = configuration(&recording::first()).hash;
-        node.send(Frame::ping(hash.clone().into_bytes())).await;
+        node.send(Frame::ping(hash.clone().into_bytes())).await.unwrap();
         assert_eq!(node.next().await, Some(Frame::empty_pong()));
         let pings = world.control_plane.scene().node("raw-1").unwrap().pings.clone();
         assert_eq!(pings, [EMPTY_HASH.to_owned(), hash]);
 
-        node.send(Frame::close(1000)).await;
+        node.send(Frame::close(1000)).await.unwrap();
         let closed = Event::Disconnected("raw-1".to_owned(), "the node closed the link".to_owned());
         world.control_plane.wait_for(|scene| scene.events.contains(&closed)).await;
         let last = node.next().await;

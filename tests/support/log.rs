@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Once};
 
 use tokio::sync::watch;
-use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 thread_local! {
@@ -22,7 +22,9 @@ impl Log {
     pub fn attach(&self) {
         static GLOBAL: Once = Once::new();
         GLOBAL.call_once(|| {
-            let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
+            // The store is of the cast: what it sees of a request is not what Lifeboat logs.
+            let all_but_the_store = EnvFilter::new("trace,s3s=off");
+            let subscriber = tracing_subscriber::fmt().with_env_filter(all_but_the_store).with_ansi(false);
             let subscriber = subscriber.with_writer(OfThisThread).finish();
             tracing::subscriber::set_global_default(subscriber).expect("nobody else sets one in these tests");
         });

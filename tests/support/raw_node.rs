@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lifeboat::rehearsal::node::EMPTY_HASH;
 use lifeboat::rehearsal::{certificate::CLUSTER_NAME, recording};
 use lifeboat::websocket::connect::open;
-use lifeboat::websocket::{Heard, Link};
+use lifeboat::websocket::{Heard, Link, LinkError};
 use lifeboat_core::frame::Frame;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -44,17 +44,20 @@ impl RawNode {
     }
 
     /// Sends the recorded basic_info and the ping of an empty node.
-    pub async fn introduce(&mut self) {
-        self.send(Frame::binary(recording::basic_info())).await;
-        self.send(Frame::ping(Bytes::from_static(EMPTY_HASH.as_bytes()))).await;
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn introduce(&mut self) -> Result<(), LinkError> {
+        self.send(Frame::binary(recording::basic_info())).await?;
+        self.send(Frame::ping(Bytes::from_static(EMPTY_HASH.as_bytes()))).await
     }
 
     /// Sends a frame.
     ///
-    /// # Panics
+    /// # Errors
     /// When the link is gone.
-    pub async fn send(&mut self, frame: Frame) {
-        self.0.send(&frame).await.expect("the link stands");
+    pub async fn send(&mut self, frame: Frame) -> Result<(), LinkError> {
+        self.0.send(&frame).await
     }
 
     /// The next frame; none when the link has ended.
