@@ -1,4 +1,16 @@
 //! Lifeboat's scenarios, each named as a sentence. One binary, so that what they share is linked once.
 
+mod bad_messages;
+mod codec;
+mod control_plane_returns;
+mod damaged_store;
 mod filter;
+mod keep;
+mod outage;
+mod refusal;
+mod relay;
+mod secrets;
+mod silence;
+mod strangers;
 mod tidy;
+mod unusable_store;

@@ -1,5 +1,11 @@
 //! What the suites stand on: a Proxy-Wasm host, generated data, and a world that is real at the socket. The actors that
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
+pub mod admin_api;
 pub mod generator;
+pub mod log;
+pub mod raw_node;
+pub mod stage;
+pub mod tls;
 pub mod wasm_host;
+pub mod world;

@@ -100,7 +100,8 @@ impl Archive {
     async fn restore_bare(&self, version: KongVersion) -> Result<Restored, ArchiveError> {
         let key = ObjectKeys::new(version).config_json();
         let Some((json, _)) = self.read_optional(&key, self.max_config as u64).await? else {
-            let key = format!("backup for Kong {version}: neither a manifest nor {key}");
+            let others = self.other_versions().await;
+            let key = format!("backup for Kong {version}: neither a manifest nor {key}{others}");
             return Err(ArchiveError::NotFound { place: self.place.clone(), key });
         };
         let policy = self.policy(version);
@@ -110,6 +111,17 @@ impl Archive {
             key: format!("usable backup for Kong {version}: {key}: {rejected}"),
         })?;
         Ok(Restored { verified, skipped: Vec::new() })
+    }
+
+    // A wrong version is the likeliest reason for an empty path. Where listing is denied, nothing is said of it.
+    async fn other_versions(&self) -> String {
+        match self.versions().await {
+            Ok(versions) if !versions.is_empty() => {
+                let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+                format!(" (there are backups for Kong {})", versions.join(", "))
+            }
+            Ok(_) | Err(_) => String::new(),
+        }
     }
 
     fn policy(&self, version: KongVersion) -> Policy {

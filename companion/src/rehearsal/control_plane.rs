@@ -102,6 +102,8 @@ pub struct ConnectedNode {
     pub version: String,
     /// Its first message, as JSON.
     pub basic_info: serde_json::Value,
+    /// Its first message, byte for byte.
+    pub first_message: Bytes,
     /// The hashes that its pings carried on this link, oldest first.
     pub pings: Vec<String>,
     /// How many configurations it was sent on this link.

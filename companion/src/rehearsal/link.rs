@@ -117,7 +117,7 @@ impl<'a> Link<'a> {
         mut frames: impl Stream<Item = io::Result<Incoming>> + Unpin,
         mut writer: Writer<Socket>,
     ) -> io::Result<Reason> {
-        let basic_info = read_basic_info(&mut frames).await?;
+        let (first_message, basic_info) = read_basic_info(&mut frames).await?;
         if let Some(reason) = self.refusal() {
             record(self.scene, Event::Refused(self.node.node_id.clone(), reason.clone()));
             writer.close().await?;
@@ -125,7 +125,7 @@ impl<'a> Link<'a> {
         }
         let missing = self.missing_plugin(&basic_info);
         let mut scenes = self.scene.subscribe();
-        let mut next = self.join(basic_info, missing.clone());
+        let mut next = self.join(first_message, basic_info, missing.clone());
         loop {
             while_not_hanging(self.scene).await;
             let due = self.due(next).filter(|_| missing.is_none());
@@ -155,14 +155,15 @@ impl<'a> Link<'a> {
     }
 
     /// Takes its place on the scene. Returns the index of the first message that it is to be sent.
-    fn join(&self, basic_info: serde_json::Value, missing: Option<String>) -> usize {
+    fn join(&self, first_message: Bytes, basic_info: serde_json::Value, missing: Option<String>) -> usize {
         let Introduction { node_id, hostname, version } = self.node.clone();
         let mut first = 0;
         self.scene.send_modify(|scene| {
             scene.events.push(Event::Connected(node_id.clone()));
             scene.events.extend(missing.map(|plugin| Event::PluginMissing(node_id.clone(), plugin)));
             let (pings, sent, link) = (Vec::new(), 0, self.id);
-            scene.nodes.push(ConnectedNode { node_id, hostname, version, basic_info, pings, sent, link });
+            let node = ConnectedNode { node_id, hostname, version, basic_info, first_message, pings, sent, link };
+            scene.nodes.push(node);
             first = scene.messages.len().saturating_sub(1);
         });
         first
@@ -217,12 +218,12 @@ impl<'a> Link<'a> {
 
 async fn read_basic_info(
     frames: &mut (impl Stream<Item = io::Result<Incoming>> + Unpin),
-) -> io::Result<serde_json::Value> {
+) -> io::Result<(Bytes, serde_json::Value)> {
     let refuse = |why: &str| Err(io::Error::other(format!("the first frame is not basic_info: {why}")));
     let Some(Incoming::Binary(text)) = frames.next().await.transpose()? else { return refuse("not binary") };
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&text) else { return refuse("not JSON") };
     match (value["type"].as_str(), value["plugins"].is_array()) {
-        (Some("basic_info"), true) => Ok(value),
+        (Some("basic_info"), true) => Ok((text, value)),
         (Some("basic_info"), false) => refuse("it has no list of plugins"),
         _ => refuse("another type"),
     }

@@ -115,7 +115,8 @@ impl NodeOptions {
         self
     }
 
-    pub(super) fn first_message(&self) -> Vec<u8> {
+    /// The first message that a node with these options sends: basic_info as JSON.
+    pub fn first_message(&self) -> Vec<u8> {
         let mut basic_info = self.basic_info.clone();
         basic_info["process_conf"]["cluster_max_payload"] = self.max_payload.into();
         basic_info.to_string().into_bytes()

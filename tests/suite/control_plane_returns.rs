@@ -1,0 +1,117 @@
+//! The end of an outage: links to the control plane are made again beneath the nodes' own, which they don't notice.
+
+use std::time::{Duration, Instant};
+
+use lifeboat::rehearsal::control_plane::{Behaviour, Scene};
+use lifeboat::rehearsal::recording;
+use lifeboat_tests::stage::{Actor, play};
+use lifeboat_tests::world::{World, configuration};
+
+#[test]
+fn a_restored_node_is_spliced_to_the_returned_control_plane_without_losing_its_link() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&recording::first()).await;
+        world.control_plane.push(recording::first());
+        world.control_plane.stop().await;
+        let relay = world.relay().await;
+        let options = world.node_options(relay.address);
+        let node = Actor::start(options.clone());
+        node.wait_for(|state| state.applied == 1).await;
+        world.control_plane_comes_back().await;
+        let first = configuration(&recording::first());
+        let scene = world.confirmed(node.node_id(), &first).await;
+        let seen = scene.node(node.node_id()).unwrap();
+        assert!(seen.first_message == options.first_message(), "basic_info has other bytes");
+        assert!(seen.pings.iter().all(|hash| *hash == first.hash), "{:?}", seen.pings);
+        world.log.wait_for(&["INFO", "control plane", "is back"]).await;
+
+        world.control_plane.push(recording::after_change());
+        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        let state = node.wait_for(|state| state.pongs == state.pings).await;
+        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recording::after_change()))));
+    });
+}
+
+#[test]
+fn a_node_that_never_needed_the_store_is_spliced_too() {
+    play(async {
+        let world = World::begin().await;
+        world.control_plane.push(recording::first());
+        let relay = world.relay().await;
+        let nodes: Vec<Actor> = (0..5).map(|_| world.node(relay.address)).collect();
+        for node in &nodes {
+            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        }
+        for _ in 0..2 {
+            world.control_plane.stop().await;
+            world.control_plane_comes_back().await;
+            for node in &nodes {
+                world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+            }
+        }
+        world.control_plane.push(recording::after_change());
+        for node in &nodes {
+            world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+            assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
+        }
+    });
+}
+
+#[test]
+fn a_control_plane_that_comes_out_of_a_hang_is_linked_again_beneath_the_node() {
+    play(async {
+        let world = World::begin().await;
+        world.control_plane.push(recording::first());
+        let relay = world.relay().await;
+        let node = world.node(relay.address);
+        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.control_plane.behave(Behaviour::Hanging);
+        world.log.wait_for(&["the control plane is gone"]).await;
+        world.control_plane.push(recording::after_change());
+        world.control_plane.behave(Behaviour::Serving);
+        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
+    });
+}
+
+#[test]
+fn a_returned_control_plane_without_a_configuration_leaves_the_restored_one_alone() {
+    play(async {
+        let mut world = World::begin().await;
+        world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "1s");
+        world.keep(&recording::first()).await;
+        world.control_plane.stop().await;
+        let relay = world.relay().await;
+        let node = world.node(relay.address);
+        node.wait_for(|state| state.applied == 1).await;
+        // Back, with its database still away.
+        world.control_plane.behave(Behaviour::Silent);
+        world.control_plane_comes_back().await;
+        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let state = node.state();
+        assert_eq!((state.received, state.connections), (1, 1), "{:?}", state.log);
+    });
+}
+
+#[test]
+fn with_kongs_own_times_the_link_is_made_again_after_five_to_ten_seconds() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&recording::first()).await;
+        world.control_plane.push(recording::first());
+        world.control_plane.stop().await;
+        let relay = world.relay_with(|_| {}).await;
+        let node = world.node(relay.address);
+        node.wait_for(|state| state.applied == 1).await;
+        let since = Instant::now();
+        world.control_plane_comes_back().await;
+        let linked = |scene: &Scene| scene.node(node.node_id()).is_some();
+        world.control_plane.wait_for(linked).await;
+        // The wait began a little before the node was restored.
+        let waited = since.elapsed();
+        assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(14), "{waited:?}");
+        assert_eq!(node.state().connections, 1);
+    });
+}

@@ -1,0 +1,73 @@
+//! A node whose every frame the test writes and reads itself: for strangers, for nodes that stop reading, and to look at
+//! single frames. What behaves like Kong's node is `lifeboat::rehearsal::node`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lifeboat::rehearsal::node::EMPTY_HASH;
+use lifeboat::rehearsal::{certificate::CLUSTER_NAME, recording};
+use lifeboat::websocket::connect::open;
+use lifeboat::websocket::{Heard, Link, LinkError};
+use lifeboat_core::frame::Frame;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// A raw link to a relay.
+pub struct RawNode(Link<TlsStream<TcpStream>>);
+
+/// Connects and completes the TLS handshake. In TLS 1.3 that may succeed though the server will refuse the certificate.
+///
+/// # Errors
+/// When either fails.
+pub async fn connect_tls(to: SocketAddr, tls: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(CLUSTER_NAME).expect("Kong's own name is valid");
+    TlsConnector::from(tls).connect(name, stream).await
+}
+
+impl RawNode {
+    /// Opens `/v1/outlet` as a 3.9.1 of this id, and says nothing yet.
+    ///
+    /// # Errors
+    /// When the relay doesn't let it in.
+    pub async fn open(to: SocketAddr, tls: Arc<ClientConfig>, id: &str) -> io::Result<Self> {
+        let stream = connect_tls(to, tls).await?;
+        let target = format!("/v1/outlet?node_id={id}&node_hostname=raw&node_version=3.9.1");
+        let link = open(stream, CLUSTER_NAME, &target, None, 1 << 30).await;
+        link.map(Self).map_err(io::Error::other)
+    }
+
+    /// Sends the recorded basic_info and the ping of an empty node.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn introduce(&mut self) -> Result<(), LinkError> {
+        self.send(Frame::binary(recording::basic_info())).await?;
+        self.send(Frame::ping(Bytes::from_static(EMPTY_HASH.as_bytes()))).await
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn send(&mut self, frame: Frame) -> Result<(), LinkError> {
+        self.0.send(&frame).await
+    }
+
+    /// The next frame; none when the link has ended.
+    pub async fn next(&mut self) -> Option<Frame> {
+        loop {
+            match self.0.hear().await {
+                Ok(Heard::Frame(frame)) => return Some(frame),
+                Ok(Heard::Part) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
