@@ -2,4 +2,5 @@
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod generator;
+pub mod program;
 pub mod wasm_host;
