@@ -150,6 +150,8 @@ fn cure(place: &str, what: Access, reason: &str) -> String {
     for (code, cure) in [
         ("SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID"),
         ("InvalidAccessKeyId", "the store doesn't know AWS_ACCESS_KEY_ID"),
+        // What stores built on s3s answer to a key that they don't know.
+        ("NotSignedUp", "the store doesn't know AWS_ACCESS_KEY_ID"),
         ("ExpiredToken", "AWS_SESSION_TOKEN has expired"),
         ("RequestTimeTooSkewed", "this host's clock is wrong"),
     ] {
