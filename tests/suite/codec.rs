@@ -11,18 +11,18 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, join, sink};
 const LIMIT: u64 = 4096;
 
 /// Bytes that arrive in pieces of these sizes, over and over.
-struct InPieces {
+struct InPieces<'a> {
     rest: Bytes,
-    sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+    sizes: std::iter::Cycle<std::iter::Copied<std::slice::Iter<'a, usize>>>,
 }
 
-impl InPieces {
-    fn new(bytes: &[u8], sizes: &[usize]) -> Self {
-        Self { rest: Bytes::copy_from_slice(bytes), sizes: sizes.to_vec().into_iter().cycle() }
+impl<'a> InPieces<'a> {
+    fn new(bytes: &[u8], sizes: &'a [usize]) -> Self {
+        Self { rest: Bytes::copy_from_slice(bytes), sizes: sizes.iter().copied().cycle() }
     }
 }
 
-impl AsyncRead for InPieces {
+impl AsyncRead for InPieces<'_> {
     fn poll_read(
         mut self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,

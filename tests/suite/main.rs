@@ -7,6 +7,8 @@ mod damaged_store;
 mod filter;
 mod keep;
 mod outage;
+mod program;
+mod program;
 mod refusal;
 mod relay;
 mod secrets;

@@ -1,0 +1,243 @@
+//! Each command does what its user wants of it, and says so with its exit code.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use lifeboat::cli;
+use lifeboat::rehearsal::recording;
+use lifeboat_tests::program::{Finished, Invocation, lifeboat};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{ACCESS_KEY, Cluster, SECRET_KEY, Store, VERSION, configuration, stored};
+
+/// What must not change when nothing is written: name, size and time of each file.
+fn census(folder: &Path) -> Vec<(std::path::PathBuf, u64, SystemTime)> {
+    let measured = |file: std::path::PathBuf| {
+        let metadata = file.metadata().unwrap();
+        (file, metadata.len(), metadata.modified().unwrap())
+    };
+    stored::files(folder).into_iter().map(measured).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+async fn succeeds(invocation: Invocation) -> Finished {
+    let finished = invocation.finish().await;
+    assert_eq!(finished.code, Some(0), "{finished}");
+    finished
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn export_keeps_what_the_control_plane_sent_readable_by_its_user_alone() {
+    let (cluster, store) = (Cluster::start().await, Store::folder());
+    cluster.control_plane.push(recording::first());
+    let sent = configuration(&recording::first());
+    let arguments = [
+        ("--storage", format!("file://{}", store.objects.display())),
+        ("--control-plane", cluster.control_plane.address().to_string()),
+        ("--cluster-cert", cluster.certificate.display().to_string()),
+        ("--cluster-cert-key", cluster.key.display().to_string()),
+        ("--kong-version", VERSION.to_owned()),
+    ];
+    let export = || {
+        let arguments = arguments.iter().flat_map(|(flag, value)| [*flag, value.as_str()]);
+        lifeboat(["export", "--from", "cp"]).and(arguments)
+    };
+    let first = succeeds(export()).await;
+    assert!(first.stdout.starts_with(&format!("kept configuration {} of Kong 3.9.1", sent.hash)), "{first}");
+    assert!(std::fs::read(store.config_json()).unwrap() == sent.table, "config.json is not what was sent");
+    let published = stored::published(&store.objects).unwrap().expect("a manifest");
+    assert!(published.config_json == sent.table && published.config_hash == sent.hash);
+    for file in stored::files(&store.objects) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+        for folder in file.ancestors().skip(1).take_while(|folder| folder.starts_with(&store.objects)) {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+    }
+
+    let before = census(&store.objects);
+    let second = succeeds(export()).await;
+    assert!(second.stdout.starts_with(&format!("already kept: configuration {}", sent.hash)), "{second}");
+    assert_eq!(census(&store.objects), before, "something was written again");
+
+    let third = succeeds(export().and(["--output", "json"])).await;
+    let manifest: Value = serde_json::from_str(&third.stdout).unwrap();
+    assert_eq!(manifest, serde_json::from_slice::<Value>(&std::fs::read(store.manifest_json()).unwrap()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_shows_the_snapshots_to_people_and_to_programs() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let list = || store.given_to(lifeboat(["list"]));
+    let empty = succeeds(list()).await;
+    assert_eq!(empty.stdout, "no backups in s3://kong/backups\n");
+    assert_eq!(succeeds(list().and(["--output", "json"])).await.stdout, "[]\n");
+
+    let messages = [recording::first(), recording::after_change()];
+    for message in &messages {
+        cluster.control_plane.push(message.clone());
+        succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
+    }
+    let table = succeeds(list()).await;
+    let lines: Vec<&str> = table.stdout.lines().collect();
+    assert!(lines[0].contains("SNAPSHOT") && lines[0].contains("CONFIGURATION"), "{table}");
+    for (line, (mark, message)) in lines[1..].iter().zip([("2*", &messages[1]), ("1 ", &messages[0])]) {
+        assert!(line.contains(mark) && line.contains(&configuration(message).hash), "{table}");
+    }
+    assert!(table.stderr.is_empty(), "{table}");
+
+    let json = succeeds(list().and(["--output", "json"])).await;
+    let listing: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(listing[0]["kong_version"], VERSION);
+    let snapshots = listing[0]["snapshots"].as_array().unwrap();
+    let seen: Vec<_> = snapshots.iter().map(|one| (one["sequence"].as_u64(), one["published"].as_bool())).collect();
+    assert_eq!(seen, [(Some(2), Some(true)), (Some(1), Some(false))]);
+    assert_eq!(snapshots[0]["config_hash"], *configuration(&messages[1]).hash);
+    let newest = succeeds(list().and(["--limit", "1"])).await;
+    assert!(newest.stdout.contains("1 older snapshots are not shown"), "{newest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_waiting_is_written_before_the_program_ends_by_sigterm() {
+    what_is_waiting_is_written_at(Signal::TERM).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_waiting_is_written_before_the_program_ends_by_sigint() {
+    what_is_waiting_is_written_at(Signal::INT).await;
+}
+
+async fn what_is_waiting_is_written_at(signal: Signal) {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    cluster.control_plane.push(recording::first());
+    let invocation = cluster.lifeboat(["run", "--export", "on", "--import", "on", "--export-delay", "60"]);
+    let running = store.given_to(invocation).start();
+    running.says(&format!("published configuration {}", first.hash)).await;
+    cluster.control_plane.push(recording::after_change());
+    running.says(&format!("hash={}", second.hash)).await;
+    assert!(std::fs::read(store.config_json()).unwrap() == first.table, "the export delay was not kept");
+    running.signal(signal);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(std::fs::read(store.config_json()).unwrap() == second.table, "{ended}");
+    let published = stored::published(&store.objects).unwrap().expect("a manifest");
+    assert_eq!((published.sequence, published.config_hash), (2, second.hash));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kongs_own_settings_file_and_secrets_in_files_are_enough() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    cluster.control_plane.push(recording::first());
+    let conf = cluster.path("kong.conf");
+    let text = format!(
+        "# as the data planes have it\nrole = data_plane\ncluster_control_plane = {}\ncluster_cert = {}\n\
+         cluster_cert_key = {} # a path\ncluster_fallback_config_storage = s3://kong/backups\n",
+        cluster.control_plane.address(),
+        cluster.certificate.display(),
+        cluster.key.display(),
+    );
+    std::fs::write(&conf, text).unwrap();
+    let (id, secret) = (cluster.path("id"), cluster.path("secret"));
+    std::fs::write(&id, ACCESS_KEY).unwrap();
+    std::fs::write(&secret, format!("{SECRET_KEY}\n")).unwrap();
+    let invocation = lifeboat(["export", "--kong-conf"])
+        .and([&conf])
+        .with("KONG_VERSION", VERSION)
+        .with("AWS_CONFIG_STORAGE_ENDPOINT", store.server.as_ref().unwrap().endpoint())
+        .with("AWS_ACCESS_KEY_ID_FILE", &id)
+        .with("AWS_SECRET_ACCESS_KEY_FILE", &secret);
+    let kept = succeeds(invocation).await;
+    assert!(kept.stdout.contains("in s3://kong/backups"), "{kept}");
+    assert!(std::fs::read(store.config_json()).unwrap() == configuration(&recording::first()).table);
+}
+
+/// The steps of the issue, in their order.
+fn tells_the_whole_story(demo: &Finished) {
+    let mut rest = demo.stdout.as_str();
+    for step in [
+        "control plane on 127.0.0.1:",
+        "configuration 1 kept",
+        "configuration 2 kept",
+        "the control plane is gone",
+        "a fresh data plane starts",
+        "restored in ",
+        "byte for byte",
+        "the control plane is back",
+        "spliced",
+        "a change made now arrives",
+        "done",
+    ] {
+        let at = rest.find(step).unwrap_or_else(|| panic!("{step:?} is missing or out of order: {demo}"));
+        rest = &rest[at + step.len()..];
+    }
+    assert!(demo.stdout.lines().all(|line| line.contains(" s  ")), "a line has no time: {demo}");
+    assert!(demo.stderr.is_empty(), "{demo}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_needs_nothing_and_tells_its_story() {
+    let demo = succeeds(lifeboat(["demo"])).await;
+    tells_the_whole_story(&demo);
+    assert!(demo.stdout.contains("an S3 store on http://127.0.0.1:"), "{demo}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_against_a_bucket_of_ones_own_and_touches_nothing_in_it() {
+    let store = Store::s3().await;
+    runs_beside_real_backups(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_against_a_folder_of_ones_own_and_touches_nothing_in_it() {
+    runs_beside_real_backups(&Store::folder()).await;
+}
+
+async fn runs_beside_real_backups(store: &Store) {
+    let cluster = Cluster::start().await;
+    cluster.control_plane.push(recording::lost_database());
+    succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
+    let before = census(&store.objects);
+    let demo = succeeds(store.given_to(lifeboat(["demo"]))).await;
+    tells_the_whole_story(&demo);
+    let (rehearsed, real): (Vec<_>, Vec<_>) = census(&store.objects).into_iter().partition(|(file, ..)| {
+        let inside = file.strip_prefix(&store.objects).unwrap();
+        inside.to_string_lossy().starts_with("lifeboat-demo-")
+    });
+    assert_eq!(real, before, "the demo touched real backups");
+    assert!(rehearsed.iter().any(|(file, ..)| file.ends_with("config.json")), "{rehearsed:?}");
+}
+
+#[tokio::test]
+async fn the_help_of_every_command_has_an_example() {
+    let definition = cli::definition();
+    let commands: Vec<&str> = definition.get_subcommands().map(|command| command.get_name()).collect();
+    assert!(commands.contains(&"run"), "{commands:?}");
+    for arguments in commands.iter().map(|command| vec![*command, "--help"]).chain([vec!["--help"]]) {
+        let help = succeeds(lifeboat(&arguments)).await;
+        let examples = help.stdout.split("Example").nth(1).unwrap_or_else(|| panic!("{arguments:?}: {help}"));
+        let command = if arguments.len() > 1 { arguments[0] } else { "run" };
+        assert!(examples.contains(&format!("lifeboat {command}")), "{arguments:?}: {help}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_json_is_one_object_a_line() {
+    let (cluster, store) = (Cluster::start().await, Store::folder());
+    cluster.control_plane.push(recording::first());
+    let invocation = cluster.lifeboat(["run", "--export", "on", "--import", "on"]).with("LIFEBOAT_LOG_FORMAT", "json");
+    let running = store.given_to(invocation).start();
+    running.says("published configuration").await;
+    running.signal(Signal::TERM);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(ended.stderr.lines().count() > 4, "{ended}");
+    for line in ended.stderr.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(entry["level"].is_string() && entry["fields"]["message"].is_string(), "{line}");
+    }
+}

@@ -1,0 +1,1 @@
+//! What the program says when something is wrong.
