@@ -8,7 +8,6 @@ mod filter;
 mod keep;
 mod outage;
 mod program;
-mod program;
 mod refusal;
 mod relay;
 mod secrets;
