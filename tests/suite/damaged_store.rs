@@ -82,13 +82,10 @@ fn a_half_written_manifest_is_not_believed() {
 fn a_manifest_that_names_another_payload_is_not_believed() {
     play(async {
         let world = two_snapshots().await;
-        let (manifest, key) = (world.manifest(), world.manifest().snapshot.key);
+        let key = world.manifest().snapshot.key;
         let other = format!("3.9.1/lifeboat/snapshots/0000000001-{}.json.gz", configuration(&recording::first()).hash);
         let first = std::fs::read(world.path_of(&other)).unwrap();
         overwrite(&world, &key, |bytes| *bytes = first);
-        assert_ne!(world.object(&key).len() as u64, 0);
-        assert_eq!(manifest.sequence, 2);
-        // Longer or shorter, it is not the bytes that were published.
         let relay = world.relay().await;
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;

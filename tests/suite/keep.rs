@@ -1,5 +1,7 @@
 //! The keep flow in a world: what the control plane sees of the backup node, and what lies in the store afterwards.
 
+use std::io::Read;
+
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use lifeboat::rehearsal::control_plane::{Behaviour, Event};
@@ -10,7 +12,6 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::manifest::State;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
-use std::io::Read;
 
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut expanded = Vec::new();
