@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifeboat::rehearsal::control_plane::{Behaviour, Scene};
+use lifeboat::rehearsal::node::NodeOptions;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{World, configuration};
@@ -15,9 +16,12 @@ fn a_restored_node_is_spliced_to_the_returned_control_plane_without_losing_its_l
         world.control_plane.push(recording::first());
         world.control_plane.stop().await;
         let relay = world.relay().await;
-        let options = world.node_options(relay.address);
+        // It pings when it has applied something and then not for an hour: what else the control plane learns of it, it
+        // learns from the relay.
+        let often = world.node_options(relay.address);
+        let options = NodeOptions { ping_interval: Duration::from_secs(60 * 60), ..often };
         let node = Actor::start(options.clone());
-        node.wait_for(|state| state.applied == 1).await;
+        node.wait_for(|state| state.applied == 1 && state.pings == 2 && state.pongs == 2).await;
         world.control_plane_comes_back().await;
         let first = configuration(&recording::first());
         let scene = world.confirmed(node.node_id(), &first).await;
@@ -28,7 +32,9 @@ fn a_restored_node_is_spliced_to_the_returned_control_plane_without_losing_its_l
 
         world.control_plane.push(recording::after_change());
         world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
-        let state = node.wait_for(|state| state.pongs == state.pings).await;
+        // The pong to the ping in its name is not the node's.
+        let state = node.wait_for(|state| state.pongs >= 3).await;
+        assert_eq!((state.pings, state.pongs), (3, 3));
         assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recording::after_change()))));
     });
 }

@@ -40,6 +40,24 @@ fn a_fresh_node_is_restored_with_exactly_the_bytes_that_were_kept() {
 }
 
 #[test]
+fn one_program_keeps_and_restores_and_stops_when_it_is_told_to() {
+    play(async {
+        let world = World::begin().await;
+        world.control_plane.push(recording::first());
+        let companion = world.companion().await;
+        world.published(&configuration(&recording::first())).await;
+        world.control_plane.stop().await;
+        let node = world.node(companion.relay_address().unwrap());
+        let state = node.wait_for(|state| state.applied == 1).await;
+        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        companion.stop().await;
+        let state = node.wait_for(|state| !state.connected).await;
+        // It goes on with what it runs.
+        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+    });
+}
+
+#[test]
 fn the_newest_of_several_snapshots_is_given() {
     play(async {
         let world = outage().await;

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Author, Received};
 use lifeboat::clock::Clock;
+use lifeboat::companion::Companion;
 use lifeboat::keep::{BackupNode, Exporter, Headless};
 use lifeboat::rehearsal::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
 use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
@@ -195,6 +196,11 @@ impl World {
         let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, self.clock, stop.clone()).await;
         let relay = relay.expect("its address is free");
         RunningRelay { address: relay.address(), stop, running: tokio::spawn(relay.run()) }
+    }
+
+    /// Starts all that `lifeboat run` starts, with settings as they were read.
+    pub async fn companion(&self) -> Companion {
+        Companion::start(self.settings(), self.clock).await.expect("it starts")
     }
 
     /// A node of this cluster that connects to this address: Kong's behaviour, a hundred times as fast.

@@ -113,7 +113,10 @@ impl Headless {
             Err(error) => {
                 messages::link_ended(&self.cluster.control_plane, &error);
                 self.link = None;
-                Event::Closed
+                match error {
+                    LinkError::Closed | LinkError::Broken(_) => Event::Closed,
+                    LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => Event::GivenUp,
+                }
             }
         }
     }

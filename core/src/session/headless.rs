@@ -31,6 +31,8 @@ pub enum Event {
     NotKept,
     /// The link is gone.
     Closed,
+    /// What came can't be read, or we could not send: the link was given up from this side.
+    GivenUp,
 }
 
 /// Something to do.
@@ -133,6 +135,7 @@ impl Headless {
                 vec![Action::Notify(Notice::NotKept)]
             }
             Event::Closed => self.closed(now, chance),
+            Event::GivenUp => self.wait(now, chance, |_, retry_in| Notice::Lost { retry_in }),
         }
     }
 
@@ -359,6 +362,13 @@ mod tests {
         let mut table = Table::connected();
         table.on(Event::Kept(hash()));
         assert!(matches!(table.on(Event::Closed)[..], [Action::Notify(Notice::Lost { .. })]));
+    }
+
+    #[test]
+    fn a_link_that_is_given_up_from_this_side_is_no_refusal() {
+        let mut table = Table::connected();
+        assert!(matches!(table.on(Event::GivenUp)[..], [Action::Notify(Notice::Lost { .. })]));
+        assert_eq!(table.after(2), [Action::Connect]);
     }
 
     #[test]
