@@ -31,6 +31,8 @@ pub enum Event {
     NotKept,
     /// The link is gone.
     Closed,
+    /// The link was given up by this side, because what came over it can't be taken: no refusal by the control plane.
+    GivenUp,
 }
 
 /// Something to do.
@@ -133,6 +135,10 @@ impl Headless {
                 vec![Action::Notify(Notice::NotKept)]
             }
             Event::Closed => self.closed(now, chance),
+            Event::GivenUp => {
+                self.was_given();
+                self.closed(now, chance)
+            }
         }
     }
 
@@ -293,6 +299,15 @@ mod tests {
 
     fn hash() -> ConfigHash {
         "3ff47162e7a7ce1344f336316b66484e".parse().unwrap()
+    }
+
+    #[test]
+    fn a_link_that_this_side_gave_up_is_lost_and_not_refused() {
+        let mut table = Table::connected();
+        let actions = table.on(Event::GivenUp);
+        assert!(matches!(actions[..], [Action::Notify(Notice::Lost { .. })]), "{actions:?}");
+        let mut table = Table::connected();
+        assert_eq!(table.on(Event::Closed), [Action::Notify(Notice::Refused(None))]);
     }
 
     #[test]
