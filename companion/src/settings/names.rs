@@ -191,30 +191,31 @@ pub fn named(variable: &str) -> &'static Setting {
     SETTINGS.iter().find(|setting| setting.variable == variable).expect("settings are looked up by their own names")
 }
 
-/// Of the names in an environment those that begin with `LIFEBOAT_` and mean nothing, each with the name that was
-/// probably meant.
-pub fn unknown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Option<&'static str>)> {
+/// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
+/// with the name that was probably meant.
+pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let known = |name: &str| {
         let plain = name.strip_suffix("_FILE").unwrap_or(name);
         SETTINGS.iter().any(|setting| setting.variable == plain)
             || NOT_YET.contains(&plain)
             || NOT_YET_HARMLESS.contains(&plain)
     };
-    let mut unknown: Vec<_> = names
-        .into_iter()
-        .filter(|name| name.starts_with("LIFEBOAT_") && !known(name))
-        .map(|name| (name.to_owned(), nearest(name)))
-        .collect();
-    unknown.sort();
-    unknown
+    let mut unknown: Vec<&str> =
+        names.into_iter().filter(|name| name.starts_with("LIFEBOAT_") && !known(name)).collect();
+    unknown.sort_unstable();
+    let sentence = |name: &&str| match nearest(name) {
+        Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
+        None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
+    };
+    unknown.iter().map(sentence).collect()
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
-    ours.map(|known| (distance(name, known), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, known)| known)
+    let nearest = ours.map(|known| (distance(name, known), known)).min();
+    // Of a short name three letters are all that tell it from others.
+    let own_part = name.len() - "LIFEBOAT_".len();
+    nearest.filter(|(distance, _)| *distance <= 3 && 2 * distance <= own_part).map(|(_, known)| known)
 }
 
 // Levenshtein's, row by row.
@@ -239,11 +240,15 @@ mod tests {
     #[test]
     fn a_misspelt_name_is_answered_with_the_right_one() {
         let names = ["LIFEBOAT_LOG", "LIFEBOAT_PLUGIN", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_XYZZY", "PATH"];
-        let unknown = unknown(names);
-        assert_eq!(
-            unknown,
-            [("LIFEBOAT_PLUGIN".to_owned(), Some("LIFEBOAT_PLUGINS")), ("LIFEBOAT_XYZZY".to_owned(), None)]
-        );
+        let problems = misspelt(names);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems[0], "LIFEBOAT_PLUGIN is not a setting: did you mean LIFEBOAT_PLUGINS?");
+        assert!(problems[1].starts_with("LIFEBOAT_XYZZY is not a setting of lifeboat"), "{problems:?}");
+    }
+
+    #[test]
+    fn nothing_is_suggested_for_a_name_that_is_like_none() {
+        assert!(misspelt(["LIFEBOAT_X"])[0].ends_with("unset it"), "{:?}", misspelt(["LIFEBOAT_X"]));
     }
 
     #[test]

@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_this_side_gave_up_is_lost_and_not_refused() {
+        let mut table = Table::connected();
+        let actions = table.on(Event::GivenUp);
+        assert!(matches!(actions[..], [Action::Notify(Notice::Lost { .. })]), "{actions:?}");
+        let mut table = Table::connected();
+        assert_eq!(table.on(Event::Closed), [Action::Notify(Notice::Refused(None))]);
+    }
+
+    #[test]
     fn it_introduces_itself_and_pings_at_once() {
         let mut table = Table::new();
         assert_eq!(table.on(Event::Tick), [Action::Connect]);
