@@ -200,14 +200,30 @@ pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
             || NOT_YET.contains(&plain)
             || NOT_YET_HARMLESS.contains(&plain)
     };
-    let mut unknown: Vec<&str> =
-        names.into_iter().filter(|name| name.starts_with("LIFEBOAT_") && !known(name)).collect();
+    let mut unknown: Vec<&str> = names
+        .into_iter()
+        .filter(|name| name.starts_with("LIFEBOAT_") && !known(name) && !is_service_link(name))
+        .collect();
     unknown.sort_unstable();
     let sentence = |name: &&str| match nearest(name) {
         Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
         None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
     };
     unknown.iter().map(sentence).collect()
+}
+
+// Kubernetes tells every pod of a namespace where a Service named lifeboat or lifeboat-relay is, in variables of the form
+// that Docker's links had: LIFEBOAT_SERVICE_HOST, LIFEBOAT_RELAY_PORT_8005_TCP_ADDR.
+fn is_service_link(name: &str) -> bool {
+    let is_port = |rest: &str| {
+        let (number, protocol) = rest.split_once('_').unwrap_or((rest, ""));
+        number.bytes().all(|b| b.is_ascii_digit()) && ["TCP", "UDP", "SCTP"].iter().any(|p| protocol.starts_with(p))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.ends_with("_PORT")
+        || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_port(rest))
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
@@ -244,6 +260,19 @@ mod tests {
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert_eq!(problems[0], "LIFEBOAT_PLUGIN is not a setting: did you mean LIFEBOAT_PLUGINS?");
         assert!(problems[1].starts_with("LIFEBOAT_XYZZY is not a setting of lifeboat"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_named_lifeboat_is_no_setting() {
+        let links = [
+            "LIFEBOAT_SERVICE_HOST",
+            "LIFEBOAT_SERVICE_PORT_RELAY",
+            "LIFEBOAT_PORT",
+            "LIFEBOAT_RELAY_PORT_8005_TCP",
+            "LIFEBOAT_RELAY_PORT_8005_TCP_ADDR",
+        ];
+        assert_eq!(misspelt(links), Vec::<String>::new());
+        assert_eq!(misspelt(["LIFEBOAT_PORT_OF_CALL"]).len(), 1);
     }
 
     #[test]

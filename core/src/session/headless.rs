@@ -374,13 +374,6 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_given_up_from_this_side_is_no_refusal() {
-        let mut table = Table::connected();
-        assert!(matches!(table.on(Event::GivenUp)[..], [Action::Notify(Notice::Lost { .. })]));
-        assert_eq!(table.after(2), [Action::Connect]);
-    }
-
-    #[test]
     fn failures_wait_longer_each_time_and_a_configuration_starts_over() {
         let mut table = Table::new();
         for expected in [2, 4, 8, 10, 10] {
