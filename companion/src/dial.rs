@@ -87,7 +87,8 @@ async fn connect(cluster: &ClusterSettings, target: &str, relay: Option<&Relay>)
 // In TLS 1.3 a client learns only with the first answer that its certificate was refused.
 fn reason(error: &UpgradeError) -> String {
     let UpgradeError::Http(http) = error else { return error.to_string() };
-    match http.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+    let mut causes = std::iter::successors(http.source(), |cause| (*cause).source());
+    match causes.find_map(|cause| cause.downcast_ref::<io::Error>()) {
         Some(io) => explain(Peer::ControlPlane, io).to_string(),
         None => error.to_string(),
     }
