@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::Output;
-use crate::settings::names::{SETTINGS, unknown};
+use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 
 /// Keeps Kong data planes alive while their control plane is gone.
@@ -81,17 +81,6 @@ pub struct Request {
     pub source: Source,
 }
 
-/// What is wrong with a command line that clap has accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// The `kong.conf`.
-    #[error(transparent)]
-    Conf(#[from] ConfError),
-    /// Variables that begin with `LIFEBOAT_` and mean nothing.
-    #[error("{}", .0.join("\n"))]
-    Unknown(Vec<String>),
-}
-
 /// The whole command line's definition.
 pub fn definition() -> Command {
     let flags = SETTINGS.iter().filter_map(|setting| {
@@ -106,7 +95,7 @@ pub fn definition() -> Command {
 pub fn read(
     matches: &ArgMatches,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Request, RequestError> {
+) -> Result<Request, ConfError> {
     let cli = Cli::from_arg_matches(matches).expect("clap has checked this");
     let mut source = Source::from_environment(environment);
     if let Some(path) = &cli.kong_conf {
@@ -118,15 +107,7 @@ pub fn read(
             source = source.with_flag(setting.variable, value.clone());
         }
     }
-    let unknown = unknown(source.environment_names());
-    if unknown.is_empty() {
-        return Ok(Request { task: cli.command, source });
-    }
-    let sentence = |(name, nearest): &(String, Option<&str>)| match nearest {
-        Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
-        None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
-    };
-    Err(RequestError::Unknown(unknown.iter().map(sentence).collect()))
+    Ok(Request { task: cli.command, source })
 }
 
 // Global flags are known to the subcommand's matches wherever they stood.
@@ -138,7 +119,7 @@ fn innermost(matches: &ArgMatches) -> &ArgMatches {
 mod tests {
     use super::*;
 
-    fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, RequestError> {
+    fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, ConfError> {
         let matches = definition().try_get_matches_from(arguments).unwrap();
         read(&matches, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
@@ -157,12 +138,6 @@ mod tests {
             let request = request(&arguments, &environment).unwrap();
             assert_eq!(request.source.get("KONG_VERSION").unwrap().value, "3.9.1");
         }
-    }
-
-    #[test]
-    fn a_variable_that_means_nothing_is_refused_with_the_one_that_was_meant() {
-        let error = request(&["lifeboat", "run"], &[("LIFEBOAT_RELAY_LISTN", "x")]).unwrap_err().to_string();
-        assert_eq!(error, "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN?");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The way to the control plane: TCP, TLS, WebSocket, within Kong's own 5 s.
 
+use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,9 +60,9 @@ pub async fn dial(
 
 async fn connect(cluster: &ClusterSettings, target: &str, relay: Option<&Relay>) -> Result<TlsLink, DialError> {
     let address = &cluster.control_plane;
-    let tcp = TcpStream::connect((address.host.as_str(), address.port))
-        .await
-        .map_err(|error| DialError::unreachable(format!("it can't be reached: {error}")))?;
+    let tcp = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| {
+        DialError::unreachable(format!("it can't be reached ({error}): is it up, and is that its cluster_listen"))
+    })?;
     if relay.is_some_and(|relay| is_own_listener(&tcp, relay.listen)) {
         return Err(DialError::unreachable(
             "that address is this relay itself: set LIFEBOAT_CONTROL_PLANE to the real control plane",
@@ -78,8 +80,18 @@ async fn connect(cluster: &ClusterSettings, target: &str, relay: Option<&Relay>)
             UpgradeError::Status(status) if status.is_client_error() => ConnectFailure::Refused(status.as_u16()),
             _ => ConnectFailure::Unreachable,
         };
-        DialError { failure, reason: error.to_string() }
+        DialError { failure, reason: reason(&error) }
     })
+}
+
+// In TLS 1.3 a client learns only with the first answer that its certificate was refused.
+fn reason(error: &UpgradeError) -> String {
+    let UpgradeError::Http(http) = error else { return error.to_string() };
+    let mut causes = std::iter::successors(http.source(), |cause| (*cause).source());
+    match causes.find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        Some(io) => explain(Peer::ControlPlane, io).to_string(),
+        None => error.to_string(),
+    }
 }
 
 fn is_own_listener(tcp: &TcpStream, listen: SocketAddr) -> bool {

@@ -1,6 +1,7 @@
 //! What can go wrong with a store, in the few classes that a caller acts on, each with place, key and cure.
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 
 /// Why an object could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,11 @@ impl ArchiveError {
                     "the bucket does not exist: check KONG_CLUSTER_FALLBACK_CONFIG_STORAGE and the region".into();
                 Self::Misconfigured { place, reason }
             }
+            // A listing that is denied comes as an error without a class.
+            _ if DENIALS.iter().any(|code| reason.starts_with(code)) => {
+                let cure = cure(&place, what, &reason);
+                Self::Denied { place, key, what, cure, reason }
+            }
             E::NotFound { .. } if what == Access::Reading => Self::NotFound { place, key },
             E::AlreadyExists { .. } | E::Precondition { .. } => Self::Conflict { place, key },
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
@@ -121,26 +127,46 @@ impl ArchiveError {
             E::NotImplemented { .. } | E::NotSupported { .. } | E::InvalidPath { .. } => {
                 Self::Misconfigured { place, reason }
             }
-            other if is_file_permission(&other) => {
-                let cure = cure(&place, what, &reason);
-                Self::Denied { place, key, what, cure, reason }
-            }
-            _ => Self::Unavailable { place, key, what, reason },
+            other => match file_error(&other) {
+                Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                    let cure = cure(&place, what, &reason);
+                    Self::Denied { place, key, what, cure, reason }
+                }
+                Some(ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
+                    let reason = format!("{key} can't be used ({reason}): {IN_THE_WAY}");
+                    Self::Misconfigured { place, reason }
+                }
+                _ => Self::Unavailable { place, key, what, reason },
+            },
         }
     }
 }
 
-fn is_file_permission(error: &object_store::Error) -> bool {
+/// What helps where something else has the name of a folder that is needed.
+pub(super) const IN_THE_WAY: &str =
+    "a file is where a folder must be. Move it away, or set KONG_CLUSTER_FALLBACK_CONFIG_STORAGE to another folder";
+
+/// The codes with which an S3 store says that these credentials won't do, however often they are tried.
+const DENIALS: &[&str] = &[
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NotSignedUp",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
+
+// Of a folder's store; what the network reports is no reason to give up.
+fn file_error(error: &object_store::Error) -> Option<ErrorKind> {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && matches!(io.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem)
-        {
-            return true;
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
         }
         source = error.source();
     }
-    false
+    None
 }
 
 fn cure(place: &str, what: Access, reason: &str) -> String {
@@ -171,8 +197,22 @@ fn reason(error: &object_store::Error) -> String {
     let whole = error.to_string();
     let deepest = deepest.to_string();
     // An HTTP error's body stands in the outer text, an IO error's reason in the innermost.
-    let text = if whole.contains("<Code>") { code_and_message(&whole) } else { deepest };
+    let text = match origin(&whole) {
+        _ if whole.contains("<Code>") => code_and_message(&whole),
+        Some(origin) => {
+            format!("{deepest} ({origin}: is the store up, and are AWS_CONFIG_STORAGE_ENDPOINT and AWS_REGION right)")
+        }
+        None => deepest,
+    };
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+}
+
+// Scheme, host and port of the request that failed.
+fn origin(whole: &str) -> Option<&str> {
+    let start = whole.find("http://").or_else(|| whole.find("https://"))?;
+    let host = start + whole[start..].find("://")? + 3;
+    let end = whole[host..].find(['/', ' ', '?']).map_or(whole.len(), |length| host + length);
+    Some(&whole[start..end])
 }
 
 fn code_and_message(body: &str) -> String {
@@ -202,6 +242,22 @@ mod tests {
         assert!(plain.contains("s3:PutObject") && plain.contains("3.9.1/config.json"), "{plain}");
         let wrong = denied("<Error><Code>SignatureDoesNotMatch</Code></Error>").to_string();
         assert!(wrong.contains("AWS_SECRET_ACCESS_KEY"), "{wrong}");
+    }
+
+    #[test]
+    fn a_listing_that_is_denied_is_known_by_its_code() {
+        let source = "403 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>".into();
+        let error = object_store::Error::Generic { store: "S3", source };
+        let error = ArchiveError::from_store("s3://backups", "3.9.1", Access::Listing, error);
+        assert!(!error.is_transient() && error.to_string().contains("s3:ListBucket"), "{error}");
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_reached_is_named_with_its_address() {
+        let source = "Error performing GET http://10.0.0.9:9000/kong/x?list-type=2 in 1ms - refused".into();
+        let error = object_store::Error::Generic { store: "S3", source };
+        let error = ArchiveError::from_store("s3://kong", "x", Access::Reading, error).to_string();
+        assert!(error.contains("(http://10.0.0.9:9000: is the store up"), "{error}");
     }
 
     #[test]

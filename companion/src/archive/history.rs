@@ -36,7 +36,10 @@ impl Archive {
     pub async fn versions(&self) -> Result<Vec<KongVersion>, ArchiveError> {
         let listed = self
             .retried(|| async {
-                self.store.list_with_delimiter(None).await.map_err(|error| self.failed("", Access::Listing, error))
+                self.store
+                    .list_with_delimiter(None)
+                    .await
+                    .map_err(|error| self.failed("its folders", Access::Listing, error))
             })
             .await?;
         let folders = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::manifest::{Manifest, Unreadable};
 use lifeboat_core::object_key::ObjectKeys;
 use object_store::path::Path;
 use object_store::{GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
@@ -75,9 +75,19 @@ impl Archive {
     pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, ArchiveError> {
         let key = ObjectKeys::new(version).manifest();
         let Some((bytes, tag)) = self.read_optional(&key, MANIFEST_LIMIT).await? else { return Ok(None) };
-        let manifest = Manifest::decode(&bytes).map_err(|error| ArchiveError::Misconfigured {
-            place: self.place.clone(),
-            reason: format!("{key} can't be used: {error}"),
+        let manifest = Manifest::decode(&bytes).map_err(|error| {
+            let cure = match error {
+                Unreadable::UnknownFormat(_) => "",
+                // Numbers go on after the highest that is taken, with or without a manifest.
+                Unreadable::Malformed(_) => {
+                    ". It was left as it is; new nodes are restored from the newest whole snapshot. Delete it, and the \
+                     next export writes it anew"
+                }
+            };
+            ArchiveError::Misconfigured {
+                place: self.place.clone(),
+                reason: format!("{key} can't be used: {error}{cure}"),
+            }
         })?;
         Ok(Some(Published { manifest, tag }))
     }

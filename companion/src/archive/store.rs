@@ -1,5 +1,6 @@
 //! Opens the store that a URL names.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use super::ArchiveError;
+use super::error::IN_THE_WAY;
 use crate::settings::{S3Access, StoreSettings};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -38,11 +40,12 @@ pub(super) fn open(settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, Arc
 
 fn folder(path: &str, place: String) -> Result<Arc<dyn ObjectStore>, ArchiveError> {
     let failed = |error: std::io::Error| {
-        let cure = "make it, and let the user that runs lifeboat read and write it";
-        ArchiveError::Misconfigured {
-            place: place.clone(),
-            reason: format!("the folder can't be used ({error}): {cure}"),
-        }
+        let cure = match error.kind() {
+            ErrorKind::NotADirectory | ErrorKind::AlreadyExists => IN_THE_WAY,
+            _ => "let the user that runs lifeboat make, read and write it",
+        };
+        let reason = format!("the folder can't be used ({error}): {cure}");
+        ArchiveError::Misconfigured { place: place.clone(), reason }
     };
     std::fs::create_dir_all(path).map_err(failed)?;
     // Synced before it is renamed: what was published survives a power cut too.

@@ -160,5 +160,8 @@ async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let url = format!("file://{}/below", file.path().display()).parse().unwrap();
     let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap_err().to_string();
-    assert!(error.contains("the folder can't be used") && error.contains("let the user"), "{error}");
+    assert!(
+        error.contains("the folder can't be used") && error.contains("a file is where a folder must be"),
+        "{error}"
+    );
 }

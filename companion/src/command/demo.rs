@@ -20,7 +20,7 @@ use crate::rehearsal::message::Configuration;
 use crate::rehearsal::node::{Node, NodeOptions};
 use crate::rehearsal::recording;
 use crate::rehearsal::store::{S3Store, S3StoreOptions};
-use crate::settings::{RunSettings, Source, StoreSettings};
+use crate::settings::{RunSettings, Source, StoreSettings, check_names};
 use crate::tls::{Identity, client_config_shared, server_config_shared};
 
 /// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
@@ -30,6 +30,7 @@ const BUCKET: &str = "kong-backups";
 
 /// Rehearses an outage; with `--storage` against that store, in a prefix of its own.
 pub async fn demo(source: &Source, clock: Clock) -> Result<(), Failure> {
+    check_names(source)?;
     let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
     let certificate = ClusterCertificate::version_1(SystemTime::now());
     let (store, settings) = match source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE") {

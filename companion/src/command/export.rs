@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Received};
 use crate::clock::Clock;
-use crate::keep::{BackupNode, Exported, Exporter, Headless};
+use crate::keep::{BackupNode, Exported, Exporter, Headless, News};
 use crate::settings::{ExportSettings, Source};
 
 /// What the connection and a large message may take on top of the control plane's own time.
@@ -35,28 +35,24 @@ pub async fn export(source: &Source, output: Output, clock: Clock) -> Result<(),
 }
 
 async fn receive(headless: Headless) -> anyhow::Result<Received> {
-    let (newest, mut notice) = (headless.newest(), headless.notices());
+    let (newest, mut news) = (headless.newest(), headless.news());
     let session = tokio::spawn(headless.run());
     let received = loop {
         tokio::select! {
             biased;
             received = newest.next() => break Ok(received),
-            changed = notice.changed() => {
+            changed = news.changed() => {
                 changed?;
-                let hopeless = match *notice.borrow_and_update() {
-                    None | Some(Notice::Connected) => continue,
-                    Some(Notice::Unreachable { .. }) => "the control plane can't be reached",
-                    Some(Notice::Refused(_)) => "the control plane refuses this node",
-                    Some(Notice::Silent(_)) => "the control plane sends nothing",
-                    Some(Notice::Lost { .. } | Notice::Fragment) => "the link to the control plane was lost",
-                    Some(Notice::NotKept) => "what the control plane sent can't be kept",
-                };
-                break Err(hopeless);
+                // Any other news means that nothing will come at this attempt, and there is no other.
+                match &*news.borrow_and_update() {
+                    None | Some(News { notice: Notice::Connected, .. }) => {}
+                    Some(News { why, .. }) => break Err(anyhow!("nothing was exported: {why}")),
+                }
             }
         }
     };
     session.abort();
-    received.map_err(|hopeless| anyhow!("{hopeless}: nothing was exported (the log above says why)"))
+    received
 }
 
 fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Result<()> {

@@ -36,7 +36,17 @@ pub struct Headless {
     decoding: Option<JoinHandle<Result<Reconfigure, DecodeError>>>,
     waiting: Option<Bytes>,
     newest: Newest,
-    notice: watch::Sender<Option<Notice>>,
+    cause: String,
+    news: watch::Sender<Option<News>>,
+}
+
+/// What a session has to say, and the sentence that tells a person why.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// What happened.
+    pub notice: Notice,
+    /// Why, as it was logged.
+    pub why: String,
 }
 
 #[derive(Debug)]
@@ -69,7 +79,8 @@ impl Headless {
             decoding: None,
             waiting: None,
             newest: Newest::default(),
-            notice: watch::Sender::new(None),
+            cause: String::new(),
+            news: watch::Sender::new(None),
         })
     }
 
@@ -79,8 +90,8 @@ impl Headless {
     }
 
     /// Where the newest news of the link will be found.
-    pub fn notices(&self) -> watch::Receiver<Option<Notice>> {
-        self.notice.subscribe()
+    pub fn news(&self) -> watch::Receiver<Option<News>> {
+        self.news.subscribe()
     }
 
     /// Runs until it is dropped.
@@ -111,7 +122,7 @@ impl Headless {
             Ok(Heard::Frame(frame)) => Event::Frame(frame),
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
-                messages::link_ended(&self.cluster.control_plane, &error);
+                self.cause = messages::link_ended(&self.cluster.control_plane, &error);
                 self.link = None;
                 match error {
                     LinkError::Closed | LinkError::Broken(_) => Event::Closed,
@@ -131,7 +142,7 @@ impl Headless {
                 Event::Connected
             }
             Err(error) => {
-                tracing::warn!("control plane {}: {error}", self.cluster.control_plane);
+                self.cause = messages::not_reached(&self.cluster.control_plane, &error);
                 Event::ConnectFailed(error.failure)
             }
         }
@@ -142,7 +153,7 @@ impl Headless {
         self.decoding = self.waiting.take().map(|message| spawn_decode(message, self.max_config));
         match decoded {
             Err(error) => {
-                tracing::error!("a configuration from the control plane could not be kept: {error}");
+                self.cause = messages::not_kept(&error);
                 Event::NotKept
             }
             Ok(message) => {
@@ -179,11 +190,16 @@ impl Headless {
                 }
             }
             Action::Notify(notice) => {
-                match notice {
+                let said = match notice {
                     Notice::Silent(wait) => self.explain_silence(wait).await,
                     other => messages::log(&self.cluster.control_plane, self.node.version, other),
-                }
-                self.notice.send_replace(Some(notice));
+                };
+                let cause = std::mem::take(&mut self.cause);
+                let why = match notice {
+                    Notice::Unreachable { .. } | Notice::Lost { .. } | Notice::NotKept if !cause.is_empty() => cause,
+                    _ => said,
+                };
+                self.news.send_replace(Some(News { notice, why }));
             }
         }
     }
@@ -201,12 +217,12 @@ impl Headless {
     }
 
     // The Admin API may know why. It answers within its own limit, far below the link's.
-    async fn explain_silence(&self, wait: Duration) {
+    async fn explain_silence(&self, wait: Duration) -> String {
         let status = match &self.admin {
             Some(admin) => Some(admin.sync_status(&self.node.id).await),
             None => None,
         };
-        messages::log_silence(&self.cluster.control_plane, &self.node.id, wait, status);
+        messages::log_silence(&self.cluster.control_plane, &self.node.id, wait, status)
     }
 }
 

@@ -3,46 +3,84 @@
 
 use std::time::Duration;
 
+use lifeboat_core::kong::reconfigure::DecodeError;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::headless::Notice;
-use tracing::{error, info, warn};
+use tracing::{Level, error, info, warn};
 
 use crate::admin::AdminError;
+use crate::dial::DialError;
 use crate::settings::Address;
 use crate::websocket::LinkError;
 
-pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) {
-    match notice {
-        Notice::Connected => info!("connected to control plane {control_plane} as a backup node of Kong {version}"),
-        Notice::Silent(_) | Notice::NotKept => {} // said where more is known
+/// Logs what a session has to say, and gives it back.
+pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) -> String {
+    let (level, sentence) = match notice {
+        // These are said where more is known.
+        Notice::Silent(_) | Notice::NotKept => return String::new(),
+        Notice::Connected => {
+            (Level::INFO, format!("connected to control plane {control_plane} as a backup node of Kong {version}"))
+        }
         Notice::Refused(status) => {
             let how = status.map_or("closed the link at once".to_owned(), |status| format!("answered HTTP {status}"));
-            error!(
+            let sentence = format!(
                 "control plane {control_plane} {how}: it accepts no node of Kong {version}. A control plane takes nodes \
                  of its own major version that are not newer than itself: check KONG_VERSION. What is in the store stays"
             );
+            (Level::ERROR, sentence)
         }
         Notice::Lost { retry_in } => {
-            warn!("lost the control plane {control_plane}; trying again in {}", seconds(retry_in));
+            (Level::WARN, format!("lost the control plane {control_plane}; trying again in {}", seconds(retry_in)))
         }
+        // The reason has been logged where it arose.
         Notice::Unreachable { failures, retry_in } => {
-            // The reason has been logged where it arose.
-            info!("attempt {failures} to reach the control plane failed; trying again in {}", seconds(retry_in));
+            let wait = seconds(retry_in);
+            (Level::INFO, format!("attempt {failures} to reach the control plane failed; trying again in {wait}"))
         }
-        Notice::Fragment => error!(
-            "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
-             something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
+        Notice::Fragment => {
+            let sentence = format!(
+                "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
+                 something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
+            );
+            (Level::ERROR, sentence)
+        }
+    };
+    say(level, sentence)
+}
+
+pub(super) fn not_reached(control_plane: &Address, error: &DialError) -> String {
+    say(Level::WARN, format!("control plane {control_plane}: {error}"))
+}
+
+pub(super) fn not_kept(error: &DecodeError) -> String {
+    say(Level::ERROR, format!("a configuration from the control plane could not be kept: {error}"))
+}
+
+pub(super) fn link_ended(control_plane: &Address, error: &LinkError) -> String {
+    match error {
+        LinkError::Closed | LinkError::Broken(_) => {
+            say(Level::INFO, format!("the link to control plane {control_plane} ended: {error}"))
+        }
+        LinkError::TooLong { length, limit } => say(
+            Level::ERROR,
+            format!(
+                "control plane {control_plane} sent a message of {length} bytes, and KONG_CLUSTER_MAX_PAYLOAD allows \
+                 {limit}: raise it, here and on the data planes, which could not take it either"
+            ),
         ),
+        LinkError::Protocol(_) | LinkError::Stuck => {
+            say(Level::ERROR, format!("the link to control plane {control_plane} was given up: {error}"))
+        }
     }
 }
 
-pub(super) fn link_ended(control_plane: &Address, error: &LinkError) {
-    match error {
-        LinkError::Closed | LinkError::Broken(_) => info!("the link to control plane {control_plane} ended: {error}"),
-        LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => {
-            error!("the link to control plane {control_plane} was given up: {error}");
-        }
+fn say(level: Level, sentence: String) -> String {
+    match level {
+        Level::ERROR => error!("{sentence}"),
+        Level::WARN => warn!("{sentence}"),
+        _ => info!("{sentence}"),
     }
+    sentence
 }
 
 pub(super) fn log_silence(
@@ -50,7 +88,7 @@ pub(super) fn log_silence(
     node_id: &str,
     wait: Duration,
     status: Option<Result<Option<String>, AdminError>>,
-) {
+) -> String {
     let see = match status {
         Some(Ok(Some(status))) => {
             format!("Its Admin API says sync_status {status:?} of this node: {}", meaning(&status))
@@ -64,12 +102,13 @@ pub(super) fn log_silence(
              LIFEBOAT_ADMIN_URL"
         ),
     };
-    warn!(
+    let sentence = format!(
         "control plane {control_plane} is connected and has sent nothing for {}. Likely causes: the configuration uses a \
          plugin that is not in this node's list (set LIFEBOAT_PLUGINS), the control plane has a Wasm filter that is not in \
          its list (set LIFEBOAT_FILTERS), or the control plane can't reach its database. {see}",
         seconds(wait)
     );
+    say(Level::WARN, sentence)
 }
 
 fn meaning(status: &str) -> &'static str {

@@ -9,7 +9,7 @@ mod newest;
 use lifeboat_core::kong::version::KongVersion;
 
 pub use exporter::{Exported, Exporter};
-pub use headless::Headless;
+pub use headless::{Headless, News};
 pub use newest::Newest;
 
 /// Who a backup node is to the control plane.

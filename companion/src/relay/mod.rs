@@ -7,6 +7,7 @@ mod node;
 mod offers;
 mod outlook;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,10 +56,23 @@ struct Shared {
 
 /// The relay's address can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("LIFEBOAT_RELAY_LISTEN: {address} can't be listened on: {error}")]
+#[error("LIFEBOAT_RELAY_LISTEN: {address} can't be listened on ({error}): {}", self.cure())]
 pub struct BindError {
     address: SocketAddr,
     error: std::io::Error,
+}
+
+impl BindError {
+    fn cure(&self) -> &'static str {
+        match self.error.kind() {
+            ErrorKind::AddrInUse => {
+                "another program, or another lifeboat, listens there. Stop it, or choose another port"
+            }
+            ErrorKind::AddrNotAvailable => "this host has no such address. Choose one of its own, or 0.0.0.0 for all",
+            ErrorKind::PermissionDenied => "a port below 1024 needs a right of its own. Choose a higher one",
+            _ => "choose another address",
+        }
+    }
 }
 
 impl Relay {

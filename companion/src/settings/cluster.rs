@@ -86,9 +86,10 @@ fn control_plane(reader: &mut Reader<'_>) -> Option<Address> {
 }
 
 pub(super) fn identity(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {
-    let of = |what: &str| format!("{what} is needed: the certificate that all of the cluster's nodes have");
-    let certificate = reader.required(certificate, &of("the cluster certificate"), "/etc/kong/cluster.crt");
-    let key = reader.required(key, &of("its private key"), "/etc/kong/cluster.key");
+    let of_key = format!("the private key of {certificate} is needed");
+    let of_certificate = "a certificate of the cluster is needed; with cluster_mtls=shared all have the same";
+    let certificate = reader.required(certificate, of_certificate, "/etc/kong/cluster.crt");
+    let key = reader.required(key, &of_key, "/etc/kong/cluster.key");
     let (certificate, key) = (certificate?, key?);
     let (certificate_pem, key_pem) = (reader.pem(&certificate), reader.pem(&key));
     let (certificate_pem, key_pem) = (certificate_pem?, key_pem?);

@@ -83,7 +83,15 @@ impl StoreSettings {
     }
 }
 
+/// Refuses variables that only look like settings, for who takes few settings from `source`.
+pub fn check_names(source: &Source) -> Result<(), Problems> {
+    let mut reader = Reader::new(source);
+    reader.refuse_misspelt_names();
+    if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
+}
+
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
+    reader.refuse_misspelt_names();
     refuse_what_is_not_built_yet(&mut reader);
     match build() {
         Some(settings) if reader.problems().list().is_empty() => Ok(settings),

@@ -191,30 +191,47 @@ pub fn named(variable: &str) -> &'static Setting {
     SETTINGS.iter().find(|setting| setting.variable == variable).expect("settings are looked up by their own names")
 }
 
-/// Of the names in an environment those that begin with `LIFEBOAT_` and mean nothing, each with the name that was
-/// probably meant.
-pub fn unknown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<(String, Option<&'static str>)> {
+/// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
+/// with the name that was probably meant.
+pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let known = |name: &str| {
         let plain = name.strip_suffix("_FILE").unwrap_or(name);
         SETTINGS.iter().any(|setting| setting.variable == plain)
             || NOT_YET.contains(&plain)
             || NOT_YET_HARMLESS.contains(&plain)
     };
-    let mut unknown: Vec<_> = names
+    let mut unknown: Vec<&str> = names
         .into_iter()
-        .filter(|name| name.starts_with("LIFEBOAT_") && !known(name))
-        .map(|name| (name.to_owned(), nearest(name)))
+        .filter(|name| name.starts_with("LIFEBOAT_") && !known(name) && !is_service_link(name))
         .collect();
-    unknown.sort();
-    unknown
+    unknown.sort_unstable();
+    let sentence = |name: &&str| match nearest(name) {
+        Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
+        None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
+    };
+    unknown.iter().map(sentence).collect()
+}
+
+// Kubernetes tells every pod of a namespace where a Service named lifeboat or lifeboat-relay is, in variables of the form
+// that Docker's links had: LIFEBOAT_SERVICE_HOST, LIFEBOAT_RELAY_PORT_8005_TCP_ADDR.
+fn is_service_link(name: &str) -> bool {
+    let is_port = |rest: &str| {
+        let (number, protocol) = rest.split_once('_').unwrap_or((rest, ""));
+        number.bytes().all(|b| b.is_ascii_digit()) && ["TCP", "UDP", "SCTP"].iter().any(|p| protocol.starts_with(p))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.ends_with("_PORT")
+        || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_port(rest))
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
-    ours.map(|known| (distance(name, known), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, known)| known)
+    let nearest = ours.map(|known| (distance(name, known), known)).min();
+    // Of a short name three letters are all that tell it from others.
+    let own_part = name.len() - "LIFEBOAT_".len();
+    nearest.filter(|(distance, _)| *distance <= 3 && 2 * distance <= own_part).map(|(_, known)| known)
 }
 
 // Levenshtein's, row by row.
@@ -239,11 +256,28 @@ mod tests {
     #[test]
     fn a_misspelt_name_is_answered_with_the_right_one() {
         let names = ["LIFEBOAT_LOG", "LIFEBOAT_PLUGIN", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_XYZZY", "PATH"];
-        let unknown = unknown(names);
-        assert_eq!(
-            unknown,
-            [("LIFEBOAT_PLUGIN".to_owned(), Some("LIFEBOAT_PLUGINS")), ("LIFEBOAT_XYZZY".to_owned(), None)]
-        );
+        let problems = misspelt(names);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems[0], "LIFEBOAT_PLUGIN is not a setting: did you mean LIFEBOAT_PLUGINS?");
+        assert!(problems[1].starts_with("LIFEBOAT_XYZZY is not a setting of lifeboat"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_named_lifeboat_is_no_setting() {
+        let links = [
+            "LIFEBOAT_SERVICE_HOST",
+            "LIFEBOAT_SERVICE_PORT_RELAY",
+            "LIFEBOAT_PORT",
+            "LIFEBOAT_RELAY_PORT_8005_TCP",
+            "LIFEBOAT_RELAY_PORT_8005_TCP_ADDR",
+        ];
+        assert_eq!(misspelt(links), Vec::<String>::new());
+        assert_eq!(misspelt(["LIFEBOAT_PORT_OF_CALL"]).len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_suggested_for_a_name_that_is_like_none() {
+        assert!(misspelt(["LIFEBOAT_X"])[0].ends_with("unset it"), "{:?}", misspelt(["LIFEBOAT_X"]));
     }
 
     #[test]

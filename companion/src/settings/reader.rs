@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::names::misspelt;
 use super::source::{Given, Source};
 
 /// Everything that is wrong with the settings of a start.
@@ -65,6 +66,13 @@ impl<'a> Reader<'a> {
         // Two settings may share a value, and one mistake is one line.
         if !self.problems.0.contains(&problem) {
             self.problems.0.push(problem);
+        }
+    }
+
+    /// Notes every variable that only looks like a setting.
+    pub fn refuse_misspelt_names(&mut self) {
+        for problem in misspelt(self.source.environment_names()) {
+            self.wrong(problem);
         }
     }
 

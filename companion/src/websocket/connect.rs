@@ -44,7 +44,7 @@ where
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Ends by itself: with the upgrade, or when `sender` is dropped.
-    tokio::spawn(connection.with_upgrades());
+    let connection = tokio::spawn(connection.with_upgrades());
     let key = generate_key();
     let mut request = Request::get(target)
         .header(header::HOST, host)
@@ -56,7 +56,14 @@ where
         request = request.header(RELAY_HEADER, instance);
     }
     let request = request.body(Empty::<Bytes>::new()).expect("a target that came in as one is a valid one");
-    let response = sender.send_request(request).await?;
+    let response = match sender.send_request(request).await {
+        Ok(response) => response,
+        // The connection failed before it took the request: only the connection knows why.
+        Err(error) if error.is_canceled() => {
+            return Err(connection.await.ok().and_then(Result::err).unwrap_or(error).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpgradeError::Status(response.status()));
     }

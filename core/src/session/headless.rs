@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_this_side_gave_up_is_lost_and_not_refused() {
+        let mut table = Table::connected();
+        let actions = table.on(Event::GivenUp);
+        assert!(matches!(actions[..], [Action::Notify(Notice::Lost { .. })]), "{actions:?}");
+        let mut table = Table::connected();
+        assert_eq!(table.on(Event::Closed), [Action::Notify(Notice::Refused(None))]);
+    }
+
+    #[test]
     fn it_introduces_itself_and_pings_at_once() {
         let mut table = Table::new();
         assert_eq!(table.on(Event::Tick), [Action::Connect]);
@@ -362,13 +371,6 @@ mod tests {
         let mut table = Table::connected();
         table.on(Event::Kept(hash()));
         assert!(matches!(table.on(Event::Closed)[..], [Action::Notify(Notice::Lost { .. })]));
-    }
-
-    #[test]
-    fn a_link_that_is_given_up_from_this_side_is_no_refusal() {
-        let mut table = Table::connected();
-        assert!(matches!(table.on(Event::GivenUp)[..], [Action::Notify(Notice::Lost { .. })]));
-        assert_eq!(table.after(2), [Action::Connect]);
     }
 
     #[test]
