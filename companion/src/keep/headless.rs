@@ -159,13 +159,14 @@ impl Headless {
             Ok(message) => {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
-                tracing::info!(%hash, bytes, "received a configuration from the control plane");
+                // Said only once it can't be lost any more: whoever stops the program after this line gets it written.
                 self.newest.put(Received {
                     configuration: message.configuration,
                     config_hash: hash,
                     hashes: message.hashes,
                     at: self.clock.wall(),
                 });
+                tracing::info!(%hash, bytes, "received a configuration from the control plane");
                 Event::Kept(hash)
             }
         }
