@@ -159,13 +159,14 @@ impl Headless {
             Ok(message) => {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
-                tracing::info!(%hash, bytes, "received a configuration from the control plane");
                 self.newest.put(Received {
                     configuration: message.configuration,
                     config_hash: hash,
                     hashes: message.hashes,
                     at: self.clock.wall(),
                 });
+                // Said once it waits to be published: who stops lifeboat after this line has it written.
+                tracing::info!(%hash, bytes, "received a configuration from the control plane");
                 Event::Kept(hash)
             }
         }
