@@ -73,6 +73,11 @@ impl Exporter {
                         backoff.reset();
                         self.clock.now() + self.delay
                     }
+                    Err(error) if stop.is_cancelled() => {
+                        let hash = received.config_hash;
+                        error!("configuration {hash} could not be published before the end: {error}");
+                        return;
+                    }
                     Err(error) => {
                         let wait = backoff.next_wait(rand::random());
                         let (hash, seconds) = (received.config_hash, wait.as_secs_f64());
@@ -82,7 +87,8 @@ impl Exporter {
                     }
                 };
             }
-            if stop.is_cancelled() {
+            // Another may have come while the last one was written.
+            if stop.is_cancelled() && newest.is_empty() {
                 return;
             }
         }

@@ -64,8 +64,9 @@ pub(super) fn link_ended(control_plane: &Address, error: &LinkError) -> String {
         LinkError::TooLong { length, limit } => say(
             Level::ERROR,
             format!(
-                "control plane {control_plane} sent a message of {length} bytes, and KONG_CLUSTER_MAX_PAYLOAD allows \
-                 {limit}: raise it, here and on the data planes, which could not take it either"
+                "the link to control plane {control_plane} was given up: its message of {length} bytes is longer than \
+                 cluster_max_payload allows ({limit} bytes). Raise KONG_CLUSTER_MAX_PAYLOAD, here and on the data planes, \
+                 which can't take it either"
             ),
         ),
         LinkError::Protocol(_) | LinkError::Stuck => {

@@ -30,6 +30,11 @@ impl Newest {
         self.0.arrived.notify_one();
     }
 
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_none()
+    }
+
     /// Takes what is there.
     pub fn take(&self) -> Option<Received> {
         self.lock().take()

@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use lifeboat::cli;
 use lifeboat::rehearsal::recording;
+use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -127,6 +129,23 @@ async fn what_is_waiting_is_written_at(signal: Signal) {
     assert!(std::fs::read(store.config_json()).unwrap() == second.table, "{ended}");
     let published = stored::published(&store.objects).unwrap().expect("a manifest");
     assert_eq!((published.sequence, published.config_hash), (2, second.hash));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_during_a_long_export_is_written_before_the_program_ends() {
+    let (cluster, store) = (Cluster::start().await, Store::folder());
+    let large = Bytes::from(generator::reconfigure_message(&generator::configuration(15_000)));
+    let small = configuration(&recording::first());
+    cluster.control_plane.push(large.clone());
+    let running = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"])).start();
+    running.says(&format!("hash={}", configuration(&large).hash)).await;
+    cluster.control_plane.push(recording::first());
+    running.says(&format!("hash={}", small.hash)).await;
+    running.signal(Signal::TERM);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_eq!(stored::published(&store.objects).unwrap().expect("a manifest").config_hash, small.hash, "{ended}");
+    assert!(std::fs::read(store.config_json()).unwrap() == small.table, "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
