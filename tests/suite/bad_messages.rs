@@ -102,7 +102,7 @@ fn a_message_above_cluster_max_payload_is_reported_with_the_setting() {
         world.set("KONG_CLUSTER_MAX_PAYLOAD", "2000");
         world.control_plane.push(recording::first());
         let _backup = world.backup();
-        world.log.wait_for(&["ERROR", "sent a message of", "KONG_CLUSTER_MAX_PAYLOAD allows 2000"]).await;
+        world.log.wait_for(&["ERROR", "was given up", "KONG_CLUSTER_MAX_PAYLOAD", "2000"]).await;
         world.log.wait_for(&["lost the control plane"]).await;
         assert_eq!(world.log.lines_with("accepts no node of Kong"), Vec::<String>::new(), "that is not the reason");
         assert_eq!(world.keys(), Vec::<String>::new());
