@@ -129,7 +129,10 @@ impl Driver {
             Err(error) => {
                 messages::link_ended(&self.identity, &error);
                 self.control_plane = None;
-                Event::ControlPlaneClosed
+                match error {
+                    LinkError::Closed | LinkError::Broken(_) | LinkError::Stuck => Event::ControlPlaneClosed,
+                    LinkError::Protocol(_) | LinkError::TooLong { .. } => Event::ControlPlaneUnreadable,
+                }
             }
         }
     }

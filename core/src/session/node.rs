@@ -68,6 +68,8 @@ pub enum Event {
     ControlPlaneFailed(ConnectFailure),
     /// The link to the control plane is gone.
     ControlPlaneClosed,
+    /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
+    ControlPlaneUnreadable,
     /// What [`Action::Fetch`] asked for.
     Fetched(Arc<Offer>),
 }
@@ -222,6 +224,9 @@ impl NodeSession {
             Event::ControlPlaneConnected => self.connected(now, &mut actions),
             Event::ControlPlaneFailed(failure) => self.connect_failed(failure, now, chance, &mut actions),
             Event::ControlPlaneClosed => self.control_plane_closed(None, now, chance, &mut actions),
+            // It has sent something, so the store must not speak in its place. The node tries again, as it would if it
+            // had failed to read that itself.
+            Event::ControlPlaneUnreadable => actions.push(Action::CloseNode(Some(Frame::close(1011)))),
             Event::Fetched(offer) => self.fetched(offer),
         }
         self.restore(now, &mut actions);

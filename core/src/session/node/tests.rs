@@ -199,6 +199,13 @@ fn a_refusal_closes_the_node_and_feeds_nothing() {
 }
 
 #[test]
+fn what_the_control_plane_sends_and_nobody_can_read_closes_the_node_and_feeds_nothing() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    assert_eq!(table.on(Event::ControlPlaneUnreadable), ["close node"]);
+}
+
+#[test]
 fn a_refused_node_is_fed_where_the_operator_says_so() {
     let mut table = Table::begin(Rules { on_refusal: OnRefusal::Feed, ..RULES });
     table.introduce(ConfigHash::EMPTY);
