@@ -1,21 +1,23 @@
 //! The program as its user runs it: built once, started in an environment of its own, seen only from outside. What it is
 //! told to do is the suites'.
 
+mod built;
+mod captured;
+
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{ErrorKind, PipeReader, Read, Write};
+use std::io::{ErrorKind, PipeReader, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
 use tokio::time::timeout;
+
+use self::built::executable;
+use self::captured::Captured;
 
 /// Nothing that is waited for takes nearly as long: who gets here has hung.
 const HUNG: Duration = Duration::from_secs(60);
@@ -62,13 +64,8 @@ pub fn lifeboat<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Invo
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
-    Invocation {
-        command: {
-            command.kill_on_drop(true);
-            command
-        },
-        held: None,
-    }
+    command.kill_on_drop(true);
+    Invocation { command, held: None }
 }
 
 impl Invocation {
@@ -199,100 +196,4 @@ impl fmt::Display for Finished {
         let Self { code, stdout, stderr } = self;
         write!(f, "lifeboat ended with {code:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
     }
-}
-
-/// What a program writes into one of its outputs.
-struct Captured(watch::Receiver<Text>);
-
-#[derive(Default)]
-struct Text {
-    bytes: Vec<u8>,
-    is_complete: bool,
-}
-
-impl Captured {
-    fn nothing() -> Self {
-        Self(watch::channel(Text { bytes: Vec::new(), is_complete: true }).1)
-    }
-
-    fn of(mut output: impl AsyncRead + Unpin + Send + 'static) -> Self {
-        let (sender, receiver) = watch::channel(Text::default());
-        tokio::spawn(async move {
-            let mut buffer = vec![0; 64 * 1024];
-            while let Ok(count @ 1..) = output.read(&mut buffer).await {
-                sender.send_modify(|text| text.bytes.extend_from_slice(&buffer[..count]));
-            }
-            sender.send_modify(|text| text.is_complete = true);
-        });
-        Self(receiver)
-    }
-
-    // What filled the pipe before the program began is not its own.
-    fn of_held(mut held: PipeReader) -> Self {
-        let (sender, receiver) = watch::channel(Text::default());
-        tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            let _ = held.read_to_end(&mut bytes);
-            bytes.retain(|byte| *byte != 0);
-            sender.send_replace(Text { bytes, is_complete: true });
-        });
-        Self(receiver)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.borrow().bytes).into_owned()
-    }
-
-    async fn complete(&self) -> String {
-        let mut receiver = self.0.clone();
-        let complete = timeout(HUNG, receiver.wait_for(|text| text.is_complete)).await;
-        assert!(matches!(complete, Ok(Ok(_))), "the output does not end");
-        self.text()
-    }
-
-    async fn line(&self, part: &str) -> String {
-        let find = |text: &Text| {
-            let text = String::from_utf8_lossy(&text.bytes);
-            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            whole.lines().find(|line| line.contains(part)).map(str::to_owned)
-        };
-        let mut receiver = self.0.clone();
-        let _ = timeout(HUNG, receiver.wait_for(|text| text.is_complete || find(text).is_some())).await;
-        let found = find(&self.0.borrow());
-        found.unwrap_or_else(|| panic!("lifeboat never said {part:?}, but:\n{}", self.text()))
-    }
-}
-
-/// Where the program is, which is built as this test was. A test that runs no longer holds cargo's lock.
-fn executable() -> &'static Path {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(build)
-}
-
-fn build() -> PathBuf {
-    // <target folder>/<profile>/deps/<this test>
-    let this = std::env::current_exe().expect("a test knows where it is");
-    let folder = this.ancestors().nth(2).expect("tests lie in a profile's folder");
-    let profile = match folder.file_name().and_then(OsStr::to_str).expect("cargo names it in ASCII") {
-        "debug" => "dev",
-        other => other,
-    };
-    let target = folder.parent().expect("a profile's folder lies in the target folder");
-    // All of the workspace, so that its dependencies have the features with which they have been built already.
-    let built = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--workspace", "--bin", "lifeboat", "--message-format", "json-render-diagnostics"])
-        .args(["--profile", profile, "--target-dir"])
-        .arg(target)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo starts");
-    assert!(built.status.success(), "lifeboat can't be built: cargo's own messages are above");
-    let messages = String::from_utf8(built.stdout).expect("cargo writes UTF-8");
-    let executable = |line: &str| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_ours = message["target"]["name"] == "lifeboat";
-        message["executable"].as_str().filter(|_| is_ours).map(PathBuf::from)
-    };
-    messages.lines().find_map(executable).expect("cargo names the executable that it has built")
 }
