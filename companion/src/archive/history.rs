@@ -16,6 +16,8 @@ pub struct History {
     pub version: KongVersion,
     /// Which one is published: its sequence.
     pub published: Option<u64>,
+    /// Why that is not known, if the manifest that says so can't be read.
+    pub problem: Option<String>,
     /// The newest, newest first.
     pub snapshots: Vec<Listed>,
     /// How many there are besides.
@@ -50,12 +52,17 @@ impl Archive {
 
     /// The newest `limit` snapshots of a version.
     pub async fn history(&self, version: KongVersion, limit: usize) -> Result<History, ArchiveError> {
-        let published = self.published(version).await?.map(|published| published.manifest.sequence);
+        let (published, problem) = match self.published(version).await {
+            Ok(published) => (published.map(|published| published.manifest.sequence), None),
+            // The others may be what somebody looks for who has just found this one damaged.
+            Err(error @ ArchiveError::Misconfigured { .. }) => (None, Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
         let ids = self.snapshots(version).await?;
         let older = ids.len().saturating_sub(limit);
         let newest = ids.into_iter().rev().take(limit);
         let manifests = futures::stream::iter(newest.map(|id| self.listed(version, id))).buffered(AT_ONCE);
-        Ok(History { version, published, snapshots: manifests.try_collect().await?, older })
+        Ok(History { version, published, problem, snapshots: manifests.try_collect().await?, older })
     }
 
     async fn listed(&self, version: KongVersion, id: SnapshotId) -> Result<Listed, ArchiveError> {

@@ -139,6 +139,9 @@ async fn a_half_written_manifest_is_skipped_and_never_overwritten() {
     assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(FIRST).config_hash);
     let error = archive.published(version()).await.unwrap_err().to_string();
     assert!(error.contains("3.9.1/lifeboat/manifest.json"), "{error}");
+    let history = archive.history(version(), 10).await.unwrap();
+    assert_eq!((history.snapshots.len(), history.published), (1, None));
+    assert!(history.problem.unwrap().contains("3.9.1/lifeboat/manifest.json"));
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ fn as_json(histories: &[History]) -> String {
         .iter()
         .map(|history| {
             let snapshots: Vec<_> = history.snapshots.iter().map(|listed| snapshot(history, listed)).collect();
-            json!({ "kong_version": history.version, "snapshots": snapshots, "older": history.older })
+            json!({ "kong_version": history.version, "problem": history.problem, "snapshots": snapshots, "older": history.older })
         })
         .collect();
     serde_json::to_string_pretty(&histories).expect("a listing always has a JSON form")
@@ -58,6 +58,7 @@ fn as_table(histories: &[History], now: WallTime) -> String {
         for listed in &history.snapshots {
             table.add_row(row(history, listed, now));
         }
+        notes.extend(history.problem.as_ref().map(|problem| format!("Kong {}: {problem}", history.version)));
         if history.older > 0 {
             notes.push(format!("Kong {}: {} older snapshots are not shown (--limit)", history.version, history.older));
         }
