@@ -10,3 +10,6 @@ pub mod stage;
 pub mod tls;
 pub mod wasm_host;
 pub mod world;
+
+// The control plane, the node and the S3 store that every scenario plays with.
+pub use lifeboat::rehearsal;

@@ -9,7 +9,7 @@ use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
 use crate::settings::{Source, StoreSettings};
 
-/// Lists the newest `limit` snapshots of each version of Kong.
+/// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
 pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
     let archive = Archive::open(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
     let histories = read(&archive, limit).await.map_err(anyhow::Error::from)?;
@@ -19,7 +19,8 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
         Output::Table => as_table(&histories, now),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
-    Ok(())
+    let problems: Vec<&str> = histories.iter().filter_map(|history| history.problem.as_deref()).collect();
+    if problems.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(problems.join("; ")).into()) }
 }
 
 async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, crate::archive::ArchiveError> {
@@ -58,7 +59,6 @@ fn as_table(histories: &[History], now: WallTime) -> String {
         for listed in &history.snapshots {
             table.add_row(row(history, listed, now));
         }
-        notes.extend(history.problem.as_ref().map(|problem| format!("Kong {}: {problem}", history.version)));
         if history.older > 0 {
             notes.push(format!("Kong {}: {} older snapshots are not shown (--limit)", history.version, history.older));
         }
