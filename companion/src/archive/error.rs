@@ -142,6 +142,18 @@ impl ArchiveError {
     }
 }
 
+/// Whether a store says that it can't do what was asked: object_store's own word for it, or HTTP 501.
+pub(super) fn says_not_implemented(error: &object_store::Error) -> bool {
+    match error {
+        object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => true,
+        object_store::Error::Generic { .. } => {
+            let text = error.to_string();
+            text.contains("501 Not Implemented") || text.contains("<Code>NotImplemented</Code>")
+        }
+        _ => false,
+    }
+}
+
 /// What helps where something else has the name of a folder that is needed.
 pub(super) const IN_THE_WAY: &str =
     "a file is where a folder must be. Move it away, or set KONG_CLUSTER_FALLBACK_CONFIG_STORAGE to another folder";

@@ -172,8 +172,9 @@ impl Archive {
         };
         match put(mode).await {
             Ok(result) => Ok(result.into()),
-            // A folder has no compare-and-swap. There, one exporter alone must write.
-            Err(object_store::Error::NotImplemented { .. }) => {
+            // Folders have no compare-and-swap, and some S3-compatible stores no conditional writes at all. There, one
+            // exporter alone must write.
+            Err(error) if error::says_not_implemented(&error) => {
                 put(PutMode::Overwrite).await.map(Into::into).map_err(|error| self.failed(key, Access::Writing, error))
             }
             Err(error) => Err(self.failed(key, Access::Writing, error)),
