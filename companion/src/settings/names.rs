@@ -183,14 +183,6 @@ pub const NOT_YET_HARMLESS: &[&str] = &[
     "LIFEBOAT_DRILL_EVERY",
 ];
 
-/// The setting with this variable.
-///
-/// # Panics
-/// If there is none: names are written in the code only.
-pub fn named(variable: &str) -> &'static Setting {
-    SETTINGS.iter().find(|setting| setting.variable == variable).expect("settings are looked up by their own names")
-}
-
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.
 pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {

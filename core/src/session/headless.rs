@@ -152,11 +152,6 @@ impl Headless {
         }
     }
 
-    /// Whether the link is up.
-    pub fn is_connected(&self) -> bool {
-        matches!(self.state, State::Connected(_))
-    }
-
     /// Another first message from the next connection on: the control plane's list of plugins has changed.
     pub fn set_basic_info(&mut self, basic_info: Bytes) {
         self.basic_info = basic_info;

@@ -2,16 +2,19 @@
 //! the control plane is there, frames pass unchanged; while it is gone, the node's pings are answered and, if it has no
 //! configuration, it is fed from the store until its ping says that it runs it.
 
+mod event;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use event::{Action, Event, Notice, Offer, Rules, Source};
 
 use super::restore::{self, ControlPlaneIs, Decision, NodeHolds, OnRefusal};
 use super::{ConnectFailure, IDLE_LIMIT, REFUSAL_WINDOW};
 use crate::backoff::{Backoff, spread};
 use crate::digest::ConfigHash;
 use crate::frame::{Frame, Opcode};
-use crate::kong::basic_info::{NodeInfo, NotBasicInfo};
-use crate::kong::message::ReconfigureMessage;
+use crate::kong::basic_info::NodeInfo;
 use crate::kong::ping::{hash_in_ping, ping};
 use crate::time::Moment;
 
@@ -30,124 +33,6 @@ pub const ATTEMPTS_BEFORE_NOTICE: u32 = 3;
 // 50,000 services and routes take a node 12 s to load: 58 MB of JSON, 6.6 MB compressed (KONG.md section 1).
 const LOADED_PER_SECOND: f64 = 5e6;
 const EXPANDS: u64 = 9;
-
-/// A snapshot as it is given to nodes: one for all, shared.
-#[derive(Debug)]
-pub struct Offer {
-    /// The message.
-    pub message: ReconfigureMessage,
-    /// The size of the configuration in bytes, decompressed.
-    pub config_bytes: u64,
-}
-
-/// How a node's session behaves; the same for all.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// How long a connected control plane may be silent (`LIFEBOAT_CP_CONFIG_TIMEOUT`).
-    pub config_timeout: Duration,
-    /// What a refusal means (`LIFEBOAT_FEED_ON_REFUSAL`).
-    pub on_refusal: OnRefusal,
-    /// Between which waits a lost link to the control plane is tried again: 5 to 10 s, as Kong's own nodes do.
-    pub retry: (Duration, Duration),
-}
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// Time has passed: at latest when [`NodeSession::wake_at`] said.
-    Tick,
-    /// The node sent a frame.
-    FromNode(Frame),
-    /// Some bytes came from the control plane.
-    ControlPlaneHeard,
-    /// The control plane sent a frame.
-    FromControlPlane(Frame),
-    /// The link to the control plane is up.
-    ControlPlaneConnected,
-    /// The link to the control plane did not come up.
-    ControlPlaneFailed(ConnectFailure),
-    /// The link to the control plane is gone.
-    ControlPlaneClosed,
-    /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
-    ControlPlaneUnreadable,
-    /// What [`Action::Fetch`] asked for.
-    Fetched(Arc<Offer>),
-}
-
-/// Something to do.
-#[derive(Debug)]
-pub enum Action {
-    /// Connect to the control plane on the node's behalf.
-    ConnectControlPlane,
-    /// Close the link to the control plane; no [`Event::ControlPlaneClosed`] is needed.
-    DisconnectControlPlane,
-    /// Send the control plane this frame.
-    ToControlPlane(Frame),
-    /// Send the node this frame.
-    ToNode(Frame),
-    /// Fetch the snapshot, again and again until there is one.
-    Fetch,
-    /// Send the node this snapshot.
-    Feed(Arc<Offer>),
-    /// Close the node's link, with this frame first if there is one.
-    CloseNode(Option<Frame>),
-    /// Tell the operator.
-    Notify(Notice),
-}
-
-/// What an operator should know of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The node's first message is none of Kong's.
-    NotANode(NotBasicInfo),
-    /// The control plane is there, and frames pass.
-    Spliced,
-    /// The control plane sent the node a configuration of this many bytes, compressed.
-    Given(u64),
-    /// The control plane is there and has given an empty node nothing for this long.
-    Silent(Duration),
-    /// The control plane is gone, and is tried again in this time.
-    Gone {
-        /// Until the next try.
-        retry_in: Duration,
-    },
-    /// The control plane turned the node away, with this HTTP status or by closing the link.
-    Refused(Option<u16>),
-    /// The node was sent the snapshot, for the first time or again.
-    Fed {
-        /// How often by now.
-        attempt: u32,
-    },
-    /// The node runs what it was fed.
-    Adopted(ConfigHash),
-    /// The node was fed several times, and its pings still carry another hash.
-    NotAdopted {
-        /// How often it was fed.
-        attempts: u32,
-        /// What its newest ping carried.
-        runs: ConfigHash,
-    },
-    /// The snapshot is larger than the node takes: not sent.
-    TooLarge {
-        /// The message's size in bytes, compressed.
-        message: u64,
-        /// The node's `cluster_max_payload` in bytes.
-        limit: u64,
-    },
-    /// The node has said nothing for 45 s.
-    NodeSilent,
-}
-
-/// Where the node's configuration came from, as far as this session knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The node has none, or had it before it connected.
-    OwnOrNone,
-    /// The control plane sent it.
-    ControlPlane,
-    /// It was fed from the store.
-    Store,
-}
 
 /// One node's session.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::kong::message::ReconfigureMessage;
 use crate::payload::Payload;
 use crate::time::WallTime;
 
