@@ -16,6 +16,7 @@ use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, Unreadable};
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::Policy;
 use object_store::path::Path;
 use object_store::{GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 
@@ -140,6 +141,14 @@ impl Archive {
         .await
     }
 
+    /// What is published was written, read back and compared.
+    async fn read_back(&self, key: &str, written: &[u8]) -> Result<(), ArchiveError> {
+        if self.has_bytes(key, written).await? {
+            return Ok(());
+        }
+        Err(ArchiveError::ReadBackDiffers { place: self.place.clone(), key: key.to_owned() })
+    }
+
     async fn write(&self, key: &str, bytes: Bytes, write: Write) -> Result<UpdateVersion, ArchiveError> {
         let mut uncertain = false;
         self.retried(|| {
@@ -184,6 +193,10 @@ impl Archive {
     async fn get(&self, key: &str) -> Result<GetResult, ArchiveError> {
         let path = self.path(key);
         self.store.get(&path).await.map_err(|error| self.failed(key, Access::Reading, error))
+    }
+
+    fn policy(&self, version: KongVersion) -> Policy {
+        Policy { version, max_config: self.max_config }
     }
 
     fn path(&self, key: &str) -> Path {

@@ -9,9 +9,9 @@ use lifeboat_core::manifest::{Exporter, FORMAT, Manifest, PlainObject, State, St
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::payload::Payload;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Policy, verify};
+use lifeboat_core::verify::verify;
 
-use super::{Archive, ArchiveError, MANIFEST_LIMIT, Published, Write};
+use super::{Archive, ArchiveError, Published, Write};
 use crate::background::computed;
 
 /// A configuration as the control plane sent it.
@@ -82,7 +82,9 @@ impl Archive {
             times: Times { received: received.at, exported: now, last_seen: received.at },
         };
         let encoded = Bytes::from(manifest.encode());
-        self.write_new(&keys.snapshot_manifest(id), encoded.clone()).await?;
+        let own_manifest = keys.snapshot_manifest(id);
+        self.write(&own_manifest, encoded.clone(), Write::Create).await?;
+        self.read_back(&own_manifest, &encoded).await?;
         let write = previous.map_or(Write::Create, |published| Write::Update(published.tag.clone()));
         let tag = self.write(&keys.manifest(), encoded, write).await?;
         self.write_config_json(author.version, json).await?;
@@ -99,7 +101,7 @@ impl Archive {
             return Ok(false);
         }
         let (payload, _) = self.read(&manifest.snapshot.key, manifest.snapshot.bytes).await?;
-        let policy = Policy { version: manifest.kong_version, max_config: self.max_config };
+        let policy = self.policy(manifest.kong_version);
         let unusable = |reason: String| ArchiveError::Misconfigured { place: self.place.clone(), reason };
         let expanded = computed({
             let manifest = manifest.clone();
@@ -124,8 +126,10 @@ impl Archive {
             let id = SnapshotId { sequence, config_hash };
             let key = keys.snapshot(id);
             match self.write(&key, payload.bytes().clone(), Write::Create).await {
-                Ok(_) if self.has_bytes(&key, payload.bytes()).await? => return Ok(id),
-                Ok(_) => return Err(ArchiveError::ReadBackDiffers { place: self.place.clone(), key }),
+                Ok(_) => {
+                    self.read_back(&key, payload.bytes()).await?;
+                    return Ok(id);
+                }
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.
                 Err(ArchiveError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
@@ -134,22 +138,9 @@ impl Archive {
         Err(ArchiveError::Conflict { place: self.place.clone(), key: keys.snapshots() })
     }
 
-    async fn write_new(&self, key: &str, bytes: Bytes) -> Result<(), ArchiveError> {
-        self.write(key, bytes.clone(), Write::Create).await?;
-        let (read, _) = self.read(key, MANIFEST_LIMIT).await?;
-        if read == bytes {
-            Ok(())
-        } else {
-            Err(ArchiveError::ReadBackDiffers { place: self.place.clone(), key: key.into() })
-        }
-    }
-
     async fn write_config_json(&self, version: KongVersion, json: Bytes) -> Result<(), ArchiveError> {
         let key = ObjectKeys::new(version).config_json();
         self.write(&key, json.clone(), Write::Replace).await?;
-        if self.has_bytes(&key, &json).await? {
-            return Ok(());
-        }
-        Err(ArchiveError::ReadBackDiffers { place: self.place.clone(), key })
+        self.read_back(&key, &json).await
     }
 }

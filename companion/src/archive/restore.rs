@@ -3,7 +3,7 @@
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::verify::{Policy, Verified, verify, verify_bare};
+use lifeboat_core::verify::{Verified, verify, verify_bare};
 
 use super::{Archive, ArchiveError, MANIFEST_LIMIT};
 use crate::background::computed;
@@ -122,9 +122,5 @@ impl Archive {
             }
             Ok(_) | Err(_) => String::new(),
         }
-    }
-
-    fn policy(&self, version: KongVersion) -> Policy {
-        Policy { version, max_config: self.max_config }
     }
 }

@@ -19,7 +19,7 @@ use crate::background::finished;
 use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::settings::{ClusterSettings, KeepSettings};
-use crate::websocket::{Heard, LinkError};
+use crate::websocket::{Heard, LinkError, hear};
 
 /// A headless data plane.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Headless {
         let wake_at = self.session.wake_at();
         tokio::select! {
             biased;
-            heard = async { self.link.as_mut().expect("guarded").hear().await }, if self.link.is_some() => self.heard(heard),
+            heard = hear(&mut self.link) => self.heard(heard),
             dialed = finished(&mut self.dialing) => self.dialed(dialed),
             decoded = finished(&mut self.decoding) => self.decoded(decoded),
             () = async { match wake_at { Some(moment) => self.clock.reach(moment).await, None => pending().await } } => {

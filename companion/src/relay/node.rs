@@ -14,7 +14,7 @@ use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages};
 use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
-use crate::websocket::{Heard, LinkError};
+use crate::websocket::{Heard, LinkError, hear};
 
 struct Driver {
     shared: Arc<Shared>,
@@ -172,13 +172,6 @@ impl Driver {
         self.disconnect().await;
         info!(node = self.identity.id, hostname = self.identity.hostname, "the node's link is closed");
         self.node.close().await;
-    }
-}
-
-async fn hear(link: &mut Option<TlsLink>) -> Result<Heard, LinkError> {
-    match link {
-        Some(link) => link.hear().await,
-        None => pending().await,
     }
 }
 

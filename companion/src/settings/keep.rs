@@ -35,7 +35,7 @@ impl KeepSettings {
         let filters = reader.list("LIFEBOAT_FILTERS");
         let labels = labels(reader);
         let admin_url = admin_url(reader);
-        let config_timeout = reader.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10));
+        let config_timeout = reader.config_timeout();
         let delay = reader.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400);
         let export_delay = Duration::from_secs(delay);
         Some(Self {

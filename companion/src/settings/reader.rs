@@ -153,6 +153,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How long a connected control plane may be silent, which the keep flow and the relay both need to know.
+    pub fn config_timeout(&mut self) -> Duration {
+        self.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10))
+    }
+
     /// A comma-separated list.
     pub fn list(&mut self, variable: &str) -> Vec<String> {
         let given = self.source.get(variable);

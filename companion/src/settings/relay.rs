@@ -29,7 +29,7 @@ impl RelaySettings {
         let listen = listen(reader);
         let on_refusal =
             if reader.switch("LIFEBOAT_FEED_ON_REFUSAL") { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
-        let config_timeout = reader.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10));
+        let config_timeout = reader.config_timeout();
         let retry = (Duration::from_secs(5), Duration::from_secs(10));
         let cluster = cluster?;
         let tls = match &cluster.trust {

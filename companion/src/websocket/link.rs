@@ -149,6 +149,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
+/// What is heard next on a link; nothing ever, if there is none. As [`Link::hear`], it loses nothing when dropped.
+pub(crate) async fn hear<S>(link: &mut Option<Link<S>>) -> Result<Heard, LinkError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match link {
+        Some(link) => link.hear().await,
+        None => std::future::pending().await,
+    }
+}
+
 // RFC 6455 section 5.3, eight bytes at a time.
 fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;

@@ -121,16 +121,14 @@ impl NodeSession {
     /// When the next tick is due. After a tick it lies ahead.
     pub fn wake_at(&self) -> Moment {
         let empty = self.node_holds() == NodeHolds::Nothing;
-        let to_fetch = empty && matches!(self.feeding, Feeding::No);
         let mut wake_at = self.last_heard + IDLE_LIMIT;
+        if let Some(fetch_at) = self.fetch_at() {
+            wake_at = wake_at.min(fetch_at);
+        }
         match &self.link {
-            Link::Connecting { since, .. } if to_fetch => wake_at = wake_at.min(*since + HEAD_START),
             Link::Connecting { .. } => {}
             Link::Up(up) => {
                 wake_at = up.pong_due.map_or(wake_at, |due| wake_at.min(due));
-                if to_fetch && !up.has_given {
-                    wake_at = wake_at.min(up.since + HEAD_START);
-                }
                 if empty && !up.has_given && !up.said_silent {
                     wake_at = wake_at.min(up.since + self.rules.config_timeout);
                 }
@@ -370,8 +368,7 @@ impl NodeSession {
             return;
         };
         let max_payload = info.max_payload;
-        if self.node_holds() == NodeHolds::Nothing && matches!(self.feeding, Feeding::No) && self.asked_long_enough(now)
-        {
+        if self.fetch_at().is_some_and(|fetch_at| fetch_at <= now) {
             self.feeding = Feeding::Fetching;
             actions.push(Action::Fetch);
         }
@@ -403,11 +400,18 @@ impl NodeSession {
         self.feeding = Feeding::Fed { offer, attempts: attempt, next: now + wait, pause };
     }
 
-    fn asked_long_enough(&self, now: Moment) -> bool {
+    // When the snapshot is to be fetched, if it may be needed and isn't there: after a head start of the control plane,
+    // or at once if that is gone.
+    fn fetch_at(&self) -> Option<Moment> {
+        if self.node_holds() != NodeHolds::Nothing || !matches!(self.feeding, Feeding::No) {
+            return None;
+        }
         match &self.link {
-            Link::Connecting { since, again } => *again || now - *since >= HEAD_START,
-            Link::Up(up) => !up.has_given && now - up.since >= HEAD_START,
-            Link::Down { refused, .. } => !refused || self.rules.on_refusal == OnRefusal::Feed,
+            Link::Connecting { since, again: false } => Some(*since + HEAD_START),
+            Link::Up(up) if !up.has_given => Some(up.since + HEAD_START),
+            Link::Down { refused: true, .. } if self.rules.on_refusal == OnRefusal::LeaveAlone => None,
+            Link::Connecting { again: true, .. } | Link::Down { .. } => Some(self.last_heard),
+            Link::Up(_) => None,
         }
     }
 
