@@ -417,6 +417,8 @@ impl NodeSession {
 
     fn node_holds(&self) -> NodeHolds {
         match self.runs {
+            // Before its first message it is not known what it can be given.
+            _ if self.basic_info.is_none() => NodeHolds::Unknown,
             None => NodeHolds::Unknown,
             Some(hash) if hash.is_empty() && self.loading_until.is_some() => NodeHolds::Unknown,
             Some(hash) if hash.is_empty() => NodeHolds::Nothing,

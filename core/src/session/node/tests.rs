@@ -267,6 +267,32 @@ fn a_stranger_that_speaks_something_else_is_let_go() {
     assert_eq!(table.on(Event::FromNode(Frame::binary(&b"hello"[..]))), ["notify NotANode", "close node"]);
 }
 
+#[test]
+fn a_ping_before_the_first_message_says_nothing_yet_and_wakes_nobody_in_the_past() {
+    for connected in [true, false] {
+        let mut table = Table::begin(RULES);
+        table.ping(ConfigHash::EMPTY);
+        if connected {
+            table.on(Event::ControlPlaneConnected);
+        } else {
+            table.unreachable();
+        }
+        for _ in 0..40 {
+            assert!(!table.after_seconds(1).contains(&"fetch".to_owned()));
+            assert!(table.session.wake_at() > table.now, "{:?}", table.session);
+            table.on(Event::FromControlPlane(Frame::empty_pong()));
+            if matches!(table.session.link, Link::Connecting { .. }) {
+                table.unreachable();
+            }
+        }
+        // Once it has said who it is, what it last said of its configuration counts.
+        table.on(Event::FromNode(Frame::binary(BASIC_INFO)));
+        table.now = table.now + HEAD_START;
+        let fetched = table.session.fetch_at().is_some() || matches!(table.session.feeding, Feeding::Fetching);
+        assert!(fetched, "{:?}", table.session);
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Wait(u64),
