@@ -13,5 +13,6 @@ pub mod logging;
 pub mod rehearsal;
 pub mod relay;
 pub mod settings;
+pub mod storage;
 pub mod tls;
 pub mod websocket;

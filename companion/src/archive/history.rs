@@ -5,7 +5,8 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId, version_of_folder};
 
-use super::{Access, Archive, ArchiveError, MANIFEST_LIMIT};
+use super::{Archive, MANIFEST_LIMIT};
+use crate::storage::StorageError;
 
 const AT_ONCE: usize = 8;
 
@@ -35,27 +36,19 @@ pub struct Listed {
 
 impl Archive {
     /// The versions of Kong of which there are backups.
-    pub async fn versions(&self) -> Result<Vec<KongVersion>, ArchiveError> {
-        let listed = self
-            .retried(|| async {
-                self.store
-                    .list_with_delimiter(None)
-                    .await
-                    .map_err(|error| self.failed("its folders", Access::Listing, error))
-            })
-            .await?;
-        let folders = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
-        let mut versions: Vec<KongVersion> = folders.filter_map(version_of_folder).collect();
+    pub async fn versions(&self) -> Result<Vec<KongVersion>, StorageError> {
+        let folders = self.storage.folders().await?;
+        let mut versions: Vec<KongVersion> = folders.iter().filter_map(|name| version_of_folder(name)).collect();
         versions.sort();
         Ok(versions)
     }
 
     /// The newest `limit` snapshots of a version.
-    pub async fn history(&self, version: KongVersion, limit: usize) -> Result<History, ArchiveError> {
+    pub async fn history(&self, version: KongVersion, limit: usize) -> Result<History, StorageError> {
         let (published, problem) = match self.published(version).await {
             Ok(published) => (published.map(|published| published.manifest.sequence), None),
             // The others may be what somebody looks for who has just found this one damaged.
-            Err(error @ ArchiveError::Misconfigured { .. }) => (None, Some(error.to_string())),
+            Err(error @ StorageError::Misconfigured { .. }) => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
         let ids = self.snapshots(version).await?;
@@ -65,15 +58,15 @@ impl Archive {
         Ok(History { version, published, problem, snapshots: manifests.try_collect().await?, older })
     }
 
-    async fn listed(&self, version: KongVersion, id: SnapshotId) -> Result<Listed, ArchiveError> {
+    async fn listed(&self, version: KongVersion, id: SnapshotId) -> Result<Listed, StorageError> {
         let key = ObjectKeys::new(version).snapshot_manifest(id);
-        let found = self.read_optional(&key, MANIFEST_LIMIT).await?;
+        let found = self.storage.read_optional(&key, MANIFEST_LIMIT).await?;
         let manifest = found.and_then(|(bytes, _)| Manifest::decode(&bytes).ok());
         Ok(Listed { id, manifest })
     }
 
     /// All snapshots of a version, oldest first.
-    pub(super) async fn snapshots(&self, version: KongVersion) -> Result<Vec<SnapshotId>, ArchiveError> {
+    pub(super) async fn snapshots(&self, version: KongVersion) -> Result<Vec<SnapshotId>, StorageError> {
         self.list(version, None).await
     }
 
@@ -82,29 +75,19 @@ impl Archive {
         &self,
         version: KongVersion,
         after: u64,
-    ) -> Result<Option<u64>, ArchiveError> {
+    ) -> Result<Option<u64>, StorageError> {
         // Names sort by age, so a listing may begin where what is known ends. `~` sorts after every hash.
         let keys = ObjectKeys::new(version);
         let offset = format!("{}/{after:010}-~", keys.snapshots());
         Ok(self.list(version, Some(&offset)).await?.last().map(|id| id.sequence))
     }
 
-    async fn list(&self, version: KongVersion, offset: Option<&str>) -> Result<Vec<SnapshotId>, ArchiveError> {
-        let folder = ObjectKeys::new(version).snapshots();
-        self.retried(|| async {
-            let prefix = self.path(&folder);
-            let stream = match offset {
-                Some(offset) => self.store.list_with_offset(Some(&prefix), &self.path(offset)),
-                None => self.store.list(Some(&prefix)),
-            };
-            let objects: Vec<_> =
-                stream.try_collect().await.map_err(|error| self.failed(&folder, Access::Listing, error))?;
-            let names = objects.iter().filter_map(|object| object.location.filename());
-            let mut ids: Vec<SnapshotId> = names.filter_map(SnapshotId::from_file_name).collect();
-            ids.sort();
-            ids.dedup();
-            Ok(ids)
-        })
-        .await
+    async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<SnapshotId>, StorageError> {
+        let keys = self.storage.list(&ObjectKeys::new(version).snapshots(), after).await?;
+        let names = keys.iter().filter_map(|key| key.rsplit('/').next());
+        let mut ids: Vec<SnapshotId> = names.filter_map(SnapshotId::from_file_name).collect();
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
     }
 }

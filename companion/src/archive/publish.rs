@@ -11,8 +11,9 @@ use lifeboat_core::payload::Payload;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::verify;
 
-use super::{Archive, ArchiveError, Published, Write};
+use super::{Archive, Published};
 use crate::background::computed;
+use crate::storage::{StorageError, Write};
 
 /// A configuration as the control plane sent it.
 #[derive(Clone, Debug)]
@@ -43,14 +44,14 @@ impl Archive {
     /// Publishes a configuration after `previous`, the manifest that was the newest when the caller looked.
     ///
     /// # Errors
-    /// [`ArchiveError::Conflict`] when another manifest was published meanwhile: look again.
+    /// [`StorageError::Conflict`] when another manifest was published meanwhile: look again.
     pub async fn publish(
         &self,
         author: &Author,
         received: &Received,
         previous: Option<&Published>,
         now: WallTime,
-    ) -> Result<Published, ArchiveError> {
+    ) -> Result<Published, StorageError> {
         let keys = ObjectKeys::new(author.version);
         let json = received.configuration.json().clone();
         let (payload, payload_sha256, config) = computed({
@@ -83,26 +84,26 @@ impl Archive {
         };
         let encoded = Bytes::from(manifest.encode());
         let own_manifest = keys.snapshot_manifest(id);
-        self.write(&own_manifest, encoded.clone(), Write::Create).await?;
-        self.read_back(&own_manifest, &encoded).await?;
+        self.storage.write(&own_manifest, encoded.clone(), Write::Create).await?;
+        self.storage.read_back(&own_manifest, &encoded).await?;
         let write = previous.map_or(Write::Create, |published| Write::Update(published.tag.clone()));
-        let tag = self.write(&keys.manifest(), encoded, write).await?;
+        let tag = self.storage.write(&keys.manifest(), encoded, write).await?;
         self.write_config_json(author.version, json).await?;
         Ok(Published { manifest, tag })
     }
 
     /// Makes `config.json` what the manifest says that it is, if it isn't: a crash may have come between the two.
     /// Answers whether there was something to repair.
-    pub async fn repair_config_json(&self, published: &Published) -> Result<bool, ArchiveError> {
+    pub async fn repair_config_json(&self, published: &Published) -> Result<bool, StorageError> {
         let manifest = &published.manifest;
         let key = ObjectKeys::new(manifest.kong_version).config_json();
-        let found = self.read_optional(&key, manifest.config.bytes).await?;
+        let found = self.storage.read_optional(&key, manifest.config.bytes).await?;
         if found.is_some_and(|(bytes, _)| Sha256Digest::of(&bytes) == manifest.config.sha256) {
             return Ok(false);
         }
-        let (payload, _) = self.read(&manifest.snapshot.key, manifest.snapshot.bytes).await?;
+        let (payload, _) = self.storage.read(&manifest.snapshot.key, manifest.snapshot.bytes).await?;
         let policy = self.policy(manifest.kong_version);
-        let unusable = |reason: String| ArchiveError::Misconfigured { place: self.place.clone(), reason };
+        let unusable = |reason: String| StorageError::Misconfigured { place: self.place().to_owned(), reason };
         let expanded = computed({
             let manifest = manifest.clone();
             move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
@@ -118,29 +119,29 @@ impl Archive {
         config_hash: ConfigHash,
         payload: &Payload,
         previous: Option<&Published>,
-    ) -> Result<SnapshotId, ArchiveError> {
+    ) -> Result<SnapshotId, StorageError> {
         let keys = ObjectKeys::new(version);
         let after = previous.map_or(0, |published| published.manifest.sequence);
         let first = 1 + self.highest_sequence_after(version, after).await?.unwrap_or(after);
         for sequence in first..first + SEQUENCE_TRIES {
             let id = SnapshotId { sequence, config_hash };
             let key = keys.snapshot(id);
-            match self.write(&key, payload.bytes().clone(), Write::Create).await {
+            match self.storage.write(&key, payload.bytes().clone(), Write::Create).await {
                 Ok(_) => {
-                    self.read_back(&key, payload.bytes()).await?;
+                    self.storage.read_back(&key, payload.bytes()).await?;
                     return Ok(id);
                 }
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.
-                Err(ArchiveError::Conflict { .. }) => {}
+                Err(StorageError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(ArchiveError::Conflict { place: self.place.clone(), key: keys.snapshots() })
+        Err(StorageError::Conflict { place: self.place().to_owned(), key: keys.snapshots() })
     }
 
-    async fn write_config_json(&self, version: KongVersion, json: Bytes) -> Result<(), ArchiveError> {
+    async fn write_config_json(&self, version: KongVersion, json: Bytes) -> Result<(), StorageError> {
         let key = ObjectKeys::new(version).config_json();
-        self.write(&key, json.clone(), Write::Replace).await?;
-        self.read_back(&key, &json).await
+        self.storage.write(&key, json.clone(), Write::Replace).await?;
+        self.storage.read_back(&key, &json).await
     }
 }

@@ -5,8 +5,9 @@ use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Verified, verify, verify_bare};
 
-use super::{Archive, ArchiveError, MANIFEST_LIMIT};
+use super::{Archive, MANIFEST_LIMIT};
 use crate::background::computed;
+use crate::storage::StorageError;
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;
@@ -34,11 +35,11 @@ impl Archive {
     /// all.
     ///
     /// # Errors
-    /// [`ArchiveError::NotFound`] when there is no backup for this version, or none that verifies.
-    pub async fn restore(&self, version: KongVersion) -> Result<Restored, ArchiveError> {
+    /// [`StorageError::NotFound`] when there is no backup for this version, or none that verifies.
+    pub async fn restore(&self, version: KongVersion) -> Result<Restored, StorageError> {
         let keys = ObjectKeys::new(version);
         let mut skipped = Vec::new();
-        let newest = match self.read_optional(&keys.manifest(), MANIFEST_LIMIT).await? {
+        let newest = match self.storage.read_optional(&keys.manifest(), MANIFEST_LIMIT).await? {
             None => return self.restore_bare(version).await,
             Some((bytes, _)) => match Manifest::decode(&bytes) {
                 Ok(manifest) => Some(manifest),
@@ -58,7 +59,7 @@ impl Archive {
         for id in older.take(OLDER_TRIES) {
             let key = keys.snapshot_manifest(id);
             // Without a manifest of its own it was never published: a crash left it.
-            let Some((bytes, _)) = self.read_optional(&key, MANIFEST_LIMIT).await? else { continue };
+            let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { continue };
             match Manifest::decode(&bytes) {
                 Ok(manifest) => {
                     if let Some(verified) = self.try_snapshot(version, manifest, &mut skipped).await? {
@@ -69,8 +70,8 @@ impl Archive {
             }
         }
         let reasons: Vec<String> = skipped.iter().map(|skip| format!("{} ({})", skip.key, skip.reason)).collect();
-        Err(ArchiveError::NotFound {
-            place: self.place.clone(),
+        Err(StorageError::NotFound {
+            place: self.place().to_owned(),
             key: format!("usable backup for Kong {version}: {}", reasons.join("; ")),
         })
     }
@@ -81,9 +82,9 @@ impl Archive {
         version: KongVersion,
         manifest: Manifest,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Option<Verified>, ArchiveError> {
+    ) -> Result<Option<Verified>, StorageError> {
         let key = manifest.snapshot.key.clone();
-        let reason = match self.read_optional(&key, manifest.snapshot.bytes).await? {
+        let reason = match self.storage.read_optional(&key, manifest.snapshot.bytes).await? {
             None => "it is missing".to_owned(),
             Some((payload, _)) => {
                 let policy = self.policy(version);
@@ -97,17 +98,17 @@ impl Archive {
         Ok(None)
     }
 
-    async fn restore_bare(&self, version: KongVersion) -> Result<Restored, ArchiveError> {
+    async fn restore_bare(&self, version: KongVersion) -> Result<Restored, StorageError> {
         let key = ObjectKeys::new(version).config_json();
-        let Some((json, _)) = self.read_optional(&key, self.max_config as u64).await? else {
+        let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else {
             let others = self.other_versions().await;
             let key = format!("backup for Kong {version}: neither a manifest nor {key}{others}");
-            return Err(ArchiveError::NotFound { place: self.place.clone(), key });
+            return Err(StorageError::NotFound { place: self.place().to_owned(), key });
         };
         let policy = self.policy(version);
         let checked = computed(move || verify_bare(json, &policy)).await;
-        let verified = checked.map_err(|rejected| ArchiveError::NotFound {
-            place: self.place.clone(),
+        let verified = checked.map_err(|rejected| StorageError::NotFound {
+            place: self.place().to_owned(),
             key: format!("usable backup for Kong {version}: {key}: {rejected}"),
         })?;
         Ok(Restored { verified, skipped: Vec::new() })

@@ -1,7 +1,9 @@
 //! One contract for every kind of archive, here on memory and disk; the suite runs it on real servers.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::time::WallTime;
@@ -9,6 +11,7 @@ use lifeboat_core::verify::Provenance;
 use object_store::memory::InMemory;
 
 use super::*;
+use crate::storage::Write;
 
 const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
 const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
@@ -43,12 +46,12 @@ async fn publish(archive: &Archive, message: &[u8]) -> Published {
 }
 
 async fn object(archive: &Archive, key: &str) -> Option<Bytes> {
-    archive.read_optional(key, LIMIT as u64).await.unwrap().map(|(bytes, _)| bytes)
+    archive.storage.read_optional(key, LIMIT as u64).await.unwrap().map(|(bytes, _)| bytes)
 }
 
 async fn archive_contract(archive: &Archive) {
     let keys = ObjectKeys::new(version());
-    assert!(matches!(archive.restore(version()).await, Err(ArchiveError::NotFound { .. })));
+    assert!(matches!(archive.restore(version()).await, Err(StorageError::NotFound { .. })));
     assert!(archive.versions().await.unwrap().is_empty());
 
     let first = publish(archive, FIRST).await;
@@ -66,14 +69,14 @@ async fn archive_contract(archive: &Archive) {
 
     // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
     let third = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
-    assert!(third.is_ok() || matches!(third, Err(ArchiveError::Conflict { .. })));
+    assert!(third.is_ok() || matches!(third, Err(StorageError::Conflict { .. })));
     let fourth = publish(archive, FIRST).await;
     assert_eq!(fourth.manifest.sequence, 4);
 
     // A damaged config.json is repaired, a good one left alone.
     let newest = archive.published(version()).await.unwrap().unwrap();
     assert!(!archive.repair_config_json(&newest).await.unwrap());
-    archive.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
+    archive.storage.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
     assert!(archive.repair_config_json(&newest).await.unwrap());
     assert_eq!(object(archive, &keys.config_json()).await.unwrap(), received(FIRST).configuration.json());
 
@@ -84,7 +87,7 @@ async fn archive_contract(archive: &Archive) {
 }
 
 fn in_memory() -> Archive {
-    Archive::in_store(Arc::new(InMemory::new()), "memory://", LIMIT)
+    Archive::over(Storage::over(Arc::new(InMemory::new()), "memory://"), LIMIT)
 }
 
 fn in_folder(folder: &std::path::Path) -> Archive {
@@ -109,7 +112,7 @@ async fn a_stale_manifest_is_not_replaced() {
     let first = publish(&archive, FIRST).await;
     publish(&archive, CHANGED).await;
     let stale = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
-    assert!(matches!(stale, Err(ArchiveError::Conflict { .. })));
+    assert!(matches!(stale, Err(StorageError::Conflict { .. })));
     assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(CHANGED).config_hash);
 }
 
@@ -120,7 +123,7 @@ async fn a_damaged_snapshot_is_skipped_with_its_reason_for_the_one_before() {
         let first = publish(&archive, FIRST).await;
         let second = publish(&archive, CHANGED).await;
         let key = &second.manifest.snapshot.key;
-        archive.write(key, Bytes::copy_from_slice(damage), Write::Replace).await.unwrap();
+        archive.storage.write(key, Bytes::copy_from_slice(damage), Write::Replace).await.unwrap();
         let restored = archive.restore(version()).await.unwrap();
         assert_eq!(restored.verified.config_hash(), first.manifest.config_hash);
         assert_eq!(&restored.skipped[0].key, key);
@@ -133,6 +136,7 @@ async fn a_half_written_manifest_is_skipped_and_never_overwritten() {
     let archive = in_memory();
     publish(&archive, FIRST).await;
     archive
+        .storage
         .write(&ObjectKeys::new(version()).manifest(), Bytes::from_static(b"{\"form"), Write::Replace)
         .await
         .unwrap();
@@ -149,11 +153,11 @@ async fn a_bare_config_json_of_kongs_own_exporter_is_restored_under_its_computed
     let archive = in_memory();
     let sent = received(CHANGED);
     let key = ObjectKeys::new(version()).config_json();
-    archive.write(&key, sent.configuration.json().clone(), Write::Replace).await.unwrap();
+    archive.storage.write(&key, sent.configuration.json().clone(), Write::Replace).await.unwrap();
     let restored = archive.restore(version()).await.unwrap();
     assert_eq!(restored.verified.config_hash(), sent.config_hash);
     assert_eq!(restored.verified.config_json().unwrap(), &sent.configuration.json()[..]);
-    archive.write(&key, sent.configuration.json().slice(..1000), Write::Replace).await.unwrap();
+    archive.storage.write(&key, sent.configuration.json().slice(..1000), Write::Replace).await.unwrap();
     let error = archive.restore(version()).await.unwrap_err().to_string();
     assert!(error.contains("3.9.1/config.json"), "{error}");
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
 use crate::settings::{Source, StoreSettings};
+use crate::storage::StorageError;
 
 /// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
 pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
@@ -23,7 +24,7 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
     if problems.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(problems.join("; ")).into()) }
 }
 
-async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, crate::archive::ArchiveError> {
+async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, StorageError> {
     let mut histories = Vec::new();
     for version in archive.versions().await? {
         histories.push(archive.history(version, limit).await?);

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{BackupNode, Newest};
-use crate::archive::{Archive, ArchiveError, Author, Published, Received};
+use crate::archive::{Archive, Author, Published, Received};
 use crate::clock::Clock;
+use crate::storage::StorageError;
 
 /// Publishes what is received.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Exporter {
     }
 
     /// Publishes one configuration, unless it is the published one already.
-    pub async fn export(&mut self, received: &Received) -> Result<Exported, ArchiveError> {
+    pub async fn export(&mut self, received: &Received) -> Result<Exported, StorageError> {
         if self.published.is_none() {
             self.look().await?;
         }
@@ -124,7 +125,7 @@ impl Exporter {
             Err(error) => {
                 // Whatever happened, what is in the store now has to be read anew.
                 self.published = None;
-                if matches!(error, ArchiveError::Conflict { .. }) {
+                if matches!(error, StorageError::Conflict { .. }) {
                     warn!("another exporter publishes to the same place: {error}");
                 }
                 Err(error)
@@ -137,7 +138,7 @@ impl Exporter {
         (published.manifest.config_hash == received.config_hash).then(|| published.manifest.clone())
     }
 
-    async fn look(&mut self) -> Result<(), ArchiveError> {
+    async fn look(&mut self) -> Result<(), StorageError> {
         let published = self.archive.published(self.author.version).await?;
         if let Some(published) = &published
             && self.archive.repair_config_json(published).await?

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, ArchiveError};
+use lifeboat::archive::Archive;
 use lifeboat::rehearsal::node::{EMPTY_HASH, Node};
 use lifeboat::rehearsal::recording;
 use lifeboat::settings::{Source, StoreSettings};
+use lifeboat::storage::StorageError;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Invocation, Running};
@@ -129,7 +130,7 @@ async fn check(store: &Store, repertoire: &Repertoire, tally: &mut Tally) -> u64
     let published = stored::published(&store.objects).unwrap_or_else(|problem| panic!("half-written: {problem}"));
     let restored = archive(store).restore(KongVersion::new(3, 9, 1)).await;
     let Some(published) = published else {
-        assert!(matches!(restored, Err(ArchiveError::NotFound { .. })), "nothing was published: {restored:?}");
+        assert!(matches!(restored, Err(StorageError::NotFound { .. })), "nothing was published: {restored:?}");
         return 0;
     };
     let (sequence, hash) = (published.sequence, &published.config_hash);

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 /// Why an object could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
+pub enum StorageError {
     /// There is no such object.
     #[error("{place}: there is no {key}")]
     NotFound {
@@ -97,7 +97,7 @@ impl Access {
     }
 }
 
-impl ArchiveError {
+impl StorageError {
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
@@ -243,9 +243,9 @@ fn code_and_message(body: &str) -> String {
 mod tests {
     use super::*;
 
-    fn denied(body: &str) -> ArchiveError {
+    fn denied(body: &str) -> StorageError {
         let error = object_store::Error::PermissionDenied { path: "x".into(), source: body.into() };
-        ArchiveError::from_store("s3://backups", "3.9.1/config.json", Access::Writing, error)
+        StorageError::from_store("s3://backups", "3.9.1/config.json", Access::Writing, error)
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
     fn a_listing_that_is_denied_is_known_by_its_code() {
         let source = "403 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>".into();
         let error = object_store::Error::Generic { store: "S3", source };
-        let error = ArchiveError::from_store("s3://backups", "3.9.1", Access::Listing, error);
+        let error = StorageError::from_store("s3://backups", "3.9.1", Access::Listing, error);
         assert!(!error.is_transient() && error.to_string().contains("s3:ListBucket"), "{error}");
     }
 
@@ -268,7 +268,7 @@ mod tests {
     fn a_store_that_cannot_be_reached_is_named_with_its_address() {
         let source = "Error performing GET http://10.0.0.9:9000/kong/x?list-type=2 in 1ms - refused".into();
         let error = object_store::Error::Generic { store: "S3", source };
-        let error = ArchiveError::from_store("s3://kong", "x", Access::Reading, error).to_string();
+        let error = StorageError::from_store("s3://kong", "x", Access::Reading, error).to_string();
         assert!(error.contains("(http://10.0.0.9:9000: is the store up"), "{error}");
     }
 
@@ -276,7 +276,7 @@ mod tests {
     fn a_missing_bucket_is_not_a_missing_object() {
         let source = "404 <Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>".into();
         let error = object_store::Error::NotFound { path: "x".into(), source };
-        let error = ArchiveError::from_store("s3://backups", "x", Access::Reading, error);
-        assert!(matches!(error, ArchiveError::Misconfigured { .. }) && !error.is_transient());
+        let error = StorageError::from_store("s3://backups", "x", Access::Reading, error);
+        assert!(matches!(error, StorageError::Misconfigured { .. }) && !error.is_transient());
     }
 }

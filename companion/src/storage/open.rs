@@ -11,8 +11,8 @@ use object_store::memory::InMemory;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
-use super::ArchiveError;
-use super::error::IN_THE_WAY;
+use super::error::{IN_THE_WAY, StorageError};
+use super::wire::Wire;
 use crate::settings::{S3Access, StoreSettings};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -24,28 +24,28 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(300);
 /// The memory of this process is one place, however often it is opened.
 static MEMORY: LazyLock<Arc<InMemory>> = LazyLock::new(|| Arc::new(InMemory::new()));
 
-pub(super) fn open(settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, ArchiveError> {
+pub(super) fn open(settings: &StoreSettings, wire: Wire) -> Result<Arc<dyn ObjectStore>, StorageError> {
     let place = settings.url.to_string();
     match &settings.url {
         StorageUrl::Memory => Ok(MEMORY.clone()),
         StorageUrl::File { path } => folder(path, place),
         StorageUrl::S3 { bucket, prefix } => {
             let access = settings.s3.as_ref().expect("settings with an S3 URL have its access");
-            let store = bucket_at(access, bucket).build();
-            let store = store.map_err(|error| ArchiveError::Misconfigured { place, reason: error.to_string() })?;
+            let store = bucket_at(access, bucket).with_http_connector(wire).build();
+            let store = store.map_err(|error| StorageError::Misconfigured { place, reason: error.to_string() })?;
             Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix.as_str())) })
         }
     }
 }
 
-fn folder(path: &str, place: String) -> Result<Arc<dyn ObjectStore>, ArchiveError> {
+fn folder(path: &str, place: String) -> Result<Arc<dyn ObjectStore>, StorageError> {
     let failed = |error: std::io::Error| {
         let cure = match error.kind() {
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists => IN_THE_WAY,
             _ => "let the user that runs lifeboat make, read and write it",
         };
         let reason = format!("the folder can't be used ({error}): {cure}");
-        ArchiveError::Misconfigured { place: place.clone(), reason }
+        StorageError::Misconfigured { place: place.clone(), reason }
     };
     std::fs::create_dir_all(path).map_err(failed)?;
     // Synced before it is renamed: what was published survives a power cut too.
