@@ -219,6 +219,15 @@ fn reason(error: &object_store::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
 
+/// The innermost reason, on one line.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 // Scheme, host and port of the request that failed.
 fn origin(whole: &str) -> Option<&str> {
     let start = whole.find("http://").or_else(|| whole.find("https://"))?;

@@ -3,6 +3,7 @@
 
 mod error;
 mod open;
+mod presign;
 mod wire;
 
 use std::sync::Arc;
