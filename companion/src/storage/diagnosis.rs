@@ -294,3 +294,6 @@ fn deepest(error: &object_store::Error) -> String {
     }
     deepest.to_string().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub(in crate::storage) struct ErrorBody {
     pub(in crate::storage) code: Option<String>,
     /// What it says to people.
     pub(in crate::storage) message: Option<String>,
-    /// What it says besides (Google's `Details`, Azure's `AuthenticationErrorDetail`).
+    /// What it says besides (Google's `Details`, Azure's `AuthenticationErrorDetail` and `ExtendedErrorDetail`).
     pub(in crate::storage) detail: Option<String>,
     /// The region that the bucket is in.
     pub(in crate::storage) region: Option<String>,
@@ -74,7 +74,7 @@ impl ErrorBody {
         match element {
             b"Code" => self.code.get_or_insert(content),
             b"Message" => self.message.get_or_insert(content),
-            b"Details" | b"AuthenticationErrorDetail" => self.detail.get_or_insert(content),
+            b"Details" | b"AuthenticationErrorDetail" | b"ExtendedErrorDetail" => self.detail.get_or_insert(content),
             b"Region" => self.region.get_or_insert(content),
             b"RequestTime" => {
                 self.request_time = date::parse(&content);
@@ -115,4 +115,92 @@ fn resolved(reference: &quick_xml::events::BytesRef<'_>) -> String {
 
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_MESSAGE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_and_message(body: &str) -> (Option<String>, Option<String>) {
+        let parsed = ErrorBody::parse(body.as_bytes());
+        (parsed.code, parsed.message)
+    }
+
+    fn both(code: &str, message: &str) -> (Option<String>, Option<String>) {
+        (Some(code.to_owned()), Some(message.to_owned()))
+    }
+
+    // The vendors' published examples, shortened where they repeat themselves.
+    #[test]
+    fn each_vendors_published_example_is_read() {
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        let s3 = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>\n  <Code>NoSuchKey</Code>\n  <Message>The resource you \
+                  requested does not exist</Message>\n  <Resource>/mybucket/myfoto.jpg</Resource> \n  \
+                  <RequestId>4442587FB7D0A2F9</RequestId>\n</Error>";
+        assert_eq!(code_and_message(s3), both("NoSuchKey", "The resource you requested does not exist"));
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingRouting.html
+        let redirect = "<Error>\n<Code>TemporaryRedirect</Code>\n<Message>Please re-send this request to the\n specified \
+                        temporary endpoint.</Message>\n<Endpoint>awsexamplebucket1.s3-gztb4pa9sq.amazonaws.com</Endpoint>\n\
+                        </Error>";
+        let message = "Please re-send this request to the specified temporary endpoint.";
+        assert_eq!(code_and_message(redirect), both("TemporaryRedirect", message));
+        // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html: errors are wrapped there.
+        let sts = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+                   <Code>InvalidIdentityToken</Code><Message>No OpenIDConnect provider found</Message></Error>\
+                   <RequestId>1</RequestId></ErrorResponse>";
+        assert_eq!(code_and_message(sts), both("InvalidIdentityToken", "No OpenIDConnect provider found"));
+        // https://learn.microsoft.com/rest/api/storageservices/status-and-error-codes2; Azure begins with a BOM.
+        let azure = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Error>\n  <Code>InvalidQueryParameterValue</Code>\n  \
+                     <Message>Value for one of the query parameters specified in the request URI is invalid.</Message>\n  \
+                     <QueryParameterName>popreceipt</QueryParameterName>\n</Error>";
+        let message = "Value for one of the query parameters specified in the request URI is invalid.";
+        assert_eq!(code_and_message(azure), both("InvalidQueryParameterValue", message));
+        // https://cloud.google.com/storage/docs/xml-api/reference-status
+        let google = "<?xml version='1.0' encoding='UTF-8'?>\n<Error>\n<Code>AccessDenied</Code>\n<Message>Access denied.\
+                      </Message>\n<Details>a@b does not have storage.objects.get access to the object.</Details></Error>";
+        assert_eq!(code_and_message(google), both("AccessDenied", "Access denied."));
+        assert!(ErrorBody::parse(google.as_bytes()).detail.unwrap().contains("storage.objects.get"));
+    }
+
+    #[test]
+    fn token_endpoints_answer_in_json() {
+        // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        let entra = r#"{"error":"invalid_scope","error_description":"AADSTS70011: The provided value isn't valid."}"#;
+        assert_eq!(code_and_message(entra), both("invalid_scope", "AADSTS70011: The provided value isn't valid."));
+        let google = r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#;
+        assert_eq!(code_and_message(google), both("PERMISSION_DENIED", "Permission denied"));
+        let container = r#"{"code":"InvalidIdInRequest","message":"CredentialsV2Request: ID not found"}"#;
+        assert_eq!(code_and_message(container), both("InvalidIdInRequest", "CredentialsV2Request: ID not found"));
+    }
+
+    #[test]
+    fn a_complaint_about_the_time_holds_both_times() {
+        let body = "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current \
+                    time is too large.</Message><RequestTime>20260101T120000Z</RequestTime>\
+                    <ServerTime>2026-01-01T12:20:00Z</ServerTime></Error>";
+        let parsed = ErrorBody::parse(body.as_bytes());
+        let apart = parsed.server_time.unwrap().duration_since(parsed.request_time.unwrap()).unwrap();
+        assert_eq!(apart.as_secs(), 20 * 60);
+    }
+
+    #[test]
+    fn entities_are_resolved_and_what_is_cut_off_is_read_as_far_as_it_goes() {
+        let body = "<Error><Code>Odd</Code><Message>&lt;a &amp; b&#33; &unknown;</Message><Region>eu-w";
+        assert_eq!(code_and_message(body), both("Odd", "<a & b!"));
+    }
+
+    #[test]
+    fn what_is_no_error_of_a_store_tells_nothing() {
+        for body in ["", "<html><body>502 Bad Gateway</body></html>", "{\"error\":", "nginx", "\u{0}\u{1}"] {
+            assert_eq!(ErrorBody::parse(body.as_bytes()), ErrorBody::default(), "{body}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            ErrorBody::parse(&body);
+            ErrorBody::parse(&[b"<Error><Code>", &body[..]].concat());
+        }
+    }
 }

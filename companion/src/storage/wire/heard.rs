@@ -64,13 +64,15 @@ pub(in crate::storage) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(status: StatusCode, headers: &HeaderMap, error: ErrorBody) -> Self {
-        let region = headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok());
+    pub(in crate::storage) fn new(status: StatusCode, headers: &HeaderMap, mut error: ErrorBody) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // Azure says it here too, also where there can be no body.
+        error.code = error.code.or_else(|| text("x-ms-error-code"));
         Self {
             status,
             date: super::date::of_answer(headers),
             retry_after: super::date::retry_after(headers),
-            bucket_region: region.map(str::to_owned),
+            bucket_region: text("x-amz-bucket-region"),
             error,
         }
     }
