@@ -17,7 +17,7 @@ use super::{Access, StorageError};
 #[derive(Debug)]
 pub(super) struct Failed {
     /// What callers are told if no other try succeeds.
-    pub(super) error: StorageError,
+    pub(super) error: Box<StorageError>,
     /// Whether there should be another.
     pub(super) again: Again,
     /// Whether the store may have done what was asked all the same.
@@ -52,11 +52,22 @@ pub(super) struct Attempt<'a> {
 impl From<StorageError> for Failed {
     fn from(error: StorageError) -> Self {
         let again = if error.is_transient() { Again::Soon } else { Again::Never };
-        Self { error, again, is_uncertain: false, may_mean_absent: false, is_not_implemented: false }
+        Self { error: Box::new(error), again, is_uncertain: false, may_mean_absent: false, is_not_implemented: false }
+    }
+}
+
+impl From<Failed> for StorageError {
+    fn from(failed: Failed) -> Self {
+        *failed.error
     }
 }
 
 impl Failed {
+    /// Whether there is no such object.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(*self.error, StorageError::NotFound { .. })
+    }
+
     /// After a time, but only if trying again makes sense at all.
     fn after(self, wait: Option<Duration>) -> Self {
         Self { again: wait.map_or(self.again, Again::After), ..self }

@@ -88,13 +88,12 @@ impl Storage {
             };
             self.listing(folder, stream.map_ok(|object| object.location.into()).try_collect())
         });
-        listed.await.map_err(|failed| failed.error)
+        Ok(listed.await?)
     }
 
     /// The names of the folders directly below the prefix.
     pub async fn folders(&self) -> Result<Vec<String>, StorageError> {
-        let listed = retried(|| self.listing("its folders", self.store.list_with_delimiter(None))).await;
-        let listed = listed.map_err(|failed| failed.error)?;
+        let listed = retried(|| self.listing("its folders", self.store.list_with_delimiter(None))).await?;
         Ok(listed.common_prefixes.iter().filter_map(|prefix| prefix.filename()).map(str::to_owned).collect())
     }
 
@@ -102,8 +101,8 @@ impl Storage {
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = Path::from(key);
         match retried(|| self.attempt(key, Access::Deleting, LISTING_LIMIT, self.store.delete(&path))).await {
-            Ok(()) | Err(Failed { error: StorageError::NotFound { .. }, .. }) => Ok(()),
-            Err(failed) => Err(failed.error),
+            Err(failed) if !failed.is_not_found() => Err(failed.into()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

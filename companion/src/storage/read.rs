@@ -60,13 +60,13 @@ impl Storage {
 
     /// Reads an object of at most `limit` bytes; what is longer comes cut off.
     pub async fn read(&self, key: &str, limit: u64) -> Result<(Bytes, Tag), StorageError> {
-        retried(|| self.read_once(key, limit)).await.map_err(|failed| failed.error)
+        Ok(retried(|| self.read_once(key, limit)).await?)
     }
 
     /// Whether an object has exactly these bytes; reads it piece by piece.
     pub async fn has_bytes(&self, key: &str, expected: &[u8]) -> Result<bool, StorageError> {
-        let compared = retried(|| self.tag_if_it_has(key, expected)).await;
-        compared.map(|tag| tag.is_some()).map_err(|failed| failed.error)
+        let tag = retried(|| self.tag_if_it_has(key, expected)).await?;
+        Ok(tag.is_some())
     }
 
     /// What is published was written, read back and compared.
@@ -93,7 +93,7 @@ impl Storage {
             Ok(rest.is_empty().then_some(tag))
         });
         match compared.await {
-            Err(Failed { error: StorageError::NotFound { .. }, .. }) => Ok(None),
+            Err(failed) if failed.is_not_found() => Ok(None),
             other => other,
         }
     }
@@ -120,15 +120,17 @@ impl Storage {
     async fn look_for(&self, key: &str, limit: u64) -> Result<Looked, StorageError> {
         let failed = match retried(|| self.read_once(key, limit)).await {
             Ok(found) => return Ok(Looked::Found(found)),
-            Err(Failed { error: StorageError::NotFound { .. }, .. }) => return Ok(Looked::Absent),
+            Err(failed) if failed.is_not_found() => return Ok(Looked::Absent),
             Err(failed) if failed.may_mean_absent => failed,
-            Err(failed) => return Err(failed.error),
+            Err(failed) => return Err(failed.into()),
         };
         match retried(|| self.is_listed(key)).await {
-            Ok(true) => Err(failed.error),
+            Ok(true) => Err(failed.into()),
             Ok(false) => Ok(Looked::Absent),
-            Err(Failed { error: StorageError::Denied { .. }, .. }) => Ok(Looked::Hidden(self.hidden(failed.error))),
-            Err(other) => Err(other.error),
+            Err(other) if matches!(*other.error, StorageError::Denied { .. }) => {
+                Ok(Looked::Hidden(self.hidden(failed.into())))
+            }
+            Err(other) => Err(other.into()),
         }
     }
 

@@ -29,7 +29,7 @@ impl Storage {
     pub async fn write(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, StorageError> {
         let written = retried(|| async {
             match self.put(key, bytes.clone(), write.clone()).await {
-                Err(failed) if matches!(failed.error, StorageError::Conflict { .. }) => {
+                Err(failed) if matches!(*failed.error, StorageError::Conflict { .. }) => {
                     self.tag_if_it_has(key, &bytes).await?.ok_or(failed)
                 }
                 other => other,
@@ -39,9 +39,9 @@ impl Storage {
             // No try was answered, but one may have been heard.
             Err(failed) if failed.is_uncertain => match self.tag_if_it_has(key, &bytes).await {
                 Ok(Some(tag)) => Ok(tag),
-                Ok(None) | Err(_) => Err(failed.error),
+                Ok(None) | Err(_) => Err(failed.into()),
             },
-            other => other.map_err(|failed| failed.error),
+            other => Ok(other?),
         }
     }
 

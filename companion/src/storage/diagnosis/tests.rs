@@ -241,5 +241,5 @@ fn an_error_that_a_provider_of_credentials_made_is_passed_on() {
     let own = StorageError::Misconfigured { place: S3.to_owned(), reason: "no credentials are set".to_owned() };
     let error = object_store::Error::Generic { store: "S3", source: Box::new(own.clone()) };
     let failed = Attempt { place: S3, key: "x", what: Access::Reading }.diagnose(&error, None);
-    assert_eq!(failed.error, own);
+    assert_eq!(*failed.error, own);
 }

@@ -71,21 +71,16 @@ impl ErrorBody {
     }
 
     fn take(&mut self, element: &[u8], content: String) {
-        match element {
-            b"Code" => self.code.get_or_insert(content),
-            b"Message" => self.message.get_or_insert(content),
-            b"Details" | b"AuthenticationErrorDetail" | b"ExtendedErrorDetail" => self.detail.get_or_insert(content),
-            b"Region" => self.region.get_or_insert(content),
-            b"RequestTime" => {
-                self.request_time = date::parse(&content);
-                return;
-            }
-            b"ServerTime" => {
-                self.server_time = date::parse(&content);
-                return;
-            }
+        let place = match element {
+            b"Code" => &mut self.code,
+            b"Message" => &mut self.message,
+            b"Details" | b"AuthenticationErrorDetail" | b"ExtendedErrorDetail" => &mut self.detail,
+            b"Region" => &mut self.region,
+            b"RequestTime" => return self.request_time = date::parse(&content),
+            b"ServerTime" => return self.server_time = date::parse(&content),
             _ => return,
         };
+        place.get_or_insert(content);
     }
 
     // `{"error":"invalid_grant","error_description":".."}` of RFC 6749 section 5.2; Google's APIs nest it once more; AWS's
