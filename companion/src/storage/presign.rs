@@ -90,7 +90,7 @@ impl Presigner {
     ) -> Result<Link, PresignError> {
         let failed = |error: object_store::Error| PresignError::Signing {
             place: place.to_owned(),
-            reason: super::error::innermost(&error),
+            reason: super::diagnosis::deepest(&error),
         };
         match self {
             Self::Nothing => Err(PresignError::NotThisStore(place.to_owned())),
