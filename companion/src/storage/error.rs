@@ -3,6 +3,8 @@
 use std::error::Error as _;
 use std::io::ErrorKind;
 
+use super::credentials::CredentialError;
+
 /// Why an object could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -103,9 +105,23 @@ impl StorageError {
         matches!(self, Self::Unavailable { .. })
     }
 
+    fn from_credentials(place: String, key: String, what: Access, error: CredentialError) -> Self {
+        match error {
+            CredentialError::Refused(reason) => {
+                let cure = "there are no credentials".to_owned();
+                Self::Denied { place, key, what, cure, reason }
+            }
+            CredentialError::Misconfigured(reason) => Self::Misconfigured { place, reason },
+            CredentialError::Unavailable(reason) => Self::Unavailable { place, key, what, reason },
+        }
+    }
+
     pub(super) fn from_store(place: &str, key: &str, what: Access, error: object_store::Error) -> Self {
         use object_store::Error as E;
         let (place, key) = (place.to_owned(), key.to_owned());
+        if let Some(error) = CredentialError::behind(&error) {
+            return Self::from_credentials(place, key, what, error.clone());
+        }
         let reason = reason(&error);
         match error {
             _ if reason.contains("NoSuchBucket") => {

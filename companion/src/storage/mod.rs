@@ -1,6 +1,7 @@
 //! Objects in a store: read, written, listed, with retries and the few classes of errors that a caller acts on. What the
 //! objects mean is in `archive`; what their keys are is in `core`.
 
+mod credentials;
 mod error;
 mod open;
 mod wire;
