@@ -2,6 +2,7 @@
 //! objects mean is in `archive`; what their keys are is in `core`.
 
 mod cloud;
+mod credentials;
 mod denial;
 mod diagnosis;
 mod error;
