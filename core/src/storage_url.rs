@@ -92,6 +92,14 @@ const EXAMPLES: &str =
     "s3://bucket/prefix, gs://bucket/prefix, azure://account/container/prefix, file:///var/lib/lifeboat";
 
 impl StorageUrl {
+    /// The prefix of all keys in the bucket or container, without slashes at its ends; empty for a folder.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::S3 { prefix, .. } | Self::Gcs { prefix, .. } | Self::Azure { prefix, .. } => prefix,
+            Self::File { .. } | Self::Memory => "",
+        }
+    }
+
     /// What is to be said about a URL that is accepted as it is written.
     pub fn warning(text: &str) -> Option<&'static str> {
         let (scheme, _) = text.trim().split_once("://")?;
