@@ -5,6 +5,7 @@ mod exporter;
 mod headless;
 mod messages;
 mod newest;
+mod probing;
 
 use lifeboat_core::kong::version::KongVersion;
 

@@ -1,11 +1,16 @@
 //! Objects in a store: read, written, listed, with retries and the few classes of errors that a caller acts on. What the
 //! objects mean is in `archive`; what their keys are is in `core`.
 
+mod attempt;
+mod conditions;
 mod error;
 mod open;
+mod plain;
+mod probe;
+mod race;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +21,9 @@ use object_store::{
     GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
 
+pub use conditions::{Ability, Conditions};
 pub use error::{Access, StorageError};
+pub use probe::ProbeKeys;
 
 use self::wire::Wire;
 use crate::settings::StoreSettings;
@@ -28,6 +35,7 @@ const TRIES: u32 = 4;
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     place: String,
+    conditions: Arc<OnceLock<Conditions>>,
 }
 
 /// Which one of an object's versions was read or written: an ETag, or a generation.
@@ -48,12 +56,12 @@ pub enum Write {
 impl Storage {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self { store: open::open(settings, Wire::default())?, place: settings.url.to_string() })
+        Ok(Self::over(open::open(settings, Wire::default())?, &settings.url.to_string()))
     }
 
     /// Any store, named `place` in messages.
     pub fn over(store: Arc<dyn ObjectStore>, place: &str) -> Self {
-        Self { store, place: place.to_owned() }
+        Self { store, place: place.to_owned(), conditions: Arc::default() }
     }
 
     /// The store's name for people.
@@ -167,6 +175,9 @@ impl Storage {
     }
 
     async fn put(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, StorageError> {
+        if self.must_write_plainly(&write) {
+            return self.put_plainly(key, bytes, write).await;
+        }
         let mode = match write {
             Write::Replace => PutMode::Overwrite,
             Write::Create => PutMode::Create,

@@ -1,0 +1,63 @@
+//! A backup node's registration: who it is, in `election/`, where every candidate says so. Which of them leads is not
+//! decided here.
+
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
+use serde::Serialize;
+
+use super::{Archive, Author};
+use crate::storage::{Conditions, ProbeKeys, StorageError};
+
+/// The format of a registration.
+const FORMAT: u32 = 1;
+
+/// What a backup node says of itself.
+#[derive(Debug, Serialize)]
+struct Registration<'a> {
+    format: u32,
+    node_id: &'a str,
+    hostname: &'a str,
+    /// The version of the program.
+    lifeboat: &'a str,
+    started: WallTime,
+}
+
+impl Archive {
+    /// Finds out once what the store's conditional writes are worth, with this backup node's own registration. It stays
+    /// where deleting isn't allowed.
+    ///
+    /// # Errors
+    /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
+    pub async fn probe(&self, author: &Author, started: WallTime) -> Result<&Conditions, StorageError> {
+        let key = ObjectKeys::new(author.version).registration(&author.exporter.node_id);
+        let keys = ProbeKeys { passing: key.clone(), lasting: key };
+        self.storage.probe(&keys, &registration(author, started)).await
+    }
+
+    /// The same for who is no backup node, with objects of its own.
+    ///
+    /// # Errors
+    /// As [`Archive::probe`].
+    pub async fn probe_as_visitor(&self, author: &Author, now: WallTime) -> Result<&Conditions, StorageError> {
+        let keys = visitors_keys(author.version, &author.exporter.node_id);
+        self.storage.probe(&keys, &registration(author, now)).await
+    }
+}
+
+fn visitors_keys(version: KongVersion, id: &str) -> ProbeKeys {
+    let keys = ObjectKeys::new(version);
+    ProbeKeys { passing: keys.passing(id), lasting: keys.doctor() }
+}
+
+fn registration(author: &Author, started: WallTime) -> Vec<u8> {
+    let exporter = &author.exporter;
+    let registration = Registration {
+        format: FORMAT,
+        node_id: &exporter.node_id,
+        hostname: &exporter.hostname,
+        lifeboat: &exporter.lifeboat,
+        started,
+    };
+    serde_json::to_vec(&registration).expect("a registration always has a JSON form")
+}
