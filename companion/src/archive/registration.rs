@@ -1,7 +1,6 @@
 //! A backup node's registration: who it is, in `election/`, where every candidate says so. Which of them leads is not
 //! decided here.
 
-use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use serde::Serialize;
@@ -31,8 +30,7 @@ impl Archive {
     /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
     pub async fn probe(&self, author: &Author, started: WallTime) -> Result<&Conditions, StorageError> {
         let key = ObjectKeys::new(author.version).registration(&author.exporter.node_id);
-        let keys = ProbeKeys { passing: key.clone(), lasting: key };
-        self.storage.probe(&keys, &registration(author, started)).await
+        self.probe_with(ProbeKeys { passing: key.clone(), lasting: key }, author, started).await
     }
 
     /// The same for who is no backup node, with objects of its own.
@@ -40,14 +38,22 @@ impl Archive {
     /// # Errors
     /// As [`Archive::probe`].
     pub async fn probe_as_visitor(&self, author: &Author, now: WallTime) -> Result<&Conditions, StorageError> {
-        let keys = visitors_keys(author.version, &author.exporter.node_id);
-        self.storage.probe(&keys, &registration(author, now)).await
+        self.probe_with(visitors_keys(author), author, now).await
+    }
+
+    async fn probe_with(&self, keys: ProbeKeys, author: &Author, at: WallTime) -> Result<&Conditions, StorageError> {
+        // A missing bucket is told by listing; there are stores that make one of the first write.
+        match self.storage.list(&ObjectKeys::new(author.version).election(), None).await {
+            Ok(_) | Err(StorageError::Denied { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.storage.probe(&keys, &registration(author, at)).await
     }
 }
 
-fn visitors_keys(version: KongVersion, id: &str) -> ProbeKeys {
-    let keys = ObjectKeys::new(version);
-    ProbeKeys { passing: keys.passing(id), lasting: keys.doctor() }
+fn visitors_keys(author: &Author) -> ProbeKeys {
+    let keys = ObjectKeys::new(author.version);
+    ProbeKeys { passing: keys.passing(&author.exporter.node_id), lasting: keys.doctor() }
 }
 
 fn registration(author: &Author, started: WallTime) -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 mod exporter;
 mod headless;
+pub mod inquiry;
 mod messages;
 mod newest;
 mod probing;

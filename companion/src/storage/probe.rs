@@ -17,7 +17,7 @@ use super::{Access, Storage, StorageError, Tag, Write};
 /// Writers at once.
 const WRITERS: usize = 8;
 /// A store that checks first and writes later may be lucky once.
-const RACES: usize = 3;
+const RACES: usize = 2;
 /// How often each of the two is tried when the answers prove nothing.
 const TRIES: u32 = 4;
 /// The whole probe. A store at which it takes longer fails what comes after it, too.
