@@ -12,5 +12,6 @@ pub mod payload;
 pub mod report;
 pub mod session;
 pub mod storage_url;
+pub mod ticket;
 pub mod time;
 pub mod verify;

@@ -4,15 +4,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::time::timeout;
 
-use super::error::says_not_implemented;
+use super::diagnosis::Failed;
+use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag, Write};
 
 /// A few hundred bytes take no longer on a store that is of any use.
 const LIMIT: Duration = Duration::from_secs(15);
+/// What a probe reads is its own.
+const LONGEST: u64 = 64 * 1024;
 
 /// What one write came to.
 #[derive(Debug)]
@@ -35,42 +38,24 @@ pub(super) enum Outcome {
 /// What trying again won't change: wrong credentials, a missing bucket.
 pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Write) -> Result<Outcome, StorageError> {
     let is_conditional = !matches!(write, Write::Replace);
-    let mode = match write {
-        Write::Replace => PutMode::Overwrite,
-        Write::Create => PutMode::Create,
-        Write::Update(Tag(version)) => PutMode::Update(version),
+    let Ok(written) = timeout(LIMIT, storage.put_once(key, bytes, write)).await else {
+        return Ok(Outcome::Unclear(too_late()));
     };
-    let options = PutOptions { mode, ..PutOptions::default() };
-    let path = Path::from(key);
-    let put = storage.store.put_opts(&path, PutPayload::from_bytes(bytes), options);
-    let Ok(result) = timeout(LIMIT, put).await else { return Ok(Outcome::Unclear(too_late())) };
-    match result {
-        Ok(result) => Ok(Outcome::Won(Tag(result.into()))),
-        Err(error) => judged(storage, key, error, is_conditional),
-    }
-}
-
-fn judged(
-    storage: &Storage,
-    key: &str,
-    error: object_store::Error,
-    is_conditional: bool,
-) -> Result<Outcome, StorageError> {
-    let status = status(&error);
-    let can_not = is_conditional && (says_not_implemented(&error) || is_about_the_request(status));
-    let is_busy = status == Some(429) || error.to_string().contains("<Code>SlowDown</Code>");
-    match storage.failed(key, Access::Writing, error) {
+    let Failed { error, is_uncertain, .. } = match written {
+        Ok(tag) => return Ok(Outcome::Won(tag)),
+        Err(failed) => failed,
+    };
+    match *error {
         StorageError::Conflict { .. } => Ok(Outcome::Lost),
-        // Expired credentials are a 400 too.
-        error @ StorageError::Denied { .. } => Err(error),
-        error if can_not => Ok(Outcome::Incapable(reason(error))),
-        error if is_busy => Ok(Outcome::TurnedAway(reason(error))),
-        error if error.is_transient() => Ok(Outcome::Unclear(reason(error))),
+        // Whether it can be written without the condition is tried next.
+        StorageError::Misconfigured { reason, .. } if is_conditional => Ok(Outcome::Incapable(reason)),
+        StorageError::Unavailable { reason, .. } if is_uncertain => Ok(Outcome::Unclear(reason)),
+        StorageError::Unavailable { reason, .. } => Ok(Outcome::TurnedAway(reason)),
         error => Err(error),
     }
 }
 
-/// What is at `key`; a denial counts as nothing being there, as S3 answers where listing isn't allowed.
+/// What is at `key`. A denial counts as nothing being there: so stores answer to those who may not list.
 pub(super) async fn look(storage: &Storage, key: &str) -> Result<Option<(Bytes, Tag)>, StorageError> {
     match read(storage, key).await {
         Err(StorageError::Denied { .. }) => Ok(None),
@@ -80,16 +65,10 @@ pub(super) async fn look(storage: &Storage, key: &str) -> Result<Option<(Bytes, 
 
 /// What is at `key`.
 pub(super) async fn read(storage: &Storage, key: &str) -> Result<Option<(Bytes, Tag)>, StorageError> {
-    let reading = async {
-        let result = storage.get(key).await?;
-        let tag = Tag::of(&result.meta);
-        let bytes = result.bytes().await.map_err(|error| storage.failed(key, Access::Reading, error))?;
-        Ok((bytes, tag))
-    };
-    match timeout(LIMIT, reading).await {
+    match timeout(LIMIT, storage.read_once(key, LONGEST)).await {
         Ok(Ok(found)) => Ok(Some(found)),
-        Ok(Err(StorageError::NotFound { .. })) => Ok(None),
-        Ok(Err(error)) => Err(error),
+        Ok(Err(failed)) if failed.is_not_found() => Ok(None),
+        Ok(Err(failed)) => Err(failed.into()),
         Err(_) => Err(StorageError::Unavailable {
             place: storage.place.clone(),
             key: key.to_owned(),
@@ -112,51 +91,17 @@ pub(super) enum Deletion {
 
 /// Deletes once.
 pub(super) async fn delete(storage: &Storage, key: &str) -> Deletion {
-    match timeout(LIMIT, storage.store.delete(&Path::from(key))).await {
-        Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => Deletion::Done,
-        Ok(Err(error)) => {
-            let is_refused = says_not_implemented(&error) || is_about_the_request(status(&error));
-            let may_pass = storage.failed(key, Access::Writing, error).is_transient();
-            if may_pass && !is_refused { Deletion::Unclear } else { Deletion::Forbidden }
-        }
+    let path = Path::from(key);
+    let deleting = storage.attempt(key, Access::Deleting, LISTING_LIMIT, storage.store.delete(&path));
+    match timeout(LIMIT, deleting).await {
+        Ok(Ok(())) => Deletion::Done,
+        Ok(Err(failed)) if failed.is_not_found() => Deletion::Done,
+        Ok(Err(failed)) if failed.error.is_transient() => Deletion::Unclear,
+        Ok(Err(_)) => Deletion::Forbidden,
         Err(_) => Deletion::Unclear,
-    }
-}
-
-// Not 401, 403, 404: those are about who asks and where. Not 408, 409, 412, 429: those are about this moment.
-fn is_about_the_request(status: Option<u16>) -> bool {
-    matches!(status, Some(400 | 405 | 406 | 411 | 415 | 417 | 422 | 428 | 431))
-}
-
-// object_store keeps the status to itself, and shows it in its text.
-fn status(error: &object_store::Error) -> Option<u16> {
-    let text = error.to_string();
-    let (_, after) = text.split_once("non-2xx status code: ")?;
-    after.get(..3)?.parse().ok()
-}
-
-fn reason(error: StorageError) -> String {
-    match error {
-        StorageError::Misconfigured { reason, .. } | StorageError::Unavailable { reason, .. } => reason,
-        other => other.to_string(),
     }
 }
 
 fn too_late() -> String {
     format!("no answer within {} s", LIMIT.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_of_an_answer_is_read_from_what_object_store_says() {
-        let source = "Error performing PUT http://h/k in 1ms - Server returned non-2xx status code: 405 Method Not \
-                      Allowed: <Error/>";
-        let error = object_store::Error::Generic { store: "S3", source: source.into() };
-        assert_eq!(status(&error), Some(405));
-        let other = object_store::Error::Generic { store: "S3", source: "connection refused".into() };
-        assert_eq!(status(&other), None);
-    }
 }

@@ -66,7 +66,7 @@ fn bucket_at(access: &S3Access, bucket: &str) -> AmazonS3Builder {
         .with_access_key_id(&access.access_key_id)
         .with_secret_access_key(&access.secret_access_key)
         .with_virtual_hosted_style_request(access.endpoint.is_none())
-        // A plain DELETE is what every S3-compatible store has; `POST ?delete` not.
+        // One DELETE per object: not every S3-compatible store has the other way, and none says there which permission it is.
         .with_disable_bulk_delete(true)
         // It would repeat conditional writes after a 5xx, and one's own success would look like a conflict.
         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })

@@ -2,9 +2,11 @@
 //! what was written is read back. Between the look and the write another may write: one exporter alone must write there.
 
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
 
+use super::diagnosis::Failed;
+use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag, Write};
 
 impl Storage {
@@ -18,31 +20,31 @@ impl Storage {
         }
     }
 
-    pub(super) async fn put_plainly(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, StorageError> {
+    /// One try.
+    pub(super) async fn put_plainly(&self, key: &str, bytes: Bytes, write: &Write) -> Result<Tag, Failed> {
         let present = self.tag_of(key).await?;
-        let is_as_demanded = match &write {
+        let is_as_demanded = match write {
             Write::Replace => true,
             Write::Create => present.is_none(),
             Write::Update(tag) => present.as_ref() == Some(tag),
         };
         if !is_as_demanded {
-            return Err(StorageError::Conflict { place: self.place.clone(), key: key.to_owned() });
+            return Err(StorageError::Conflict { place: self.place.clone(), key: key.to_owned() }.into());
         }
-        let put = self.store.put(&Path::from(key), PutPayload::from_bytes(bytes.clone())).await;
-        put.map_err(|error| self.failed(key, Access::Writing, error))?;
-        self.read_back(key, &bytes).await?;
-        // As it will be read, which not every store tells when it is written.
-        let written = self.tag_of(key).await?;
-        written.ok_or_else(|| StorageError::ReadBackDiffers { place: self.place.clone(), key: key.to_owned() })
+        self.put_once(key, bytes.clone(), Write::Replace).await?;
+        // The tag as it will be read, which not every store tells when it is written.
+        let written = self.tag_if_it_has(key, &bytes).await?;
+        let differs = || StorageError::ReadBackDiffers { place: self.place.clone(), key: key.to_owned() };
+        written.ok_or_else(|| differs().into())
     }
 
-    async fn tag_of(&self, key: &str) -> Result<Option<Tag>, StorageError> {
-        let looked = self.store.head(&Path::from(key)).await;
-        match looked.map_err(|error| self.failed(key, Access::Reading, error)) {
+    async fn tag_of(&self, key: &str) -> Result<Option<Tag>, Failed> {
+        let path = Path::from(key);
+        match self.attempt(key, Access::Reading, LISTING_LIMIT, self.store.head(&path)).await {
             Ok(meta) => Ok(Some(Tag::of(&meta))),
-            // S3 answers so for what is missing where listing isn't allowed.
-            Err(StorageError::NotFound { .. } | StorageError::Denied { .. }) => Ok(None),
-            Err(error) => Err(error),
+            // S3 and GCS answer so for what is missing to those who may not list.
+            Err(failed) if failed.is_not_found() || failed.may_mean_absent => Ok(None),
+            Err(failed) => Err(failed),
         }
     }
 }
