@@ -92,7 +92,7 @@ fn in_memory() -> Archive {
 
 fn in_folder(folder: &std::path::Path) -> Archive {
     let url = format!("file://{}", folder.display()).parse().unwrap();
-    Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap()
+    Archive::open(&StoreSettings::local(url, LIMIT)).unwrap()
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_bare_config_json_of_kongs_own_exporter_is_restored_under_its_computed
 async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let url = format!("file://{}/below", file.path().display()).parse().unwrap();
-    let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap_err().to_string();
+    let error = Archive::open(&StoreSettings::local(url, LIMIT)).unwrap_err().to_string();
     assert!(
         error.contains("the folder can't be used") && error.contains("a file is where a folder must be"),
         "{error}"

@@ -4,6 +4,7 @@
 mod attempt;
 mod cloud;
 mod conditions;
+mod credentials;
 mod denial;
 mod diagnosis;
 mod error;
@@ -18,8 +19,8 @@ mod skew;
 mod wire;
 mod write;
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;

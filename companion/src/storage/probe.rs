@@ -326,7 +326,7 @@ mod tests {
     async fn a_folder_creates_only_what_is_absent_and_has_no_compare_and_swap() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file://{}", folder.path().display()).parse().unwrap();
-        let storage = Storage::open(&StoreSettings { url, s3: None, max_config: 1 << 20 }).unwrap();
+        let storage = Storage::open(&StoreSettings::local(url, 1 << 20)).unwrap();
         let Conditions { create, swap } = storage.probe(&keys(), b"{}").await.unwrap();
         assert_eq!(*create, Ability::Honoured);
         assert!(matches!(swap, Ability::Refused(_)), "{swap}");
