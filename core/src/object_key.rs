@@ -39,6 +39,26 @@ impl ObjectKeys {
         format!("{}/lifeboat/snapshots", self.version)
     }
 
+    /// The folder in which backup nodes say who they are. Operators expire it by a lifecycle rule, as with Kong's own.
+    pub fn election(&self) -> String {
+        format!("{}/election", self.version)
+    }
+
+    /// A backup node's registration; `node_id` is a UUID.
+    pub fn registration(&self, node_id: &str) -> String {
+        format!("{}/{node_id}.json", self.election())
+    }
+
+    /// What `lifeboat doctor` writes where it may not delete: always the same object.
+    pub fn doctor(&self) -> String {
+        format!("{}/doctor.json", self.election())
+    }
+
+    /// What `lifeboat doctor` writes where it may delete; `id` is a UUID.
+    pub fn passing(&self, id: &str) -> String {
+        format!("{}/probe-{id}.json", self.election())
+    }
+
     /// A snapshot's payload: gzip of the configuration's JSON.
     pub fn snapshot(&self, id: SnapshotId) -> String {
         format!("{}/{}.json.gz", self.snapshots(), id.stem())
@@ -88,6 +108,10 @@ mod tests {
         let keys = ObjectKeys::new(KongVersion::new(3, 9, 1));
         assert_eq!(keys.config_json(), "3.9.1/config.json");
         assert_eq!(keys.manifest(), "3.9.1/lifeboat/manifest.json");
+        assert_eq!(keys.registration("7f6c"), "3.9.1/election/7f6c.json");
+        assert_eq!((keys.doctor(), keys.passing("7f6c")), {
+            ("3.9.1/election/doctor.json".to_owned(), "3.9.1/election/probe-7f6c.json".to_owned())
+        });
         let stem = "3.9.1/lifeboat/snapshots/0000000007-3ff47162e7a7ce1344f336316b66484e";
         assert_eq!(keys.snapshot(id()), format!("{stem}.json.gz"));
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));

@@ -3,6 +3,7 @@
 
 mod history;
 mod publish;
+mod registration;
 mod restore;
 
 use lifeboat_core::kong::version::KongVersion;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::manifest::{self, Manifest};
-use lifeboat_core::time::Moment;
+use lifeboat_core::time::{Moment, WallTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{BackupNode, Newest};
+use super::{BackupNode, Newest, probing};
 use crate::archive::{Archive, Author, Published, Received};
 use crate::clock::Clock;
 use crate::storage::StorageError;
@@ -21,6 +21,8 @@ pub struct Exporter {
     author: Author,
     delay: Duration,
     clock: Clock,
+    started: WallTime,
+    is_probed: bool,
     published: Option<Published>,
 }
 
@@ -55,7 +57,7 @@ impl Exporter {
             lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let author = Author { exporter, version: node.version };
-        Self { archive, author, delay, clock, published: None }
+        Self { archive, author, delay, clock, started: clock.wall(), is_probed: false, published: None }
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
@@ -104,6 +106,7 @@ impl Exporter {
             info!(hash = %received.config_hash, "this configuration is the published one already: nothing to write");
             return Ok(Exported::Already(manifest));
         }
+        self.probe().await?;
         let result = self.archive.publish(&self.author, received, self.published.as_ref(), self.clock.wall()).await;
         match result {
             Ok(published) => {
@@ -130,6 +133,27 @@ impl Exporter {
                 }
                 Err(error)
             }
+        }
+    }
+
+    // Before the first write. A store that is away fails the export, and is asked again with it.
+    async fn probe(&mut self) -> Result<(), StorageError> {
+        if self.is_probed {
+            return Ok(());
+        }
+        match self.archive.probe(&self.author, self.started).await {
+            Ok(conditions) => {
+                probing::say(self.archive.place(), conditions);
+                self.is_probed = true;
+                Ok(())
+            }
+            // Rights may be given for the backups alone.
+            Err(error @ StorageError::Denied { .. }) => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                self.is_probed = true;
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -1,21 +1,26 @@
 //! Objects in a store: read, written, listed, with retries and the few classes of errors that a caller acts on. What the
 //! objects mean is in `archive`; what their keys are is in `core`.
 
+mod attempt;
 mod cloud;
+mod conditions;
 mod credentials;
 mod denial;
 mod diagnosis;
 mod error;
 mod open;
+mod plain;
 mod presign;
+mod probe;
+mod race;
 mod read;
 mod retry;
 mod skew;
 mod wire;
 mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
@@ -24,8 +29,10 @@ use object_store::client::{HttpConnector, ReqwestConnector};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, UpdateVersion};
 
+pub use conditions::{Ability, Conditions};
 pub use error::{Access, StorageError};
 pub use presign::{LONGEST as LONGEST_LINK, Link, PresignError};
+pub use probe::ProbeKeys;
 pub use skew::Skew;
 pub use write::Write;
 
@@ -47,6 +54,7 @@ pub struct Storage {
     place: String,
     prefix: String,
     presigner: Presigner,
+    conditions: Arc<OnceLock<Conditions>>,
     told: Arc<Told>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
 }
@@ -77,6 +85,7 @@ impl Storage {
             place: place.to_owned(),
             prefix: String::new(),
             presigner: Presigner::Nothing("this process alone can reach it"),
+            conditions: Arc::default(),
             told: Arc::default(),
             has_said_that_absence_is_a_guess: Arc::default(),
         }
