@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
+use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 use object_store::memory::InMemory;
@@ -92,7 +93,7 @@ fn in_memory() -> Archive {
 
 fn in_folder(folder: &std::path::Path) -> Archive {
     let url = format!("file://{}", folder.display()).parse().unwrap();
-    Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap()
+    Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT, keys: KeySource::default() }).unwrap()
 }
 
 #[tokio::test]
@@ -166,7 +167,9 @@ async fn a_bare_config_json_of_kongs_own_exporter_is_restored_under_its_computed
 async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let url = format!("file://{}/below", file.path().display()).parse().unwrap();
-    let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap_err().to_string();
+    let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT, keys: KeySource::default() })
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("the folder can't be used") && error.contains("a file is where a folder must be"),
         "{error}"
@@ -228,7 +231,12 @@ async fn store_without_conditions() -> StoreSettings {
         secret_access_key: "secret".into(),
         session_token: None,
     };
-    StoreSettings { url: "s3://backups/kong".parse().unwrap(), s3: Some(access), max_config: LIMIT }
+    StoreSettings {
+        url: "s3://backups/kong".parse().unwrap(),
+        s3: Some(access),
+        max_config: LIMIT,
+        keys: KeySource::default(),
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::storage_url::StorageUrl;
 use reqwest::Url;
 
-use super::Reader;
+use super::{KeySource, Reader};
 
 /// Where configurations are kept.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct StoreSettings {
     pub s3: Option<S3Access>,
     /// The largest configuration in bytes, decompressed.
     pub max_config: usize,
+    /// What snapshots are sealed and signed with, and whose are accepted.
+    pub keys: KeySource,
 }
 
 /// How to get into an S3 bucket.
@@ -51,12 +53,13 @@ impl StoreSettings {
         let why = "configurations must be kept somewhere";
         let given = reader.required("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", why, "s3://bucket/prefix");
         let max_config = reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize;
+        let keys = KeySource::read(reader);
         let url: StorageUrl = reader.parse(&given?)?;
         let s3 = match &url {
             StorageUrl::S3 { .. } => Some(s3(reader)?),
             StorageUrl::File { .. } | StorageUrl::Memory => None,
         };
-        Some(Self { url, s3, max_config })
+        Some(Self { url, s3, max_config, keys: keys? })
     }
 }
 
