@@ -4,6 +4,7 @@
 mod address;
 mod cluster;
 mod keep;
+mod keys;
 pub mod names;
 mod reader;
 mod relay;
@@ -14,6 +15,7 @@ mod store;
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use keep::KeepSettings;
+pub use keys::KeySource;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
 pub use secret::Secret;
@@ -62,6 +64,9 @@ impl RunSettings {
             );
         }
         let store = StoreSettings::read(&mut reader);
+        if export {
+            refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
+        }
         let cluster = ClusterSettings::read(&mut reader);
         let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
         let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
@@ -74,6 +79,7 @@ impl ExportSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
+        refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let keep = KeepSettings::read(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
     }
@@ -93,6 +99,17 @@ pub fn check_names(source: &Source) -> Result<(), Problems> {
     let mut reader = Reader::new(source);
     reader.refuse_misspelt_names();
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
+}
+
+// Its backups would be found useless by the importers, and in an outage only.
+fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&StoreSettings>) {
+    if store.is_some_and(|store| !store.keys.current().accepts_its_own()) {
+        reader.wrong(
+            "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is: what this exporter writes, nobody who trusts \
+             those keys would accept (lifeboat keygen signing makes a pair; or LIFEBOAT_SIGNING_KEY_FILE, a file that \
+             holds the key)",
+        );
+    }
 }
 
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {

@@ -149,6 +149,18 @@ pub const SETTINGS: &[Setting] = &[
         "`on`: also restore a node that the control plane turns away",
     ),
     setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
+    secret(
+        "LIFEBOAT_ENCRYPTION_KEYS",
+        "none",
+        "what snapshots are sealed with: `NAME:ek1_…`, comma separated; new ones with the first, old ones open with any",
+    ),
+    secret("LIFEBOAT_SIGNING_KEY", "none", "what an exporter signs manifests with: `NAME:sk1_…`"),
+    setting(
+        "LIFEBOAT_TRUSTED_KEYS",
+        "trusted-keys",
+        "none",
+        "whose manifests are accepted: `NAME:pk1_…`, comma separated, the public halves of signing keys",
+    ),
     setting(
         "LIFEBOAT_STORAGE_CA",
         "storage-ca",
@@ -266,9 +278,6 @@ pub const NOT_YET: &[&str] = &[
     "LIFEBOAT_FALLBACK_STORAGE",
     "LIFEBOAT_FOLLOW",
     "LIFEBOAT_MAX_AGE",
-    "LIFEBOAT_ENCRYPTION_KEYS",
-    "LIFEBOAT_SIGNING_KEY",
-    "LIFEBOAT_TRUSTED_KEYS",
     "LIFEBOAT_REPORT_KEYS",
     "LIFEBOAT_TICKET",
 ];

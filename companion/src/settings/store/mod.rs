@@ -18,8 +18,8 @@ pub use google_key::{GoogleKey, ServiceAccount};
 pub use put_object::{Checksum, PutObject};
 pub use s3::{AwsCredentials, S3Access};
 
-use super::Reader;
 use super::cluster::checked;
+use super::{KeySource, Reader};
 use crate::tls::{Authorities, AuthoritySource};
 
 /// Where configurations are kept.
@@ -33,6 +33,8 @@ pub struct StoreSettings {
     pub authorities: ExtraAuthorities,
     /// The largest configuration in bytes, decompressed.
     pub max_config: usize,
+    /// What snapshots are sealed and signed with, and whose are accepted.
+    pub keys: KeySource,
 }
 
 /// How to get into a store, by the kind of store.
@@ -98,7 +100,13 @@ impl StoreSettings {
 
     /// A store that needs nothing to get in: a folder or memory.
     pub fn local(url: StorageUrl, max_config: usize) -> Self {
-        Self { url, access: Access::Local, authorities: ExtraAuthorities::default(), max_config }
+        Self {
+            url,
+            access: Access::Local,
+            authorities: ExtraAuthorities::default(),
+            max_config,
+            keys: KeySource::default(),
+        }
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
@@ -106,6 +114,7 @@ impl StoreSettings {
         let given = reader.required("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", why, "s3://bucket/prefix");
         let max_config = reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize;
         let authorities = extra_authorities(reader);
+        let keys = KeySource::read(reader);
         // Checked also where another cloud's store is named: a mistake in it is one all the same.
         let put_object = PutObject::read(reader);
         let given = given?;
@@ -119,7 +128,7 @@ impl StoreSettings {
             StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
             StorageUrl::File { .. } | StorageUrl::Memory => Access::Local,
         };
-        Some(Self { url, access, authorities: authorities?, max_config })
+        Some(Self { url, access, authorities: authorities?, max_config, keys: keys? })
     }
 }
 
