@@ -63,10 +63,14 @@ impl RunSettings {
                  (--export on keeps what the control plane sends, --import on is the relay for new nodes)",
             );
         }
-        let store = StoreSettings::read(&mut reader);
-        if export {
+        let store = if export {
+            let store = StoreSettings::read(&mut reader);
             refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        }
+            refuse_a_ticket(&mut reader);
+            store
+        } else {
+            StoreSettings::read_to_restore(&mut reader)
+        };
         let cluster = ClusterSettings::read(&mut reader);
         let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
         let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
@@ -108,6 +112,16 @@ fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&
             "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is: what this exporter writes, nobody who trusts \
              those keys would accept (lifeboat keygen signing makes a pair; or LIFEBOAT_SIGNING_KEY_FILE, a file that \
              holds the key)",
+        );
+    }
+}
+
+// Somebody who sets one expects that it is used.
+fn refuse_a_ticket(reader: &mut Reader<'_>) {
+    if reader.text("LIFEBOAT_TICKET").or_else(|| reader.text("LIFEBOAT_TICKET_FILE")).is_some() {
+        reader.wrong(
+            "LIFEBOAT_TICKET: a ticket can only be restored from: unset it, or switch KONG_CLUSTER_FALLBACK_CONFIG_EXPORT \
+             off",
         );
     }
 }

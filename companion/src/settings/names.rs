@@ -167,6 +167,11 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "authorities that the store's certificate may come from, besides the system's: a path, PEM, or base64 of PEM",
     ),
+    secret(
+        "LIFEBOAT_TICKET",
+        "none",
+        "a ticket of `lifeboat presign`: what importing restores from instead of a store",
+    ),
     setting(
         "AWS_CONFIG_STORAGE_ENDPOINT",
         "aws-config-storage-endpoint",
@@ -279,7 +284,6 @@ pub const NOT_YET: &[&str] = &[
     "LIFEBOAT_FOLLOW",
     "LIFEBOAT_MAX_AGE",
     "LIFEBOAT_REPORT_KEYS",
-    "LIFEBOAT_TICKET",
 ];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
