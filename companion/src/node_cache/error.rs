@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 
 use super::lmdb::LmdbError;
@@ -66,23 +66,13 @@ pub enum CacheError {
         /// What was asked for.
         expected: ConfigHash,
     },
-    /// The image isn't what the manifest describes.
-    #[error("the image of the node cache has {actual} bytes instead of {expected}: it is incomplete or changed")]
+    /// The image doesn't expand to what its manifest promises.
+    #[error("the image of the node cache expands to {actual} bytes instead of {expected}: no cache was written")]
     ImageSize {
         /// What the manifest says.
         expected: u64,
         /// What there is, as far as it was looked at.
         actual: u64,
-    },
-    /// The same.
-    #[error(
-        "the SHA-256 of the node cache's image is {actual}, and the manifest says {expected}: it was changed or damaged"
-    )]
-    ImageDigest {
-        /// What the manifest says.
-        expected: Sha256Digest,
-        /// What the bytes have.
-        actual: Sha256Digest,
     },
     /// The disk is too full.
     #[error("{path}: {free} bytes are free and {needed} are needed: nothing was written")]

@@ -1,5 +1,5 @@
 //! An image of a node's LMDB cache: taken beside the running node, compacted, checked and compressed; and expanded again,
-//! bounded by what its manifest promises. Where images are kept is not known here.
+//! bounded by what its manifest promises. How images are kept is not known here.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufReader, Read, Seek, Write};
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
-use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::verify::VerifiedImage;
 
 use super::file_space::check_space;
 use super::hot_copy::copy_data_file;
@@ -23,24 +23,13 @@ const PIECE: usize = 1 << 18;
 #[derive(Clone)]
 pub struct Image {
     gzip: Bytes,
-    digests: ImageDigests,
-}
-
-/// What a manifest says of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageDigests {
-    /// The SHA-256 of the compressed bytes.
-    pub gzip_sha256: Sha256Digest,
-    /// How many they are.
-    pub gzip_bytes: u64,
-    /// How many they expand to: the size of `data.mdb`.
-    pub bytes: u64,
+    expands_to: u64,
 }
 
 impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // It holds private keys.
-        write!(f, "Image({:?}, ..)", self.digests)
+        write!(f, "Image({} bytes of {}, ..)", self.gzip.len(), self.expands_to)
     }
 }
 
@@ -78,56 +67,52 @@ impl Image {
         Self::compress(&compacted).map_err(io())
     }
 
-    /// An image as it was read from a store, if it is the one that `expected` describes.
-    pub fn from_store(gzip: Bytes, expected: ImageDigests) -> Result<Self, CacheError> {
-        let actual = gzip.len() as u64;
-        if actual != expected.gzip_bytes {
-            return Err(CacheError::ImageSize { expected: expected.gzip_bytes, actual });
-        }
-        let actual = Sha256Digest::of(&gzip);
-        if actual != expected.gzip_sha256 {
-            return Err(CacheError::ImageDigest { expected: expected.gzip_sha256, actual });
-        }
-        Ok(Self { gzip, digests: expected })
-    }
-
-    /// What a store keeps.
+    /// The compressed bytes.
     pub fn gzip(&self) -> &Bytes {
         &self.gzip
     }
 
-    /// What a manifest says of it.
-    pub fn digests(&self) -> ImageDigests {
-        self.digests
+    /// The same, to be sealed where they are.
+    pub fn into_gzip(self) -> Bytes {
+        self.gzip
     }
 
-    /// Writes the expanded image to `file`, which is empty and has the name `path`; `written` is called after each part.
-    pub(super) fn expand(&self, mut file: &File, path: &Path, mut written: impl FnMut()) -> Result<(), CacheError> {
-        let expected = self.digests.bytes;
-        let mut decoder = GzDecoder::new(&self.gzip[..]).take(expected.saturating_add(1));
-        let (mut piece, mut actual) = (vec![0; PIECE], 0);
-        loop {
-            let read = decoder.read(&mut piece).map_err(|_| CacheError::ImageSize { expected, actual })?;
-            actual += read as u64;
-            if actual > expected || (read == 0 && actual < expected) {
-                return Err(CacheError::ImageSize { expected, actual });
-            }
-            if read == 0 {
-                return Ok(());
-            }
-            file.write_all(&piece[..read]).map_err(CacheError::io(path))?;
-            written();
-        }
+    /// The size of the `data.mdb` that they expand to, in bytes.
+    pub fn expands_to(&self) -> u64 {
+        self.expands_to
     }
 
     fn compress(mut file: &File) -> std::io::Result<Self> {
-        let bytes = file.metadata()?.len();
+        let expands_to = file.metadata()?.len();
         file.rewind()?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         std::io::copy(&mut BufReader::with_capacity(PIECE, file), &mut encoder)?;
-        let gzip = Bytes::from(encoder.finish()?);
-        let digests = ImageDigests { gzip_sha256: Sha256Digest::of(&gzip), gzip_bytes: gzip.len() as u64, bytes };
-        Ok(Self { gzip, digests })
+        Ok(Self { gzip: encoder.finish()?.into(), expands_to })
+    }
+}
+
+/// Writes the `data.mdb` of an image to `file`, which is empty and has the name `path`; `written` is called after each
+/// part.
+pub(super) fn expand(
+    image: &VerifiedImage,
+    mut file: &File,
+    path: &Path,
+    mut written: impl FnMut(),
+) -> Result<(), CacheError> {
+    let expected = image.expands_to();
+    let mut decoder = GzDecoder::new(&image.gzip()[..]).take(expected.saturating_add(1));
+    let (mut piece, mut actual) = (vec![0; PIECE], 0);
+    loop {
+        let read = decoder.read(&mut piece).map_err(|_| CacheError::ImageSize { expected, actual })?;
+        actual += read as u64;
+        if actual > expected || (read == 0 && actual < expected) {
+            return Err(CacheError::ImageSize { expected, actual });
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        file.write_all(&piece[..read]).map_err(CacheError::io(path))?;
+        written();
     }
 }
 

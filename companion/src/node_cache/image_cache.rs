@@ -7,23 +7,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::verify::VerifiedImage;
 
 use super::file_space::check_space;
 use super::hot_copy::copy_data_file;
+use super::image::expand;
 use super::lmdb::LmdbError;
 use super::node_prefix::Owner;
 use super::place::Place;
-use super::{CacheError, CacheForm, CacheId, Contents, Image, NodePrefix, Outcome, Patience, Step};
+use super::{CacheError, CacheForm, CacheId, Contents, NodePrefix, Outcome, Patience, Step};
 
-/// Makes `image` the cache of the node on `prefix`, if it is `wanted` and the node has no configuration. `reached` is told
-/// each step.
+/// Makes `image` the cache of the node of `version` on `prefix`, if the node takes it and has no configuration. `reached`
+/// is told each step.
 pub fn place_image(
     prefix: &NodePrefix,
-    image: &Image,
-    wanted: &CacheId,
+    image: &VerifiedImage,
+    version: KongVersion,
     reached: &mut dyn FnMut(Step),
 ) -> Result<Outcome, CacheError> {
-    let CacheId { version, .. } = *wanted;
     if CacheForm::of(version)? == CacheForm::ConfigCache {
         return Err(CacheError::WrongForm { version, form: "LMDB" });
     }
@@ -38,12 +40,12 @@ pub fn place_image(
         Present::Configuration(what) => return Ok(Outcome::AlreadyConfigured { what }),
     };
     place.reached(Step::Looked);
-    check_space(&folder, image.digests().bytes)?;
+    check_space(&folder, image.expands_to())?;
     let new = place.unnamed("new.mdb")?;
-    image.expand(&new.file, &new.path, || place.reached(Step::Writing))?;
+    expand(image, &new.file, &new.path, || place.reached(Step::Writing))?;
     place.reached(Step::Written);
     let contents = Contents::read(&new.file).map_err(|problem| CacheError::unreadable(Path::new(IMAGE))(problem))?;
-    contents.check(IMAGE, wanted)?;
+    contents.check(IMAGE, &CacheId { version, config_hash: image.config_hash() })?;
     place.reached(Step::Checked);
     // Kong may have been started meanwhile.
     prefix.check_stopped()?;

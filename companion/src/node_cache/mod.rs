@@ -21,7 +21,7 @@ pub use config_cache::place_config_cache;
 pub use contents::Contents;
 pub use error::CacheError;
 pub use hot_copy::{Patience, copy_data_file};
-pub use image::{Image, ImageDigests};
+pub use image::Image;
 pub use image_cache::place_image;
 pub use lmdb::LmdbError;
 pub use node_prefix::NodePrefix;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-use super::recorded::{contents, empty_prefix, everything_below, fresh_node, prefix_with, recorded_id, recorded_image};
+use super::recorded::{contents, empty_prefix, everything_below, fresh_node, prefix_with, recorded_id, stored_image};
 use crate::node_cache::{CacheError, NodePrefix, Outcome, Step, place_image};
 
 const PREFIX: &str = "LIFEBOAT_TEST_PREFIX";
@@ -58,7 +58,7 @@ fn played_by_other() -> Option<(NodePrefix, String)> {
 }
 
 fn place(prefix: &NodePrefix, reached: &mut dyn FnMut(Step)) -> Result<Outcome, CacheError> {
-    place_image(prefix, &recorded_image(), &recorded_id(), reached)
+    place_image(prefix, &stored_image(), recorded_id().version, reached)
 }
 
 #[test]

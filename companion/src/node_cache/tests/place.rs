@@ -4,21 +4,23 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::{Policy, Verified, verify_bare};
 
 use super::recorded::{
-    RECORDED, contents, deep, empty_prefix, everything_below, fresh_node, never_written, prefix_with, recorded_id,
-    recorded_image,
+    RECORDED, contents, deep, described_as, empty_prefix, everything_below, fresh_node, never_written, prefix_with,
+    recorded_id, recorded_image, stored_image,
 };
-use crate::node_cache::{CacheError, CacheId, NodePrefix, Outcome, Step, place_config_cache, place_image};
+use crate::node_cache::{CacheError, NodePrefix, Outcome, Step, place_config_cache, place_image};
 
 const KONG_2: KongVersion = KongVersion::new(2, 8, 5);
 
 fn place(prefix: &NodePrefix) -> Result<Outcome, CacheError> {
-    place_image(prefix, &recorded_image(), &recorded_id(), &mut |_: Step| {})
+    place_image(prefix, &stored_image(), recorded_id().version, &mut |_: Step| {})
 }
 
 fn placed(prefix: &NodePrefix) -> Option<String> {
@@ -30,7 +32,7 @@ fn placed(prefix: &NodePrefix) -> Option<String> {
 
 fn configuration() -> Verified {
     let json = Bytes::from_static(br#"{"_format_version":"1.1","services":[]}"#);
-    verify_bare(json, &Policy { version: KONG_2, max_config: 1 << 20 }).unwrap()
+    verify_bare(json, &Policy { version: KONG_2, max_config: 1 << 20, keys: Arc::default() }).unwrap()
 }
 
 #[test]
@@ -118,15 +120,17 @@ fn what_no_kong_can_use_is_replaced_and_named() {
 #[test]
 fn an_image_for_another_node_is_not_put_in_place() {
     let (_folder, prefix) = empty_prefix();
-    let image = recorded_image();
-    for wanted in [
-        CacheId { version: KongVersion::new(3, 8, 0), ..recorded_id() },
-        CacheId { config_hash: "c71fb99ef5692e02210908bdbd0092b9".parse().unwrap(), ..recorded_id() },
-        CacheId { version: KONG_2, ..recorded_id() },
-    ] {
-        place_image(&prefix, &image, &wanted, &mut |_: Step| {}).unwrap_err();
+    let (image, id) = (recorded_image(), recorded_id());
+    let other: ConfigHash = "c71fb99ef5692e02210908bdbd0092b9".parse().unwrap();
+    for (config_hash, version) in
+        [(id.config_hash, KongVersion::new(3, 8, 0)), (id.config_hash, KONG_2), (other, id.version)]
+    {
+        let described = described_as(&image, image.expands_to(), config_hash);
+        place_image(&prefix, &described, version, &mut |_: Step| {}).unwrap_err();
         assert!(!prefix.data_file().exists());
     }
+    // Another patch version takes it.
+    assert!(place_image(&prefix, &stored_image(), KongVersion::new(3, 9, 0), &mut |_: Step| {}).is_ok());
 }
 
 #[test]

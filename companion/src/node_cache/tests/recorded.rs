@@ -3,15 +3,21 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::GzDecoder;
+use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{CacheImage, Document, Manifest, StoredObject};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Place, Policy, VerifiedImage, authenticate, verify_image};
 use tempfile::TempDir;
 
 use crate::node_cache::{CacheId, Contents, Image, NodePrefix, Patience};
 
 /// The cache of a Kong 3.9.1 that runs `3ff47162…`.
 pub(crate) const RECORDED: &[u8] = include_bytes!("../../../../tests/data/kong-3.9.1/dbless.lmdb/data.mdb");
+const GOLDEN: &[u8] = include_bytes!("../../../../tests/data/manifest-format-1.json");
 const NEVER_WRITTEN: &[u8] = include_bytes!("../../../../tests/data/lmdb-0.9.33/never-written.mdb.gz");
 const FRESH_NODE: &[u8] = include_bytes!("../../../../tests/data/lmdb-0.9.33/fresh-node.mdb.gz");
 const DEEP: &[u8] = include_bytes!("../../../../tests/data/lmdb-0.9.33/deep.mdb.gz");
@@ -70,6 +76,30 @@ pub(crate) fn prefix_with(data: &[u8]) -> (TempDir, NodePrefix) {
 pub(super) fn recorded_image() -> Image {
     let (folder, prefix) = prefix_with(RECORDED);
     Image::take(&prefix, &recorded_id(), folder.path(), Patience::default()).unwrap()
+}
+
+/// The same as a store gives it back.
+pub(super) fn stored_image() -> VerifiedImage {
+    let image = recorded_image();
+    described_as(&image, image.expands_to(), recorded_id().config_hash)
+}
+
+/// An image of which a manifest says this.
+pub(super) fn described_as(image: &Image, expands_to: u64, config_hash: ConfigHash) -> VerifiedImage {
+    let policy = Policy { version: recorded_id().version, max_config: 1 << 20, keys: Arc::default() };
+    let mut manifest = Manifest::decode(GOLDEN).unwrap();
+    manifest.config_hash = config_hash;
+    let keys = ObjectKeys::new(manifest.kong_version);
+    manifest.snapshot.key = keys.snapshot(manifest.id());
+    let document = Document::decode(&manifest.encode()).unwrap();
+    let manifest = authenticate(&document, Place::Newest, &policy).unwrap();
+    let object = StoredObject {
+        key: keys.cache_image(manifest.id()),
+        sha256: Sha256Digest::of(image.gzip()),
+        bytes: image.gzip().len() as u64,
+        sealed: None,
+    };
+    verify_image(&manifest, &CacheImage { object, expands_to }, image.gzip().clone(), &policy).unwrap()
 }
 
 /// What is in a data file.
