@@ -3,6 +3,7 @@
 
 pub mod admin_api;
 pub mod generator;
+pub mod keys;
 pub mod log;
 pub mod program;
 pub mod raw_node;
