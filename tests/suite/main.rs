@@ -15,4 +15,5 @@ mod secrets;
 mod silence;
 mod strangers;
 mod tidy;
+mod trust;
 mod unusable_store;

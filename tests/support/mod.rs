@@ -3,6 +3,7 @@
 
 pub mod admin_api;
 pub mod generator;
+pub mod keys;
 pub mod log;
 pub mod peculiar_store;
 pub mod program;
