@@ -4,6 +4,7 @@ mod bad_messages;
 mod codec;
 mod control_plane_returns;
 mod damaged_store;
+mod faults;
 mod filter;
 mod keep;
 mod outage;

@@ -1,0 +1,1 @@
+//! Faults of real connections, as the operating system and the HTTP client report them.
