@@ -26,6 +26,7 @@ struct State {
     /// Faults that come in a row.
     spell: VecDeque<Fault>,
     played: u64,
+    has_been_late: bool,
 }
 
 impl Weather {
@@ -54,7 +55,14 @@ impl Weather {
 
     fn of(seed: u64, severity: u32, always: Option<Fault>) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self(Arc::new(Mutex::new(State { random, severity, always, spell: VecDeque::new(), played: 0 })))
+        Self(Arc::new(Mutex::new(State {
+            random,
+            severity,
+            always,
+            spell: VecDeque::new(),
+            played: 0,
+            has_been_late: false,
+        })))
     }
 
     /// Nothing goes wrong from now on.
@@ -69,10 +77,16 @@ impl Weather {
         self.state().played
     }
 
+    /// Whether a request arrived after its sender had given it up.
+    pub fn has_been_late(&self) -> bool {
+        self.state().has_been_late
+    }
+
     pub(super) fn next(&self, request: &HttpRequest) -> Option<Fault> {
         let mut state = self.state();
         let fault = state.next(request);
         state.played += u64::from(fault.is_some());
+        state.has_been_late |= matches!(fault, Some(Fault::Late(_)));
         fault
     }
 
