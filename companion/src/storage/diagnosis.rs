@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::cloud::Cloud;
+use super::credentials::CredentialError;
 use super::denial::Denial;
 use super::error::IN_THE_WAY;
 use super::wire::{Answer, Endpoint, Failure, Heard, Outcome};
@@ -77,13 +78,9 @@ impl Failed {
 impl Attempt<'_> {
     /// What it means that this try ended with `error`, after `heard`.
     pub(super) fn diagnose(self, error: &object_store::Error, heard: Option<&Heard>) -> Failed {
-        // A provider of credentials may know better than the wire.
-        let mut source = error.source();
-        while let Some(error) = source {
-            if let Some(own) = error.downcast_ref::<StorageError>() {
-                return own.clone().into();
-            }
-            source = error.source();
+        // Who fetches credentials knows better than the wire why there are none.
+        if let Some(error) = CredentialError::behind(error) {
+            return self.without_credentials(error).into();
         }
         match heard {
             Some(heard) if heard.endpoint != Endpoint::Store => self.no_credentials(heard, error),
@@ -92,6 +89,14 @@ impl Attempt<'_> {
                 self.refused(heard, answer)
             }
             _ => self.said(error),
+        }
+    }
+
+    fn without_credentials(self, error: &CredentialError) -> StorageError {
+        match error.clone() {
+            CredentialError::Refused(reason) => self.denied("there are no credentials".to_owned(), reason),
+            CredentialError::Misconfigured(reason) => self.misconfigured(reason),
+            CredentialError::Unavailable(reason) => self.unavailable(reason),
         }
     }
 
@@ -299,7 +304,7 @@ fn file_error(error: &object_store::Error) -> Option<ErrorKind> {
 }
 
 // The innermost reason without the layers around it, on one line. URLs are in the outer ones.
-fn deepest(error: &object_store::Error) -> String {
+pub(super) fn deepest(error: &object_store::Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
         deepest = source;

@@ -188,7 +188,7 @@ impl History {
                 reported.sequence
             );
             let is_same = manifest.sequence == reported.sequence;
-            assert!(!is_same || **manifest == *reported, "two manifests have number {}", reported.sequence);
+            assert!(!is_same || ***manifest == *reported, "two manifests have number {}", reported.sequence);
         }
     }
 

@@ -85,7 +85,7 @@ impl Contents {
         let may = |permission| !self.revoked.contains(&permission);
         match (request.method(), path.contains('/')) {
             (&Method::GET, false) if may(Permission::List) => self.list(request, &path),
-            (&Method::GET, true) if may(Permission::Read) => match self.objects.get(&path) {
+            (&Method::GET | &Method::HEAD, true) if may(Permission::Read) => match self.objects.get(&path) {
                 Some(object) => ok(request, Some(object), object.clone()),
                 None if may(Permission::List) => answer(request, 404, "NoSuchKey"),
                 None => answer(request, 403, "AccessDenied"),
@@ -166,5 +166,6 @@ fn ok(request: &HttpRequest, object: Option<&Bytes>, body: Bytes) -> HttpRespons
     if let Some(object) = object {
         response = response.header(header::ETAG, tag(object));
     }
+    let body = if request.method() == Method::HEAD { Bytes::new() } else { body };
     response.body(HttpResponseBody::from(body)).expect("its parts are valid")
 }
