@@ -5,6 +5,7 @@ mod codec;
 mod conditions;
 mod control_plane_returns;
 mod damaged_store;
+mod faults;
 mod filter;
 mod keep;
 mod outage;
