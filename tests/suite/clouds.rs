@@ -259,3 +259,28 @@ fn a_store_with_a_certificate_of_ones_own_authority_is_trusted_with_that_authori
         assert!(error.contains("certificate") && error.contains(store.origin()), "{error}");
     });
 }
+
+#[test]
+fn that_authority_is_trusted_where_credentials_come_from_too() {
+    play(async {
+        let authority = Authority::new("a private authority");
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let validity = SystemTime::now() - day..SystemTime::now() + day;
+        let issued = authority.issue("127.0.0.1", &["127.0.0.1"], validity);
+        let endpoint =
+            HttpServer::start_tls(lifeboat_tests::tls::server(&issued), |_| plain(http::StatusCode::FORBIDDEN, ""))
+                .await;
+        for (pem, expected) in [
+            (authority.certificate_pem(), "answered 403"),
+            (Authority::new("another").certificate_pem(), "certificate"),
+        ] {
+            let storage = Storage::open(&settings(&[
+                ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong"),
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/v1/credentials", endpoint.origin())),
+                ("LIFEBOAT_STORAGE_CA", &pem),
+            ]));
+            let error = storage.unwrap().read_optional("object", 1).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    });
+}
