@@ -3,6 +3,7 @@
 mod bad_messages;
 mod clouds;
 mod codec;
+mod conditions;
 mod control_plane_returns;
 mod credentials;
 mod damaged_store;

@@ -6,6 +6,7 @@ mod crash;
 mod memory;
 mod messages;
 mod stored;
+mod tickets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

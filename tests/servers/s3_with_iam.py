@@ -1,0 +1,45 @@
+"""An S3 server (moto) on loopback that enforces IAM: one bucket, and one user for each policy file.
+
+Usage: s3_with_iam.py BUCKET PREFIX [NAME=POLICY_FILE]...
+
+In the policies, BUCKET and PREFIX are filled in, as an operator would.
+
+Prints one line of JSON once it listens: {"endpoint": URL, "users": {NAME: {"access_key_id", "secret_access_key"}}}.
+Ends when its standard input is closed, so that it can't outlive the test that started it.
+"""
+
+import json
+import sys
+
+import boto3
+from moto import settings
+from moto.server import ThreadedMotoServer
+
+
+def main():
+    bucket, prefix, *policies = sys.argv[1:]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    access = dict(
+        endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="setup", aws_secret_access_key="setup"
+    )
+    boto3.client("s3", **access).create_bucket(Bucket=bucket)
+    iam = boto3.client("iam", **access)
+    users = {}
+    for policy in policies:
+        name, path = policy.split("=", 1)
+        with open(path) as file:
+            document = file.read().replace("BUCKET", bucket).replace("PREFIX", prefix)
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="lifeboat", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        users[name] = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+    # From here on every request must be signed by a user, and allowed to that user.
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
+    print(json.dumps({"endpoint": endpoint, "users": users}), flush=True)
+    sys.stdin.read()
+
+
+main()

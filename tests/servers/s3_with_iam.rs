@@ -1,0 +1,48 @@
+//! moto: an S3 that checks signatures and enforces IAM policies, with one user for each of the policies that are shipped
+//! in `deploy/iam/`.
+
+use lifeboat_tests::program::Invocation;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::installed::{Server, installed, of_repository};
+
+pub const BUCKET: &str = "kong-backups";
+pub const PREFIX: &str = "backups/edge";
+
+/// The server.
+pub struct S3WithIam {
+    facts: Value,
+    _server: Server,
+}
+
+impl S3WithIam {
+    pub async fn start() -> Self {
+        let policy =
+            |name: &str| format!("{name}={}", of_repository("deploy/iam").join(format!("s3-{name}.json")).display());
+        let mut command = Command::new(installed("python/bin/python"));
+        command.arg(of_repository("tests/servers/s3_with_iam.py")).args([BUCKET, PREFIX]);
+        command.args([policy("exporter"), policy("importer")]);
+        let server = Server::start(command, "endpoint").await;
+        let facts = serde_json::from_str(&server.greeting).expect("the script prints JSON");
+        Self { facts, _server: server }
+    }
+
+    /// The settings with which `user` gets in.
+    pub fn settings(&self, user: &str) -> Vec<(String, String)> {
+        let text = |pointer: String| self.facts.pointer(&pointer).and_then(Value::as_str).expect("a text").to_owned();
+        [
+            ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", format!("s3://{BUCKET}/{PREFIX}")),
+            ("AWS_CONFIG_STORAGE_ENDPOINT", text("/endpoint".into())),
+            ("AWS_ACCESS_KEY_ID", text(format!("/users/{user}/access_key_id"))),
+            ("AWS_SECRET_ACCESS_KEY", text(format!("/users/{user}/secret_access_key"))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// Tells the program to get in as `user`.
+    pub fn given_to(&self, invocation: Invocation, user: &str) -> Invocation {
+        self.settings(user).into_iter().fold(invocation, |invocation, (name, value)| invocation.with(name, value))
+    }
+}
