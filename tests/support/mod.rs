@@ -3,7 +3,9 @@
 
 pub mod admin_api;
 pub mod cloud;
+pub mod faulty;
 pub mod generator;
+pub mod keys;
 pub mod log;
 pub mod peculiar_store;
 pub mod program;
