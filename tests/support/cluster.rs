@@ -23,7 +23,8 @@ pub struct Cluster {
     pub certificate: PathBuf,
     /// Its private key, a file.
     pub key: PathBuf,
-    identity: Identity,
+    /// What its members prove with both.
+    pub identity: Identity,
     /// Alive, with nothing to send yet.
     pub control_plane: ControlPlane,
 }
