@@ -204,4 +204,6 @@ impl Verified {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
