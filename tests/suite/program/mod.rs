@@ -3,6 +3,7 @@
 
 mod commands;
 mod crash;
+mod images;
 mod keys;
 mod memory;
 mod messages;
