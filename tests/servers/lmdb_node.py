@@ -1,10 +1,11 @@
 """LMDB's own library (py-lmdb) in the part of a node that writes its cache, and of one that reads an image of it.
 
-Usage: lmdb_node.py write FOLDER PAUSE_MILLISECONDS
+Usage: lmdb_node.py write FOLDER COMMITS PAUSE_MILLISECONDS UNCHANGING_ROWS
        lmdb_node.py read
 
-The writer makes an environment in FOLDER and commits one state of it after the other, each with a number that stands in
-every row, with rows that come and go, some of them longer than a page. It prints "ready" after the first commit. For each
+The writer makes an environment in FOLDER and commits one state of it after the other, COMMITS of them and then a pause,
+again and again. Each state has a number that stands in every row, with rows that come and go, some of them longer than a page. UNCHANGING_ROWS of 9 KB make the file long, so that
+many states are committed while it is copied. It prints "ready" after the first commit. For each
 line that it reads from standard input it answers "paused N", and commits nothing until the next one.
 
 The reader takes a folder from each line of its standard input, opens the data.mdb in there and answers "state N" if all
@@ -23,11 +24,15 @@ ROWS = 400
 HASH = b"3ff47162e7a7ce1344f336316b66484e"
 
 
-def write(folder, pause):
-    environment = lmdb.open(folder, max_dbs=1, map_size=2048 << 20)
+def write(folder, commits, pause, unchanging):
+    # Whether it would survive a loss of power says nothing here, and to wait for the disk would make commits rare.
+    environment = lmdb.open(folder, max_dbs=1, map_size=2048 << 20, sync=False)
     table = environment.open_db(b"_default")
     with environment.begin(write=True) as transaction:
         transaction.put(b"validation_tag", b"3.9")
+    with environment.begin(write=True, db=table) as transaction:
+        for row in range(unchanging):
+            transaction.put(b"plugins|%06d" % row, b"-" * 9000)
     state, chance = 0, random.Random(1)
     while True:
         state += 1
@@ -40,7 +45,7 @@ def write(folder, pause):
             transaction.put(b"declarative_config:hash", HASH)
         if state == 1:
             print("ready", flush=True)
-        if select.select([sys.stdin], [], [], pause)[0]:
+        if state % commits == 0 and select.select([sys.stdin], [], [], pause)[0]:
             if not sys.stdin.readline():
                 return
             print("paused", state, flush=True)
@@ -64,6 +69,7 @@ def state_of(folder):
         with environment.begin(db=table) as transaction:
             rows = dict(transaction.cursor())
     found = rows.pop(b"declarative_config:hash", None)
+    rows = {key: value for key, value in rows.items() if not key.startswith(b"plugins|")}
     states = {int(value[:8]) for value in rows.values()}
     whole = tag == b"3.9" and found == HASH and len(rows) == ROWS + 1 and len(states) == 1
     return f"state {states.pop()}" if whole else f"{len(rows)} rows of the states {sorted(states)}, {tag}, {found}"
@@ -71,7 +77,7 @@ def state_of(folder):
 
 def main():
     if sys.argv[1] == "write":
-        write(sys.argv[2], int(sys.argv[3]) / 1000)
+        write(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) / 1000, int(sys.argv[5]))
     else:
         read()
 

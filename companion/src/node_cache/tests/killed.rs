@@ -88,7 +88,7 @@ fn an_import_killed_at_any_step_leaves_what_was_there_or_all_of_the_image() {
             if [Step::Renamed, Step::Named].contains(&step) {
                 contents(&prefix.data_file()).check("what is left", &recorded_id()).unwrap();
             } else {
-                assert_eq!(fs::read(prefix.data_file()).ok(), present, "{step:?}");
+                assert!(fs::read(prefix.data_file()).ok() == present, "{step:?}");
             }
             // The next one finds nothing in its way, and leaves nothing of the one that was killed.
             place(&prefix, &mut |_| {}).unwrap();
