@@ -2,6 +2,7 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod inspect;
 mod publish;
 mod registration;
 mod restore;
@@ -12,6 +13,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
+pub use inspect::ConfigJson;
 pub use publish::{Author, Received};
 pub use restore::{Restored, Skipped};
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
-use lifeboat_core::manifest::{self, Manifest};
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::{Moment, WallTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -51,13 +51,8 @@ impl Exported {
 impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, delay: Duration, clock: Clock) -> Self {
-        let exporter = manifest::Exporter {
-            node_id: node.id.clone(),
-            hostname: node.hostname.clone(),
-            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let author = Author { exporter, version: node.version };
-        Self { archive, author, delay, clock, started: clock.wall(), is_probed: false, published: None }
+        let started = clock.wall();
+        Self { archive, author: node.author(), delay, clock, started, is_probed: false, published: None }
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.

@@ -3,6 +3,7 @@
 
 mod commands;
 mod crash;
+mod doctor;
 mod memory;
 mod messages;
 mod stored;
