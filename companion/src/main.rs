@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, doctor, export, list, run};
+use lifeboat::command::{Failure, demo, doctor, export, list, presign, run};
 use lifeboat::logging;
 
 const FAILED: u8 = 1;
@@ -49,6 +49,9 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Export(asked) => export::export(source, asked.output, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Presign(asked) => {
+            presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
+        }
         Task::Demo => demo::demo(source, clock).await,
     }
 }

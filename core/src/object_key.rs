@@ -3,6 +3,10 @@
 use crate::digest::ConfigHash;
 use crate::kong::version::KongVersion;
 
+/// The highest number that a snapshot may have: names have ten digits, so that a listing by name is a listing by age. At
+/// one snapshot a second that lasts for 300 years.
+pub const HIGHEST_SEQUENCE: u64 = 9_999_999_999;
+
 /// The keys of one Kong version's objects, relative to the store's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectKeys {
@@ -71,7 +75,6 @@ impl ObjectKeys {
 }
 
 impl SnapshotId {
-    // Ten digits, so that a listing by name is a listing by age: at one snapshot a second that lasts for 300 years.
     fn stem(&self) -> String {
         format!("{:010}-{}", self.sequence, self.config_hash)
     }
@@ -81,12 +84,8 @@ impl SnapshotId {
     pub fn from_file_name(name: &str) -> Option<Self> {
         let stem = name.strip_suffix(".json.gz").or_else(|| name.strip_suffix(".manifest.json"))?;
         let (sequence, config_hash) = stem.split_once('-')?;
-        let sequence = if sequence.bytes().all(|b| b.is_ascii_digit()) {
-            sequence.parse().ok()?
-        } else {
-            return None;
-        };
-        Some(Self { sequence, config_hash: config_hash.parse().ok()? })
+        let id = Self { sequence: sequence.parse().ok()?, config_hash: config_hash.parse().ok()? };
+        (id.sequence <= HIGHEST_SEQUENCE && id.stem() == stem).then_some(id)
     }
 }
 
@@ -127,6 +126,10 @@ mod tests {
             "",
             "manifest.json",
             "7.json.gz",
+            "7-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "+000000007-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "10000000000-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "18446744073709551615-3ff47162e7a7ce1344f336316b66484e.json.gz",
             "x-3ff47162e7a7ce1344f336316b66484e.json.gz",
             "0000000007-3ff4.json.gz#1",
         ] {

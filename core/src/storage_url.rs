@@ -38,6 +38,8 @@ pub enum StorageUrl {
     },
     /// The memory of this process: for tests and benchmarks, gone when it ends.
     Memory,
+    /// What one ticket holds. It has no URL: a ticket is a secret, and comes by a setting of its own.
+    Ticket,
 }
 
 /// What is wrong with a storage URL.
@@ -96,7 +98,7 @@ impl StorageUrl {
     pub fn prefix(&self) -> &str {
         match self {
             Self::S3 { prefix, .. } | Self::Gcs { prefix, .. } | Self::Azure { prefix, .. } => prefix,
-            Self::File { .. } | Self::Memory => "",
+            Self::File { .. } | Self::Memory | Self::Ticket => "",
         }
     }
 
@@ -219,6 +221,7 @@ impl fmt::Display for StorageUrl {
             }
             Self::File { path } => return write!(f, "file://{path}"),
             Self::Memory => return f.write_str("memory://"),
+            Self::Ticket => return f.write_str("the ticket"),
         };
         if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
     }

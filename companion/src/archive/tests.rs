@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
+use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 use object_store::memory::InMemory;

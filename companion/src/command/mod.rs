@@ -4,6 +4,7 @@ pub mod demo;
 pub mod doctor;
 pub mod export;
 pub mod list;
+pub mod presign;
 pub mod run;
 mod stdout;
 

@@ -4,18 +4,26 @@
 mod address;
 mod cluster;
 mod keep;
+mod keys;
 pub mod names;
+mod readable;
 mod reader;
 mod relay;
+mod role;
 mod secret;
 pub mod source;
 mod store;
 
+use lifeboat_core::kong::version::KongVersion;
+
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use keep::KeepSettings;
+pub use keys::KeySource;
+pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
 pub use store::{
@@ -47,90 +55,22 @@ pub struct ExportSettings {
     pub keep: KeepSettings,
 }
 
-/// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
-/// mistakes, and goes on.
-#[derive(Debug)]
-pub struct ReadableSettings {
-    /// What is switched on.
-    pub role: Role,
-    /// Where configurations are kept.
-    pub store: Option<StoreSettings>,
-    /// The control plane and how to speak with it.
-    pub cluster: Option<ClusterSettings>,
-    /// What to keep: where export is on, or a version is set.
-    pub keep: Option<KeepSettings>,
-    /// How to serve nodes, if import is on.
-    pub relay: Option<RelaySettings>,
-    /// Everything that is wrong.
-    pub problems: Problems,
-}
-
-/// What a companion is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Neither export nor import is on.
-    Nothing,
-    /// Export is on.
-    Exporter,
-    /// Import is on.
-    Importer,
-    /// Both are on.
-    Both,
-}
-
-impl Role {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        let export = reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT");
-        match (export, reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT")) {
-            (false, false) => Self::Nothing,
-            (true, false) => Self::Exporter,
-            (false, true) => Self::Importer,
-            (true, true) => Self::Both,
-        }
-    }
-
-    /// Whether it keeps what a control plane sends.
-    pub fn exports(self) -> bool {
-        matches!(self, Self::Exporter | Self::Both)
-    }
-
-    /// Whether it serves nodes.
-    pub fn imports(self) -> bool {
-        matches!(self, Self::Importer | Self::Both)
-    }
-}
-
-impl ReadableSettings {
-    /// Reads what can be read. With neither export nor import on, what export needs is read.
-    pub fn read(source: &Source) -> Self {
-        let mut reader = Reader::new(source);
-        let role = Role::read(&mut reader);
-        let store = StoreSettings::read(&mut reader);
-        let cluster = ClusterSettings::read(&mut reader);
-        let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.text(name).is_some());
-        let keep = if role != Role::Importer || has_version { KeepSettings::read(&mut reader) } else { None };
-        let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
-        check_all_names(&mut reader);
-        Self { role, store, cluster, keep, relay, problems: reader.into_problems() }
-    }
-}
-
 impl RunSettings {
     /// Reads them, or says everything that is wrong with them.
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let role = Role::read(&mut reader);
-        let (export, import) = (role.exports(), role.imports());
         if role == Role::Nothing {
             reader.wrong(
                 "nothing to do: neither KONG_CLUSTER_FALLBACK_CONFIG_EXPORT nor KONG_CLUSTER_FALLBACK_CONFIG_IMPORT is on \
                  (--export on keeps what the control plane sends, --import on is the relay for new nodes)",
             );
         }
-        let store = StoreSettings::read(&mut reader);
+        let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
-        let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
+        let keep = if role.exports() { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
+        let relay =
+            if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
     }
 }
@@ -140,8 +80,27 @@ impl ExportSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
+        refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let keep = KeepSettings::read(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
+    }
+}
+
+/// What `lifeboat presign` needs.
+#[derive(Debug)]
+pub struct PresignSettings {
+    /// Where configurations are kept.
+    pub store: StoreSettings,
+    /// The version of Kong whose snapshot it is about.
+    pub version: KongVersion,
+}
+
+impl PresignSettings {
+    /// Reads them, or says everything that is wrong with them.
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version? }))
     }
 }
 
@@ -159,6 +118,38 @@ pub fn check_names(source: &Source) -> Result<(), Problems> {
     let mut reader = Reader::new(source);
     reader.refuse_misspelt_names();
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
+}
+
+// Who is not told what to do is taken for an exporter, and told that besides.
+fn store_of(reader: &mut Reader<'_>, role: Role) -> Option<StoreSettings> {
+    if role == Role::Importer {
+        return StoreSettings::read_to_restore(reader);
+    }
+    let store = StoreSettings::read(reader);
+    refuse_to_write_what_is_not_accepted(reader, store.as_ref());
+    refuse_a_ticket(reader);
+    store
+}
+
+// Its backups would be found useless by the importers, and in an outage only.
+fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&StoreSettings>) {
+    if store.is_some_and(|store| !store.keys.current().accepts_its_own()) {
+        reader.wrong(
+            "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is: what this exporter writes, nobody who trusts \
+             those keys would accept (lifeboat keygen signing makes a pair; or LIFEBOAT_SIGNING_KEY_FILE, a file that \
+             holds the key)",
+        );
+    }
+}
+
+// Somebody who sets one expects that it is used.
+fn refuse_a_ticket(reader: &mut Reader<'_>) {
+    if reader.text("LIFEBOAT_TICKET").or_else(|| reader.text("LIFEBOAT_TICKET_FILE")).is_some() {
+        reader.wrong(
+            "LIFEBOAT_TICKET: a ticket can only be restored from: unset it, or switch KONG_CLUSTER_FALLBACK_CONFIG_EXPORT \
+             off",
+        );
+    }
 }
 
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {

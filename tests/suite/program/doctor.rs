@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use lifeboat::rehearsal::certificate::{CLUSTER_VALIDITY, ClusterCertificate, Credentials};
 use lifeboat::rehearsal::control_plane::{Behaviour, Event};
 use lifeboat::rehearsal::recording;
+use lifeboat_core::keys::{EncryptionKey, SigningKey};
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission};
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
@@ -39,7 +40,7 @@ impl Report {
     #[track_caller]
     fn says(&self, name: &str, verdict: &str, parts: &[&str]) {
         let row = self.row(name);
-        let text = format!("{} {}", row["seen"], row["cure"]);
+        let text = format!("{} {}", row["seen"].as_str().unwrap(), row["cure"].as_str().unwrap_or_default());
         assert_eq!(row["verdict"], verdict, "{name}: {text}");
         assert_eq!(row["cure"].is_string(), verdict != "pass", "{name}: {text}");
         for part in parts {
@@ -47,10 +48,11 @@ impl Report {
         }
     }
 
-    /// The names of the rows that aren't as they should be.
+    /// The names of the rows that aren't as they should be, but for the keys, which most of these clusters have none of.
     fn complaints(&self) -> Vec<&str> {
         let is_complaint = |rows: &[Value]| rows.iter().any(|row| row["verdict"] != "pass");
-        self.rows.iter().filter(|(_, rows)| is_complaint(rows)).map(|(name, _)| name.as_str()).collect()
+        let names = self.rows.iter().filter(|(_, rows)| is_complaint(rows)).map(|(name, _)| name.as_str());
+        names.filter(|name| *name != "keys").collect()
     }
 }
 
@@ -113,6 +115,7 @@ async fn an_exporter_where_all_is_well_is_told_so_and_nothing_is_left_in_the_sto
         "control plane: address",
         "control plane: configuration",
         "control plane: link",
+        "keys",
         "limit: memory",
         "limit: open files",
         "role",
@@ -372,6 +375,53 @@ async fn a_backup_that_is_not_what_the_control_plane_sends_is_told() {
     assert_eq!(report.complaints(), ["backup: current"], "{}", report.finished);
     let hash = configuration(&recording::after_change()).hash;
     report.says("backup: current", "warn", &[&hash, "look whether the exporter runs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_text_from_before_encryption_fails_until_it_is_deleted() {
+    let store = Store::s3().await;
+    let cluster = kept(&store).await;
+    let plain = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
+    plain.says("keys", "warn", &["whoever can write to s3://kong/backups owns the nodes", "lifeboat keygen"]);
+
+    let signing = SigningKey::from_seed("s".parse().unwrap(), [7; 32]).to_text();
+    let encryption = EncryptionKey::from_secret("e".parse().unwrap(), [8; 32]).to_text();
+    let keyed = |invocation: Invocation| {
+        invocation.with("LIFEBOAT_SIGNING_KEY", &*signing).with("LIFEBOAT_ENCRYPTION_KEYS", &*encryption)
+    };
+    let kept = keyed(store.given_to(cluster.lifeboat(["export"]))).finish().await;
+    assert_eq!(kept.code, Some(0), "{kept}");
+    let report = examined(keyed(exporter(&cluster, &store)), FAILED).await;
+    report.says("backup: plaintext", "fail", &["3.9.1/config.json", "delete them"]);
+    report.says("keys", "pass", &["sealed with \"e\"", "signed by \"s\""]);
+    assert_eq!(report.complaints(), ["backup: plaintext"], "{}", report.finished);
+
+    std::fs::remove_file(store.config_json()).unwrap();
+    let report = examined(keyed(exporter(&cluster, &store)), ALL_IS_WELL).await;
+    report.says("backup: plaintext", "pass", &["none is left"]);
+    let secrets = [&*signing, &*encryption];
+    assert!(!secrets.iter().any(|secret| report.finished.to_string().contains(*secret)), "{}", report.finished);
+
+    // Who trusts another key gets nothing of it.
+    let other = SigningKey::from_seed("o".parse().unwrap(), [9; 32]).trusted().to_text();
+    let report = examined(importer(&cluster, &store).with("LIFEBOAT_TRUSTED_KEYS", &*other), FAILED).await;
+    report.says("backup: newest", "fail", &["3.9.1/lifeboat/manifest.json"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_in_place_of_a_store_is_checked_for_what_it_gives() {
+    let store = Store::s3().await;
+    let cluster = kept(&store).await;
+    let ticket = store.given_to(cluster.lifeboat(["presign"])).finish().await;
+    assert_eq!(ticket.code, Some(0), "{ticket}");
+    let with_ticket = || cluster.lifeboat(["doctor", "--import", "on"]).with("LIFEBOAT_TICKET", ticket.stdout.trim());
+    let report = examined(with_ticket(), ALL_IS_WELL).await;
+    assert_eq!(report.complaints(), Vec::<&str>::new(), "{}", report.finished);
+    report.says("ticket", "pass", &["it works for"]);
+    report.says("backup: newest", "pass", &["snapshot 1", "it verifies"]);
+    assert!(!report.finished.to_string().contains(ticket.stdout.trim()), "a ticket is a secret: {}", report.finished);
+    store.server.as_ref().unwrap().stop().await;
+    examined(with_ticket(), FAILED).await.says("backup: newest", "fail", &["look whether the store is up"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ use crate::storage::StorageError;
 const NEWEST: &str = "backup: newest";
 const CURRENT: &str = "backup: current";
 const CONFIG_JSON: &str = "backup: config.json";
+const PLAINTEXT: &str = "backup: plaintext";
 const EXPORTERS: &str = "backup: exporters";
 /// The largest configurations, on a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(300);
@@ -26,9 +27,12 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const RECENT: usize = 10;
 
 pub(super) async fn checks(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Vec<Check> {
-    let newest = within(NEWEST, FETCH_LIMIT, newest(archive, version, role, clock)).await;
-    let mut checks = vec![newest];
-    checks.extend(timeout(FETCH_LIMIT, config_json(archive, version)).await.unwrap_or_default());
+    let mut checks = vec![newest(archive, version, role, clock).await];
+    let is_sealing = archive.policy(version).keys.sealing().is_some();
+    let beside = async {
+        if is_sealing { Some(plaintext(archive, version).await) } else { config_json(archive, version).await }
+    };
+    checks.extend(timeout(FETCH_LIMIT, beside).await.unwrap_or_default());
     checks.extend(timeout(LOOK_LIMIT, exporters(archive, version)).await.unwrap_or_default());
     checks
 }
@@ -48,7 +52,12 @@ pub(super) async fn current(archive: &Archive, version: KongVersion, sends: Conf
     })
 }
 
-async fn newest(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Check {
+/// Whether the newest backup would be restored.
+pub(super) async fn newest(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Check {
+    within(NEWEST, FETCH_LIMIT, restorable(archive, version, role, clock)).await
+}
+
+async fn restorable(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Check {
     match archive.restore(version).await {
         Ok(restored) if restored.skipped.is_empty() => Check::pass(NEWEST, described(&restored, version, clock)),
         Ok(restored) => {
@@ -119,6 +128,25 @@ async fn config_json(archive: &Archive, version: KongVersion) -> Option<Check> {
     })
 }
 
+// With encryption there is to be no config.json, and nothing from before it.
+async fn plaintext(archive: &Archive, version: KongVersion) -> Check {
+    let (left, history) = match (archive.plaintext(version).await, archive.history(version, RECENT).await) {
+        (Err(error), _) => return failed(PLAINTEXT, &error),
+        // Who may not list knows of the one object only.
+        (Ok(left), history) => (left, history.ok()),
+    };
+    let snapshots = history.into_iter().flat_map(|history| history.snapshots);
+    let plain = snapshots.filter_map(|listed| listed.manifest).filter(|manifest| manifest.snapshot.sealed.is_none());
+    let left: Vec<String> = left.into_iter().chain(plain.map(|manifest| manifest.snapshot.key)).collect();
+    if left.is_empty() {
+        return Check::pass(PLAINTEXT, format!("Kong {version}: none is left"));
+    }
+    let seen = format!("Kong {version}: in plain text, from before encryption: {}", left.join(", "));
+    let cure =
+        "delete them, and their older versions where the store keeps those: private keys and credentials are in them";
+    Check::fail(PLAINTEXT, seen, cure)
+}
+
 async fn exporters(archive: &Archive, version: KongVersion) -> Option<Check> {
     let history = archive.history(version, RECENT).await.ok()?;
     let names = at_the_same_time(&history)?;
@@ -159,7 +187,7 @@ mod tests {
             let mut manifest = Manifest::decode(GOLDEN).unwrap();
             manifest.exporter.node_id = (*node).to_owned();
             let id = SnapshotId { sequence: manifest.sequence, config_hash: manifest.config_hash };
-            Listed { id, manifest: Some(manifest) }
+            Listed { id, manifest: Some(manifest), refused: None }
         });
         let version = KongVersion::new(3, 9, 1);
         History { version, published: None, problem: None, snapshots: snapshots.collect(), older: 0 }

@@ -6,9 +6,11 @@ mod certificates;
 mod check;
 mod control_plane;
 mod host;
+mod keys;
 mod report;
 mod settings;
 mod store;
+mod ticket;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -21,7 +23,7 @@ use super::{Failure, Output, stdout};
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::BackupNode;
-use crate::settings::{ReadableSettings, Role, Source};
+use crate::settings::{Access, ReadableSettings, Role, Source};
 
 /// Versions in a store beyond these are not looked into: somebody keeps old ones.
 const VERSIONS: usize = 5;
@@ -53,11 +55,17 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         let cluster = Arc::new(cluster?);
         Some(control_plane::findings(cluster, keep, max_config.unwrap_or(DEFAULT_MAX_CONFIG), clock).await)
     };
+    checks.extend(store.as_ref().map(keys::check));
     let looked = async {
-        match store::open(&store?, role) {
-            Ok(archive) => Some(look(archive, role, version, clock).await),
-            Err(check) => Some((vec![check], None)),
-        }
+        let store = store?;
+        let archive = match store::open(&store, role) {
+            Ok(archive) => archive,
+            Err(check) => return Some((vec![check], None)),
+        };
+        Some(match &store.access {
+            Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, clock).await, None),
+            _ => look(archive, role, version, clock).await,
+        })
     };
     let (asked, looked) = tokio::join!(asked, looked);
     let sends = asked.as_ref().and_then(|findings| findings.sends);

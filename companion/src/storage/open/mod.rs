@@ -5,6 +5,7 @@ mod azure;
 mod folder;
 mod gcs;
 mod s3;
+mod ticket;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -56,6 +57,10 @@ fn cloud(settings: &StoreSettings, wire: &Wire) -> object_store::Result<Opened> 
         (StorageUrl::Azure { account, container, prefix }, Access::Azure(access)) => {
             let store = Arc::new(azure::open(access, account, container, &options, wire)?);
             Ok(Opened { store: below(prefix, store.clone()), presigner: Presigner::Cloud(store) })
+        }
+        (StorageUrl::Ticket, Access::Ticket(ticket)) => {
+            let store = Arc::new(ticket::open(ticket, &options, wire)?);
+            Ok(Opened { store, presigner: Presigner::Nothing("it is itself made of one") })
         }
         (StorageUrl::Memory, _) => Ok(Opened { store: MEMORY.clone(), presigner: Presigner::Nothing(NO_LINKS) }),
         (url, _) => unreachable!("settings for {url} were read with its access"),
