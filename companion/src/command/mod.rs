@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod export;
+pub mod keygen;
 pub mod list;
 pub mod presign;
 pub mod run;

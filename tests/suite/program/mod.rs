@@ -4,9 +4,11 @@
 mod commands;
 mod crash;
 mod doctor;
+mod keys;
 mod memory;
 mod messages;
 mod stored;
+mod tickets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
