@@ -7,6 +7,7 @@ pub mod frame;
 pub mod json;
 pub mod kong;
 pub mod manifest;
+pub mod masking;
 pub mod object_key;
 pub mod payload;
 pub mod report;
