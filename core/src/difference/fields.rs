@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::entities::Entities;
 use super::{Field, True, Values};
+use crate::kong::entities::Entities;
 use crate::masking::Mask;
 
 type Members = Map<String, Value>;

@@ -5,18 +5,16 @@
 //! under another id by what people call them. Only two entities at a time are held as values, so besides the two texts a
 //! few dozen bytes per entity are all that is needed.
 
-mod entities;
 mod fields;
-mod name;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use self::entities::{Entities, Entity};
 use self::fields::changed_fields;
 use crate::kong::Configuration;
+use crate::kong::entities::{Entities, Entity};
 
 /// What differs between two configurations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -127,7 +125,7 @@ impl Difference {
     }
 
     fn compare_rest(&mut self, before: &Entities<'_>, after: &Entities<'_>) {
-        let fields = changed_fields("configuration", (&before.rest(), before), (&after.rest(), after));
+        let fields = changed_fields("configuration", (before.rest(), before), (after.rest(), after));
         if !fields.is_empty() {
             let kind = "configuration".to_owned();
             let what = What::Changed { fields };

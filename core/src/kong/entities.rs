@@ -5,29 +5,29 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::name;
+use super::configuration::Configuration;
+use super::entity_name;
 use crate::json::{Error, Lexer};
-use crate::kong::Configuration;
 
 /// All entities of a configuration.
-pub(super) struct Entities<'a> {
+pub(crate) struct Entities<'a> {
     /// By kind, in the order of the text.
-    pub(super) kinds: BTreeMap<String, Vec<Entity<'a>>>,
+    pub(crate) kinds: BTreeMap<String, Vec<Entity<'a>>>,
     /// Where the entity with an id is: its kind and place.
     by_id: HashMap<Cow<'a, str>, (String, usize)>,
     rest: Map<String, Value>,
 }
 
 /// One entity.
-pub(super) struct Entity<'a> {
-    pub(super) kind: &'a str,
-    pub(super) id: Option<Cow<'a, str>>,
+pub(crate) struct Entity<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) id: Option<Cow<'a, str>>,
     /// Its JSON.
-    pub(super) json: &'a [u8],
+    pub(crate) json: &'a [u8],
 }
 
 impl<'a> Entities<'a> {
-    pub(super) fn of(configuration: &'a Configuration) -> Self {
+    pub(crate) fn of(configuration: &'a Configuration) -> Self {
         let mut found = Self { kinds: BTreeMap::new(), by_id: HashMap::new(), rest: Map::new() };
         found.read(configuration.json()).expect("a configuration is known to be JSON since it was made");
         for (kind, entities) in &found.kinds {
@@ -60,37 +60,42 @@ impl<'a> Entities<'a> {
         })
     }
 
-    pub(super) fn of_kind(&self, kind: &str) -> &[Entity<'a>] {
+    pub(crate) fn of_kind(&self, kind: &str) -> &[Entity<'a>] {
         self.kinds.get(kind).map_or(&[], Vec::as_slice)
     }
 
     /// What stands beside the entities: `_format_version` and the like.
-    pub(super) fn rest(&self) -> Map<String, Value> {
-        self.rest.clone()
+    pub(crate) fn rest(&self) -> &Map<String, Value> {
+        &self.rest
+    }
+
+    /// Whether there is an entity of this kind with this id.
+    pub(crate) fn has(&self, kind: &str, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|(found, _)| found == kind)
     }
 
     /// What people call an entity.
-    pub(super) fn name(&self, entity: &Entity<'_>) -> String {
-        name::of(entity.kind, &entity.members(), |id| self.name_of_id(id))
+    pub(crate) fn name(&self, entity: &Entity<'_>) -> String {
+        entity_name::of(entity.kind, &entity.members(), |id| self.name_of_id(id))
     }
 
     /// What people call the entity with this id, if there is one: without whose it is, so that no circle of references
     /// can be walked.
-    pub(super) fn name_of_id(&self, id: &str) -> Option<String> {
+    pub(crate) fn name_of_id(&self, id: &str) -> Option<String> {
         let (kind, at) = self.by_id.get(id)?;
         let entity = self.kinds.get(kind)?.get(*at)?;
-        Some(name::of(kind, &entity.members(), |_| None))
+        Some(entity_name::of(kind, &entity.members(), |_| None))
     }
 }
 
 impl Entity<'_> {
     /// What tells it from others of its kind: its id, or else all that it is.
-    pub(super) fn identity(&self) -> (bool, &[u8]) {
+    pub(crate) fn identity(&self) -> (bool, &[u8]) {
         self.id.as_deref().map_or((false, self.json), |id| (true, id.as_bytes()))
     }
 
     /// Its fields. What is no object has one nameless field, and what is nested too deeply to be read likewise.
-    pub(super) fn members(&self) -> Map<String, Value> {
+    pub(crate) fn members(&self) -> Map<String, Value> {
         match serde_json::from_slice(self.json) {
             Ok(Value::Object(members)) => members,
             Ok(other) => Map::from_iter([(String::new(), other)]),

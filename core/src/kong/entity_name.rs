@@ -10,7 +10,7 @@ const OWNERS: [&str; 9] =
     ["service", "route", "consumer", "consumer_group", "upstream", "certificate", "set", "credential", "plugin"];
 
 /// The name of an entity of this kind; `owner` gives the name of the entity with an id.
-pub(super) fn of(kind: &str, members: &Map<String, Value>, owner: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn of(kind: &str, members: &Map<String, Value>, owner: impl Fn(&str) -> Option<String>) -> String {
     let own = own_name(kind, members);
     let owners: Vec<String> = OWNERS
         .iter()
