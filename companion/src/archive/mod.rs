@@ -52,7 +52,9 @@ impl Archive {
     /// overwrite it could destroy what a later Lifeboat has written.
     pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
         let key = ObjectKeys::new(version).manifest();
-        let Some((bytes, tag)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { return Ok(None) };
+        let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
+            return Ok(None);
+        };
         let manifest = Manifest::decode(&bytes).map_err(|error| {
             let cure = match error {
                 Unreadable::UnknownFormat(_) => "",

@@ -92,7 +92,7 @@ fn in_memory() -> Archive {
 
 fn in_folder(folder: &std::path::Path) -> Archive {
     let url = format!("file://{}", folder.display()).parse().unwrap();
-    Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap()
+    Archive::open(&StoreSettings::local(url, LIMIT)).unwrap()
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_bare_config_json_of_kongs_own_exporter_is_restored_under_its_computed
 async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let url = format!("file://{}/below", file.path().display()).parse().unwrap();
-    let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap_err().to_string();
+    let error = Archive::open(&StoreSettings::local(url, LIMIT)).unwrap_err().to_string();
     assert!(
         error.contains("the folder can't be used") && error.contains("a file is where a folder must be"),
         "{error}"
@@ -208,7 +208,7 @@ async fn store_without_conditions() -> StoreSettings {
     }
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let objects = Objects::default();
     tokio::spawn(async move {
         loop {
@@ -221,14 +221,14 @@ async fn store_without_conditions() -> StoreSettings {
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
-    let access = crate::settings::S3Access {
-        endpoint: Some(endpoint),
-        region: "us-east-1".into(),
-        access_key_id: "id".into(),
-        secret_access_key: "secret".into(),
-        session_token: None,
-    };
-    StoreSettings { url: "s3://backups/kong".parse().unwrap(), s3: Some(access), max_config: LIMIT }
+    let settings = [
+        ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong".to_owned()),
+        ("AWS_CONFIG_STORAGE_ENDPOINT", endpoint),
+        ("AWS_ACCESS_KEY_ID", "id".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value));
+    StoreSettings::read_alone(&crate::settings::Source::from_environment(settings)).unwrap()
 }
 
 #[tokio::test]

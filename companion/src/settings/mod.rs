@@ -7,6 +7,7 @@ mod keep;
 pub mod names;
 mod reader;
 mod relay;
+mod secret;
 pub mod source;
 mod store;
 
@@ -15,8 +16,12 @@ pub use cluster::{ClusterSettings, Trust};
 pub use keep::KeepSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use secret::Secret;
 pub use source::Source;
-pub use store::{S3Access, StoreSettings};
+pub use store::{
+    Access, AwsCredentials, AzureAccess, AzureCredentials, Checksum, ExtraAuthorities, GcsAccess, GoogleCredentials,
+    GoogleKey, ManagedIdentity, PutObject, S3Access, ServiceAccount, StoreSettings, Tenant,
+};
 
 /// What `lifeboat run` does.
 #[derive(Debug)]

@@ -1,0 +1,123 @@
+//! A bucket of Amazon S3, or of what is compatible with it, as a store.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider, Checksum as S3Checksum};
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use super::no_retries;
+use crate::settings::{Checksum, PutObject, S3Access};
+use crate::storage::credentials::aws;
+use crate::storage::wire::Wire;
+
+/// A bucket, with one client for writing and one for all else: what each object is to be written with are headers, and
+/// S3 refuses most of them on other requests.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    reading: AmazonS3,
+    writing: AmazonS3,
+}
+
+pub(super) fn open(access: &S3Access, bucket: &str, options: &ClientOptions, wire: &Wire) -> Result<Bucket> {
+    let credentials = aws::credentials(&access.credentials, options, wire)?;
+    let is_plain_http = access.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
+    let options = options.clone().with_allow_http(is_plain_http);
+    let builder = |options| {
+        let builder = at(access, bucket, credentials.clone()).with_client_options(options);
+        encrypted(builder, &access.put_object).with_http_connector(wire.clone())
+    };
+    let reading = builder(options.clone()).build()?;
+    let mut writing = builder(options.with_default_headers(access.put_object.headers.clone()));
+    if let Some(checksum) = access.put_object.checksum {
+        writing = writing.with_checksum_algorithm(match checksum {
+            Checksum::Sha256 => S3Checksum::SHA256,
+            Checksum::Crc64Nvme => S3Checksum::CRC64NVME,
+        });
+    }
+    Ok(Bucket { reading, writing: writing.build()? })
+}
+
+fn at(access: &S3Access, bucket: &str, credentials: AwsCredentialProvider) -> AmazonS3Builder {
+    let builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&access.region)
+        .with_credentials(credentials)
+        // One DELETE per object: not every S3-compatible store has the other way, and none says there which permission it
+        // is that is missing.
+        .with_disable_bulk_delete(true)
+        .with_retry(no_retries());
+    // Amazon's certificate stands for one label before its own name: a bucket with dots goes into the path.
+    let is_in_host = access.endpoint.is_none() && !bucket.contains('.');
+    let domain = access.domain();
+    let endpoint = match &access.endpoint {
+        Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+        None if is_in_host => format!("https://{bucket}.s3.{}.{domain}", access.region),
+        None => format!("https://s3.{}.{domain}", access.region),
+    };
+    builder.with_endpoint(endpoint).with_virtual_hosted_style_request(is_in_host)
+}
+
+// What reading needs too.
+fn encrypted(builder: AmazonS3Builder, put_object: &PutObject) -> AmazonS3Builder {
+    let builder = builder.with_request_payer(put_object.requester_pays);
+    match &put_object.customer_key {
+        Some(key) => builder.with_ssec_encryption(&key.0),
+        None => builder,
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reading.fmt(f)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Bucket {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.writing.put_opts(location, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.writing.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.reading.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[std::ops::Range<u64>]) -> Result<Vec<Bytes>> {
+        self.reading.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.reading.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.reading.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.reading.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.reading.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.writing.copy_opts(from, to, options).await
+    }
+}
