@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::Output;
+use crate::origin::Origin;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 
@@ -37,8 +38,10 @@ pub enum Task {
     )]
     Run,
     /// Keep one configuration, once
-    #[command(after_help = "Example:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
-                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key")]
+    #[command(after_help = "Examples:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
+                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat export --from file:kong.yml --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch")]
     Export(Export),
     /// List the snapshots in a store
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
@@ -53,9 +56,14 @@ pub enum Task {
 /// What `export` takes.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Where the configuration comes from: `cp`, the control plane
-    #[arg(long, value_name = "SOURCE", default_value = "cp", value_parser = ["cp"])]
-    pub from: String,
+    /// Where the configuration comes from: cp, the control plane; file:PATH, declarative configuration in YAML or JSON,
+    /// as decK and DB-less Kong have it, or a node's config.cache.json.gz; dbless:URL, the Admin API of a node without a
+    /// database, such as the Ingress Controller's
+    #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
+    pub from: Origin,
+    /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
+    #[arg(long)]
+    pub watch: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

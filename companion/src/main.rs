@@ -41,7 +41,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
         Task::Run => run::run(source, clock).await,
-        Task::Export(asked) => export::export(source, asked.output, clock).await,
+        Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Demo => demo::demo(source, clock).await,
     }
