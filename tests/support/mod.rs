@@ -2,6 +2,7 @@
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod admin_api;
+pub mod dbless_node;
 pub mod generator;
 pub mod log;
 pub mod program;

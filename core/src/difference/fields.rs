@@ -10,6 +10,10 @@ use crate::masking::Mask;
 
 type Members = Map<String, Value>;
 
+/// When Kong wrote an entity down says nothing of what it does, and a node without a database writes all of them down
+/// anew with each configuration.
+const TIMES: [&str; 2] = ["created_at", "updated_at"];
+
 /// The fields that differ, sorted; each entity with the configuration that it is part of.
 pub(super) fn changed_fields(
     kind: &str,
@@ -34,7 +38,7 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     fn members(&mut self, path: &[&str], before: &Members, after: &Members) {
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-        for name in names {
+        for name in names.into_iter().filter(|name| !(path.is_empty() && TIMES.contains(&name.as_str()))) {
             let path = [path, &[name.as_str()]].concat();
             self.field(&path, before.get(name), after.get(name));
         }

@@ -1,7 +1,7 @@
 //! What differs between two configurations, entity by entity. Secrets are covered in it, so it may be printed; how, is the
 //! commands' matter.
 //!
-//! Nothing depends on the order of entities or of members. Entities are found by their id, and those that were made anew
+//! Nothing depends on the order of entities or of members, nor on when Kong wrote them down (`created_at`, `updated_at`). Entities are found by their id, and those that were made anew
 //! under another id by what people call them. Only two entities at a time are held as values, so besides the two texts a
 //! few dozen bytes per entity are all that is needed.
 

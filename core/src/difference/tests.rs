@@ -151,8 +151,9 @@ fn a_list_in_another_order_is_said_to_be_only_that() {
 
 #[test]
 fn what_kong_takes_for_the_same_does_not_differ() {
-    let before = json!({"upstreams": [{"id": "u", "slots": 10.0, "tags": [], "client_certificate": null}]});
-    let after = json!({"upstreams": [{"id": "u", "slots": 10, "tags": {}}]});
+    let before =
+        json!({"upstreams": [{"id": "u", "slots": 10.0, "tags": [], "client_certificate": null, "created_at": 1}]});
+    let after = json!({"upstreams": [{"id": "u", "slots": 10, "tags": {}, "created_at": 2, "updated_at": 2}]});
     assert_eq!(between(before, after), []);
 }
 

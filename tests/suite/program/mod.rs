@@ -5,6 +5,7 @@ mod commands;
 mod crash;
 mod memory;
 mod messages;
+mod origins;
 mod stored;
 
 use std::net::SocketAddr;
