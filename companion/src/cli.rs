@@ -1,13 +1,16 @@
 //! The command line: commands from clap's derive, one flag per setting from the settings' own table.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::Output;
+use crate::command::diff::Compared;
 use crate::origin::Origin;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
+use crate::storage::LONGEST_LINK;
 
 /// Keeps Kong data planes alive while their control plane is gone.
 #[derive(Debug, Parser)]
@@ -47,6 +50,26 @@ pub enum Task {
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
                             lifeboat list --storage file:///var/lib/lifeboat --output json")]
     List(List),
+    /// Show one snapshot: what its manifest says, whether it could be restored, and on request what is in it
+    #[command(after_help = "Examples:\n  lifeboat show --storage s3://backups/kong\n  \
+                            lifeboat show 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
+                            lifeboat show --config --storage s3://backups/kong   (its secrets masked)\n  \
+                            lifeboat show 41 --config --reveal-secrets --storage s3://backups/kong > kong.json")]
+    Show(Show),
+    /// Compare two configurations, entity by entity; secrets show only that they changed
+    #[command(after_help = "Examples:\n  lifeboat diff 41 --storage s3://backups/kong   (with the published one)\n  \
+                            lifeboat diff 40 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
+                            lifeboat diff published file:kong.yml --storage s3://backups/kong\n\n\
+                            Lists are compared element by element, and one in another order is said to be that: to Kong some \
+                            lists are sets. created_at and updated_at are not compared.")]
+    Diff(Diff),
+    /// Print a ticket, with which a node without cloud credentials restores one snapshot
+    #[command(
+        after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
+                            lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
+                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE."
+    )]
+    Presign(Presign),
     /// Rehearse an outage in one process: a control plane, a store and a data plane on loopback, with recorded data
     #[command(after_help = "Examples:\n  lifeboat demo\n  \
                             lifeboat demo --storage s3://backups/kong   (against your own store, under a prefix of its own)")]
@@ -78,6 +101,62 @@ pub struct List {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// What `show` takes.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// Print the configuration itself, as JSON with its secrets masked
+    #[arg(long)]
+    pub config: bool,
+    /// Print it byte for byte as it is, private keys and credentials in clear text
+    #[arg(long, requires = "config")]
+    pub reveal_secrets: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The earlier one: a snapshot's number, `published`, or file:PATH
+    #[arg(value_name = "A")]
+    pub before: Compared,
+    /// The later one, likewise
+    #[arg(value_name = "B", default_value = "published")]
+    pub after: Compared,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `presign` takes.
+#[derive(Debug, Args)]
+pub struct Presign {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
+    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
+    pub expires_in: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(lifetime) if lifetime < Duration::from_secs(1) => Err("it must be a second or more (valid: 12h)".to_owned()),
+        Ok(lifetime) if lifetime > LONGEST_LINK => {
+            Err("no store's links live longer than seven days (valid: 7d)".to_owned())
+        }
+        Ok(lifetime) => Ok(lifetime),
+        Err(error) => Err(format!("{error} (valid: 12h, 3d)")),
+    }
 }
 
 /// What was asked for on the command line.

@@ -38,6 +38,8 @@ pub enum StorageUrl {
     },
     /// The memory of this process: for tests and benchmarks, gone when it ends.
     Memory,
+    /// What one ticket holds. It has no URL: a ticket is a secret, and comes by a setting of its own.
+    Ticket,
 }
 
 /// What is wrong with a storage URL.
@@ -92,6 +94,14 @@ const EXAMPLES: &str =
     "s3://bucket/prefix, gs://bucket/prefix, azure://account/container/prefix, file:///var/lib/lifeboat";
 
 impl StorageUrl {
+    /// The prefix of all keys in the bucket or container, without slashes at its ends; empty for a folder.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::S3 { prefix, .. } | Self::Gcs { prefix, .. } | Self::Azure { prefix, .. } => prefix,
+            Self::File { .. } | Self::Memory | Self::Ticket => "",
+        }
+    }
+
     /// What is to be said about a URL that is accepted as it is written.
     pub fn warning(text: &str) -> Option<&'static str> {
         let (scheme, _) = text.trim().split_once("://")?;
@@ -211,6 +221,7 @@ impl fmt::Display for StorageUrl {
             }
             Self::File { path } => return write!(f, "file://{path}"),
             Self::Memory => return f.write_str("memory://"),
+            Self::Ticket => return f.write_str("the ticket"),
         };
         if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
     }

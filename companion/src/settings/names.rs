@@ -149,11 +149,28 @@ pub const SETTINGS: &[Setting] = &[
         "`on`: also restore a node that the control plane turns away",
     ),
     setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
+    secret(
+        "LIFEBOAT_ENCRYPTION_KEYS",
+        "none",
+        "what snapshots are sealed with: `NAME:ek1_…`, comma separated; new ones with the first, old ones open with any",
+    ),
+    secret("LIFEBOAT_SIGNING_KEY", "none", "what an exporter signs manifests with: `NAME:sk1_…`"),
+    setting(
+        "LIFEBOAT_TRUSTED_KEYS",
+        "trusted-keys",
+        "none",
+        "whose manifests are accepted: `NAME:pk1_…`, comma separated, the public halves of signing keys",
+    ),
     setting(
         "LIFEBOAT_STORAGE_CA",
         "storage-ca",
         "none",
         "authorities that the store's certificate may come from, besides the system's: a path, PEM, or base64 of PEM",
+    ),
+    secret(
+        "LIFEBOAT_TICKET",
+        "none",
+        "a ticket of `lifeboat presign`: what importing restores from instead of a store",
     ),
     setting(
         "AWS_CONFIG_STORAGE_ENDPOINT",
@@ -266,11 +283,7 @@ pub const NOT_YET: &[&str] = &[
     "LIFEBOAT_FALLBACK_STORAGE",
     "LIFEBOAT_FOLLOW",
     "LIFEBOAT_MAX_AGE",
-    "LIFEBOAT_ENCRYPTION_KEYS",
-    "LIFEBOAT_SIGNING_KEY",
-    "LIFEBOAT_TRUSTED_KEYS",
     "LIFEBOAT_REPORT_KEYS",
-    "LIFEBOAT_TICKET",
 ];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.

@@ -1,34 +1,45 @@
 //! Objects in a store: read, written, listed, with retries and the few classes of errors that a caller acts on. What the
 //! objects mean is in `archive`; what their keys are is in `core`.
 
+mod attempt;
 mod cloud;
+mod conditions;
 mod credentials;
 mod denial;
 mod diagnosis;
 mod error;
 mod open;
+mod plain;
 mod presign;
+mod probe;
+mod race;
 mod read;
 mod retry;
 mod skew;
 mod wire;
 mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
+use lifeboat_core::time::WallTime;
 use object_store::client::{HttpConnector, ReqwestConnector};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, UpdateVersion};
 
+pub use conditions::{Ability, Conditions};
 pub use error::{Access, StorageError};
+pub use presign::{LONGEST as LONGEST_LINK, Link, PresignError};
+pub use probe::ProbeKeys;
 pub use skew::Skew;
 pub use write::Write;
 
 use self::cloud::Cloud;
 use self::diagnosis::{Again, Attempt, Failed};
+use self::open::Opened;
+use self::presign::Presigner;
 use self::retry::retried;
 use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
 use crate::settings::StoreSettings;
@@ -41,6 +52,9 @@ const LISTING_WITHIN: Duration = Duration::from_secs(300);
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     place: String,
+    prefix: String,
+    presigner: Presigner,
+    conditions: Arc<OnceLock<Conditions>>,
     told: Arc<Told>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
 }
@@ -60,12 +74,21 @@ impl Storage {
         let place = settings.url.to_string();
         let wire = Wire::new(Cloud::of(&place), connector);
         let told = wire.told();
-        Ok(Self { told, ..Self::over(open::open(settings, wire)?, &place) })
+        let Opened { store, presigner } = open::open(settings, wire)?;
+        Ok(Self { told, presigner, prefix: settings.url.prefix().to_owned(), ..Self::over(store, &place) })
     }
 
     /// Any store, named `place` in messages.
     pub fn over(store: Arc<dyn ObjectStore>, place: &str) -> Self {
-        Self { store, place: place.to_owned(), told: Arc::default(), has_said_that_absence_is_a_guess: Arc::default() }
+        Self {
+            store,
+            place: place.to_owned(),
+            prefix: String::new(),
+            presigner: Presigner::Nothing("this process alone can reach it"),
+            conditions: Arc::default(),
+            told: Arc::default(),
+            has_said_that_absence_is_a_guess: Arc::default(),
+        }
     }
 
     /// The store's name for people.
@@ -106,6 +129,13 @@ impl Storage {
             Err(failed) if !failed.is_not_found() => Err(failed.into()),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// A link with which anybody can read an object for `wanted`, at most seven days and no longer than the credentials
+    /// that sign it live.
+    pub async fn presign(&self, key: &str, wanted: Duration, now: WallTime) -> Result<Link, PresignError> {
+        let whole_key = if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
+        self.presigner.link(&self.place, &whole_key, wanted, now).await
     }
 
     async fn listing<T>(

@@ -5,48 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::time::WallTime;
-use object_store::aws::AwsCredentialProvider;
 use object_store::path::Path;
 use object_store::signer::{Method, Signer};
 use rusty_s3::actions::GetObject;
 use rusty_s3::{Bucket, Credentials, S3Action};
 
+use super::credentials::Life;
+use super::credentials::aws::Signing;
+
 /// The longest that any of the clouds signs a link for: seven days.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How long a link is signed for by credentials whose end nothing tells: the longest session of an AWS role, and for how
-/// long a signature by one of Google's own keys is sure to be accepted.
+/// A link that ends before somebody has copied it helps nobody.
+const SHORTEST: Duration = Duration::from_secs(60);
+/// How long a link is signed for by credentials whose end nothing tells: the longest session of an AWS role.
 const UNKNOWN: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What makes a store's links.
 #[derive(Clone, Debug)]
 pub(super) enum Presigner {
     /// Amazon S3 and what is compatible with it.
-    S3 {
-        bucket: Arc<Bucket>,
-        credentials: AwsCredentialProvider,
-        /// What is known of the credentials' own end.
-        end: CredentialsEnd,
-    },
+    S3 { bucket: Arc<Bucket>, signing: Signing },
     /// Google Cloud Storage, Azure Blob Storage.
-    Cloud {
-        signer: Arc<dyn Signer>,
-        /// What is known of the signing key's end.
-        end: CredentialsEnd,
-    },
-    /// A folder, or memory.
-    Nothing,
-}
-
-/// Until when credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialsEnd {
-    /// They last until somebody takes them back.
-    Never,
-    /// They are temporary, and this is their end.
-    At(WallTime),
-    /// They are temporary, and nothing tells their end.
-    Unknown,
+    Cloud(Arc<dyn Signer>),
+    /// There are no links, and this is why.
+    Nothing(&'static str),
 }
 
 /// A presigned link. It is a secret: it does not print.
@@ -56,16 +39,21 @@ pub struct Link {
     pub url: String,
     /// When it stops working, as far as is known.
     pub expires: WallTime,
-    /// What cut it shorter than was asked for, or may do so.
-    pub credentials: CredentialsEnd,
+    /// Whether it may stop working before that: it is signed by temporary credentials whose end nothing tells.
+    pub may_end_sooner: bool,
 }
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub enum PresignError {
-    /// A folder has no links.
-    #[error("{0} can't presign links: that takes S3, Google Cloud Storage or Azure")]
-    NotThisStore(String),
+    /// There are none in this store, or not with these credentials.
+    #[error("{place} gives no links that work without credentials: {reason}")]
+    NotHere {
+        /// The store.
+        place: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// The credentials end at once.
     #[error("the credentials that would sign the link have expired, or do so within a minute: get new ones first")]
     Expiring,
@@ -93,38 +81,39 @@ impl Presigner {
             reason: super::diagnosis::deepest(&error),
         };
         match self {
-            Self::Nothing => Err(PresignError::NotThisStore(place.to_owned())),
-            Self::Cloud { signer, end } => {
-                let lifetime = lifetime(wanted, *end, now)?;
+            Self::Nothing(reason) => Err(PresignError::NotHere { place: place.to_owned(), reason }),
+            // A service account's key and Azure's delegation key both last longer than any link.
+            Self::Cloud(signer) => {
+                let lifetime = lifetime(wanted, Life::Endless)?;
                 let url = signer.signed_url(Method::GET, &Path::from(key), lifetime).await.map_err(failed)?;
-                Ok(Link { url: url.into(), expires: now + lifetime, credentials: *end })
+                Ok(Link { url: url.into(), expires: now + lifetime, may_end_sooner: false })
             }
-            Self::S3 { bucket, credentials, end } => {
-                let signing = credentials.get_credential().await.map_err(failed)?;
-                let end = if signing.token.is_none() { CredentialsEnd::Never } else { *end };
-                let lifetime = lifetime(wanted, end, now)?;
-                let signing = match &signing.token {
-                    None => Credentials::new(&signing.key_id, &signing.secret_key),
-                    Some(token) => Credentials::new_with_token(&signing.key_id, &signing.secret_key, token),
+            Self::S3 { bucket, signing } => {
+                let credential = signing.provider.get_credential().await.map_err(failed)?;
+                let life = signing.mortal.life();
+                let lifetime = lifetime(wanted, life)?;
+                let credentials = match &credential.token {
+                    None => Credentials::new(&credential.key_id, &credential.secret_key),
+                    Some(token) => Credentials::new_with_token(&credential.key_id, &credential.secret_key, token),
                 };
                 let seconds = now.unix_seconds() as i64;
                 let at = jiff::Timestamp::from_second(seconds).expect("a wall time is within jiff's range");
-                let url = GetObject::new(bucket, Some(&signing), key).sign_with_time(lifetime, &at);
-                Ok(Link { url: url.into(), expires: now + lifetime, credentials: end })
+                let url = GetObject::new(bucket, Some(&credentials), key).sign_with_time(lifetime, &at);
+                Ok(Link { url: url.into(), expires: now + lifetime, may_end_sooner: life == Life::Unknown })
             }
         }
     }
 }
 
 // Whole seconds, as S3 counts them.
-fn lifetime(wanted: Duration, end: CredentialsEnd, now: WallTime) -> Result<Duration, PresignError> {
+fn lifetime(wanted: Duration, life: Life) -> Result<Duration, PresignError> {
     let wanted = wanted.min(LONGEST);
-    let lifetime = match end {
-        CredentialsEnd::At(end) => wanted.min(end.since(now)),
-        CredentialsEnd::Never => wanted,
-        CredentialsEnd::Unknown => wanted.min(UNKNOWN),
+    let lifetime = match life {
+        Life::Endless => wanted,
+        Life::Left(left) => wanted.min(left),
+        Life::Unknown => wanted.min(UNKNOWN),
     };
-    if lifetime < Duration::from_secs(60).min(wanted) {
+    if lifetime < SHORTEST.min(wanted) {
         return Err(PresignError::Expiring);
     }
     Ok(Duration::from_secs(lifetime.as_secs()))
@@ -144,8 +133,18 @@ mod tests {
     use object_store::aws::AwsCredential;
 
     use super::*;
+    use crate::storage::credentials::Mortal;
 
-    fn presigner(token: Option<&str>, end: CredentialsEnd) -> Presigner {
+    #[derive(Debug)]
+    struct Fixed(Life);
+
+    impl Mortal for Fixed {
+        fn life(&self) -> Life {
+            self.0
+        }
+    }
+
+    fn presigner(token: Option<&str>, life: Life) -> Presigner {
         let credential = AwsCredential {
             key_id: "AKIAIOSFODNN7EXAMPLE".into(),
             secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
@@ -153,8 +152,8 @@ mod tests {
         };
         let endpoint = "https://s3.amazonaws.com".parse().unwrap();
         let bucket = Bucket::new(endpoint, rusty_s3::UrlStyle::VirtualHost, "examplebucket", "us-east-1").unwrap();
-        let credentials = Arc::new(StaticCredentialProvider::new(credential));
-        Presigner::S3 { bucket: Arc::new(bucket), credentials, end }
+        let provider = Arc::new(StaticCredentialProvider::new(credential));
+        Presigner::S3 { bucket: Arc::new(bucket), signing: Signing { provider, mortal: Arc::new(Fixed(life)) } }
     }
 
     // 2013-05-24T00:00:00Z
@@ -165,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn the_link_of_amazons_published_example_is_the_published_one() {
         // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-        let presigner = presigner(None, CredentialsEnd::Never);
+        let presigner = presigner(None, Life::Endless);
         let link = presigner.link("s3://examplebucket", "test.txt", Duration::from_secs(86_400), now()).await.unwrap();
         let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
         assert!(link.url.ends_with(&format!("X-Amz-Signature={signature}")), "{}", link.url);
@@ -176,23 +175,22 @@ mod tests {
     #[tokio::test]
     async fn a_link_lives_no_longer_than_seven_days_or_its_credentials() {
         let asked = Duration::from_secs(30 * 24 * 60 * 60);
-        let ends = now() + Duration::from_secs(3_600);
-        for (token, end, expires) in [
-            (None, CredentialsEnd::Never, now() + LONGEST),
-            (Some("t"), CredentialsEnd::At(ends), ends),
-            (Some("t"), CredentialsEnd::Unknown, now() + UNKNOWN),
-        ] {
-            let link = presigner(token, end).link("s3://examplebucket", "test.txt", asked, now()).await.unwrap();
-            assert_eq!((link.expires, link.credentials), (expires, end));
+        let left = Duration::from_secs(3_600);
+        for (token, life, lives) in
+            [(None, Life::Endless, LONGEST), (Some("t"), Life::Left(left), left), (Some("t"), Life::Unknown, UNKNOWN)]
+        {
+            let link = presigner(token, life).link("s3://examplebucket", "test.txt", asked, now()).await.unwrap();
+            assert_eq!((link.expires, link.may_end_sooner), (now() + lives, life == Life::Unknown));
         }
-        let over = CredentialsEnd::At(now() + Duration::from_secs(5));
+        let over = Life::Left(Duration::from_secs(5));
         let refused = presigner(Some("t"), over).link("s3://examplebucket", "test.txt", asked, now()).await;
         assert!(matches!(refused, Err(PresignError::Expiring)), "{refused:?}");
     }
 
     #[tokio::test]
     async fn a_folder_has_no_links() {
-        let refused = Presigner::Nothing.link("file:///var/lib/lifeboat", "x", LONGEST, now()).await.unwrap_err();
-        assert!(refused.to_string().contains("S3, Google Cloud Storage or Azure"), "{refused}");
+        let refused =
+            Presigner::Nothing("a folder").link("file:///var/lib/lifeboat", "x", LONGEST, now()).await.unwrap_err();
+        assert!(refused.to_string().contains("without credentials: a folder"), "{refused}");
     }
 }

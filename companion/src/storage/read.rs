@@ -98,7 +98,8 @@ impl Storage {
         }
     }
 
-    async fn read_once(&self, key: &str, limit: u64) -> Result<(Bytes, Tag), Failed> {
+    /// One try.
+    pub(super) async fn read_once(&self, key: &str, limit: u64) -> Result<(Bytes, Tag), Failed> {
         let reading = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
             let tag = Tag::of(&result.meta);

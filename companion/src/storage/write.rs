@@ -46,20 +46,24 @@ impl Storage {
     }
 
     async fn put(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, Failed> {
+        if self.must_write_plainly(&write) {
+            return self.put_plainly(key, bytes, &write).await;
+        }
+        match self.put_once(key, bytes.clone(), write).await {
+            // Folders have no compare-and-swap, and some S3-compatible stores no conditional writes at all. There, one
+            // exporter alone must write.
+            Err(failed) if failed.is_not_implemented => self.put_once(key, bytes, Write::Replace).await,
+            other => other,
+        }
+    }
+
+    /// One try, exactly as asked for.
+    pub(super) async fn put_once(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, Failed> {
         let mode = match write {
             Write::Replace => PutMode::Overwrite,
             Write::Create => PutMode::Create,
             Write::Update(Tag(version)) => PutMode::Update(version),
         };
-        match self.put_once(key, bytes.clone(), mode).await {
-            // Folders have no compare-and-swap, and some S3-compatible stores no conditional writes at all. There, one
-            // exporter alone must write.
-            Err(failed) if failed.is_not_implemented => self.put_once(key, bytes, PutMode::Overwrite).await,
-            other => other,
-        }
-    }
-
-    async fn put_once(&self, key: &str, bytes: Bytes, mode: PutMode) -> Result<Tag, Failed> {
         let path = Path::from(key);
         let options = PutOptions { mode, ..PutOptions::default() };
         let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes), options);

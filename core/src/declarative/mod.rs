@@ -79,7 +79,7 @@ pub enum Refused {
 /// Reads a file of JSON or YAML, gzip of it too, that nodes of `version` are to get; `max_config` bounds it in bytes,
 /// decompressed.
 ///
-/// A large one that isn't in the final form already needs memory of about five times its size.
+/// One that isn't in its final form already takes memory of about ten times its size while it is converted.
 ///
 /// # Errors
 /// What nodes wouldn't take, or would take for something else than it is meant to be.

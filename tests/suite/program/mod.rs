@@ -3,6 +3,7 @@
 
 mod commands;
 mod crash;
+mod looking;
 mod memory;
 mod messages;
 mod origins;

@@ -10,6 +10,7 @@ use std::fmt;
 
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::storage_url::StorageUrl;
+use lifeboat_core::ticket::Ticket;
 use reqwest::Url;
 
 pub use azure::{AzureAccess, AzureCredentials, ManagedIdentity, Tenant};
@@ -18,8 +19,8 @@ pub use google_key::{GoogleKey, ServiceAccount};
 pub use put_object::{Checksum, PutObject};
 pub use s3::{AwsCredentials, S3Access};
 
-use super::Reader;
 use super::cluster::checked;
+use super::{KeySource, Reader};
 use crate::tls::{Authorities, AuthoritySource};
 
 /// Where configurations are kept.
@@ -33,6 +34,8 @@ pub struct StoreSettings {
     pub authorities: ExtraAuthorities,
     /// The largest configuration in bytes, decompressed.
     pub max_config: usize,
+    /// What snapshots are sealed and signed with, and whose are accepted.
+    pub keys: KeySource,
 }
 
 /// How to get into a store, by the kind of store.
@@ -46,6 +49,8 @@ pub enum Access {
     Gcs(GcsAccess),
     /// Azure Blob Storage.
     Azure(AzureAccess),
+    /// One snapshot, by a ticket.
+    Ticket(Box<Ticket>),
 }
 
 /// Certificates of authorities as PEM text, each checked; often none.
@@ -98,14 +103,44 @@ impl StoreSettings {
 
     /// A store that needs nothing to get in: a folder or memory.
     pub fn local(url: StorageUrl, max_config: usize) -> Self {
-        Self { url, access: Access::Local, authorities: ExtraAuthorities::default(), max_config }
+        Self {
+            url,
+            access: Access::Local,
+            authorities: ExtraAuthorities::default(),
+            max_config,
+            keys: KeySource::default(),
+        }
+    }
+
+    /// Where to restore from: a ticket if there is one, else the store.
+    pub(super) fn read_to_restore(reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(text) = reader.secret("LIFEBOAT_TICKET") else {
+            return if reader.problems().mention("LIFEBOAT_TICKET") { None } else { Self::read(reader) };
+        };
+        Self::of_ticket(reader, &text)
+    }
+
+    /// What a ticket holds, with the settings that are about restoring it.
+    pub(super) fn of_ticket(reader: &mut Reader<'_>, text: &str) -> Option<Self> {
+        let max_config = max_config(reader);
+        let authorities = extra_authorities(reader);
+        let keys = KeySource::read(reader);
+        let ticket = match Ticket::decode(text) {
+            Ok(ticket) => Access::Ticket(Box::new(ticket)),
+            Err(error) => {
+                reader.wrong(format!("LIFEBOAT_TICKET: {error}"));
+                return None;
+            }
+        };
+        Some(Self { url: StorageUrl::Ticket, access: ticket, authorities: authorities?, max_config, keys: keys? })
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let why = "configurations must be kept somewhere";
         let given = reader.required("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", why, "s3://bucket/prefix");
-        let max_config = reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize;
+        let max_config = max_config(reader);
         let authorities = extra_authorities(reader);
+        let keys = KeySource::read(reader);
         // Checked also where another cloud's store is named: a mistake in it is one all the same.
         let put_object = PutObject::read(reader);
         let given = given?;
@@ -117,10 +152,14 @@ impl StoreSettings {
             StorageUrl::S3 { .. } => Access::S3(S3Access::read(reader, put_object)?),
             StorageUrl::Gcs { .. } => Access::Gcs(GcsAccess::read(reader)?),
             StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
-            StorageUrl::File { .. } | StorageUrl::Memory => Access::Local,
+            StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,
         };
-        Some(Self { url, access, authorities: authorities?, max_config })
+        Some(Self { url, access, authorities: authorities?, max_config, keys: keys? })
     }
+}
+
+fn max_config(reader: &mut Reader<'_>) -> usize {
+    reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
 }
 
 fn extra_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {

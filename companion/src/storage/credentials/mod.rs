@@ -11,6 +11,25 @@ mod refreshed;
 mod shown;
 
 use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Until when credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Until somebody takes them back.
+    Endless,
+    /// They are temporary, and this is what is left of them.
+    Left(Duration),
+    /// They are temporary, and nothing tells their end.
+    Unknown,
+}
+
+/// Who knows how long the credentials will live that were given last.
+pub(super) trait Mortal: fmt::Debug + Send + Sync + 'static {
+    /// How long.
+    fn life(&self) -> Life;
+}
 
 /// Why there are no credentials. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use lifeboat_core::backoff::Backoff;
 use object_store::CredentialProvider;
 use tokio::time::Instant;
 
-use super::CredentialError;
+use super::{CredentialError, Life, Mortal};
 
 /// Where a credential is fetched from.
 #[async_trait]
@@ -120,6 +120,13 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
             Ok(fetched) => Ok(self.keep(fetched)),
             Err(error) => Ok(self.fail(error)?),
         }
+    }
+}
+
+impl<F: Fetch> Mortal for Refreshed<F> {
+    fn life(&self) -> Life {
+        let held = self.held.lock().expect("nothing panics while it is locked");
+        Life::Left(held.ends.saturating_duration_since(Instant::now()))
     }
 }
 

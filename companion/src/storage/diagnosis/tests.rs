@@ -238,8 +238,8 @@ fn credentials_that_were_fetched_are_not_blamed_on_a_setting_that_is_not_set() {
 
 #[test]
 fn an_error_that_a_provider_of_credentials_made_is_passed_on() {
-    let own = StorageError::Misconfigured { place: S3.to_owned(), reason: "no credentials are set".to_owned() };
-    let error = object_store::Error::Generic { store: "S3", source: Box::new(own.clone()) };
-    let failed = Attempt { place: S3, key: "x", what: Access::Reading }.diagnose(&error, None);
-    assert_eq!(*failed.error, own);
+    let refused = CredentialError::Misconfigured("no credentials are set".to_owned());
+    let failed = Attempt { place: S3, key: "x", what: Access::Reading }.diagnose(&refused.into(), None);
+    let expected = StorageError::Misconfigured { place: S3.to_owned(), reason: "no credentials are set".to_owned() };
+    assert_eq!(*failed.error, expected);
 }

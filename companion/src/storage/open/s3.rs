@@ -1,6 +1,7 @@
 //! A bucket of Amazon S3, or of what is compatible with it, as a store.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,10 +12,12 @@ use object_store::{
     ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use rusty_s3::UrlStyle;
 
 use super::no_retries;
 use crate::settings::{Checksum, PutObject, S3Access};
 use crate::storage::credentials::aws;
+use crate::storage::presign::Presigner;
 use crate::storage::wire::Wire;
 
 /// A bucket, with one client for writing and one for all else: what each object is to be written with are headers, and
@@ -25,12 +28,18 @@ pub(super) struct Bucket {
     writing: AmazonS3,
 }
 
-pub(super) fn open(access: &S3Access, bucket: &str, options: &ClientOptions, wire: &Wire) -> Result<Bucket> {
+pub(super) fn open(
+    access: &S3Access,
+    bucket: &str,
+    options: &ClientOptions,
+    wire: &Wire,
+) -> Result<(Bucket, Presigner)> {
     let credentials = aws::credentials(&access.credentials, options, wire)?;
+    let presigner = presigner(access, bucket, credentials.clone());
     let is_plain_http = access.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
     let options = options.clone().with_allow_http(is_plain_http);
     let builder = |options| {
-        let builder = at(access, bucket, credentials.clone()).with_client_options(options);
+        let builder = at(access, bucket, credentials.provider.clone()).with_client_options(options);
         encrypted(builder, &access.put_object).with_http_connector(wire.clone())
     };
     let reading = builder(options.clone()).build()?;
@@ -41,7 +50,7 @@ pub(super) fn open(access: &S3Access, bucket: &str, options: &ClientOptions, wir
             Checksum::Crc64Nvme => S3Checksum::CRC64NVME,
         });
     }
-    Ok(Bucket { reading, writing: writing.build()? })
+    Ok((Bucket { reading, writing: writing.build()? }, presigner))
 }
 
 fn at(access: &S3Access, bucket: &str, credentials: AwsCredentialProvider) -> AmazonS3Builder {
@@ -53,15 +62,41 @@ fn at(access: &S3Access, bucket: &str, credentials: AwsCredentialProvider) -> Am
         // is that is missing.
         .with_disable_bulk_delete(true)
         .with_retry(no_retries());
-    // Amazon's certificate stands for one label before its own name: a bucket with dots goes into the path.
-    let is_in_host = access.endpoint.is_none() && !bucket.contains('.');
-    let domain = access.domain();
-    let endpoint = match &access.endpoint {
-        Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
-        None if is_in_host => format!("https://{bucket}.s3.{}.{domain}", access.region),
-        None => format!("https://s3.{}.{domain}", access.region),
+    let is_in_host = is_in_host(access, bucket);
+    let endpoint = match host(access) {
+        endpoint if is_in_host => endpoint.replacen("://", &format!("://{bucket}."), 1),
+        endpoint => endpoint,
     };
     builder.with_endpoint(endpoint).with_virtual_hosted_style_request(is_in_host)
+}
+
+// Amazon's certificate stands for one label before its own name: a bucket with dots goes into the path.
+fn is_in_host(access: &S3Access, bucket: &str) -> bool {
+    access.endpoint.is_none() && !bucket.contains('.')
+}
+
+fn host(access: &S3Access) -> String {
+    match &access.endpoint {
+        Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+        None => format!("https://s3.{}.{}", access.region, access.domain()),
+    }
+}
+
+// A link can't carry headers, so one to an object under a customer's key would be refused. A name that makes no URL has
+// no links either; requests say what is wrong with it.
+fn presigner(access: &S3Access, bucket: &str, signing: aws::Signing) -> Presigner {
+    let style = if is_in_host(access, bucket) { UrlStyle::VirtualHost } else { UrlStyle::Path };
+    let at = host(access)
+        .parse()
+        .ok()
+        .and_then(|host| rusty_s3::Bucket::new(host, style, bucket.to_owned(), access.region.clone()).ok());
+    match at {
+        _ if access.put_object.customer_key.is_some() => {
+            Presigner::Nothing("objects under a customer-provided key (SSECustomerKey) can't be read by a link")
+        }
+        Some(bucket) => Presigner::S3 { bucket: Arc::new(bucket), signing },
+        None => Presigner::Nothing("the endpoint and the bucket's name make no URL"),
+    }
 }
 
 // What reading needs too.

@@ -30,7 +30,7 @@ pub(in crate::storage) struct ErrorBody {
 }
 
 impl ErrorBody {
-    pub(super) fn parse(body: &[u8]) -> Self {
+    pub(in crate::storage) fn parse(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let mut found = match text.as_bytes().first() {

@@ -9,12 +9,19 @@ use object_store::aws::AwsCredential;
 
 use crate::settings::Secret;
 use crate::storage::credentials::shown::shown;
+use crate::storage::credentials::{Life, Mortal};
 
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) id: Secret,
     pub(super) secret: Secret,
     pub(super) session_token: Option<Secret>,
+}
+
+impl Mortal for Keys {
+    fn life(&self) -> Life {
+        if self.session_token.is_none() { Life::Endless } else { Life::Unknown }
+    }
 }
 
 #[async_trait]
