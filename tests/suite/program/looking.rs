@@ -85,7 +85,10 @@ async fn diff_names_what_differs_to_people_and_to_programs() {
     let reverse: Value = serde_json::from_str(&reverse.stdout).unwrap();
     assert_eq!(reverse["counts"]["removed"], 1);
     let [change] = &reverse["changes"].as_array().unwrap()[..] else { panic!("{reverse}") };
-    assert_eq!((&change["kind"], &change["name"], &change["change"]), (&"routes".into(), &"added-later".into(), &"removed".into()));
+    assert_eq!(
+        (&change["kind"], &change["name"], &change["change"]),
+        (&"routes".into(), &"added-later".into(), &"removed".into())
+    );
     let same = succeeds(with(&store, ["diff", "published", "2"])).await;
     assert!(same.stdout.contains("0 added, 0 removed, 0 changed"), "{same}");
 }
@@ -122,7 +125,10 @@ async fn a_damaged_snapshot_is_shown_as_what_no_node_can_be_restored_from() {
     let store = Store::folder();
     two_snapshots(&store).await;
     let payloads = stored::files(&store.objects);
-    let payload = payloads.iter().find(|file| file.to_string_lossy().contains("0000000001-") && file.extension().unwrap() == "gz").unwrap();
+    let payload = payloads
+        .iter()
+        .find(|file| file.to_string_lossy().contains("0000000001-") && file.extension().unwrap() == "gz")
+        .unwrap();
     let mut bytes = std::fs::read(payload).unwrap();
     bytes[100] ^= 1;
     std::fs::write(payload, bytes).unwrap();

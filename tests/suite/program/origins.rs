@@ -121,7 +121,7 @@ async fn what_a_node_without_a_database_runs_is_kept_under_the_nodes_own_version
     expected.as_object_mut().unwrap().remove("workspaces");
     node.runs(&expected, &"1".repeat(32));
     // The configuration changes while it is read: what was read first is not kept.
-    node.tells_first(&[&"2".repeat(32), &"3".repeat(32)]);
+    node.is_restless(&[&"2".repeat(32), &"3".repeat(32)]);
     let kept = dbless().finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     let config = config_json(&store).to_string().replace("{}", "[]");
