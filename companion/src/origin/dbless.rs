@@ -43,21 +43,21 @@ pub enum DblessError {
     #[error("the Admin API at {url} {reason}")]
     Http {
         /// What was asked.
-        url: Url,
+        url: String,
         /// What became of it.
         reason: String,
     },
     /// It has a database, or it is a node of a cluster.
     #[error("the node at {0} has a database: its configuration comes from the control plane (--from cp)")]
-    HasDatabase(Url),
+    HasDatabase(String),
     /// It has been given nothing yet.
     #[error("the node at {0} has no configuration yet: nothing to keep")]
-    Empty(Url),
+    Empty(String),
     /// It runs another Kong than the backup is for.
     #[error("the node at {url} runs Kong {found}, and KONG_VERSION says {expected}")]
     OtherVersion {
         /// The node.
-        url: Url,
+        url: String,
         /// Its version.
         found: KongVersion,
         /// The version that was asked for.
@@ -65,12 +65,12 @@ pub enum DblessError {
     },
     /// It never stood still.
     #[error("the configuration of the node at {0} changed again and again while it was read: try again")]
-    Restless(Url),
+    Restless(String),
     /// What it says can't be kept.
     #[error("the configuration of the node at {url} can't be kept: {refused}")]
     Refused {
         /// The node.
-        url: Url,
+        url: String,
         /// Why not.
         refused: Refused,
     },
@@ -116,12 +116,12 @@ impl Dbless {
     pub async fn version(&self, expected: Option<KongVersion>) -> Result<KongVersion, DblessError> {
         let (url, root): (Url, Root) = self.get("", SMALL).await?;
         if root.configuration.database != "off" {
-            return Err(DblessError::HasDatabase(self.url.clone()));
+            return Err(DblessError::HasDatabase(self.url.to_string()));
         }
         let found: KongVersion = root.version.parse().map_err(|error| http(&url, format!("says that {error}")))?;
         match expected {
             Some(expected) if expected != found => {
-                Err(DblessError::OtherVersion { url: self.url.clone(), found, expected })
+                Err(DblessError::OtherVersion { url: self.url.to_string(), found, expected })
             }
             _ => Ok(found),
         }
@@ -133,7 +133,7 @@ impl Dbless {
     /// It has none yet, or none that can be kept.
     pub async fn configuration(&self, version: KongVersion) -> Result<(ConfigHash, Received), DblessError> {
         for _ in 0..TRIES {
-            let before = self.hash().await?.ok_or_else(|| DblessError::Empty(self.url.clone()))?;
+            let before = self.hash().await?.ok_or_else(|| DblessError::Empty(self.url.to_string()))?;
             // YAML has more bytes than what becomes of it, and as a JSON string more again.
             let limit = self.max_config.saturating_mul(4).saturating_add(SMALL);
             let (_, Config { config }) = self.get("config", limit).await?;
@@ -142,10 +142,10 @@ impl Dbless {
                 continue;
             }
             let received = received(config.into(), version, self.max_config, self.clock.wall()).await;
-            let received = received.map_err(|refused| DblessError::Refused { url: self.url.clone(), refused })?;
+            let received = received.map_err(|refused| DblessError::Refused { url: self.url.to_string(), refused })?;
             return Ok((before, received));
         }
-        Err(DblessError::Restless(self.url.clone()))
+        Err(DblessError::Restless(self.url.to_string()))
     }
 
     /// Puts each configuration that it comes to run into `newest`, until it is dropped.
@@ -229,7 +229,7 @@ async fn read(mut response: Response, limit: usize, url: &Url) -> Result<Vec<u8>
 }
 
 fn http(url: &Url, reason: impl Into<String>) -> DblessError {
-    DblessError::Http { url: url.clone(), reason: reason.into() }
+    DblessError::Http { url: url.to_string(), reason: reason.into() }
 }
 
 fn failed(url: &Url, error: &reqwest::Error) -> DblessError {
