@@ -3,7 +3,9 @@
 
 pub mod admin_api;
 pub mod dbless_node;
+pub mod faulty;
 pub mod generator;
+pub mod keys;
 pub mod log;
 pub mod peculiar_store;
 pub mod program;

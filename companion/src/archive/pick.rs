@@ -95,8 +95,10 @@ impl Archive {
         let sequence = match pick {
             Pick::Published => {
                 let key = keys.manifest();
-                let (document, _) = self.storage.read(&key, MANIFEST_LIMIT).await?;
-                return Ok((key, Place::Newest, document));
+                return match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
+                    Some((document, _)) => Ok((key, Place::Newest, document)),
+                    None => Err(self.no_backup(version).await),
+                };
             }
             Pick::Sequence(sequence) => sequence,
         };

@@ -4,6 +4,7 @@ mod configuration;
 pub mod demo;
 pub mod diff;
 pub mod export;
+pub mod keygen;
 pub mod list;
 pub mod presign;
 pub mod run;

@@ -3,11 +3,13 @@
 
 mod commands;
 mod crash;
+mod keys;
 mod looking;
 mod memory;
 mod messages;
 mod origins;
 mod stored;
+mod tickets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
