@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, doctor, export, keygen, list, presign, run};
+use lifeboat::command::{Failure, demo, diff, doctor, export, keygen, list, presign, run, show};
 use lifeboat::logging;
 
 const FAILED: u8 = 1;
@@ -46,9 +46,11 @@ async fn perform(request: Request) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
         Task::Run => run::run(source, clock).await,
-        Task::Export(asked) => export::export(source, asked.output, clock).await,
+        Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
+        Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }

@@ -4,6 +4,7 @@
 pub mod admin_api;
 pub mod cloud;
 pub mod cluster;
+pub mod dbless_node;
 pub mod faulty;
 pub mod generator;
 pub mod keys;

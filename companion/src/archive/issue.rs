@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Document;
-use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::ticket::Ticket;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
+use lifeboat_core::verify::{Authentic, Rejected};
 
-use super::{Archive, MANIFEST_LIMIT};
-use crate::background::computed;
+use super::{Archive, Pick, PickError, Picked};
 use crate::storage::{PresignError, StorageError};
 
 /// A ticket that was made.
@@ -56,46 +52,20 @@ impl Archive {
         wanted: Duration,
         now: WallTime,
     ) -> Result<Issued, IssueError> {
-        let (key, place) = self.manifest_place(version, sequence).await?;
-        let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else {
-            return Err(self.no_backup(version).await.into());
-        };
-        let policy = self.policy(version);
-        let refused = |key: &str, reason: Rejected| IssueError::Unusable {
-            place: self.place().to_owned(),
-            key: key.to_owned(),
-            reason,
-        };
-        let manifest = Document::decode(&bytes)
-            .map_err(Rejected::from)
-            .and_then(|document| authenticate(&document, place, &policy))
-            .and_then(|manifest| policy.check_seal(&manifest).map(|()| manifest))
-            .map_err(|reason| refused(&key, reason))?;
-        let payload_key = manifest.snapshot.key.clone();
-        let (payload, _) = self.storage.read(&payload_key, manifest.snapshot.bytes).await?;
-        self.verified(manifest.clone(), payload).await.map_err(|reason| refused(&payload_key, reason))?;
-        let link = self.storage.presign(&payload_key, wanted, now).await?;
-        let ticket = Ticket { manifest: bytes.to_vec(), payload_url: link.url, expires: link.expires };
+        let picked = self.pick(version, sequence.map_or(Pick::Published, Pick::Sequence)).await?;
+        self.verified(&picked).await?;
+        let Picked { document, manifest } = picked;
+        let link = self.storage.presign(&manifest.snapshot.key, wanted, now).await?;
+        let ticket = Ticket { manifest: document.to_vec(), payload_url: link.url, expires: link.expires };
         Ok(Issued { ticket, manifest, may_end_sooner: link.may_end_sooner })
     }
+}
 
-    async fn verified(&self, manifest: Authentic, payload: Bytes) -> Result<(), Rejected> {
-        let policy = self.policy(manifest.kong_version);
-        computed(move || verify(manifest, payload, &policy).map(drop)).await
-    }
-
-    async fn manifest_place(
-        &self,
-        version: KongVersion,
-        sequence: Option<u64>,
-    ) -> Result<(String, Place), StorageError> {
-        let keys = ObjectKeys::new(version);
-        let Some(sequence) = sequence else { return Ok((keys.manifest(), Place::Newest)) };
-        let found = self.snapshots(version).await?.into_iter().find(|id| id.sequence == sequence);
-        let id = found.ok_or_else(|| StorageError::NotFound {
-            place: self.place().to_owned(),
-            key: format!("snapshot {sequence} of Kong {version} (lifeboat list shows those that there are)"),
-        })?;
-        Ok((keys.snapshot_manifest(id), Place::Snapshot(id)))
+impl From<PickError> for IssueError {
+    fn from(error: PickError) -> Self {
+        match error {
+            PickError::Storage(error) => Self::Storage(error),
+            PickError::Refused { place, key, reason } => Self::Unusable { place, key, reason },
+        }
     }
 }

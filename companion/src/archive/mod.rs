@@ -4,6 +4,7 @@
 mod history;
 mod inspect;
 mod issue;
+mod pick;
 mod publish;
 mod registration;
 mod restore;
@@ -16,6 +17,7 @@ use lifeboat_core::verify::Policy;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
+pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Received};
 pub use restore::{Restored, Skipped};
 pub use standing::{Published, Standing, Unaccepted};

@@ -36,8 +36,7 @@ impl KeepSettings {
         let labels = labels(reader);
         let admin_url = admin_url(reader);
         let config_timeout = reader.config_timeout();
-        let delay = reader.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400);
-        let export_delay = Duration::from_secs(delay);
+        let export_delay = reader.export_delay();
         Some(Self {
             version: version?,
             plugins,
@@ -55,18 +54,28 @@ impl KeepSettings {
     }
 }
 
+/// The version of Kong whose configurations are kept.
 pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
+    let version = given_version(reader)?;
+    if version.is_none() {
+        let _ = reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1");
+    }
+    version
+}
+
+/// The same where it need not be given. The outer option: whether it could be read.
+pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersion>> {
     let given = match reader.text("LIFEBOAT_KONG_VERSIONS") {
         Some(given) if given.value.contains(',') => {
             reader.wrong(format!("{}: this version of lifeboat keeps one version of Kong (valid: 3.9.1)", given.name));
             return None;
         }
-        Some(given) => given,
-        None => reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1")?,
+        given => given.or_else(|| reader.text("KONG_VERSION")),
     };
+    let Some(given) = given else { return Some(None) };
     let version: KongVersion = reader.parse(&given)?;
     match version.check_served() {
-        Ok(()) => Some(version),
+        Ok(()) => Some(Some(version)),
         Err(error) => {
             reader.wrong(format!("{}: {error}", given.name));
             None

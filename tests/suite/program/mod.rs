@@ -5,8 +5,10 @@ mod commands;
 mod crash;
 mod doctor;
 mod keys;
+mod looking;
 mod memory;
 mod messages;
+mod origins;
 mod stored;
 mod tickets;
 
