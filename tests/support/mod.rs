@@ -2,8 +2,11 @@
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod admin_api;
+pub mod cloud;
+pub mod cluster;
 pub mod faulty;
 pub mod generator;
+pub mod keys;
 pub mod log;
 pub mod peculiar_store;
 pub mod program;
