@@ -2,6 +2,7 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod inspect;
 mod issue;
 mod publish;
 mod registration;
@@ -13,6 +14,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
+pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
 pub use publish::{Author, Received};
 pub use restore::{Restored, Skipped};

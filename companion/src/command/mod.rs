@@ -1,6 +1,7 @@
 //! What the program's commands do. Each gets its settings' source and gives back why it failed, if it did.
 
 pub mod demo;
+pub mod doctor;
 pub mod export;
 pub mod keygen;
 pub mod list;

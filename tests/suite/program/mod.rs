@@ -3,6 +3,7 @@
 
 mod commands;
 mod crash;
+mod doctor;
 mod keys;
 mod memory;
 mod messages;
