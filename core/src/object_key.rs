@@ -72,6 +72,11 @@ impl ObjectKeys {
     pub fn snapshot_manifest(&self, id: SnapshotId) -> String {
         format!("{}/{}.manifest.json", self.snapshots(), id.stem())
     }
+
+    /// An image of the cache of a node that runs a snapshot's configuration.
+    pub fn cache_image(&self, id: SnapshotId) -> String {
+        format!("{}/lifeboat/cache/{}.mdb.gz", self.version, id.stem())
+    }
 }
 
 impl SnapshotId {
@@ -114,6 +119,8 @@ mod tests {
         let stem = "3.9.1/lifeboat/snapshots/0000000007-3ff47162e7a7ce1344f336316b66484e";
         assert_eq!(keys.snapshot(id()), format!("{stem}.json.gz"));
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
+        let image = "3.9.1/lifeboat/cache/0000000007-3ff47162e7a7ce1344f336316b66484e.mdb.gz";
+        assert_eq!(keys.cache_image(id()), image);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod image;
 mod inspect;
 mod issue;
 mod pick;

@@ -122,7 +122,12 @@ impl Archive {
     }
 
     // What is published was accepted by who wrote it: a mistake shows before an importer meets it in an outage.
-    fn accepted(&self, encoded: &[u8], manifest: &Manifest, policy: &Policy) -> Result<Authentic, StorageError> {
+    pub(super) fn accepted(
+        &self,
+        encoded: &[u8],
+        manifest: &Manifest,
+        policy: &Policy,
+    ) -> Result<Authentic, StorageError> {
         let document = Document::decode(encoded).map_err(Rejected::from);
         let accepted = document.and_then(|document| {
             let authentic = authenticate(&document, Place::Snapshot(manifest.id()), policy)?;

@@ -1,18 +1,21 @@
 //! The exporter: publishes the newest received configuration, not more often than Kong's export delay allows, and gives
 //! up on nothing that is still the newest.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::manifest::Manifest;
-use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::{Moment, WallTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{BackupNode, Newest, probing};
-use crate::archive::{Archive, Author, Received, Standing};
+use super::cache_images::{ImageDesk, Offer};
+use super::{BackupNode, CacheImages, Newest, probing};
+use crate::archive::{Archive, Author, Published, Received, Standing};
 use crate::clock::Clock;
+use crate::node_cache::{Image, NodePrefix};
 use crate::storage::StorageError;
 
 /// Publishes what is received.
@@ -27,6 +30,7 @@ pub struct Exporter {
     /// What was the newest when we last looked or published; none if that isn't known.
     standing: Option<Standing>,
     has_looked_for_plaintext: bool,
+    images: ImageDesk,
 }
 
 /// What became of a configuration.
@@ -41,6 +45,12 @@ pub enum Exported {
 impl Exported {
     /// The manifest that names it.
     pub fn manifest(&self) -> &Manifest {
+        let (Self::New(manifest) | Self::Already(manifest)) = self;
+        manifest
+    }
+
+    /// The same, for who has published it with more.
+    pub fn manifest_mut(&mut self) -> &mut Manifest {
         let (Self::New(manifest) | Self::Already(manifest)) = self;
         manifest
     }
@@ -63,7 +73,13 @@ impl Exporter {
             is_probed: false,
             standing: None,
             has_looked_for_plaintext: false,
+            images: ImageDesk::default(),
         }
+    }
+
+    /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
+    pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
+        self.images.images(prefix, self.author.version, temporary)
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
@@ -71,9 +87,15 @@ impl Exporter {
         let mut next = Moment::default();
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         loop {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = async { newest.wait().await; self.clock.reach(next).await } => {}
+            let offer = tokio::select! {
+                () = stop.cancelled() => None,
+                () = async { newest.wait().await; self.clock.reach(next).await } => None,
+                offer = self.images.offered() => Some(offer),
+            };
+            if let Some(Offer { id, image, answer }) = offer {
+                // Who offered it may have ended.
+                let _ = answer.send(self.keep_image(id, image).await.map(drop));
+                continue;
             }
             // Not before now: while Kong's export delay runs, a newer one takes the place of this.
             if let Some(received) = newest.take() {
@@ -130,7 +152,7 @@ impl Exporter {
                     manifest.counts.get("services"),
                     manifest.counts.get("routes"),
                 );
-                self.standing = Some(Standing::Published(Box::new(published)));
+                self.stand_on(published);
                 Ok(Exported::New(manifest))
             }
             Err(error) => {
@@ -140,6 +162,49 @@ impl Exporter {
                 Err(error)
             }
         }
+    }
+
+    /// Keeps an image with what is published, if it is of that, and gives the manifest that names it.
+    pub async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
+        let standing = match self.standing.take() {
+            Some(standing) => standing,
+            None => self.look().await?,
+        };
+        match standing {
+            Standing::Published(published)
+                if published.manifest.id() == id && published.manifest.cache_image.is_none() =>
+            {
+                let published = self.archive.attach_image(*published, image).await?;
+                if let Some(image) = &published.manifest.cache_image {
+                    let (bytes, expands_to) = (image.object.bytes, image.expands_to);
+                    info!(
+                        "kept an image of a node's cache with snapshot {}: {expands_to} bytes, {bytes} compressed",
+                        id.sequence
+                    );
+                }
+                let manifest = (*published.manifest).clone();
+                self.stand_on(published);
+                Ok(Some(manifest))
+            }
+            other => {
+                self.want_image_of(&other);
+                self.standing = Some(other);
+                Ok(None)
+            }
+        }
+    }
+
+    fn stand_on(&mut self, published: Published) {
+        let standing = Standing::Published(Box::new(published));
+        self.want_image_of(&standing);
+        self.standing = Some(standing);
+    }
+
+    fn want_image_of(&self, standing: &Standing) {
+        self.images.want(match standing {
+            Standing::Published(published) if published.manifest.cache_image.is_none() => Some(published.manifest.id()),
+            Standing::Published(_) | Standing::Absent | Standing::Unaccepted(_) => None,
+        });
     }
 
     // Before the first write. A store that is away fails the export, and is asked again with it.
@@ -196,6 +261,7 @@ impl Exporter {
             }
         }
         self.warn_of_plaintext().await?;
+        self.want_image_of(&standing);
         Ok(standing)
     }
 

@@ -1,6 +1,7 @@
 //! The keep flow: a headless data plane receives configurations, an exporter publishes them. Between the two stands a
 //! place for one, so the newest received wins and a slow store never builds a queue.
 
+mod cache_images;
 mod exporter;
 mod headless;
 pub mod inquiry;
@@ -13,6 +14,7 @@ use lifeboat_core::manifest;
 
 use crate::archive::Author;
 
+pub use cache_images::CacheImages;
 pub use exporter::{Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;

@@ -8,6 +8,7 @@ use lifeboat_core::kong::version::KongVersion;
 use reqwest::Url;
 
 use super::Reader;
+use crate::node_cache::{CacheForm, NodePrefix};
 
 /// What the headless session says of itself and how eagerly its configurations are published.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct KeepSettings {
     pub config_timeout: Duration,
     /// The least time between two exports.
     pub export_delay: Duration,
+    /// The prefix of a node beside us, of whose cache images are kept.
+    pub beside: Option<NodePrefix>,
 }
 
 impl KeepSettings {
@@ -37,6 +40,7 @@ impl KeepSettings {
         let admin_url = admin_url(reader);
         let config_timeout = reader.config_timeout();
         let export_delay = reader.export_delay();
+        let beside = beside(reader, version);
         Some(Self {
             version: version?,
             plugins,
@@ -45,6 +49,7 @@ impl KeepSettings {
             admin_url: admin_url?,
             config_timeout,
             export_delay,
+            beside: beside?,
         })
     }
 
@@ -78,6 +83,23 @@ pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersio
         Ok(()) => Some(Some(version)),
         Err(error) => {
             reader.wrong(format!("{}: {error}", given.name));
+            None
+        }
+    }
+}
+
+// The outer option: whether it could be read.
+fn beside(reader: &mut Reader<'_>, version: Option<KongVersion>) -> Option<Option<NodePrefix>> {
+    let is_on = reader.switch("LIFEBOAT_CACHE_IMAGE");
+    let prefix = reader.text("KONG_PREFIX").map_or("/usr/local/kong".to_owned(), |given| given.value.trim().to_owned());
+    if !is_on {
+        return Some(None);
+    }
+    match version.map(CacheForm::of) {
+        None | Some(Ok(CacheForm::Lmdb { .. })) => Some(Some(NodePrefix::new(prefix))),
+        Some(Ok(CacheForm::ConfigCache) | Err(_)) => {
+            let since = "only Kong 3.4 and later caches in a form of which images are kept";
+            reader.wrong(format!("LIFEBOAT_CACHE_IMAGE: {since}: set it to off"));
             None
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use super::super::{Failure, Output};
-use super::keep;
+use super::keep_beside;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::BackupNode;
@@ -17,9 +17,10 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
     let ExportSettings { store, cluster, keep: settings } = ExportSettings::read(source)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let node = BackupNode::new(settings.version);
+    let beside = settings.beside.clone();
     let answer = inquiry::ask(Arc::new(cluster), settings, node.clone(), store.max_config, clock).await;
     match answer.map_err(anyhow::Error::from)? {
-        Answer::Sent(received) => keep(&archive, &node, &received, output, clock).await,
+        Answer::Sent(received) => keep_beside(beside, &archive, &node, &received, output, clock).await,
         Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
             Err(anyhow!("nothing was exported: {why}").into())
         }

@@ -3,17 +3,20 @@
 
 mod control_plane;
 mod dbless;
+mod image;
 
 use std::path::Path;
 use std::time::Duration;
 
 use lifeboat_core::object_key::ObjectKeys;
+use tracing::warn;
 
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Received};
 use crate::cli::Export;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exported, Exporter};
+use crate::node_cache::NodePrefix;
 use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source};
 
@@ -49,8 +52,25 @@ async fn keep(
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
+    keep_beside(None, archive, node, received, output, clock).await
+}
+
+/// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.
+async fn keep_beside(
+    beside: Option<NodePrefix>,
+    archive: &Archive,
+    node: &BackupNode,
+    received: &Received,
+    output: Output,
+    clock: Clock,
+) -> Result<(), Failure> {
     let mut exporter = Exporter::new(archive.clone(), node, Duration::ZERO, clock);
-    let exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
+    let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
+    if let Some(prefix) = beside
+        && let Err(error) = image::keep(&mut exporter, &mut exported, prefix).await
+    {
+        warn!("the snapshot is kept without an image of the node's cache: {error:#}");
+    }
     print(archive, &exported, output)?;
     Ok(())
 }
