@@ -108,7 +108,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn play(known: &Stage, seed: u64) -> u64 {
     let _named = NamedOnFailure(seed);
     let unknown;
-    let stage = if seed % UNKNOWN_EVERY == 0 {
+    let stage = if seed.is_multiple_of(UNKNOWN_EVERY) {
         unknown = Stage::build();
         &unknown
     } else {
