@@ -65,6 +65,14 @@ pub enum Task {
                             Lists are compared element by element, and one in another order is said to be that: to Kong some \
                             lists are sets. created_at and updated_at are not compared.")]
     Diff(Diff),
+    /// Check settings, certificates, control plane, store and backups, and say what to do where something is wrong
+    #[command(
+        after_help = "It asks as lifeboat would, keeps nothing, and exits with 0 if nothing failed, else with 1.\n\n\
+                            Examples:\n  lifeboat doctor --export on --storage s3://backups/kong --kong-version 3.9.1 \
+                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat doctor --import on --output json   (with its settings in the environment)"
+    )]
+    Doctor(Doctor),
     /// Print a ticket, with which a node without cloud credentials restores one snapshot
     #[command(
         after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
@@ -138,6 +146,14 @@ pub struct Diff {
     /// The later one, likewise
     #[arg(value_name = "B", default_value = "published")]
     pub after: Compared,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+pub struct Doctor {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

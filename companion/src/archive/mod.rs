@@ -2,6 +2,7 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod inspect;
 mod issue;
 mod pick;
 mod publish;
@@ -14,6 +15,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
+pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
 pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Received};

@@ -3,6 +3,7 @@
 mod configuration;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod export;
 pub mod keygen;
 pub mod list;

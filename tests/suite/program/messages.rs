@@ -136,7 +136,7 @@ async fn a_folder_that_cannot_be_written_is_named_with_what_is_in_the_way() {
 async fn certificates_that_do_not_fit_are_named_with_their_settings() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let other = ClusterCertificate::version_1(SystemTime::now());
-    let (certificate, key) = write_credentials(cluster.folder.path(), "other", &other);
+    let (certificate, key) = write_credentials(&cluster.path(""), "other", &other);
     let no_pair = export(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", &key);
     says(no_pair, WRONG_USAGE, &["KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY", "not a pair"]).await;
     let missing = export(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", cluster.path("no-such.key"));
