@@ -52,6 +52,14 @@ pub enum Task {
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
                             lifeboat list --storage file:///var/lib/lifeboat --output json")]
     List(List),
+    /// Check settings, certificates, control plane, store and backups, and say what to do where something is wrong
+    #[command(
+        after_help = "It asks as lifeboat would, keeps nothing, and exits with 0 if nothing failed, else with 1.\n\n\
+                            Examples:\n  lifeboat doctor --export on --storage s3://backups/kong --kong-version 3.9.1 \
+                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat doctor --import on --output json   (with its settings in the environment)"
+    )]
+    Doctor(Doctor),
     /// Show one snapshot: what its manifest says, whether it could be restored, and on request what is in it
     #[command(after_help = "Examples:\n  lifeboat show --storage s3://backups/kong\n  \
                             lifeboat show 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
@@ -65,14 +73,6 @@ pub enum Task {
                             Lists are compared element by element, and one in another order is said to be that: to Kong some \
                             lists are sets. created_at and updated_at are not compared.")]
     Diff(Diff),
-    /// Check settings, certificates, control plane, store and backups, and say what to do where something is wrong
-    #[command(
-        after_help = "It asks as lifeboat would, keeps nothing, and exits with 0 if nothing failed, else with 1.\n\n\
-                            Examples:\n  lifeboat doctor --export on --storage s3://backups/kong --kong-version 3.9.1 \
-                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
-                            lifeboat doctor --import on --output json   (with its settings in the environment)"
-    )]
-    Doctor(Doctor),
     /// Print a ticket, with which a node without cloud credentials restores one snapshot
     #[command(
         after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
@@ -120,6 +120,14 @@ pub struct List {
     pub output: Output,
 }
 
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
 /// What `show` takes.
 #[derive(Debug, Args)]
 pub struct Show {
@@ -146,14 +154,6 @@ pub struct Diff {
     /// The later one, likewise
     #[arg(value_name = "B", default_value = "published")]
     pub after: Compared,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value = "table")]
-    pub output: Output,
-}
-
-/// What `doctor` takes.
-#[derive(Debug, Args)]
-pub struct Doctor {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

@@ -48,9 +48,9 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Run => run::run(source, clock).await,
         Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
+        Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
-        Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }

@@ -189,13 +189,13 @@ async fn a_certificate_is_asked_for_its_key_and_its_end() {
     report.says("certificate: cluster", "fail", &["not valid before", "clock"]);
 
     let other = ClusterCertificate::version_1(SystemTime::now());
-    let (_, key) = write_credentials(cluster.folder.path(), "other", &other);
+    let (_, key) = write_credentials(&cluster.path(""), "other", &other);
     let report = examined(exporter(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", key), FAILED).await;
     report.says("settings", "fail", &["KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY", "not a pair"]);
 }
 
 fn with(cluster: &Cluster, invocation: Invocation, credentials: &Credentials) -> Invocation {
-    let (certificate, key) = write_credentials(cluster.folder.path(), "another", credentials);
+    let (certificate, key) = write_credentials(&cluster.path(""), "another", credentials);
     invocation.with("KONG_CLUSTER_CERT", certificate).with("KONG_CLUSTER_CERT_KEY", key)
 }
 
