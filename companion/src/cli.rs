@@ -74,11 +74,9 @@ pub enum Task {
                             lists are sets. created_at and updated_at are not compared.")]
     Diff(Diff),
     /// Print a ticket, with which a node without cloud credentials restores one snapshot
-    #[command(
-        after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
+    #[command(after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong > ticket\n  \
                             lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
-                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE."
-    )]
+                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE.")]
     Presign(Presign),
     /// Make keys: a pair to sign with and to trust, or one to seal and to open with
     #[command(

@@ -1,11 +1,11 @@
-//! Tickets: one snapshot, checked as a node's restore would check it, with a link that needs no credentials.
+//! Tickets: one snapshot, checked as a node's restore would check it, with links that need no credentials.
 
 use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::ticket::Ticket;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Rejected};
+use lifeboat_core::verify::Authentic;
 
 use super::{Archive, Pick, PickError, Picked};
 use crate::storage::{PresignError, StorageError};
@@ -24,48 +24,44 @@ pub struct Issued {
 /// Why there is no ticket.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// The store, or what lies there.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// There is a snapshot, but no node could be restored from it.
-    #[error("{key} in {place} is not given a ticket, since no node could be restored with it: {reason}")]
-    Unusable {
-        /// The store.
-        place: String,
-        /// The object.
-        key: String,
-        /// Why.
-        reason: Rejected,
-    },
+    /// There is no such snapshot, or no node could be restored from it.
+    #[error("there is no ticket: {0}")]
+    Unusable(#[from] PickError),
+    /// The image of a node's cache that belongs to the snapshot can't be used.
+    #[error("there is no ticket: {0}")]
+    Image(#[from] StorageError),
     /// There is no link.
     #[error(transparent)]
     Presign(#[from] PresignError),
 }
 
 impl Archive {
-    /// A ticket for the published snapshot of a version, or for the one with this sequence, that lives for `wanted`, at
-    /// most seven days and not longer than the credentials that sign it. The snapshot is read whole and verified first.
+    /// A ticket for a version's snapshot that lives for `wanted`, at most seven days and not longer than the credentials
+    /// that sign it. The snapshot is read whole and verified first.
     pub async fn issue(
         &self,
         version: KongVersion,
-        sequence: Option<u64>,
+        pick: Pick,
         wanted: Duration,
         now: WallTime,
     ) -> Result<Issued, IssueError> {
-        let picked = self.pick(version, sequence.map_or(Pick::Published, Pick::Sequence)).await?;
+        let picked = self.pick(version, pick).await?;
         self.verified(&picked).await?;
         let Picked { document, manifest } = picked;
-        let link = self.storage.presign(&manifest.snapshot.key, wanted, now).await?;
-        let ticket = Ticket { manifest: document.to_vec(), payload_url: link.url, expires: link.expires };
-        Ok(Issued { ticket, manifest, may_end_sooner: link.may_end_sooner })
-    }
-}
-
-impl From<PickError> for IssueError {
-    fn from(error: PickError) -> Self {
-        match error {
-            PickError::Storage(error) => Self::Storage(error),
-            PickError::Refused { place, key, reason } => Self::Unusable { place, key, reason },
-        }
+        let payload = self.storage.presign(&manifest.snapshot.key, wanted, now).await?;
+        let image = match self.cache_image(&manifest).await?.and(manifest.cache_image.as_ref()) {
+            Some(image) => Some(self.storage.presign(&image.object.key, wanted, now).await?),
+            None => None,
+        };
+        // One that ends first ends the ticket.
+        let expires = image.as_ref().map_or(payload.expires, |image| image.expires.min(payload.expires));
+        let may_end_sooner = payload.may_end_sooner;
+        let ticket = Ticket {
+            manifest: document.to_vec(),
+            payload_url: payload.url,
+            image_url: image.map(|image| image.url),
+            expires,
+        };
+        Ok(Issued { ticket, manifest, may_end_sooner })
     }
 }

@@ -15,8 +15,6 @@ mod secret;
 pub mod source;
 mod store;
 
-use lifeboat_core::kong::version::KongVersion;
-
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use keep::KeepSettings;
@@ -85,24 +83,6 @@ impl ExportSettings {
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let keep = KeepSettings::read(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
-    }
-}
-
-/// What `lifeboat presign` needs.
-#[derive(Debug)]
-pub struct PresignSettings {
-    /// Where configurations are kept.
-    pub store: StoreSettings,
-    /// The version of Kong whose snapshot it is about.
-    pub version: KongVersion,
-}
-
-impl PresignSettings {
-    /// Reads them, or says everything that is wrong with them.
-    pub fn read(source: &Source) -> Result<Self, Problems> {
-        let mut reader = Reader::new(source);
-        let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
-        finish(reader, || Some(Self { store: store?, version: version? }))
     }
 }
 
