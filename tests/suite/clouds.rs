@@ -1,5 +1,7 @@
 //! Each kind of store holds what Lifeboat keeps: published, restored, listed, over HTTP as the clouds speak it.
 
+use std::time::SystemTime;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
