@@ -7,7 +7,9 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parse
 use lifeboat_core::keys::KeyName;
 
 use crate::command::Output;
+use crate::command::diff::Compared;
 use crate::command::keygen::Purpose;
+use crate::origin::Origin;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 use crate::storage::LONGEST_LINK;
@@ -41,19 +43,49 @@ pub enum Task {
     )]
     Run,
     /// Keep one configuration, once
-    #[command(after_help = "Example:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
-                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key")]
+    #[command(after_help = "Examples:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
+                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat export --from file:kong.yml --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch")]
     Export(Export),
     /// List the snapshots in a store
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
                             lifeboat list --storage file:///var/lib/lifeboat --output json")]
     List(List),
-    /// Print a ticket, with which a node without cloud credentials restores one snapshot
+    /// Check settings, certificates, control plane, store and backups, and say what to do where something is wrong
     #[command(
-        after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
-                            lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
-                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE."
+        after_help = "It asks as lifeboat would, keeps nothing, and exits with 0 if nothing failed, else with 1.\n\n\
+                            Examples:\n  lifeboat doctor --export on --storage s3://backups/kong --kong-version 3.9.1 \
+                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat doctor --import on --output json   (with its settings in the environment)"
     )]
+    Doctor(Doctor),
+    /// Show one snapshot: what its manifest says, whether it could be restored, and on request what is in it
+    #[command(after_help = "Examples:\n  lifeboat show --storage s3://backups/kong\n  \
+                            lifeboat show 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
+                            lifeboat show --config --storage s3://backups/kong   (its secrets masked)\n  \
+                            lifeboat show 41 --config --reveal-secrets --storage s3://backups/kong > kong.json")]
+    Show(Show),
+    /// Compare two configurations, entity by entity; secrets show only that they changed
+    #[command(after_help = "Examples:\n  lifeboat diff 41 --storage s3://backups/kong   (with the published one)\n  \
+                            lifeboat diff 40 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
+                            lifeboat diff published file:kong.yml --storage s3://backups/kong\n\n\
+                            Lists are compared element by element, and one in another order is said to be that: to Kong some \
+                            lists are sets. created_at and updated_at are not compared.")]
+    Diff(Diff),
+    /// Fill the cache of a node that has not been started yet, if the control plane gives it nothing
+    #[command(
+        after_help = "For init containers and ExecStartPre. Exits with 0 when the cache is filled, and with 3 when there is \
+                            nothing to do: the node has a configuration, or the control plane answers.\n\n\
+                            Examples:\n  lifeboat import --storage s3://backups/kong --kong-version 3.9.1 --prefix /usr/local/kong \
+                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat import --ticket ticket --always --kong-version 2.8.5 --prefix /usr/local/kong"
+    )]
+    Import(Import),
+    /// Print a ticket, with which a node without cloud credentials restores one snapshot
+    #[command(after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong > ticket\n  \
+                            lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
+                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE.")]
     Presign(Presign),
     /// Make keys: a pair to sign with and to trust, or one to seal and to open with
     #[command(
@@ -71,9 +103,14 @@ pub enum Task {
 /// What `export` takes.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Where the configuration comes from: `cp`, the control plane
-    #[arg(long, value_name = "SOURCE", default_value = "cp", value_parser = ["cp"])]
-    pub from: String,
+    /// Where the configuration comes from: cp, the control plane; file:PATH, declarative configuration in YAML or JSON,
+    /// as decK and DB-less Kong have it, or a node's config.cache.json.gz; dbless:URL, the Admin API of a node without a
+    /// database, such as the Ingress Controller's
+    #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
+    pub from: Origin,
+    /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
+    #[arg(long)]
+    pub watch: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -88,6 +125,59 @@ pub struct List {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `show` takes.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// Print the configuration itself, as JSON with its secrets masked
+    #[arg(long)]
+    pub config: bool,
+    /// Print it byte for byte as it is, private keys and credentials in clear text
+    #[arg(long, requires = "config")]
+    pub reveal_secrets: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The earlier one: a snapshot's number, `published`, or file:PATH
+    #[arg(value_name = "A")]
+    pub before: Compared,
+    /// The later one, likewise
+    #[arg(value_name = "B", default_value = "published")]
+    pub after: Compared,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `import` takes.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// A file with a ticket of `lifeboat presign` to restore from, or - for standard input; comes before LIFEBOAT_TICKET
+    #[arg(long, value_name = "PATH")]
+    pub ticket: Option<PathBuf>,
+    /// Only if the control plane gives no configuration: this is how it is anyway
+    #[arg(long, conflicts_with = "always")]
+    pub if_cp_unreachable: bool,
+    /// Whatever the control plane says; it is not asked
+    #[arg(long)]
+    pub always: bool,
 }
 
 /// What `presign` takes.

@@ -11,6 +11,7 @@ pub mod dial;
 pub mod keep;
 pub mod logging;
 pub mod node_cache;
+pub mod origin;
 pub mod rehearsal;
 pub mod relay;
 pub mod settings;

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, export, keygen, list, presign, run};
+use lifeboat::command::{Failure, demo, diff, doctor, export, import, keygen, list, presign, run, show};
 use lifeboat::logging;
+use lifeboat::settings::When;
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+const NOTHING_TO_DO: u8 = 3;
 
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
@@ -18,8 +20,13 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(error) => return fail(&error, WRONG_USAGE),
     };
-    // The demo tells its story on standard output; what lifeboat says meanwhile is for who asks (LIFEBOAT_LOG=info).
-    let level = if matches!(request.task, Task::Demo) { "error" } else { "info" };
+    // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
+    // asks (LIFEBOAT_LOG=info).
+    let level = match request.task {
+        Task::Demo => "error",
+        Task::Doctor(_) => "off",
+        _ => "info",
+    };
     if let Err(error) = logging::init(&request.source, level) {
         return fail(&error, WRONG_USAGE);
     }
@@ -33,6 +40,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Settings(problems)) => fail(&problems, WRONG_USAGE),
+        Err(Failure::NothingToDo(why)) => fail(&format_args!("nothing to do: {why}"), NOTHING_TO_DO),
         Err(Failure::Failed(error)) => fail(&format_args!("{error:#}"), FAILED),
     }
 }
@@ -41,8 +49,15 @@ async fn perform(request: Request) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
         Task::Run => run::run(source, clock).await,
-        Task::Export(asked) => export::export(source, asked.output, clock).await,
+        Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
+        Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
+        Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
+        Task::Import(asked) => {
+            let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };
+            import::import(source, asked.ticket.as_deref(), when, clock).await
+        }
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }

@@ -3,6 +3,7 @@
 
 mod azure;
 mod azurite;
+mod contract;
 mod installed;
 mod lmdb_node;
 mod permissions;

@@ -3,7 +3,9 @@
 
 mod history;
 mod image;
+mod inspect;
 mod issue;
+mod pick;
 mod publish;
 mod registration;
 mod restore;
@@ -14,7 +16,9 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
+pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
+pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Received};
 pub use restore::{Restored, Skipped};
 pub use standing::{Published, Standing, Unaccepted};

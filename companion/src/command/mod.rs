@@ -1,11 +1,16 @@
 //! What the program's commands do. Each gets its settings' source and gives back why it failed, if it did.
 
+mod configuration;
 pub mod demo;
+pub mod diff;
+pub mod doctor;
 pub mod export;
+pub mod import;
 pub mod keygen;
 pub mod list;
 pub mod presign;
 pub mod run;
+pub mod show;
 mod stdout;
 
 use crate::settings::Problems;
@@ -16,6 +21,9 @@ pub enum Failure {
     /// Wrong settings: exit code 2.
     #[error(transparent)]
     Settings(#[from] Problems),
+    /// There was nothing to do, and this is why: exit code 3.
+    #[error("{0}")]
+    NothingToDo(String),
     /// Anything else: exit code 1.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),

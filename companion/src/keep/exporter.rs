@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
-use lifeboat_core::manifest::{self, Manifest};
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::{Moment, WallTime};
 use tokio_util::sync::CancellationToken;
@@ -64,15 +64,9 @@ impl Exported {
 impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, delay: Duration, clock: Clock) -> Self {
-        let exporter = manifest::Exporter {
-            node_id: node.id.clone(),
-            hostname: node.hostname.clone(),
-            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let author = Author { exporter, version: node.version };
         Self {
             archive,
-            author,
+            author: node.author(),
             delay,
             clock,
             started: clock.wall(),

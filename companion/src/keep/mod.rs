@@ -10,6 +10,9 @@ mod newest;
 mod probing;
 
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest;
+
+use crate::archive::Author;
 
 pub use cache_images::CacheImages;
 pub use exporter::{Exported, Exporter};
@@ -31,6 +34,16 @@ impl BackupNode {
     /// A backup node of this host.
     pub fn new(version: KongVersion) -> Self {
         Self { id: uuid::Uuid::new_v4().to_string(), hostname: hostname(), version }
+    }
+
+    /// Who the author of its backups is.
+    pub fn author(&self) -> Author {
+        let exporter = manifest::Exporter {
+            node_id: self.id.clone(),
+            hostname: self.hostname.clone(),
+            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Author { exporter, version: self.version }
     }
 
     /// The path and query with which it opens its link (KONG.md section 1).

@@ -39,8 +39,7 @@ impl KeepSettings {
         let labels = labels(reader);
         let admin_url = admin_url(reader);
         let config_timeout = reader.config_timeout();
-        let delay = reader.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400);
-        let export_delay = Duration::from_secs(delay);
+        let export_delay = reader.export_delay();
         let beside = beside(reader, version);
         Some(Self {
             version: version?,
@@ -60,18 +59,28 @@ impl KeepSettings {
     }
 }
 
+/// The version of Kong whose configurations are kept.
 pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
+    let version = given_version(reader)?;
+    if version.is_none() {
+        let _ = reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1");
+    }
+    version
+}
+
+/// The same where it need not be given. The outer option: whether it could be read.
+pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersion>> {
     let given = match reader.text("LIFEBOAT_KONG_VERSIONS") {
         Some(given) if given.value.contains(',') => {
             reader.wrong(format!("{}: this version of lifeboat keeps one version of Kong (valid: 3.9.1)", given.name));
             return None;
         }
-        Some(given) => given,
-        None => reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1")?,
+        given => given.or_else(|| reader.text("KONG_VERSION")),
     };
+    let Some(given) = given else { return Some(None) };
     let version: KongVersion = reader.parse(&given)?;
     match version.check_served() {
-        Ok(()) => Some(version),
+        Ok(()) => Some(Some(version)),
         Err(error) => {
             reader.wrong(format!("{}: {error}", given.name));
             None
@@ -82,18 +91,24 @@ pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
 // The outer option: whether it could be read.
 fn beside(reader: &mut Reader<'_>, version: Option<KongVersion>) -> Option<Option<NodePrefix>> {
     let is_on = reader.switch("LIFEBOAT_CACHE_IMAGE");
-    let prefix = reader.text("KONG_PREFIX").map_or("/usr/local/kong".to_owned(), |given| given.value.trim().to_owned());
+    let prefix = node_prefix(reader);
     if !is_on {
         return Some(None);
     }
     match version.map(CacheForm::of) {
-        None | Some(Ok(CacheForm::Lmdb { .. })) => Some(Some(NodePrefix::new(prefix))),
+        None | Some(Ok(CacheForm::Lmdb { .. })) => Some(Some(prefix)),
         Some(Ok(CacheForm::ConfigCache) | Err(_)) => {
             let since = "only Kong 3.4 and later caches in a form of which images are kept";
             reader.wrong(format!("LIFEBOAT_CACHE_IMAGE: {since}: set it to off"));
             None
         }
     }
+}
+
+/// Where a node of this host keeps its files, by Kong's own setting and default.
+pub(super) fn node_prefix(reader: &mut Reader<'_>) -> NodePrefix {
+    let given = reader.text("KONG_PREFIX");
+    NodePrefix::new(given.as_ref().map_or("/usr/local/kong", |given| given.value.trim()))
 }
 
 fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {

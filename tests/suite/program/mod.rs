@@ -3,10 +3,13 @@
 
 mod commands;
 mod crash;
+mod doctor;
 mod images;
 mod keys;
+mod looking;
 mod memory;
 mod messages;
+mod origins;
 mod stored;
 mod tickets;
 
