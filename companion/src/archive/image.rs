@@ -92,3 +92,89 @@ impl Archive {
         Err(self.unusable(reason))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::keys::{EncryptionKey, Keyring};
+
+    use super::super::tests::{CHANGED, FIRST, in_memory, publish, version};
+    use super::*;
+    use crate::node_cache::tests::recorded::recorded_image;
+    use crate::settings::KeySource;
+
+    // An image of what CHANGED is.
+    async fn with_image(archive: &Archive) -> Published {
+        let published = publish(archive, CHANGED).await;
+        archive.attach_image(published, recorded_image()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_image_is_found_again_and_the_snapshot_stays_what_it_was() {
+        let archive = in_memory();
+        let before = publish(&archive, CHANGED).await.manifest;
+        let published = archive.published(version()).await.unwrap().unwrap();
+        let after = archive.attach_image(published, recorded_image()).await.unwrap().manifest;
+        assert_eq!((after.sequence, &after.snapshot, &after.times), (before.sequence, &before.snapshot, &before.times));
+        let newest = archive.published(version()).await.unwrap().unwrap();
+        let image = archive.cache_image(&newest.manifest).await.unwrap().unwrap();
+        assert_eq!(image.gzip(), recorded_image().gzip());
+        assert!(archive.restore(version()).await.unwrap().skipped.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_under_the_images_name_is_replaced() {
+        let archive = in_memory();
+        let published = publish(&archive, CHANGED).await;
+        let key = ObjectKeys::new(version()).cache_image(published.manifest.id());
+        archive.storage.write(&key, Bytes::from_static(b"half of another"), Write::Create).await.unwrap();
+        let published = archive.attach_image(published, recorded_image()).await.unwrap();
+        assert!(archive.cache_image(&published.manifest).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_image_of_what_is_no_longer_published_is_named_by_nothing() {
+        let archive = in_memory();
+        let stale = publish(&archive, CHANGED).await;
+        publish(&archive, FIRST).await;
+        let late = archive.attach_image(stale, recorded_image()).await;
+        assert!(matches!(late, Err(StorageError::Conflict { .. })), "{late:?}");
+        let newest = archive.published(version()).await.unwrap().unwrap();
+        assert_eq!(newest.manifest.cache_image, None);
+        assert!(archive.cache_image(&newest.manifest).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_changed_or_missing_image_is_refused_with_its_key() {
+        let archive = in_memory();
+        let published = with_image(&archive).await;
+        let key = ObjectKeys::new(version()).cache_image(published.manifest.id());
+        archive.storage.write(&key, Bytes::from_static(b"something else"), Write::Replace).await.unwrap();
+        let error = archive.cache_image(&published.manifest).await.unwrap_err().to_string();
+        assert!(error.contains(&key) && error.contains("incomplete"), "{error}");
+        archive.storage.delete(&key).await.unwrap();
+        let missing = archive.cache_image(&published.manifest).await;
+        assert!(matches!(missing, Err(StorageError::NotFound { .. })), "{missing:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_sealed_gets_no_plain_image() {
+        let key = EncryptionKey::from_secret("prod".parse().unwrap(), [1; 32]);
+        let keys = KeySource::fixed(Keyring::new(vec![key], None, Vec::new()).unwrap());
+        let sealed = in_memory().with_keys(keys);
+        let published = publish(&sealed, CHANGED).await;
+        let plain = sealed.clone().with_keys(KeySource::default());
+        let error = plain.attach_image(published, recorded_image()).await.unwrap_err().to_string();
+        assert!(error.contains("LIFEBOAT_ENCRYPTION_KEYS"), "{error}");
+        let published = with_image(&sealed).await;
+        assert!(published.manifest.cache_image.as_ref().unwrap().object.sealed.is_some());
+        assert_eq!(sealed.cache_image(&published.manifest).await.unwrap().unwrap().gzip(), recorded_image().gzip());
+    }
+
+    #[tokio::test]
+    async fn an_image_larger_than_a_configuration_may_be_is_neither_kept_nor_fetched() {
+        let archive = Archive { max_config: 100, ..in_memory() };
+        let published = publish(&archive, CHANGED).await;
+        let error = archive.attach_image(published, recorded_image()).await.unwrap_err().to_string();
+        assert!(error.contains("LIFEBOAT_MAX_CONFIG allows 100"), "{error}");
+    }
+}

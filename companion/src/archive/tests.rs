@@ -14,11 +14,11 @@ use object_store::memory::InMemory;
 use super::*;
 use crate::storage::Write;
 
-const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
-const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
+pub(super) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
+pub(super) const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
 const LIMIT: usize = 1 << 20;
 
-fn version() -> KongVersion {
+pub(super) fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
 }
 
@@ -41,12 +41,12 @@ fn received(message: &[u8]) -> Received {
     }
 }
 
-async fn publish(archive: &Archive, message: &[u8]) -> Published {
+pub(super) async fn publish(archive: &Archive, message: &[u8]) -> Published {
     let previous = archive.published(version()).await.unwrap();
     archive.publish(&author(), &received(message), previous.as_ref(), now()).await.unwrap()
 }
 
-fn in_memory() -> Archive {
+pub(super) fn in_memory() -> Archive {
     Archive::over(Storage::over(Arc::new(InMemory::new()), "memory://"), LIMIT)
 }
 

@@ -63,4 +63,4 @@ impl CacheForm {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,4 +3,4 @@
 mod image;
 mod killed;
 mod place;
-pub(super) mod recorded;
+pub(crate) mod recorded;

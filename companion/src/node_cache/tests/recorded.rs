@@ -73,7 +73,7 @@ pub(crate) fn prefix_with(data: &[u8]) -> (TempDir, NodePrefix) {
 }
 
 /// An image of [`RECORDED`].
-pub(super) fn recorded_image() -> Image {
+pub(crate) fn recorded_image() -> Image {
     let (folder, prefix) = prefix_with(RECORDED);
     Image::take(&prefix, &recorded_id(), folder.path(), Patience::default()).unwrap()
 }
