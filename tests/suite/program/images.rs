@@ -103,6 +103,16 @@ async fn an_image_of_the_node_beside_is_kept_with_the_snapshot_that_it_runs() {
         assert!(data.len() < RECORDED.len() && has(&data, &hash) && has(&data, "added-later"));
         beside.assert_untouched(RECORDED);
 
+        // As an init container does for a node that isn't there yet, and again when it restarts.
+        let fresh = NodePrefix::new(cluster.path("imported"));
+        fs::create_dir(fresh.path()).unwrap();
+        let import = || store.given_to(cluster.lifeboat(["import", "--always"])).with("KONG_PREFIX", fresh.path());
+        let imported = import().finish().await;
+        assert_eq!(imported.code, Some(0), "{imported}");
+        assert!(fs::read(fresh.data_file()).unwrap() == data, "another cache was made");
+        let again = import().finish().await;
+        assert!(again.code == Some(3) && again.stderr.contains(&hash), "{again}");
+
         // What comes later has none until the node runs it, and is published all the same.
         cluster.control_plane.push(recording::lost_database());
         running.says("as snapshot 2").await;
