@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod digest;
 pub mod frame;
 pub mod json;
+pub mod keep;
 pub mod kong;
 pub mod manifest;
 pub mod object_key;
