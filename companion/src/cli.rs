@@ -1,12 +1,14 @@
 //! The command line: commands from clap's derive, one flag per setting from the settings' own table.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::Output;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
+use crate::storage::LONGEST_LINK;
 
 /// Keeps Kong data planes alive while their control plane is gone.
 #[derive(Debug, Parser)]
@@ -44,6 +46,13 @@ pub enum Task {
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
                             lifeboat list --storage file:///var/lib/lifeboat --output json")]
     List(List),
+    /// Print a ticket, with which a node without cloud credentials restores one snapshot
+    #[command(
+        after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
+                            lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
+                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE."
+    )]
+    Presign(Presign),
     /// Rehearse an outage in one process: a control plane, a store and a data plane on loopback, with recorded data
     #[command(after_help = "Examples:\n  lifeboat demo\n  \
                             lifeboat demo --storage s3://backups/kong   (against your own store, under a prefix of its own)")]
@@ -70,6 +79,31 @@ pub struct List {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// What `presign` takes.
+#[derive(Debug, Args)]
+pub struct Presign {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
+    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
+    pub expires_in: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(lifetime) if lifetime < Duration::from_secs(1) => Err("it must be a second or more (valid: 12h)".to_owned()),
+        Ok(lifetime) if lifetime > LONGEST_LINK => {
+            Err("no store's links live longer than seven days (valid: 7d)".to_owned())
+        }
+        Ok(lifetime) => Ok(lifetime),
+        Err(error) => Err(format!("{error} (valid: 12h, 3d)")),
+    }
 }
 
 /// What was asked for on the command line.

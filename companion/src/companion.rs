@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lifeboat_core::storage_url::StorageUrl;
+use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exporter, Headless};
 use crate::relay::Relay;
-use crate::settings::{ClusterSettings, KeepSettings, RunSettings};
+use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
 /// How long what is waiting may take to be written when the program is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ impl Companion {
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
         let RunSettings { store, cluster, keep, relay } = settings;
         let archive = Archive::open(&store)?;
-        warn_of_writers(&store.url);
+        warn_of_writers(&store);
         warn_of_expiry(&cluster);
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let relay = match relay {
@@ -108,11 +108,14 @@ impl Companion {
     }
 }
 
-fn warn_of_writers(url: &StorageUrl) {
-    warn!(
-        "snapshots are not signed by this version of lifeboat: whoever can write to {url} decides what restored nodes run. \
-         Keep the right to write there to the exporter"
-    );
+fn warn_of_writers(store: &StoreSettings) {
+    if store.keys.current().demand() == Demand::Nothing {
+        warn!(
+            "neither LIFEBOAT_TRUSTED_KEYS nor LIFEBOAT_ENCRYPTION_KEYS is set: whoever can write to {} owns the nodes that \
+             are restored from it. Keep the right to write there to the exporter, or let it sign (lifeboat keygen)",
+            store.url
+        );
+    }
 }
 
 fn warn_of_expiry(cluster: &ClusterSettings) {

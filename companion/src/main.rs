@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, export, list, run};
+use lifeboat::command::{Failure, demo, export, list, presign, run};
 use lifeboat::logging;
 
 const FAILED: u8 = 1;
@@ -43,6 +43,9 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Run => run::run(source, clock).await,
         Task::Export(asked) => export::export(source, asked.output, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
+        Task::Presign(asked) => {
+            presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
+        }
         Task::Demo => demo::demo(source, clock).await,
     }
 }

@@ -3,6 +3,10 @@
 use crate::digest::ConfigHash;
 use crate::kong::version::KongVersion;
 
+/// The highest number that a snapshot may have: names have ten digits, so that a listing by name is a listing by age. At
+/// one snapshot a second that lasts for 300 years.
+pub const HIGHEST_SEQUENCE: u64 = 9_999_999_999;
+
 /// The keys of one Kong version's objects, relative to the store's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectKeys {
@@ -39,6 +43,26 @@ impl ObjectKeys {
         format!("{}/lifeboat/snapshots", self.version)
     }
 
+    /// The folder in which backup nodes say who they are. Operators expire it by a lifecycle rule, as with Kong's own.
+    pub fn election(&self) -> String {
+        format!("{}/election", self.version)
+    }
+
+    /// A backup node's registration; `node_id` is a UUID.
+    pub fn registration(&self, node_id: &str) -> String {
+        format!("{}/{node_id}.json", self.election())
+    }
+
+    /// What `lifeboat doctor` writes where it may not delete: always the same object.
+    pub fn doctor(&self) -> String {
+        format!("{}/doctor.json", self.election())
+    }
+
+    /// What `lifeboat doctor` writes where it may delete; `id` is a UUID.
+    pub fn passing(&self, id: &str) -> String {
+        format!("{}/probe-{id}.json", self.election())
+    }
+
     /// A snapshot's payload: gzip of the configuration's JSON.
     pub fn snapshot(&self, id: SnapshotId) -> String {
         format!("{}/{}.json.gz", self.snapshots(), id.stem())
@@ -51,7 +75,6 @@ impl ObjectKeys {
 }
 
 impl SnapshotId {
-    // Ten digits, so that a listing by name is a listing by age: at one snapshot a second that lasts for 300 years.
     fn stem(&self) -> String {
         format!("{:010}-{}", self.sequence, self.config_hash)
     }
@@ -61,12 +84,8 @@ impl SnapshotId {
     pub fn from_file_name(name: &str) -> Option<Self> {
         let stem = name.strip_suffix(".json.gz").or_else(|| name.strip_suffix(".manifest.json"))?;
         let (sequence, config_hash) = stem.split_once('-')?;
-        let sequence = if sequence.bytes().all(|b| b.is_ascii_digit()) {
-            sequence.parse().ok()?
-        } else {
-            return None;
-        };
-        Some(Self { sequence, config_hash: config_hash.parse().ok()? })
+        let id = Self { sequence: sequence.parse().ok()?, config_hash: config_hash.parse().ok()? };
+        (id.sequence <= HIGHEST_SEQUENCE && id.stem() == stem).then_some(id)
     }
 }
 
@@ -88,6 +107,10 @@ mod tests {
         let keys = ObjectKeys::new(KongVersion::new(3, 9, 1));
         assert_eq!(keys.config_json(), "3.9.1/config.json");
         assert_eq!(keys.manifest(), "3.9.1/lifeboat/manifest.json");
+        assert_eq!(keys.registration("7f6c"), "3.9.1/election/7f6c.json");
+        assert_eq!((keys.doctor(), keys.passing("7f6c")), {
+            ("3.9.1/election/doctor.json".to_owned(), "3.9.1/election/probe-7f6c.json".to_owned())
+        });
         let stem = "3.9.1/lifeboat/snapshots/0000000007-3ff47162e7a7ce1344f336316b66484e";
         assert_eq!(keys.snapshot(id()), format!("{stem}.json.gz"));
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
@@ -103,6 +126,10 @@ mod tests {
             "",
             "manifest.json",
             "7.json.gz",
+            "7-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "+000000007-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "10000000000-3ff47162e7a7ce1344f336316b66484e.json.gz",
+            "18446744073709551615-3ff47162e7a7ce1344f336316b66484e.json.gz",
             "x-3ff47162e7a7ce1344f336316b66484e.json.gz",
             "0000000007-3ff4.json.gz#1",
         ] {

@@ -8,6 +8,8 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
+use crate::seal::TAG_BYTES;
+
 // RFC 1952: magic, deflate, FCOMMENT, no time, no extra flags, unknown system, the comment.
 const HEADER: &[u8] = b"\x1f\x8b\x08\x10\0\0\0\0\0\xfflifeboat 1\0";
 /// What a sync flush ends with (an empty stored block's lengths), then the empty final block of fixed codes.
@@ -40,13 +42,19 @@ impl Payload {
         crc.update(json);
         gzip.extend_from_slice(&crc.sum().to_le_bytes());
         gzip.extend_from_slice(&(json.len() as u32).to_le_bytes());
-        gzip.shrink_to_fit();
+        // Room for what sealing adds, so that it stays one copy.
+        gzip.shrink_to(gzip.len() + TAG_BYTES);
         Self(gzip.into())
     }
 
-    /// The payload's bytes, as they are stored.
+    /// The payload's bytes, as they are stored where they aren't sealed.
     pub fn bytes(&self) -> &Bytes {
         &self.0
+    }
+
+    /// The payload's bytes, for who does something else with them than send them.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
     }
 
     /// These bytes as a payload of this layout; `None` if another program compressed them.

@@ -15,6 +15,22 @@ pub enum StorageUrl {
         /// The prefix, without slashes at its ends; may be empty.
         prefix: String,
     },
+    /// Google Cloud Storage. Kong writes `gcs://` and, since 3.13, `gs://`; an old page of its documentation `gcp://`.
+    Gcs {
+        /// The bucket's name.
+        bucket: String,
+        /// The prefix, without slashes at its ends; may be empty.
+        prefix: String,
+    },
+    /// Azure Blob Storage: `azure://account/container/prefix`, as Kong has it since 3.14.
+    Azure {
+        /// The storage account's name.
+        account: String,
+        /// The container's name.
+        container: String,
+        /// The prefix, without slashes at its ends; may be empty.
+        prefix: String,
+    },
     /// A folder of this machine.
     File {
         /// The folder's absolute path.
@@ -22,37 +38,76 @@ pub enum StorageUrl {
     },
     /// The memory of this process: for tests and benchmarks, gone when it ends.
     Memory,
+    /// What one ticket holds. It has no URL: a ticket is a secret, and comes by a setting of its own.
+    Ticket,
 }
 
 /// What is wrong with a storage URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     /// No `scheme://`.
-    #[error("{0:?} is not a storage URL (valid: s3://bucket/prefix, file:///var/lib/lifeboat)")]
+    #[error("{0:?} is not a storage URL (valid: {EXAMPLES})")]
     NoScheme(String),
     /// A store of which Lifeboat knows nothing.
-    #[error("{0}:// is not a store that this version knows (valid: s3://bucket/prefix, file:///var/lib/lifeboat)")]
+    #[error("{0}:// is not a store that lifeboat knows (valid: {EXAMPLES})")]
     UnknownScheme(String),
-    /// A store that DESIGN promises and this version doesn't have yet.
-    #[error("{0}:// is not supported by this version of lifeboat yet (valid: s3://bucket/prefix, file:///path)")]
-    NotYet(String),
     /// `s3:///prefix`.
-    #[error("{0:?} names no bucket (valid: s3://bucket/prefix)")]
+    #[error("{0:?} names no bucket (valid: s3://bucket/prefix, gs://bucket/prefix)")]
     NoBucket(String),
     /// A bucket name that S3 can't have.
     #[error(
         "{0:?} is not a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens (valid: s3://bucket/prefix)"
     )]
     BadBucket(String),
+    /// A bucket name that Google Cloud Storage can't have.
+    #[error(
+        "{0:?} is not a bucket name: lower-case letters, digits, dots, hyphens and underscores, a letter or digit at \
+         either end, and 3 to 63 of them between dots (valid: gs://bucket/prefix)"
+    )]
+    BadGcsBucket(String),
+    /// `azure://account`.
+    #[error("{0:?} does not name account and container (valid: azure://account/container/prefix)")]
+    NoContainer(String),
+    /// A name that no storage account has.
+    #[error(
+        "{0:?} is not a storage account: 3 to 24 lower-case letters and digits (valid: azure://account/container/prefix)"
+    )]
+    BadAccount(String),
+    /// A name that no container has, or one of those that Azure serves to everybody.
+    #[error(
+        "{0:?} is not a container's name: 3 to 63 lower-case letters, digits and single hyphens, a letter or digit at \
+         either end (valid: azure://account/container/prefix)"
+    )]
+    BadContainer(String),
     /// `file://relative`.
     #[error("{0:?} is not an absolute path: a file URL has three slashes (valid: file:///var/lib/lifeboat)")]
     RelativePath(String),
     /// A query, a fragment, or credentials in the URL.
-    #[error("a storage URL holds a store's address and a prefix only: {0} (valid: s3://bucket/prefix)")]
+    #[error("a storage URL holds a store's address and a prefix only: {0} (valid: {EXAMPLES})")]
     Extra(&'static str),
     /// A prefix that a file system or a proxy would take for something else.
     #[error("the prefix {0:?} has an empty, '.' or '..' segment")]
     BadPrefix(String),
+}
+
+const EXAMPLES: &str =
+    "s3://bucket/prefix, gs://bucket/prefix, azure://account/container/prefix, file:///var/lib/lifeboat";
+
+impl StorageUrl {
+    /// The prefix of all keys in the bucket or container, without slashes at its ends; empty for a folder.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::S3 { prefix, .. } | Self::Gcs { prefix, .. } | Self::Azure { prefix, .. } => prefix,
+            Self::File { .. } | Self::Memory | Self::Ticket => "",
+        }
+    }
+
+    /// What is to be said about a URL that is accepted as it is written.
+    pub fn warning(text: &str) -> Option<&'static str> {
+        let (scheme, _) = text.trim().split_once("://")?;
+        let is_old = scheme.eq_ignore_ascii_case("gcp");
+        is_old.then_some("gcp:// is an old spelling that Kong itself does not take everywhere: write gs://")
+    }
 }
 
 impl FromStr for StorageUrl {
@@ -62,7 +117,9 @@ impl FromStr for StorageUrl {
         let text = text.trim();
         // Credentials in a URL would be repeated in every message about it, so not even the error repeats them.
         if text.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
-            return Err(InvalidUrl::Extra("credentials belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+            return Err(InvalidUrl::Extra(
+                "credentials belong in settings of their own, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(InvalidUrl::NoScheme(text.chars().take(200).collect()));
@@ -72,25 +129,71 @@ impl FromStr for StorageUrl {
         }
         match scheme.to_ascii_lowercase().as_str() {
             "s3" => s3(text, rest),
+            "gs" | "gcs" | "gcp" => gcs(text, rest),
+            "azure" => azure(text, rest),
             "file" if rest.starts_with('/') => Ok(Self::File { path: format!("/{}", clean_prefix(rest)?) }),
             "file" => Err(InvalidUrl::RelativePath(text.to_owned())),
             "memory" => Ok(Self::Memory),
-            later @ ("gs" | "gcs" | "gcp" | "azure") => Err(InvalidUrl::NotYet(later.to_owned())),
             other => Err(InvalidUrl::UnknownScheme(other.to_owned())),
         }
     }
 }
 
 fn s3(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
-    if bucket.is_empty() {
-        return Err(InvalidUrl::NoBucket(text.to_owned()));
-    }
-    if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(allowed) {
+    let (bucket, prefix) = bucket_and_prefix(text, rest)?;
+    if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(|b| is_plain(b) || b == b'.' || b == b'-') {
         return Err(InvalidUrl::BadBucket(bucket.to_owned()));
     }
     Ok(StorageUrl::S3 { bucket: bucket.to_owned(), prefix: clean_prefix(prefix)? })
+}
+
+// <https://cloud.google.com/storage/docs/buckets#naming>: with dots up to 222 characters, each part up to 63.
+fn gcs(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
+    let (bucket, prefix) = bucket_and_prefix(text, rest)?;
+    let longest = if bucket.contains('.') { 222 } else { 63 };
+    let is_one = (3..=longest).contains(&bucket.len())
+        && bucket.bytes().all(|b| is_plain(b) || matches!(b, b'.' | b'-' | b'_'))
+        && has_plain_ends(bucket)
+        && bucket.split('.').all(|part| (1..=63).contains(&part.len()));
+    if !is_one {
+        return Err(InvalidUrl::BadGcsBucket(bucket.to_owned()));
+    }
+    Ok(StorageUrl::Gcs { bucket: bucket.to_owned(), prefix: clean_prefix(prefix)? })
+}
+
+// <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>. `$root`
+// and `$web` are refused with the rest: what lies there may be readable by everybody.
+fn azure(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
+    let (account, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    let (container, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if account.is_empty() || container.is_empty() {
+        return Err(InvalidUrl::NoContainer(text.to_owned()));
+    }
+    if !(3..=24).contains(&account.len()) || !account.bytes().all(is_plain) {
+        return Err(InvalidUrl::BadAccount(account.to_owned()));
+    }
+    let is_container = (3..=63).contains(&container.len())
+        && container.bytes().all(|b| is_plain(b) || b == b'-')
+        && has_plain_ends(container)
+        && !container.contains("--");
+    if !is_container {
+        return Err(InvalidUrl::BadContainer(container.to_owned()));
+    }
+    let (account, container) = (account.to_owned(), container.to_owned());
+    Ok(StorageUrl::Azure { account, container, prefix: clean_prefix(prefix)? })
+}
+
+fn bucket_and_prefix<'a>(text: &str, rest: &'a str) -> Result<(&'a str, &'a str), InvalidUrl> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() { Err(InvalidUrl::NoBucket(text.to_owned())) } else { Ok((bucket, prefix)) }
+}
+
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_lowercase() || b.is_ascii_digit()
+}
+
+fn has_plain_ends(name: &str) -> bool {
+    name.bytes().next().is_some_and(is_plain) && name.bytes().next_back().is_some_and(is_plain)
 }
 
 fn clean_prefix(prefix: &str) -> Result<String, InvalidUrl> {
@@ -103,12 +206,24 @@ fn clean_prefix(prefix: &str) -> Result<String, InvalidUrl> {
 
 impl fmt::Display for StorageUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-            Self::File { path } => write!(f, "file://{path}"),
-            Self::Memory => f.write_str("memory://"),
-        }
+        let prefix = match self {
+            Self::S3 { bucket, prefix } => {
+                write!(f, "s3://{bucket}")?;
+                prefix
+            }
+            Self::Gcs { bucket, prefix } => {
+                write!(f, "gs://{bucket}")?;
+                prefix
+            }
+            Self::Azure { account, container, prefix } => {
+                write!(f, "azure://{account}/{container}")?;
+                prefix
+            }
+            Self::File { path } => return write!(f, "file://{path}"),
+            Self::Memory => return f.write_str("memory://"),
+            Self::Ticket => return f.write_str("the ticket"),
+        };
+        if prefix.is_empty() { Ok(()) } else { write!(f, "/{prefix}") }
     }
 }
 
@@ -124,6 +239,13 @@ mod tests {
             assert_eq!(text.parse::<StorageUrl>().unwrap().to_string(), "s3://backups/kong/eu", "{text}");
         }
         assert_eq!("s3://backups/".parse::<StorageUrl>().unwrap().to_string(), "s3://backups");
+        for text in ["gs://backups/kong/eu", "gcs://backups//kong/eu/", "GCP://backups/kong/eu"] {
+            assert_eq!(text.parse::<StorageUrl>().unwrap().to_string(), "gs://backups/kong/eu", "{text}");
+        }
+        for text in ["azure://account/backups/kong", "azure://account/backups//kong/"] {
+            assert_eq!(text.parse::<StorageUrl>().unwrap().to_string(), "azure://account/backups/kong", "{text}");
+        }
+        assert_eq!("azure://account/backups".parse::<StorageUrl>().unwrap().to_string(), "azure://account/backups");
         assert_eq!("file:///var/lib/lifeboat/".parse::<StorageUrl>().unwrap().to_string(), "file:///var/lib/lifeboat");
     }
 
@@ -137,17 +259,39 @@ mod tests {
             "s3://ab",
             "file://var/lib",
             "ftp://host/x",
-            "gs://backups/kong",
-            "azure://account/container",
+            "gs:///kong",
+            "gs://Backups/kong",
+            "gs://_backups/kong",
+            "gs://a..b",
+            "azure://account",
+            "azure://account//kong",
+            "azure://my-account/backups",
+            "azure://account/$root",
+            "azure://account/$web/x",
+            "azure://account/back--ups",
+            "azure://account/ab",
             "s3://backups/a/../b",
             "s3://backups/kong?region=eu",
             "s3://backups/a//b",
         ] {
             let error = wrong.parse::<StorageUrl>().unwrap_err().to_string();
-            assert!(
-                error.contains("valid: s3://") || error.contains("segment") || error.contains("file:///"),
-                "{error}"
-            );
+            assert!(error.contains("(valid: ") || error.contains("segment") || error.contains("file:///"), "{error}");
+        }
+    }
+
+    #[test]
+    fn google_buckets_may_have_underscores_and_be_domains() {
+        let domain = format!("gs://{}.{}.example.com", "a".repeat(63), "b".repeat(63));
+        for text in ["gs://kong_backups", "gs://backups.example.com/kong", &domain] {
+            assert_eq!(text.parse::<StorageUrl>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_old_spelling_is_warned_of_and_the_others_are_not() {
+        assert!(StorageUrl::warning(" gcp://backups/kong").is_some_and(|warning| warning.contains("gs://")));
+        for text in ["gs://backups", "gcs://backups", "s3://backups", "file:///gcp://x", "gcp"] {
+            assert_eq!(StorageUrl::warning(text), None, "{text}");
         }
     }
 

@@ -62,6 +62,14 @@ impl WallTime {
     }
 }
 
+impl Add<Duration> for WallTime {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self::from_system(self.0 + later)
+    }
+}
+
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_rfc3339_millis(self.0).fmt(f)

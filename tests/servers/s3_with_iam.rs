@@ -18,9 +18,8 @@ pub struct S3WithIam {
 
 impl S3WithIam {
     pub async fn start() -> Self {
-        let policy = |name: &str| {
-            format!("{name}={}", of_repository("deploy/iam").join(format!("s3-{name}.json")).display())
-        };
+        let policy =
+            |name: &str| format!("{name}={}", of_repository("deploy/iam").join(format!("s3-{name}.json")).display());
         let mut command = Command::new(installed("python/bin/python"));
         command.arg(of_repository("tests/servers/s3_with_iam.py")).args([BUCKET, PREFIX]);
         command.args([policy("exporter"), policy("importer")]);

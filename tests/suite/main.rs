@@ -2,6 +2,7 @@
 
 mod bad_messages;
 mod codec;
+mod conditions;
 mod control_plane_returns;
 mod damaged_store;
 mod filter;

@@ -4,6 +4,7 @@
 pub mod admin_api;
 pub mod generator;
 pub mod log;
+pub mod peculiar_store;
 pub mod program;
 pub mod raw_node;
 pub mod stage;

@@ -2,8 +2,9 @@
 
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::manifest::{Document, Manifest};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId, version_of_folder};
+use lifeboat_core::verify::{Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::storage::StorageError;
@@ -30,8 +31,10 @@ pub struct History {
 pub struct Listed {
     /// Which one.
     pub id: SnapshotId,
-    /// The manifest with which it was published; none if it never was, or the manifest can't be read.
+    /// The manifest with which it was published; none if it never was, or the manifest is not accepted.
     pub manifest: Option<Manifest>,
+    /// Why the manifest is not accepted, if there is one.
+    pub refused: Option<String>,
 }
 
 impl Archive {
@@ -60,9 +63,15 @@ impl Archive {
 
     async fn listed(&self, version: KongVersion, id: SnapshotId) -> Result<Listed, StorageError> {
         let key = ObjectKeys::new(version).snapshot_manifest(id);
-        let found = self.storage.read_optional(&key, MANIFEST_LIMIT).await?;
-        let manifest = found.and_then(|(bytes, _)| Manifest::decode(&bytes).ok());
-        Ok(Listed { id, manifest })
+        let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else {
+            return Ok(Listed { id, manifest: None, refused: None });
+        };
+        let document = Document::decode(&bytes).map_err(Rejected::from);
+        let policy = self.policy(version);
+        Ok(match document.and_then(|document| authenticate(&document, Place::Snapshot(id), &policy)) {
+            Ok(manifest) => Listed { id, manifest: Some((*manifest).clone()), refused: None },
+            Err(rejected) => Listed { id, manifest: None, refused: Some(rejected.to_string()) },
+        })
     }
 
     /// All snapshots of a version, oldest first.
@@ -70,16 +79,18 @@ impl Archive {
         self.list(version, None).await
     }
 
-    /// The highest sequence above `after` that is taken, even by what a crash left.
-    pub(super) async fn highest_sequence_after(
+    /// The highest sequence above `after` and not above `highest` that is taken, even by what a crash left.
+    pub(super) async fn highest_sequence_between(
         &self,
         version: KongVersion,
         after: u64,
+        highest: u64,
     ) -> Result<Option<u64>, StorageError> {
         // Names sort by age, so a listing may begin where what is known ends. `~` sorts after every hash.
         let keys = ObjectKeys::new(version);
         let offset = format!("{}/{after:010}-~", keys.snapshots());
-        Ok(self.list(version, Some(&offset)).await?.last().map(|id| id.sequence))
+        let taken = self.list(version, Some(&offset)).await?;
+        Ok(taken.iter().rev().map(|id| id.sequence).find(|sequence| (after + 1..=highest).contains(sequence)))
     }
 
     async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<SnapshotId>, StorageError> {

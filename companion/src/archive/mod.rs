@@ -2,45 +2,47 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod issue;
 mod publish;
+mod registration;
 mod restore;
+mod snapshot;
+mod standing;
 
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{Manifest, Unreadable};
-use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
+pub use issue::{IssueError, Issued};
 pub use publish::{Author, Received};
 pub use restore::{Restored, Skipped};
+pub use standing::{Published, Standing, Unaccepted};
 
-use crate::settings::StoreSettings;
-use crate::storage::{Storage, StorageError, Tag};
+use crate::settings::{KeySource, StoreSettings};
+use crate::storage::{Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
 #[derive(Clone, Debug)]
 pub struct Archive {
     storage: Storage,
     max_config: usize,
-}
-
-/// A manifest as it lies in the store, with what is needed to replace exactly this one.
-#[derive(Debug)]
-pub struct Published {
-    /// The manifest.
-    pub manifest: Manifest,
-    tag: Tag,
+    keys: KeySource,
 }
 
 impl Archive {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self::over(Storage::open(settings)?, settings.max_config))
+        Ok(Self::over(Storage::open(settings)?, settings.max_config).with_keys(settings.keys.clone()))
     }
 
-    /// An archive in any store; configurations of more than `max_config` bytes are refused.
+    /// An archive in any store, neither sealed nor signed; configurations of more than `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        Self { storage, max_config }
+        Self { storage, max_config, keys: KeySource::default() }
+    }
+
+    /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
+    pub fn with_keys(self, keys: KeySource) -> Self {
+        Self { keys, ..self }
     }
 
     /// The store's name for people.
@@ -48,30 +50,14 @@ impl Archive {
         self.storage.place()
     }
 
-    /// The newest published manifest for a version of Kong, if there is one. One that can't be read is an error: to
-    /// overwrite it could destroy what a later Lifeboat has written.
-    pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
-        let key = ObjectKeys::new(version).manifest();
-        let Some((bytes, tag)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { return Ok(None) };
-        let manifest = Manifest::decode(&bytes).map_err(|error| {
-            let cure = match error {
-                Unreadable::UnknownFormat(_) => "",
-                // Numbers go on after the highest that is taken, with or without a manifest.
-                Unreadable::Malformed(_) => {
-                    ". It was left as it is; new nodes are restored from the newest whole snapshot. Delete it, and the \
-                     next export writes it anew"
-                }
-            };
-            StorageError::Misconfigured {
-                place: self.place().to_owned(),
-                reason: format!("{key} can't be used: {error}{cure}"),
-            }
-        })?;
-        Ok(Some(Published { manifest, tag }))
+    /// What a snapshot for this version must be to be accepted now.
+    pub fn policy(&self, version: KongVersion) -> Policy {
+        Policy { version, max_config: self.max_config, keys: self.keys.current() }
     }
 
-    fn policy(&self, version: KongVersion) -> Policy {
-        Policy { version, max_config: self.max_config }
+    // For what this archive can't use and trying again won't change.
+    fn unusable(&self, reason: String) -> StorageError {
+        StorageError::Misconfigured { place: self.place().to_owned(), reason }
     }
 }
 

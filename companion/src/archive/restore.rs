@@ -1,9 +1,10 @@
 //! Restoring: the newest snapshot that verifies.
 
+use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
-use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::verify::{Verified, verify, verify_bare};
+use lifeboat_core::manifest::Document;
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
+use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, Verified, authenticate, verify, verify_bare};
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::background::computed;
@@ -32,41 +33,44 @@ pub struct Skipped {
 
 impl Archive {
     /// The newest snapshot for a version of Kong that verifies; a bare `config.json` only where there is no manifest at
-    /// all.
+    /// all and no keys are set.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] when there is no backup for this version, or none that verifies.
     pub async fn restore(&self, version: KongVersion) -> Result<Restored, StorageError> {
-        let keys = ObjectKeys::new(version);
+        let (keys, policy) = (ObjectKeys::new(version), self.policy(version));
         let mut skipped = Vec::new();
-        let newest = match self.storage.read_optional(&keys.manifest(), MANIFEST_LIMIT).await? {
-            None => return self.restore_bare(version).await,
-            Some((bytes, _)) => match Manifest::decode(&bytes) {
-                Ok(manifest) => Some(manifest),
-                Err(error) => {
-                    skipped.push(Skipped { key: keys.manifest(), reason: error.to_string() });
-                    None
-                }
-            },
-        };
+        let newest = self.storage.read_optional(&keys.manifest(), MANIFEST_LIMIT).await?;
+        if newest.is_none() && policy.keys.demand() == Demand::Nothing {
+            return self.restore_bare(&policy).await;
+        }
+        // Who has keys looks at the history too: whoever can delete the manifest must not be able to stop a restore.
+        let is_missing = newest.is_none();
+        let newest =
+            newest.and_then(|(bytes, _)| accepted(&bytes, Place::Newest, &policy, keys.manifest(), &mut skipped));
         let newest_sequence = newest.as_ref().map_or(u64::MAX, |manifest| manifest.sequence);
         if let Some(manifest) = newest
-            && let Some(verified) = self.try_snapshot(version, manifest, &mut skipped).await?
+            && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
         {
             return Ok(Restored { verified, skipped });
         }
-        let older = self.snapshots(version).await?.into_iter().rev().filter(|id| id.sequence < newest_sequence);
-        for id in older.take(OLDER_TRIES) {
+        for id in self.older(version, newest_sequence, &mut skipped).await? {
             let key = keys.snapshot_manifest(id);
             // Without a manifest of its own it was never published: a crash left it.
             let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { continue };
-            match Manifest::decode(&bytes) {
-                Ok(manifest) => {
-                    if let Some(verified) = self.try_snapshot(version, manifest, &mut skipped).await? {
-                        return Ok(Restored { verified, skipped });
-                    }
-                }
-                Err(error) => skipped.push(Skipped { key, reason: error.to_string() }),
+            let manifest = accepted(&bytes, Place::Snapshot(id), &policy, key, &mut skipped);
+            if let Some(manifest) = manifest
+                && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
+            {
+                return Ok(Restored { verified, skipped });
+            }
+        }
+        if is_missing {
+            let key = keys.config_json();
+            if self.storage.read_optional(&key, 0).await?.is_some() {
+                skipped.push(Skipped { key, reason: Rejected::BareConfigJson.to_string() });
+            } else if skipped.is_empty() {
+                return Err(self.no_backup(version).await);
             }
         }
         let reasons: Vec<String> = skipped.iter().map(|skip| format!("{} ({})", skip.key, skip.reason)).collect();
@@ -76,42 +80,67 @@ impl Archive {
         })
     }
 
+    // The snapshots to fall back to, newest first. Where listing is denied, what is known so far must still be said.
+    async fn older(
+        &self,
+        version: KongVersion,
+        below: u64,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<SnapshotId>, StorageError> {
+        match self.snapshots(version).await {
+            Ok(ids) => Ok(ids.into_iter().rev().filter(|id| id.sequence < below).take(OLDER_TRIES).collect()),
+            Err(error @ StorageError::Denied { .. }) if !skipped.is_empty() => {
+                skipped.push(Skipped { key: ObjectKeys::new(version).snapshots(), reason: error.to_string() });
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     // `None` when it doesn't verify; an error when the store fails, since then nothing is known of it.
     async fn try_snapshot(
         &self,
-        version: KongVersion,
-        manifest: Manifest,
+        policy: &Policy,
+        manifest: Authentic,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Option<Verified>, StorageError> {
         let key = manifest.snapshot.key.clone();
-        let reason = match self.storage.read_optional(&key, manifest.snapshot.bytes).await? {
-            None => "it is missing".to_owned(),
-            Some((payload, _)) => {
-                let policy = self.policy(version);
-                match computed(move || verify(manifest, payload, &policy)).await {
-                    Ok(verified) => return Ok(Some(verified)),
-                    Err(rejected) => rejected.to_string(),
+        let reason = match policy.check_seal(&manifest) {
+            Err(rejected) => rejected.to_string(),
+            Ok(()) => match self.storage.read_optional(&key, manifest.snapshot.bytes).await? {
+                None => "it is missing".to_owned(),
+                Some((payload, _)) => {
+                    let policy = policy.clone();
+                    match computed(move || verify(manifest, payload, &policy)).await {
+                        Ok(verified) => return Ok(Some(verified)),
+                        Err(rejected) => rejected.to_string(),
+                    }
                 }
-            }
+            },
         };
         skipped.push(Skipped { key, reason });
         Ok(None)
     }
 
-    async fn restore_bare(&self, version: KongVersion) -> Result<Restored, StorageError> {
+    async fn restore_bare(&self, policy: &Policy) -> Result<Restored, StorageError> {
+        let version = policy.version;
         let key = ObjectKeys::new(version).config_json();
         let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else {
-            let others = self.other_versions().await;
-            let key = format!("backup for Kong {version}: neither a manifest nor {key}{others}");
-            return Err(StorageError::NotFound { place: self.place().to_owned(), key });
+            return Err(self.no_backup(version).await);
         };
-        let policy = self.policy(version);
+        let policy = policy.clone();
         let checked = computed(move || verify_bare(json, &policy)).await;
         let verified = checked.map_err(|rejected| StorageError::NotFound {
             place: self.place().to_owned(),
             key: format!("usable backup for Kong {version}: {key}: {rejected}"),
         })?;
         Ok(Restored { verified, skipped: Vec::new() })
+    }
+
+    async fn no_backup(&self, version: KongVersion) -> StorageError {
+        let (config_json, others) = (ObjectKeys::new(version).config_json(), self.other_versions().await);
+        let key = format!("backup for Kong {version}: neither a manifest nor {config_json}{others}");
+        StorageError::NotFound { place: self.place().to_owned(), key }
     }
 
     // A wrong version is the likeliest reason for an empty path. Where listing is denied, nothing is said of it.
@@ -124,4 +153,10 @@ impl Archive {
             Ok(_) | Err(_) => String::new(),
         }
     }
+}
+
+fn accepted(bytes: &[u8], place: Place, policy: &Policy, key: String, skipped: &mut Vec<Skipped>) -> Option<Authentic> {
+    let document = Document::decode(bytes).map_err(Rejected::from);
+    let accepted = document.and_then(|document| authenticate(&document, place, policy));
+    accepted.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok()
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
+use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 use object_store::memory::InMemory;
@@ -92,7 +93,7 @@ fn in_memory() -> Archive {
 
 fn in_folder(folder: &std::path::Path) -> Archive {
     let url = format!("file://{}", folder.display()).parse().unwrap();
-    Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap()
+    Archive::open(&StoreSettings::local(url, LIMIT)).unwrap()
 }
 
 #[tokio::test]
@@ -166,75 +167,9 @@ async fn a_bare_config_json_of_kongs_own_exporter_is_restored_under_its_computed
 async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let url = format!("file://{}/below", file.path().display()).parse().unwrap();
-    let error = Archive::open(&StoreSettings { url, s3: None, max_config: LIMIT }).unwrap_err().to_string();
+    let error = Archive::open(&StoreSettings::local(url, LIMIT)).unwrap_err().to_string();
     assert!(
         error.contains("the folder can't be used") && error.contains("a file is where a folder must be"),
         "{error}"
     );
-}
-
-/// A store that knows nothing of conditional writes, as some S3-compatible ones: objects by path, and HTTP 501 to every
-/// request with a condition.
-async fn store_without_conditions() -> StoreSettings {
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
-
-    use http_body_util::{BodyExt, Full};
-    use hyper::body::Incoming;
-    use hyper::{Method, Request, Response};
-    use hyper_util::rt::TokioIo;
-
-    type Objects = Arc<Mutex<BTreeMap<String, Bytes>>>;
-
-    async fn answer(request: Request<Incoming>, objects: Objects) -> Response<Full<Bytes>> {
-        let conditional = request.headers().contains_key("if-match") || request.headers().contains_key("if-none-match");
-        let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
-        let answered = |status: u16, body: Bytes| {
-            Response::builder().status(status).header("etag", "\"1\"").body(Full::new(body)).unwrap()
-        };
-        match *request.method() {
-            Method::PUT if conditional => answered(501, "<Error><Code>NotImplemented</Code></Error>".into()),
-            Method::PUT => {
-                let body = request.into_body().collect().await.unwrap().to_bytes();
-                objects.lock().unwrap().insert(path, body);
-                answered(200, Bytes::new())
-            }
-            _ if query.contains("list-type=2") => answered(200, "<ListBucketResult></ListBucketResult>".into()),
-            _ => match objects.lock().unwrap().get(&path) {
-                Some(body) => answered(200, body.clone()),
-                None => answered(404, "<Error><Code>NoSuchKey</Code></Error>".into()),
-            },
-        }
-    }
-
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let objects = Objects::default();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let objects = objects.clone();
-            let service = hyper::service::service_fn(move |request| {
-                let objects = objects.clone();
-                async move { Ok::<_, std::convert::Infallible>(answer(request, objects).await) }
-            });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    let access = crate::settings::S3Access {
-        endpoint: Some(endpoint),
-        region: "us-east-1".into(),
-        access_key_id: "id".into(),
-        secret_access_key: "secret".into(),
-        session_token: None,
-    };
-    StoreSettings { url: "s3://backups/kong".parse().unwrap(), s3: Some(access), max_config: LIMIT }
-}
-
-#[tokio::test]
-async fn a_store_without_conditional_writes_is_published_to_all_the_same() {
-    let archive = Archive::open(&store_without_conditions().await).unwrap();
-    publish(&archive, FIRST).await;
-    assert_eq!(publish(&archive, CHANGED).await.manifest.sequence, 2);
-    assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(CHANGED).config_hash);
 }

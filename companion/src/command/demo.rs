@@ -178,12 +178,11 @@ fn in_own_prefix(source: &Source, storage: &str) -> Vec<(String, String)> {
         place => format!("{place}/lifeboat-demo-{}", uuid::Uuid::new_v4().simple()),
     };
     let mut settings = vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), prefix)];
-    let access = ["AWS_CONFIG_STORAGE_ENDPOINT", "AWS_REGION", "AWS_DEFAULT_REGION"];
-    let secrets = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    let files = secrets.map(|name| format!("{name}_FILE"));
-    for name in access.iter().chain(&secrets).copied().chain(files.iter().map(String::as_str)) {
-        if let Some(given) = source.get(name) {
-            settings.push((name.to_owned(), given.value));
+    for name in StoreSettings::ACCESS_VARIABLES {
+        for name in [(*name).to_owned(), format!("{name}_FILE")] {
+            if let Some(given) = source.get(&name) {
+                settings.push((name, given.value));
+            }
         }
     }
     settings

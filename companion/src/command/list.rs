@@ -39,6 +39,7 @@ fn as_json(histories: &[History]) -> String {
             "config_hash": listed.id.config_hash,
             "published": history.published == Some(listed.id.sequence),
             "manifest": listed.manifest,
+            "refused": listed.refused,
         })
     };
     let histories: Vec<_> = histories
@@ -59,6 +60,11 @@ fn as_table(histories: &[History], now: WallTime) -> String {
     for history in histories {
         for listed in &history.snapshots {
             table.add_row(row(history, listed, now));
+        }
+        for listed in &history.snapshots {
+            if let Some(reason) = &listed.refused {
+                notes.push(format!("Kong {}: snapshot {} is refused: {reason}", history.version, listed.id.sequence));
+            }
         }
         if history.older > 0 {
             notes.push(format!("Kong {}: {} older snapshots are not shown (--limit)", history.version, history.older));
@@ -86,7 +92,10 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
             manifest.counts.get("routes").to_string(),
             manifest.config.bytes.to_string(),
         ]),
-        None => row.extend(["unpublished".to_owned(), listed.id.config_hash.to_string()]),
+        None => {
+            let state = if listed.refused.is_some() { "refused" } else { "unpublished" };
+            row.extend([state.to_owned(), listed.id.config_hash.to_string()]);
+        }
     }
     row
 }

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod export;
 pub mod list;
+pub mod presign;
 pub mod run;
 mod stdout;
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::manifest::{self, Manifest};
-use lifeboat_core::time::Moment;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::{Moment, WallTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{BackupNode, Newest};
-use crate::archive::{Archive, Author, Published, Received};
+use super::{BackupNode, Newest, probing};
+use crate::archive::{Archive, Author, Received, Standing};
 use crate::clock::Clock;
 use crate::storage::StorageError;
 
@@ -21,7 +22,11 @@ pub struct Exporter {
     author: Author,
     delay: Duration,
     clock: Clock,
-    published: Option<Published>,
+    started: WallTime,
+    is_probed: bool,
+    /// What was the newest when we last looked or published; none if that isn't known.
+    standing: Option<Standing>,
+    has_looked_for_plaintext: bool,
 }
 
 /// What became of a configuration.
@@ -55,7 +60,16 @@ impl Exporter {
             lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let author = Author { exporter, version: node.version };
-        Self { archive, author, delay, clock, published: None }
+        Self {
+            archive,
+            author,
+            delay,
+            clock,
+            started: clock.wall(),
+            is_probed: false,
+            standing: None,
+            has_looked_for_plaintext: false,
+        }
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
@@ -95,19 +109,23 @@ impl Exporter {
         }
     }
 
-    /// Publishes one configuration, unless it is the published one already.
+    /// Publishes one configuration, unless it is the published one already, sealed and signed as it would be now.
     pub async fn export(&mut self, received: &Received) -> Result<Exported, StorageError> {
-        if self.published.is_none() {
-            self.look().await?;
-        }
-        if let Some(manifest) = self.if_published(received) {
+        if let Some(manifest) = self.if_published(received).await? {
             info!(hash = %received.config_hash, "this configuration is the published one already: nothing to write");
             return Ok(Exported::Already(manifest));
         }
-        let result = self.archive.publish(&self.author, received, self.published.as_ref(), self.clock.wall()).await;
+        self.probe().await?;
+        let (archive, author, now) = (&self.archive, &self.author, self.clock.wall());
+        // Whatever happens, what was in the store before has to be read anew.
+        let result = match self.standing.take() {
+            None | Some(Standing::Absent) => archive.publish(author, received, None, now).await,
+            Some(Standing::Published(previous)) => archive.publish(author, received, Some(&previous), now).await,
+            Some(Standing::Unaccepted(other)) => archive.publish_instead(author, received, &other, now).await,
+        };
         match result {
             Ok(published) => {
-                let manifest = &published.manifest;
+                let manifest = (*published.manifest).clone();
                 info!(
                     "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {} services, {} routes",
                     manifest.config_hash,
@@ -118,13 +136,10 @@ impl Exporter {
                     manifest.counts.get("services"),
                     manifest.counts.get("routes"),
                 );
-                let exported = Exported::New(published.manifest.clone());
-                self.published = Some(published);
-                Ok(exported)
+                self.standing = Some(Standing::Published(Box::new(published)));
+                Ok(Exported::New(manifest))
             }
             Err(error) => {
-                // Whatever happened, what is in the store now has to be read anew.
-                self.published = None;
                 if matches!(error, StorageError::Conflict { .. }) {
                     warn!("another exporter publishes to the same place: {error}");
                 }
@@ -133,19 +148,76 @@ impl Exporter {
         }
     }
 
-    fn if_published(&self, received: &Received) -> Option<Manifest> {
-        let published = self.published.as_ref()?;
-        (published.manifest.config_hash == received.config_hash).then(|| published.manifest.clone())
+    // Before the first write. A store that is away fails the export, and is asked again with it.
+    async fn probe(&mut self) -> Result<(), StorageError> {
+        if self.is_probed {
+            return Ok(());
+        }
+        match self.archive.probe(&self.author, self.started).await {
+            Ok(conditions) => {
+                probing::say(self.archive.place(), conditions);
+                self.is_probed = true;
+                Ok(())
+            }
+            // Rights may be given for the backups alone.
+            Err(error @ StorageError::Denied { .. }) => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                self.is_probed = true;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    async fn look(&mut self) -> Result<(), StorageError> {
-        let published = self.archive.published(self.author.version).await?;
-        if let Some(published) = &published
-            && self.archive.repair_config_json(published).await?
-        {
-            warn!("config.json was not the published configuration (a crash, or another exporter): repaired");
+    async fn if_published(&mut self, received: &Received) -> Result<Option<Manifest>, StorageError> {
+        let standing = match self.standing.take() {
+            Some(standing) => standing,
+            None => self.look().await?,
+        };
+        let Standing::Published(published) = self.standing.insert(standing) else { return Ok(None) };
+        let manifest = &published.manifest;
+        if manifest.config_hash != received.config_hash {
+            return Ok(None);
         }
-        self.published = published;
+        if manifest.is_as_written_with(&self.archive.policy(self.author.version).keys) {
+            return Ok(Some((**manifest).clone()));
+        }
+        info!("the published configuration is sealed or signed with other keys than are set now: it is published anew");
+        Ok(None)
+    }
+
+    async fn look(&mut self) -> Result<Standing, StorageError> {
+        let version = self.author.version;
+        let standing = self.archive.standing(version).await?;
+        match &standing {
+            Standing::Absent => {}
+            Standing::Published(published) => {
+                if self.archive.repair_config_json(published).await? {
+                    warn!("config.json was not the published configuration (a crash, or another exporter): repaired");
+                }
+            }
+            Standing::Unaccepted(other) => {
+                let key = ObjectKeys::new(version).manifest();
+                warn!("{key} in {} is not accepted and will be replaced: {}", self.archive.place(), other.reason);
+            }
+        }
+        self.warn_of_plaintext().await?;
+        Ok(standing)
+    }
+
+    // Once: nothing here may delete it, and it stays until somebody does.
+    async fn warn_of_plaintext(&mut self) -> Result<(), StorageError> {
+        if self.has_looked_for_plaintext {
+            return Ok(());
+        }
+        if let Some(key) = self.archive.plaintext(self.author.version).await? {
+            warn!(
+                "{key} in {} still holds a configuration in plain text, from before encryption: delete it, and the \
+                 snapshots of that time",
+                self.archive.place()
+            );
+        }
+        self.has_looked_for_plaintext = true;
         Ok(())
     }
 }

@@ -3,8 +3,10 @@
 
 mod exporter;
 mod headless;
+pub mod inquiry;
 mod messages;
 mod newest;
+mod probing;
 
 use lifeboat_core::kong::version::KongVersion;
 

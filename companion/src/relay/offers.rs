@@ -9,7 +9,7 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::node::Offer;
 use lifeboat_core::time::Moment;
-use lifeboat_core::verify::{Provenance, Verified};
+use lifeboat_core::verify::{Provenance, Verified, Writer};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -142,13 +142,23 @@ fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
     Fetched { offer: Arc::new(offer), payload }
 }
 
+fn written_by(writer: &Writer) -> String {
+    match writer {
+        Writer::Anybody => "not authenticated".to_owned(),
+        Writer::Signer(key) => format!("signed by {key:?}"),
+        Writer::KeyHolder(key) => format!("authenticated with encryption key {key:?}"),
+    }
+}
+
 fn log_restored(archive: &Archive, version: KongVersion, verified: &Verified) {
     let (place, hash) = (archive.place(), verified.config_hash());
     match verified.provenance() {
         Provenance::Manifest(manifest) => info!(
-            "for new nodes of Kong {version}: snapshot {} from {place}, configuration {hash}, last seen at the control \
+            "for new nodes of Kong {version}: snapshot {} from {place}, {}, configuration {hash}, last seen at the control \
              plane at {}",
-            manifest.sequence, manifest.times.last_seen
+            manifest.sequence,
+            written_by(manifest.writer()),
+            manifest.times.last_seen
         ),
         Provenance::BareConfigJson => warn!(
             "for new nodes of Kong {version}: a bare config.json from {place}, configuration {hash}; without a manifest \

@@ -55,7 +55,7 @@ impl KeepSettings {
     }
 }
 
-fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
+pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
     let given = match reader.text("LIFEBOAT_KONG_VERSIONS") {
         Some(given) if given.value.contains(',') => {
             reader.wrong(format!("{}: this version of lifeboat keeps one version of Kong (valid: 3.9.1)", given.name));

@@ -4,19 +4,28 @@
 mod address;
 mod cluster;
 mod keep;
+mod keys;
 pub mod names;
 mod reader;
 mod relay;
+mod secret;
 pub mod source;
 mod store;
+
+use lifeboat_core::kong::version::KongVersion;
 
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use keep::KeepSettings;
+pub use keys::KeySource;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use secret::Secret;
 pub use source::Source;
-pub use store::{S3Access, StoreSettings};
+pub use store::{
+    Access, AwsCredentials, AzureAccess, AzureCredentials, Checksum, ExtraAuthorities, GcsAccess, GoogleCredentials,
+    GoogleKey, ManagedIdentity, PutObject, S3Access, ServiceAccount, StoreSettings, Tenant,
+};
 
 /// What `lifeboat run` does.
 #[derive(Debug)]
@@ -56,7 +65,14 @@ impl RunSettings {
                  (--export on keeps what the control plane sends, --import on is the relay for new nodes)",
             );
         }
-        let store = StoreSettings::read(&mut reader);
+        let store = if export {
+            let store = StoreSettings::read(&mut reader);
+            refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
+            refuse_a_ticket(&mut reader);
+            store
+        } else {
+            StoreSettings::read_to_restore(&mut reader)
+        };
         let cluster = ClusterSettings::read(&mut reader);
         let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
         let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
@@ -69,8 +85,27 @@ impl ExportSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
+        refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let keep = KeepSettings::read(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
+    }
+}
+
+/// What `lifeboat presign` needs.
+#[derive(Debug)]
+pub struct PresignSettings {
+    /// Where configurations are kept.
+    pub store: StoreSettings,
+    /// The version of Kong whose snapshot it is about.
+    pub version: KongVersion,
+}
+
+impl PresignSettings {
+    /// Reads them, or says everything that is wrong with them.
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version? }))
     }
 }
 
@@ -88,6 +123,27 @@ pub fn check_names(source: &Source) -> Result<(), Problems> {
     let mut reader = Reader::new(source);
     reader.refuse_misspelt_names();
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
+}
+
+// Its backups would be found useless by the importers, and in an outage only.
+fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&StoreSettings>) {
+    if store.is_some_and(|store| !store.keys.current().accepts_its_own()) {
+        reader.wrong(
+            "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is: what this exporter writes, nobody who trusts \
+             those keys would accept (lifeboat keygen signing makes a pair; or LIFEBOAT_SIGNING_KEY_FILE, a file that \
+             holds the key)",
+        );
+    }
+}
+
+// Somebody who sets one expects that it is used.
+fn refuse_a_ticket(reader: &mut Reader<'_>) {
+    if reader.text("LIFEBOAT_TICKET").or_else(|| reader.text("LIFEBOAT_TICKET_FILE")).is_some() {
+        reader.wrong(
+            "LIFEBOAT_TICKET: a ticket can only be restored from: unset it, or switch KONG_CLUSTER_FALLBACK_CONFIG_EXPORT \
+             off",
+        );
+    }
 }
 
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {

@@ -28,7 +28,8 @@ pub const SETTINGS: &[Setting] = &[
         "KONG_CLUSTER_FALLBACK_CONFIG_STORAGE",
         "storage",
         "none",
-        "where configurations are kept: `s3://bucket/prefix` or `file:///path`",
+        "where configurations are kept: `s3://bucket/prefix`, `gs://bucket/prefix`, `azure://account/container/prefix` \
+         or `file:///path`",
     ),
     setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
     setting(
@@ -42,6 +43,13 @@ pub const SETTINGS: &[Setting] = &[
         "export-delay",
         "60",
         "seconds between two exports; while they run, only the newest configuration waits",
+    ),
+    setting(
+        "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
+        "export-s3-config",
+        "none",
+        "parameters of S3's PutObject for every object that is written, as JSON, such as \
+         `{\"ServerSideEncryption\":\"aws:kms\"}`",
     ),
     setting(
         "KONG_VERSION",
@@ -141,6 +149,29 @@ pub const SETTINGS: &[Setting] = &[
         "`on`: also restore a node that the control plane turns away",
     ),
     setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
+    secret(
+        "LIFEBOAT_ENCRYPTION_KEYS",
+        "none",
+        "what snapshots are sealed with: `NAME:ek1_…`, comma separated; new ones with the first, old ones open with any",
+    ),
+    secret("LIFEBOAT_SIGNING_KEY", "none", "what an exporter signs manifests with: `NAME:sk1_…`"),
+    setting(
+        "LIFEBOAT_TRUSTED_KEYS",
+        "trusted-keys",
+        "none",
+        "whose manifests are accepted: `NAME:pk1_…`, comma separated, the public halves of signing keys",
+    ),
+    setting(
+        "LIFEBOAT_STORAGE_CA",
+        "storage-ca",
+        "none",
+        "authorities that the store's certificate may come from, besides the system's: a path, PEM, or base64 of PEM",
+    ),
+    secret(
+        "LIFEBOAT_TICKET",
+        "none",
+        "a ticket of `lifeboat presign`: what importing restores from instead of a store",
+    ),
     setting(
         "AWS_CONFIG_STORAGE_ENDPOINT",
         "aws-config-storage-endpoint",
@@ -152,6 +183,95 @@ pub const SETTINGS: &[Setting] = &[
     secret("AWS_ACCESS_KEY_ID", "none", "the access key's name"),
     secret("AWS_SECRET_ACCESS_KEY", "none", "the access key's secret"),
     secret("AWS_SESSION_TOKEN", "none", "the session token of temporary credentials"),
+    setting(
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "aws-web-identity-token-file",
+        "none",
+        "the file of an identity provider's token (IAM roles for service accounts)",
+    ),
+    setting("AWS_ROLE_ARN", "aws-role-arn", "none", "the role that is taken with that token"),
+    setting("AWS_ROLE_SESSION_NAME", "aws-role-session-name", "lifeboat", "what that session is called in AWS's logs"),
+    setting("AWS_ENDPOINT_URL_STS", "aws-endpoint-url-sts", "the region's", "the URL of the security token service"),
+    setting(
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "aws-container-credentials-relative-uri",
+        "none",
+        "a path of the task's credential endpoint; ECS sets it",
+    ),
+    setting(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "aws-container-credentials-full-uri",
+        "none",
+        "the container's credential endpoint; EKS Pod Identity sets it",
+    ),
+    secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", "none", "what that endpoint wants to see"),
+    setting(
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "aws-ec2-metadata-service-endpoint",
+        "http://169.254.169.254",
+        "the instance metadata service, which is asked where nothing else is set",
+    ),
+    setting("AWS_EC2_METADATA_DISABLED", "aws-ec2-metadata-disabled", "false", "`true`: it is not asked"),
+    secret(
+        "GCP_SERVICE_ACCOUNT",
+        "`GOOGLE_APPLICATION_CREDENTIALS`, else the metadata server",
+        "Google: the JSON of a service account's key, or its path",
+    ),
+    setting(
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "google-application-credentials",
+        "the metadata server",
+        "Google: the path of the JSON of a key, a service account's or a user's",
+    ),
+    setting(
+        "GCE_METADATA_HOST",
+        "gce-metadata-host",
+        "metadata.google.internal",
+        "Google: the metadata server, `host` or `host:port`",
+    ),
+    setting(
+        "STORAGE_EMULATOR_HOST",
+        "storage-emulator-host",
+        "https://storage.googleapis.com",
+        "Google: another endpoint of Cloud Storage; without credentials it is spoken to as an emulator",
+    ),
+    secret("AZURE_STORAGE_KEY", "none", "Azure: a key of the storage account"),
+    secret("AZURE_STORAGE_ACCOUNT_KEY", "none", "the same, if `AZURE_STORAGE_KEY` is not set"),
+    secret("AZURE_STORAGE_SAS_TOKEN", "none", "Azure: a shared access signature"),
+    setting("AZURE_TENANT_ID", "azure-tenant-id", "none", "Azure: the application's directory"),
+    setting("AZURE_CLIENT_ID", "azure-client-id", "none", "Azure: the application, or which managed identity"),
+    secret("AZURE_CLIENT_SECRET", "none", "Azure: the application's secret"),
+    setting(
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "azure-federated-token-file",
+        "none",
+        "Azure: the file of another identity provider's token; workload identity sets it",
+    ),
+    setting(
+        "AZURE_AUTHORITY_HOST",
+        "azure-authority-host",
+        "https://login.microsoftonline.com",
+        "Azure: where the application's tokens are made",
+    ),
+    setting(
+        "IDENTITY_ENDPOINT",
+        "identity-endpoint",
+        "the machine's",
+        "Azure: where tokens of a managed identity are made; App Service sets it",
+    ),
+    secret("IDENTITY_HEADER", "none", "what that endpoint wants to see"),
+    setting(
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+        "azure-pod-identity-authority-host",
+        "http://169.254.169.254",
+        "Azure: the machine's metadata service, which is asked where nothing else is set",
+    ),
+    setting(
+        "AZURE_STORAGE_ENDPOINT",
+        "azure-storage-endpoint",
+        "https://account.blob.core.windows.net",
+        "Azure: the URL of the blob service; plain http only where it says so",
+    ),
     setting("LIFEBOAT_LOG", "log", "info", "what is logged: a level, or `target=level` pairs"),
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
@@ -159,17 +279,11 @@ pub const SETTINGS: &[Setting] = &[
 /// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
 /// counts on, so each is an error.
 pub const NOT_YET: &[&str] = &[
-    "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
     "LIFEBOAT_MAX_SHRINK",
     "LIFEBOAT_FALLBACK_STORAGE",
     "LIFEBOAT_FOLLOW",
     "LIFEBOAT_MAX_AGE",
-    "LIFEBOAT_ENCRYPTION_KEYS",
-    "LIFEBOAT_SIGNING_KEY",
-    "LIFEBOAT_TRUSTED_KEYS",
     "LIFEBOAT_REPORT_KEYS",
-    "LIFEBOAT_TICKET",
-    "LIFEBOAT_STORAGE_CA",
 ];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
@@ -227,7 +341,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 // Levenshtein's, row by row.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {

@@ -42,6 +42,9 @@ fn all_mistakes_of_a_start_are_reported_at_once() {
         ("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "on"),
         ("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "maybe"),
         ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG", "{\"Key\":\"x\"}"),
+        ("LIFEBOAT_STORAGE_CA", "/no/such/authority"),
         ("KONG_CLUSTER_CONTROL_PLANE", "cp"),
         ("KONG_CLUSTER_CERT", "/no/such/certificate"),
         ("KONG_VERSION", "3.1.0"),
@@ -51,8 +54,9 @@ fn all_mistakes_of_a_start_are_reported_at_once() {
     .unwrap_err();
     for name in [
         "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT",
-        "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
+        "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
+        "LIFEBOAT_STORAGE_CA",
         "KONG_CLUSTER_CONTROL_PLANE",
         "KONG_CLUSTER_CERT_KEY",
         "KONG_VERSION",

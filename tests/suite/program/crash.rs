@@ -21,6 +21,8 @@ use super::{Cluster, Store, configuration, relay_address, stored};
 
 /// For how long each store is tormented.
 const TORMENT: Duration = Duration::from_secs(12);
+/// The longest life. Some of it goes by before a backup is written: the store is probed first.
+const LIFE: Duration = Duration::from_millis(1_000);
 /// How often a node is restored from what a kill has left.
 const RESTORED_EVERY: usize = 7;
 /// Some megabytes, so that writing them takes its time.
@@ -111,7 +113,7 @@ async fn kill_while_it_writes(cluster: &Cluster, store: &Store, repertoire: &Rep
     cluster.control_plane.push(repertoire.any(random));
     let running = exporting(cluster, store).start();
     running.says("connected to control plane").await;
-    let death = Instant::now() + Duration::from_millis(random.random_range(0..400));
+    let death = Instant::now() + LIFE.mul_f64(random.random());
     loop {
         let wait = Duration::from_millis(random.random_range(5..80));
         let left = death.saturating_duration_since(Instant::now());

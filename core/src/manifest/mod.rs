@@ -1,12 +1,20 @@
 //! The manifest, format 1: what a snapshot is, where it lies and why it was published. Field names are the store's
-//! format; readers ignore fields that they don't know.
+//! format; readers ignore fields that they don't know. Who wrote one is proven in `proof` and believed in `verify`.
+
+mod document;
+mod proof;
 
 use serde::{Deserialize, Serialize};
 
+pub use document::Document;
+pub use proof::{AUTHENTICATION, DOMAIN, Proof, SIGNATURE};
+
 use crate::digest::{ConfigHash, Sha256Digest};
+use crate::keys::{Key, Keyring, SigningKey};
 use crate::kong::version::KongVersion;
 use crate::kong::{EntityCounts, SectionHashes};
 use crate::object_key::SnapshotId;
+use crate::seal::Seal;
 use crate::time::WallTime;
 
 /// The format that this code writes.
@@ -41,6 +49,9 @@ pub struct Manifest {
     pub exporter: Exporter,
     /// When it was received, published, and last seen unchanged.
     pub times: Times,
+    /// Who wrote it: signatures and authentication codes of all the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Proof>,
 }
 
 /// An object in the store.
@@ -52,6 +63,10 @@ pub struct StoredObject {
     pub sha256: Sha256Digest,
     /// Its size in bytes.
     pub bytes: u64,
+    /// How it is sealed; none if it is plain. Digest and size are those of the sealed bytes, so that damage can be told
+    /// from a wrong key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Seal>,
 }
 
 /// Bytes that are kept under another form or in a place of their own.
@@ -103,9 +118,15 @@ pub enum Unreadable {
     /// Not JSON, or not of the manifest's form: half-written, or something else altogether.
     #[error("it is not a lifeboat manifest: {0}")]
     Malformed(#[source] serde_json::Error),
+    /// JSON of something else.
+    #[error("it is not a lifeboat manifest: it has no format")]
+    NoFormat,
     /// Written by a later Lifeboat.
     #[error("it has format {0}, and this lifeboat reads format 1 only: update lifeboat")]
     UnknownFormat(u64),
+    /// No exporter writes so many.
+    #[error("it is not a lifeboat manifest: it has {0} proofs")]
+    TooManyProofs(usize),
 }
 
 impl Manifest {
@@ -121,25 +142,32 @@ impl Manifest {
         json
     }
 
-    /// Reads a manifest of any format that was ever written.
+    /// Reads what a manifest of any format that was ever written says, whoever wrote it. To act on one, see
+    /// [`authenticate`](crate::verify::authenticate).
     pub fn decode(json: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u64,
-        }
-        let Format { format } = serde_json::from_slice(json).map_err(Unreadable::Malformed)?;
-        if format != u64::from(FORMAT) {
-            return Err(Unreadable::UnknownFormat(format));
-        }
-        serde_json::from_slice(json).map_err(Unreadable::Malformed)
+        Document::decode(json)?.claims()
+    }
+
+    /// The same manifest with the proofs of an exporter that has these keys, and with no others.
+    pub fn proven_with(self, keys: &Keyring) -> Self {
+        let proofs = Proof::all(keys, &Document::of(&self).proven_text());
+        Self { proofs, ..self }
+    }
+
+    /// Whether an exporter with these keys would write it in the same way: sealed and signed with the same keys.
+    pub fn is_as_written_with(&self, keys: &Keyring) -> bool {
+        let is_signed =
+            |key: &SigningKey| self.proofs.iter().any(|proof| proof.algorithm == SIGNATURE && proof.key == *key.name());
+        let sealed_with = self.snapshot.sealed.as_ref().map(|seal| &seal.key);
+        sealed_with == keys.sealing().map(Key::name) && keys.signing().is_none_or(is_signed)
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    const GOLDEN: &[u8] = include_bytes!("../../tests/data/manifest-format-1.json");
+    const GOLDEN: &[u8] = include_bytes!("../../../tests/data/manifest-format-1.json");
 
     #[test]
     fn the_golden_manifest_of_format_1_stays_readable() {
@@ -168,6 +196,22 @@ pub(crate) mod tests {
     fn a_format_of_the_future_is_named() {
         let error = Manifest::decode(br#"{"format":2}"#).unwrap_err().to_string();
         assert!(error.contains("format 2") && error.contains("update lifeboat"), "{error}");
+    }
+
+    #[test]
+    fn what_is_json_of_something_else_is_not_a_manifest() {
+        for (other, part) in [
+            ("{}", "no format"),
+            ("[]", "not a lifeboat manifest"),
+            (r#"{"format":"1"}"#, "no format"),
+            (r#"{"format":1,"proofs":{}}"#, "not a lifeboat manifest"),
+        ] {
+            let error = Manifest::decode(other.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(part), "{other}: {error}");
+        }
+        let many = vec![serde_json::json!({ "algorithm": "x", "key": "k", "value": "" }); 17];
+        let error = Manifest::decode(serde_json::json!({ "format": 1, "proofs": many }).to_string().as_bytes());
+        assert!(error.unwrap_err().to_string().contains("17 proofs"));
     }
 
     #[test]

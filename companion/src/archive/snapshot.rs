@@ -1,0 +1,77 @@
+//! A snapshot as it is going to be stored: the configuration compressed, sealed if there is a key for that, and described
+//! by a manifest with all its proofs. Nothing is written here.
+
+use bytes::Bytes;
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::keys::Keyring;
+use lifeboat_core::manifest::{FORMAT, Manifest, PlainObject, State, StoredObject, Times};
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
+use lifeboat_core::payload::Payload;
+use lifeboat_core::seal::{Binding, Nonce, Seal, seal};
+use lifeboat_core::time::WallTime;
+
+use super::{Author, Received};
+
+/// A payload and what its manifest says of it.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    pub(super) id: SnapshotId,
+    pub(super) payload: Bytes,
+    config: PlainObject,
+    sha256: Sha256Digest,
+    sealed: Option<Seal>,
+}
+
+impl Packed {
+    /// Compresses a configuration and seals it as the snapshot of this number: it opens as no other. There is one copy of
+    /// the payload, sealed in the buffer into which it was compressed. `random` must never have been used before.
+    pub(super) fn new(received: &Received, author: &Author, sequence: u64, keys: &Keyring, random: [u8; 12]) -> Self {
+        let json = received.configuration.json();
+        let id = SnapshotId { sequence, config_hash: received.config_hash };
+        let config = PlainObject { sha256: Sha256Digest::of(json), bytes: json.len() as u64 };
+        let plain = Payload::compress(json).into_bytes();
+        let (payload, sealed) = match keys.sealing() {
+            None => (plain, None),
+            Some(key) => {
+                let kong_version = author.version;
+                let binding = Binding { kong_version, sequence, config_hash: id.config_hash, config };
+                let (payload, sealed) = seal(plain, key, Nonce::from_random(random), &binding);
+                (payload, Some(sealed))
+            }
+        };
+        Self { id, sha256: Sha256Digest::of(&payload), payload, config, sealed }
+    }
+
+    /// The manifest with which it is published.
+    pub(super) fn manifest(
+        &self,
+        received: &Received,
+        author: &Author,
+        epoch: u64,
+        keys: &Keyring,
+        now: WallTime,
+    ) -> Manifest {
+        let snapshot = StoredObject {
+            key: ObjectKeys::new(author.version).snapshot(self.id),
+            sha256: self.sha256,
+            bytes: self.payload.len() as u64,
+            sealed: self.sealed.clone(),
+        };
+        let manifest = Manifest {
+            format: FORMAT,
+            kong_version: author.version,
+            sequence: self.id.sequence,
+            epoch,
+            state: State::Received,
+            config_hash: received.config_hash,
+            hashes: received.hashes.clone(),
+            snapshot,
+            config: self.config,
+            counts: received.configuration.counts().clone(),
+            exporter: author.exporter.clone(),
+            times: Times { received: received.at, exported: now, last_seen: received.at },
+            proofs: Vec::new(),
+        };
+        manifest.proven_with(keys)
+    }
+}

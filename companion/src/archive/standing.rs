@@ -1,0 +1,83 @@
+//! What stands where the newest manifest of a version is to be: an accepted one, one that our keys don't accept, or none.
+
+use lifeboat_core::keys::Demand;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Document, Unreadable};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
+
+use super::{Archive, MANIFEST_LIMIT};
+use crate::storage::{StorageError, Tag};
+
+/// What an exporter finds where the newest manifest is to be.
+#[derive(Debug)]
+pub enum Standing {
+    /// Nothing.
+    Absent,
+    /// A manifest that our keys accept.
+    Published(Box<Published>),
+    /// Something that our keys don't accept, and which is replaced.
+    Unaccepted(Unaccepted),
+}
+
+/// A manifest as it lies in the store, with what is needed to replace exactly this one.
+#[derive(Debug)]
+pub struct Published {
+    /// The manifest.
+    pub manifest: Authentic,
+    pub(super) tag: Tag,
+}
+
+/// What our keys don't accept, with what is needed to replace exactly this.
+#[derive(Debug)]
+pub struct Unaccepted {
+    /// Why not.
+    pub reason: Rejected,
+    pub(super) tag: Tag,
+}
+
+impl Archive {
+    /// The newest published manifest for a version of Kong, if there is one.
+    ///
+    /// # Errors
+    /// [`StorageError::Misconfigured`] when what lies there isn't accepted.
+    pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
+        match self.standing(version).await? {
+            Standing::Absent => Ok(None),
+            Standing::Published(published) => Ok(Some(*published)),
+            Standing::Unaccepted(unaccepted) => {
+                let key = ObjectKeys::new(version).manifest();
+                Err(self.unusable(format!("{key} is not accepted: {}", unaccepted.reason)))
+            }
+        }
+    }
+
+    /// What lies where the newest manifest is to be.
+    ///
+    /// # Errors
+    /// Without keys, what can't be used is an error: to overwrite it could destroy what somebody else has written. With
+    /// keys it is known that it is no exporter's of ours, and who can put something there must not be able to stop ours.
+    pub async fn standing(&self, version: KongVersion) -> Result<Standing, StorageError> {
+        let key = ObjectKeys::new(version).manifest();
+        let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
+            return Ok(Standing::Absent);
+        };
+        let policy = self.policy(version);
+        let document = Document::decode(&bytes).map_err(Rejected::from);
+        match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {
+            Ok(manifest) => Ok(Standing::Published(Box::new(Published { manifest, tag }))),
+            // Whose writer was proven before that was found out: a later Lifeboat of ours.
+            Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
+                Err(self.unusable(format!("{key} can't be used: {reason}")))
+            }
+            Err(reason) if policy.keys.demand() != Demand::Nothing => {
+                Ok(Standing::Unaccepted(Unaccepted { reason, tag }))
+            }
+            // Numbers go on after the highest that is taken, with or without a manifest.
+            Err(reason) => Err(self.unusable(format!(
+                "{key} can't be used: {reason}. It was left as it is; new nodes are restored from the newest whole \
+                 snapshot. Delete it, and the next export writes it anew"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The store: where it is and how to get in. How each cloud is got into is in the file of that cloud.
+
+mod azure;
+mod gcs;
+mod google_key;
+mod put_object;
+mod s3;
+
+use std::fmt;
+
+use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
+use lifeboat_core::storage_url::StorageUrl;
+use lifeboat_core::ticket::Ticket;
+use reqwest::Url;
+
+pub use azure::{AzureAccess, AzureCredentials, ManagedIdentity, Tenant};
+pub use gcs::{GcsAccess, GoogleCredentials};
+pub use google_key::{GoogleKey, ServiceAccount};
+pub use put_object::{Checksum, PutObject};
+pub use s3::{AwsCredentials, S3Access};
+
+use super::cluster::checked;
+use super::{KeySource, Reader};
+use crate::tls::{Authorities, AuthoritySource};
+
+/// Where configurations are kept.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// The store and the prefix in it.
+    pub url: StorageUrl,
+    /// How to get in.
+    pub access: Access,
+    /// Whose certificates are trusted besides those of the system's authorities.
+    pub authorities: ExtraAuthorities,
+    /// The largest configuration in bytes, decompressed.
+    pub max_config: usize,
+    /// What snapshots are sealed and signed with, and whose are accepted.
+    pub keys: KeySource,
+}
+
+/// How to get into a store, by the kind of store.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// A folder or memory: nothing is needed.
+    Local,
+    /// Amazon S3 or what is compatible with it.
+    S3(S3Access),
+    /// Google Cloud Storage.
+    Gcs(GcsAccess),
+    /// Azure Blob Storage.
+    Azure(AzureAccess),
+    /// One snapshot, by a ticket.
+    Ticket(Box<Ticket>),
+}
+
+/// Certificates of authorities as PEM text, each checked; often none.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ExtraAuthorities(pub Vec<u8>);
+
+impl fmt::Debug for ExtraAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExtraAuthorities({} bytes)", self.0.len())
+    }
+}
+
+impl StoreSettings {
+    /// Every setting that says how to get into a store. Each that holds a secret may also have `_FILE` after its name.
+    pub const ACCESS_VARIABLES: &[&str] = &[
+        "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
+        "LIFEBOAT_STORAGE_CA",
+        "AWS_CONFIG_STORAGE_ENDPOINT",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+        "AWS_ROLE_SESSION_NAME",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "AWS_EC2_METADATA_DISABLED",
+        "GCP_SERVICE_ACCOUNT",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GCE_METADATA_HOST",
+        "STORAGE_EMULATOR_HOST",
+        "AZURE_STORAGE_KEY",
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "AZURE_AUTHORITY_HOST",
+        "IDENTITY_ENDPOINT",
+        "IDENTITY_HEADER",
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+        "AZURE_STORAGE_ENDPOINT",
+    ];
+
+    /// A store that needs nothing to get in: a folder or memory.
+    pub fn local(url: StorageUrl, max_config: usize) -> Self {
+        Self {
+            url,
+            access: Access::Local,
+            authorities: ExtraAuthorities::default(),
+            max_config,
+            keys: KeySource::default(),
+        }
+    }
+
+    /// Where to restore from: a ticket if there is one, else the store.
+    pub(super) fn read_to_restore(reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(text) = reader.secret("LIFEBOAT_TICKET") else {
+            return if reader.problems().mention("LIFEBOAT_TICKET") { None } else { Self::read(reader) };
+        };
+        Self::of_ticket(reader, &text)
+    }
+
+    /// What a ticket holds, with the settings that are about restoring it.
+    pub(super) fn of_ticket(reader: &mut Reader<'_>, text: &str) -> Option<Self> {
+        let max_config = max_config(reader);
+        let authorities = extra_authorities(reader);
+        let keys = KeySource::read(reader);
+        let ticket = match Ticket::decode(text) {
+            Ok(ticket) => Access::Ticket(Box::new(ticket)),
+            Err(error) => {
+                reader.wrong(format!("LIFEBOAT_TICKET: {error}"));
+                return None;
+            }
+        };
+        Some(Self { url: StorageUrl::Ticket, access: ticket, authorities: authorities?, max_config, keys: keys? })
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let why = "configurations must be kept somewhere";
+        let given = reader.required("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", why, "s3://bucket/prefix");
+        let max_config = max_config(reader);
+        let authorities = extra_authorities(reader);
+        let keys = KeySource::read(reader);
+        // Checked also where another cloud's store is named: a mistake in it is one all the same.
+        let put_object = PutObject::read(reader);
+        let given = given?;
+        let url: StorageUrl = reader.parse(&given)?;
+        if let Some(warning) = StorageUrl::warning(&given.value) {
+            tracing::warn!("{}: {warning}", given.name);
+        }
+        let access = match &url {
+            StorageUrl::S3 { .. } => Access::S3(S3Access::read(reader, put_object)?),
+            StorageUrl::Gcs { .. } => Access::Gcs(GcsAccess::read(reader)?),
+            StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
+            StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,
+        };
+        Some(Self { url, access, authorities: authorities?, max_config, keys: keys? })
+    }
+}
+
+fn max_config(reader: &mut Reader<'_>) -> usize {
+    reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
+}
+
+fn extra_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {
+    let Some(given) = reader.text("LIFEBOAT_STORAGE_CA") else { return Some(ExtraAuthorities::default()) };
+    let pem = checked(reader, &given)?;
+    match Authorities::new([AuthoritySource::Pem(&pem)]) {
+        Ok(_) => Some(ExtraAuthorities(pem)),
+        Err(error) => {
+            reader.wrong(format!("{}: {error} (valid: /etc/lifeboat/storage-ca.crt)", given.name));
+            None
+        }
+    }
+}
+
+/// A URL of http or https, without what doesn't belong into an endpoint.
+fn endpoint(reader: &mut Reader<'_>, variable: &str, example: &str) -> Result<Option<Url>, ()> {
+    let Some(given) = reader.text(variable) else { return Ok(None) };
+    match given.value.trim().parse::<Url>() {
+        Ok(url) if is_endpoint(&url) => Ok(Some(url)),
+        _ => {
+            reader.wrong(format!("{}: it must be a URL of http or https (valid: {example})", given.name));
+            Err(())
+        }
+    }
+}
+
+// Credentials in a URL would be repeated in every message about it.
+fn is_endpoint(url: &Url) -> bool {
+    let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
+}
+
+/// Plain http only to where nobody else listens: this host, or one of these addresses that a cloud has for it.
+fn is_https_or_own(url: &Url, own: &[&str]) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback =
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    url.scheme() == "https" || is_loopback || own.contains(&host)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Which cloud's words a store speaks: what its permissions are called and what is likely wrong when it can't be reached.
+//! Nothing is judged here.
+
+use super::Access;
+
+/// The kinds of stores that have words of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cloud {
+    /// Amazon S3 and what is compatible with it.
+    S3,
+    /// Google Cloud Storage.
+    Google,
+    /// Azure Blob Storage.
+    Azure,
+    /// A folder, or memory.
+    Local,
+}
+
+impl Cloud {
+    /// The cloud of a store, by the scheme of its URL.
+    pub(super) fn of(place: &str) -> Self {
+        match place.split_once("://").map_or(place, |(scheme, _)| scheme) {
+            "s3" => Self::S3,
+            "gs" | "gcs" | "gcp" => Self::Google,
+            "azure" => Self::Azure,
+            _ => Self::Local,
+        }
+    }
+
+    /// What this kind of access needs, in the cloud's own words.
+    pub(super) fn permission(self, what: Access) -> &'static str {
+        match (self, what) {
+            (Self::S3, Access::Reading) => "s3:GetObject",
+            (Self::S3, Access::Writing) => "s3:PutObject",
+            (Self::S3, Access::Listing) => "s3:ListBucket",
+            (Self::S3, Access::Deleting) => "s3:DeleteObject",
+            (Self::Google, Access::Reading) => "storage.objects.get (roles/storage.objectViewer has it)",
+            // https://cloud.google.com/storage/docs/access-control/iam-permissions: replacing an object is deleting it.
+            (Self::Google, Access::Writing) => {
+                "storage.objects.create, and storage.objects.delete to replace an object (roles/storage.objectUser has both)"
+            }
+            (Self::Google, Access::Listing) => "storage.objects.list (roles/storage.objectViewer has it)",
+            (Self::Google, Access::Deleting) => "storage.objects.delete (roles/storage.objectUser has it)",
+            (Self::Azure, Access::Reading | Access::Listing) => "the role Storage Blob Data Reader",
+            (Self::Azure, Access::Writing | Access::Deleting) => "the role Storage Blob Data Contributor",
+            (Self::Local, Access::Reading | Access::Listing) => "the right to read",
+            (Self::Local, Access::Writing | Access::Deleting) => "the right to write",
+        }
+    }
+
+    /// What to look at when nobody answers at the store's address.
+    pub(super) fn whereabouts(self) -> &'static str {
+        match self {
+            Self::S3 => "is the store up, and are AWS_CONFIG_STORAGE_ENDPOINT and AWS_REGION right",
+            Self::Google => "is Google Cloud Storage reachable from here (firewall, private access)",
+            Self::Azure => "is the account in KONG_CLUSTER_FALLBACK_CONFIG_STORAGE right and reachable from here",
+            Self::Local => "is KONG_CLUSTER_FALLBACK_CONFIG_STORAGE right",
+        }
+    }
+
+    /// What this cloud calls the outermost part of a storage URL.
+    pub(super) fn container(self) -> &'static str {
+        match self {
+            Self::Azure => "container",
+            _ => "bucket",
+        }
+    }
+}

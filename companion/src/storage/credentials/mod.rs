@@ -1,0 +1,66 @@
+//! Who we are to a store: credentials as the clouds hand them out, each fetched again before it expires. Which form is
+//! used is decided by the settings. Written here and not taken from the store's library, which reads the process's
+//! environment, leaves some forms out, has no time-outs of its own and gives up a credential that is still valid when
+//! its renewal fails.
+
+pub(super) mod aws;
+pub(super) mod azure;
+mod endpoint;
+pub(super) mod google;
+mod refreshed;
+mod shown;
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Until when credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Until somebody takes them back.
+    Endless,
+    /// They are temporary, and this is what is left of them.
+    Left(Duration),
+    /// They are temporary, and nothing tells their end.
+    Unknown,
+}
+
+/// Who knows how long the credentials will live that were given last.
+pub(super) trait Mortal: fmt::Debug + Send + Sync + 'static {
+    /// How long.
+    fn life(&self) -> Life;
+}
+
+/// Why there are no credentials. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CredentialError {
+    /// Who hands them out refuses: what we show is not accepted.
+    #[error("{0}")]
+    Refused(String),
+    /// There is nobody who hands them out, or something is set up wrongly.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// They can't be had now; trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl CredentialError {
+    /// The one that made a store's request fail, if one did.
+    pub(super) fn behind(error: &object_store::Error) -> Option<&Self> {
+        let mut next: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl From<CredentialError> for object_store::Error {
+    fn from(error: CredentialError) -> Self {
+        Self::Generic { store: "credentials", source: Box::new(error) }
+    }
+}

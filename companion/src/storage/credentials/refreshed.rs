@@ -1,0 +1,221 @@
+//! A credential that is fetched, kept, and fetched again before it expires.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lifeboat_core::backoff::Backoff;
+use object_store::CredentialProvider;
+use tokio::time::Instant;
+
+use super::{CredentialError, Life, Mortal};
+
+/// Where a credential is fetched from.
+#[async_trait]
+pub(super) trait Fetch: fmt::Debug + Send + Sync + 'static {
+    /// What is fetched.
+    type Credential: Send + Sync + 'static;
+
+    /// Fetches a new one.
+    async fn fetch(&self) -> Result<Fetched<Self::Credential>, CredentialError>;
+}
+
+/// What was fetched, and for how long it is good.
+#[derive(Debug)]
+pub(super) struct Fetched<C> {
+    pub(super) credential: C,
+    pub(super) lives: Duration,
+}
+
+/// Keeps what was fetched. At a quarter of its life before its end, at most five minutes, it is fetched again; while
+/// that fails, what is held goes on being used until its end.
+pub(super) struct Refreshed<F: Fetch> {
+    source: F,
+    held: Mutex<Held<F::Credential>>,
+    /// One fetches at a time.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+struct Held<C> {
+    credential: Option<Arc<C>>,
+    ends: Instant,
+    due: Instant,
+    failed: Option<CredentialError>,
+    backoff: Backoff,
+}
+
+const LONGEST_MARGIN: Duration = Duration::from_secs(300);
+/// Who asks for what can't be had is told so from memory for a moment.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl<F: Fetch> Refreshed<F> {
+    /// Nothing is fetched yet.
+    pub(super) fn new(source: F) -> Self {
+        let now = Instant::now();
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let held = Held { credential: None, ends: now, due: now, failed: None, backoff };
+        Self { source, held: Mutex::new(held), fetching: tokio::sync::Mutex::default() }
+    }
+
+    /// What is held, if it needn't be fetched now; otherwise what could still be used instead.
+    fn held(&self) -> Result<Result<Arc<F::Credential>, CredentialError>, Option<Arc<F::Credential>>> {
+        let held = self.held.lock().expect("nothing panics while it is locked");
+        let now = Instant::now();
+        let usable = held.credential.clone().filter(|_| now < held.ends);
+        match (usable, &held.failed) {
+            (usable, _) if now >= held.due => Err(usable),
+            (Some(credential), _) => Ok(Ok(credential)),
+            (None, Some(error)) => Ok(Err(error.clone())),
+            (None, None) => Err(None),
+        }
+    }
+
+    fn keep(&self, fetched: Fetched<F::Credential>) -> Arc<F::Credential> {
+        let mut held = self.held.lock().expect("nothing panics while it is locked");
+        let (credential, now) = (Arc::new(fetched.credential), Instant::now());
+        held.ends = now + fetched.lives;
+        held.due = held.ends - LONGEST_MARGIN.min(fetched.lives / 4);
+        held.credential = Some(credential.clone());
+        held.failed = None;
+        held.backoff.reset();
+        credential
+    }
+
+    fn fail(&self, error: CredentialError) -> Result<Arc<F::Credential>, CredentialError> {
+        let mut held = self.held.lock().expect("nothing panics while it is locked");
+        let now = Instant::now();
+        let usable = held.credential.clone().filter(|_| now < held.ends);
+        // Without a usable one each asker waits for the next try: that one must come soon.
+        let pause = held.backoff.next_wait(rand::random());
+        held.due = now + if usable.is_some() { pause } else { pause.min(FIRST_PAUSE) };
+        held.failed = Some(error.clone());
+        let Some(credential) = usable else { return Err(error) };
+        let left = (held.ends - now).as_secs();
+        tracing::warn!(%error, "the credentials for the store could not be renewed: those at hand end in {left} s");
+        Ok(credential)
+    }
+}
+
+#[async_trait]
+impl<F: Fetch> CredentialProvider for Refreshed<F> {
+    type Credential = F::Credential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<F::Credential>> {
+        let usable = match self.held() {
+            Ok(settled) => return Ok(settled?),
+            Err(usable) => usable,
+        };
+        let _turn = match (self.fetching.try_lock(), usable) {
+            (Ok(turn), _) => turn,
+            // Somebody else is renewing it.
+            (Err(_), Some(credential)) => return Ok(credential),
+            (Err(_), None) => self.fetching.lock().await,
+        };
+        if let Ok(settled) = self.held() {
+            return Ok(settled?);
+        }
+        match self.source.fetch().await {
+            Ok(fetched) => Ok(self.keep(fetched)),
+            Err(error) => Ok(self.fail(error)?),
+        }
+    }
+}
+
+impl<F: Fetch> Mortal for Refreshed<F> {
+    fn life(&self) -> Life {
+        let held = self.held.lock().expect("nothing panics while it is locked");
+        Life::Left(held.ends.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl<F: Fetch> fmt::Debug for Refreshed<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refreshed").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Counts what it hands out, each good for 100 s.
+    #[derive(Debug, Default)]
+    struct Counter {
+        given: AtomicU32,
+        asked: AtomicU32,
+        is_out: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Fetch for Arc<Counter> {
+        type Credential = u32;
+
+        async fn fetch(&self) -> Result<Fetched<u32>, CredentialError> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if self.is_out.load(Ordering::SeqCst) {
+                return Err(CredentialError::Unavailable("out".into()));
+            }
+            let credential = self.given.fetch_add(1, Ordering::SeqCst) + 1;
+            Ok(Fetched { credential, lives: Duration::from_secs(100) })
+        }
+    }
+
+    fn counter() -> (Arc<Counter>, Refreshed<Arc<Counter>>) {
+        let counter = Arc::new(Counter::default());
+        (counter.clone(), Refreshed::new(counter))
+    }
+
+    async fn pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_renewed_before_it_ends_and_not_earlier() {
+        let (_, refreshed) = counter();
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
+        pass(74).await;
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
+        pass(2).await;
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_who_ask_at_once_share_one() {
+        let (counter, refreshed) = counter();
+        let asked = futures::future::join_all((0..20).map(|_| refreshed.get_credential())).await;
+        assert!(asked.into_iter().all(|credential| *credential.unwrap() == 1));
+        assert_eq!(counter.asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_it_cannot_be_renewed_it_is_used_to_its_end_and_not_longer() {
+        let (counter, refreshed) = counter();
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
+        counter.is_out.store(true, Ordering::SeqCst);
+        pass(76).await;
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
+        assert_eq!(counter.asked.load(Ordering::SeqCst), 2, "a failure is not repeated at once");
+        pass(24).await;
+        let error = refreshed.get_credential().await.unwrap_err();
+        assert_eq!(CredentialError::behind(&error), Some(&CredentialError::Unavailable("out".into())));
+        counter.is_out.store(false, Ordering::SeqCst);
+        pass(1).await;
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_renewal_while_there_is_a_usable_one() {
+        let (counter, refreshed) = counter();
+        refreshed.get_credential().await.unwrap();
+        pass(80).await;
+        let (renewing, other) = tokio::join!(refreshed.get_credential(), refreshed.get_credential());
+        assert_eq!((*renewing.unwrap(), *other.unwrap()), (2, 1));
+        assert_eq!(counter.asked.load(Ordering::SeqCst), 2);
+    }
+}

@@ -1,0 +1,118 @@
+//! What was heard of the newest request of an operation: facts that object_store's errors leave out. They come to the
+//! operation through a place that belongs to its task.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode};
+
+use super::endpoint::Endpoint;
+use super::error_body::ErrorBody;
+use super::failure::Failure;
+
+tokio::task_local! {
+    static HEARING: Hearing;
+}
+
+/// What a page of a listing, the longest answer that isn't an object, may have. S3's thousand keys of at most 1,024 bytes
+/// have some 2 MiB.
+pub(in crate::storage) const LISTING_LIMIT: u64 = 16 << 20;
+
+/// An operation's place for what is heard, and what its answers may be.
+#[derive(Clone, Debug)]
+pub(super) struct Hearing {
+    newest: Arc<Mutex<Option<Heard>>>,
+    body_limit: u64,
+}
+
+/// One request and what came of it.
+#[derive(Clone, Debug)]
+pub(in crate::storage) struct Heard {
+    /// Who was asked.
+    pub(in crate::storage) endpoint: Endpoint,
+    /// Scheme, host and port of it.
+    pub(in crate::storage) origin: String,
+    /// Who gave the credentials that are in use, if they weren't given in the settings.
+    pub(in crate::storage) issuer: Option<Endpoint>,
+    /// The time that the request was signed with, if it was.
+    pub(in crate::storage) request_time: Option<SystemTime>,
+    /// What came of it.
+    pub(in crate::storage) outcome: Outcome,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug)]
+pub(in crate::storage) enum Outcome {
+    /// An answer.
+    Answered(Answer),
+    /// None, or only a part of one.
+    Failed(Failure),
+}
+
+/// An answer's head, and an error's body.
+#[derive(Clone, Debug)]
+pub(in crate::storage) struct Answer {
+    pub(in crate::storage) status: StatusCode,
+    /// The server's `Date`.
+    pub(in crate::storage) date: Option<SystemTime>,
+    /// How long it asks to wait.
+    pub(in crate::storage) retry_after: Option<Duration>,
+    /// `x-amz-bucket-region`.
+    pub(in crate::storage) bucket_region: Option<String>,
+    /// Empty for a success: there a body is an object, or a secret.
+    pub(in crate::storage) error: ErrorBody,
+}
+
+impl Answer {
+    pub(in crate::storage) fn new(status: StatusCode, headers: &HeaderMap, mut error: ErrorBody) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // Azure says it here too, also where there can be no body.
+        error.code = error.code.or_else(|| text("x-ms-error-code"));
+        Self {
+            status,
+            date: super::date::of_answer(headers),
+            retry_after: super::date::retry_after(headers),
+            bucket_region: text("x-amz-bucket-region"),
+            error,
+        }
+    }
+}
+
+/// Runs an operation whose answers have at most `body_limit` bytes, and tells what was heard last.
+pub(in crate::storage) async fn hearing<T>(body_limit: u64, operation: impl Future<Output = T>) -> (T, Option<Heard>) {
+    let hearing = Hearing { newest: Arc::default(), body_limit };
+    let result = HEARING.scope(hearing.clone(), operation).await;
+    let newest = hearing.locked().take();
+    (result, newest)
+}
+
+impl Hearing {
+    /// The place of the operation that runs in this task.
+    pub(super) fn current() -> Self {
+        HEARING.try_with(Clone::clone).unwrap_or_else(|_| Self::nobodys())
+    }
+
+    /// A place where nobody looks: for requests outside of any operation.
+    pub(super) fn nobodys() -> Self {
+        Self { newest: Arc::default(), body_limit: LISTING_LIMIT }
+    }
+
+    pub(super) fn body_limit(&self) -> u64 {
+        self.body_limit
+    }
+
+    pub(super) fn note(&self, heard: Heard) {
+        *self.locked() = Some(heard);
+    }
+
+    /// The body of the newest answer broke off.
+    pub(super) fn note_failure(&self, failure: Failure) {
+        if let Some(heard) = self.locked().as_mut() {
+            heard.outcome = Outcome::Failed(failure);
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Heard>> {
+        self.newest.lock().expect("nothing panics while it is locked")
+    }
+}

@@ -1,0 +1,39 @@
+//! How long a store may take. Connecting has a limit of the HTTP client's own (5 s); here is what comes after it.
+
+use std::time::Duration;
+
+/// Until the answer begins, once the request is sent.
+const FIRST_BYTE: Duration = Duration::from_secs(30);
+/// Between two pieces of a body.
+pub(super) const BETWEEN_PIECES: Duration = Duration::from_secs(30);
+/// What a body may take besides the time that its bytes take.
+const BODY_GRACE: Duration = Duration::from_secs(60);
+/// Bytes per second of a line that is slow, but honest. Whoever is slower for long holds us up.
+const HONEST_RATE: u64 = 256 * 1024;
+
+/// Until the answer to a request of this size must have begun.
+pub(super) fn answer_within(request_bytes: u64) -> Duration {
+    FIRST_BYTE + at_honest_rate(request_bytes)
+}
+
+/// When, after a body's begin, more than this must have come.
+pub(super) fn more_than(received: u64) -> Duration {
+    BODY_GRACE + at_honest_rate(received)
+}
+
+fn at_honest_rate(bytes: u64) -> Duration {
+    Duration::from_millis(bytes.saturating_mul(1000) / HONEST_RATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_body_on_a_slow_line_has_its_time_and_a_small_one_no_more_than_it_needs() {
+        assert_eq!(answer_within(0), Duration::from_secs(30));
+        assert_eq!(answer_within(64 << 20), Duration::from_secs(30 + 256));
+        assert_eq!(more_than(0), Duration::from_secs(60));
+        assert_eq!(more_than(64 << 20), Duration::from_secs(60 + 256));
+    }
+}
