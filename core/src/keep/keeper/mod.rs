@@ -1,9 +1,9 @@
 //! The one state machine of the keep flow. It answers one question, which snapshot does the manifest name and why, and
 //! sees to it that the manifest says so.
 //!
-//! It is level-triggered: what is known are [`facts`](facts::Facts), [`standing`] says what follows from them, and after
-//! each event the machine does the next thing that is missing, one at a time. So a crash, a lost answer or a change of
-//! leader needs no path of its own: the store is looked at, and the same question is asked again.
+//! It is level-triggered: what is known are facts, [`Standing`] says what follows from them, and after each event the
+//! machine does the next thing that is missing, one at a time. So a crash, a lost answer or a change of leader needs no
+//! path of its own: the store is looked at, and the same question is asked again.
 
 mod event;
 mod facts;
