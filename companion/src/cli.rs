@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use lifeboat_core::keys::KeyName;
 
 use crate::command::Output;
+use crate::command::keygen::Purpose;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 use crate::storage::LONGEST_LINK;
@@ -53,6 +55,13 @@ pub enum Task {
                             A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE."
     )]
     Presign(Presign),
+    /// Make keys: a pair to sign with and to trust, or one to seal and to open with
+    #[command(
+        after_help = "Printed as settings; with --folder written into files of mode 0600, the public half 0644.\n\n\
+                            Examples:\n  lifeboat keygen signing --name prod-2026 --folder /etc/lifeboat\n  \
+                            lifeboat keygen encryption --name prod-2026 > lifeboat.env"
+    )]
+    Keygen(Keygen),
     /// Rehearse an outage in one process: a control plane, a store and a data plane on loopback, with recorded data
     #[command(after_help = "Examples:\n  lifeboat demo\n  \
                             lifeboat demo --storage s3://backups/kong   (against your own store, under a prefix of its own)")]
@@ -90,6 +99,24 @@ pub struct Presign {
     /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
     pub expires_in: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `keygen` takes.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// What the key is for
+    #[arg(value_enum, value_name = "PURPOSE")]
+    pub purpose: Purpose,
+    /// The key's name, which manifests and messages tell: letters, digits, dots, hyphens, underscores. Without it, one
+    /// is made that no other key has
+    #[arg(long)]
+    pub name: Option<KeyName>,
+    /// Where files are written, none of which may be there yet. Without it, the keys are printed
+    #[arg(long, value_name = "PATH")]
+    pub folder: Option<PathBuf>,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -176,7 +203,7 @@ mod tests {
 
     #[test]
     fn secrets_are_no_flags() {
-        for secret in ["--aws-secret-access-key", "--aws-access-key-id", "--aws-session-token"] {
+        for secret in ["--aws-secret-access-key", "--aws-session-token", "--signing-key", "--encryption-keys"] {
             assert!(definition().try_get_matches_from(["lifeboat", "run", secret, "x"]).is_err());
         }
     }

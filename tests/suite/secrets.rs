@@ -5,8 +5,9 @@ use bytes::Bytes;
 use lifeboat::rehearsal::certificate::ClusterCertificate;
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
+use lifeboat_tests::keys::{encryption, signing};
 use lifeboat_tests::stage::play;
-use lifeboat_tests::world::{STORE_SECRET, World, configuration};
+use lifeboat_tests::world::{STORE_SECRET, VERSION, World, configuration};
 use serde_json::{Value, json};
 
 /// What stands under these names anywhere in a configuration, as it is and as JSON writes it.
@@ -30,6 +31,12 @@ fn no_secret_is_logged_at_any_level() {
     play(async {
         let mut world = World::begin().await;
         world.set("AWS_SESSION_TOKEN", "wonderful-session-token");
+        let (private, public) = signing("prod");
+        let key_file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(key_file.path(), encryption("prod")).unwrap();
+        world.set("LIFEBOAT_SIGNING_KEY", &private);
+        world.set("LIFEBOAT_TRUSTED_KEYS", public);
+        world.set("LIFEBOAT_ENCRYPTION_KEYS_FILE", key_file.path().display().to_string());
         // The recorded configuration has credentials; a certificate's private key is put beside them.
         let recorded = configuration(&recording::first());
         let upstream = ClusterCertificate::version_1(std::time::SystemTime::now());
@@ -55,6 +62,15 @@ fn no_secret_is_logged_at_any_level() {
         let restored = world.node(relay.address);
         let state = restored.wait_for(|state| state.applied == 1).await;
         assert_eq!(state.configuration, Some(kept));
+        // A key file that was half replaced, and one with another key.
+        let archive = world.archive();
+        let half = format!("{}\nnext:ek1_half-of-{}", encryption("prod"), encryption("next"));
+        std::fs::write(key_file.path(), half).unwrap();
+        archive.restore(VERSION).await.unwrap();
+        world.log.wait_for(&["WARN", "changed keys can't be used", "\"next\" is not 32 bytes"]).await;
+        std::fs::write(key_file.path(), encryption("other")).unwrap();
+        tracing::error!("{}", archive.restore(VERSION).await.unwrap_err());
+        world.log.wait_for(&["INFO", "the keys for sealing and signing were changed", "\"other\""]).await;
         world.set("AWS_SECRET_ACCESS_KEY", "a-mistyped-secret");
         let wrong = world.relay().await;
         let _node = world.node(wrong.address);
@@ -64,6 +80,9 @@ fn no_secret_is_logged_at_any_level() {
 
         secrets
             .extend([STORE_SECRET, "a-mistyped-secret", "wonderful-session-token", "PRIVATE KEY"].map(str::to_owned));
+        for key in [private, encryption("prod"), encryption("next"), encryption("other")] {
+            secrets.push(key.split("k1_").nth(1).unwrap()[..16].to_owned());
+        }
         for pem in [&world.certificate.key_pem, &upstream.key_pem] {
             secrets.extend(pem.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned));
         }

@@ -2,7 +2,9 @@
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod admin_api;
+pub mod faulty;
 pub mod generator;
+pub mod keys;
 pub mod log;
 pub mod peculiar_store;
 pub mod program;

@@ -57,7 +57,9 @@ impl Archive {
         now: WallTime,
     ) -> Result<Issued, IssueError> {
         let (key, place) = self.manifest_place(version, sequence).await?;
-        let (bytes, _) = self.storage.read(&key, MANIFEST_LIMIT).await?;
+        let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else {
+            return Err(self.no_backup(version).await.into());
+        };
         let policy = self.policy(version);
         let refused = |key: &str, reason: Rejected| IssueError::Unusable {
             place: self.place().to_owned(),

@@ -137,7 +137,7 @@ impl Archive {
         Ok(Restored { verified, skipped: Vec::new() })
     }
 
-    async fn no_backup(&self, version: KongVersion) -> StorageError {
+    pub(super) async fn no_backup(&self, version: KongVersion) -> StorageError {
         let (config_json, others) = (ObjectKeys::new(version).config_json(), self.other_versions().await);
         let key = format!("backup for Kong {version}: neither a manifest nor {config_json}{others}");
         StorageError::NotFound { place: self.place().to_owned(), key }

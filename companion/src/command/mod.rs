@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod export;
+pub mod keygen;
 pub mod list;
 pub mod presign;
 pub mod run;

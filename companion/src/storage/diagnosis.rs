@@ -110,7 +110,8 @@ impl Attempt<'_> {
                 ))
                 .into();
         }
-        let cure = if failure.is_before_sending() { Cloud::of(self.place).whereabouts() } else { "is the store well" };
+        let whereabouts = Cloud::of(self.place).whereabouts();
+        let cure = if failure.is_of_a_server() { "is the store well, or a proxy in between" } else { whereabouts };
         let mut failed = Failed::from(self.unavailable(format!("{failure} ({origin}: {cure})")));
         failed.is_uncertain = !failure.is_before_sending();
         failed

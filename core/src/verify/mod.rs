@@ -197,4 +197,6 @@ impl Verified {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

@@ -23,11 +23,11 @@ fn census(folder: &Path) -> Vec<(std::path::PathBuf, u64, SystemTime)> {
     stored::files(folder).into_iter().map(measured).collect()
 }
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
 }
 
-async fn succeeds(invocation: Invocation) -> Finished {
+pub(super) async fn succeeds(invocation: Invocation) -> Finished {
     let finished = invocation.finish().await;
     assert_eq!(finished.code, Some(0), "{finished}");
     finished

@@ -3,9 +3,11 @@
 
 mod commands;
 mod crash;
+mod keys;
 mod memory;
 mod messages;
 mod stored;
+mod tickets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

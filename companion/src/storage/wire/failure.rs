@@ -51,6 +51,11 @@ impl Failure {
         matches!(self, Self::UnknownHost | Self::Refused | Self::Untrusted(_) | Self::NotConnected(_))
     }
 
+    /// Whether there is a server, which doesn't do well.
+    pub(in crate::storage) fn is_of_a_server(&self) -> bool {
+        !self.is_before_sending() && !matches!(self, Self::Other(_))
+    }
+
     /// What the HTTP client says, without the layers around it.
     pub(super) fn of(error: &HttpError) -> Self {
         let mut is_connecting = error.kind() == HttpErrorKind::Connect;
@@ -82,8 +87,12 @@ impl Failure {
 fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
     use io::ErrorKind as K;
     if let Some(error) = error.downcast_ref::<io::Error>() {
-        // An IO error hides what it was made of from its chain of sources.
-        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        // An IO error hides what it was made of from its chain of sources, and may be made of another.
+        let mut inner = error.get_ref();
+        while let Some(io) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
+            inner = io.get_ref();
+        }
+        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return untrusted(tls);
         }
         return match error.kind() {
@@ -104,7 +113,10 @@ fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
 
 fn untrusted(error: &rustls::Error) -> Option<Failure> {
     match error {
-        rustls::Error::InvalidCertificate(why) => Some(Failure::Untrusted(format!("{why:?}"))),
+        rustls::Error::InvalidCertificate(_) => {
+            let why = error.to_string();
+            Some(Failure::Untrusted(why.trim_start_matches("invalid peer certificate: ").to_owned()))
+        }
         _ => None,
     }
 }
@@ -151,9 +163,11 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_of_an_unknown_authority_is_found_below_the_io_error() {
+    fn a_certificate_of_an_unknown_authority_is_found_below_the_io_errors() {
         let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let failure = Failure::of(&HttpError::new(HttpErrorKind::Connect, io::Error::other(tls)));
-        assert_eq!(failure, Failure::Untrusted("UnknownIssuer".to_owned()));
+        for error in [io::Error::other(tls.clone()), io::Error::other(io::Error::other(tls))] {
+            let failure = Failure::of(&HttpError::new(HttpErrorKind::Connect, error));
+            assert_eq!(failure, Failure::Untrusted("UnknownIssuer".to_owned()));
+        }
     }
 }

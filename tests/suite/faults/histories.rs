@@ -1,0 +1,236 @@
+//! A thousand short histories of publishing in bad weather. Whatever happens, what a reader gets is whole, was sent, and
+//! is never older than what was reported as published.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::thread::panicking;
+use std::time::{Duration, SystemTime};
+
+use lifeboat::archive::{Archive, Received};
+use lifeboat::clock::Clock;
+use lifeboat::keep::{BackupNode, Exported, Exporter};
+use lifeboat::storage::StorageError;
+use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::kong::reconfigure::decode;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Provenance;
+use lifeboat_tests::faulty::{MemoryS3, PREFIX, Weather};
+use lifeboat_tests::generator;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::timeout;
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use super::{LONGEST, class, storage_in};
+
+const SEEDS: u64 = 1000;
+/// Set to a seed that was printed, to play that one only.
+const REPLAY: &str = "LIFEBOAT_FAULT_SEED";
+
+const VERSION: KongVersion = KongVersion::new(3, 9, 1);
+const MAX_CONFIG: usize = 1 << 20;
+/// How many operations on the store a publication takes at most, and how many tries it has to find a free number.
+const OPERATIONS: u32 = 16;
+
+static SENT: LazyLock<Vec<Received>> = LazyLock::new(|| {
+    let received = |services| {
+        let message = generator::reconfigure_message(&generator::configuration(services));
+        let message = decode(&message, MAX_CONFIG).expect("the generator's messages are valid");
+        let at = WallTime::from_system(SystemTime::UNIX_EPOCH);
+        let (configuration, hashes) = (message.configuration, message.hashes);
+        Received { configuration, config_hash: message.config_hash, hashes, at }
+    };
+    (1..6).map(received).collect()
+});
+
+#[test]
+fn a_thousand_histories_in_bad_weather_keep_what_was_published_whole() {
+    let replayed = std::env::var(REPLAY).ok().map(|seed| seed.parse().expect("a seed is a number"));
+    let base: u64 = rand::random_range(0..1 << 48);
+    let seeds = replayed.map_or(base..base + SEEDS, |seed: u64| seed..seed + 1);
+    eprintln!("seeds {}..{}", seeds.start, seeds.end);
+    let faults: u64 = std::thread::scope(|scope| {
+        let half = |parity| {
+            let seeds = seeds.clone().filter(move |seed| seed % 2 == parity);
+            // Nobody reads what is logged here, and writing it would take most of the time.
+            scope.spawn(move || with_default(NoSubscriber::default(), || seeds.map(play).sum::<u64>()))
+        };
+        let halves = [half(0), half(1)];
+        halves.map(|half| half.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).iter().sum()
+    });
+    eprintln!("{faults} faults");
+    assert!(replayed.is_some() || faults > 5 * SEEDS, "there were {faults} faults only: the weather was too fair");
+}
+
+/// Plays one history, and answers how many faults it had.
+fn play(seed: u64) -> u64 {
+    let _named = NamedOnFailure(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime can be started").block_on(async {
+        let mut history = History::begin(seed);
+        for _ in 0..4 {
+            history.publish().await;
+            history.look().await;
+        }
+        history.end().await
+    })
+}
+
+struct NamedOnFailure(u64);
+
+impl Drop for NamedOnFailure {
+    fn drop(&mut self) {
+        if panicking() {
+            eprintln!("seed {}: {REPLAY}={} plays it again", self.0, self.0);
+        }
+    }
+}
+
+struct History {
+    random: StdRng,
+    s3: MemoryS3,
+    weathers: [Weather; 3],
+    exporters: [Exporter; 2],
+    /// Whether the second exporter publishes too.
+    has_company: bool,
+    reader: Archive,
+    sent: BTreeSet<ConfigHash>,
+    /// The newest that was reported as published.
+    reported: Option<Manifest>,
+}
+
+impl History {
+    fn begin(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let s3 = MemoryS3::default();
+        let weathers = [(); 3].map(|()| Weather::of_seed(random.random()));
+        let archive = |weather| Archive::over(storage_in(weather, &s3), MAX_CONFIG);
+        let exporter =
+            |weather| Exporter::new(archive(weather), &BackupNode::new(VERSION), Duration::ZERO, Clock::start());
+        let exporters = [exporter(&weathers[0]), exporter(&weathers[1])];
+        let reader = archive(&weathers[2]);
+        let has_company = random.random_range(0..3) == 0;
+        Self { random, s3, weathers, exporters, has_company, reader, sent: BTreeSet::new(), reported: None }
+    }
+
+    /// One exporter publishes, sometimes two at the same moment.
+    async fn publish(&mut self) {
+        let are_two = self.has_company && self.random.random();
+        let picks = [(); 2].map(|()| &SENT[self.random.random_range(0..SENT.len())]);
+        self.sent.extend(picks.iter().take(1 + usize::from(are_two)).map(|received| received.config_hash));
+        let [first, second] = &mut self.exporters;
+        let bound = OPERATIONS * 2 * LONGEST;
+        let second = async { if are_two { Some(timeout(bound, second.export(picks[1])).await) } else { None } };
+        let (first, second) = tokio::join!(timeout(bound, first.export(picks[0])), second);
+        for result in [Some(first), second].into_iter().flatten() {
+            match result.expect("a publication ends within the bounds of its operations") {
+                Ok(exported) => self.report(&exported),
+                Err(error) => self.has_a_reason(&error),
+            }
+        }
+    }
+
+    fn has_a_reason(&self, error: &StorageError) {
+        let text = error.to_string();
+        let is_expected = match error {
+            StorageError::Unavailable { .. } => true,
+            StorageError::Denied { .. } => text.contains("has expired") || text.contains("20m behind"),
+            // With whom? Who is alone has none but with own requests that arrive when they are no longer wanted.
+            StorageError::Conflict { .. } => self.has_company || self.weathers.iter().any(Weather::has_been_late),
+            // The other exporter wrote config.json meanwhile.
+            StorageError::ReadBackDiffers { .. } => self.has_company && text.contains("config.json"),
+            StorageError::NotFound { .. } | StorageError::Misconfigured { .. } => false,
+        };
+        assert!(is_expected && text.starts_with("s3://kong/backups: ") && text.contains("3.9.1/"), "{text}");
+    }
+
+    fn report(&mut self, exported: &Exported) {
+        let manifest = exported.manifest();
+        if self.reported.as_ref().is_none_or(|reported| reported.sequence < manifest.sequence) {
+            self.reported = Some(manifest.clone());
+        }
+    }
+
+    /// Whoever restores now gets something whole that was sent and isn't older than what was reported, in fair weather;
+    /// in bad weather that, or a reason.
+    async fn look(&self) {
+        let calm = Archive::over(storage_in(&Weather::fair(), &self.s3), MAX_CONFIG);
+        self.restored_is_good(calm.restore(VERSION).await, |error| {
+            matches!(error, StorageError::NotFound { .. }) && self.reported.is_none()
+        });
+        let in_bad_weather = timeout(OPERATIONS * LONGEST, self.reader.restore(VERSION)).await;
+        self.restored_is_good(in_bad_weather.expect("a restoration ends within its bounds"), |error| match error {
+            StorageError::NotFound { .. } => self.reported.is_none(),
+            StorageError::Unavailable { .. } | StorageError::Denied { .. } => true,
+            _ => false,
+        });
+    }
+
+    fn restored_is_good(
+        &self,
+        restored: Result<lifeboat::archive::Restored, StorageError>,
+        is_expected: impl FnOnce(&StorageError) -> bool,
+    ) {
+        let restored = match restored {
+            Ok(restored) => restored,
+            Err(error) => return assert!(is_expected(&error), "{}: {error}", class(&error)),
+        };
+        assert!(restored.skipped.is_empty(), "{:?}", restored.skipped);
+        assert!(self.sent.contains(&restored.verified.config_hash()));
+        let Provenance::Manifest(manifest) = restored.verified.provenance() else { panic!("there is a manifest") };
+        if let Some(reported) = &self.reported {
+            assert!(
+                manifest.sequence >= reported.sequence,
+                "{} is older than {}",
+                manifest.sequence,
+                reported.sequence
+            );
+            let is_same = manifest.sequence == reported.sequence;
+            assert!(!is_same || ***manifest == *reported, "two manifests have number {}", reported.sequence);
+        }
+    }
+
+    /// The weather clears up, and what is published then is there at once.
+    async fn end(mut self) -> u64 {
+        self.weathers.iter().for_each(Weather::clear_up);
+        // What was under way has arrived by then.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let last = &SENT[self.random.random_range(0..SENT.len())];
+        self.sent.insert(last.config_hash);
+        // One that starts now looks at what is there. Two that published at the same moment may have left a config.json
+        // that isn't the manifest's, which the next to look repairs.
+        let archive = Archive::over(storage_in(&self.weathers[0], &self.s3), MAX_CONFIG);
+        let mut exporter = Exporter::new(archive, &BackupNode::new(VERSION), Duration::ZERO, Clock::start());
+        let exported = exporter.export(last).await;
+        self.report(&exported.expect("nothing goes wrong any more"));
+        self.look().await;
+        let published = self.reported.as_ref().expect("it was just published");
+        assert_eq!(published.config_hash, last.config_hash);
+        let config_json = self.s3.object(&format!("{PREFIX}/{VERSION}/config.json")).expect("it is written last");
+        assert!(config_json == last.configuration.json(), "config.json is not what was published last");
+        no_number_has_two_contents(&self.s3);
+        self.weathers.iter().map(Weather::played).sum()
+    }
+}
+
+/// By all that was ever written: a snapshot's objects never change, and each manifest that was published has a number
+/// above the one before and names a payload that lay there already.
+fn no_number_has_two_contents(s3: &MemoryS3) {
+    let mut immutable = BTreeMap::new();
+    let mut newest = 0;
+    for (path, bytes) in s3.writes() {
+        if path.contains("/snapshots/") {
+            let first = immutable.entry(path.clone()).or_insert_with(|| bytes.clone());
+            assert_eq!(*first, bytes, "{path} was written with two contents");
+        } else if path.ends_with("/lifeboat/manifest.json") {
+            let manifest = Manifest::decode(&bytes).expect("a manifest is written whole");
+            assert!(manifest.sequence > newest, "{} was published after {newest}", manifest.sequence);
+            newest = manifest.sequence;
+            let payload = immutable.get(&format!("{PREFIX}/{}", manifest.snapshot.key));
+            let digest = payload.map(|payload| Sha256Digest::of(payload));
+            assert_eq!(digest, Some(manifest.snapshot.sha256), "snapshot {newest} was published before its payload");
+        }
+    }
+}
