@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, export, keygen, list, presign, run};
+use lifeboat::command::{Failure, demo, export, keygen, list, presign, release, run};
 use lifeboat::logging;
 
 const FAILED: u8 = 1;
@@ -46,6 +46,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }
+        Task::Release(asked) => release::release(source, asked.sequence, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
         Task::Demo => demo::demo(source, clock).await,
     }

@@ -7,6 +7,7 @@ mod control_plane_returns;
 mod damaged_store;
 mod faults;
 mod filter;
+mod held;
 mod keep;
 mod outage;
 mod program;

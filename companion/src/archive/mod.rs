@@ -2,10 +2,13 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod hold;
 mod issue;
 mod publish;
 mod registration;
+mod release;
 mod restore;
+mod rewrite;
 mod snapshot;
 mod standing;
 
@@ -14,7 +17,8 @@ use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
 pub use issue::{IssueError, Issued};
-pub use publish::{Author, Received};
+pub use publish::{Author, Terms};
+pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
 pub use standing::{Published, Standing, Unaccepted};
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
@@ -17,6 +18,7 @@ use crate::storage::Write;
 const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
 const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
 const LIMIT: usize = 1 << 20;
+const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
 
 fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
@@ -42,8 +44,8 @@ fn received(message: &[u8]) -> Received {
 }
 
 async fn publish(archive: &Archive, message: &[u8]) -> Published {
-    let previous = archive.published(version()).await.unwrap();
-    archive.publish(&author(), &received(message), previous.as_ref(), now()).await.unwrap()
+    let over = archive.standing(version()).await.unwrap();
+    archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 
 async fn object(archive: &Archive, key: &str) -> Option<Bytes> {
@@ -69,7 +71,8 @@ async fn archive_contract(archive: &Archive) {
     assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if **manifest == second.manifest));
 
     // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
-    let third = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
+    let over_first = Standing::Published(Box::new(first.clone()));
+    let third = archive.publish(&author(), &received(FIRST), &over_first, &TERMS, now()).await;
     assert!(third.is_ok() || matches!(third, Err(StorageError::Conflict { .. })));
     let fourth = publish(archive, FIRST).await;
     assert_eq!(fourth.manifest.sequence, 4);
@@ -112,7 +115,8 @@ async fn a_stale_manifest_is_not_replaced() {
     let archive = in_memory();
     let first = publish(&archive, FIRST).await;
     publish(&archive, CHANGED).await;
-    let stale = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
+    let stale =
+        archive.publish(&author(), &received(FIRST), &Standing::Published(Box::new(first)), &TERMS, now()).await;
     assert!(matches!(stale, Err(StorageError::Conflict { .. })));
     assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(CHANGED).config_hash);
 }

@@ -17,7 +17,7 @@ pub async fn export(source: &Source, output: Output, clock: Clock) -> Result<(),
     let ExportSettings { store, cluster, keep } = ExportSettings::read(source)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let node = BackupNode::new(keep.version);
-    let mut exporter = Exporter::new(archive.clone(), &node, keep.export_delay, clock);
+    let mut exporter = Exporter::new(archive.clone(), &node, keep.rules(), clock);
     let answer = inquiry::ask(Arc::new(cluster), keep, node, store.max_config, clock).await;
     let received = match answer.map_err(anyhow::Error::from)? {
         Answer::Sent(received) => received,

@@ -5,6 +5,7 @@ pub mod export;
 pub mod keygen;
 pub mod list;
 pub mod presign;
+pub mod release;
 pub mod run;
 mod stdout;
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Issued};
-use crate::settings::{PresignSettings, Source};
+use crate::settings::{Source, VersionSettings};
 
 /// Prints a ticket for the published snapshot, or for the one with this sequence; on standard error, what it is good for.
 pub async fn presign(
@@ -18,7 +18,7 @@ pub async fn presign(
     output: Output,
     now: WallTime,
 ) -> Result<(), Failure> {
-    let settings = PresignSettings::read(source)?;
+    let settings = VersionSettings::read(source)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
     let issued = archive.issue(settings.version, sequence, lifetime, now).await.map_err(anyhow::Error::from)?;
     let text = issued.ticket.encode().map_err(anyhow::Error::from)?;

@@ -1,41 +1,73 @@
-//! The exporter: publishes the newest received configuration, not more often than Kong's export delay allows, and gives
-//! up on nothing that is still the newest.
+//! The exporter: the driver of the machine that decides which snapshot the manifest names. What it wants done at the store
+//! is the clerk's; here are the events that it is told of, and the one thing that is under way.
 
-use std::time::Duration;
+use std::future::pending;
 
-use lifeboat_core::backoff::Backoff;
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
 use lifeboat_core::manifest::{self, Manifest};
-use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::time::{Moment, WallTime};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
 
-use super::{BackupNode, Newest, probing};
-use crate::archive::{Archive, Author, Received, Standing};
+use super::clerk::Clerk;
+use super::newest::Line;
+use super::witness::Hearing;
+use super::{BackupNode, Newest, standing};
+use crate::archive::{Archive, Author};
+use crate::background::finished;
 use crate::clock::Clock;
 use crate::storage::StorageError;
 
 /// Publishes what is received.
 #[derive(Debug)]
 pub struct Exporter {
-    archive: Archive,
-    author: Author,
-    delay: Duration,
+    /// Not here while it works.
+    clerk: Option<Clerk>,
+    rules: Rules,
+    hearing: Option<Hearing>,
     clock: Clock,
-    started: WallTime,
-    is_probed: bool,
-    /// What was the newest when we last looked or published; none if that isn't known.
-    standing: Option<Standing>,
-    has_looked_for_plaintext: bool,
 }
 
-/// What became of a configuration.
+/// What became of a configuration that was exported once.
 #[derive(Clone, Debug)]
 pub enum Exported {
     /// It was published now.
     New(Manifest),
     /// It was the published one already; nothing was written.
     Already(Manifest),
+}
+
+/// Why a configuration that was exported once is not the published one.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It may not be published now.
+    #[error("configuration {hash} is not published: {}", standing::reason(.standing))]
+    NotPublished {
+        /// Kong's name for it.
+        hash: ConfigHash,
+        /// Why.
+        standing: Standing,
+    },
+}
+
+type Work = JoinHandle<(Clerk, Result<Event, StorageError>)>;
+
+struct Run {
+    keeper: Keeper,
+    clerk: Option<Clerk>,
+    work: Option<Work>,
+    newest: Newest,
+    line: Line,
+    hearing: Option<Hearing>,
+    clock: Clock,
+    place: String,
+    failure: Option<StorageError>,
+    /// What this exporter has published last.
+    written: Option<ConfigHash>,
 }
 
 impl Exported {
@@ -53,171 +85,174 @@ impl Exported {
 
 impl Exporter {
     /// An exporter of what `node` receives.
-    pub fn new(archive: Archive, node: &BackupNode, delay: Duration, clock: Clock) -> Self {
-        let exporter = manifest::Exporter {
-            node_id: node.id.clone(),
-            hostname: node.hostname.clone(),
-            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let author = Author { exporter, version: node.version };
-        Self {
-            archive,
-            author,
-            delay,
-            clock,
-            started: clock.wall(),
-            is_probed: false,
-            standing: None,
-            has_looked_for_plaintext: false,
-        }
+    pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
+        let author = Author { exporter: node.as_exporter(), version: node.version };
+        Self { clerk: Some(Clerk::new(archive, author, clock)), rules, hearing: None, clock }
+    }
+
+    /// The same, told by the relay of this process what nodes run.
+    pub fn hearing(self, hearing: Hearing) -> Self {
+        Self { hearing: Some(hearing), ..self }
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
-    pub async fn run(mut self, newest: Newest, stop: CancellationToken) {
-        let mut next = Moment::default();
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = async { newest.wait().await; self.clock.reach(next).await } => {}
-            }
-            // Not before now: while Kong's export delay runs, a newer one takes the place of this.
-            if let Some(received) = newest.take() {
-                next = match self.export(&received).await {
-                    Ok(_) => {
-                        backoff.reset();
-                        self.clock.now() + self.delay
-                    }
-                    Err(error) if stop.is_cancelled() => {
-                        let hash = received.config_hash;
-                        error!("configuration {hash} could not be published before the end: {error}");
-                        return;
-                    }
-                    Err(error) => {
-                        let wait = backoff.next_wait(rand::random());
-                        let (hash, seconds) = (received.config_hash, wait.as_secs_f64());
-                        error!("configuration {hash} is not published yet: {error}. Trying again in {seconds:.0} s");
-                        newest.put_back(received);
-                        self.clock.now() + wait
-                    }
-                };
-            }
-            // Another may have come while the last one was written.
-            if stop.is_cancelled() && newest.is_empty() {
-                return;
-            }
+    pub async fn run(self, newest: Newest, stop: CancellationToken) {
+        let clerk = self.clerk.expect("it doesn't work yet");
+        let mut run = Run {
+            keeper: Keeper::new(self.rules, self.clock.now()),
+            place: clerk.place().to_owned(),
+            clerk: Some(clerk),
+            work: None,
+            newest,
+            line: Line::Down,
+            hearing: self.hearing,
+            clock: self.clock,
+            failure: None,
+            written: None,
+        };
+        let mut is_over = run.take(Event::Leadership(Leadership::Alone));
+        let mut is_stopping = false;
+        while !is_over {
+            let events = tokio::select! {
+                biased;
+                // First: what has come before the end is still written.
+                events = run.newest.events(&mut run.line) => events,
+                done = finished(&mut run.work) => vec![run.done(done)],
+                () = stop.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    vec![Event::Stop]
+                }
+                Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
+                () = wake(run.clock, &run.keeper) => vec![Event::Tick],
+            };
+            is_over = events.into_iter().any(|event| run.take(event));
         }
     }
 
-    /// Publishes one configuration, unless it is the published one already, sealed and signed as it would be now.
-    pub async fn export(&mut self, received: &Received) -> Result<Exported, StorageError> {
-        if let Some(manifest) = self.if_published(received).await? {
-            info!(hash = %received.config_hash, "this configuration is the published one already: nothing to write");
-            return Ok(Exported::Already(manifest));
+    /// Publishes one configuration that somebody has asked a control plane for, unless it is the published one already,
+    /// sealed and signed as it would be now.
+    ///
+    /// # Errors
+    /// [`ExportError::NotPublished`] when it is held, or an operator has pinned another one.
+    pub async fn export(&mut self, received: &Received) -> Result<Exported, ExportError> {
+        let clerk = self.clerk.as_mut().expect("it works only in `run`");
+        let rules = Rules { doubt: Doubt::Nothing, ..self.rules };
+        let mut keeper = Keeper::new(rules, self.clock.now());
+        let first =
+            [Event::Leadership(Leadership::Alone), Event::LinkUp, Event::Received(received.clone()), Event::Stop];
+        let mut actions = Vec::new();
+        for event in first {
+            actions.extend(keeper.handle(event, self.clock.now(), rand::random()));
         }
-        self.probe().await?;
-        let (archive, author, now) = (&self.archive, &self.author, self.clock.wall());
-        // Whatever happens, what was in the store before has to be read anew.
-        let result = match self.standing.take() {
-            None | Some(Standing::Absent) => archive.publish(author, received, None, now).await,
-            Some(Standing::Published(previous)) => archive.publish(author, received, Some(&previous), now).await,
-            Some(Standing::Unaccepted(other)) => archive.publish_instead(author, received, &other, now).await,
-        };
-        match result {
-            Ok(published) => {
-                let manifest = (*published.manifest).clone();
-                info!(
-                    "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {} services, {} routes",
-                    manifest.config_hash,
-                    manifest.sequence,
-                    self.archive.place(),
-                    manifest.config.bytes,
-                    manifest.snapshot.bytes,
-                    manifest.counts.get("services"),
-                    manifest.counts.get("routes"),
-                );
-                self.standing = Some(Standing::Published(Box::new(published)));
-                Ok(Exported::New(manifest))
+        let mut is_new = false;
+        while let Some(action) = actions.pop() {
+            match action {
+                Action::Notify(_) | Action::Reconnect | Action::Recheck { .. } | Action::Finish => {}
+                action => {
+                    let publishes = matches!(action, Action::Publish { .. });
+                    let event = clerk.perform(action).await.inspect_err(standing::log_failure)?;
+                    is_new |= publishes;
+                    actions.extend(keeper.handle(event, self.clock.now(), rand::random()));
+                }
+            }
+        }
+        match (keeper.standing(), clerk.published()) {
+            (Standing::Published, Some(manifest)) if is_new => Ok(Exported::New(manifest.clone())),
+            (Standing::Published, Some(manifest)) => Ok(Exported::Already(manifest.clone())),
+            (standing, _) => Err(ExportError::NotPublished { hash: received.config_hash, standing }),
+        }
+    }
+}
+
+impl Run {
+    /// Tells the machine of an event and does what it wants; answers whether that was the end.
+    fn take(&mut self, event: Event) -> bool {
+        if let Event::Received(_) = event
+            && self.clerk.as_ref().is_some_and(Clerk::keys_have_changed)
+        {
+            self.handle(Event::KeysChanged);
+        }
+        self.handle(event)
+    }
+
+    fn handle(&mut self, event: Event) -> bool {
+        let mut is_over = false;
+        for action in self.keeper.handle(event, self.clock.now(), rand::random()) {
+            match action {
+                Action::Notify(notice) => self.say(notice),
+                Action::Reconnect => self.newest.reconnect(),
+                // Who is alone leads.
+                Action::Recheck { .. } => {}
+                Action::Finish => is_over = true,
+                action => {
+                    let mut clerk = self.clerk.take().expect("one thing at a time is under way");
+                    self.work = Some(tokio::spawn(async move {
+                        let result = clerk.perform(action).await;
+                        (clerk, result)
+                    }));
+                }
+            }
+        }
+        is_over
+    }
+
+    fn done(&mut self, (clerk, result): (Clerk, Result<Event, StorageError>)) -> Event {
+        let event = match result {
+            Ok(event) => {
+                if let Event::Written(named) = &event {
+                    self.written = Some(named.config_hash);
+                }
+                event
+            }
+            Err(error @ StorageError::Conflict { .. }) => {
+                standing::log_failure(&error);
+                Event::Conflict
             }
             Err(error) => {
-                if matches!(error, StorageError::Conflict { .. }) {
-                    warn!("another exporter publishes to the same place: {error}");
-                }
-                Err(error)
+                self.failure = Some(error);
+                Event::Failed
             }
-        }
-    }
-
-    // Before the first write. A store that is away fails the export, and is asked again with it.
-    async fn probe(&mut self) -> Result<(), StorageError> {
-        if self.is_probed {
-            return Ok(());
-        }
-        match self.archive.probe(&self.author, self.started).await {
-            Ok(conditions) => {
-                probing::say(self.archive.place(), conditions);
-                self.is_probed = true;
-                Ok(())
-            }
-            // Rights may be given for the backups alone.
-            Err(error @ StorageError::Denied { .. }) => {
-                warn!("what this store's conditional writes are worth could not be found out: {error}");
-                self.is_probed = true;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn if_published(&mut self, received: &Received) -> Result<Option<Manifest>, StorageError> {
-        let standing = match self.standing.take() {
-            Some(standing) => standing,
-            None => self.look().await?,
         };
-        let Standing::Published(published) = self.standing.insert(standing) else { return Ok(None) };
-        let manifest = &published.manifest;
-        if manifest.config_hash != received.config_hash {
-            return Ok(None);
-        }
-        if manifest.is_as_written_with(&self.archive.policy(self.author.version).keys) {
-            return Ok(Some((**manifest).clone()));
-        }
-        info!("the published configuration is sealed or signed with other keys than are set now: it is published anew");
-        Ok(None)
+        self.clerk = Some(clerk);
+        event
     }
 
-    async fn look(&mut self) -> Result<Standing, StorageError> {
-        let version = self.author.version;
-        let standing = self.archive.standing(version).await?;
-        match &standing {
-            Standing::Absent => {}
-            Standing::Published(published) => {
-                if self.archive.repair_config_json(published).await? {
-                    warn!("config.json was not the published configuration (a crash, or another exporter): repaired");
+    fn say(&mut self, notice: Notice) {
+        let newest = self.keeper.newest();
+        match notice {
+            Notice::Already(hash) => standing::log_already(hash),
+            Notice::Standing(Standing::Published) if newest == self.written => {}
+            Notice::Standing(now) => standing::log(newest, &now),
+            Notice::TryingAgain { retry_in } => {
+                if let Some(error) = self.failure.take() {
+                    standing::log_trying_again(&self.place, self.keeper.waiting(), &error, retry_in);
                 }
             }
-            Standing::Unaccepted(other) => {
-                let key = ObjectKeys::new(version).manifest();
-                warn!("{key} in {} is not accepted and will be replaced: {}", self.archive.place(), other.reason);
-            }
         }
-        self.warn_of_plaintext().await?;
-        Ok(standing)
     }
+}
 
-    // Once: nothing here may delete it, and it stays until somebody does.
-    async fn warn_of_plaintext(&mut self) -> Result<(), StorageError> {
-        if self.has_looked_for_plaintext {
-            return Ok(());
+async fn heard(hearing: &mut Option<Hearing>) -> Option<super::witness::Testimony> {
+    match hearing {
+        Some(Hearing(receiver)) => receiver.recv().await,
+        None => pending().await,
+    }
+}
+
+async fn wake(clock: Clock, keeper: &Keeper) {
+    match keeper.wake_at() {
+        Some(moment) => clock.reach(moment).await,
+        None => pending().await,
+    }
+}
+
+impl BackupNode {
+    /// As a manifest names it.
+    pub fn as_exporter(&self) -> manifest::Exporter {
+        manifest::Exporter {
+            node_id: self.id.clone(),
+            hostname: self.hostname.clone(),
+            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
         }
-        if let Some(key) = self.archive.plaintext(self.author.version).await? {
-            warn!(
-                "{key} in {} still holds a configuration in plain text, from before encryption: delete it, and the \
-                 snapshots of that time",
-                self.archive.place()
-            );
-        }
-        self.has_looked_for_plaintext = true;
-        Ok(())
     }
 }

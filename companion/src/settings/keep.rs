@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::version::KongVersion;
 use reqwest::Url;
@@ -26,6 +28,8 @@ pub struct KeepSettings {
     pub config_timeout: Duration,
     /// The least time between two exports.
     pub export_delay: Duration,
+    /// How many percent of the services or routes a configuration may lose without being held.
+    pub max_shrink: u8,
 }
 
 impl KeepSettings {
@@ -38,6 +42,7 @@ impl KeepSettings {
         let config_timeout = reader.config_timeout();
         let delay = reader.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400);
         let export_delay = Duration::from_secs(delay);
+        let max_shrink = reader.number("LIFEBOAT_MAX_SHRINK", 50, 0..=100) as u8;
         Some(Self {
             version: version?,
             plugins,
@@ -46,7 +51,14 @@ impl KeepSettings {
             admin_url: admin_url?,
             config_timeout,
             export_delay,
+            max_shrink,
         })
+    }
+
+    /// What decides which configuration is published.
+    pub fn rules(&self) -> Rules {
+        let guard = ShrinkGuard::new(self.max_shrink);
+        Rules { export_delay: self.export_delay, guard, doubt: Doubt::AskAgain }
     }
 
     /// The session's first message, if nothing is known from the Admin API.

@@ -91,20 +91,28 @@ impl ExportSettings {
     }
 }
 
-/// What `lifeboat presign` needs.
+/// What `lifeboat presign` and `lifeboat release` need.
 #[derive(Debug)]
-pub struct PresignSettings {
+pub struct VersionSettings {
     /// Where configurations are kept.
     pub store: StoreSettings,
     /// The version of Kong whose snapshot it is about.
     pub version: KongVersion,
 }
 
-impl PresignSettings {
+impl VersionSettings {
     /// Reads them, or says everything that is wrong with them.
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version? }))
+    }
+
+    /// The same for who writes manifests.
+    pub fn read_to_write(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
+        refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         finish(reader, || Some(Self { store: store?, version: version? }))
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::kong::EntityCounts;
 
 /// The kinds of entity whose loss stops traffic.
@@ -15,11 +17,12 @@ pub struct ShrinkGuard {
 }
 
 /// What would be lost, by kind of entity: first what traffic needs, then the rest by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Shrunk(Vec<Loss>);
 
 /// How many entities of one kind there were and would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// `services`, `routes` …
     pub kind: String,

@@ -25,5 +25,5 @@ mod named;
 mod received;
 pub mod thinning;
 
-pub use named::{Named, Pin};
+pub use named::{Keys, Named, Pin};
 pub use received::Received;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::ConfigHash;
+use crate::keys::Keyring;
 use crate::kong::EntityCounts;
-use crate::manifest::State;
+use crate::manifest::{Manifest, State};
 
 /// The snapshot that the manifest names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,37 @@ pub struct Named {
     pub pin: Option<Pin>,
     /// What it contains: the measure for what would replace it.
     pub counts: EntityCounts,
+    /// With whose keys it is sealed and signed.
+    pub keys: Keys,
+}
+
+/// With whose keys a manifest and its payload were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// With those that this exporter would use now.
+    Current,
+    /// With others: the same configuration is published anew.
+    Others,
+}
+
+impl Named {
+    /// What a manifest names, seen by an exporter that writes with `keys`.
+    pub fn of(manifest: &Manifest, keys: &Keyring) -> Self {
+        Self {
+            sequence: manifest.sequence,
+            epoch: manifest.epoch,
+            config_hash: manifest.config_hash,
+            state: manifest.state,
+            pin: manifest.pin,
+            counts: manifest.counts.clone(),
+            keys: if manifest.is_as_written_with(keys) { Keys::Current } else { Keys::Others },
+        }
+    }
+
+    /// Whether this configuration is the one that is named, as it would be written now.
+    pub fn is(&self, hash: ConfigHash) -> bool {
+        self.config_hash == hash && self.keys == Keys::Current
+    }
 }
 
 /// An operator chose what is published (`lifeboat rollback`, `lifeboat pin`).

@@ -6,11 +6,14 @@ use std::sync::LazyLock;
 use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
-use lifeboat::archive::{Archive, Received};
+use lifeboat::archive::Archive;
 use lifeboat::clock::Clock;
-use lifeboat::keep::{BackupNode, Exported, Exporter};
+use lifeboat::keep::{BackupNode, ExportError, Exported, Exporter};
 use lifeboat::storage::StorageError;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
@@ -33,6 +36,9 @@ const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const MAX_CONFIG: usize = 1 << 20;
 /// How many operations on the store a publication takes at most, and how many tries it has to find a free number.
 const OPERATIONS: u32 = 16;
+
+/// All that is sent may be published.
+const RULES: Rules = Rules { export_delay: Duration::ZERO, guard: ShrinkGuard::new(100), doubt: Doubt::AskAgain };
 
 static SENT: LazyLock<Vec<Received>> = LazyLock::new(|| {
     let received = |services| {
@@ -107,8 +113,7 @@ impl History {
         let s3 = MemoryS3::default();
         let weathers = [(); 3].map(|()| Weather::of_seed(random.random()));
         let archive = |weather| Archive::over(storage_in(weather, &s3), MAX_CONFIG);
-        let exporter =
-            |weather| Exporter::new(archive(weather), &BackupNode::new(VERSION), Duration::ZERO, Clock::start());
+        let exporter = |weather| Exporter::new(archive(weather), &BackupNode::new(VERSION), RULES, Clock::start());
         let exporters = [exporter(&weathers[0]), exporter(&weathers[1])];
         let reader = archive(&weathers[2]);
         let has_company = random.random_range(0..3) == 0;
@@ -127,7 +132,8 @@ impl History {
         for result in [Some(first), second].into_iter().flatten() {
             match result.expect("a publication ends within the bounds of its operations") {
                 Ok(exported) => self.report(&exported),
-                Err(error) => self.has_a_reason(&error),
+                Err(ExportError::Storage(error)) => self.has_a_reason(&error),
+                Err(error) => panic!("{error}"),
             }
         }
     }
@@ -202,7 +208,7 @@ impl History {
         // One that starts now looks at what is there. Two that published at the same moment may have left a config.json
         // that isn't the manifest's, which the next to look repairs.
         let archive = Archive::over(storage_in(&self.weathers[0], &self.s3), MAX_CONFIG);
-        let mut exporter = Exporter::new(archive, &BackupNode::new(VERSION), Duration::ZERO, Clock::start());
+        let mut exporter = Exporter::new(archive, &BackupNode::new(VERSION), RULES, Clock::start());
         let exported = exporter.export(last).await;
         self.report(&exported.expect("nothing goes wrong any more"));
         self.look().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::adoption::{Adoption, Nodes};
 use super::super::guard::ShrinkGuard;
 use super::super::history::History;
-use super::super::{Named, Received};
+use super::super::{Keys, Named, Received};
 use crate::digest::ConfigHash;
 use crate::kong::EntityCounts;
 use crate::time::Moment;
@@ -17,6 +17,17 @@ pub struct Rules {
     pub export_delay: Duration,
     /// What a configuration may lose (`LIFEBOAT_MAX_SHRINK`).
     pub guard: ShrinkGuard,
+    /// What is thought of a configuration that was published before and then replaced.
+    pub doubt: Doubt,
+}
+
+/// What is thought of a configuration that was published before and then replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The control plane may be cut off from its database: it is asked again after a while.
+    AskAgain,
+    /// Somebody has just asked for what this control plane has.
+    Nothing,
 }
 
 /// All that is known.
@@ -160,10 +171,16 @@ impl Facts {
         self.waiting_since = self.newest.as_ref().map(|newest| newest.first_received);
     }
 
+    pub(super) fn keys_changed(&mut self) {
+        if let Some(named) = &mut self.store.published {
+            named.keys = Keys::Others;
+        }
+    }
+
     pub(super) fn forget_what_is_published(&mut self) {
         let Some(newest) = &mut self.newest else { return };
         let is_known = self.store.grasp != Grasp::Nothing;
-        if is_known && self.store.published.as_ref().is_some_and(|named| named.config_hash == newest.hash) {
+        if is_known && self.store.published.as_ref().is_some_and(|named| named.is(newest.hash)) {
             newest.configuration = None;
             self.waiting_since = None;
         }
@@ -183,7 +200,7 @@ impl Facts {
     }
 
     pub(super) fn is_published(&self, hash: ConfigHash) -> bool {
-        self.store.published.as_ref().is_some_and(|named| named.config_hash == hash)
+        self.store.published.as_ref().is_some_and(|named| named.is(hash))
     }
 
     /// Whether the newest configuration came over the link that is up now.

@@ -14,13 +14,14 @@ mod tests;
 use std::time::Duration;
 
 pub use event::{Action, Event, LastSeen, Leadership, Notice, Rewrite};
-pub use facts::Rules;
+pub use facts::{Doubt, Rules};
 pub use standing::{Held, Standing};
 
 use self::facts::{Facts, Grasp, Link, Phase};
 use super::history::{Fate, History, Past};
 use super::{Named, Pin};
 use crate::backoff::{Backoff, spread};
+use crate::digest::ConfigHash;
 use crate::manifest::State;
 use crate::object_key::SnapshotId;
 use crate::time::Moment;
@@ -92,6 +93,7 @@ impl Keeper {
                     actions.push(Action::Notify(Notice::Already(hash)));
                 }
             }
+            Event::KeysChanged => self.facts.keys_changed(),
             Event::Node(link, news) => self.facts.nodes.note(link, news, now),
             Event::Leadership(leadership) => self.lead(leadership),
             Event::Glanced(published) => self.glanced(published, now, chance),
@@ -128,6 +130,16 @@ impl Keeper {
     /// What is to be said of the newest configuration now.
     pub fn standing(&self) -> Standing {
         self.facts.standing(self.now)
+    }
+
+    /// What the control plane sent last.
+    pub fn newest(&self) -> Option<ConfigHash> {
+        self.facts.newest.as_ref().map(|newest| newest.hash)
+    }
+
+    /// What the control plane sent last, if it waits to be written.
+    pub fn waiting(&self) -> Option<ConfigHash> {
+        self.facts.newest.as_ref().filter(|newest| newest.configuration.is_some()).map(|newest| newest.hash)
     }
 
     fn lead(&mut self, leadership: Leadership) {

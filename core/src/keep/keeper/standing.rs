@@ -1,12 +1,15 @@
 //! The decision: where the newest configuration stands, from what is known. Pure; nothing is remembered here.
 
+use std::fmt;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::super::Pin;
 use super::super::adoption::{Adoption, PATIENCE};
 use super::super::guard::Shrunk;
 use super::super::history::{Fate, Past};
-use super::facts::{Facts, Newest, Phase};
+use super::facts::{Doubt, Facts, Newest, Phase};
 use crate::manifest::State;
 use crate::time::Moment;
 
@@ -47,7 +50,8 @@ pub enum Standing {
 }
 
 /// Why a configuration is held until an operator releases it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Held {
     /// It loses too much of what is published.
     Shrunk(Shrunk),
@@ -104,7 +108,7 @@ impl Facts {
 
     fn doubted_until(&self, newest: &Newest, past: Option<&Past>) -> Option<Moment> {
         let published = self.store.published.as_ref()?;
-        if past?.id.sequence > published.sequence {
+        if past?.id.sequence >= published.sequence || self.rules.doubt == Doubt::Nothing {
             return None;
         }
         let until = newest.first_received.max(self.store.since) + DOUBT;
@@ -140,6 +144,16 @@ impl Facts {
             return Standing::Delayed { until: self.not_before };
         }
         Standing::Ready(state)
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shrunk(shrunk) => write!(f, "it would lose too much of what is published ({shrunk})"),
+            Self::Refused => f.write_str("every node that was given it still runs another one"),
+            Self::Unreleased => f.write_str("it was held before for what it would lose, and nobody has released it"),
+        }
     }
 }
 

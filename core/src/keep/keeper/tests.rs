@@ -49,6 +49,20 @@ fn the_same_configuration_again_writes_nothing_but_its_last_seen_once_an_hour() 
 }
 
 #[test]
+fn other_keys_are_a_reason_to_publish_the_same_configuration_anew() {
+    let mut table = Table::with_one_published();
+    let actions = table.on(Event::KeysChanged);
+    assert_eq!(reconnects(&actions), 1, "its bytes were given up: the control plane is asked for them");
+    assert_eq!(table.writes, 1);
+    table.on(Event::LinkDown);
+    table.on(Event::LinkUp);
+    table.receive(1);
+    assert_eq!((table.published(), table.writes), (Some(1), 2));
+    table.receive(1);
+    assert_eq!(table.writes, 2);
+}
+
+#[test]
 fn a_configuration_that_is_taken_back_before_it_goes_out_is_never_written() {
     let mut table = Table::leader();
     table.receive(1);

@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::super::*;
 use crate::digest::ConfigHash;
-use crate::keep::Received;
 use crate::keep::adoption::{NodeLink, NodeNews};
 use crate::keep::guard::ShrinkGuard;
+use crate::keep::{Keys, Received};
 use crate::kong::Configuration;
 use crate::time::WallTime;
 
@@ -40,7 +40,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn follower() -> Self {
         let now = Moment::after_start(Duration::from_secs(1000));
-        let rules = Rules { export_delay: DELAY, guard: ShrinkGuard::new(50) };
+        let rules = Rules { export_delay: DELAY, guard: ShrinkGuard::new(50), doubt: Doubt::AskAgain };
         let keeper = Keeper::new(rules, now);
         let (named, shown, history, notices) = (None, None, History::default(), Vec::new());
         Self { keeper, now, epoch: 1, named, shown, history, writes: 0, notices }
@@ -160,7 +160,15 @@ impl Table {
     pub(super) fn name(&mut self, received: &Received, state: State, epoch: u64) -> Named {
         let id = self.add(received, Fate::Published);
         let counts = received.configuration.counts().clone();
-        let named = Named { sequence: id.sequence, epoch, config_hash: id.config_hash, state, pin: None, counts };
+        let named = Named {
+            sequence: id.sequence,
+            epoch,
+            config_hash: id.config_hash,
+            state,
+            pin: None,
+            counts,
+            keys: Keys::Current,
+        };
         self.named = Some(named.clone());
         named
     }
