@@ -7,7 +7,9 @@ use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parse
 use lifeboat_core::keys::KeyName;
 
 use crate::command::Output;
+use crate::command::diff::Compared;
 use crate::command::keygen::Purpose;
+use crate::origin::Origin;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 use crate::storage::LONGEST_LINK;
@@ -41,19 +43,40 @@ pub enum Task {
     )]
     Run,
     /// Keep one configuration, once
-    #[command(after_help = "Example:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
-                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key")]
+    #[command(after_help = "Examples:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
+                            cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat export --from file:kong.yml --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch")]
     Export(Export),
     /// List the snapshots in a store
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
                             lifeboat list --storage file:///var/lib/lifeboat --output json")]
     List(List),
-    /// Print a ticket, with which a node without cloud credentials restores one snapshot
+    /// Check settings, certificates, control plane, store and backups, and say what to do where something is wrong
     #[command(
-        after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong --kong-version 3.9.1 > ticket\n  \
-                            lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
-                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE."
+        after_help = "It asks as lifeboat would, keeps nothing, and exits with 0 if nothing failed, else with 1.\n\n\
+                            Examples:\n  lifeboat doctor --export on --storage s3://backups/kong --kong-version 3.9.1 \
+                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat doctor --import on --output json   (with its settings in the environment)"
     )]
+    Doctor(Doctor),
+    /// Show one snapshot: what its manifest says, whether it could be restored, and on request what is in it
+    #[command(after_help = "Examples:\n  lifeboat show --storage s3://backups/kong\n  \
+                            lifeboat show 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
+                            lifeboat show --config --storage s3://backups/kong   (its secrets masked)\n  \
+                            lifeboat show 41 --config --reveal-secrets --storage s3://backups/kong > kong.json")]
+    Show(Show),
+    /// Compare two configurations, entity by entity; secrets show only that they changed
+    #[command(after_help = "Examples:\n  lifeboat diff 41 --storage s3://backups/kong   (with the published one)\n  \
+                            lifeboat diff 40 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
+                            lifeboat diff published file:kong.yml --storage s3://backups/kong\n\n\
+                            Lists are compared element by element, and one in another order is said to be that: to Kong some \
+                            lists are sets. created_at and updated_at are not compared.")]
+    Diff(Diff),
+    /// Print a ticket, with which a node without cloud credentials restores one snapshot
+    #[command(after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong > ticket\n  \
+                            lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
+                            A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE.")]
     Presign(Presign),
     /// Publish a snapshot that is held because it would lose too much, or because no node took it
     #[command(after_help = "Examples:\n  lifeboat release --storage s3://backups/kong --kong-version 3.9.1\n  \
@@ -75,9 +98,14 @@ pub enum Task {
 /// What `export` takes.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Where the configuration comes from: `cp`, the control plane
-    #[arg(long, value_name = "SOURCE", default_value = "cp", value_parser = ["cp"])]
-    pub from: String,
+    /// Where the configuration comes from: cp, the control plane; file:PATH, declarative configuration in YAML or JSON,
+    /// as decK and DB-less Kong have it, or a node's config.cache.json.gz; dbless:URL, the Admin API of a node without a
+    /// database, such as the Ingress Controller's
+    #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
+    pub from: Origin,
+    /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
+    #[arg(long)]
+    pub watch: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -89,6 +117,45 @@ pub struct List {
     /// How many snapshots of each version of Kong are shown, newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `show` takes.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// Print the configuration itself, as JSON with its secrets masked
+    #[arg(long)]
+    pub config: bool,
+    /// Print it byte for byte as it is, private keys and credentials in clear text
+    #[arg(long, requires = "config")]
+    pub reveal_secrets: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The earlier one: a snapshot's number, `published`, or file:PATH
+    #[arg(value_name = "A")]
+    pub before: Compared,
+    /// The later one, likewise
+    #[arg(value_name = "B", default_value = "published")]
+    pub after: Compared,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

@@ -27,6 +27,7 @@ pub struct Companion {
     stop: CancellationToken,
     headless: Option<JoinHandle<()>>,
     exporter: Option<JoinHandle<()>>,
+    images: Option<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -51,7 +52,7 @@ impl Companion {
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: None, exporter: None, relay };
+        let mut companion = Self { stop, headless: None, exporter: None, images: None, relay };
         if let Some(keep) = keep {
             companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
         }
@@ -75,9 +76,14 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules(), clock);
+        let mut exporter = Exporter::new(archive, &node, keep.rules, clock);
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
+        }
+        if let Some(prefix) = keep.beside.clone() {
+            info!("keeping images of the cache of the node on {}", prefix.path().display());
+            let images = exporter.images_of(prefix, std::env::temp_dir());
+            self.images = Some(tokio::spawn(images.run()));
         }
         let headless = Headless::new(cluster, keep, node, max_config, clock)?;
         self.exporter = Some(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
@@ -93,7 +99,7 @@ impl Companion {
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
-        let parts = [self.headless.as_mut(), self.exporter.as_mut(), relay];
+        let parts = [self.headless.as_mut(), self.exporter.as_mut(), self.images.as_mut(), relay];
         let (ended, ..) = futures::future::select_all(parts.into_iter().flatten()).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
@@ -109,8 +115,8 @@ impl Companion {
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        if let Some(headless) = self.headless {
-            headless.abort();
+        for task in [self.headless, self.images].into_iter().flatten() {
+            task.abort();
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;

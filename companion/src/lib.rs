@@ -10,6 +10,8 @@ pub mod companion;
 pub mod dial;
 pub mod keep;
 pub mod logging;
+pub mod node_cache;
+pub mod origin;
 pub mod rehearsal;
 pub mod relay;
 pub mod settings;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, export, keygen, list, presign, release, run};
+use lifeboat::command::{Failure, demo, diff, doctor, export, keygen, list, presign, release, run, show};
 use lifeboat::logging;
 
 const FAILED: u8 = 1;
@@ -18,8 +18,13 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(error) => return fail(&error, WRONG_USAGE),
     };
-    // The demo tells its story on standard output; what lifeboat says meanwhile is for who asks (LIFEBOAT_LOG=info).
-    let level = if matches!(request.task, Task::Demo) { "error" } else { "info" };
+    // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
+    // asks (LIFEBOAT_LOG=info).
+    let level = match request.task {
+        Task::Demo => "error",
+        Task::Doctor(_) => "off",
+        _ => "info",
+    };
     if let Err(error) = logging::init(&request.source, level) {
         return fail(&error, WRONG_USAGE);
     }
@@ -41,8 +46,11 @@ async fn perform(request: Request) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
         Task::Run => run::run(source, clock).await,
-        Task::Export(asked) => export::export(source, asked.output, clock).await,
+        Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
+        Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
+        Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }

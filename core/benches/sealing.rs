@@ -15,7 +15,7 @@ use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::keys::EncryptionKey;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::PlainObject;
-use lifeboat_core::seal::{Binding, Nonce, TAG_BYTES, open, seal};
+use lifeboat_core::seal::{Binding, Content, Nonce, TAG_BYTES, open, seal};
 
 const SIZE: usize = 64 << 20;
 const ROUNDS: usize = 11;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let key = EncryptionKey::from_secret("bench".parse().expect("a name"), [7; 32]);
     let config = PlainObject { sha256: Sha256Digest::of(b""), bytes: 0 };
     let (kong_version, config_hash) = (KongVersion::new(3, 9, 1), ConfigHash::EMPTY);
-    let binding = Binding { kong_version, sequence: 1, config_hash, config };
+    let binding = Binding { kong_version, sequence: 1, config_hash, content: Content::Configuration(config) };
     let bare = Aes256Gcm::new(&[7; 32].into());
     let [mut copying, mut passing, mut sealing, mut opening] = [const { Vec::new() }; 4];
     let mut copy = vec![1_u8; SIZE];

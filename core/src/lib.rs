@@ -2,6 +2,8 @@
 //! are arguments, so every state machine can be tested as a table, natively and under `wasm32-wasip1`.
 
 pub mod backoff;
+pub mod declarative;
+pub mod difference;
 pub mod digest;
 pub mod frame;
 pub mod json;
@@ -9,6 +11,7 @@ pub mod keep;
 pub mod keys;
 pub mod kong;
 pub mod manifest;
+pub mod masking;
 pub mod object_key;
 pub mod payload;
 pub mod report;

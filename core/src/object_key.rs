@@ -79,6 +79,11 @@ impl ObjectKeys {
         self.file(id, fate)
     }
 
+    /// An image of the cache of a node that runs a snapshot's configuration.
+    pub fn cache_image(&self, id: SnapshotId) -> String {
+        format!("{}/lifeboat/cache/{}.mdb.gz", self.version, id.stem())
+    }
+
     fn file(&self, id: SnapshotId, fate: Fate) -> String {
         format!("{}/{}", self.snapshots(), SnapshotFile { id, fate }.name())
     }
@@ -150,6 +155,8 @@ mod tests {
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
         assert_eq!(keys.held_manifest(id(), Fate::HeldAsShrunk), format!("{stem}.held-shrunk.json"));
         assert_eq!(keys.held_manifest(id(), Fate::HeldAsRefused), format!("{stem}.held-refused.json"));
+        let image = "3.9.1/lifeboat/cache/0000000007-3ff47162e7a7ce1344f336316b66484e.mdb.gz";
+        assert_eq!(keys.cache_image(id()), image);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Sealing a payload with AES-256-GCM and opening it again, in the buffer in which it lies. Who may be believed is in
-//! `verify`; what a key is, in `keys`.
+//! Sealing a payload or the image of a node's cache with AES-256-GCM and opening it again, in the buffer in which it lies.
+//! Who may be believed is in `verify`; what a key is, in `keys`.
 //!
-//! A sealed payload is the ciphertext with the tag of 16 bytes after it. The associated data binds it to what the
-//! manifest says of it and what never changes, so that it opens as this snapshot of this version of Kong and as no
-//! other.
+//! What is sealed is the ciphertext with the tag of 16 bytes after it. The associated data binds it to what the manifest
+//! says of it and what never changes, so that it opens as this snapshot of this version of Kong and as no other, and an
+//! image never as a payload.
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Tag};
@@ -20,7 +20,8 @@ pub const ALGORITHM: &str = "AES-256-GCM";
 /// How much longer sealing makes a payload.
 pub const TAG_BYTES: usize = 16;
 
-const DOMAIN: &str = "lifeboat payload 1\n";
+const PAYLOAD: &str = "lifeboat payload 1\n";
+const CACHE_IMAGE: &str = "lifeboat cache image 1\n";
 
 /// How a payload is sealed; stands in its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub struct Seal {
 #[serde(try_from = "String", into = "String")]
 pub struct Nonce([u8; 12]);
 
-/// What a sealed payload is bound to: which snapshot it is and what it holds. Nothing that may differ when the same
+/// What sealed bytes are bound to: of which snapshot they are and what they hold. Nothing that may differ when the same
 /// snapshot is published again by another exporter or at another time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
@@ -51,8 +52,20 @@ pub struct Binding {
     pub sequence: u64,
     /// Kong's name for the configuration.
     pub config_hash: ConfigHash,
-    /// The configuration.
-    pub config: PlainObject,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The payload, which expands to this configuration.
+    Configuration(PlainObject),
+    /// The image of a node's cache.
+    CacheImage {
+        /// The bytes that it expands to.
+        expands_to: u64,
+    },
 }
 
 /// The key doesn't open it: it is another key of this name, or the payload or what it is bound to was changed.
@@ -110,18 +123,27 @@ fn cipher(key: &EncryptionKey) -> Aes256Gcm {
 impl Binding {
     /// What the manifest says of its payload.
     pub fn of(manifest: &Manifest) -> Self {
-        let Manifest { kong_version, sequence, config_hash, config, .. } = manifest;
-        Self { kong_version: *kong_version, sequence: *sequence, config_hash: *config_hash, config: *config }
+        Self::with(manifest, Content::Configuration(manifest.config))
+    }
+
+    /// The same snapshot with this content.
+    pub fn with(manifest: &Manifest, content: Content) -> Self {
+        let Manifest { kong_version, sequence, config_hash, .. } = manifest;
+        Self { kong_version: *kong_version, sequence: *sequence, config_hash: *config_hash, content }
     }
 
     // Canonical JSON: the members sorted by name, no blanks.
     fn associated_data(&self) -> Vec<u8> {
-        let Self { kong_version, sequence, config_hash, config: PlainObject { sha256, bytes } } = self;
-        let config = format!(r#"{{"bytes":{bytes},"sha256":"{sha256}"}}"#);
-        let identity = format!(
-            r#"{{"config":{config},"config_hash":"{config_hash}","kong_version":"{kong_version}","sequence":{sequence}}}"#
-        );
-        [DOMAIN.as_bytes(), identity.as_bytes()].concat()
+        let Self { kong_version, sequence, config_hash, content } = self;
+        let snapshot =
+            format!(r#""config_hash":"{config_hash}","kong_version":"{kong_version}","sequence":{sequence}"#);
+        let (domain, content) = match content {
+            Content::Configuration(PlainObject { sha256, bytes }) => {
+                (PAYLOAD, format!(r#""config":{{"bytes":{bytes},"sha256":"{sha256}"}}"#))
+            }
+            Content::CacheImage { expands_to } => (CACHE_IMAGE, format!(r#""bytes":{expands_to}"#)),
+        };
+        format!("{domain}{{{content},{snapshot}}}").into_bytes()
     }
 }
 
@@ -164,12 +186,16 @@ mod tests {
         EncryptionKey::from_secret("prod".parse().unwrap(), [byte; 32])
     }
 
+    fn config() -> PlainObject {
+        PlainObject { sha256: Sha256Digest::of(b"{}"), bytes: 2 }
+    }
+
     fn binding() -> Binding {
         Binding {
             kong_version: KongVersion::new(3, 9, 1),
             sequence: 7,
             config_hash: ConfigHash::from_bytes([0xab; 16]),
-            config: PlainObject { sha256: Sha256Digest::of(b"{}"), bytes: 2 },
+            content: Content::Configuration(config()),
         }
     }
 
@@ -203,8 +229,9 @@ mod tests {
             Binding { kong_version: KongVersion::new(3, 9, 0), ..binding() },
             Binding { sequence: 8, ..binding() },
             Binding { config_hash: hash, ..binding() },
-            Binding { config: PlainObject { sha256, bytes: 2 }, ..binding() },
-            Binding { config: PlainObject { bytes: 3, ..binding().config }, ..binding() },
+            Binding { content: Content::Configuration(PlainObject { sha256, bytes: 2 }), ..binding() },
+            Binding { content: Content::Configuration(PlainObject { bytes: 3, ..config() }), ..binding() },
+            Binding { content: Content::CacheImage { expands_to: 2 }, ..binding() },
         ] {
             assert_eq!(open(sealed(b"x"), &key(1), NONCE, &other), Err(DoesNotOpen), "{other:?}");
         }

@@ -118,7 +118,7 @@ impl FromStr for StorageUrl {
         // Credentials in a URL would be repeated in every message about it, so not even the error repeats them.
         if text.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
             return Err(InvalidUrl::Extra(
-                "credentials belong in settings of their own, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                "credentials belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GCP_SERVICE_ACCOUNT or AZURE_STORAGE_KEY",
             ));
         }
         let Some((scheme, rest)) = text.split_once("://") else {

@@ -1,5 +1,5 @@
 //! A ticket: one line of text with which a node that has no cloud credentials can restore one snapshot. It holds the
-//! snapshot's manifest and a presigned link to its payload, and so is a secret: whoever has it can read the
+//! snapshot's manifest and presigned links to what it names, and so is a secret: whoever has it can read the
 //! configuration until it expires. How links are made and followed is the companion's.
 
 use base64::Engine;
@@ -23,7 +23,9 @@ pub struct Ticket {
     pub manifest: Vec<u8>,
     /// A presigned GET of the payload.
     pub payload_url: String,
-    /// When the link stops working.
+    /// A presigned GET of the image of a node's cache, if the manifest names one.
+    pub image_url: Option<String>,
+    /// When the links stop working.
     pub expires: WallTime,
 }
 
@@ -45,6 +47,8 @@ pub enum InvalidTicket {
 struct Inside {
     manifest: Box<RawValue>,
     payload: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
     expires: WallTime,
 }
 
@@ -57,6 +61,7 @@ impl Ticket {
         let inside = Inside {
             manifest: serde_json::from_slice(&self.manifest)?,
             payload: self.payload_url.clone(),
+            image: self.image_url.clone(),
             expires: self.expires,
         };
         let json = serde_json::to_vec(&inside)?;
@@ -77,7 +82,7 @@ impl Ticket {
         }
         let inside: Inside = serde_json::from_slice(&json).map_err(|_| InvalidTicket::Damaged)?;
         let manifest = inside.manifest.get().as_bytes().to_vec();
-        Ok(Self { manifest, payload_url: inside.payload, expires: inside.expires })
+        Ok(Self { manifest, payload_url: inside.payload, image_url: inside.image, expires: inside.expires })
     }
 
     /// Whether the link has stopped working.
@@ -112,6 +117,7 @@ mod tests {
         Ticket {
             manifest: GOLDEN.trim_ascii_end().to_vec(),
             payload_url: "https://backups.s3.amazonaws.com/kong/x.json.gz?X-Amz-Signature=wonderful".to_owned(),
+            image_url: None,
             expires: WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_169_515)),
         }
     }
@@ -121,6 +127,8 @@ mod tests {
         let text = ticket().encode().unwrap();
         assert!(text.bytes().all(|b| b.is_ascii_graphic()), "{text}");
         assert_eq!(Ticket::decode(&text).unwrap(), ticket());
+        let with_image = Ticket { image_url: Some("https://backups/x.mdb.gz?sig=x".to_owned()), ..ticket() };
+        assert_eq!(Ticket::decode(&with_image.encode().unwrap()).unwrap(), with_image);
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl fmt::Debug for WallTime {
     }
 }
 
+impl From<WallTime> for SystemTime {
+    fn from(time: WallTime) -> Self {
+        time.0
+    }
+}
+
 impl From<WallTime> for String {
     fn from(time: WallTime) -> Self {
         time.to_string()

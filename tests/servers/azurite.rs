@@ -16,13 +16,13 @@ const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6t
 const CONTAINER: &str = "kong-backups";
 
 /// The server, with one container.
-pub struct Azurite {
+pub(crate) struct Azurite {
     endpoint: String,
     _server: Server,
 }
 
 impl Azurite {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut command = Command::new(installed("node_modules/.bin/azurite-blob"));
         command.args(["--blobHost", "127.0.0.1", "--blobPort", "0"]);
         command.args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
@@ -34,21 +34,21 @@ impl Azurite {
     }
 
     /// The settings with which the account's key gets in.
-    pub fn settings(&self) -> Vec<(String, String)> {
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let mut settings = self.place();
         settings.push(("AZURE_STORAGE_KEY".to_owned(), KEY.to_owned()));
         settings
     }
 
     /// The same with another key.
-    pub fn settings_with_a_wrong_key(&self) -> Vec<(String, String)> {
+    pub(crate) fn settings_with_a_wrong_key(&self) -> Vec<(String, String)> {
         let mut settings = self.place();
         settings.push(("AZURE_STORAGE_KEY".to_owned(), STANDARD.encode([7; 64])));
         settings
     }
 
     /// The settings with which a shared access signature gets in that allows these letters (`racwdl`).
-    pub fn settings_with_a_shared_access_signature(&self, permissions: &str) -> Vec<(String, String)> {
+    pub(crate) fn settings_with_a_shared_access_signature(&self, permissions: &str) -> Vec<(String, String)> {
         let mut settings = self.place();
         settings.push(("AZURE_STORAGE_SAS_TOKEN".to_owned(), account_signature(permissions)));
         settings

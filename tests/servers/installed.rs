@@ -13,9 +13,9 @@ use tokio::time::timeout;
 const HUNG: Duration = Duration::from_secs(120);
 
 /// A started server.
-pub struct Server {
+pub(crate) struct Server {
     /// What it printed when it was ready: the line that was waited for.
-    pub greeting: String,
+    pub(crate) greeting: String,
     _child: Child,
     // The scripts among them end when this is closed.
     _stdin: Option<ChildStdin>,
@@ -25,13 +25,13 @@ pub struct Server {
 ///
 /// # Panics
 /// When these tests weren't started by `tests/servers/run`.
-pub fn installed(path: &str) -> PathBuf {
+pub(crate) fn installed(path: &str) -> PathBuf {
     let folder = std::env::var_os("LIFEBOAT_TEST_SERVERS").expect("these tests are started by tests/servers/run");
     PathBuf::from(folder).join(path)
 }
 
 /// A file of the repository.
-pub fn of_repository(path: &str) -> PathBuf {
+pub(crate) fn of_repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
 }
 
@@ -40,7 +40,7 @@ impl Server {
     ///
     /// # Panics
     /// When it can't be started, or ends or hangs before it is ready.
-    pub async fn start(mut command: Command, ready: &str) -> Self {
+    pub(crate) async fn start(mut command: Command, ready: &str) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} can't be started: {error}"));
         let stdin = child.stdin.take();

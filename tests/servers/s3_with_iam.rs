@@ -7,17 +7,17 @@ use tokio::process::Command;
 
 use super::installed::{Server, installed, of_repository};
 
-pub const BUCKET: &str = "kong-backups";
-pub const PREFIX: &str = "backups/edge";
+pub(crate) const BUCKET: &str = "kong-backups";
+pub(crate) const PREFIX: &str = "backups/edge";
 
 /// The server.
-pub struct S3WithIam {
+pub(crate) struct S3WithIam {
     facts: Value,
     _server: Server,
 }
 
 impl S3WithIam {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let policy =
             |name: &str| format!("{name}={}", of_repository("deploy/iam").join(format!("s3-{name}.json")).display());
         let mut command = Command::new(installed("python/bin/python"));
@@ -29,7 +29,7 @@ impl S3WithIam {
     }
 
     /// The settings with which `user` gets in.
-    pub fn settings(&self, user: &str) -> Vec<(String, String)> {
+    pub(crate) fn settings(&self, user: &str) -> Vec<(String, String)> {
         let text = |pointer: String| self.facts.pointer(&pointer).and_then(Value::as_str).expect("a text").to_owned();
         [
             ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", format!("s3://{BUCKET}/{PREFIX}")),
@@ -42,7 +42,7 @@ impl S3WithIam {
     }
 
     /// Tells the program to get in as `user`.
-    pub fn given_to(&self, invocation: Invocation, user: &str) -> Invocation {
+    pub(crate) fn given_to(&self, invocation: Invocation, user: &str) -> Invocation {
         self.settings(user).into_iter().fold(invocation, |invocation, (name, value)| invocation.with(name, value))
     }
 }

@@ -1,7 +1,6 @@
 //! What is held back, and what confirms what is published: the guard, nodes that are seen through the relay, and the
 //! operator who has the last word.
 
-use lifeboat::archive::Author;
 use lifeboat::clock::Clock;
 use lifeboat::keep::BackupNode;
 use lifeboat::rehearsal::message::Configuration;
@@ -57,7 +56,7 @@ fn an_operator_releases_what_is_held_and_the_exporter_goes_on_from_there() {
         world.wait_for_object(&held).await;
 
         let (archive, clock) = (world.archive(), Clock::start());
-        let author = Author { exporter: BackupNode::new(VERSION).as_exporter(), version: VERSION };
+        let author = BackupNode::new(VERSION).author();
         assert!(archive.release(&author, Some(1), clock.wall()).await.is_err(), "it isn't held");
         let released = archive.release(&author, None, clock.wall()).await.unwrap();
         assert_eq!((released.manifest.sequence, released.manifest.state), (3, State::Received));

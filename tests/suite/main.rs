@@ -1,9 +1,11 @@
 //! Lifeboat's scenarios, each named as a sentence. One binary, so that what they share is linked once.
 
 mod bad_messages;
+mod clouds;
 mod codec;
 mod conditions;
 mod control_plane_returns;
+mod credentials;
 mod damaged_store;
 mod faults;
 mod filter;

@@ -2,6 +2,9 @@
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod admin_api;
+pub mod cloud;
+pub mod cluster;
+pub mod dbless_node;
 pub mod faulty;
 pub mod generator;
 pub mod keys;

@@ -39,6 +39,26 @@ pub fn play(scenario: impl Future<Output = ()>) {
     runtime.shutdown_background();
 }
 
+/// Plays a scenario in one thread, where [`pass`] can let time go by. It has no bound of its own, since it would pass
+/// too: each step of it must have one.
+///
+/// # Panics
+/// When it does.
+pub fn play_with_time(scenario: impl Future<Output = ()>) {
+    let log = Log::default();
+    log.attach();
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be started");
+    let _printed = PrintedOnFailure(log);
+    runtime.block_on(scenario);
+}
+
+/// Lets this much time go by at once, for all who measure it by tokio's clock.
+pub async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 struct PrintedOnFailure(Log);
 
 impl Drop for PrintedOnFailure {

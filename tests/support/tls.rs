@@ -7,7 +7,10 @@ use lifeboat::rehearsal::certificate::Credentials;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
@@ -28,6 +31,15 @@ pub fn client(
         Some(shows) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(shows)))),
         None => config.with_no_client_auth(),
     })
+}
+
+/// A server that shows this certificate and asks for none.
+pub fn server(shows: &Credentials) -> Arc<ServerConfig> {
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has suites for TLS 1.2 and 1.3")
+        .with_no_client_auth();
+    Arc::new(config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(shows)))))
 }
 
 /// The certificate of one with the key of another, as somebody has it who only saw the certificate pass by.

@@ -162,7 +162,7 @@ impl World {
         let keep = settings.keep.expect("export is on");
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
         let (node, stop) = (BackupNode::new(keep.version), CancellationToken::new());
-        let exporter = Exporter::new(archive, &node, keep.rules(), self.clock);
+        let exporter = Exporter::new(archive, &node, keep.rules, self.clock);
         let (cluster, limit) = (Arc::new(settings.cluster), settings.store.max_config);
         let headless = Headless::new(cluster, keep, node.clone(), limit, self.clock).expect("its settings are valid");
         let exporting = tokio::spawn(exporter.run(headless.newest(), stop.clone()));

@@ -1,17 +1,14 @@
-//! Tickets: one snapshot, checked as a node's restore would check it, with a link that needs no credentials.
+//! Tickets: one snapshot, checked as a node's restore would check it, with links that need no credentials.
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Document;
-use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::manifest::State;
 use lifeboat_core::ticket::Ticket;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
+use lifeboat_core::verify::{Authentic, Rejected};
 
-use super::{Archive, MANIFEST_LIMIT};
-use crate::background::computed;
+use super::{Archive, Pick, PickError, Picked};
 use crate::storage::{PresignError, StorageError};
 
 /// A ticket that was made.
@@ -28,74 +25,49 @@ pub struct Issued {
 /// Why there is no ticket.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// The store, or what lies there.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// There is a snapshot, but no node could be restored from it.
-    #[error("{key} in {place} is not given a ticket, since no node could be restored with it: {reason}")]
-    Unusable {
-        /// The store.
-        place: String,
-        /// The object.
-        key: String,
-        /// Why.
-        reason: Rejected,
-    },
+    /// There is no such snapshot, or no node could be restored from it.
+    #[error("there is no ticket: {0}")]
+    Unusable(#[from] PickError),
+    /// The image of a node's cache that belongs to the snapshot can't be used.
+    #[error("there is no ticket: {0}")]
+    Image(#[from] StorageError),
     /// There is no link.
     #[error(transparent)]
     Presign(#[from] PresignError),
 }
 
 impl Archive {
-    /// A ticket for the published snapshot of a version, or for the one with this sequence, that lives for `wanted`, at
-    /// most seven days and not longer than the credentials that sign it. The snapshot is read whole and verified first.
+    /// A ticket for a version's snapshot that lives for `wanted`, at most seven days and not longer than the credentials
+    /// that sign it. The snapshot is read whole and verified first.
     pub async fn issue(
         &self,
         version: KongVersion,
-        sequence: Option<u64>,
+        pick: Pick,
         wanted: Duration,
         now: WallTime,
     ) -> Result<Issued, IssueError> {
-        let (key, place) = self.manifest_place(version, sequence).await?;
-        let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else {
-            return Err(self.no_backup(version).await.into());
+        let picked = self.pick(version, pick).await?;
+        if picked.manifest.state == State::Held {
+            let (place, key) = (self.place().to_owned(), picked.manifest.snapshot.key.clone());
+            let reason = Rejected::NotReleased(picked.manifest.sequence);
+            return Err(PickError::Refused { place, key, reason }.into());
+        }
+        self.verified(&picked).await?;
+        let Picked { document, manifest } = picked;
+        let payload = self.storage.presign(&manifest.snapshot.key, wanted, now).await?;
+        let image = match self.cache_image(&manifest).await?.and(manifest.cache_image.as_ref()) {
+            Some(image) => Some(self.storage.presign(&image.object.key, wanted, now).await?),
+            None => None,
         };
-        let policy = self.policy(version);
-        let refused = |key: &str, reason: Rejected| IssueError::Unusable {
-            place: self.place().to_owned(),
-            key: key.to_owned(),
-            reason,
+        // One that ends first ends the ticket.
+        let expires = image.as_ref().map_or(payload.expires, |image| image.expires.min(payload.expires));
+        let may_end_sooner = payload.may_end_sooner;
+        let ticket = Ticket {
+            manifest: document.to_vec(),
+            payload_url: payload.url,
+            image_url: image.map(|image| image.url),
+            expires,
         };
-        let manifest = Document::decode(&bytes)
-            .map_err(Rejected::from)
-            .and_then(|document| authenticate(&document, place, &policy))
-            .and_then(|manifest| policy.check_seal(&manifest).map(|()| manifest))
-            .map_err(|reason| refused(&key, reason))?;
-        let payload_key = manifest.snapshot.key.clone();
-        let (payload, _) = self.storage.read(&payload_key, manifest.snapshot.bytes).await?;
-        self.verified(manifest.clone(), payload).await.map_err(|reason| refused(&payload_key, reason))?;
-        let link = self.storage.presign(&payload_key, wanted, now).await?;
-        let ticket = Ticket { manifest: bytes.to_vec(), payload_url: link.url, expires: link.expires };
-        Ok(Issued { ticket, manifest, may_end_sooner: link.may_end_sooner })
-    }
-
-    async fn verified(&self, manifest: Authentic, payload: Bytes) -> Result<(), Rejected> {
-        let policy = self.policy(manifest.kong_version);
-        computed(move || verify(manifest, payload, &policy).map(drop)).await
-    }
-
-    async fn manifest_place(
-        &self,
-        version: KongVersion,
-        sequence: Option<u64>,
-    ) -> Result<(String, Place), StorageError> {
-        let keys = ObjectKeys::new(version);
-        let Some(sequence) = sequence else { return Ok((keys.manifest(), Place::Newest)) };
-        let found = self.snapshots(version).await?.into_iter().find(|id| id.sequence == sequence);
-        let id = found.ok_or_else(|| StorageError::NotFound {
-            place: self.place().to_owned(),
-            key: format!("snapshot {sequence} of Kong {version} (lifeboat list shows those that there are)"),
-        })?;
-        Ok((keys.snapshot_manifest(id), Place::Snapshot(id)))
+        Ok(Issued { ticket, manifest, may_end_sooner })
     }
 }

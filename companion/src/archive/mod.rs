@@ -3,7 +3,10 @@
 
 mod history;
 mod hold;
+mod image;
+mod inspect;
 mod issue;
+mod pick;
 mod publish;
 mod registration;
 mod release;
@@ -16,7 +19,9 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
 pub use history::{History, Listed};
+pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
+pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};

@@ -51,12 +51,14 @@ impl Archive {
     }
 }
 
-fn visitors_keys(author: &Author) -> ProbeKeys {
+/// For who is no backup node.
+pub(super) fn visitors_keys(author: &Author) -> ProbeKeys {
     let keys = ObjectKeys::new(author.version);
     ProbeKeys { passing: keys.passing(&author.exporter.node_id), lasting: keys.doctor() }
 }
 
-fn registration(author: &Author, started: WallTime) -> Vec<u8> {
+/// The JSON.
+pub(super) fn registration(author: &Author, started: WallTime) -> Vec<u8> {
     let exporter = &author.exporter;
     let registration = Registration {
         format: FORMAT,

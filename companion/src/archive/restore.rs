@@ -138,20 +138,18 @@ impl Archive {
     }
 
     pub(super) async fn no_backup(&self, version: KongVersion) -> StorageError {
-        let (config_json, others) = (ObjectKeys::new(version).config_json(), self.other_versions().await);
+        let (config_json, others) = (ObjectKeys::new(version).config_json(), self.other_versions(version).await);
         let key = format!("backup for Kong {version}: neither a manifest nor {config_json}{others}");
         StorageError::NotFound { place: self.place().to_owned(), key }
     }
 
     // A wrong version is the likeliest reason for an empty path. Where listing is denied, nothing is said of it.
-    async fn other_versions(&self) -> String {
-        match self.versions().await {
-            Ok(versions) if !versions.is_empty() => {
-                let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
-                format!(" (there are backups for Kong {})", versions.join(", "))
-            }
-            Ok(_) | Err(_) => String::new(),
-        }
+    async fn other_versions(&self, asked: KongVersion) -> String {
+        let versions = self.versions().await.unwrap_or_default();
+        // Its folder is there as soon as a backup node has registered.
+        let others: Vec<String> =
+            versions.iter().filter(|version| **version != asked).map(ToString::to_string).collect();
+        if others.is_empty() { String::new() } else { format!(" (there are backups for Kong {})", others.join(", ")) }
     }
 }
 

@@ -9,7 +9,7 @@ use lifeboat_core::keys::Keyring;
 use lifeboat_core::manifest::{FORMAT, Manifest, PlainObject, State, StoredObject, Times};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::payload::Payload;
-use lifeboat_core::seal::{Binding, Nonce, Seal, seal};
+use lifeboat_core::seal::{Binding, Content, Nonce, Seal, seal};
 use lifeboat_core::time::WallTime;
 
 use super::{Author, Terms};
@@ -45,7 +45,8 @@ impl Packed {
             None => (plain, None),
             Some(key) => {
                 let kong_version = author.version;
-                let binding = Binding { kong_version, sequence, config_hash: id.config_hash, config };
+                let content = Content::Configuration(config);
+                let binding = Binding { kong_version, sequence, config_hash: id.config_hash, content };
                 let (payload, sealed) = seal(plain, key, Nonce::from_random(random), &binding);
                 (payload, Some(sealed))
             }
@@ -84,6 +85,7 @@ impl Packed {
             hashes: received.hashes.clone(),
             snapshot,
             config: self.config,
+            cache_image: None,
             counts: received.configuration.counts().clone(),
             exporter: author.exporter.clone(),
             times: Times { received: received.at, exported: now, last_seen: received.at },

@@ -1,12 +1,16 @@
 //! What the program's commands do. Each gets its settings' source and gives back why it failed, if it did.
 
+mod configuration;
 pub mod demo;
+pub mod diff;
+pub mod doctor;
 pub mod export;
 pub mod keygen;
 pub mod list;
 pub mod presign;
 pub mod release;
 pub mod run;
+pub mod show;
 mod stdout;
 
 use crate::settings::Problems;

@@ -6,9 +6,10 @@ use lifeboat_core::ticket::Ticket;
 use lifeboat_core::time::WallTime;
 use serde_json::json;
 
+use super::configuration::version;
 use super::{Failure, Output, stdout};
-use crate::archive::{Archive, Issued};
-use crate::settings::{Source, VersionSettings};
+use crate::archive::{Archive, Issued, Pick};
+use crate::settings::{LookSettings, Source};
 
 /// Prints a ticket for the published snapshot, or for the one with this sequence; on standard error, what it is good for.
 pub async fn presign(
@@ -18,9 +19,11 @@ pub async fn presign(
     output: Output,
     now: WallTime,
 ) -> Result<(), Failure> {
-    let settings = VersionSettings::read(source)?;
+    let settings = LookSettings::read(source)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    let issued = archive.issue(settings.version, sequence, lifetime, now).await.map_err(anyhow::Error::from)?;
+    let version = version(&archive, settings.version).await?;
+    let pick = sequence.map_or(Pick::Published, Pick::Sequence);
+    let issued = archive.issue(version, pick, lifetime, now).await.map_err(anyhow::Error::from)?;
     let text = issued.ticket.encode().map_err(anyhow::Error::from)?;
     match output {
         Output::Json => stdout::line(&as_json(&issued, &text)).map_err(anyhow::Error::from)?,

@@ -2,17 +2,19 @@
 
 use anyhow::Context;
 
+use super::configuration::version;
 use super::{Failure, Output, stdout};
-use crate::archive::{Archive, Author};
+use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::BackupNode;
-use crate::settings::{Source, VersionSettings};
+use crate::settings::{ReleaseSettings, Source};
 
 /// Publishes the held snapshot with this sequence, or else the newest held one.
 pub async fn release(source: &Source, sequence: Option<u64>, output: Output, clock: Clock) -> Result<(), Failure> {
-    let settings = VersionSettings::read_to_write(source)?;
+    let settings = ReleaseSettings::read(source)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    let author = Author { exporter: BackupNode::new(settings.version).as_exporter(), version: settings.version };
+    let version = version(&archive, settings.version).await?;
+    let author = BackupNode::new(version).author();
     let released = archive.release(&author, sequence, clock.wall()).await;
     let manifest = released.map_err(anyhow::Error::from).context("nothing was released")?.manifest;
     let text = match output {

@@ -3,14 +3,16 @@
 
 use lifeboat_core::keep::Named;
 use lifeboat_core::keep::keeper::{Action, Event};
+use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
-use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use tracing::{info, warn};
 
 use super::probing;
 use crate::archive::{Archive, Author, Standing, Terms};
 use crate::clock::Clock;
+use crate::node_cache::Image;
 use crate::storage::StorageError;
 
 #[derive(Debug)]
@@ -42,6 +44,35 @@ impl Clerk {
     /// The store's name for people.
     pub(super) fn place(&self) -> &str {
         self.archive.place()
+    }
+
+    /// The version of Kong whose configurations it keeps.
+    pub(super) fn version(&self) -> KongVersion {
+        self.author.version
+    }
+
+    /// What is published without an image of a node's cache.
+    pub(super) fn lacks_an_image(&self) -> Option<SnapshotId> {
+        self.published().filter(|manifest| manifest.cache_image.is_none()).map(Manifest::id)
+    }
+
+    /// Keeps an image with what is published, if it is of that, and gives the manifest that names it.
+    pub(super) async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
+        if self.lacks_an_image() != Some(id) {
+            return Ok(None);
+        }
+        let Standing::Published(published) = &self.standing else { return Ok(None) };
+        let published = self.archive.attach_image((**published).clone(), image).await?;
+        if let Some(image) = &published.manifest.cache_image {
+            let (bytes, expands_to) = (image.object.bytes, image.expands_to);
+            info!(
+                "kept an image of a node's cache with snapshot {}: {expands_to} bytes, {bytes} compressed",
+                id.sequence
+            );
+        }
+        let manifest = (*published.manifest).clone();
+        self.standing = Standing::Published(Box::new(published));
+        Ok(Some(manifest))
     }
 
     /// The manifest that was looked at or written last.

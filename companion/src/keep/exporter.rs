@@ -2,21 +2,25 @@
 //! is the clerk's; here are the events that it is told of, and the one thing that is under way.
 
 use std::future::pending;
+use std::path::PathBuf;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
-use lifeboat_core::manifest::{self, Manifest};
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::object_key::SnapshotId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::cache_images::{ImageDesk, Offer};
 use super::clerk::Clerk;
 use super::newest::Line;
 use super::witness::Hearing;
-use super::{BackupNode, Newest, standing};
-use crate::archive::{Archive, Author};
+use super::{BackupNode, CacheImages, Newest, standing};
+use crate::archive::Archive;
 use crate::background::finished;
 use crate::clock::Clock;
+use crate::node_cache::{Image, NodePrefix};
 use crate::storage::StorageError;
 
 /// Publishes what is received.
@@ -26,6 +30,7 @@ pub struct Exporter {
     clerk: Option<Clerk>,
     rules: Rules,
     hearing: Option<Hearing>,
+    images: ImageDesk,
     clock: Clock,
 }
 
@@ -60,9 +65,12 @@ struct Run {
     keeper: Keeper,
     clerk: Option<Clerk>,
     work: Option<Work>,
+    /// What the machine has asked for and is not begun yet.
+    next: Option<Action>,
     newest: Newest,
     line: Line,
     hearing: Option<Hearing>,
+    images: ImageDesk,
     clock: Clock,
     place: String,
     failure: Option<StorageError>,
@@ -81,18 +89,35 @@ impl Exported {
     pub fn is_new(&self) -> bool {
         matches!(self, Self::New(_))
     }
+
+    /// The same manifest, for who has published it with more.
+    pub fn manifest_mut(&mut self) -> &mut Manifest {
+        let (Self::New(manifest) | Self::Already(manifest)) = self;
+        manifest
+    }
 }
 
 impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
-        let author = Author { exporter: node.as_exporter(), version: node.version };
-        Self { clerk: Some(Clerk::new(archive, author, clock)), rules, hearing: None, clock }
+        let clerk = Clerk::new(archive, node.author(), clock);
+        Self { clerk: Some(clerk), rules, hearing: None, images: ImageDesk::default(), clock }
     }
 
     /// The same, told by the relay of this process what nodes run.
     pub fn hearing(self, hearing: Hearing) -> Self {
         Self { hearing: Some(hearing), ..self }
+    }
+
+    /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
+    pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
+        let version = self.clerk.as_ref().expect("it doesn't work yet").version();
+        self.images.images(prefix, version, temporary)
+    }
+
+    /// Keeps an image with what was exported, if it is of that, and gives the manifest that names it.
+    pub async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
+        self.clerk.as_mut().expect("it works only in `run`").keep_image(id, image).await
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
@@ -103,9 +128,11 @@ impl Exporter {
             place: clerk.place().to_owned(),
             clerk: Some(clerk),
             work: None,
+            next: None,
             newest,
             line: Line::Down,
             hearing: self.hearing,
+            images: self.images,
             clock: self.clock,
             failure: None,
             written: None,
@@ -121,6 +148,10 @@ impl Exporter {
                 () = stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
                     vec![Event::Stop]
+                }
+                offer = run.images.offered(), if run.clerk.is_some() => {
+                    run.keep_image(offer);
+                    Vec::new()
                 }
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
@@ -184,16 +215,34 @@ impl Run {
                 // Who is alone leads.
                 Action::Recheck { .. } => {}
                 Action::Finish => is_over = true,
-                action => {
-                    let mut clerk = self.clerk.take().expect("one thing at a time is under way");
-                    self.work = Some(tokio::spawn(async move {
-                        let result = clerk.perform(action).await;
-                        (clerk, result)
-                    }));
-                }
+                action => self.begin(action),
             }
         }
         is_over
+    }
+
+    // While an image is being kept, what the machine asks for waits.
+    fn begin(&mut self, action: Action) {
+        let Some(mut clerk) = self.clerk.take() else {
+            self.next = Some(action);
+            return;
+        };
+        self.work = Some(tokio::spawn(async move {
+            let result = clerk.perform(action).await;
+            (clerk, result)
+        }));
+    }
+
+    // At the store like everything else, and nothing that the machine has asked for.
+    fn keep_image(&mut self, Offer { id, image, answer }: Offer) {
+        let mut clerk = self.clerk.take().expect("it was looked for");
+        self.work = Some(tokio::spawn(async move {
+            let kept = clerk.keep_image(id, image).await;
+            let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
+            // Who offered it may have ended.
+            let _ = answer.send(kept.map(drop));
+            (clerk, Ok(event))
+        }));
     }
 
     fn done(&mut self, (clerk, result): (Clerk, Result<Event, StorageError>)) -> Event {
@@ -213,8 +262,15 @@ impl Run {
                 Event::Failed
             }
         };
+        self.images.want(clerk.lacks_an_image());
         self.clerk = Some(clerk);
-        event
+        match self.next.take() {
+            Some(action) => {
+                self.begin(action);
+                Event::Tick
+            }
+            None => event,
+        }
     }
 
     fn say(&mut self, notice: Notice) {
@@ -243,16 +299,5 @@ async fn wake(clock: Clock, keeper: &Keeper) {
     match keeper.wake_at() {
         Some(moment) => clock.reach(moment).await,
         None => pending().await,
-    }
-}
-
-impl BackupNode {
-    /// As a manifest names it.
-    pub fn as_exporter(&self) -> manifest::Exporter {
-        manifest::Exporter {
-            node_id: self.id.clone(),
-            hostname: self.hostname.clone(),
-            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The keep flow: a headless data plane receives configurations, an exporter publishes them as the machine in `core`
 //! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
 
+mod cache_images;
 mod clerk;
 mod exporter;
 mod headless;
@@ -12,7 +13,11 @@ mod standing;
 mod witness;
 
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest;
 
+use crate::archive::Author;
+
+pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;
@@ -33,6 +38,16 @@ impl BackupNode {
     /// A backup node of this host.
     pub fn new(version: KongVersion) -> Self {
         Self { id: uuid::Uuid::new_v4().to_string(), hostname: hostname(), version }
+    }
+
+    /// Who the author of its backups is.
+    pub fn author(&self) -> Author {
+        let exporter = manifest::Exporter {
+            node_id: self.id.clone(),
+            hostname: self.hostname.clone(),
+            lifeboat: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Author { exporter, version: self.version }
     }
 
     /// The path and query with which it opens its link (KONG.md section 1).

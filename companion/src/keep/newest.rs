@@ -34,8 +34,15 @@ pub(super) enum Line {
 }
 
 impl Newest {
+    /// A place for what doesn't come over a link, and is what its source has at that moment.
+    pub fn without_a_link() -> Self {
+        let newest = Self::default();
+        newest.set_line(Line::Up(0));
+        newest
+    }
+
     /// Puts a configuration there; an older one that was not taken is gone.
-    pub(super) fn put(&self, received: Received) {
+    pub(crate) fn put(&self, received: Received) {
         let mut news = self.lock();
         news.received = Some((received, news.line));
         drop(news);

@@ -5,18 +5,20 @@
 //! object before its tag. Here requests for the same key take turns (readers together), so that both are as atomic as
 //! on AWS.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::{fmt, io};
 
+use async_trait::async_trait;
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
@@ -47,7 +49,7 @@ pub struct S3StoreOptions {
     pub folder: PathBuf,
     /// Its one bucket, made when it is missing.
     pub bucket: String,
-    /// The only access key.
+    /// The access key that it knows from the beginning.
     pub access_key: String,
     /// Its secret.
     pub secret_key: String,
@@ -60,6 +62,57 @@ impl fmt::Debug for S3StoreOptions {
     }
 }
 
+/// The access keys that a store knows, which may change while it runs.
+#[derive(Clone, Default)]
+pub struct Keyring(Arc<Mutex<BTreeMap<String, Key>>>);
+
+#[derive(Clone)]
+struct Key {
+    secret: String,
+    session_token: Option<String>,
+}
+
+impl Keyring {
+    /// From now on the store knows this key; a temporary one only together with its session token.
+    pub fn add(&self, access_key: &str, secret: &str, session_token: Option<&str>) {
+        let key = Key { secret: secret.to_owned(), session_token: session_token.map(str::to_owned) };
+        self.0.lock().expect("nothing panics while it is locked").insert(access_key.to_owned(), key);
+    }
+
+    /// From now on the store doesn't know this key.
+    pub fn remove(&self, access_key: &str) {
+        self.0.lock().expect("nothing panics while it is locked").remove(access_key);
+    }
+
+    fn find(&self, access_key: &str) -> Option<Key> {
+        self.0.lock().expect("nothing panics while it is locked").get(access_key).cloned()
+    }
+
+    /// Whether the request has the session token of its key. Whether it is signed with it is checked elsewhere.
+    fn accepts_token_of<T>(&self, request: &Request<T>) -> bool {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let access_key = header("authorization").and_then(|text| text.split_once("Credential=")?.1.split('/').next());
+        let expected = access_key.and_then(|access_key| self.find(access_key)).and_then(|key| key.session_token);
+        expected.is_none_or(|expected| header("x-amz-security-token") == Some(&expected))
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(..)")
+    }
+}
+
+#[async_trait]
+impl S3Auth for Keyring {
+    async fn get_secret_key(&self, access_key: &str) -> s3s::S3Result<SecretKey> {
+        match self.find(access_key) {
+            Some(key) => Ok(SecretKey::from(key.secret)),
+            None => Err(s3s::s3_error!(InvalidAccessKeyId, "The access key id is not known here")),
+        }
+    }
+}
+
 /// A running store. Dropping it closes everything abruptly; the objects stay in the folder.
 pub struct S3Store {
     listening: Listening,
@@ -68,6 +121,7 @@ pub struct S3Store {
 
 struct Shared {
     service: S3Service,
+    keys: Keyring,
     counts: Mutex<RequestCounts>,
     turns: [RwLock<()>; 64],
 }
@@ -79,7 +133,10 @@ impl S3Store {
     /// When the folder can't be used or no port is free.
     pub async fn start(options: &S3StoreOptions) -> io::Result<Self> {
         let turns = std::array::from_fn(|_| RwLock::new(()));
-        let shared = Arc::new(Shared { service: service(options)?, counts: Mutex::default(), turns });
+        let keys = Keyring::default();
+        keys.add(&options.access_key, &options.secret_key, None);
+        let shared =
+            Arc::new(Shared { service: service(options, keys.clone())?, keys, counts: Mutex::default(), turns });
         let served = shared.clone();
         let serve = move |stream| -> BoxFuture<'static, ()> { Box::pin(serve(stream, served.clone())) };
         let listening = Listening::start(SocketAddr::from(([127, 0, 0, 1], 0)), serve).await?;
@@ -89,6 +146,11 @@ impl S3Store {
     /// For `AWS_CONFIG_STORAGE_ENDPOINT`: `http://127.0.0.1:<port>`. Buckets are in the path.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.listening.address())
+    }
+
+    /// The keys that it knows.
+    pub fn keys(&self) -> &Keyring {
+        &self.shared.keys
     }
 
     /// The requests so far.
@@ -119,12 +181,12 @@ impl Shared {
     }
 }
 
-fn service(options: &S3StoreOptions) -> io::Result<S3Service> {
+fn service(options: &S3StoreOptions, keys: Keyring) -> io::Result<S3Service> {
     // s3s-fs keeps a bucket as a folder.
     std::fs::create_dir_all(options.folder.join(&options.bucket))?;
     let files = s3s_fs::FileSystem::new(&options.folder).map_err(|error| io::Error::other(format!("{error:?}")))?;
     let mut builder = S3ServiceBuilder::new(files);
-    builder.set_auth(SimpleAuth::from_single(options.access_key.clone(), options.secret_key.clone()));
+    builder.set_auth(keys);
     Ok(builder.build())
 }
 
@@ -137,6 +199,11 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<s3s::Body>, s3s::HttpError> {
     let of_object = request.uri().path().trim_matches('/').contains('/');
     count(&mut shared.counts.lock().expect("nothing panics while it is locked"), request.method(), of_object);
+    if !shared.keys.accepts_token_of(&request) {
+        let refusal = "<Error><Code>InvalidToken</Code><Message>The session token is not the key's</Message></Error>";
+        let refusal = Response::builder().status(hyper::StatusCode::BAD_REQUEST).body(refusal.to_owned().into());
+        return Ok(refusal.expect("it is complete"));
+    }
     let turn = shared.turn(request.uri().path());
     // Held until the answer's head is ready: a read has opened its file by then, and a file is replaced, not changed.
     if matches!(*request.method(), Method::GET | Method::HEAD) {

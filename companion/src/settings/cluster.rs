@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::{Address, Reader};
 use crate::tls::{
-    Authorities, AuthoritySource, CommonNames, Identity, NodeNames, SHARED_SERVER_NAME, TlsError,
+    Authorities, AuthoritySource, CommonNames, Identity, Leaf, NodeNames, SHARED_SERVER_NAME, TlsError,
     certificates_from_pem, client_config_pki, client_config_shared,
 };
 
@@ -25,6 +25,8 @@ pub struct ClusterSettings {
     pub identity: Identity,
     /// Whom to trust.
     pub trust: Trust,
+    /// The certificates of `KONG_CLUSTER_CA_CERT`, if that is used.
+    pub authorities: Vec<Leaf>,
     /// The longest message in bytes, compressed (`cluster_max_payload`).
     pub max_payload: u64,
 }
@@ -44,15 +46,16 @@ impl ClusterSettings {
         let max_payload = reader.number("KONG_CLUSTER_MAX_PAYLOAD", 16 * 1024 * 1024, 1024..=4 * 1024 * 1024 * 1024);
         let identity = identity(reader, "KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY");
         let mode = reader.text("KONG_CLUSTER_MTLS").map_or("shared".to_owned(), |given| given.value.trim().to_owned());
-        let (trust, tls) = match mode.as_str() {
+        let (trust, tls, authorities) = match mode.as_str() {
             "shared" => {
                 let identity = identity.as_ref()?;
-                (Trust::Shared(identity.leaf().der().clone()), client_config_shared(identity))
+                (Trust::Shared(identity.leaf().der().clone()), client_config_shared(identity), Vec::new())
             }
             "pki" | "pki_check_cn" => {
                 let authorities = control_plane_authorities(reader);
                 let names = if mode == "pki" { Some(NodeNames::Any) } else { node_names(reader, identity.as_ref()) };
-                (Trust::Pki(names?), client_config_pki(&authorities?, identity.as_ref()?))
+                let leaves = cluster_authorities(reader);
+                (Trust::Pki(names?), client_config_pki(&authorities?, identity.as_ref()?), leaves)
             }
             other => {
                 reader.wrong(format!("KONG_CLUSTER_MTLS: {other:?} is none of shared, pki, pki_check_cn"));
@@ -61,7 +64,7 @@ impl ClusterSettings {
         };
         let control_plane = control_plane?;
         let server_name = server_name(reader, &mode, &control_plane)?;
-        Some(Self { control_plane, tls, server_name, identity: identity?, trust, max_payload })
+        Some(Self { control_plane, tls, server_name, identity: identity?, trust, authorities, max_payload })
     }
 }
 
@@ -126,6 +129,13 @@ fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
             reader.wrong(format!("{name}: {error} (valid: /etc/kong/ca.crt)"));
         })
         .ok()
+}
+
+// For who looks at them one by one; what is wrong with them has been said.
+fn cluster_authorities(reader: &mut Reader<'_>) -> Vec<Leaf> {
+    let given = reader.text("KONG_CLUSTER_CA_CERT");
+    let pem = given.and_then(|given| checked(reader, &given)).unwrap_or_default();
+    certificates_from_pem(&pem).unwrap_or_default().iter().filter_map(|der| Leaf::from_der(der).ok()).collect()
 }
 
 pub(super) fn checked(reader: &mut Reader<'_>, given: &super::source::Given) -> Option<Vec<u8>> {

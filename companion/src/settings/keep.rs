@@ -10,6 +10,7 @@ use lifeboat_core::kong::version::KongVersion;
 use reqwest::Url;
 
 use super::Reader;
+use crate::node_cache::{CacheForm, NodePrefix};
 
 /// What the headless session says of itself and how eagerly its configurations are published.
 #[derive(Clone, Debug)]
@@ -26,10 +27,10 @@ pub struct KeepSettings {
     pub admin_url: Option<Url>,
     /// How long a connected control plane may be silent before that is reported.
     pub config_timeout: Duration,
-    /// The least time between two exports.
-    pub export_delay: Duration,
-    /// How many percent of the services or routes a configuration may lose without being held.
-    pub max_shrink: u8,
+    /// What decides which configuration is published.
+    pub rules: Rules,
+    /// The prefix of a node beside us, of whose cache images are kept.
+    pub beside: Option<NodePrefix>,
 }
 
 impl KeepSettings {
@@ -40,9 +41,8 @@ impl KeepSettings {
         let labels = labels(reader);
         let admin_url = admin_url(reader);
         let config_timeout = reader.config_timeout();
-        let delay = reader.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400);
-        let export_delay = Duration::from_secs(delay);
-        let max_shrink = reader.number("LIFEBOAT_MAX_SHRINK", 50, 0..=100) as u8;
+        let rules = rules(reader);
+        let beside = beside(reader, version);
         Some(Self {
             version: version?,
             plugins,
@@ -50,15 +50,9 @@ impl KeepSettings {
             labels: labels?,
             admin_url: admin_url?,
             config_timeout,
-            export_delay,
-            max_shrink,
+            rules,
+            beside: beside?,
         })
-    }
-
-    /// What decides which configuration is published.
-    pub fn rules(&self) -> Rules {
-        let guard = ShrinkGuard::new(self.max_shrink);
-        Rules { export_delay: self.export_delay, guard, doubt: Doubt::AskAgain }
     }
 
     /// The session's first message, if nothing is known from the Admin API.
@@ -67,20 +61,53 @@ impl KeepSettings {
     }
 }
 
+/// What decides which configuration is published.
+pub(super) fn rules(reader: &mut Reader<'_>) -> Rules {
+    let max_shrink = reader.number("LIFEBOAT_MAX_SHRINK", 50, 0..=100) as u8;
+    Rules { export_delay: reader.export_delay(), guard: ShrinkGuard::new(max_shrink), doubt: Doubt::AskAgain }
+}
+
+/// The version of Kong whose configurations are kept.
 pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
+    let version = given_version(reader)?;
+    if version.is_none() {
+        let _ = reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1");
+    }
+    version
+}
+
+/// The same where it need not be given. The outer option: whether it could be read.
+pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersion>> {
     let given = match reader.text("LIFEBOAT_KONG_VERSIONS") {
         Some(given) if given.value.contains(',') => {
             reader.wrong(format!("{}: this version of lifeboat keeps one version of Kong (valid: 3.9.1)", given.name));
             return None;
         }
-        Some(given) => given,
-        None => reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1")?,
+        given => given.or_else(|| reader.text("KONG_VERSION")),
     };
+    let Some(given) = given else { return Some(None) };
     let version: KongVersion = reader.parse(&given)?;
     match version.check_served() {
-        Ok(()) => Some(version),
+        Ok(()) => Some(Some(version)),
         Err(error) => {
             reader.wrong(format!("{}: {error}", given.name));
+            None
+        }
+    }
+}
+
+// The outer option: whether it could be read.
+fn beside(reader: &mut Reader<'_>, version: Option<KongVersion>) -> Option<Option<NodePrefix>> {
+    let is_on = reader.switch("LIFEBOAT_CACHE_IMAGE");
+    let prefix = reader.text("KONG_PREFIX").map_or("/usr/local/kong".to_owned(), |given| given.value.trim().to_owned());
+    if !is_on {
+        return Some(None);
+    }
+    match version.map(CacheForm::of) {
+        None | Some(Ok(CacheForm::Lmdb { .. })) => Some(Some(NodePrefix::new(prefix))),
+        Some(Ok(CacheForm::ConfigCache) | Err(_)) => {
+            let since = "only Kong 3.4 and later caches in a form of which images are kept";
+            reader.wrong(format!("LIFEBOAT_CACHE_IMAGE: {since}: set it to off"));
             None
         }
     }

@@ -6,20 +6,24 @@ mod cluster;
 mod keep;
 mod keys;
 pub mod names;
+mod origin;
+mod readable;
 mod reader;
 mod relay;
+mod role;
 mod secret;
 pub mod source;
 mod store;
-
-use lifeboat_core::kong::version::KongVersion;
 
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
+pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
+pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
 pub use store::{
@@ -55,27 +59,18 @@ impl RunSettings {
     /// Reads them, or says everything that is wrong with them.
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
-        let (export, import) = (
-            reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT"),
-            reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT"),
-        );
-        if !export && !import {
+        let role = Role::read(&mut reader);
+        if role == Role::Nothing {
             reader.wrong(
                 "nothing to do: neither KONG_CLUSTER_FALLBACK_CONFIG_EXPORT nor KONG_CLUSTER_FALLBACK_CONFIG_IMPORT is on \
                  (--export on keeps what the control plane sends, --import on is the relay for new nodes)",
             );
         }
-        let store = if export {
-            let store = StoreSettings::read(&mut reader);
-            refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-            refuse_a_ticket(&mut reader);
-            store
-        } else {
-            StoreSettings::read_to_restore(&mut reader)
-        };
+        let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let keep = if export { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
-        let relay = if import { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
+        let keep = if role.exports() { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
+        let relay =
+            if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
     }
 }
@@ -88,32 +83,6 @@ impl ExportSettings {
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let keep = KeepSettings::read(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
-    }
-}
-
-/// What `lifeboat presign` and `lifeboat release` need.
-#[derive(Debug)]
-pub struct VersionSettings {
-    /// Where configurations are kept.
-    pub store: StoreSettings,
-    /// The version of Kong whose snapshot it is about.
-    pub version: KongVersion,
-}
-
-impl VersionSettings {
-    /// Reads them, or says everything that is wrong with them.
-    pub fn read(source: &Source) -> Result<Self, Problems> {
-        let mut reader = Reader::new(source);
-        let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
-        finish(reader, || Some(Self { store: store?, version: version? }))
-    }
-
-    /// The same for who writes manifests.
-    pub fn read_to_write(source: &Source) -> Result<Self, Problems> {
-        let mut reader = Reader::new(source);
-        let (store, version) = (StoreSettings::read(&mut reader), keep::version(&mut reader));
-        refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        finish(reader, || Some(Self { store: store?, version: version? }))
     }
 }
 
@@ -131,6 +100,17 @@ pub fn check_names(source: &Source) -> Result<(), Problems> {
     let mut reader = Reader::new(source);
     reader.refuse_misspelt_names();
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
+}
+
+// Who is not told what to do is taken for an exporter, and told that besides.
+fn store_of(reader: &mut Reader<'_>, role: Role) -> Option<StoreSettings> {
+    if role == Role::Importer {
+        return StoreSettings::read_to_restore(reader);
+    }
+    let store = StoreSettings::read(reader);
+    refuse_to_write_what_is_not_accepted(reader, store.as_ref());
+    refuse_a_ticket(reader);
+    store
 }
 
 // Its backups would be found useless by the importers, and in an outage only.
@@ -155,12 +135,16 @@ fn refuse_a_ticket(reader: &mut Reader<'_>) {
 }
 
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
-    reader.refuse_misspelt_names();
-    refuse_what_is_not_built_yet(&mut reader);
+    check_all_names(&mut reader);
     match build() {
         Some(settings) if reader.problems().list().is_empty() => Ok(settings),
         _ => Err(reader.into_problems()),
     }
+}
+
+fn check_all_names(reader: &mut Reader<'_>) {
+    reader.refuse_misspelt_names();
+    refuse_what_is_not_built_yet(reader);
 }
 
 // To ignore such a setting could mean to leave out a protection that somebody counts on.

@@ -122,6 +122,14 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "the control plane's Admin API, from which plugins, filters and `sync_status` are read instead",
     ),
+    setting("KONG_PREFIX", "prefix", "/usr/local/kong", "the prefix of a Kong on this host or on a shared volume"),
+    setting(
+        "LIFEBOAT_CACHE_IMAGE",
+        "cache-image",
+        "off",
+        "`on`: keep an image of that Kong's LMDB cache with each snapshot that it runs (3.4 and later); the prefix may be \
+         read-only",
+    ),
     setting("LIFEBOAT_RELAY_LISTEN", "relay-listen", "127.0.0.1:8005", "where the relay listens for nodes"),
     setting("LIFEBOAT_RELAY_CERT", "relay-cert", "`KONG_CLUSTER_CERT`", "pki: the certificate that nodes see"),
     setting(
@@ -293,7 +301,6 @@ pub const NOT_YET_HARMLESS: &[&str] = &[
     "LIFEBOAT_HTTP_LISTEN",
     "LIFEBOAT_ELECTION",
     "LIFEBOAT_HISTORY",
-    "LIFEBOAT_CACHE_IMAGE",
     "LIFEBOAT_PREFER",
     "LIFEBOAT_VERSION_MATCH",
     "LIFEBOAT_DRILL_EVERY",

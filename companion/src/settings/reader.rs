@@ -153,6 +153,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The least time between two exports, which Kong's own setting gives in whole seconds.
+    pub fn export_delay(&mut self) -> Duration {
+        Duration::from_secs(self.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400))
+    }
+
     /// How long a connected control plane may be silent, which the keep flow and the relay both need to know.
     pub fn config_timeout(&mut self) -> Duration {
         self.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10))

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 
 use super::cluster::{checked, identity};
 use super::{ClusterSettings, Reader, Trust};
-use crate::tls::{Authorities, AuthoritySource, NodeNames, server_config_pki, server_config_shared};
+use crate::tls::{Authorities, AuthoritySource, Leaf, NodeNames, server_config_pki, server_config_shared};
 
 /// How nodes are served.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct RelaySettings {
     pub listen: SocketAddr,
     /// The TLS server, which knows who may connect.
     pub tls: Arc<ServerConfig>,
+    /// The certificate that nodes see.
+    pub certificate: Leaf,
     /// How a node's session behaves.
     pub rules: Rules,
 }
@@ -35,13 +37,14 @@ impl RelaySettings {
         let tls = match &cluster.trust {
             Trust::Shared(certificate) => {
                 let config = server_config_shared(std::slice::from_ref(certificate), &cluster.identity);
-                config.map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok()
+                let config = config.map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok();
+                config.map(|config| (config, cluster.identity.leaf().clone()))
             }
             Trust::Pki(names) => pki(reader, names.clone(), cluster),
         };
-        let (listen, tls) = (listen?, tls?);
+        let (listen, (tls, certificate)) = (listen?, tls?);
         refuse_itself(reader, listen, cluster);
-        Some(Self { listen, tls, rules: Rules { config_timeout, on_refusal, retry } })
+        Some(Self { listen, tls, certificate, rules: Rules { config_timeout, on_refusal, retry } })
     }
 }
 
@@ -63,7 +66,7 @@ fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     }
 }
 
-fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<Arc<ServerConfig>> {
+fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<(Arc<ServerConfig>, Leaf)> {
     let own = match reader.text("LIFEBOAT_RELAY_CERT") {
         Some(_) => identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY")?,
         None => cluster.identity.clone(),
@@ -77,7 +80,7 @@ fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> 
     };
     let pem = checked(reader, &given)?;
     match Authorities::new([AuthoritySource::Pem(&pem)]) {
-        Ok(authorities) => Some(server_config_pki(&authorities, names, &own)),
+        Ok(authorities) => Some((server_config_pki(&authorities, names, &own), own.leaf().clone())),
         Err(error) => {
             reader.wrong(format!("{}: {error}", given.name));
             None

@@ -8,6 +8,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tokio::time::timeout;
 
+use super::cloud::Cloud;
 use super::diagnosis::Failed;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag, Write};
@@ -41,12 +42,16 @@ pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Wri
     let Ok(written) = timeout(LIMIT, storage.put_once(key, bytes, write)).await else {
         return Ok(Outcome::Unclear(too_late()));
     };
-    let Failed { error, is_uncertain, .. } = match written {
+    let Failed { error, is_uncertain, is_not_implemented, .. } = match written {
         Ok(tag) => return Ok(Outcome::Won(tag)),
         Err(failed) => failed,
     };
     match *error {
         StorageError::Conflict { .. } => Ok(Outcome::Lost),
+        // The library's words for it are for programmers.
+        _ if is_not_implemented && Cloud::of(&storage.place) == Cloud::Local => {
+            Ok(Outcome::Incapable("a folder has no such thing".to_owned()))
+        }
         // Whether it can be written without the condition is tried next.
         StorageError::Misconfigured { reason, .. } if is_conditional => Ok(Outcome::Incapable(reason)),
         StorageError::Unavailable { reason, .. } if is_uncertain => Ok(Outcome::Unclear(reason)),

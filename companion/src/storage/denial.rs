@@ -45,7 +45,10 @@ impl Denial {
         if !is_refusal {
             return None;
         }
+        // Azurite's word for a wrong key, and Azure's for a firewall; the message tells which.
+        let is_signature = code == "AuthorizationFailure" && text.contains("including the signature");
         Some(match other_hindrance(code) {
+            _ if is_signature => Self::Credential(not_accepted(cloud, heard.issuer)),
             Some(cure) => Self::Credential(cure.to_owned()),
             None if answer.status == 401 => Self::Credential(not_accepted(cloud, heard.issuer)),
             None => Self::Permission(missing(cloud, what, &text)),

@@ -1,6 +1,7 @@
 //! Reading objects, comparing them, and telling what is absent from what is hidden.
 
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
@@ -67,6 +68,17 @@ impl Storage {
     pub async fn has_bytes(&self, key: &str, expected: &[u8]) -> Result<bool, StorageError> {
         let tag = retried(|| self.tag_if_it_has(key, expected)).await?;
         Ok(tag.is_some())
+    }
+
+    /// When an object was last written, by the store's clock; `None` if there is none.
+    pub async fn written_at(&self, key: &str) -> Result<Option<SystemTime>, StorageError> {
+        let path = Path::from(key);
+        let looked = retried(|| self.attempt(key, Access::Reading, LISTING_LIMIT, self.store.head(&path))).await;
+        match looked {
+            Ok(meta) => Ok(Some(meta.last_modified.into())),
+            Err(failed) if failed.is_not_found() || failed.may_mean_absent => Ok(None),
+            Err(failed) => Err(failed.into()),
+        }
     }
 
     /// What is published was written, read back and compared.

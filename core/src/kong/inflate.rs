@@ -13,7 +13,7 @@ const CHUNK: usize = 256 * 1024;
 
 /// Why gzip could not be decompressed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum InflateError {
+pub(crate) enum InflateError {
     NotGzip,
     Truncated,
     WrongChecksum,
@@ -25,7 +25,7 @@ pub(super) enum InflateError {
 /// Decompresses one gzip member of at most `limit` bytes.
 ///
 /// The buffer gets the size that the data say they have, so that it needn't grow, but never one that they can't have.
-pub(super) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
+pub(crate) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
     if !gzip.starts_with(&MAGIC) {
         return Err(InflateError::NotGzip);
     }

@@ -50,6 +50,9 @@ pub struct Manifest {
     pub snapshot: StoredObject,
     /// The configuration itself: what the payload expands to, and what `config.json` holds.
     pub config: PlainObject,
+    /// An image of the cache of a node that runs it, if one was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_image: Option<CacheImage>,
     /// How many entities of each kind it has.
     #[serde(default)]
     pub counts: EntityCounts,
@@ -84,6 +87,16 @@ pub struct PlainObject {
     pub sha256: Sha256Digest,
     /// How many there are.
     pub bytes: u64,
+}
+
+/// An image of a node's LMDB cache: gzip of a `data.mdb`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheImage {
+    /// Where it lies.
+    #[serde(flatten)]
+    pub object: StoredObject,
+    /// The size of the `data.mdb` in bytes.
+    pub expands_to: u64,
 }
 
 /// Why a snapshot is the published one.
@@ -192,6 +205,19 @@ mod tests {
     fn what_is_written_is_the_golden_form() {
         let manifest = Manifest::decode(GOLDEN).unwrap();
         assert_eq!(String::from_utf8(manifest.encode()).unwrap(), String::from_utf8(GOLDEN.to_vec()).unwrap());
+    }
+
+    #[test]
+    fn an_image_is_described_as_an_object_with_the_size_that_it_expands_to() {
+        let mut json: serde_json::Value = serde_json::from_slice(GOLDEN).unwrap();
+        let image = serde_json::json!({
+            "key": "3.9.1/lifeboat/cache/x.mdb.gz", "sha256": "e".repeat(64), "bytes": 6301, "expands_to": 69632,
+        });
+        json["cache_image"] = image.clone();
+        let manifest = Manifest::decode(json.to_string().as_bytes()).unwrap();
+        assert_eq!(manifest.cache_image.as_ref().unwrap().object.bytes, 6301);
+        let written: serde_json::Value = serde_json::from_slice(&manifest.encode()).unwrap();
+        assert_eq!(written["cache_image"], image);
     }
 
     #[test]

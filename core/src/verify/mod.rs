@@ -2,6 +2,7 @@
 //! with it, opened and expanded. Only this module makes a [`Verified`], and only a `Verified` is ever delivered.
 
 mod authentic;
+mod image;
 mod rejected;
 
 use std::io::Read;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 
 pub use authentic::{Authentic, Place, Writer, authenticate};
+pub use image::{VerifiedImage, verify_image};
 pub use rejected::Rejected;
 
 use crate::digest::{ConfigHash, Sha256Digest};
@@ -18,7 +20,7 @@ use crate::keys::{Demand, EncryptionKey, Keyring};
 use crate::kong::message::ReconfigureMessage;
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, SectionHashes};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, StoredObject};
 use crate::payload::Payload;
 use crate::seal::{self, Binding, Seal};
 use crate::time::WallTime;
@@ -60,12 +62,12 @@ impl Policy {
     /// [`Rejected::SealedWithoutKeys`], [`Rejected::UnknownSeal`], [`Rejected::UnknownSealing`] or
     /// [`Rejected::NotSealed`].
     pub fn check_seal(&self, manifest: &Authentic) -> Result<(), Rejected> {
-        self.opening(manifest).map(|_| ())
+        self.opening(&manifest.snapshot).map(|_| ())
     }
 
-    // With what the payload is to be opened; nothing, if it is plain and may be.
-    fn opening<'a>(&self, manifest: &'a Manifest) -> Result<Option<(&'a Seal, &EncryptionKey)>, Rejected> {
-        let Some(sealed) = &manifest.snapshot.sealed else {
+    // With what an object is to be opened; nothing, if it is plain and may be.
+    fn opening<'a>(&self, object: &'a StoredObject) -> Result<Option<(&'a Seal, &EncryptionKey)>, Rejected> {
+        let Some(sealed) = &object.sealed else {
             // With signatures, what was signed before there was encryption stays good.
             return if self.keys.demand() == Demand::Authentication { Err(Rejected::NotSealed) } else { Ok(None) };
         };
@@ -77,6 +79,24 @@ impl Policy {
                 Err(Rejected::UnknownSealing(sealed.algorithm.chars().take(40).collect()))
             }
             Some(key) => Ok(Some((sealed, key))),
+        }
+    }
+
+    // An object's bytes as its exporter had them before it sealed them, if they are what the manifest describes.
+    fn opened(&self, object: &StoredObject, bytes: Bytes, binding: &Binding) -> Result<Bytes, Rejected> {
+        let opening = self.opening(object)?;
+        let (expected, actual) = (object.bytes, bytes.len() as u64);
+        if actual < expected {
+            return Err(Rejected::Truncated { expected, actual });
+        }
+        let (expected, actual) = (object.sha256, Sha256Digest::of(&bytes));
+        if actual != expected {
+            return Err(Rejected::DigestMismatch { expected, actual });
+        }
+        match opening {
+            None => Ok(bytes),
+            Some((sealed, key)) => seal::open(bytes, key, sealed.nonce, binding)
+                .map_err(|seal::DoesNotOpen| Rejected::BrokenSeal { key: sealed.key.clone() }),
         }
     }
 }
@@ -92,20 +112,7 @@ pub fn verify(manifest: Authentic, payload: Bytes, policy: &Policy) -> Result<Ve
     if manifest.config.bytes > limit {
         return Err(Rejected::TooLarge { limit, actual: manifest.config.bytes });
     }
-    let opening = policy.opening(&manifest)?;
-    let (expected, actual) = (manifest.snapshot.bytes, payload.len() as u64);
-    if actual < expected {
-        return Err(Rejected::Truncated { expected, actual });
-    }
-    let (expected, actual) = (manifest.snapshot.sha256, Sha256Digest::of(&payload));
-    if actual != expected {
-        return Err(Rejected::DigestMismatch { expected, actual });
-    }
-    let payload = match opening {
-        None => payload,
-        Some((sealed, key)) => seal::open(payload, key, sealed.nonce, &Binding::of(&manifest))
-            .map_err(|seal::DoesNotOpen| Rejected::BrokenSeal { key: sealed.key.clone() })?,
-    };
+    let payload = policy.opened(&manifest.snapshot, payload, &Binding::of(&manifest))?;
     let payload = match Payload::from_gzip(payload.clone()) {
         Some(payload) => payload,
         None => Payload::compress(&expand(&payload, &manifest)?),

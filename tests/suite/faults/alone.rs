@@ -63,6 +63,13 @@ async fn a_fault_that_lasts_is_reported_in_its_class_with_store_key_and_cure_and
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_announces_more_than_any_memory_has_is_read_as_far_as_it_comes() {
+    let (_s3, storage) = store_in(&Weather::always(Fault::Announces(1 << 60))).await;
+    let error = storage.read(KEY, u64::MAX).await.unwrap_err().to_string();
+    assert!(error.contains("ended after 25 of 1152921504606846976 bytes"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn writing_and_listing_end_in_time_too() {
     for fault in [Fault::Ignored, Fault::Refused, Fault::Trickling, Fault::Endless, Fault::Answers(503, "SlowDown")] {
         let (_s3, storage) = store_in(&Weather::always(fault)).await;

@@ -57,11 +57,11 @@ async fn a_misspelt_setting_and_one_of_a_later_version_are_said_beside_all_else_
     let invocation = lifeboat(["run", "--import", "on"])
         .with("LIFEBOAT_RELAY_LISTN", "127.0.0.1:8005")
         .with("LIFEBOAT_XYZZY", "1")
-        .with("LIFEBOAT_SIGNING_KEY", OTHER_SECRET);
+        .with("LIFEBOAT_REPORT_KEYS", OTHER_SECRET);
     let parts = [
         "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN?",
         "LIFEBOAT_XYZZY is not a setting",
-        "LIFEBOAT_SIGNING_KEY: this version of lifeboat does not have this setting yet",
+        "LIFEBOAT_REPORT_KEYS: this version of lifeboat does not have this setting yet",
         STORAGE,
     ];
     says(invocation, WRONG_USAGE, &parts).await;
@@ -136,7 +136,7 @@ async fn a_folder_that_cannot_be_written_is_named_with_what_is_in_the_way() {
 async fn certificates_that_do_not_fit_are_named_with_their_settings() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let other = ClusterCertificate::version_1(SystemTime::now());
-    let (certificate, key) = write_credentials(cluster.folder.path(), "other", &other);
+    let (certificate, key) = write_credentials(&cluster.path(""), "other", &other);
     let no_pair = export(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", &key);
     says(no_pair, WRONG_USAGE, &["KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY", "not a pair"]).await;
     let missing = export(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", cluster.path("no-such.key"));

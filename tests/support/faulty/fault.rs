@@ -46,6 +46,8 @@ pub enum Fault {
     Trickling,
     /// The answer's body never ends.
     Endless,
+    /// The answer's head announces a body of so many bytes, and what comes is what there is.
+    Announces(u64),
     /// The store finds that the request's time is this far behind its own.
     ClockBehind(Duration),
 }
@@ -96,7 +98,7 @@ impl Fault {
                 server.execute(request).await?;
                 Ok(failure)
             }
-            Self::CutOff | Self::ResetInBody | Self::Stalled | Self::Trickling | Self::Endless => {
+            Self::CutOff | Self::ResetInBody | Self::Stalled | Self::Trickling | Self::Endless | Self::Announces(_) => {
                 self.spoil(server.execute(request).await?).await
             }
             Self::ClockBehind(by) => Ok(skewed(&request, by)),
@@ -114,6 +116,10 @@ impl Fault {
             Self::ResetInBody => bodies::reset(bytes),
             Self::Stalled => bodies::stalled(bytes),
             Self::Trickling => bodies::trickling(bytes),
+            Self::Announces(length) => {
+                head.headers.insert(header::CONTENT_LENGTH, length.into());
+                bytes.into()
+            }
             _ => {
                 head.headers.remove(header::CONTENT_LENGTH);
                 bodies::endless()

@@ -55,6 +55,11 @@ impl MemoryS3 {
         self.contents().objects.get(path).cloned()
     }
 
+    /// Empties it, and forgets what was written.
+    pub fn forget(&self) {
+        *self.contents() = Contents::default();
+    }
+
     /// Takes a permission away.
     pub fn revoke(&self, permission: Permission) {
         self.contents().revoked.insert(permission);

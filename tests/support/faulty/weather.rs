@@ -37,8 +37,15 @@ impl Weather {
 
     /// The weather of a seed: from hardly anything to a fault in two of three requests.
     pub fn of_seed(seed: u64) -> Self {
+        let weather = Self::fair();
+        weather.turn(seed);
+        weather
+    }
+
+    /// From now on it is the weather of another seed.
+    pub fn turn(&self, seed: u64) {
         let severity = StdRng::seed_from_u64(seed ^ 0x5eed).random_range(2..66);
-        Self::of(seed, severity, None)
+        *self.state() = State::new(seed, severity, None);
     }
 
     /// This happens to every request.
@@ -54,15 +61,7 @@ impl Weather {
     }
 
     fn of(seed: u64, severity: u32, always: Option<Fault>) -> Self {
-        let random = StdRng::seed_from_u64(seed);
-        Self(Arc::new(Mutex::new(State {
-            random,
-            severity,
-            always,
-            spell: VecDeque::new(),
-            played: 0,
-            has_been_late: false,
-        })))
+        Self(Arc::new(Mutex::new(State::new(seed, severity, always))))
     }
 
     /// Nothing goes wrong from now on.
@@ -96,6 +95,11 @@ impl Weather {
 }
 
 impl State {
+    fn new(seed: u64, severity: u32, always: Option<Fault>) -> Self {
+        let random = StdRng::seed_from_u64(seed);
+        Self { random, severity, always, spell: VecDeque::new(), played: 0, has_been_late: false }
+    }
+
     fn next(&mut self, request: &HttpRequest) -> Option<Fault> {
         if let Some(fault) = self.spell.pop_front().or(self.always) {
             return Some(fault);

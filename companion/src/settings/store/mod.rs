@@ -44,7 +44,7 @@ pub enum Access {
     /// A folder or memory: nothing is needed.
     Local,
     /// Amazon S3 or what is compatible with it.
-    S3(S3Access),
+    S3(Box<S3Access>),
     /// Google Cloud Storage.
     Gcs(GcsAccess),
     /// Azure Blob Storage.
@@ -149,7 +149,7 @@ impl StoreSettings {
             tracing::warn!("{}: {warning}", given.name);
         }
         let access = match &url {
-            StorageUrl::S3 { .. } => Access::S3(S3Access::read(reader, put_object)?),
+            StorageUrl::S3 { .. } => Access::S3(Box::new(S3Access::read(reader, put_object)?)),
             StorageUrl::Gcs { .. } => Access::Gcs(GcsAccess::read(reader)?),
             StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
             StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,

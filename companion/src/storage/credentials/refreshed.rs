@@ -45,6 +45,14 @@ struct Held<C> {
     backoff: Backoff,
 }
 
+/// What is held at this moment.
+enum Now<C> {
+    /// Nothing is to be fetched: this is the answer.
+    Settled(Result<Arc<C>, CredentialError>),
+    /// It is to be fetched; meanwhile this could still be used.
+    Due(Option<Arc<C>>),
+}
+
 const LONGEST_MARGIN: Duration = Duration::from_secs(300);
 /// Who asks for what can't be had is told so from memory for a moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -59,16 +67,15 @@ impl<F: Fetch> Refreshed<F> {
         Self { source, held: Mutex::new(held), fetching: tokio::sync::Mutex::default() }
     }
 
-    /// What is held, if it needn't be fetched now; otherwise what could still be used instead.
-    fn held(&self) -> Result<Result<Arc<F::Credential>, CredentialError>, Option<Arc<F::Credential>>> {
+    fn look(&self) -> Now<F::Credential> {
         let held = self.held.lock().expect("nothing panics while it is locked");
         let now = Instant::now();
         let usable = held.credential.clone().filter(|_| now < held.ends);
         match (usable, &held.failed) {
-            (usable, _) if now >= held.due => Err(usable),
-            (Some(credential), _) => Ok(Ok(credential)),
-            (None, Some(error)) => Ok(Err(error.clone())),
-            (None, None) => Err(None),
+            (usable, _) if now >= held.due => Now::Due(usable),
+            (Some(credential), _) => Now::Settled(Ok(credential)),
+            (None, Some(error)) => Now::Settled(Err(error.clone())),
+            (None, None) => Now::Due(None),
         }
     }
 
@@ -103,9 +110,9 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
     type Credential = F::Credential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<F::Credential>> {
-        let usable = match self.held() {
-            Ok(settled) => return Ok(settled?),
-            Err(usable) => usable,
+        let usable = match self.look() {
+            Now::Settled(answer) => return Ok(answer?),
+            Now::Due(usable) => usable,
         };
         let _turn = match (self.fetching.try_lock(), usable) {
             (Ok(turn), _) => turn,
@@ -113,8 +120,8 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
             (Err(_), Some(credential)) => return Ok(credential),
             (Err(_), None) => self.fetching.lock().await,
         };
-        if let Ok(settled) = self.held() {
-            return Ok(settled?);
+        if let Now::Settled(answer) = self.look() {
+            return Ok(answer?);
         }
         match self.source.fetch().await {
             Ok(fetched) => Ok(self.keep(fetched)),

@@ -1,5 +1,5 @@
-//! What one ticket holds, as a store that can only be read: the manifest, which is in the ticket, and the payload, to
-//! which its link leads.
+//! What one ticket holds, as a store that can only be read: the manifest, which is in the ticket, and the objects to which
+//! its links lead: the payload, and the image of a node's cache if there is one.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ use crate::storage::wire::{ErrorBody, Wire};
 pub(super) struct TicketStore {
     ticket: Ticket,
     manifest_key: Path,
-    payload_key: Path,
+    links: Vec<(Path, String)>,
     client: HttpClient,
 }
 
@@ -34,27 +34,30 @@ pub(super) fn open(ticket: &Ticket, options: &ClientOptions, wire: &Wire) -> Res
     let broken = |error| Error::Generic { store: "ticket", source: Box::new(error) };
     // Where it stood in the store that it came from. Whether it is to be believed is decided by who restores from it.
     let claims = Manifest::decode(&ticket.manifest).map_err(broken)?;
-    let is_plain_http = ticket.payload_url.starts_with("http://");
+    let image = claims.cache_image.map(|image| image.object.key.as_str().into());
+    let mut links = vec![(claims.snapshot.key.as_str().into(), ticket.payload_url.clone())];
+    links.extend(image.zip(ticket.image_url.clone()));
+    let is_plain_http = links.iter().any(|(_, link)| link.starts_with("http://"));
     let client = wire.connect(&options.clone().with_allow_http(is_plain_http))?;
     Ok(TicketStore {
         ticket: ticket.clone(),
         manifest_key: ObjectKeys::new(claims.kong_version).manifest().into(),
-        payload_key: claims.snapshot.key.as_str().into(),
+        links,
         client,
     })
 }
 
 impl TicketStore {
-    async fn payload(&self, location: &Path) -> Result<GetResult> {
+    async fn linked(&self, location: &Path, link: &str) -> Result<GetResult> {
         let failed =
             |error: Box<dyn std::error::Error + Send + Sync>| Error::Generic { store: "ticket", source: error };
-        let request = Request::get(&self.ticket.payload_url).body(HttpRequestBody::empty());
+        let request = Request::get(link).body(HttpRequestBody::empty());
         let request = request.map_err(|error| failed(error.into()))?;
         let (head, body) = self.client.execute(request).await.map_err(|error| failed(error.into()))?.into_parts();
         match head.status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
-                let source = "the payload of the ticket's snapshot has been deleted".into();
+                let source = "what the ticket's link leads to has been deleted".into();
                 return Err(Error::NotFound { path: location.to_string(), source });
             }
             status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
@@ -84,7 +87,7 @@ impl TicketStore {
             (None, None) => format!("HTTP {status}"),
         };
         CredentialError::Misconfigured(format!(
-            "its link to the payload is not accepted ({said}). It was made to work until {}, or until the credentials that \
+            "its link is not accepted ({said}). It was made to work until {}, or until the credentials that \
              signed it ended: make a new ticket with lifeboat presign",
             self.ticket.expires
         ))
@@ -105,8 +108,8 @@ fn read_only<T>() -> Result<T> {
 #[async_trait]
 impl ObjectStore for TicketStore {
     async fn get_opts(&self, location: &Path, _options: GetOptions) -> Result<GetResult> {
-        if *location == self.payload_key {
-            return self.payload(location).await;
+        if let Some((_, link)) = self.links.iter().find(|(key, _)| key == location) {
+            return self.linked(location, link).await;
         }
         if *location != self.manifest_key {
             let source = "the ticket is for one snapshot alone".into();

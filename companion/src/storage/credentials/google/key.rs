@@ -96,3 +96,34 @@ fn assertion(account: &ServiceAccount, now: SystemTime) -> Result<String, rustls
     let signature = account.sign(message.as_bytes())?;
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+    use serde_json::Value;
+
+    use super::*;
+
+    // Address, times and encoded header are those of the page above, "Forming the JWT header" and "claim set".
+    #[test]
+    fn an_assertion_is_as_google_publishes_it() {
+        let email = "761326798069-r5mljlln1rd4lrbhg75efgigp36m78j5@developer.gserviceaccount.com";
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap().serialize_pem();
+        let json = json!({ "client_email": email, "private_key": key }).to_string();
+        let GoogleKey::ServiceAccount(account) = GoogleKey::parse(&json).unwrap() else { panic!() };
+        let assertion = assertion(&account, SystemTime::UNIX_EPOCH + Duration::from_secs(1_328_550_785)).unwrap();
+        let parts: Vec<&str> = assertion.split('.').collect();
+        assert_eq!(parts[0], "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9");
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+        let published = json!({
+            "iss": email,
+            "scope": SCOPE,
+            "aud": "https://oauth2.googleapis.com/token",
+            "exp": 1_328_554_385,
+            "iat": 1_328_550_785,
+        });
+        assert_eq!(claims, published);
+    }
+}

@@ -1,0 +1,74 @@
+//! Looks at what lies in the store without changing a backup: for who wants to know whether all is well.
+
+use std::time::SystemTime;
+
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
+
+use super::registration::{registration, visitors_keys};
+use super::{Archive, Author, MANIFEST_LIMIT, Published};
+use crate::storage::{Skew, StorageError};
+
+/// What `config.json` is beside a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigJson {
+    /// What the manifest says.
+    AsPublished,
+    /// There is none.
+    Absent,
+    /// Something else, written after the manifest.
+    Newer,
+    /// Something else, written before the manifest, or nobody knows when.
+    Older,
+}
+
+impl Archive {
+    /// Whether there is a manifest for a version of Kong, whatever is in it: what shows that objects may be read.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] also where the store hides whether there is one.
+    pub async fn has_manifest(&self, version: KongVersion) -> Result<bool, StorageError> {
+        let key = ObjectKeys::new(version).manifest();
+        Ok(self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await?.is_some())
+    }
+
+    /// Whether there is a `config.json` for a version of Kong.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn has_config_json(&self, version: KongVersion) -> Result<bool, StorageError> {
+        Ok(self.storage.read_optional(&ObjectKeys::new(version).config_json(), 0).await?.is_some())
+    }
+
+    /// What `config.json` is beside this manifest.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn config_json_beside(&self, published: &Published) -> Result<ConfigJson, StorageError> {
+        let (manifest, keys) = (&published.manifest, ObjectKeys::new(published.manifest.kong_version));
+        let found = self.storage.read_optional(&keys.config_json(), manifest.config.bytes).await?;
+        let Some((bytes, _)) = found else { return Ok(ConfigJson::Absent) };
+        if Sha256Digest::of(&bytes) == manifest.config.sha256 {
+            return Ok(ConfigJson::AsPublished);
+        }
+        let written = self.storage.written_at(&keys.config_json()).await?;
+        let published = self.storage.written_at(&keys.manifest()).await?;
+        Ok(if written > published && published.is_some() { ConfigJson::Newer } else { ConfigJson::Older })
+    }
+
+    /// Writes an object that is no backup, and deletes it again if that is allowed: for who should not be able to.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] is what such a one hopes for.
+    pub async fn try_writing(&self, author: &Author, now: WallTime) -> Result<(), StorageError> {
+        self.storage.try_writing(&visitors_keys(author), &registration(author, now)).await
+    }
+
+    /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not
+    /// answered yet, or has no clock of its own.
+    pub fn skew(&self, now: SystemTime) -> Option<Skew> {
+        self.storage.skew(now)
+    }
+}

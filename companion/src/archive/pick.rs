@@ -1,0 +1,129 @@
+//! One snapshot, picked by its number or as the published one, and looked at as a node's restore would look at it.
+
+use bytes::Bytes;
+use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keys::Demand;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Document;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
+
+use super::{Archive, MANIFEST_LIMIT};
+use crate::background::computed;
+use crate::storage::StorageError;
+
+/// Which snapshot is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// The one that is published.
+    Published,
+    /// The one with this number.
+    Sequence(u64),
+}
+
+/// A snapshot whose manifest is accepted. Nothing is known of its payload yet.
+#[derive(Debug)]
+pub struct Picked {
+    /// The manifest's bytes.
+    pub document: Bytes,
+    /// What it says.
+    pub manifest: Authentic,
+}
+
+/// Why there is no such snapshot, or none that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    /// The store, or that there is none.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// There is one, and no node could be restored from it.
+    #[error("{key} in {place} is not accepted: {reason}")]
+    Refused {
+        /// The store.
+        place: String,
+        /// The object.
+        key: String,
+        /// Why.
+        reason: Rejected,
+    },
+}
+
+impl Archive {
+    /// The manifest of a version's snapshot.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] also when it was never published, and [`PickError::Refused`] when the keys that are set
+    /// don't accept it.
+    pub async fn pick(&self, version: KongVersion, pick: Pick) -> Result<Picked, PickError> {
+        let (key, place, document) = self.document(version, pick).await?;
+        let policy = self.policy(version);
+        let manifest = Document::decode(&document)
+            .map_err(Rejected::from)
+            .and_then(|document| authenticate(&document, place, &policy))
+            .map_err(|reason| self.refused(key, reason))?;
+        Ok(Picked { document, manifest })
+    }
+
+    /// The configuration of a snapshot that was picked, verified.
+    ///
+    /// # Errors
+    /// The payload is missing, or is not what the manifest says.
+    pub async fn verified(&self, picked: &Picked) -> Result<Verified, PickError> {
+        let (manifest, policy) = (picked.manifest.clone(), self.policy(picked.manifest.kong_version));
+        let key = manifest.snapshot.key.clone();
+        policy.check_seal(&manifest).map_err(|reason| self.refused(key.clone(), reason))?;
+        let (payload, _) = self.storage.read(&key, manifest.snapshot.bytes).await?;
+        computed(move || verify(manifest, payload, &policy)).await.map_err(|reason| self.refused(key, reason))
+    }
+
+    /// A bare `config.json`, where there is no manifest and no keys are set: what Kong's own exporter leaves.
+    ///
+    /// # Errors
+    /// It is no configuration.
+    pub async fn bare(&self, version: KongVersion) -> Result<Option<Verified>, PickError> {
+        let policy = self.policy(version);
+        if policy.keys.demand() != Demand::Nothing {
+            return Ok(None);
+        }
+        let key = ObjectKeys::new(version).config_json();
+        let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else { return Ok(None) };
+        let checked = computed(move || verify_bare(json, &policy)).await;
+        checked.map(Some).map_err(|reason| self.refused(key, reason))
+    }
+
+    async fn document(&self, version: KongVersion, pick: Pick) -> Result<(String, Place, Bytes), StorageError> {
+        let keys = ObjectKeys::new(version);
+        let sequence = match pick {
+            Pick::Published => {
+                let key = keys.manifest();
+                return match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
+                    Some((document, _)) => Ok((key, Place::Newest, document)),
+                    None => Err(self.no_backup(version).await),
+                };
+            }
+            Pick::Sequence(sequence) => sequence,
+        };
+        let none = |why: &str| StorageError::NotFound {
+            place: self.place().to_owned(),
+            key: format!("snapshot {sequence} of Kong {version} ({why})"),
+        };
+        let same_number = self.past(version).await?.into_iter().filter(|past| past.id.sequence == sequence);
+        let mut missing = none("lifeboat list shows those that there are");
+        // A crash may have left a payload under the number that the next one then got.
+        for Past { id, fate } in same_number {
+            let (key, place) = match fate {
+                Fate::Published | Fate::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
+                Fate::HeldAsShrunk | Fate::HeldAsRefused => (keys.held_manifest(id, fate), Place::Held(id)),
+            };
+            match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
+                Some((document, _)) => return Ok((key, place, document)),
+                None => missing = none("it was never published: only its payload is there"),
+            }
+        }
+        Err(missing)
+    }
+
+    fn refused(&self, key: String, reason: Rejected) -> PickError {
+        PickError::Refused { place: self.place().to_owned(), key, reason }
+    }
+}

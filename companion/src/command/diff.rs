@@ -1,0 +1,185 @@
+//! `lifeboat diff`: what differs between two configurations.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use lifeboat_core::difference::{Change, Difference, Field, Values, What};
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::WallTime;
+use serde_json::{Value, json};
+
+use super::configuration::{configuration, printable, version};
+use super::{Failure, Output, stdout};
+use crate::archive::{Archive, Pick, PickError};
+use crate::background::computed;
+use crate::cli::Diff;
+use crate::origin::read_file;
+use crate::settings::{LookSettings, Source};
+use crate::storage::StorageError;
+
+/// How many characters of a value are shown to people.
+const SHOWN: usize = 160;
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// A snapshot.
+    Snapshot(Pick),
+    /// A file with a declarative configuration.
+    File(PathBuf),
+}
+
+/// A text that names nothing to compare.
+#[derive(Debug, thiserror::Error)]
+#[error("it is neither a snapshot's number nor `published` nor file:PATH (valid: 41, published, file:kong.yml)")]
+pub struct InvalidCompared;
+
+impl FromStr for Compared {
+    type Err = InvalidCompared;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCompared> {
+        match text.strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into())),
+            Some(_) => Err(InvalidCompared),
+            None if text == "published" => Ok(Self::Snapshot(Pick::Published)),
+            None => text.parse().map(|sequence| Self::Snapshot(Pick::Sequence(sequence))).map_err(|_| InvalidCompared),
+        }
+    }
+}
+
+/// One side of the comparison.
+struct Side {
+    /// As the user would name it.
+    name: String,
+    sequence: Option<u64>,
+    hash: ConfigHash,
+    configuration: Configuration,
+}
+
+/// Prints what has become of `before`.
+pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Failure> {
+    let settings = LookSettings::read(source)?;
+    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let version = version(&archive, settings.version).await?;
+    let reader = Reader { archive: &archive, version, max_config: settings.store.max_config, now };
+    let (before, after) = (reader.read(&asked.before).await?, reader.read(&asked.after).await?);
+    let (difference, before, after) = computed(move || {
+        let difference = Difference::between(&before.configuration, &after.configuration);
+        (difference, before, after)
+    })
+    .await;
+    let text = match asked.output {
+        Output::Json => as_json(&difference, version, &before, &after),
+        Output::Table => as_text(&difference, version, &before, &after),
+    };
+    stdout::line(&text).map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+struct Reader<'a> {
+    archive: &'a Archive,
+    version: KongVersion,
+    max_config: usize,
+    now: WallTime,
+}
+
+impl Reader<'_> {
+    async fn read(&self, compared: &Compared) -> anyhow::Result<Side> {
+        let pick = match compared {
+            Compared::File(path) => {
+                let read = read_file(path, self.version, self.max_config, self.now).await?;
+                let name = printable(&path.display().to_string());
+                return Ok(Side { name, sequence: None, hash: read.config_hash, configuration: read.configuration });
+            }
+            Compared::Snapshot(pick) => *pick,
+        };
+        let (verified, sequence) = match self.archive.pick(self.version, pick).await {
+            Ok(picked) => (self.archive.verified(&picked).await?, Some(picked.manifest.sequence)),
+            Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
+                (self.archive.bare(self.version).await?.ok_or(error)?, None)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let name = sequence.map_or_else(|| "config.json".to_owned(), |sequence| format!("snapshot {sequence}"));
+        let hash = verified.config_hash();
+        Ok(Side { name, sequence, hash, configuration: configuration(verified).await? })
+    }
+}
+
+fn as_json(difference: &Difference, version: KongVersion, before: &Side, after: &Side) -> String {
+    let side = |side: &Side| json!({ "name": side.name, "sequence": side.sequence, "config_hash": side.hash });
+    let (added, removed, changed) = difference.counts();
+    let counts = json!({ "added": added, "removed": removed, "changed": changed, "unchanged": difference.unchanged });
+    let whole = json!({
+        "kong_version": version,
+        "before": side(before),
+        "after": side(after),
+        "counts": counts,
+        "changes": difference.changes,
+    });
+    serde_json::to_string_pretty(&whole).expect("a difference always has a JSON form")
+}
+
+fn as_text(difference: &Difference, version: KongVersion, before: &Side, after: &Side) -> String {
+    let mut text =
+        format!("Kong {version}: {} ({}) compared with {} ({})\n", before.name, before.hash, after.name, after.hash);
+    for change in &difference.changes {
+        write_change(&mut text, change);
+    }
+    let (added, removed, changed) = difference.counts();
+    let _ = write!(text, "{added} added, {removed} removed, {changed} changed, {} unchanged", difference.unchanged);
+    text
+}
+
+fn write_change(text: &mut String, Change { kind, name, id, what }: &Change) {
+    let mark = match what {
+        What::Added => '+',
+        What::Removed => '-',
+        What::Changed { .. } => '~',
+    };
+    let (kind, name) = (printable(kind), printable(name));
+    let _ = write!(text, "{mark} {kind}  {name}");
+    if let Some(id) = id.as_deref().map(printable).filter(|id| *id != name) {
+        let _ = write!(text, "  ({id})");
+    }
+    text.push('\n');
+    if let What::Changed { fields } = what {
+        for Field { field, values } in fields {
+            let values = match values {
+                Values::Shown { before, after } => format!("{} → {}", shown(before.as_ref()), shown(after.as_ref())),
+                Values::Reordered { .. } => "the same elements in another order".to_owned(),
+                Values::Masked { .. } => "changed (masked)".to_owned(),
+            };
+            let _ = writeln!(text, "    {}: {values}", printable(field));
+        }
+    }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let Some(value) = value else { return "(not set)".to_owned() };
+    let text = printable(&value.to_string());
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text;
+    }
+    let beginning: String = text.chars().take(SHOWN).collect();
+    format!("{beginning}… ({length} characters)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compared_is_a_number_the_published_one_or_a_file() {
+        assert_eq!("41".parse::<Compared>().unwrap(), Compared::Snapshot(Pick::Sequence(41)));
+        assert_eq!("published".parse::<Compared>().unwrap(), Compared::Snapshot(Pick::Published));
+        assert_eq!("file:kong.yml".parse::<Compared>().unwrap(), Compared::File("kong.yml".into()));
+        for wrong in ["", "-1", "newest", "file:", "kong.yml"] {
+            assert!(wrong.parse::<Compared>().unwrap_err().to_string().contains("valid: 41"), "{wrong}");
+        }
+    }
+}

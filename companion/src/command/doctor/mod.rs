@@ -1,0 +1,105 @@
+//! `lifeboat doctor`: whether everything is as the settings need it, and what to do where it isn't. It asks as a node and
+//! as an exporter would, keeps nothing, and writes nothing but the probe's own objects.
+
+mod backup;
+mod certificates;
+mod check;
+mod control_plane;
+mod host;
+mod keys;
+mod report;
+mod settings;
+mod store;
+mod ticket;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
+use lifeboat_core::kong::version::KongVersion;
+
+use self::check::{Check, Verdict, count};
+use super::{Failure, Output, stdout};
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::keep::BackupNode;
+use crate::settings::{Access, ReadableSettings, Role, Source};
+
+/// Versions in a store beyond these are not looked into: somebody keeps old ones.
+const VERSIONS: usize = 5;
+
+/// Checks everything that the settings switch on, and fails if something of it does.
+pub async fn doctor(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {
+    let checks = examine(ReadableSettings::read(source), clock).await;
+    let text = match output {
+        Output::Json => report::as_json(&checks),
+        Output::Table => report::as_table(&checks),
+    };
+    stdout::line(&text).map_err(anyhow::Error::from)?;
+    match count(&checks, Verdict::Fail) {
+        0 => Ok(()),
+        failed => Err(anyhow::anyhow!("{failed} of {} checks failed", checks.len()).into()),
+    }
+}
+
+async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
+    let now = SystemTime::from(clock.wall());
+    let mut checks = settings::checks(&settings);
+    let ReadableSettings { role, store, cluster, keep, relay, .. } = settings;
+    if let Some(cluster) = &cluster {
+        checks.extend(certificates::checks(cluster, relay.as_ref(), now));
+    }
+    let max_config = store.as_ref().map(|store| store.max_config);
+    let version = keep.as_ref().map(|keep| keep.version);
+    let asked = async {
+        let cluster = Arc::new(cluster?);
+        Some(control_plane::findings(cluster, keep, max_config.unwrap_or(DEFAULT_MAX_CONFIG), clock).await)
+    };
+    checks.extend(store.as_ref().map(keys::check));
+    let looked = async {
+        let store = store?;
+        let archive = match store::open(&store, role) {
+            Ok(archive) => archive,
+            Err(check) => return Some((vec![check], None)),
+        };
+        Some(match &store.access {
+            Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, clock).await, None),
+            _ => look(archive, role, version, clock).await,
+        })
+    };
+    let (asked, looked) = tokio::join!(asked, looked);
+    let sends = asked.as_ref().and_then(|findings| findings.sends);
+    checks.extend(asked.into_iter().flat_map(|findings| findings.checks));
+    if let Some((found, archive)) = looked {
+        checks.extend(found);
+        if let (Some(archive), Some(version), Some(sends)) = (archive, version, sends) {
+            checks.extend(backup::current(&archive, version, sends).await);
+        }
+    }
+    checks.extend(host::checks(role, max_config));
+    checks
+}
+
+// The archive is given back if it can be read.
+async fn look(
+    archive: Archive,
+    role: Role,
+    version: Option<KongVersion>,
+    clock: Clock,
+) -> (Vec<Check>, Option<Archive>) {
+    let author = version.map(|version| BackupNode::new(version).author());
+    let found = store::findings(&archive, role, author.as_ref(), clock).await;
+    let mut checks = found.checks;
+    if !found.is_readable {
+        return (checks, None);
+    }
+    let versions = match version {
+        Some(version) => vec![version],
+        // A relay serves nodes of any version.
+        None => found.versions.into_iter().rev().take(VERSIONS).collect(),
+    };
+    for version in versions {
+        checks.extend(backup::checks(&archive, version, role, clock).await);
+    }
+    (checks, Some(archive))
+}

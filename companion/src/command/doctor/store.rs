@@ -1,0 +1,187 @@
+//! Checks of the store: each right that the role needs, and none that it doesn't; conditional writes; its clock. What
+//! lies in it is looked at in `backup`.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::storage_url::StorageUrl;
+use tokio::time::timeout;
+
+use super::check::{Check, Verdict};
+use crate::archive::{Archive, Author};
+use crate::clock::Clock;
+use crate::settings::{Role, StoreSettings};
+use crate::storage::{Conditions, Skew, StorageError};
+
+const STORE: &str = "store";
+const LISTING: &str = "store: list";
+const READING: &str = "store: read";
+const WRITING: &str = "store: write";
+const CONDITIONS: &str = "store: conditional writes";
+const CLOCK: &str = "clock";
+/// A store that needs longer for a listing or a small object is of no use in an outage.
+const LIMIT: Duration = Duration::from_secs(25);
+/// Clocks that are this far apart are not kept by anything.
+const SKEW_WARNING: Duration = Duration::from_secs(30);
+/// S3, Google and Azure refuse requests that are this far off.
+const SKEW_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// A store's clock has whole seconds only.
+const MEASURED: Duration = Duration::from_secs(2);
+
+/// What was found out about a store.
+#[derive(Debug)]
+pub(super) struct Findings {
+    pub(super) checks: Vec<Check>,
+    /// For which versions of Kong there are backups in it, as far as it may be listed.
+    pub(super) versions: Vec<KongVersion>,
+    /// Whether there is any use in looking further.
+    pub(super) is_readable: bool,
+}
+
+/// Opens the store as the role would.
+pub(super) fn open(settings: &StoreSettings, role: Role) -> Result<Archive, Check> {
+    // To open a folder is to make it, which is not for an importer to do.
+    if let StorageUrl::File { path } = &settings.url
+        && role == Role::Importer
+        && !Path::new(path).exists()
+    {
+        let cure = "let the exporter make it, or set KONG_CLUSTER_FALLBACK_CONFIG_STORAGE to where it writes";
+        return Err(Check::fail(STORE, format!("the folder {path} is not there"), cure));
+    }
+    Archive::open(settings).map_err(|error| failed(STORE, &error))
+}
+
+pub(super) async fn findings(archive: &Archive, role: Role, author: Option<&Author>, clock: Clock) -> Findings {
+    let (listed, read) = tokio::join!(timeout(LIMIT, archive.versions()), timeout(LIMIT, reading(archive, author)));
+    let versions = listed.as_ref().ok().and_then(|listed| listed.as_ref().ok()).cloned().unwrap_or_default();
+    let listing = listed.map_or_else(|_| too_late(LISTING), |listed| listing(listed, role));
+    let read = read.unwrap_or_else(|_| Some(too_late(READING)));
+    let is_readable = read.as_ref().map_or(listing.verdict, |read| read.verdict) != Verdict::Fail;
+    let mut checks: Vec<Check> = [listing].into_iter().chain(read).collect();
+    match author {
+        // What is dead would only be asked in vain.
+        Some(_) if !is_readable => {
+            let seen = "not tried: the store can't be read";
+            checks.push(Check::fail(WRITING, seen, "see the rows above"));
+        }
+        Some(author) if role == Role::Importer => checks.push(no_writing(archive, author, clock).await),
+        Some(author) => checks.extend(writing(archive, author, clock).await),
+        None => {}
+    }
+    checks.extend(archive.skew(SystemTime::from(clock.wall())).map(skew));
+    Findings { checks, versions, is_readable }
+}
+
+fn listing(listed: Result<Vec<KongVersion>, StorageError>, role: Role) -> Check {
+    match listed {
+        Ok(versions) if versions.is_empty() => Check::pass(LISTING, "allowed; nothing is there yet"),
+        Ok(versions) => {
+            let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+            Check::pass(LISTING, format!("allowed; there are objects for Kong {}", versions.join(", ")))
+        }
+        Err(StorageError::Denied { .. }) if role == Role::Importer => Check::pass(
+            LISTING,
+            "not allowed, and not needed while the newest snapshot is whole: older ones can't be fallen back to",
+        ),
+        Err(error) => failed(LISTING, &error),
+    }
+}
+
+async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
+    let version = author?.version;
+    Some(match archive.has_manifest(version).await {
+        Ok(true) => Check::pass(READING, format!("allowed; there is a manifest for Kong {version}")),
+        Ok(false) => Check::pass(READING, format!("allowed; there is no manifest for Kong {version} yet")),
+        Err(error) => failed(READING, &error),
+    })
+}
+
+async fn writing(archive: &Archive, author: &Author, clock: Clock) -> Vec<Check> {
+    match archive.probe_as_visitor(author, clock.wall()).await {
+        Ok(conditions) => {
+            vec![Check::pass(WRITING, "allowed; what was written was read back"), conditional(conditions)]
+        }
+        Err(error) => vec![failed(WRITING, &error)],
+    }
+}
+
+fn conditional(conditions: &Conditions) -> Check {
+    let seen = conditions.to_string();
+    if conditions.lease_possible() {
+        return Check::pass(CONDITIONS, seen);
+    }
+    let cure = if conditions.deceive() {
+        "this store's answers can't be trusted: let one exporter alone write here, or use a store that honours If-Match and \
+         If-None-Match"
+    } else if conditions.are_unclear() {
+        "let one exporter alone write here, and try again when the store answers every request"
+    } else {
+        "let one exporter alone write here; with a store that honours If-Match and If-None-Match several could"
+    };
+    Check::warn(CONDITIONS, seen, cure)
+}
+
+async fn no_writing(archive: &Archive, author: &Author, clock: Clock) -> Check {
+    match archive.try_writing(author, clock.wall()).await {
+        Err(StorageError::Denied { .. }) => Check::pass(WRITING, "not allowed, and not needed by an importer"),
+        Ok(()) => Check::warn(
+            WRITING,
+            "allowed, and an importer needs no such right",
+            "take it away: whoever can write here decides what restored nodes run (deploy/iam has policies for each role)",
+        ),
+        Err(error) => failed(WRITING, &error),
+    }
+}
+
+fn skew(skew: Skew) -> Check {
+    let cure = "let both hosts keep their time by NTP; requests to a store are refused at about 15 minutes";
+    let size = skew.size();
+    if size >= SKEW_LIMIT {
+        Check::fail(CLOCK, skew.to_string(), cure)
+    } else if size >= SKEW_WARNING {
+        Check::warn(CLOCK, skew.to_string(), cure)
+    } else if size < MEASURED {
+        Check::pass(CLOCK, "the store's and ours agree")
+    } else {
+        Check::pass(CLOCK, skew.to_string())
+    }
+}
+
+/// What a store's error is as a row.
+pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
+    let cure = match error {
+        StorageError::Denied { cure, .. } => cure.clone(),
+        StorageError::Unavailable { .. } => {
+            "look whether the store is up and reachable from here, and whether its address is right".to_owned()
+        }
+        StorageError::NotFound { .. } | StorageError::Conflict { .. } | StorageError::ReadBackDiffers { .. } => {
+            "look at who else writes to this place".to_owned()
+        }
+        StorageError::Misconfigured { .. } => "correct the setting or the object that is named".to_owned(),
+    };
+    Check::fail(name, error.to_string(), cure)
+}
+
+fn too_late(name: &'static str) -> Check {
+    let cure = "look whether the store is up and reachable from here, and whether its address is right";
+    Check::fail(name, format!("no answer within {} s", LIMIT.as_secs()), cure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_are_far_apart_are_told_from_those_that_agree() {
+        let own = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let apart = |seconds| skew(Skew::new(own + Duration::from_secs(seconds), own));
+        assert_eq!(apart(1).seen, "the store's and ours agree");
+        assert_eq!(apart(10).verdict, Verdict::Pass);
+        assert_eq!(apart(60).verdict, Verdict::Warn);
+        let far = apart(16 * 60);
+        assert_eq!(far.verdict, Verdict::Fail);
+        assert!(far.seen.contains("16m behind"), "{}", far.seen);
+    }
+}

@@ -1,0 +1,28 @@
+//! `lifeboat export --from cp`: the configuration that a control plane sends to a backup node.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use super::super::{Failure, Output};
+use super::keep_beside;
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::keep::BackupNode;
+use crate::keep::inquiry::{self, Answer};
+use crate::settings::{ExportSettings, Source};
+
+/// Connects to the control plane as a backup node, keeps the configuration that it sends, and ends.
+pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {
+    let ExportSettings { store, cluster, keep: settings } = ExportSettings::read(source)?;
+    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    let node = BackupNode::new(settings.version);
+    let (beside, rules) = (settings.beside.clone(), settings.rules);
+    let answer = inquiry::ask(Arc::new(cluster), settings, node.clone(), store.max_config, clock).await;
+    match answer.map_err(anyhow::Error::from)? {
+        Answer::Sent(received) => keep_beside(beside, &archive, &node, rules, &received, output, clock).await,
+        Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
+            Err(anyhow!("nothing was exported: {why}").into())
+        }
+    }
+}

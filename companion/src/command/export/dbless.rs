@@ -1,0 +1,55 @@
+//! `lifeboat export --from dbless:URL`: what a node without a database runs, now or from now on.
+
+use lifeboat_core::keep::keeper::{Doubt, Rules};
+use reqwest::Url;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::super::{Failure, Output};
+use super::keep;
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::keep::{BackupNode, Exporter, Newest};
+use crate::origin::Dbless;
+use crate::settings::{DblessSettings, Source};
+
+/// Keeps what the node runs, and ends.
+pub(super) async fn once(source: &Source, url: &Url, output: Output, clock: Clock) -> Result<(), Failure> {
+    let settings = DblessSettings::read(source)?;
+    let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
+    let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
+    let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    keep(&archive, &BackupNode::new(version), settings.rules, &received, output, clock).await
+}
+
+/// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.
+pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<(), Failure> {
+    let settings = DblessSettings::read(source)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
+    // Who starts this looks at it: a wrong address or version is said at once and not tried again.
+    let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    info!("keeping what the node at {url} runs (Kong {version}) in {}", archive.place());
+    let (newest, stop) = (Newest::without_a_link(), CancellationToken::new());
+    // The node itself was asked what it runs, and by no link that may be cut off.
+    let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
+    let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock);
+    let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
+    let ended = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = node.follow(version, newest) => true,
+        _ = &mut exporting => true,
+    };
+    if ended {
+        return Err(anyhow::anyhow!("a part of lifeboat has ended unexpectedly").into());
+    }
+    info!("stopping");
+    stop.cancel();
+    exporting.await.map_err(anyhow::Error::from)?;
+    Ok(())
+}

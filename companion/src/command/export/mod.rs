@@ -1,0 +1,99 @@
+//! `lifeboat export`: one configuration, kept once, wherever it comes from; or all that a node without a database comes to
+//! run, until a signal.
+
+mod control_plane;
+mod dbless;
+mod image;
+
+use std::path::Path;
+
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::Rules;
+use lifeboat_core::object_key::ObjectKeys;
+use tracing::warn;
+
+use super::{Failure, Output, stdout};
+use crate::archive::Archive;
+use crate::cli::Export;
+use crate::clock::Clock;
+use crate::keep::{BackupNode, Exported, Exporter};
+use crate::node_cache::NodePrefix;
+use crate::origin::{Origin, read_file};
+use crate::settings::{FileSettings, Reader, Source};
+
+/// Keeps what was asked for.
+pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {
+    match (&asked.from, asked.watch) {
+        (Origin::Dbless(url), true) => dbless::watch(source, url, clock).await,
+        (Origin::Dbless(url), false) => dbless::once(source, url, asked.output, clock).await,
+        (_, true) => {
+            let mut reader = Reader::new(source);
+            reader.wrong(
+                "--watch goes with --from dbless:URL; a control plane is followed by `lifeboat run --export on`",
+            );
+            Err(Failure::Settings(reader.into_problems()))
+        }
+        (Origin::ControlPlane, false) => control_plane::export(source, asked.output, clock).await,
+        (Origin::File(path), false) => file(source, path, asked.output, clock).await,
+    }
+}
+
+async fn file(source: &Source, path: &Path, output: Output, clock: Clock) -> Result<(), Failure> {
+    let FileSettings { store, version, rules } = FileSettings::read(source)?;
+    let received = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    keep(&archive, &BackupNode::new(version), rules, &received, output, clock).await
+}
+
+/// Publishes one configuration and says so.
+async fn keep(
+    archive: &Archive,
+    node: &BackupNode,
+    rules: Rules,
+    received: &Received,
+    output: Output,
+    clock: Clock,
+) -> Result<(), Failure> {
+    keep_beside(None, archive, node, rules, received, output, clock).await
+}
+
+/// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.
+async fn keep_beside(
+    beside: Option<NodePrefix>,
+    archive: &Archive,
+    node: &BackupNode,
+    rules: Rules,
+    received: &Received,
+    output: Output,
+    clock: Clock,
+) -> Result<(), Failure> {
+    let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
+    let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
+    if let Some(prefix) = beside
+        && let Err(error) = image::keep(&mut exporter, &mut exported, prefix).await
+    {
+        warn!("the snapshot is kept without an image of the node's cache: {error:#}");
+    }
+    print(archive, &exported, output)?;
+    Ok(())
+}
+
+fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Result<()> {
+    let manifest = exported.manifest();
+    let key = ObjectKeys::new(manifest.kong_version).config_json();
+    match output {
+        Output::Json => stdout::line(&serde_json::to_string_pretty(manifest)?)?,
+        Output::Table => stdout::line(&format!(
+            "{} configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes, {} bytes of JSON ({key})",
+            if exported.is_new() { "kept" } else { "already kept:" },
+            manifest.config_hash,
+            manifest.kong_version,
+            manifest.sequence,
+            archive.place(),
+            manifest.counts.get("services"),
+            manifest.counts.get("routes"),
+            manifest.config.bytes,
+        ))?,
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! `lifeboat show`: one snapshot. What its manifest says, whether a node could be restored from it, and what is in it.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+
+use anyhow::anyhow;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::kong::{Configuration, EntityCounts};
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::masking::masked;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{Verified, Writer};
+use serde_json::{Value, json};
+
+use super::configuration::{configuration, printable, version};
+use super::{Failure, Output, stdout};
+use crate::archive::{Archive, Pick, PickError, Picked};
+use crate::background::computed;
+use crate::cli::Show;
+use crate::settings::{LookSettings, Source};
+use crate::storage::StorageError;
+
+/// Shows what was asked for, and fails afterwards if no node could be restored from it.
+pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {
+    let settings = LookSettings::read(source)?;
+    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let version = version(&archive, settings.version).await?;
+    let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
+    match archive.pick(version, pick).await {
+        Ok(picked) => shown(&archive, &picked, asked, now).await?,
+        Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
+            let verified = archive.bare(version).await.map_err(anyhow::Error::from)?;
+            let verified = verified.ok_or(error).map_err(anyhow::Error::from)?;
+            bare(&archive, version, verified, asked).await?;
+        }
+        Err(error) => return Err(anyhow::Error::from(error).into()),
+    }
+    Ok(())
+}
+
+async fn shown(archive: &Archive, picked: &Picked, asked: &Show, now: WallTime) -> anyhow::Result<()> {
+    // Down to the last byte: what is asked is whether a node could be restored.
+    let held = match archive.verified(picked).await {
+        Ok(verified) => configuration(verified).await,
+        Err(error) => Err(error.into()),
+    };
+    if asked.config {
+        return print_configuration(held?, asked).await;
+    }
+    let published = archive.published(picked.manifest.kong_version).await.ok().flatten();
+    let is_published = published.is_some_and(|published| published.manifest.id() == picked.manifest.id());
+    let state = if is_published { Publication::Published } else { Publication::Older };
+    let problem = held.err().map(|error| format!("{error:#}"));
+    let text = match asked.output {
+        Output::Json => as_json(picked, state, problem.as_deref()),
+        Output::Table => as_text(archive, picked, state, problem.as_deref(), now),
+    };
+    stdout::line(&text)?;
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(anyhow!("no node can be restored from this snapshot: {problem}")),
+    }
+}
+
+/// Whether it is the one that nodes are restored from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Publication {
+    Published,
+    Older,
+}
+
+fn as_json(picked: &Picked, publication: Publication, problem: Option<&str>) -> String {
+    let written_by = match picked.manifest.writer() {
+        Writer::Anybody => Value::Null,
+        Writer::Signer(key) => json!({ "signing_key": key }),
+        Writer::KeyHolder(key) => json!({ "encryption_key": key }),
+    };
+    let whole = json!({
+        "published": publication == Publication::Published,
+        "restorable": problem.is_none(),
+        "problem": problem,
+        "written_by": written_by,
+        "manifest": *picked.manifest,
+    });
+    serde_json::to_string_pretty(&whole).expect("a manifest always has a JSON form")
+}
+
+fn as_text(
+    archive: &Archive,
+    picked: &Picked,
+    publication: Publication,
+    problem: Option<&str>,
+    now: WallTime,
+) -> String {
+    let manifest: &Manifest = &picked.manifest;
+    let published = if publication == Publication::Published { ", published" } else { "" };
+    let sealed =
+        manifest.snapshot.sealed.as_ref().map_or_else(String::new, |seal| format!(", sealed under {:?}", seal.key));
+    let exporter = &manifest.exporter;
+    let times = &manifest.times;
+    let time = |time: WallTime| {
+        format!(
+            "{time} ({} ago)",
+            humantime::format_duration(std::time::Duration::from_secs(now.since(time).as_secs()))
+        )
+    };
+    let written_by = match picked.manifest.writer() {
+        Writer::Anybody => "not proven: neither LIFEBOAT_TRUSTED_KEYS nor LIFEBOAT_ENCRYPTION_KEYS is set".to_owned(),
+        Writer::Signer(key) => format!("the holder of signing key {key:?}"),
+        Writer::KeyHolder(key) => format!("a holder of encryption key {key:?}"),
+    };
+    let restorable = problem.map_or_else(
+        || "yes: payload and manifest were read and verified".to_owned(),
+        |problem| format!("NO: {problem}"),
+    );
+    rows(&[
+        (
+            "snapshot",
+            format!("{} of Kong {}{published}, in {}", manifest.sequence, manifest.kong_version, archive.place()),
+        ),
+        ("restorable", restorable),
+        ("state", format!("{:?}", manifest.state).to_lowercase()),
+        ("configuration", format!("{}, {} bytes of JSON", manifest.config_hash, manifest.config.bytes)),
+        ("entities", entities(&manifest.counts)),
+        ("received", time(times.received)),
+        ("published", time(times.exported)),
+        ("last seen", time(times.last_seen)),
+        (
+            "exporter",
+            format!(
+                "{}, node id {}, lifeboat {}, epoch {}",
+                exporter.hostname, exporter.node_id, exporter.lifeboat, manifest.epoch
+            ),
+        ),
+        ("written by", written_by),
+        ("payload", format!("{}, {} bytes{sealed}", manifest.snapshot.key, manifest.snapshot.bytes)),
+        ("sha-256", format!("{} (payload), {} (JSON)", manifest.snapshot.sha256, manifest.config.sha256)),
+    ])
+}
+
+async fn bare(archive: &Archive, version: KongVersion, verified: Verified, asked: &Show) -> anyhow::Result<()> {
+    let (hash, bytes) = (verified.config_hash(), verified.config_bytes());
+    let configuration = configuration(verified).await?;
+    if asked.config {
+        return print_configuration(configuration, asked).await;
+    }
+    let counts = configuration.counts();
+    let text = match asked.output {
+        Output::Json => {
+            let whole = json!({ "published": true, "restorable": true, "problem": null, "written_by": null, "manifest": null,
+                "kong_version": version, "config_hash": hash, "bytes": bytes, "counts": counts });
+            serde_json::to_string_pretty(&whole)?
+        }
+        Output::Table => rows(&[
+            (
+                "snapshot",
+                format!("a bare config.json of Kong {version}, in {}: no exporter of lifeboat's", archive.place()),
+            ),
+            ("restorable", "yes: it is a whole configuration, and nothing more is known of it".to_owned()),
+            ("configuration", format!("{hash}, {bytes} bytes of JSON")),
+            ("entities", entities(counts)),
+        ]),
+    };
+    stdout::line(&text)?;
+    Ok(())
+}
+
+fn entities(counts: &EntityCounts) -> String {
+    let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+fn rows(rows: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<14}{}", printable(value));
+    }
+    text.pop();
+    text
+}
+
+async fn print_configuration(configuration: Configuration, asked: &Show) -> anyhow::Result<()> {
+    if !asked.reveal_secrets {
+        let text = computed(move || masked(&configuration)).await;
+        return Ok(stdout::bytes(&text)?);
+    }
+    if std::io::stdout().is_terminal() {
+        eprintln!("lifeboat: private keys and credentials follow in clear text, and stay in this terminal's history");
+    }
+    Ok(stdout::bytes(configuration.json())?)
+}

@@ -1,0 +1,6 @@
+//! What a recorded node cache and ones made by LMDB itself (`tests/data/`) become, and what is never done to a node.
+
+mod image;
+mod killed;
+mod place;
+pub(super) mod recorded;

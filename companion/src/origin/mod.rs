@@ -1,0 +1,108 @@
+//! Where a configuration can come from besides a control plane's link: a file, or the Admin API of a node without a
+//! database. What a file may contain is in `core`; the link is in `keep`.
+
+mod dbless;
+mod file;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use lifeboat_core::declarative::{self, Refused};
+use lifeboat_core::keep::Received;
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::WallTime;
+use reqwest::Url;
+
+pub use dbless::{Dbless, DblessError};
+pub use file::{FileError, read_file};
+
+use crate::background::computed;
+
+/// What `--from` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `cp`: the control plane.
+    ControlPlane,
+    /// `file:PATH`.
+    File(PathBuf),
+    /// `dbless:URL`: the Admin API of a node without a database.
+    Dbless(Url),
+}
+
+/// A text that names no origin.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidOrigin {
+    /// It is none of the forms.
+    #[error("it is none of cp, file:PATH, dbless:URL (valid: file:kong.yml, dbless:http://127.0.0.1:8001)")]
+    Unknown,
+    /// The Admin API's URL isn't one.
+    #[error("after dbless: comes the Admin API's URL, of http or https (valid: dbless:http://127.0.0.1:8001)")]
+    Url,
+    /// It holds a password.
+    #[error("a URL in an argument can be read by anybody on this host: take the user and password out of it")]
+    Password,
+}
+
+impl FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        match text.split_once(':') {
+            None if text == "cp" => Ok(Self::ControlPlane),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into())),
+            Some(("dbless", url)) => {
+                let url: Url = url.parse().map_err(|_| InvalidOrigin::Url)?;
+                if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+                    return Err(InvalidOrigin::Url);
+                }
+                if url.password().is_some() || !url.username().is_empty() {
+                    return Err(InvalidOrigin::Password);
+                }
+                Ok(Self::Dbless(url))
+            }
+            _ => Err(InvalidOrigin::Unknown),
+        }
+    }
+}
+
+/// Makes a declarative configuration of a text, and of that what an exporter takes: with Kong's own hash.
+async fn received(
+    text: bytes::Bytes,
+    version: KongVersion,
+    max_config: usize,
+    at: WallTime,
+) -> Result<Received, Refused> {
+    let (configuration, hashes) = computed(move || {
+        let configuration: Configuration = declarative::read(&text, version, max_config)?;
+        let hashes = configuration.hashes();
+        Ok::<_, Refused>((configuration, hashes))
+    })
+    .await?;
+    Ok(Received { configuration, config_hash: hashes.config, hashes: Some(hashes), at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_one_of_three() {
+        assert_eq!("cp".parse::<Origin>().unwrap(), Origin::ControlPlane);
+        assert_eq!("file:kong.yml".parse::<Origin>().unwrap(), Origin::File("kong.yml".into()));
+        for text in ["file:/etc/kong/kong.yml", "file:///etc/kong/kong.yml"] {
+            assert_eq!(text.parse::<Origin>().unwrap(), Origin::File("/etc/kong/kong.yml".into()));
+        }
+        let url = "http://127.0.0.1:8001/admin".parse().unwrap();
+        assert_eq!("dbless:http://127.0.0.1:8001/admin".parse::<Origin>().unwrap(), Origin::Dbless(url));
+    }
+
+    #[test]
+    fn what_is_none_is_refused_with_a_valid_one_and_without_its_password() {
+        for wrong in ["", "kong.yml", "file:", "db:http://a", "dbless:", "dbless:127.0.0.1:8001", "dbless:ftp://a"] {
+            assert!(wrong.parse::<Origin>().unwrap_err().to_string().contains("valid:"), "{wrong}");
+        }
+        let refusal = "dbless:http://me:wonderful@a:8001".parse::<Origin>().unwrap_err().to_string();
+        assert!(refusal.contains("anybody") && !refusal.contains("wonderful"), "{refusal}");
+    }
+}

@@ -1,0 +1,39 @@
+//! Settings as far as they can be read, mistakes and all.
+
+use super::{
+    ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, check_all_names,
+    store_of,
+};
+
+/// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
+/// mistakes, and goes on.
+#[derive(Debug)]
+pub struct ReadableSettings {
+    /// What is switched on.
+    pub role: Role,
+    /// Where configurations are kept.
+    pub store: Option<StoreSettings>,
+    /// The control plane and how to speak with it.
+    pub cluster: Option<ClusterSettings>,
+    /// What to keep: where export is on, or a version is set.
+    pub keep: Option<KeepSettings>,
+    /// How to serve nodes, if import is on.
+    pub relay: Option<RelaySettings>,
+    /// Everything that is wrong.
+    pub problems: Problems,
+}
+
+impl ReadableSettings {
+    /// Reads what can be read. With neither export nor import on, what export needs is read.
+    pub fn read(source: &Source) -> Self {
+        let mut reader = Reader::new(source);
+        let role = Role::read(&mut reader);
+        let store = store_of(&mut reader, role);
+        let cluster = ClusterSettings::read(&mut reader);
+        let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.text(name).is_some());
+        let keep = if role != Role::Importer || has_version { KeepSettings::read(&mut reader) } else { None };
+        let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
+        check_all_names(&mut reader);
+        Self { role, store, cluster, keep, relay, problems: reader.into_problems() }
+    }
+}

@@ -1,0 +1,138 @@
+//! A configuration's entities, found and told apart without being read as values.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::configuration::Configuration;
+use super::entity_name;
+use crate::json::{Error, Lexer};
+
+/// All entities of a configuration.
+pub(crate) struct Entities<'a> {
+    /// By kind, in the order of the text.
+    pub(crate) kinds: BTreeMap<String, Vec<Entity<'a>>>,
+    /// Where the entity with an id is: its kind and place.
+    by_id: HashMap<Cow<'a, str>, (String, usize)>,
+    rest: Map<String, Value>,
+}
+
+/// One entity.
+pub(crate) struct Entity<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) id: Option<Cow<'a, str>>,
+    /// Its JSON.
+    pub(crate) json: &'a [u8],
+}
+
+impl<'a> Entities<'a> {
+    pub(crate) fn of(configuration: &'a Configuration) -> Self {
+        let mut found = Self { kinds: BTreeMap::new(), by_id: HashMap::new(), rest: Map::new() };
+        found.read(configuration.json()).expect("a configuration is known to be JSON since it was made");
+        for (kind, entities) in &found.kinds {
+            let with_id = entities.iter().enumerate().filter_map(|(at, entity)| Some((at, entity.id.clone()?)));
+            found.by_id.extend(with_id.map(|(at, id)| (id, (kind.clone(), at))));
+        }
+        found
+    }
+
+    fn read(&mut self, json: &'a [u8]) -> Result<(), Error> {
+        Lexer::new(json)?.members(|lexer, name| {
+            let member = text(name.content()).into_owned();
+            // Of members with the same name the last one counts.
+            self.kinds.remove(&member);
+            self.rest.remove(&member);
+            if lexer.peek()? != b'[' {
+                let value = lexer.value(&mut ())?;
+                self.rest.insert(member, serde_json::from_slice(value).unwrap_or_else(|_| unread(value)));
+                return Ok(());
+            }
+            let kind = std::str::from_utf8(name.raw).unwrap_or_default();
+            let mut entities = Vec::new();
+            lexer.elements(|lexer| {
+                let json = lexer.value(&mut ())?;
+                entities.push(Entity { kind, id: id_of(json)?, json });
+                Ok(())
+            })?;
+            self.kinds.insert(member, entities);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn of_kind(&self, kind: &str) -> &[Entity<'a>] {
+        self.kinds.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// What stands beside the entities: `_format_version` and the like.
+    pub(crate) fn rest(&self) -> &Map<String, Value> {
+        &self.rest
+    }
+
+    /// Whether there is an entity of this kind with this id.
+    pub(crate) fn has(&self, kind: &str, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|(found, _)| found == kind)
+    }
+
+    /// What people call an entity.
+    pub(crate) fn name(&self, entity: &Entity<'_>) -> String {
+        entity_name::of(entity.kind, &entity.members(), |id| self.name_of_id(id))
+    }
+
+    /// What people call the entity with this id, if there is one: without whose it is, so that no circle of references
+    /// can be walked.
+    pub(crate) fn name_of_id(&self, id: &str) -> Option<String> {
+        let (kind, at) = self.by_id.get(id)?;
+        let entity = self.kinds.get(kind)?.get(*at)?;
+        Some(entity_name::of(kind, &entity.members(), |_| None))
+    }
+}
+
+impl Entity<'_> {
+    /// What tells it from others of its kind: its id, or else all that it is.
+    pub(crate) fn identity(&self) -> (bool, &[u8]) {
+        self.id.as_deref().map_or((false, self.json), |id| (true, id.as_bytes()))
+    }
+
+    /// Its fields. What is no object has one nameless field, and what is nested too deeply to be read likewise.
+    pub(crate) fn members(&self) -> Map<String, Value> {
+        match serde_json::from_slice(self.json) {
+            Ok(Value::Object(members)) => members,
+            Ok(other) => Map::from_iter([(String::new(), other)]),
+            Err(_) => Map::from_iter([(String::new(), unread(self.json))]),
+        }
+    }
+}
+
+/// Stands for a value that serde_json doesn't read, which has more than 128 levels: another text, another value.
+fn unread(json: &[u8]) -> Value {
+    Value::from(format!("more deeply nested than is shown, SHA-256 {}", crate::digest::Sha256Digest::of(json)))
+}
+
+fn id_of(json: &[u8]) -> Result<Option<Cow<'_, str>>, Error> {
+    let mut lexer = Lexer::new(json)?;
+    if lexer.peek()? != b'{' {
+        return Ok(None);
+    }
+    let mut id = None;
+    lexer.members(|lexer, name| {
+        let is_id = &*name.content() == b"id" && lexer.peek()? == b'"';
+        let value = lexer.value(&mut ())?;
+        if is_id {
+            id = match serde_json::from_slice::<&str>(value) {
+                Ok(plain) => Some(Cow::Borrowed(plain)),
+                Err(_) => serde_json::from_slice::<String>(value).ok().map(Cow::Owned),
+            };
+        }
+        Ok(())
+    })?;
+    Ok(id)
+}
+
+// All of the configuration is known to be UTF-8.
+fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}

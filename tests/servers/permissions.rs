@@ -1,0 +1,62 @@
+//! The policies in `deploy/iam/` are enough, and not more than enough: with them, on an S3 that enforces IAM, exporting
+//! and importing work, and neither may do what the other does.
+
+use std::time::Duration;
+
+use lifeboat::rehearsal::recording;
+use lifeboat_tests::cluster::{Cluster, configuration, relay_address};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::s3_with_iam::S3WithIam;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exporters_policy_lets_it_keep_and_the_importers_lets_it_restore() {
+    let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
+    for message in [recording::first(), recording::after_change()] {
+        cluster.control_plane.push(message);
+        let kept = store.given_to(cluster.lifeboat(["export"]), "exporter").finish().await;
+        assert_eq!(kept.code, Some(0), "{kept}");
+    }
+    let listed = store.given_to(cluster.lifeboat(["list", "--output", "json"]), "exporter").finish().await;
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
+    assert_eq!(listed[0]["snapshots"].as_array().map(Vec::len), Some(2), "{listed}");
+
+    cluster.control_plane.stop().await;
+    let relay = store.given_to(cluster.lifeboat(["run", "--import", "on"]), "importer").start();
+    let node = cluster.node(relay_address(&relay).await);
+    let expected = configuration(&recording::after_change());
+    let fed = timeout(Duration::from_secs(60), node.wait_for(|state| state.hash() == expected.hash)).await;
+    assert!(fed.is_ok(), "the node was not restored:\n{}", relay.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_importer_can_not_write_and_is_told_which_permission_that_takes() {
+    let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
+    cluster.control_plane.push(recording::first());
+    let refused = store.given_to(cluster.lifeboat(["export"]), "importer").finish().await;
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(refused.stderr.contains("s3:ListBucket") || refused.stderr.contains("s3:PutObject"), "{refused}");
+    let listed = store.given_to(cluster.lifeboat(["list"]), "importer").finish().await;
+    assert_eq!(listed.code, Some(1), "{listed}");
+    assert!(listed.stderr.contains("need s3:ListBucket"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_sees_that_each_role_has_what_it_needs_and_no_more() {
+    let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
+    cluster.control_plane.push(recording::first());
+    let kept = store.given_to(cluster.lifeboat(["export"]), "exporter").finish().await;
+    assert_eq!(kept.code, Some(0), "{kept}");
+    for (user, role) in [("exporter", "--export"), ("importer", "--import")] {
+        let doctor = cluster.lifeboat(["doctor", role, "on", "--output", "json"]);
+        let doctor = store.given_to(doctor, user).finish().await;
+        assert_eq!(doctor.code, Some(0), "{user}: {doctor}");
+        let report: Value = serde_json::from_str(&doctor.stdout).unwrap_or_else(|error| panic!("{error}: {doctor}"));
+        assert_ne!(report["verdict"], "fail", "{user}: {doctor}");
+    }
+    let doctor = cluster.lifeboat(["doctor", "--export", "on"]);
+    let doctor = store.given_to(doctor, "importer").finish().await;
+    assert_eq!(doctor.code, Some(1), "{doctor}");
+    assert!(doctor.stdout.contains("s3:PutObject"), "{doctor}");
+}

@@ -1,0 +1,9 @@
+//! Clouds at the socket, small and strict: they refuse what the real ones refuse. Each file names the published page that
+//! it follows. Amazon's store itself is `lifeboat::rehearsal::store`.
+
+pub mod aws;
+pub mod azure;
+pub mod gcs;
+pub mod google;
+pub mod http;
+pub mod jwt;
