@@ -73,6 +73,15 @@ pub enum Task {
                             Lists are compared element by element, and one in another order is said to be that: to Kong some \
                             lists are sets. created_at and updated_at are not compared.")]
     Diff(Diff),
+    /// Fill the cache of a node that has not been started yet, if the control plane gives it nothing
+    #[command(
+        after_help = "For init containers and ExecStartPre. Exits with 0 when the cache is filled, and with 3 when there is \
+                            nothing to do: the node has a configuration, or the control plane answers.\n\n\
+                            Examples:\n  lifeboat import --storage s3://backups/kong --kong-version 3.9.1 --prefix /usr/local/kong \
+                            --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
+                            lifeboat import --ticket ticket --always --kong-version 2.8.5 --prefix /usr/local/kong"
+    )]
+    Import(Import),
     /// Print a ticket, with which a node without cloud credentials restores one snapshot
     #[command(after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong > ticket\n  \
                             lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
@@ -159,6 +168,20 @@ pub struct Diff {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// What `import` takes.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// A file with a ticket of `lifeboat presign` to restore from, or - for standard input; comes before LIFEBOAT_TICKET
+    #[arg(long, value_name = "PATH")]
+    pub ticket: Option<PathBuf>,
+    /// Only if the control plane gives no configuration: this is how it is anyway
+    #[arg(long, conflicts_with = "always")]
+    pub if_cp_unreachable: bool,
+    /// Whatever the control plane says; it is not asked
+    #[arg(long)]
+    pub always: bool,
 }
 
 /// What `presign` takes.

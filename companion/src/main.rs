@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, diff, doctor, export, keygen, list, presign, release, run, show};
+use lifeboat::command::{Failure, demo, diff, doctor, export, import, keygen, list, presign, release, run, show};
 use lifeboat::logging;
+use lifeboat::settings::When;
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+const NOTHING_TO_DO: u8 = 3;
 
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Settings(problems)) => fail(&problems, WRONG_USAGE),
+        Err(Failure::NothingToDo(why)) => fail(&format_args!("nothing to do: {why}"), NOTHING_TO_DO),
         Err(Failure::Failed(error)) => fail(&format_args!("{error:#}"), FAILED),
     }
 }
@@ -51,6 +54,10 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
+        Task::Import(asked) => {
+            let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };
+            import::import(source, asked.ticket.as_deref(), when, clock).await
+        }
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }

@@ -1,8 +1,10 @@
-//! Tests against stores that somebody else wrote, as the real HTTP servers that they are: moto (S3 with IAM) and Azurite.
-//! `tests/servers/run` installs and starts them.
+//! Tests against what somebody else wrote: stores as the real HTTP servers that they are, moto (S3 with IAM) and Azurite,
+//! and LMDB's own library. `tests/servers/run` installs and starts them.
 
 mod azure;
 mod azurite;
+mod contract;
 mod installed;
+mod lmdb_node;
 mod permissions;
 mod s3_with_iam;

@@ -6,50 +6,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
-use lifeboat::archive::{Archive, Author, Received};
 use lifeboat::rehearsal::certificate::Authority;
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat::storage::{Storage, StorageError, Write};
-use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
-use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Exporter;
-use lifeboat_core::time::WallTime;
+use lifeboat_tests::archive_contract::archive_contract;
 use lifeboat_tests::cloud::azure::{ACCOUNT, CONTAINER, SIGNATURE, blob_service};
 use lifeboat_tests::cloud::gcs::{BUCKET, GcsServer};
 use lifeboat_tests::cloud::google::{Tokens, metadata_server};
 use lifeboat_tests::cloud::http::{HttpServer, header, plain};
 use lifeboat_tests::stage::play;
 
-const VERSION: KongVersion = KongVersion::new(3, 9, 1);
-
 fn settings(pairs: &[(&str, &str)]) -> StoreSettings {
     let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     StoreSettings::read_alone(&Source::from_environment(pairs)).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-/// Publishes both recorded configurations, restores the second and lists both.
-async fn holds_an_archive(archive: &Archive) {
-    let now = WallTime::from_system(SystemTime::now());
-    let exporter = Exporter { node_id: "n".into(), hostname: "h".into(), lifeboat: "0".into() };
-    let author = Author { exporter, version: VERSION };
-    assert!(matches!(archive.restore(VERSION).await, Err(StorageError::NotFound { .. })));
-    let mut json = Bytes::new();
-    for message in [recording::first(), recording::after_change()] {
-        let message = decode(&message, DEFAULT_MAX_CONFIG).unwrap();
-        json = message.configuration.json().clone();
-        let (config_hash, hashes) = (message.config_hash, message.hashes);
-        let received = Received { configuration: message.configuration, config_hash, hashes, at: now };
-        let previous = archive.published(VERSION).await.unwrap();
-        archive.publish(&author, &received, previous.as_ref(), now).await.unwrap();
-    }
-    let restored = archive.restore(VERSION).await.unwrap();
-    assert!(restored.skipped.is_empty());
-    assert_eq!(restored.verified.config_json().unwrap(), &json[..]);
-    let history = archive.history(VERSION, 10).await.unwrap();
-    let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
-    assert_eq!((sequences, history.published), (vec![2, 1], Some(2)));
-    assert_eq!(archive.versions().await.unwrap(), [VERSION]);
 }
 
 async fn google() -> (GcsServer, HttpServer, StoreSettings) {
@@ -68,7 +37,7 @@ async fn google() -> (GcsServer, HttpServer, StoreSettings) {
 fn google_cloud_storage_holds_an_archive() {
     play(async {
         let (store, _metadata, settings) = google().await;
-        holds_an_archive(&Archive::open(&settings).unwrap()).await;
+        archive_contract(&Storage::open(&settings).unwrap()).await;
         let keys = store.keys();
         assert!(keys.contains(&"edge/eu/3.9.1/config.json".to_owned()), "{keys:?}");
         assert!(keys.iter().all(|key| key.starts_with("edge/eu/3.9.1/")), "{keys:?}");
@@ -85,7 +54,7 @@ fn azure_holds_an_archive() {
             ("AZURE_STORAGE_ENDPOINT", blobs.origin()),
             ("AZURE_STORAGE_SAS_TOKEN", &format!("sv=2023-11-03&sig={signature}")),
         ]);
-        holds_an_archive(&Archive::open(&settings).unwrap()).await;
+        archive_contract(&Storage::open(&settings).unwrap()).await;
     });
 }
 

@@ -4,6 +4,7 @@ mod bad_messages;
 mod clouds;
 mod codec;
 mod conditions;
+mod contract;
 mod control_plane_returns;
 mod credentials;
 mod damaged_store;

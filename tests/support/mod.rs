@@ -2,6 +2,7 @@
 //! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
 
 pub mod admin_api;
+pub mod archive_contract;
 pub mod cloud;
 pub mod cluster;
 pub mod dbless_node;

@@ -1,4 +1,5 @@
-//! One contract for every kind of archive, here on memory and disk; the suite runs it on real servers.
+//! What an archive does about damage, leftovers and others, in memory. What every store must do is in
+//! `tests/support/archive_contract.rs`.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +10,6 @@ use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::Provenance;
 use object_store::memory::InMemory;
 
 use super::*;
@@ -48,66 +48,8 @@ async fn publish(archive: &Archive, message: &[u8]) -> Published {
     archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 
-async fn object(archive: &Archive, key: &str) -> Option<Bytes> {
-    archive.storage.read_optional(key, LIMIT as u64).await.unwrap().map(|(bytes, _)| bytes)
-}
-
-async fn archive_contract(archive: &Archive) {
-    let keys = ObjectKeys::new(version());
-    assert!(matches!(archive.restore(version()).await, Err(StorageError::NotFound { .. })));
-    assert!(archive.versions().await.unwrap().is_empty());
-
-    let first = publish(archive, FIRST).await;
-    let second = publish(archive, CHANGED).await;
-    assert_eq!((first.manifest.sequence, second.manifest.sequence), (1, 2));
-    assert_eq!(second.manifest.state, State::Received);
-
-    // What lies there is what the control plane sent.
-    let sent = received(CHANGED);
-    assert_eq!(object(archive, &keys.config_json()).await.unwrap(), sent.configuration.json());
-    let restored = archive.restore(version()).await.unwrap();
-    assert!(restored.skipped.is_empty());
-    assert_eq!(restored.verified.config_json().unwrap(), &sent.configuration.json()[..]);
-    assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if **manifest == second.manifest));
-
-    // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
-    let over_first = Standing::Published(Box::new(first.clone()));
-    let third = archive.publish(&author(), &received(FIRST), &over_first, &TERMS, now()).await;
-    assert!(third.is_ok() || matches!(third, Err(StorageError::Conflict { .. })));
-    let fourth = publish(archive, FIRST).await;
-    assert_eq!(fourth.manifest.sequence, 4);
-
-    // A damaged config.json is repaired, a good one left alone.
-    let newest = archive.published(version()).await.unwrap().unwrap();
-    assert!(!archive.repair_config_json(&newest).await.unwrap());
-    archive.storage.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
-    assert!(archive.repair_config_json(&newest).await.unwrap());
-    assert_eq!(object(archive, &keys.config_json()).await.unwrap(), received(FIRST).configuration.json());
-
-    let history = archive.history(version(), 3).await.unwrap();
-    let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
-    assert_eq!((sequences, history.older, history.published), (vec![4, 3, 2], 1, Some(4)));
-    assert_eq!(archive.versions().await.unwrap(), [version()]);
-}
-
 fn in_memory() -> Archive {
     Archive::over(Storage::over(Arc::new(InMemory::new()), "memory://"), LIMIT)
-}
-
-fn in_folder(folder: &std::path::Path) -> Archive {
-    let url = format!("file://{}", folder.display()).parse().unwrap();
-    Archive::open(&StoreSettings::local(url, LIMIT)).unwrap()
-}
-
-#[tokio::test]
-async fn memory_keeps_the_contract() {
-    archive_contract(&in_memory()).await;
-}
-
-#[tokio::test]
-async fn a_folder_keeps_the_contract() {
-    let folder = tempfile::tempdir().unwrap();
-    archive_contract(&in_folder(folder.path())).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod diff;
 pub mod doctor;
 pub mod export;
+pub mod import;
 pub mod keygen;
 pub mod list;
 pub mod presign;
@@ -21,6 +22,9 @@ pub enum Failure {
     /// Wrong settings: exit code 2.
     #[error(transparent)]
     Settings(#[from] Problems),
+    /// There was nothing to do, and this is why: exit code 3.
+    #[error("{0}")]
+    NothingToDo(String),
     /// Anything else: exit code 1.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),

@@ -99,18 +99,24 @@ pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersio
 // The outer option: whether it could be read.
 fn beside(reader: &mut Reader<'_>, version: Option<KongVersion>) -> Option<Option<NodePrefix>> {
     let is_on = reader.switch("LIFEBOAT_CACHE_IMAGE");
-    let prefix = reader.text("KONG_PREFIX").map_or("/usr/local/kong".to_owned(), |given| given.value.trim().to_owned());
+    let prefix = node_prefix(reader);
     if !is_on {
         return Some(None);
     }
     match version.map(CacheForm::of) {
-        None | Some(Ok(CacheForm::Lmdb { .. })) => Some(Some(NodePrefix::new(prefix))),
+        None | Some(Ok(CacheForm::Lmdb { .. })) => Some(Some(prefix)),
         Some(Ok(CacheForm::ConfigCache) | Err(_)) => {
             let since = "only Kong 3.4 and later caches in a form of which images are kept";
             reader.wrong(format!("LIFEBOAT_CACHE_IMAGE: {since}: set it to off"));
             None
         }
     }
+}
+
+/// Where a node of this host keeps its files, by Kong's own setting and default.
+pub(super) fn node_prefix(reader: &mut Reader<'_>) -> NodePrefix {
+    let given = reader.text("KONG_PREFIX");
+    NodePrefix::new(given.as_ref().map_or("/usr/local/kong", |given| given.value.trim()))
 }
 
 fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {

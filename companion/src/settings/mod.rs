@@ -3,6 +3,7 @@
 
 mod address;
 mod cluster;
+mod import;
 mod keep;
 mod keys;
 pub mod names;
@@ -17,6 +18,7 @@ mod store;
 
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
+pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};

@@ -4,6 +4,7 @@
 mod commands;
 mod crash;
 mod doctor;
+mod images;
 mod keys;
 mod looking;
 mod memory;

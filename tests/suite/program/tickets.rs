@@ -126,3 +126,54 @@ async fn a_folder_gives_no_tickets_and_says_which_stores_do() {
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused}");
     assert!(refused.stderr.contains("S3, Google Cloud Storage or Azure"), "{refused}");
 }
+
+/// What a Kong 2.8 would find in its cache.
+fn cached(prefix: &std::path::Path) -> Vec<u8> {
+    let mut json = Vec::new();
+    let file = std::fs::File::open(prefix.join("config.cache.json.gz")).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(file), &mut json).unwrap();
+    json
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn import_fills_an_empty_cache_by_a_ticket_and_leaves_a_filled_one_alone() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let of_2_8 = |invocation: Invocation| invocation.with("KONG_VERSION", "2.8.5");
+    cluster.control_plane.push(recording::first());
+    let kept = of_2_8(store.given_to(cluster.lifeboat(["export"]))).finish().await;
+    assert_eq!(kept.code, Some(0), "{kept}");
+    let presigned = of_2_8(store.given_to(cluster.lifeboat(["presign"]))).finish().await;
+    assert_eq!(presigned.code, Some(0), "{presigned}");
+    let ticket = cluster.path("ticket");
+    std::fs::write(&ticket, &presigned.stdout).unwrap();
+    let prefix = cluster.path("prefix");
+    std::fs::create_dir(&prefix).unwrap();
+    let import = || of_2_8(cluster.lifeboat(["import", "--ticket"])).and([&ticket]).with("KONG_PREFIX", &prefix);
+
+    let answered = import().finish().await;
+    assert_eq!(answered.code, Some(3), "{answered}");
+    assert!(answered.stderr.contains("nothing to do: the control plane gives configuration"), "{answered}");
+    assert!(!prefix.join("config.cache.json.gz").exists());
+
+    cluster.control_plane.stop().await;
+    let filled = import().finish().await;
+    assert_eq!(filled.code, Some(0), "{filled}");
+    assert_eq!(cached(&prefix), configuration(&recording::first()).table);
+
+    let again = import().and(["--always"]).finish().await;
+    assert_eq!(again.code, Some(3), "{again}");
+    assert!(again.stderr.contains("nothing to do: the node has a configuration already"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_without_an_image_says_what_a_node_of_kong_3_is_restored_with() {
+    let store = Store::s3().await;
+    let cluster = outage(&store).await;
+    let presigned = presign(&cluster, &store, &[]).await;
+    let prefix = cluster.path("prefix");
+    std::fs::create_dir(&prefix).unwrap();
+    let import = cluster.lifeboat(["import", "--always"]).with("LIFEBOAT_TICKET", presigned.stdout.trim());
+    let refused = import.with("KONG_PREFIX", &prefix).finish().await;
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(refused.stderr.contains("no image") && refused.stderr.contains("--import on"), "{refused}");
+}

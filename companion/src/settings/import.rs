@@ -1,0 +1,67 @@
+//! What it takes to put a configuration into a node's cache before the node starts.
+
+use super::cluster::ClusterSettings;
+use super::keep::{KeepSettings, node_prefix, version};
+use super::{Problems, Reader, Source, StoreSettings, finish};
+use crate::node_cache::NodePrefix;
+use lifeboat_core::kong::version::KongVersion;
+
+/// For `lifeboat import`.
+#[derive(Debug)]
+pub struct ImportSettings {
+    /// Where to restore from: the store, or a ticket.
+    pub store: StoreSettings,
+    /// The node's version.
+    pub version: KongVersion,
+    /// The node's prefix.
+    pub prefix: NodePrefix,
+    /// Whom to ask first; none if the cache is to be filled whatever the control plane says.
+    pub control_plane: Option<ControlPlaneSettings>,
+}
+
+/// The control plane, asked as the node itself would ask it.
+#[derive(Debug)]
+pub struct ControlPlaneSettings {
+    /// The control plane and how to speak with it.
+    pub cluster: ClusterSettings,
+    /// What the session says of itself.
+    pub session: KeepSettings,
+    /// Whether a node that it turns away is restored all the same.
+    pub feed_on_refusal: bool,
+}
+
+/// When a node's cache is filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Only if the control plane gives no configuration.
+    ControlPlaneUnreachable,
+    /// Whatever the control plane says.
+    Always,
+}
+
+impl ImportSettings {
+    /// Reads them, or says everything that is wrong with them. A `ticket` that was given otherwise than by its setting
+    /// comes before it.
+    pub fn read(source: &Source, ticket: Option<&str>, when: When) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let store = match ticket {
+            Some(text) => StoreSettings::of_ticket(&mut reader, text),
+            None => StoreSettings::read_to_restore(&mut reader),
+        };
+        let version = version(&mut reader);
+        let prefix = node_prefix(&mut reader);
+        let control_plane = match when {
+            When::Always => Some(None),
+            When::ControlPlaneUnreachable => ControlPlaneSettings::read(&mut reader).map(Some),
+        };
+        finish(reader, || Some(Self { store: store?, version: version?, prefix, control_plane: control_plane? }))
+    }
+}
+
+impl ControlPlaneSettings {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (cluster, session) = (ClusterSettings::read(reader), KeepSettings::read(reader));
+        let feed_on_refusal = reader.switch("LIFEBOAT_FEED_ON_REFUSAL");
+        Some(Self { cluster: cluster?, session: session?, feed_on_refusal })
+    }
+}

@@ -1,0 +1,25 @@
+//! The archive's contract, and what their conditional writes are worth, on servers that somebody else wrote.
+
+use lifeboat::settings::{Source, StoreSettings};
+use lifeboat::storage::Storage;
+use lifeboat_tests::archive_contract::archive_contract;
+
+use super::azurite::Azurite;
+use super::s3_with_iam::S3WithIam;
+
+fn storage(settings: Vec<(String, String)>) -> Storage {
+    let settings = StoreSettings::read_alone(&Source::from_environment(settings));
+    Storage::open(&settings.unwrap_or_else(|problems| panic!("{problems}"))).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn motos_s3_keeps_the_contract_under_the_exporters_policy() {
+    let server = S3WithIam::start().await;
+    archive_contract(&storage(server.settings("exporter"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azurite_keeps_the_contract() {
+    let server = Azurite::start().await;
+    archive_contract(&storage(server.settings())).await;
+}

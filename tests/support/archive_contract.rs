@@ -1,0 +1,94 @@
+//! What every kind of store must do for Lifeboat: one contract, run on memory, a folder, and every real server at hand.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use lifeboat::archive::{Archive, Author, Published, Standing, Terms};
+use lifeboat::rehearsal::recording;
+use lifeboat::storage::{Storage, StorageError, Write};
+use lifeboat_core::keep::Received;
+use lifeboat_core::kong::reconfigure::decode;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Exporter, State};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Provenance;
+
+const LIMIT: usize = 1 << 20;
+const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
+
+fn version() -> KongVersion {
+    KongVersion::new(3, 9, 1)
+}
+
+fn author() -> Author {
+    let exporter = Exporter { node_id: "n".into(), hostname: "h".into(), lifeboat: "0".into() };
+    Author { exporter, version: version() }
+}
+
+fn now() -> WallTime {
+    WallTime::from_system(SystemTime::now())
+}
+
+fn received(message: &[u8]) -> Received {
+    let message = decode(message, LIMIT).expect("a recorded message");
+    Received {
+        configuration: message.configuration,
+        config_hash: message.config_hash,
+        hashes: message.hashes,
+        at: now(),
+    }
+}
+
+async fn publish(archive: &Archive, message: &[u8]) -> Published {
+    let over = archive.standing(version()).await.unwrap();
+    archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
+}
+
+async fn object(storage: &Storage, key: &str) -> Option<Bytes> {
+    storage.read_optional(key, LIMIT as u64).await.unwrap().map(|(bytes, _)| bytes)
+}
+
+/// Publishes, restores, lists and repairs in an empty store.
+///
+/// # Panics
+/// When the store doesn't keep the contract.
+pub async fn archive_contract(storage: &Storage) {
+    let archive = &Archive::over(storage.clone(), LIMIT);
+    let (first_message, changed_message) = (&recording::first(), &recording::after_change());
+    let keys = ObjectKeys::new(version());
+    assert!(matches!(archive.restore(version()).await, Err(StorageError::NotFound { .. })));
+    assert!(archive.versions().await.unwrap().is_empty());
+
+    let first = publish(archive, first_message).await;
+    let second = publish(archive, changed_message).await;
+    assert_eq!((first.manifest.sequence, second.manifest.sequence), (1, 2));
+    assert_eq!(second.manifest.state, State::Received);
+
+    // What lies there is what the control plane sent.
+    let sent = received(changed_message);
+    assert_eq!(object(storage, &keys.config_json()).await.unwrap(), sent.configuration.json());
+    let restored = archive.restore(version()).await.unwrap();
+    assert!(restored.skipped.is_empty());
+    assert_eq!(restored.verified.config_json().unwrap(), &sent.configuration.json()[..]);
+    assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if **manifest == second.manifest));
+
+    // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
+    let over_first = Standing::Published(Box::new(first));
+    let third = archive.publish(&author(), &received(first_message), &over_first, &TERMS, now()).await;
+    assert!(third.is_ok() || matches!(third, Err(StorageError::Conflict { .. })));
+    let fourth = publish(archive, first_message).await;
+    assert_eq!(fourth.manifest.sequence, 4);
+
+    // A damaged config.json is repaired, a good one left alone.
+    let newest = archive.published(version()).await.unwrap().unwrap();
+    assert!(!archive.repair_config_json(&newest).await.unwrap());
+    storage.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
+    assert!(archive.repair_config_json(&newest).await.unwrap());
+    assert_eq!(object(storage, &keys.config_json()).await.unwrap(), received(first_message).configuration.json());
+
+    let history = archive.history(version(), 3).await.unwrap();
+    let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
+    assert_eq!((sequences, history.older, history.published), (vec![4, 3, 2], 1, Some(4)));
+    assert_eq!(archive.versions().await.unwrap(), [version()]);
+}
