@@ -1,16 +1,18 @@
 //! What is held back, and what confirms what is published: the guard, nodes that are seen through the relay, and the
 //! operator who has the last word.
 
+use lifeboat::archive::Stay;
 use lifeboat::clock::Clock;
 use lifeboat::keep::BackupNode;
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
+use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Provenance;
 use lifeboat_tests::stage::play;
-use lifeboat_tests::world::{VERSION, World, configuration};
+use lifeboat_tests::world::{Backup, VERSION, World, configuration};
 
 /// What a control plane with a fresh database sends: a workspace and parameters (KONG.md section 1).
 fn of_a_lost_database() -> Configuration {
@@ -114,4 +116,69 @@ fn a_configuration_that_a_node_runs_is_published_as_confirmed() {
         drop(node);
         companion.stop().await;
     });
+}
+
+/// A world in which the second configuration is published and an exporter runs; the first one is snapshot 1.
+async fn with_a_history() -> (World, Backup) {
+    let world = World::begin().await;
+    world.keep(&recording::first()).await;
+    world.control_plane.push(recording::after_change());
+    let backup = world.backup();
+    world.published(&configuration(&recording::after_change())).await;
+    (world, backup)
+}
+
+#[test]
+fn a_rollback_stays_while_the_control_plane_sends_what_it_was_chosen_instead_of() {
+    play(async {
+        let (world, backup) = with_a_history().await;
+        let (archive, author) = (world.archive(), BackupNode::new(VERSION).author());
+        let clock = Clock::start();
+        assert!(archive.roll_back(&author, 7, Stay::UntilItChanges, clock.wall()).await.is_err(), "there is none");
+        archive.roll_back(&author, 1, Stay::UntilItChanges, clock.wall()).await.unwrap();
+        let first = configuration(&recording::first());
+        assert_eq!((world.manifest().sequence, world.manifest().state), (3, State::Pinned));
+        assert_eq!(world.manifest().config_hash.to_string(), first.hash);
+        assert!(world.object("3.9.1/config.json") == first.table);
+
+        // Another exporter, and a control plane that still sends the same.
+        drop(backup);
+        let backup = world.backup();
+        world.log.wait_for(&["is not published", "an operator has chosen another one"]).await;
+        assert_eq!(world.manifest().sequence, 3);
+        // A change ends it.
+        let changed = renamed(&first);
+        world.control_plane.push(changed.to_message().unwrap());
+        world.published(&changed).await;
+        assert_eq!((world.manifest().state, world.manifest().pin), (State::Received, None));
+        drop(backup);
+    });
+}
+
+#[test]
+fn a_hard_rollback_stays_until_it_is_unpinned() {
+    play(async {
+        let (world, backup) = with_a_history().await;
+        let (archive, author, clock) = (world.archive(), BackupNode::new(VERSION).author(), Clock::start());
+        archive.roll_back(&author, 1, Stay::UntilUnpinned, clock.wall()).await.unwrap();
+        drop(backup);
+        let changed = renamed(&configuration(&recording::first()));
+        world.control_plane.push(changed.to_message().unwrap());
+        let backup = world.backup();
+        world.log.wait_for(&[&changed.hash, "is not published", "stays until it is unpinned"]).await;
+        assert_eq!((world.manifest().sequence, world.manifest().pin), (3, Some(Pin::Unpin)));
+
+        archive.unpin(&author, clock.wall()).await.unwrap();
+        assert!(archive.unpin(&author, clock.wall()).await.is_err(), "there is no pin any more");
+        drop(backup);
+        let _backup = world.backup();
+        world.published(&changed).await;
+    });
+}
+
+/// Another configuration, as large as this one.
+fn renamed(original: &Configuration) -> Configuration {
+    let mut table: serde_json::Value = serde_json::from_slice(&original.table).unwrap();
+    table["services"][0]["name"] = "renamed".into();
+    Configuration { table: table.to_string().into(), hash: "fedcba9876543210fedcba9876543210".to_owned() }
 }

@@ -12,6 +12,7 @@ mod registration;
 mod release;
 mod restore;
 mod rewrite;
+mod rollback;
 mod snapshot;
 mod standing;
 
@@ -25,6 +26,7 @@ pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
+pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
 
 use crate::settings::{KeySource, StoreSettings};

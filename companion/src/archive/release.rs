@@ -97,7 +97,7 @@ impl Archive {
     }
 }
 
-fn received_again(manifest: &Authentic, json: Vec<u8>) -> Result<Received, Rejected> {
+pub(super) fn received_again(manifest: &Authentic, json: Vec<u8>) -> Result<Received, Rejected> {
     Ok(Received {
         configuration: Configuration::from_json(json.into())?,
         config_hash: manifest.config_hash,

@@ -10,6 +10,7 @@ pub mod keygen;
 pub mod list;
 pub mod presign;
 pub mod release;
+pub mod rollback;
 pub mod run;
 pub mod show;
 mod stdout;
