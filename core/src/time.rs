@@ -51,6 +51,11 @@ impl WallTime {
         Self(SystemTime::UNIX_EPOCH + Duration::from_millis(since_epoch.as_millis() as u64))
     }
 
+    /// As the system writes it.
+    pub fn to_system(self) -> SystemTime {
+        self.0
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z, as Kong's `timestamp` counts them.
     pub fn unix_seconds(self) -> f64 {
         self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()

@@ -35,12 +35,22 @@ impl Cluster {
     /// # Panics
     /// When the system gives no folder or port.
     pub async fn start() -> Self {
+        Self::of(VERSION).await
+    }
+
+    /// The same with a control plane of another version.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn of(version: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let credentials = ClusterCertificate::version_1(SystemTime::now());
         let (certificate, key) = write_credentials(folder.path(), "cluster", &credentials);
         let identity = identity(&credentials);
         let tls = server_config_shared(&[identity.leaf().der().clone()], &identity).unwrap();
-        let control_plane = ControlPlane::start(ControlPlaneOptions::new(tls)).await.unwrap();
+        let control_plane =
+            ControlPlane::start(ControlPlaneOptions { version: version.to_owned(), ..ControlPlaneOptions::new(tls) });
+        let control_plane = control_plane.await.unwrap();
         Self { folder, certificate, key, identity, control_plane }
     }
 

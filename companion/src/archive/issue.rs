@@ -26,10 +26,10 @@ pub struct Issued {
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// There is no such snapshot, or no node could be restored from it.
-    #[error("there is no ticket: {0}")]
+    #[error(transparent)]
     Unusable(#[from] PickError),
     /// The image of a node's cache that belongs to the snapshot can't be used.
-    #[error("there is no ticket: {0}")]
+    #[error(transparent)]
     Image(#[from] StorageError),
     /// There is no link.
     #[error(transparent)]

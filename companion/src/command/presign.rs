@@ -60,7 +60,7 @@ fn say(issued: &Issued, wanted: Duration, now: WallTime) {
     if *may_end_sooner {
         eprintln!(
             "It may stop working sooner: it is signed by temporary credentials (AWS_SESSION_TOKEN), whose end is not known \
-             here and ends the ticket too."
+             here (AWS_CREDENTIAL_EXPIRATION would tell) and ends the ticket too."
         );
     }
     eprintln!(

@@ -199,6 +199,12 @@ pub const SETTINGS: &[Setting] = &[
     secret("AWS_SECRET_ACCESS_KEY", "none", "the access key's secret"),
     secret("AWS_SESSION_TOKEN", "none", "the session token of temporary credentials"),
     setting(
+        "AWS_CREDENTIAL_EXPIRATION",
+        "aws-credential-expiration",
+        "not known",
+        "when these temporary credentials end, as `aws configure export-credentials` says it: tickets end with them",
+    ),
+    setting(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         "aws-web-identity-token-file",
         "none",

@@ -113,7 +113,7 @@ async fn a_snapshot_that_no_node_could_use_gets_no_ticket() {
     std::fs::write(&payload, b"half").unwrap();
     let refused = store.given_to(cluster.lifeboat(["presign"])).finish().await;
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused}");
-    assert!(refused.stderr.contains("is not given a ticket") && refused.stderr.contains("incomplete"), "{refused}");
+    assert!(refused.stderr.contains("is not accepted") && refused.stderr.contains("incomplete"), "{refused}");
     let older = presign(&cluster, &store, &["1"]).await;
     assert!(older.stderr.contains("snapshot 1"), "{older}");
 }
@@ -137,7 +137,7 @@ fn cached(prefix: &std::path::Path) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn import_fills_an_empty_cache_by_a_ticket_and_leaves_a_filled_one_alone() {
-    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let (cluster, store) = (Cluster::of("2.8.5").await, Store::s3().await);
     let of_2_8 = |invocation: Invocation| invocation.with("KONG_VERSION", "2.8.5");
     cluster.control_plane.push(recording::first());
     let kept = of_2_8(store.given_to(cluster.lifeboat(["export"]))).finish().await;

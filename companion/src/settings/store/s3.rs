@@ -1,6 +1,7 @@
 //! How to get into an S3 bucket. Which form of credentials is used follows AWS's documented order: access key, web
 //! identity, container, instance.
 
+use lifeboat_core::time::WallTime;
 use reqwest::Url;
 
 use super::{PutObject, endpoint, is_https_or_own};
@@ -32,6 +33,8 @@ pub enum AwsCredentials {
         secret: Secret,
         /// The session token, if the key is a temporary one.
         session_token: Option<Secret>,
+        /// When it ends, if it is a temporary one and that is known.
+        expires: Option<WallTime>,
     },
     /// A token of an identity provider, for which STS gives credentials of a role: IAM roles for service accounts.
     WebIdentity {
@@ -138,8 +141,18 @@ fn keys(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
         value
     });
     let session_token = Secret::read(reader, "AWS_SESSION_TOKEN");
+    let expires = match reader.text("AWS_CREDENTIAL_EXPIRATION") {
+        None => None,
+        Some(given) => match WallTime::try_from(given.value.trim().replace("+00:00", "Z")) {
+            Ok(expires) => Some(expires),
+            Err(error) => {
+                reader.wrong(format!("{}: {error} (valid: 2026-11-21T17:00:00Z)", given.name));
+                return None;
+            }
+        },
+    };
     let (id, secret) = (both[0].take(), both[1].take());
-    Some(AwsCredentials::Keys { id: id?, secret: secret?, session_token })
+    Some(AwsCredentials::Keys { id: id?, secret: secret?, session_token, expires })
 }
 
 fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<AwsCredentials> {

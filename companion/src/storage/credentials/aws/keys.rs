@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lifeboat_core::time::WallTime;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 
 use crate::settings::Secret;
+use crate::storage::credentials::endpoint::from_now_to;
 use crate::storage::credentials::shown::shown;
 use crate::storage::credentials::{Life, Mortal};
 
@@ -16,11 +18,16 @@ pub(super) struct Keys {
     pub(super) id: Secret,
     pub(super) secret: Secret,
     pub(super) session_token: Option<Secret>,
+    pub(super) expires: Option<WallTime>,
 }
 
 impl Mortal for Keys {
     fn life(&self) -> Life {
-        if self.session_token.is_none() { Life::Endless } else { Life::Unknown }
+        match (&self.session_token, self.expires) {
+            (None, _) => Life::Endless,
+            (Some(_), Some(expires)) => Life::Left(from_now_to(expires.to_system())),
+            (Some(_), None) => Life::Unknown,
+        }
     }
 }
 

@@ -45,7 +45,9 @@ pub(in crate::storage) fn credentials(
     wire: &Wire,
 ) -> object_store::Result<Signing> {
     Ok(match settings.clone() {
-        AwsCredentials::Keys { id, secret, session_token } => Signing::by(Keys { id, secret, session_token }),
+        AwsCredentials::Keys { id, secret, session_token, expires } => {
+            Signing::by(Keys { id, secret, session_token, expires })
+        }
         AwsCredentials::WebIdentity { token, role_arn, session_name, sts } => {
             let endpoint = Endpoint::new("STS", sts.as_str(), Reach::Network, options, wire)?;
             Signing::by(Refreshed::new(WebIdentity { endpoint, sts, token, role_arn, session_name }))
