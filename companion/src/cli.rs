@@ -87,6 +87,17 @@ pub enum Task {
                             lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
                             A ticket is a secret. Give it to a node as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE.")]
     Presign(Presign),
+    /// Publish a snapshot that is held because it would lose too much, or because no node took it
+    #[command(after_help = "Examples:\n  lifeboat release --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat release 42 --storage s3://backups/kong --kong-version 3.9.1")]
+    Release(Release),
+    /// Publish an old snapshot again, as a new one that stays until the control plane's configuration changes
+    #[command(after_help = "Examples:\n  lifeboat rollback 41 --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat rollback 41 --hard --storage s3://backups/kong --kong-version 3.9.1")]
+    Rollback(Rollback),
+    /// Let exporters publish again what the control plane sends
+    #[command(after_help = "Example:\n  lifeboat unpin --storage s3://backups/kong --kong-version 3.9.1")]
+    Unpin(Unpin),
     /// Make keys: a pair to sign with and to trust, or one to seal and to open with
     #[command(
         after_help = "Printed as settings; with --folder written into files of mode 0600, the public half 0644.\n\n\
@@ -189,6 +200,39 @@ pub struct Presign {
     /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
     pub expires_in: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `release` takes.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// Which snapshot, by its number in `lifeboat list`; the newest held one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `rollback` takes.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// Which snapshot, by its number in `lifeboat list`
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: u64,
+    /// It stays until `lifeboat unpin`, whatever the control plane sends
+    #[arg(long)]
+    pub hard: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `unpin` takes.
+#[derive(Debug, Args)]
+pub struct Unpin {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::archive::Archive;
 use crate::clock::Clock;
-use crate::keep::{BackupNode, Exporter, Headless};
+use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::relay::Relay;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
@@ -39,16 +39,22 @@ impl Companion {
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
+        let mut witnesses = Witnesses::default();
+        let hearing = match (&keep, &relay) {
+            (Some(keep), Some(_)) => Some(witnesses.hearing(keep.version)),
+            _ => None,
+        };
         let relay = match relay {
             Some(relay) => {
-                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), clock, stop.clone()).await?;
+                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
+                let relay = relay.await?;
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
         };
         let mut companion = Self { stop, headless: None, exporter: None, images: None, relay };
         if let Some(keep) = keep {
-            companion.keep(keep, cluster, archive, store.max_config, clock)?;
+            companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
         }
         Ok(companion)
     }
@@ -56,6 +62,7 @@ impl Companion {
     fn keep(
         &mut self,
         keep: KeepSettings,
+        hearing: Option<Hearing>,
         cluster: Arc<ClusterSettings>,
         archive: Archive,
         max_config: usize,
@@ -69,7 +76,10 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let exporter = Exporter::new(archive, &node, keep.export_delay, clock);
+        let mut exporter = Exporter::new(archive, &node, keep.rules, clock);
+        if let Some(hearing) = hearing {
+            exporter = exporter.hearing(hearing);
+        }
         if let Some(prefix) = keep.beside.clone() {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());

@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
+use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
-use lifeboat::command::{Failure, demo, diff, doctor, export, import, keygen, list, presign, run, show};
+use lifeboat::command::{
+    Failure, demo, diff, doctor, export, import, keygen, list, presign, release, rollback, run, show,
+};
 use lifeboat::logging;
 use lifeboat::settings::When;
 
@@ -61,6 +64,12 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }
+        Task::Release(asked) => release::release(source, asked.sequence, asked.output, clock).await,
+        Task::Rollback(asked) => {
+            let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
+            rollback::rollback(source, asked.sequence, stay, asked.output, clock).await
+        }
+        Task::Unpin(asked) => rollback::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
         Task::Demo => demo::demo(source, clock).await,
     }

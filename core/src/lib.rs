@@ -7,6 +7,7 @@ pub mod difference;
 pub mod digest;
 pub mod frame;
 pub mod json;
+pub mod keep;
 pub mod keys;
 pub mod kong;
 pub mod manifest;

@@ -1,6 +1,7 @@
 //! The names of the objects in the store, format 1. No other module spells a key.
 
 use crate::digest::ConfigHash;
+use crate::keep::history::Fate;
 use crate::kong::version::KongVersion;
 
 /// The highest number that a snapshot may have: names have ten digits, so that a listing by name is a listing by age. At
@@ -65,32 +66,65 @@ impl ObjectKeys {
 
     /// A snapshot's payload: gzip of the configuration's JSON.
     pub fn snapshot(&self, id: SnapshotId) -> String {
-        format!("{}/{}.json.gz", self.snapshots(), id.stem())
+        self.file(id, Fate::Leftover)
     }
 
     /// The manifest with which a snapshot was published.
     pub fn snapshot_manifest(&self, id: SnapshotId) -> String {
-        format!("{}/{}.manifest.json", self.snapshots(), id.stem())
+        self.file(id, Fate::Published)
+    }
+
+    /// The manifest of a snapshot that was held. `fate` is the one of the two for which one is.
+    pub fn held_manifest(&self, id: SnapshotId, fate: Fate) -> String {
+        self.file(id, fate)
     }
 
     /// An image of the cache of a node that runs a snapshot's configuration.
     pub fn cache_image(&self, id: SnapshotId) -> String {
         format!("{}/lifeboat/cache/{}.mdb.gz", self.version, id.stem())
     }
+
+    fn file(&self, id: SnapshotId, fate: Fate) -> String {
+        format!("{}/{}", self.snapshots(), SnapshotFile { id, fate }.name())
+    }
+}
+
+/// What the name of a file beside the snapshots says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// Which snapshot it belongs to.
+    pub id: SnapshotId,
+    /// What became of that one, as far as this file tells: of one without another file only the payload is there.
+    pub fate: Fate,
+}
+
+/// The endings of the files that a snapshot has. A held one has no `.manifest.json`: no reader takes it for one that was
+/// published, and one listing tells which ones are held.
+const ENDINGS: [(Fate, &str); 4] = [
+    (Fate::Leftover, ".json.gz"),
+    (Fate::Published, ".manifest.json"),
+    (Fate::HeldAsShrunk, ".held-shrunk.json"),
+    (Fate::HeldAsRefused, ".held-refused.json"),
+];
+
+impl SnapshotFile {
+    /// What a file's name says; nothing, if it is no snapshot's: what a crash or somebody else left in the folder.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (fate, stem) = ENDINGS.iter().find_map(|(fate, ending)| Some((*fate, name.strip_suffix(ending)?)))?;
+        let (sequence, config_hash) = stem.split_once('-')?;
+        let id = SnapshotId { sequence: sequence.parse().ok()?, config_hash: config_hash.parse().ok()? };
+        (id.sequence <= HIGHEST_SEQUENCE && id.stem() == stem).then_some(Self { id, fate })
+    }
+
+    fn name(&self) -> String {
+        let ending = ENDINGS.iter().find(|(fate, _)| *fate == self.fate).map_or("", |(_, ending)| ending);
+        format!("{}{ending}", self.id.stem())
+    }
 }
 
 impl SnapshotId {
     fn stem(&self) -> String {
         format!("{:010}-{}", self.sequence, self.config_hash)
-    }
-
-    /// The snapshot whose payload or manifest has this file name, if it is one: what a crash or somebody else left in
-    /// the folder is not.
-    pub fn from_file_name(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".json.gz").or_else(|| name.strip_suffix(".manifest.json"))?;
-        let (sequence, config_hash) = stem.split_once('-')?;
-        let id = Self { sequence: sequence.parse().ok()?, config_hash: config_hash.parse().ok()? };
-        (id.sequence <= HIGHEST_SEQUENCE && id.stem() == stem).then_some(id)
     }
 }
 
@@ -119,6 +153,8 @@ mod tests {
         let stem = "3.9.1/lifeboat/snapshots/0000000007-3ff47162e7a7ce1344f336316b66484e";
         assert_eq!(keys.snapshot(id()), format!("{stem}.json.gz"));
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
+        assert_eq!(keys.held_manifest(id(), Fate::HeldAsShrunk), format!("{stem}.held-shrunk.json"));
+        assert_eq!(keys.held_manifest(id(), Fate::HeldAsRefused), format!("{stem}.held-refused.json"));
         let image = "3.9.1/lifeboat/cache/0000000007-3ff47162e7a7ce1344f336316b66484e.mdb.gz";
         assert_eq!(keys.cache_image(id()), image);
     }
@@ -126,8 +162,10 @@ mod tests {
     #[test]
     fn a_snapshot_is_known_by_its_file_name_and_nothing_else_is() {
         let keys = ObjectKeys::new(KongVersion::new(3, 9, 1));
-        for key in [keys.snapshot(id()), keys.snapshot_manifest(id())] {
-            assert_eq!(SnapshotId::from_file_name(key.rsplit('/').next().unwrap()), Some(id()));
+        for (fate, _) in ENDINGS {
+            let key = keys.file(id(), fate);
+            let file = SnapshotFile { id: id(), fate };
+            assert_eq!(SnapshotFile::from_name(key.rsplit('/').next().unwrap()), Some(file), "{key}");
         }
         for other in [
             "",
@@ -140,7 +178,7 @@ mod tests {
             "x-3ff47162e7a7ce1344f336316b66484e.json.gz",
             "0000000007-3ff4.json.gz#1",
         ] {
-            assert_eq!(SnapshotId::from_file_name(other), None, "{other}");
+            assert_eq!(SnapshotFile::from_name(other), None, "{other}");
         }
     }
 

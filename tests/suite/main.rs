@@ -10,6 +10,7 @@ mod credentials;
 mod damaged_store;
 mod faults;
 mod filter;
+mod held;
 mod keep;
 mod outage;
 mod program;

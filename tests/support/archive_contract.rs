@@ -3,9 +3,10 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Published, Received};
+use lifeboat::archive::{Archive, Author, Published, Standing, Terms};
 use lifeboat::rehearsal::recording;
 use lifeboat::storage::{Storage, StorageError, Write};
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Exporter, State};
@@ -14,6 +15,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 
 const LIMIT: usize = 1 << 20;
+const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
 
 fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
@@ -39,8 +41,8 @@ fn received(message: &[u8]) -> Received {
 }
 
 async fn publish(archive: &Archive, message: &[u8]) -> Published {
-    let previous = archive.published(version()).await.unwrap();
-    archive.publish(&author(), &received(message), previous.as_ref(), now()).await.unwrap()
+    let over = archive.standing(version()).await.unwrap();
+    archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 
 async fn object(storage: &Storage, key: &str) -> Option<Bytes> {
@@ -72,7 +74,8 @@ pub async fn archive_contract(storage: &Storage) {
     assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if **manifest == second.manifest));
 
     // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
-    let third = archive.publish(&author(), &received(first_message), Some(&first), now()).await;
+    let over_first = Standing::Published(Box::new(first));
+    let third = archive.publish(&author(), &received(first_message), &over_first, &TERMS, now()).await;
     assert!(third.is_ok() || matches!(third, Err(StorageError::Conflict { .. })));
     let fourth = publish(archive, first_message).await;
     assert_eq!(fourth.manifest.sequence, 4);

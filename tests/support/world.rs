@@ -11,10 +11,10 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Received};
+use lifeboat::archive::{Archive, Author, Terms};
 use lifeboat::clock::Clock;
 use lifeboat::companion::Companion;
-use lifeboat::keep::{BackupNode, Exporter, Headless};
+use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
 use lifeboat::rehearsal::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
 use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
 use lifeboat::rehearsal::message::Configuration;
@@ -26,9 +26,10 @@ use lifeboat::tls::{
     Authorities, AuthoritySource, Identity, NodeNames, client_config_pki, client_config_shared, server_config_pki,
     server_config_shared,
 };
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{self, Manifest};
+use lifeboat_core::manifest::{self, Manifest, State};
 use lifeboat_core::object_key::ObjectKeys;
 use rustls::ClientConfig;
 use tempfile::TempDir;
@@ -161,7 +162,7 @@ impl World {
         let keep = settings.keep.expect("export is on");
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
         let (node, stop) = (BackupNode::new(keep.version), CancellationToken::new());
-        let exporter = Exporter::new(archive, &node, keep.export_delay, self.clock);
+        let exporter = Exporter::new(archive, &node, keep.rules, self.clock);
         let (cluster, limit) = (Arc::new(settings.cluster), settings.store.max_config);
         let headless = Headless::new(cluster, keep, node.clone(), limit, self.clock).expect("its settings are valid");
         let exporting = tokio::spawn(exporter.run(headless.newest(), stop.clone()));
@@ -193,8 +194,9 @@ impl World {
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
-        let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, self.clock, stop.clone()).await;
-        let relay = relay.expect("its address is free");
+        let witnesses = Witnesses::default();
+        let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, witnesses, self.clock, stop.clone());
+        let relay = relay.await.expect("its address is free");
         RunningRelay { address: relay.address(), stop, running: tokio::spawn(relay.run()) }
     }
 
@@ -229,8 +231,9 @@ impl World {
         let received = Received { configuration, config_hash, hashes, at: self.clock.wall() };
         let (node_id, hostname, lifeboat) = ("earlier".to_owned(), "earlier".to_owned(), "0".to_owned());
         let author = Author { exporter: manifest::Exporter { node_id, hostname, lifeboat }, version: VERSION };
-        let previous = archive.published(VERSION).await.expect("the store is there");
-        archive.publish(&author, &received, previous.as_ref(), self.clock.wall()).await.expect("the store is there");
+        let over = archive.standing(VERSION).await.expect("the store is there");
+        let terms = Terms { epoch: 1, state: State::Received, pin: None };
+        archive.publish(&author, &received, &over, &terms, self.clock.wall()).await.expect("the store is there");
     }
 
     /// Where the object with this key (without the prefix) lies on disk.
@@ -244,6 +247,21 @@ impl World {
     /// When there is none.
     pub fn object(&self, key: &str) -> Vec<u8> {
         std::fs::read(self.path_of(key)).unwrap_or_else(|error| panic!("{key}: {error}"))
+    }
+
+    /// Waits until there is an object with this key.
+    ///
+    /// # Panics
+    /// When none comes for a minute.
+    pub async fn wait_for_object(&self, key: &str) {
+        let path = self.path_of(key);
+        let is_there = async {
+            while !path.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let came = tokio::time::timeout(Duration::from_secs(60), is_there).await;
+        came.unwrap_or_else(|_| panic!("there is no {key}, but {:?}", self.keys()));
     }
 
     /// The keys of all objects, sorted.

@@ -1,9 +1,12 @@
 //! Which snapshots there are.
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt, TryStreamExt};
+use lifeboat_core::keep::history::{Fate, Past};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Manifest};
-use lifeboat_core::object_key::{ObjectKeys, SnapshotId, version_of_folder};
+use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT};
@@ -31,7 +34,9 @@ pub struct History {
 pub struct Listed {
     /// Which one.
     pub id: SnapshotId,
-    /// The manifest with which it was published; none if it never was, or the manifest is not accepted.
+    /// What became of it.
+    pub fate: Fate,
+    /// The manifest with which it was published or held; none if it never was, or the manifest is not accepted.
     pub manifest: Option<Manifest>,
     /// Why the manifest is not accepted, if there is one.
     pub refused: Option<String>,
@@ -54,29 +59,40 @@ impl Archive {
             Err(error @ StorageError::Misconfigured { .. }) => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
-        let ids = self.snapshots(version).await?;
-        let older = ids.len().saturating_sub(limit);
-        let newest = ids.into_iter().rev().take(limit);
-        let manifests = futures::stream::iter(newest.map(|id| self.listed(version, id))).buffered(AT_ONCE);
+        let past = self.past(version).await?;
+        let older = past.len().saturating_sub(limit);
+        let newest = past.into_iter().rev().take(limit);
+        let manifests = futures::stream::iter(newest.map(|past| self.listed(version, past))).buffered(AT_ONCE);
         Ok(History { version, published, problem, snapshots: manifests.try_collect().await?, older })
     }
 
-    async fn listed(&self, version: KongVersion, id: SnapshotId) -> Result<Listed, StorageError> {
-        let key = ObjectKeys::new(version).snapshot_manifest(id);
+    async fn listed(&self, version: KongVersion, Past { id, fate }: Past) -> Result<Listed, StorageError> {
+        let keys = ObjectKeys::new(version);
+        let (key, place) = match fate {
+            Fate::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
+            Fate::Published => (keys.snapshot_manifest(id), Place::Snapshot(id)),
+            Fate::HeldAsShrunk | Fate::HeldAsRefused => (keys.held_manifest(id, fate), Place::Held(id)),
+        };
         let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else {
-            return Ok(Listed { id, manifest: None, refused: None });
+            return Ok(Listed { id, fate: Fate::Leftover, manifest: None, refused: None });
         };
         let document = Document::decode(&bytes).map_err(Rejected::from);
         let policy = self.policy(version);
-        Ok(match document.and_then(|document| authenticate(&document, Place::Snapshot(id), &policy)) {
-            Ok(manifest) => Listed { id, manifest: Some((*manifest).clone()), refused: None },
-            Err(rejected) => Listed { id, manifest: None, refused: Some(rejected.to_string()) },
+        Ok(match document.and_then(|document| authenticate(&document, place, &policy)) {
+            Ok(manifest) => Listed { id, fate, manifest: Some((*manifest).clone()), refused: None },
+            Err(rejected) => Listed { id, fate, manifest: None, refused: Some(rejected.to_string()) },
         })
     }
 
-    /// All snapshots of a version, oldest first.
-    pub(super) async fn snapshots(&self, version: KongVersion) -> Result<Vec<SnapshotId>, StorageError> {
+    /// All snapshots of a version and what became of them, oldest first.
+    pub async fn past(&self, version: KongVersion) -> Result<Vec<Past>, StorageError> {
         self.list(version, None).await
+    }
+
+    /// The snapshots of a version that were published, oldest first.
+    pub(super) async fn snapshots(&self, version: KongVersion) -> Result<Vec<SnapshotId>, StorageError> {
+        let past = self.past(version).await?;
+        Ok(past.into_iter().filter(|past| past.fate == Fate::Published).map(|past| past.id).collect())
     }
 
     /// The highest sequence above `after` and not above `highest` that is taken, even by what a crash left.
@@ -90,15 +106,20 @@ impl Archive {
         let keys = ObjectKeys::new(version);
         let offset = format!("{}/{after:010}-~", keys.snapshots());
         let taken = self.list(version, Some(&offset)).await?;
-        Ok(taken.iter().rev().map(|id| id.sequence).find(|sequence| (after + 1..=highest).contains(sequence)))
+        Ok(taken.iter().rev().map(|past| past.id.sequence).find(|sequence| (after + 1..=highest).contains(sequence)))
     }
 
-    async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<SnapshotId>, StorageError> {
+    async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<Past>, StorageError> {
         let keys = self.storage.list(&ObjectKeys::new(version).snapshots(), after).await?;
         let names = keys.iter().filter_map(|key| key.rsplit('/').next());
-        let mut ids: Vec<SnapshotId> = names.filter_map(SnapshotId::from_file_name).collect();
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
+        let mut fates: BTreeMap<SnapshotId, Fate> = BTreeMap::new();
+        for SnapshotFile { id, fate } in names.filter_map(SnapshotFile::from_name) {
+            let known = fates.entry(id).or_insert(fate);
+            // A manifest tells more than the payload beside it.
+            if *known == Fate::Leftover {
+                *known = fate;
+            }
+        }
+        Ok(fates.into_iter().map(|(id, fate)| Past { id, fate }).collect())
     }
 }

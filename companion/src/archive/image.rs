@@ -6,7 +6,7 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::manifest::{CacheImage, StoredObject};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::seal::{Binding, Content, Nonce, seal};
-use lifeboat_core::verify::{Authentic, Rejected, VerifiedImage, verify_image};
+use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};
 
 use super::{Archive, Published};
 use crate::background::computed;
@@ -60,7 +60,7 @@ impl Archive {
         with_image.cache_image = Some(described);
         let with_image = with_image.proven_with(&policy.keys);
         let encoded = Bytes::from(with_image.encode());
-        let manifest = self.accepted(&encoded, &with_image, &policy)?;
+        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let tag = self.storage.write(&keys.manifest(), encoded, Write::Update(tag)).await?;
         Ok(Published { manifest, tag })
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::State;
 use lifeboat_core::ticket::Ticket;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::Authentic;
+use lifeboat_core::verify::{Authentic, Rejected};
 
 use super::{Archive, Pick, PickError, Picked};
 use crate::storage::{PresignError, StorageError};
@@ -46,6 +47,11 @@ impl Archive {
         now: WallTime,
     ) -> Result<Issued, IssueError> {
         let picked = self.pick(version, pick).await?;
+        if picked.manifest.state == State::Held {
+            let (place, key) = (self.place().to_owned(), picked.manifest.snapshot.key.clone());
+            let reason = Rejected::NotReleased(picked.manifest.sequence);
+            return Err(PickError::Refused { place, key, reason }.into());
+        }
         self.verified(&picked).await?;
         let Picked { document, manifest } = picked;
         let payload = self.storage.presign(&manifest.snapshot.key, wanted, now).await?;

@@ -2,13 +2,17 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod history;
+mod hold;
 mod image;
 mod inspect;
 mod issue;
 mod pick;
 mod publish;
 mod registration;
+mod release;
 mod restore;
+mod rewrite;
+mod rollback;
 mod snapshot;
 mod standing;
 
@@ -19,8 +23,10 @@ pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
 pub use pick::{Pick, PickError, Picked};
-pub use publish::{Author, Received};
+pub use publish::{Author, Terms};
+pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
+pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
 
 use crate::settings::{KeySource, StoreSettings};

@@ -1,6 +1,7 @@
 //! One snapshot, picked by its number or as the published one, and looked at as a node's restore would look at it.
 
 use bytes::Bytes;
+use lifeboat_core::keep::history::{Fate, Past};
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
@@ -106,13 +107,16 @@ impl Archive {
             place: self.place().to_owned(),
             key: format!("snapshot {sequence} of Kong {version} ({why})"),
         };
-        let same_number = self.snapshots(version).await?.into_iter().filter(|id| id.sequence == sequence);
+        let same_number = self.past(version).await?.into_iter().filter(|past| past.id.sequence == sequence);
         let mut missing = none("lifeboat list shows those that there are");
         // A crash may have left a payload under the number that the next one then got.
-        for id in same_number {
-            let key = keys.snapshot_manifest(id);
+        for Past { id, fate } in same_number {
+            let (key, place) = match fate {
+                Fate::Published | Fate::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
+                Fate::HeldAsShrunk | Fate::HeldAsRefused => (keys.held_manifest(id, fate), Place::Held(id)),
+            };
             match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
-                Some((document, _)) => return Ok((key, Place::Snapshot(id), document)),
+                Some((document, _)) => return Ok((key, place, document)),
                 None => missing = none("it was never published: only its payload is there"),
             }
         }

@@ -4,32 +4,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::kong::{Configuration, SectionHashes};
-use lifeboat_core::manifest::{Document, Exporter, Manifest};
+use lifeboat_core::manifest::{Document, Exporter, State};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate, verify};
 
-use super::snapshot::Packed;
-use super::{Archive, Published, Unaccepted};
+use super::snapshot::{Lot, Packed};
+use super::{Archive, Published, Standing};
 use crate::background::computed;
 use crate::storage::{StorageError, Write};
-
-/// A configuration as the control plane sent it.
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// The configuration.
-    pub configuration: Configuration,
-    /// Kong's name for it.
-    pub config_hash: ConfigHash,
-    /// The hashes of its sections, if the control plane sent them.
-    pub hashes: Option<SectionHashes>,
-    /// When it came.
-    pub at: WallTime,
-}
 
 /// Who publishes.
 #[derive(Clone, Debug)]
@@ -40,18 +27,23 @@ pub struct Author {
     pub version: KongVersion,
 }
 
-/// What a manifest comes after.
-struct Predecessor {
-    sequence: u64,
-    epoch: u64,
-    write: Write,
+/// On which terms a configuration is published.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The leadership that publishes it.
+    pub epoch: u64,
+    /// Why it is published.
+    pub state: State,
+    /// The operator's word on how long it stays.
+    pub pin: Option<Pin>,
 }
 
 /// How often a sequence number may be taken by somebody else before we give up.
 const SEQUENCE_TRIES: u64 = 16;
 
 impl Archive {
-    /// Publishes a configuration after `previous`, the manifest that was the newest when the caller looked.
+    /// Publishes a configuration in the place of what the caller found there when it looked. Nothing that an unaccepted
+    /// manifest says is believed: the number comes after the highest that is taken.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when another manifest was published meanwhile: look again.
@@ -61,76 +53,50 @@ impl Archive {
         &self,
         author: &Author,
         received: &Received,
-        previous: Option<&Published>,
-        now: WallTime,
-    ) -> Result<Published, StorageError> {
-        let predecessor = match previous {
-            None => Predecessor { sequence: 0, epoch: 1, write: Write::Create },
-            Some(Published { manifest, tag }) => {
-                if self.keys.current().sealing().is_none()
-                    && let Some(seal) = &manifest.snapshot.sealed
-                {
-                    return Err(self.unusable(format!(
-                        "what is published there is sealed with encryption key {:?}, and this exporter would write in \
-                         plain text: set LIFEBOAT_ENCRYPTION_KEYS, or export to another prefix",
-                        seal.key
-                    )));
-                }
-                Predecessor { sequence: manifest.sequence, epoch: manifest.epoch, write: Write::Update(tag.clone()) }
-            }
-        };
-        self.publish_after(predecessor, author, received, now).await
-    }
-
-    /// Publishes a configuration in the place of something that our keys don't accept. Nothing that it says is believed:
-    /// the number comes after the highest that is taken.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub async fn publish_instead(
-        &self,
-        author: &Author,
-        received: &Received,
-        unaccepted: &Unaccepted,
-        now: WallTime,
-    ) -> Result<Published, StorageError> {
-        let predecessor = Predecessor { sequence: 0, epoch: 1, write: Write::Update(unaccepted.tag.clone()) };
-        self.publish_after(predecessor, author, received, now).await
-    }
-
-    async fn publish_after(
-        &self,
-        predecessor: Predecessor,
-        author: &Author,
-        received: &Received,
+        over: &Standing,
+        terms: &Terms,
         now: WallTime,
     ) -> Result<Published, StorageError> {
         // Asked for once, so that the payload and its manifest are of the same keys.
         let (policy, stored) = (self.policy(author.version), ObjectKeys::new(author.version));
-        let packed = self.write_payload(author, received, &policy.keys, predecessor.sequence).await?;
-        let manifest = packed.manifest(received, author, predecessor.epoch, &policy.keys, now);
+        self.refuse_to_lay_open(over, &policy)?;
+        let packed = self.write_payload(author, received, &policy.keys, over.sequence()).await?;
+        let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
         let encoded = Bytes::from(manifest.encode());
-        let manifest = self.accepted(&encoded, &manifest, &policy)?;
-        let own_manifest = stored.snapshot_manifest(packed.id);
-        self.storage.write(&own_manifest, encoded.clone(), Write::Create).await?;
-        self.storage.read_back(&own_manifest, &encoded).await?;
-        let tag = self.storage.write(&stored.manifest(), encoded, predecessor.write).await?;
+        let manifest = self.accepted(&encoded, Place::Snapshot(manifest.id()), &policy)?;
+        self.write_manifest(&stored.snapshot_manifest(packed.id), encoded.clone()).await?;
+        let tag = self.storage.write(&stored.manifest(), encoded, over.replaced()).await?;
         if policy.keys.sealing().is_none() {
             self.write_config_json(author.version, received.configuration.json().clone()).await?;
         }
         Ok(Published { manifest, tag })
     }
 
+    pub(super) fn refuse_to_lay_open(&self, over: &Standing, policy: &Policy) -> Result<(), StorageError> {
+        if let Standing::Published(published) = over
+            && policy.keys.sealing().is_none()
+            && let Some(seal) = &published.manifest.snapshot.sealed
+        {
+            return Err(self.unusable(format!(
+                "what is published there is sealed with encryption key {:?}, and this exporter would write in plain text: \
+                 set LIFEBOAT_ENCRYPTION_KEYS, or export to another prefix",
+                seal.key
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest of one snapshot, which is never replaced.
+    pub(super) async fn write_manifest(&self, key: &str, encoded: Bytes) -> Result<(), StorageError> {
+        self.storage.write(key, encoded.clone(), Write::Create).await?;
+        self.storage.read_back(key, &encoded).await
+    }
+
     // What is published was accepted by who wrote it: a mistake shows before an importer meets it in an outage.
-    pub(super) fn accepted(
-        &self,
-        encoded: &[u8],
-        manifest: &Manifest,
-        policy: &Policy,
-    ) -> Result<Authentic, StorageError> {
+    pub(super) fn accepted(&self, encoded: &[u8], place: Place, policy: &Policy) -> Result<Authentic, StorageError> {
         let document = Document::decode(encoded).map_err(Rejected::from);
         let accepted = document.and_then(|document| {
-            let authentic = authenticate(&document, Place::Snapshot(manifest.id()), policy)?;
+            let authentic = authenticate(&document, place, policy)?;
             policy.check_seal(&authentic).map(|()| authentic)
         });
         accepted
@@ -171,7 +137,7 @@ impl Archive {
         Ok(self.storage.read_optional(&key, 0).await?.map(|_| key))
     }
 
-    async fn write_payload(
+    pub(super) async fn write_payload(
         &self,
         author: &Author,
         received: &Received,

@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::Held;
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::manifest::{FORMAT, Manifest, PlainObject, State, StoredObject, Times};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
@@ -10,7 +12,16 @@ use lifeboat_core::payload::Payload;
 use lifeboat_core::seal::{Binding, Content, Nonce, Seal, seal};
 use lifeboat_core::time::WallTime;
 
-use super::{Author, Received};
+use super::{Author, Terms};
+
+/// What becomes of a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lot<'a> {
+    /// It is published on these terms.
+    Published(&'a Terms),
+    /// It is held for this reason, under this leadership.
+    Held(&'a Held, u64),
+}
 
 /// A payload and what its manifest says of it.
 #[derive(Clone, Debug)]
@@ -43,12 +54,12 @@ impl Packed {
         Self { id, sha256: Sha256Digest::of(&payload), payload, config, sealed }
     }
 
-    /// The manifest with which it is published.
+    /// The manifest with which it is published or held.
     pub(super) fn manifest(
         &self,
         received: &Received,
         author: &Author,
-        epoch: u64,
+        lot: Lot<'_>,
         keys: &Keyring,
         now: WallTime,
     ) -> Manifest {
@@ -58,12 +69,18 @@ impl Packed {
             bytes: self.payload.len() as u64,
             sealed: self.sealed.clone(),
         };
+        let (epoch, state, pin, held) = match lot {
+            Lot::Published(terms) => (terms.epoch, terms.state, terms.pin, None),
+            Lot::Held(why, epoch) => (epoch, State::Held, None, Some(why.clone())),
+        };
         let manifest = Manifest {
             format: FORMAT,
             kong_version: author.version,
             sequence: self.id.sequence,
             epoch,
-            state: State::Received,
+            state,
+            pin,
+            held,
             config_hash: received.config_hash,
             hashes: received.hashes.clone(),
             snapshot,

@@ -7,7 +7,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT};
-use crate::storage::{StorageError, Tag};
+use crate::storage::{StorageError, Tag, Write};
 
 /// What an exporter finds where the newest manifest is to be.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub enum Standing {
 }
 
 /// A manifest as it lies in the store, with what is needed to replace exactly this one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Published {
     /// The manifest.
     pub manifest: Authentic,
@@ -34,6 +34,25 @@ pub struct Unaccepted {
     /// Why not.
     pub reason: Rejected,
     pub(super) tag: Tag,
+}
+
+impl Standing {
+    /// The number after which the next one comes.
+    pub(super) fn sequence(&self) -> u64 {
+        match self {
+            Self::Published(published) => published.manifest.sequence,
+            Self::Absent | Self::Unaccepted(_) => 0,
+        }
+    }
+
+    /// What a new manifest replaces: exactly what was found.
+    pub(super) fn replaced(&self) -> Write {
+        match self {
+            Self::Absent => Write::Create,
+            Self::Published(published) => Write::Update(published.tag.clone()),
+            Self::Unaccepted(unaccepted) => Write::Update(unaccepted.tag.clone()),
+        }
+    }
 }
 
 impl Archive {

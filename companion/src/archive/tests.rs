@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
-use lifeboat_core::manifest::Exporter;
+use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use object_store::memory::InMemory;
@@ -17,6 +18,7 @@ use crate::storage::Write;
 pub(super) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
 pub(super) const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
 const LIMIT: usize = 1 << 20;
+const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
 
 pub(super) fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
@@ -42,8 +44,8 @@ fn received(message: &[u8]) -> Received {
 }
 
 pub(super) async fn publish(archive: &Archive, message: &[u8]) -> Published {
-    let previous = archive.published(version()).await.unwrap();
-    archive.publish(&author(), &received(message), previous.as_ref(), now()).await.unwrap()
+    let over = archive.standing(version()).await.unwrap();
+    archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 
 pub(super) fn in_memory() -> Archive {
@@ -55,7 +57,8 @@ async fn a_stale_manifest_is_not_replaced() {
     let archive = in_memory();
     let first = publish(&archive, FIRST).await;
     publish(&archive, CHANGED).await;
-    let stale = archive.publish(&author(), &received(FIRST), Some(&first), now()).await;
+    let stale =
+        archive.publish(&author(), &received(FIRST), &Standing::Published(Box::new(first)), &TERMS, now()).await;
     assert!(matches!(stale, Err(StorageError::Conflict { .. })));
     assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(CHANGED).config_hash);
 }

@@ -2,6 +2,8 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use lifeboat_core::keep::history::Fate;
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::WallTime;
 use serde_json::json;
 
@@ -65,6 +67,14 @@ fn as_table(histories: &[History], now: WallTime) -> String {
             if let Some(reason) = &listed.refused {
                 notes.push(format!("Kong {}: snapshot {} is refused: {reason}", history.version, listed.id.sequence));
             }
+            if let Some(why) = listed.manifest.as_ref().and_then(|manifest| manifest.held.as_ref())
+                && !is_released(history, listed)
+            {
+                let (version, sequence) = (history.version, listed.id.sequence);
+                notes.push(format!(
+                    "Kong {version}: snapshot {sequence} is held: {why}. If it is right: lifeboat release {sequence}"
+                ));
+            }
         }
         if history.older > 0 {
             notes.push(format!("Kong {}: {} older snapshots are not shown (--limit)", history.version, history.older));
@@ -84,7 +94,7 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
     let mut row = vec![history.version.to_string(), format!("{}{mark}", listed.id.sequence)];
     match &listed.manifest {
         Some(manifest) => row.extend([
-            format!("{:?}", manifest.state).to_lowercase(),
+            state_of(history, listed, manifest),
             manifest.config_hash.to_string(),
             manifest.times.received.to_string(),
             age(manifest.times.received, now),
@@ -98,6 +108,20 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
         }
     }
     row
+}
+
+fn state_of(history: &History, listed: &Listed, manifest: &Manifest) -> String {
+    if is_released(history, listed) { "released".to_owned() } else { format!("{:?}", manifest.state).to_lowercase() }
+}
+
+// What was held once and is in the history as a newer, published snapshot doesn't wait for anybody.
+fn is_released(history: &History, listed: &Listed) -> bool {
+    let is_its_copy = |other: &&Listed| {
+        other.id.config_hash == listed.id.config_hash
+            && other.id.sequence > listed.id.sequence
+            && other.fate == Fate::Published
+    };
+    listed.fate.is_held() && history.snapshots.iter().find(is_its_copy).is_some()
 }
 
 fn age(received: WallTime, now: WallTime) -> String {

@@ -9,6 +9,8 @@ pub mod import;
 pub mod keygen;
 pub mod list;
 pub mod presign;
+pub mod release;
+pub mod rollback;
 pub mod run;
 pub mod show;
 mod stdout;

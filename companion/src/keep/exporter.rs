@@ -1,19 +1,24 @@
-//! The exporter: publishes the newest received configuration, not more often than Kong's export delay allows, and gives
-//! up on nothing that is still the newest.
+//! The exporter: the driver of the machine that decides which snapshot the manifest names. What it wants done at the store
+//! is the clerk's; here are the events that it is told of, and the one thing that is under way.
 
+use std::future::pending;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use lifeboat_core::backoff::Backoff;
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
 use lifeboat_core::manifest::Manifest;
-use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
-use lifeboat_core::time::{Moment, WallTime};
+use lifeboat_core::object_key::SnapshotId;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
 
 use super::cache_images::{ImageDesk, Offer};
-use super::{BackupNode, CacheImages, Newest, probing};
-use crate::archive::{Archive, Author, Published, Received, Standing};
+use super::clerk::Clerk;
+use super::newest::Line;
+use super::witness::Hearing;
+use super::{BackupNode, CacheImages, Newest, standing};
+use crate::archive::Archive;
+use crate::background::finished;
 use crate::clock::Clock;
 use crate::node_cache::{Image, NodePrefix};
 use crate::storage::StorageError;
@@ -21,25 +26,56 @@ use crate::storage::StorageError;
 /// Publishes what is received.
 #[derive(Debug)]
 pub struct Exporter {
-    archive: Archive,
-    author: Author,
-    delay: Duration,
-    clock: Clock,
-    started: WallTime,
-    is_probed: bool,
-    /// What was the newest when we last looked or published; none if that isn't known.
-    standing: Option<Standing>,
-    has_looked_for_plaintext: bool,
+    /// Not here while it works.
+    clerk: Option<Clerk>,
+    rules: Rules,
+    hearing: Option<Hearing>,
     images: ImageDesk,
+    clock: Clock,
 }
 
-/// What became of a configuration.
+/// What became of a configuration that was exported once.
 #[derive(Clone, Debug)]
 pub enum Exported {
     /// It was published now.
     New(Manifest),
     /// It was the published one already; nothing was written.
     Already(Manifest),
+}
+
+/// Why a configuration that was exported once is not the published one.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It may not be published now.
+    #[error("configuration {hash} is not published: {}", standing::reason(.standing))]
+    NotPublished {
+        /// Kong's name for it.
+        hash: ConfigHash,
+        /// Why.
+        standing: Standing,
+    },
+}
+
+type Work = JoinHandle<(Clerk, Result<Event, StorageError>)>;
+
+struct Run {
+    keeper: Keeper,
+    clerk: Option<Clerk>,
+    work: Option<Work>,
+    /// What the machine has asked for and is not begun yet.
+    next: Option<Action>,
+    newest: Newest,
+    line: Line,
+    hearing: Option<Hearing>,
+    images: ImageDesk,
+    clock: Clock,
+    place: String,
+    failure: Option<StorageError>,
+    /// What this exporter has published last.
+    written: Option<ConfigHash>,
 }
 
 impl Exported {
@@ -49,235 +85,219 @@ impl Exported {
         manifest
     }
 
-    /// The same, for who has published it with more.
-    pub fn manifest_mut(&mut self) -> &mut Manifest {
-        let (Self::New(manifest) | Self::Already(manifest)) = self;
-        manifest
-    }
-
     /// Whether it was published now.
     pub fn is_new(&self) -> bool {
         matches!(self, Self::New(_))
+    }
+
+    /// The same manifest, for who has published it with more.
+    pub fn manifest_mut(&mut self) -> &mut Manifest {
+        let (Self::New(manifest) | Self::Already(manifest)) = self;
+        manifest
     }
 }
 
 impl Exporter {
     /// An exporter of what `node` receives.
-    pub fn new(archive: Archive, node: &BackupNode, delay: Duration, clock: Clock) -> Self {
-        Self {
-            archive,
-            author: node.author(),
-            delay,
-            clock,
-            started: clock.wall(),
-            is_probed: false,
-            standing: None,
-            has_looked_for_plaintext: false,
-            images: ImageDesk::default(),
-        }
+    pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
+        let clerk = Clerk::new(archive, node.author(), clock);
+        Self { clerk: Some(clerk), rules, hearing: None, images: ImageDesk::default(), clock }
+    }
+
+    /// The same, told by the relay of this process what nodes run.
+    pub fn hearing(self, hearing: Hearing) -> Self {
+        Self { hearing: Some(hearing), ..self }
     }
 
     /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
     pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
-        self.images.images(prefix, self.author.version, temporary)
+        let version = self.clerk.as_ref().expect("it doesn't work yet").version();
+        self.images.images(prefix, version, temporary)
+    }
+
+    /// Keeps an image with what was exported, if it is of that, and gives the manifest that names it.
+    pub async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
+        self.clerk.as_mut().expect("it works only in `run`").keep_image(id, image).await
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written.
-    pub async fn run(mut self, newest: Newest, stop: CancellationToken) {
-        let mut next = Moment::default();
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        loop {
-            let offer = tokio::select! {
-                () = stop.cancelled() => None,
-                () = async { newest.wait().await; self.clock.reach(next).await } => None,
-                offer = self.images.offered() => Some(offer),
+    pub async fn run(self, newest: Newest, stop: CancellationToken) {
+        let clerk = self.clerk.expect("it doesn't work yet");
+        let mut run = Run {
+            keeper: Keeper::new(self.rules, self.clock.now()),
+            place: clerk.place().to_owned(),
+            clerk: Some(clerk),
+            work: None,
+            next: None,
+            newest,
+            line: Line::Down,
+            hearing: self.hearing,
+            images: self.images,
+            clock: self.clock,
+            failure: None,
+            written: None,
+        };
+        let mut is_over = run.take(Event::Leadership(Leadership::Alone));
+        let mut is_stopping = false;
+        while !is_over {
+            let events = tokio::select! {
+                biased;
+                // First: what has come before the end is still written.
+                events = run.newest.events(&mut run.line) => events,
+                done = finished(&mut run.work) => vec![run.done(done)],
+                () = stop.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    vec![Event::Stop]
+                }
+                offer = run.images.offered(), if run.clerk.is_some() => {
+                    run.keep_image(offer);
+                    Vec::new()
+                }
+                Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
+                () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
-            if let Some(Offer { id, image, answer }) = offer {
-                // Who offered it may have ended.
-                let _ = answer.send(self.keep_image(id, image).await.map(drop));
-                continue;
-            }
-            // Not before now: while Kong's export delay runs, a newer one takes the place of this.
-            if let Some(received) = newest.take() {
-                next = match self.export(&received).await {
-                    Ok(_) => {
-                        backoff.reset();
-                        self.clock.now() + self.delay
-                    }
-                    Err(error) if stop.is_cancelled() => {
-                        let hash = received.config_hash;
-                        error!("configuration {hash} could not be published before the end: {error}");
-                        return;
-                    }
-                    Err(error) => {
-                        let wait = backoff.next_wait(rand::random());
-                        let (hash, seconds) = (received.config_hash, wait.as_secs_f64());
-                        error!("configuration {hash} is not published yet: {error}. Trying again in {seconds:.0} s");
-                        newest.put_back(received);
-                        self.clock.now() + wait
-                    }
-                };
-            }
-            // Another may have come while the last one was written.
-            if stop.is_cancelled() && newest.is_empty() {
-                return;
-            }
+            is_over = events.into_iter().any(|event| run.take(event));
         }
     }
 
-    /// Publishes one configuration, unless it is the published one already, sealed and signed as it would be now.
-    pub async fn export(&mut self, received: &Received) -> Result<Exported, StorageError> {
-        if let Some(manifest) = self.if_published(received).await? {
-            info!(hash = %received.config_hash, "this configuration is the published one already: nothing to write");
-            return Ok(Exported::Already(manifest));
+    /// Publishes one configuration that somebody has asked a control plane for, unless it is the published one already,
+    /// sealed and signed as it would be now.
+    ///
+    /// # Errors
+    /// [`ExportError::NotPublished`] when it is held, or an operator has pinned another one.
+    pub async fn export(&mut self, received: &Received) -> Result<Exported, ExportError> {
+        let clerk = self.clerk.as_mut().expect("it works only in `run`");
+        let rules = Rules { doubt: Doubt::Nothing, ..self.rules };
+        let mut keeper = Keeper::new(rules, self.clock.now());
+        let first =
+            [Event::Leadership(Leadership::Alone), Event::LinkUp, Event::Received(received.clone()), Event::Stop];
+        let mut actions = Vec::new();
+        for event in first {
+            actions.extend(keeper.handle(event, self.clock.now(), rand::random()));
         }
-        self.probe().await?;
-        let (archive, author, now) = (&self.archive, &self.author, self.clock.wall());
-        // Whatever happens, what was in the store before has to be read anew.
-        let result = match self.standing.take() {
-            None | Some(Standing::Absent) => archive.publish(author, received, None, now).await,
-            Some(Standing::Published(previous)) => archive.publish(author, received, Some(&previous), now).await,
-            Some(Standing::Unaccepted(other)) => archive.publish_instead(author, received, &other, now).await,
+        let mut is_new = false;
+        while let Some(action) = actions.pop() {
+            match action {
+                Action::Notify(_) | Action::Reconnect | Action::Recheck { .. } | Action::Finish => {}
+                action => {
+                    let publishes = matches!(action, Action::Publish { .. });
+                    let event = clerk.perform(action).await.inspect_err(standing::log_failure)?;
+                    is_new |= publishes;
+                    actions.extend(keeper.handle(event, self.clock.now(), rand::random()));
+                }
+            }
+        }
+        match (keeper.standing(), clerk.published()) {
+            (Standing::Published, Some(manifest)) if is_new => Ok(Exported::New(manifest.clone())),
+            (Standing::Published, Some(manifest)) => Ok(Exported::Already(manifest.clone())),
+            (standing, _) => Err(ExportError::NotPublished { hash: received.config_hash, standing }),
+        }
+    }
+}
+
+impl Run {
+    /// Tells the machine of an event and does what it wants; answers whether that was the end.
+    fn take(&mut self, event: Event) -> bool {
+        if let Event::Received(_) = event
+            && self.clerk.as_ref().is_some_and(Clerk::keys_have_changed)
+        {
+            self.handle(Event::KeysChanged);
+        }
+        self.handle(event)
+    }
+
+    fn handle(&mut self, event: Event) -> bool {
+        let mut is_over = false;
+        for action in self.keeper.handle(event, self.clock.now(), rand::random()) {
+            match action {
+                Action::Notify(notice) => self.say(notice),
+                Action::Reconnect => self.newest.reconnect(),
+                // Who is alone leads.
+                Action::Recheck { .. } => {}
+                Action::Finish => is_over = true,
+                action => self.begin(action),
+            }
+        }
+        is_over
+    }
+
+    // While an image is being kept, what the machine asks for waits.
+    fn begin(&mut self, action: Action) {
+        let Some(mut clerk) = self.clerk.take() else {
+            self.next = Some(action);
+            return;
         };
-        match result {
-            Ok(published) => {
-                let manifest = (*published.manifest).clone();
-                info!(
-                    "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {} services, {} routes",
-                    manifest.config_hash,
-                    manifest.sequence,
-                    self.archive.place(),
-                    manifest.config.bytes,
-                    manifest.snapshot.bytes,
-                    manifest.counts.get("services"),
-                    manifest.counts.get("routes"),
-                );
-                self.stand_on(published);
-                Ok(Exported::New(manifest))
+        self.work = Some(tokio::spawn(async move {
+            let result = clerk.perform(action).await;
+            (clerk, result)
+        }));
+    }
+
+    // At the store like everything else, and nothing that the machine has asked for.
+    fn keep_image(&mut self, Offer { id, image, answer }: Offer) {
+        let mut clerk = self.clerk.take().expect("it was looked for");
+        self.work = Some(tokio::spawn(async move {
+            let kept = clerk.keep_image(id, image).await;
+            let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
+            // Who offered it may have ended.
+            let _ = answer.send(kept.map(drop));
+            (clerk, Ok(event))
+        }));
+    }
+
+    fn done(&mut self, (clerk, result): (Clerk, Result<Event, StorageError>)) -> Event {
+        let event = match result {
+            Ok(event) => {
+                if let Event::Written(named) = &event {
+                    self.written = Some(named.config_hash);
+                }
+                event
+            }
+            Err(error @ StorageError::Conflict { .. }) => {
+                standing::log_failure(&error);
+                Event::Conflict
             }
             Err(error) => {
-                if matches!(error, StorageError::Conflict { .. }) {
-                    warn!("another exporter publishes to the same place: {error}");
-                }
-                Err(error)
+                self.failure = Some(error);
+                Event::Failed
             }
-        }
-    }
-
-    /// Keeps an image with what is published, if it is of that, and gives the manifest that names it.
-    pub async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
-        let standing = match self.standing.take() {
-            Some(standing) => standing,
-            None => self.look().await?,
         };
-        match standing {
-            Standing::Published(published)
-                if published.manifest.id() == id && published.manifest.cache_image.is_none() =>
-            {
-                let published = self.archive.attach_image(*published, image).await?;
-                if let Some(image) = &published.manifest.cache_image {
-                    let (bytes, expands_to) = (image.object.bytes, image.expands_to);
-                    info!(
-                        "kept an image of a node's cache with snapshot {}: {expands_to} bytes, {bytes} compressed",
-                        id.sequence
-                    );
-                }
-                let manifest = (*published.manifest).clone();
-                self.stand_on(published);
-                Ok(Some(manifest))
+        self.images.want(clerk.lacks_an_image());
+        self.clerk = Some(clerk);
+        match self.next.take() {
+            Some(action) => {
+                self.begin(action);
+                Event::Tick
             }
-            other => {
-                self.want_image_of(&other);
-                self.standing = Some(other);
-                Ok(None)
-            }
+            None => event,
         }
     }
 
-    fn stand_on(&mut self, published: Published) {
-        let standing = Standing::Published(Box::new(published));
-        self.want_image_of(&standing);
-        self.standing = Some(standing);
-    }
-
-    fn want_image_of(&self, standing: &Standing) {
-        self.images.want(match standing {
-            Standing::Published(published) if published.manifest.cache_image.is_none() => Some(published.manifest.id()),
-            Standing::Published(_) | Standing::Absent | Standing::Unaccepted(_) => None,
-        });
-    }
-
-    // Before the first write. A store that is away fails the export, and is asked again with it.
-    async fn probe(&mut self) -> Result<(), StorageError> {
-        if self.is_probed {
-            return Ok(());
-        }
-        match self.archive.probe(&self.author, self.started).await {
-            Ok(conditions) => {
-                probing::say(self.archive.place(), conditions);
-                self.is_probed = true;
-                Ok(())
-            }
-            // Rights may be given for the backups alone.
-            Err(error @ StorageError::Denied { .. }) => {
-                warn!("what this store's conditional writes are worth could not be found out: {error}");
-                self.is_probed = true;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn if_published(&mut self, received: &Received) -> Result<Option<Manifest>, StorageError> {
-        let standing = match self.standing.take() {
-            Some(standing) => standing,
-            None => self.look().await?,
-        };
-        let Standing::Published(published) = self.standing.insert(standing) else { return Ok(None) };
-        let manifest = &published.manifest;
-        if manifest.config_hash != received.config_hash {
-            return Ok(None);
-        }
-        if manifest.is_as_written_with(&self.archive.policy(self.author.version).keys) {
-            return Ok(Some((**manifest).clone()));
-        }
-        info!("the published configuration is sealed or signed with other keys than are set now: it is published anew");
-        Ok(None)
-    }
-
-    async fn look(&mut self) -> Result<Standing, StorageError> {
-        let version = self.author.version;
-        let standing = self.archive.standing(version).await?;
-        match &standing {
-            Standing::Absent => {}
-            Standing::Published(published) => {
-                if self.archive.repair_config_json(published).await? {
-                    warn!("config.json was not the published configuration (a crash, or another exporter): repaired");
+    fn say(&mut self, notice: Notice) {
+        let newest = self.keeper.newest();
+        match notice {
+            Notice::Already(hash) => standing::log_already(hash),
+            Notice::Standing(Standing::Published) if newest == self.written => {}
+            Notice::Standing(now) => standing::log(newest, &now),
+            Notice::TryingAgain { retry_in } => {
+                if let Some(error) = self.failure.take() {
+                    standing::log_trying_again(&self.place, self.keeper.waiting(), &error, retry_in);
                 }
             }
-            Standing::Unaccepted(other) => {
-                let key = ObjectKeys::new(version).manifest();
-                warn!("{key} in {} is not accepted and will be replaced: {}", self.archive.place(), other.reason);
-            }
         }
-        self.warn_of_plaintext().await?;
-        self.want_image_of(&standing);
-        Ok(standing)
     }
+}
 
-    // Once: nothing here may delete it, and it stays until somebody does.
-    async fn warn_of_plaintext(&mut self) -> Result<(), StorageError> {
-        if self.has_looked_for_plaintext {
-            return Ok(());
-        }
-        if let Some(key) = self.archive.plaintext(self.author.version).await? {
-            warn!(
-                "{key} in {} still holds a configuration in plain text, from before encryption: delete it, and the \
-                 snapshots of that time",
-                self.archive.place()
-            );
-        }
-        self.has_looked_for_plaintext = true;
-        Ok(())
+async fn heard(hearing: &mut Option<Hearing>) -> Option<super::witness::Testimony> {
+    match hearing {
+        Some(Hearing(receiver)) => receiver.recv().await,
+        None => pending().await,
+    }
+}
+
+async fn wake(clock: Clock, keeper: &Keeper) {
+    match keeper.wake_at() {
+        Some(moment) => clock.reach(moment).await,
+        None => pending().await,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
@@ -12,9 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::messages;
+use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
-use crate::archive::Received;
 use crate::background::finished;
 use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
@@ -36,6 +37,8 @@ pub struct Headless {
     decoding: Option<JoinHandle<Result<Reconfigure, DecodeError>>>,
     waiting: Option<Bytes>,
     newest: Newest,
+    /// How many links there have been.
+    links: u64,
     cause: String,
     news: watch::Sender<Option<News>>,
 }
@@ -79,6 +82,7 @@ impl Headless {
             decoding: None,
             waiting: None,
             newest: Newest::default(),
+            links: 0,
             cause: String::new(),
             news: watch::Sender::new(None),
         })
@@ -111,9 +115,24 @@ impl Headless {
             heard = hear(&mut self.link) => self.heard(heard),
             dialed = finished(&mut self.dialing) => self.dialed(dialed),
             decoded = finished(&mut self.decoding) => self.decoded(decoded),
+            () = self.newest.is_asked_to_reconnect(), if self.link.is_some() => self.given_up().await,
             () = async { match wake_at { Some(moment) => self.clock.reach(moment).await, None => pending().await } } => {
                 Event::Tick
             }
+        }
+    }
+
+    // What the control plane has now is asked for on a new connection.
+    async fn given_up(&mut self) -> Event {
+        self.cause = "the control plane is asked on a new connection what it has now".to_owned();
+        self.disconnect().await;
+        Event::GivenUp
+    }
+
+    async fn disconnect(&mut self) {
+        self.newest.set_line(Line::Down);
+        if let Some(link) = self.link.take() {
+            link.close().await;
         }
     }
 
@@ -124,6 +143,7 @@ impl Headless {
             Err(error) => {
                 self.cause = messages::link_ended(&self.cluster.control_plane, &error);
                 self.link = None;
+                self.newest.set_line(Line::Down);
                 match error {
                     LinkError::Closed | LinkError::Broken(_) => Event::Closed,
                     LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => Event::GivenUp,
@@ -139,6 +159,8 @@ impl Headless {
         match link {
             Ok(link) => {
                 self.link = Some(link);
+                self.links += 1;
+                self.newest.set_line(Line::Up(self.links));
                 Event::Connected
             }
             Err(error) => {
@@ -185,11 +207,7 @@ impl Headless {
             }
             Action::Keep(message) if self.decoding.is_some() => self.waiting = Some(message),
             Action::Keep(message) => self.decoding = Some(spawn_decode(message, self.max_config)),
-            Action::Disconnect => {
-                if let Some(link) = self.link.take() {
-                    link.close().await;
-                }
-            }
+            Action::Disconnect => self.disconnect().await,
             Action::Notify(notice) => {
                 let said = match notice {
                     Notice::Silent(wait) => self.explain_silence(wait).await,

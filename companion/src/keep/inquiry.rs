@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_core::keep::Received;
 use lifeboat_core::session::headless::Notice;
 use tokio::time::timeout;
 
 use super::{BackupNode, Headless, News};
 use crate::admin::AdminError;
-use crate::archive::Received;
 use crate::clock::Clock;
 use crate::settings::{ClusterSettings, KeepSettings};
 

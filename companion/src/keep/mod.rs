@@ -1,13 +1,16 @@
-//! The keep flow: a headless data plane receives configurations, an exporter publishes them. Between the two stands a
-//! place for one, so the newest received wins and a slow store never builds a queue.
+//! The keep flow: a headless data plane receives configurations, an exporter publishes them as the machine in `core`
+//! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
 
 mod cache_images;
+mod clerk;
 mod exporter;
 mod headless;
 pub mod inquiry;
 mod messages;
 mod newest;
 mod probing;
+mod standing;
+mod witness;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
@@ -15,9 +18,10 @@ use lifeboat_core::manifest;
 use crate::archive::Author;
 
 pub use cache_images::CacheImages;
-pub use exporter::{Exported, Exporter};
+pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;
+pub use witness::{Hearing, Witness, Witnesses};
 
 /// Who a backup node is to the control plane.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
 use reqwest::{Client, Response, Url};
 use serde::Deserialize;
@@ -13,7 +14,6 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::received;
-use crate::archive::Received;
 use crate::clock::Clock;
 use crate::keep::Newest;
 

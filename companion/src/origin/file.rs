@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::declarative::Refused;
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use super::received;
-use crate::archive::Received;
 
 /// Why a file gives no configuration.
 #[derive(Debug, thiserror::Error)]

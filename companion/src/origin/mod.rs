@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lifeboat_core::declarative::{self, Refused};
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
@@ -16,7 +17,6 @@ use reqwest::Url;
 pub use dbless::{Dbless, DblessError};
 pub use file::{FileError, read_file};
 
-use crate::archive::Received;
 use crate::background::computed;
 
 /// What `--from` names.

@@ -27,6 +27,7 @@ use self::outlook::Outlook;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::dial;
+use crate::keep::Witnesses;
 use crate::settings::{ClusterSettings, RelaySettings};
 use crate::tls::{Peer, explain};
 
@@ -49,6 +50,7 @@ struct Shared {
     dialer: dial::Relay,
     offers: Offers,
     outlook: Outlook,
+    witnesses: Witnesses,
     clock: Clock,
     nodes: TaskTracker,
     stop: CancellationToken,
@@ -76,11 +78,12 @@ impl BindError {
 }
 
 impl Relay {
-    /// Binds the relay's address. It serves until `stop`.
+    /// Binds the relay's address. It serves until `stop`, and tells `witnesses` what nodes run.
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
         archive: Archive,
+        witnesses: Witnesses,
         clock: Clock,
         stop: CancellationToken,
     ) -> Result<Self, BindError> {
@@ -92,7 +95,7 @@ impl Relay {
         let outlook = Outlook::new(cluster.control_plane.clone());
         let offers = Offers::new(archive, clock);
         let nodes = TaskTracker::new();
-        let shared = Shared { settings, cluster, dialer, offers, outlook, clock, nodes, stop };
+        let shared = Shared { settings, cluster, dialer, offers, outlook, witnesses, clock, nodes, stop };
         Ok(Self { listener, shared: Arc::new(shared) })
     }
 

@@ -5,8 +5,10 @@ use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lifeboat_core::frame::Frame;
-use lifeboat_core::session::node::{Action, Event, NodeSession};
+use lifeboat_core::frame::{Frame, Opcode};
+use lifeboat_core::keep::adoption::NodeNews;
+use lifeboat_core::kong::ping::hash_in_ping;
+use lifeboat_core::session::node::{Action, Event, NodeSession, Notice};
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
@@ -14,6 +16,7 @@ use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages};
 use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
+use crate::keep::Witness;
 use crate::websocket::{Heard, LinkError, hear};
 
 struct Driver {
@@ -24,13 +27,17 @@ struct Driver {
     dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
     fetching: Option<PendingOffer>,
     session: NodeSession,
+    witness: Option<Witness>,
 }
 
 /// Serves a node until one of the two sides ends it.
 pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: TlsLink) {
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
-    let mut driver = Driver { shared, identity, node, control_plane: None, dialing: None, fetching: None, session };
+    let witness = identity.version.and_then(|version| shared.witnesses.node(version));
+    let mut driver =
+        Driver { shared, identity, node, control_plane: None, dialing: None, fetching: None, session, witness };
+    driver.tell(NodeNews::Joined).await;
     let mut flow = driver.act(actions).await;
     while flow.is_continue() {
         flow = match driver.next_event().await {
@@ -64,6 +71,12 @@ impl Driver {
     }
 
     async fn take(&mut self, event: Event) -> ControlFlow<()> {
+        if let Event::FromNode(frame) = &event
+            && frame.opcode == Opcode::Ping
+            && let Some(hash) = hash_in_ping(&frame.payload)
+        {
+            self.tell(NodeNews::Runs(hash)).await;
+        }
         let actions = self.session.handle(event, self.shared.clock.now(), rand::random());
         self.act(actions).await
     }
@@ -100,6 +113,9 @@ impl Driver {
                     return ControlFlow::Break(());
                 }
                 Action::Notify(notice) => {
+                    if let Notice::Given(_) = notice {
+                        self.tell(NodeNews::Given).await;
+                    }
                     messages::log(&self.identity, &self.shared.cluster.control_plane, &notice);
                     Ok(())
                 }
@@ -113,6 +129,12 @@ impl Driver {
             return Box::pin(self.take(Event::ControlPlaneClosed)).await;
         }
         ControlFlow::Continue(())
+    }
+
+    async fn tell(&self, news: NodeNews) {
+        if let Some(witness) = &self.witness {
+            witness.tell(news).await;
+        }
     }
 
     async fn send_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
@@ -166,6 +188,7 @@ impl Driver {
     }
 
     async fn end(mut self) {
+        self.tell(NodeNews::Left).await;
         if let Some(dialing) = &self.dialing {
             dialing.abort();
         }

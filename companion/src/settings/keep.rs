@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::version::KongVersion;
 use reqwest::Url;
@@ -25,8 +27,8 @@ pub struct KeepSettings {
     pub admin_url: Option<Url>,
     /// How long a connected control plane may be silent before that is reported.
     pub config_timeout: Duration,
-    /// The least time between two exports.
-    pub export_delay: Duration,
+    /// What decides which configuration is published.
+    pub rules: Rules,
     /// The prefix of a node beside us, of whose cache images are kept.
     pub beside: Option<NodePrefix>,
 }
@@ -39,7 +41,7 @@ impl KeepSettings {
         let labels = labels(reader);
         let admin_url = admin_url(reader);
         let config_timeout = reader.config_timeout();
-        let export_delay = reader.export_delay();
+        let rules = rules(reader);
         let beside = beside(reader, version);
         Some(Self {
             version: version?,
@@ -48,7 +50,7 @@ impl KeepSettings {
             labels: labels?,
             admin_url: admin_url?,
             config_timeout,
-            export_delay,
+            rules,
             beside: beside?,
         })
     }
@@ -57,6 +59,12 @@ impl KeepSettings {
     pub fn basic_info(&self) -> BasicInfo {
         BasicInfo::backup_node(&self.plugins, &self.filters, self.labels.clone())
     }
+}
+
+/// What decides which configuration is published.
+pub(super) fn rules(reader: &mut Reader<'_>) -> Rules {
+    let max_shrink = reader.number("LIFEBOAT_MAX_SHRINK", 50, 0..=100) as u8;
+    Rules { export_delay: reader.export_delay(), guard: ShrinkGuard::new(max_shrink), doubt: Doubt::AskAgain }
 }
 
 /// The version of Kong whose configurations are kept.

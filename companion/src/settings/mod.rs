@@ -21,7 +21,7 @@ pub use cluster::{ClusterSettings, Trust};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
-pub use origin::{DblessSettings, FileSettings, LookSettings};
+pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;

@@ -156,6 +156,13 @@ pub const SETTINGS: &[Setting] = &[
         "off",
         "`on`: also restore a node that the control plane turns away",
     ),
+    setting(
+        "LIFEBOAT_MAX_SHRINK",
+        "max-shrink",
+        "50",
+        "how many percent of its services or routes a configuration may lose; one that loses more, or all routes, is held \
+         until `lifeboat release`",
+    ),
     setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
     secret(
         "LIFEBOAT_ENCRYPTION_KEYS",
@@ -292,13 +299,8 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
 /// counts on, so each is an error.
-pub const NOT_YET: &[&str] = &[
-    "LIFEBOAT_MAX_SHRINK",
-    "LIFEBOAT_FALLBACK_STORAGE",
-    "LIFEBOAT_FOLLOW",
-    "LIFEBOAT_MAX_AGE",
-    "LIFEBOAT_REPORT_KEYS",
-];
+pub const NOT_YET: &[&str] =
+    &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE", "LIFEBOAT_REPORT_KEYS"];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
 pub const NOT_YET_HARMLESS: &[&str] = &[

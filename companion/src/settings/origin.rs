@@ -1,10 +1,9 @@
 //! What it takes to keep a configuration that doesn't come from a control plane, and to look at one that is kept.
 
-use std::time::Duration;
-
+use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::kong::version::KongVersion;
 
-use super::keep::{given_version, version};
+use super::keep::{given_version, rules, version};
 use super::{Problems, Reader, Source, StoreSettings, finish, refuse_to_write_what_is_not_accepted};
 
 /// For a file.
@@ -14,6 +13,8 @@ pub struct FileSettings {
     pub store: StoreSettings,
     /// The version of Kong that the file is for.
     pub version: KongVersion,
+    /// What decides whether it is published.
+    pub rules: Rules,
 }
 
 /// For a node without a database.
@@ -23,8 +24,8 @@ pub struct DblessSettings {
     pub store: StoreSettings,
     /// The version of Kong that the node must have, if that is set.
     pub version: Option<KongVersion>,
-    /// The least time between two exports.
-    pub export_delay: Duration,
+    /// What decides which configuration is published.
+    pub rules: Rules,
 }
 
 impl FileSettings {
@@ -33,7 +34,8 @@ impl FileSettings {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), version(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        finish(reader, || Some(Self { store: store?, version: version? }))
+        let rules = rules(&mut reader);
+        finish(reader, || Some(Self { store: store?, version: version?, rules }))
     }
 }
 
@@ -43,8 +45,27 @@ impl DblessSettings {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        let export_delay = reader.export_delay();
-        finish(reader, || Some(Self { store: store?, version: version?, export_delay }))
+        let rules = rules(&mut reader);
+        finish(reader, || Some(Self { store: store?, version: version?, rules }))
+    }
+}
+
+/// For `lifeboat release`, which writes.
+#[derive(Debug)]
+pub struct ReleaseSettings {
+    /// Where configurations are kept.
+    pub store: StoreSettings,
+    /// The version of Kong whose snapshot is meant, if that is set.
+    pub version: Option<KongVersion>,
+}
+
+impl ReleaseSettings {
+    /// Reads them, or says everything that is wrong with them.
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
+        refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
+        finish(reader, || Some(Self { store: store?, version: version? }))
     }
 }
 

@@ -10,6 +10,8 @@ pub use document::Document;
 pub use proof::{AUTHENTICATION, DOMAIN, Proof, SIGNATURE};
 
 use crate::digest::{ConfigHash, Sha256Digest};
+use crate::keep::Pin;
+use crate::keep::keeper::Held;
 use crate::keys::{Key, Keyring, SigningKey};
 use crate::kong::version::KongVersion;
 use crate::kong::{EntityCounts, SectionHashes};
@@ -33,6 +35,12 @@ pub struct Manifest {
     pub epoch: u64,
     /// Why it was published.
     pub state: State,
+    /// The operator's word on how long it stays the published one, if it was an operator who chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// Why it was not published, if it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// Kong's name for the configuration.
     pub config_hash: ConfigHash,
     /// The hashes of its sections, as the control plane sent them.
@@ -101,6 +109,8 @@ pub enum State {
     Received,
     /// An operator chose it.
     Pinned,
+    /// It isn't the published one: it waits for an operator's `release`.
+    Held,
 }
 
 /// Who published a snapshot.

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use super::{Policy, Rejected};
 use crate::keys::{Demand, KeyName, Keyring};
-use crate::manifest::{AUTHENTICATION, Document, Manifest, Proof, SIGNATURE};
+use crate::manifest::{AUTHENTICATION, Document, Manifest, Proof, SIGNATURE, State};
 use crate::object_key::{HIGHEST_SEQUENCE, ObjectKeys, SnapshotId};
 
 /// A manifest whose writer the policy accepts, at the path where it belongs. Nothing is known of its payload yet.
@@ -31,8 +31,10 @@ pub enum Writer {
 pub enum Place {
     /// That of the newest: any of the version's snapshots may be it.
     Newest,
-    /// That of this snapshot.
+    /// That of this snapshot, which was published.
     Snapshot(SnapshotId),
+    /// That of this snapshot, which was held.
+    Held(SnapshotId),
 }
 
 impl Authentic {
@@ -63,8 +65,13 @@ pub fn authenticate(document: &Document, place: Place, policy: &Policy) -> Resul
     }
     let actual = manifest.id();
     match place {
-        Place::Snapshot(expected) if expected != actual => return Err(Rejected::WrongSnapshot { expected, actual }),
-        Place::Newest | Place::Snapshot(_) => {}
+        Place::Snapshot(expected) | Place::Held(expected) if expected != actual => {
+            return Err(Rejected::WrongSnapshot { expected, actual });
+        }
+        // Under a published one's name, a held one would reach a node.
+        Place::Newest | Place::Snapshot(_) if manifest.state == State::Held => return Err(Rejected::Held(actual)),
+        Place::Held(_) if manifest.state != State::Held => return Err(Rejected::NotHeld(actual)),
+        Place::Newest | Place::Snapshot(_) | Place::Held(_) => {}
     }
     // A sum with a number from the store must never overflow.
     if actual.sequence > HIGHEST_SEQUENCE {

@@ -84,6 +84,17 @@ pub enum Rejected {
         /// The manifest's.
         actual: SnapshotId,
     },
+    /// It says that it is held, where only published ones are.
+    #[error(
+        "the manifest says that snapshot {} is held, and lies where a published one's is: somebody has moved it", .0.sequence
+    )]
+    Held(SnapshotId),
+    /// Nobody has released it.
+    #[error("snapshot {0} is held: lifeboat release {0} publishes it, and then a node may have it")]
+    NotReleased(u64),
+    /// It doesn't say that it is held, where only held ones are.
+    #[error("the manifest does not say that snapshot {} is held, and lies where a held one's is", .0.sequence)]
+    NotHeld(SnapshotId),
     /// A number that no exporter can have given.
     #[error("the manifest is for snapshot {0}, and numbers end at 9999999999: lifeboat didn't write it")]
     WrongSequence(u64),

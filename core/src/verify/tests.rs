@@ -205,16 +205,19 @@ fn a_manifest_counts_only_where_it_belongs() {
     for (place, policy, message) in [
         (Place::Snapshot(SnapshotId { sequence: 8, ..own }), &policy, "that of snapshot 7"),
         (Place::Snapshot(SnapshotId { config_hash: ConfigHash::EMPTY, ..own }), &policy, "manifests were swapped"),
+        (Place::Held(own), &policy, "the manifest does not say that snapshot 7 is held"),
         (Place::Newest, &other_version, "the manifest is for Kong 3.9.1, and this path is for Kong 3.8.1"),
         (Place::Snapshot(own), &other_version, "this path is for Kong 3.8.1"),
     ] {
         let rejected = authenticate(&document, place, policy).unwrap_err().to_string();
         assert!(rejected.contains(message), "{message}: {rejected}");
     }
-    // Also where nothing is proven.
+    // Also where nothing is proven: what is held reaches no node.
     let (plain, payload) = stored(&exporter(None, None));
     let elsewhere = changed(&plain, |manifest| manifest["snapshot"]["key"] = json!("3.9.1/config.json"));
     refused(restored(&elsewhere, &payload, &importer(&[], &[])), "names the payload \"3.9.1/config.json\"");
+    let held = changed(&plain, |manifest| manifest["state"] = json!("held"));
+    refused(restored(&held, &payload, &importer(&[], &[])), "says that snapshot 7 is held");
     let endless = changed(&plain, |manifest| manifest["sequence"] = json!(u64::MAX));
     refused(restored(&endless, &payload, &importer(&[], &[])), "numbers end at 9999999999");
 }

@@ -6,11 +6,14 @@ use std::sync::LazyLock;
 use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
-use lifeboat::archive::{Archive, Received};
+use lifeboat::archive::Archive;
 use lifeboat::clock::Clock;
-use lifeboat::keep::{BackupNode, Exported, Exporter};
+use lifeboat::keep::{BackupNode, ExportError, Exported, Exporter};
 use lifeboat::storage::StorageError;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
@@ -36,6 +39,9 @@ const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const MAX_CONFIG: usize = 1 << 20;
 /// How many operations on the store a publication takes at most, and how many tries it has to find a free number.
 const OPERATIONS: u32 = 16;
+
+/// All that is sent may be published.
+const RULES: Rules = Rules { export_delay: Duration::ZERO, guard: ShrinkGuard::new(100), doubt: Doubt::AskAgain };
 
 static SENT: LazyLock<Vec<Received>> = LazyLock::new(|| {
     let received = |services| {
@@ -167,7 +173,8 @@ impl<'a> History<'a> {
         for result in [Some(first), second].into_iter().flatten() {
             match result.expect("a publication ends within the bounds of its operations") {
                 Ok(exported) => self.report(&exported),
-                Err(error) => self.has_a_reason(&error),
+                Err(ExportError::Storage(error)) => self.has_a_reason(&error),
+                Err(error) => panic!("{error}"),
             }
         }
     }
@@ -255,7 +262,7 @@ impl<'a> History<'a> {
 }
 
 fn exporter(archive: &Archive) -> Exporter {
-    Exporter::new(archive.clone(), &BackupNode::new(VERSION), Duration::ZERO, Clock::start())
+    Exporter::new(archive.clone(), &BackupNode::new(VERSION), RULES, Clock::start())
 }
 
 /// By all that was ever written: a snapshot's objects never change, and each manifest that was published has a number

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lifeboat::archive::Archive;
+use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::node::{EMPTY_HASH, Node};
 use lifeboat::rehearsal::recording;
 use lifeboat::settings::{Source, StoreSettings};
@@ -28,23 +29,29 @@ const RESTORED_EVERY: usize = 7;
 /// Some megabytes, so that writing them takes its time.
 const LARGE: usize = 3_000;
 
-/// The configurations that the control plane sends, by Kong's name for them.
+/// The configurations that the control plane sends, by Kong's name for them. Each is sent once: one that comes back after
+/// another was published is doubted for minutes.
 struct Repertoire {
-    messages: Vec<Bytes>,
+    kinds: Vec<Bytes>,
     tables: HashMap<String, Bytes>,
 }
 
 impl Repertoire {
     fn new() -> Self {
         let generated = |services| generator::reconfigure_message(&generator::configuration(services)).into();
-        let messages = vec![recording::first(), generated(LARGE), recording::after_change(), generated(40)];
-        let tables =
-            messages.iter().map(|message| configuration(message)).map(|sent| (sent.hash, sent.table)).collect();
-        Self { messages, tables }
+        let messages: [Bytes; 4] = [recording::first(), generated(LARGE), recording::after_change(), generated(40)];
+        let kinds = messages.iter().map(|message| configuration(message).table).collect();
+        Self { kinds, tables: HashMap::new() }
     }
 
-    fn any(&self, random: &mut StdRng) -> Bytes {
-        self.messages[random.random_range(0..self.messages.len())].clone()
+    /// The next one, of any kind.
+    fn any(&mut self, random: &mut StdRng) -> Bytes {
+        let (number, kind) = (self.tables.len() + 1, &self.kinds[random.random_range(0..self.kinds.len())]);
+        let rest = kind.strip_prefix(b"{").expect("a configuration is an object");
+        let table = [format!(r#"{{"_comment":"{number}","#).as_bytes(), rest].concat();
+        let sent = Configuration { table: table.into(), hash: format!("{number:032x}") };
+        self.tables.insert(sent.hash.clone(), sent.table.clone());
+        sent.to_message().expect("it can be written as JSON")
     }
 
     fn has(&self, hash: &str, table: &[u8]) -> bool {
@@ -79,7 +86,7 @@ async fn a_kill_at_any_moment_leaves_a_bucket_from_which_only_whole_snapshots_ar
 }
 
 async fn torment(store: &Store) {
-    let (cluster, repertoire) = (Cluster::start().await, Repertoire::new());
+    let (cluster, mut repertoire) = (Cluster::start().await, Repertoire::new());
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -87,7 +94,7 @@ async fn torment(store: &Store) {
     let (end, at_latest) = (Instant::now() + TORMENT, Instant::now() + 5 * TORMENT);
     // On a slow machine it takes longer to see enough.
     while Instant::now() < end || (!tally.proves_something() && Instant::now() < at_latest) {
-        kill_while_it_writes(&cluster, store, &repertoire, &mut random).await;
+        kill_while_it_writes(&cluster, store, &mut repertoire, &mut random).await;
         tally.kills += 1;
         let sequence = check(store, &repertoire, &mut tally).await;
         assert!(sequence >= last, "sequence {sequence} was published after {last}");
@@ -104,12 +111,13 @@ async fn torment(store: &Store) {
 }
 
 fn exporting(cluster: &Cluster, store: &Store) -> Invocation {
-    let invocation = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"]);
+    // Small ones follow large ones, and none is to be held.
+    let invocation = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0", "--max-shrink", "100"]);
     store.given_to(invocation)
 }
 
 /// One life: it connects, is sent one configuration after the other, and is killed.
-async fn kill_while_it_writes(cluster: &Cluster, store: &Store, repertoire: &Repertoire, random: &mut StdRng) {
+async fn kill_while_it_writes(cluster: &Cluster, store: &Store, repertoire: &mut Repertoire, random: &mut StdRng) {
     cluster.control_plane.push(repertoire.any(random));
     let running = exporting(cluster, store).start();
     running.says("connected to control plane").await;

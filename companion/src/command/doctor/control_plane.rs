@@ -97,7 +97,7 @@ impl Findings {
     }
 }
 
-fn sent(received: &crate::archive::Received, took: Duration) -> String {
+fn sent(received: &lifeboat_core::keep::Received, took: Duration) -> String {
     let counts = received.configuration.counts();
     format!(
         "sent configuration {}: {} services, {} routes, {} bytes ({})",

@@ -17,10 +17,10 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
     let ExportSettings { store, cluster, keep: settings } = ExportSettings::read(source)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let node = BackupNode::new(settings.version);
-    let beside = settings.beside.clone();
+    let (beside, rules) = (settings.beside.clone(), settings.rules);
     let answer = inquiry::ask(Arc::new(cluster), settings, node.clone(), store.max_config, clock).await;
     match answer.map_err(anyhow::Error::from)? {
-        Answer::Sent(received) => keep_beside(beside, &archive, &node, &received, output, clock).await,
+        Answer::Sent(received) => keep_beside(beside, &archive, &node, rules, &received, output, clock).await,
         Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
             Err(anyhow!("nothing was exported: {why}").into())
         }

@@ -1,5 +1,6 @@
 //! `lifeboat export --from dbless:URL`: what a node without a database runs, now or from now on.
 
+use lifeboat_core::keep::keeper::{Doubt, Rules};
 use reqwest::Url;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ pub(super) async fn once(source: &Source, url: &Url, output: Output, clock: Cloc
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    keep(&archive, &BackupNode::new(version), &received, output, clock).await
+    keep(&archive, &BackupNode::new(version), settings.rules, &received, output, clock).await
 }
 
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.
@@ -33,8 +34,10 @@ pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<()
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
     info!("keeping what the node at {url} runs (Kong {version}) in {}", archive.place());
-    let (newest, stop) = (Newest::default(), CancellationToken::new());
-    let exporter = Exporter::new(archive, &BackupNode::new(version), settings.export_delay, clock);
+    let (newest, stop) = (Newest::without_a_link(), CancellationToken::new());
+    // The node itself was asked what it runs, and by no link that may be cut off.
+    let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
+    let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock);
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
     let ended = tokio::select! {
         _ = terminate.recv() => false,

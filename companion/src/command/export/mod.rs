@@ -6,13 +6,14 @@ mod dbless;
 mod image;
 
 use std::path::Path;
-use std::time::Duration;
 
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::object_key::ObjectKeys;
 use tracing::warn;
 
 use super::{Failure, Output, stdout};
-use crate::archive::{Archive, Received};
+use crate::archive::Archive;
 use crate::cli::Export;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exported, Exporter};
@@ -38,21 +39,22 @@ pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(),
 }
 
 async fn file(source: &Source, path: &Path, output: Output, clock: Clock) -> Result<(), Failure> {
-    let FileSettings { store, version } = FileSettings::read(source)?;
+    let FileSettings { store, version, rules } = FileSettings::read(source)?;
     let received = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
-    keep(&archive, &BackupNode::new(version), &received, output, clock).await
+    keep(&archive, &BackupNode::new(version), rules, &received, output, clock).await
 }
 
 /// Publishes one configuration and says so.
 async fn keep(
     archive: &Archive,
     node: &BackupNode,
+    rules: Rules,
     received: &Received,
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
-    keep_beside(None, archive, node, received, output, clock).await
+    keep_beside(None, archive, node, rules, received, output, clock).await
 }
 
 /// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.
@@ -60,11 +62,12 @@ async fn keep_beside(
     beside: Option<NodePrefix>,
     archive: &Archive,
     node: &BackupNode,
+    rules: Rules,
     received: &Received,
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
-    let mut exporter = Exporter::new(archive.clone(), node, Duration::ZERO, clock);
+    let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
     let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
     if let Some(prefix) = beside
         && let Err(error) = image::keep(&mut exporter, &mut exported, prefix).await

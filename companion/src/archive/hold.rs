@@ -1,0 +1,39 @@
+//! Holding: a configuration is kept in the history and not published. Its manifest has a name of its own, so that no
+//! restore takes it for one that was.
+
+use bytes::Bytes;
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::Held;
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Place;
+
+use super::snapshot::Lot;
+use super::{Archive, Author, Standing};
+use crate::storage::StorageError;
+
+impl Archive {
+    /// Keeps a configuration that isn't published, numbered after what is.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn hold(
+        &self,
+        author: &Author,
+        received: &Received,
+        over: &Standing,
+        why: &Held,
+        epoch: u64,
+        now: WallTime,
+    ) -> Result<SnapshotId, StorageError> {
+        let policy = self.policy(author.version);
+        self.refuse_to_lay_open(over, &policy)?;
+        let packed = self.write_payload(author, received, &policy.keys, over.sequence()).await?;
+        let manifest = packed.manifest(received, author, Lot::Held(why, epoch), &policy.keys, now);
+        let encoded = Bytes::from(manifest.encode());
+        self.accepted(&encoded, Place::Held(packed.id), &policy)?;
+        let key = ObjectKeys::new(author.version).held_manifest(packed.id, why.fate());
+        self.write_manifest(&key, encoded).await?;
+        Ok(packed.id)
+    }
+}

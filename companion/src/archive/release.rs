@@ -1,0 +1,116 @@
+//! Releasing: a held snapshot is published, as a new one, because an operator says that it is right.
+
+use lifeboat_core::keep::Received;
+use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::manifest::{Document, State};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
+
+use super::{Archive, Author, MANIFEST_LIMIT, Published, Standing, Terms};
+use crate::background::computed;
+use crate::storage::StorageError;
+
+/// Why nothing was released.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// There is nothing to release.
+    #[error("nothing is held in {place} for this version of Kong (lifeboat list shows all snapshots)")]
+    NothingHeld {
+        /// The store.
+        place: String,
+    },
+    /// This one isn't held.
+    #[error("snapshot {sequence} is not held in {place} (lifeboat list shows which ones are)")]
+    NotHeld {
+        /// The store.
+        place: String,
+        /// Which one.
+        sequence: u64,
+    },
+    /// It is held, but no node could be restored from it.
+    #[error("{key} in {place} can't be released, since no node could be restored from it: {reason}")]
+    Unusable {
+        /// The store.
+        place: String,
+        /// The object.
+        key: String,
+        /// Why.
+        reason: Rejected,
+    },
+}
+
+impl Archive {
+    /// Publishes the held snapshot with this sequence, or else the newest held one, under the leadership that is there.
+    /// It is read whole and verified first.
+    pub async fn release(
+        &self,
+        author: &Author,
+        sequence: Option<u64>,
+        now: WallTime,
+    ) -> Result<Published, ReleaseError> {
+        let over = self.standing(author.version).await?;
+        let held = self.held(author, sequence).await?;
+        let (received, epoch) = self.read_held(author, held).await?;
+        let epoch = over.epoch().unwrap_or(epoch);
+        let terms = Terms { epoch, state: State::Received, pin: None };
+        Ok(self.publish(author, &received, &over, &terms, now).await?)
+    }
+
+    async fn held(&self, author: &Author, sequence: Option<u64>) -> Result<Past, ReleaseError> {
+        let past = self.past(author.version).await?;
+        let mut held = past.into_iter().rev().filter(|past| past.fate.is_held());
+        let place = self.place().to_owned();
+        match sequence {
+            None => held.next().ok_or(ReleaseError::NothingHeld { place }),
+            Some(sequence) => {
+                held.find(|past| past.id.sequence == sequence).ok_or(ReleaseError::NotHeld { place, sequence })
+            }
+        }
+    }
+
+    async fn read_held(&self, author: &Author, past: Past) -> Result<(Received, u64), ReleaseError> {
+        let (policy, key) = (self.policy(author.version), self.held_key(author, past));
+        let refused = |reason| ReleaseError::Unusable { place: self.place().to_owned(), key: key.clone(), reason };
+        let (bytes, _) = self.storage.read(&key, MANIFEST_LIMIT).await?;
+        let document = Document::decode(&bytes).map_err(|error| refused(error.into()))?;
+        let manifest = authenticate(&document, Place::Held(past.id), &policy).map_err(refused)?;
+        let (payload, _) = self.storage.read(&manifest.snapshot.key, manifest.snapshot.bytes).await?;
+        let epoch = manifest.epoch;
+        let received = computed(move || {
+            let verified = verify(manifest.clone(), payload, &policy)?;
+            received_again(&manifest, verified.config_json()?)
+        });
+        Ok((received.await.map_err(refused)?, epoch))
+    }
+
+    fn held_key(&self, author: &Author, past: Past) -> String {
+        let keys = ObjectKeys::new(author.version);
+        match past.fate {
+            Fate::HeldAsShrunk | Fate::HeldAsRefused => keys.held_manifest(past.id, past.fate),
+            Fate::Published | Fate::Leftover => keys.snapshot_manifest(past.id),
+        }
+    }
+}
+
+pub(super) fn received_again(manifest: &Authentic, json: Vec<u8>) -> Result<Received, Rejected> {
+    Ok(Received {
+        configuration: Configuration::from_json(json.into())?,
+        config_hash: manifest.config_hash,
+        hashes: manifest.hashes.clone(),
+        at: manifest.times.received,
+    })
+}
+
+impl Standing {
+    fn epoch(&self) -> Option<u64> {
+        match self {
+            Self::Published(published) => Some(published.manifest.epoch),
+            Self::Absent | Self::Unaccepted(_) => None,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Rewriting: the manifest that names a snapshot says something else of it, and names the same one.
+
+use bytes::Bytes;
+use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
+use lifeboat_core::manifest::{Manifest, Times};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Place;
+
+use super::{Archive, Author, Published};
+use crate::storage::{StorageError, Write};
+
+impl Archive {
+    /// Writes the published manifest anew, in the place of exactly the one that the caller has seen.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when another manifest was written meanwhile: look again.
+    pub async fn rewrite(
+        &self,
+        author: &Author,
+        published: &Published,
+        rewrite: &Rewrite,
+        now: WallTime,
+    ) -> Result<Published, StorageError> {
+        let policy = self.policy(author.version);
+        let mut manifest: Manifest = (*published.manifest).clone();
+        if manifest.epoch != rewrite.epoch {
+            manifest.exporter = author.exporter.clone();
+        }
+        (manifest.epoch, manifest.state, manifest.pin) = (rewrite.epoch, rewrite.state, rewrite.pin);
+        if rewrite.last_seen == LastSeen::Now {
+            manifest.times = Times { last_seen: now, ..manifest.times };
+        }
+        let encoded = Bytes::from(manifest.proven_with(&policy.keys).encode());
+        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
+        let key = ObjectKeys::new(author.version).manifest();
+        let tag = self.storage.write(&key, encoded, Write::Update(published.tag.clone())).await?;
+        Ok(Published { manifest, tag })
+    }
+}

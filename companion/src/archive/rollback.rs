@@ -1,0 +1,110 @@
+//! What an operator chooses to be published instead of what the control plane sends: an old snapshot as a new one, pinned,
+//! and the end of that.
+
+use lifeboat_core::keep::Pin;
+use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
+use lifeboat_core::manifest::State;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Rejected;
+
+use super::release::received_again;
+use super::{Archive, Author, Pick, PickError, Published, Standing, Terms};
+use crate::background::computed;
+use crate::storage::StorageError;
+
+/// How long an operator's choice stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// Until the control plane's configuration is another one than that which is published now.
+    UntilItChanges,
+    /// Until it is unpinned.
+    UntilUnpinned,
+}
+
+/// Why an operator's choice was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChoiceError {
+    /// There is no such snapshot, or no node could be restored from it.
+    #[error(transparent)]
+    Snapshot(#[from] PickError),
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Nothing is published yet, or nothing that our keys accept.
+    #[error("nothing is published in {place} for this version of Kong that our keys accept")]
+    NothingPublished {
+        /// The store.
+        place: String,
+    },
+    /// It is held.
+    #[error("snapshot {sequence} is held: lifeboat release {sequence} publishes it")]
+    Held {
+        /// Which one.
+        sequence: u64,
+    },
+    /// There is no pin.
+    #[error("what is published in {place} for this version of Kong is not pinned")]
+    NotPinned {
+        /// The store.
+        place: String,
+    },
+}
+
+impl Archive {
+    /// Publishes the snapshot with this sequence as a new one that stays. It is read whole and verified first.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when an exporter published meanwhile: look again, and choose again.
+    pub async fn roll_back(
+        &self,
+        author: &Author,
+        sequence: u64,
+        stay: Stay,
+        now: WallTime,
+    ) -> Result<Published, ChoiceError> {
+        let over = self.standing(author.version).await?;
+        let Standing::Published(published) = &over else { return Err(self.nothing_published()) };
+        let picked = self.pick(author.version, Pick::Sequence(sequence)).await?;
+        if picked.manifest.state == State::Held {
+            return Err(ChoiceError::Held { sequence });
+        }
+        let (verified, manifest) = (self.verified(&picked).await?, picked.manifest);
+        let key = manifest.snapshot.key.clone();
+        let received = computed(move || received_again(&manifest, verified.config_json()?)).await;
+        let place = self.place().to_owned();
+        let received = received.map_err(|reason: Rejected| PickError::Refused { place, key, reason })?;
+        let pin = match stay {
+            Stay::UntilUnpinned => Pin::Unpin,
+            Stay::UntilItChanges => Pin::Change { instead_of: instead_of(published) },
+        };
+        let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin) };
+        Ok(self.publish(author, &received, &over, &terms, now).await?)
+    }
+
+    /// Ends a pin: from then on what the control plane sends is published again. What is published stays until then.
+    ///
+    /// # Errors
+    /// As [`roll_back`](Self::roll_back).
+    pub async fn unpin(&self, author: &Author, now: WallTime) -> Result<Published, ChoiceError> {
+        let standing = self.standing(author.version).await?;
+        let Standing::Published(published) = &standing else { return Err(self.nothing_published()) };
+        if published.manifest.pin.is_none() {
+            return Err(ChoiceError::NotPinned { place: self.place().to_owned() });
+        }
+        let epoch = published.manifest.epoch;
+        let rewrite = Rewrite { epoch, state: State::Received, pin: None, last_seen: LastSeen::Unchanged };
+        Ok(self.rewrite(author, published, &rewrite, now).await?)
+    }
+
+    fn nothing_published(&self) -> ChoiceError {
+        ChoiceError::NothingPublished { place: self.place().to_owned() }
+    }
+}
+
+// Who rolls back twice still has the control plane's configuration in mind, not the first choice.
+fn instead_of(published: &Published) -> lifeboat_core::digest::ConfigHash {
+    match published.manifest.pin {
+        Some(Pin::Change { instead_of }) => instead_of,
+        Some(Pin::Unpin) | None => published.manifest.config_hash,
+    }
+}

@@ -1,0 +1,116 @@
+//! What lies in `election/`: the lease, which says who leads, and each backup node's registration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::WallTime;
+
+/// The format that this code writes.
+pub const FORMAT: u32 = 1;
+
+/// `election/leader.json`: who leads. Each renewal has another number, so that each has other bytes: a store that names
+/// an object's version by a digest of its bytes would otherwise show no renewal at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The leader's node id.
+    pub owner: String,
+    /// Its host, for people.
+    pub hostname: String,
+    /// Grows with each new leader.
+    pub epoch: u64,
+    /// Grows with each renewal.
+    pub renewal: u64,
+    /// Whether it reaches a control plane.
+    pub link: LinkHealth,
+    /// Whether it still wants to lead.
+    pub tenure: Tenure,
+}
+
+/// Whether an exporter reaches its control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkHealth {
+    /// It does, or lost it just now.
+    Alive,
+    /// Its link has been down for a while.
+    Dead,
+}
+
+/// Whether a leader still wants to lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tenure {
+    /// It does, as long as it renews.
+    Held,
+    /// It has ended, or steps down: whoever comes first may lead.
+    Released,
+}
+
+/// `election/<node id>.json`: a backup node that could lead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Its id at the control plane, new with each start.
+    pub node_id: String,
+    /// Its host, for people.
+    pub hostname: String,
+    /// Whether it reaches a control plane.
+    #[serde(default = "alive")]
+    pub link: LinkHealth,
+    /// Since when it is registered without a gap, by the store's clock; unknown to it when it has just come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<WallTime>,
+    /// It reaches a control plane and could lead instead of the leader of this epoch, who says that it reaches none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<u64>,
+    /// It has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
+}
+
+/// A registration as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// What it says.
+    pub registration: Registration,
+    /// When it was written, by the store's clock.
+    pub written: WallTime,
+}
+
+// What a start leaves there that only tries whether it may write says nothing of a link.
+fn alive() -> LinkHealth {
+    LinkHealth::Alive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_written_in_the_form_that_other_versions_read() {
+        let record = LeaseRecord {
+            format: FORMAT,
+            owner: "0e06e33c".to_owned(),
+            hostname: "backup-1".to_owned(),
+            epoch: 3,
+            renewal: 17,
+            link: LinkHealth::Alive,
+            tenure: Tenure::Held,
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        let form = r#"{"format":1,"owner":"0e06e33c","hostname":"backup-1","epoch":3,"renewal":17,"link":"alive","tenure":"held"}"#;
+        assert_eq!(json, form);
+        assert_eq!(serde_json::from_str::<LeaseRecord>(&form.replace('}', r#","later":1}"#)).unwrap(), record);
+    }
+
+    #[test]
+    fn a_registration_that_says_little_is_readable() {
+        let little = r#"{"format":1,"node_id":"a","hostname":"b","lifeboat":"0.1.0"}"#;
+        let registration: Registration = serde_json::from_str(little).unwrap();
+        assert_eq!((registration.link, registration.since), (LinkHealth::Alive, None));
+        let back = serde_json::to_string(&registration).unwrap();
+        assert_eq!(back, r#"{"format":1,"node_id":"a","hostname":"b","link":"alive"}"#);
+    }
+}

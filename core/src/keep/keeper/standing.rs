@@ -1,0 +1,168 @@
+//! The decision: where the newest configuration stands, from what is known. Pure; nothing is remembered here.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::Pin;
+use super::super::adoption::{Adoption, PATIENCE};
+use super::super::guard::Shrunk;
+use super::super::history::{Fate, Past};
+use super::facts::{Doubt, Facts, Newest, Phase};
+use crate::manifest::State;
+use crate::time::Moment;
+
+/// How long a configuration is doubted that was published before and then replaced.
+pub(super) const DOUBT: Duration = Duration::from_secs(120);
+
+/// Where the newest configuration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing has been received.
+    Nothing,
+    /// It is the published one.
+    Published,
+    /// An operator's choice is published instead, until the control plane's configuration changes or it is unpinned.
+    Pinned(Pin),
+    /// The link that it came over is gone, and what is published may be newer: the control plane has to say.
+    Outdated,
+    /// It was published before and then replaced. A control plane that was cut off from its database sends such a one
+    /// (KONG.md section 1), so it waits and is then asked for again on a new connection.
+    Doubted {
+        /// When it is asked for again.
+        until: Moment,
+    },
+    /// It is kept in the store and not published.
+    Held(Held),
+    /// It waits for a node that runs it.
+    Confirming {
+        /// When it is published all the same.
+        until: Moment,
+    },
+    /// It waits for `cluster_fallback_config_export_delay`.
+    Delayed {
+        /// When it goes out.
+        until: Moment,
+    },
+    /// It is to be published, for this reason.
+    Ready(State),
+}
+
+/// Why a configuration is held until an operator releases it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// It loses too much of what is published.
+    Shrunk(Shrunk),
+    /// Every node that was given it still runs another one.
+    Refused,
+    /// It was held for its losses before, perhaps by another exporter, and nobody has released it.
+    Unreleased,
+}
+
+impl Facts {
+    /// Where the newest configuration stands.
+    pub(super) fn standing(&self, now: Moment) -> Standing {
+        let Some(newest) = &self.newest else { return Standing::Nothing };
+        if self.is_published(newest.hash) {
+            return Standing::Published;
+        }
+        if let Some(pin) = self.pin_against(newest) {
+            return Standing::Pinned(pin);
+        }
+        let past = self.store.history.of(newest.hash);
+        if !self.is_current() && (past.is_some() || newest.last_received <= self.store.since) {
+            return Standing::Outdated;
+        }
+        if let Some(until) = self.doubted_until(newest, past) {
+            return Standing::Doubted { until };
+        }
+        let adoption = self.adoption(newest);
+        if let Some(held) = self.objection(newest, past, adoption) {
+            return Standing::Held(held);
+        }
+        self.when_to_publish(now, adoption)
+    }
+
+    /// Whether only a new connection to the control plane can tell how to go on.
+    pub(super) fn must_ask_again(&self, now: Moment) -> bool {
+        match self.standing(now) {
+            Standing::Doubted { until } => until <= now,
+            // Its bytes were given up when it was the published one.
+            Standing::Ready(_) => self.newest.as_ref().is_some_and(|newest| newest.configuration.is_none()),
+            _ => false,
+        }
+    }
+
+    fn pin_against(&self, newest: &Newest) -> Option<Pin> {
+        let pin = self.store.published.as_ref()?.pin?;
+        let stands = match pin {
+            Pin::Unpin => true,
+            Pin::Change { instead_of } => {
+                newest.hash == instead_of || self.pinned_over.is_some_and(|moment| newest.first_received <= moment)
+            }
+        };
+        stands.then_some(pin)
+    }
+
+    fn doubted_until(&self, newest: &Newest, past: Option<&Past>) -> Option<Moment> {
+        let published = self.store.published.as_ref()?;
+        if past?.id.sequence >= published.sequence || self.rules.doubt == Doubt::Nothing {
+            return None;
+        }
+        let until = newest.first_received.max(self.store.since) + DOUBT;
+        (newest.link_opened < until).then_some(until)
+    }
+
+    fn objection(&self, newest: &Newest, past: Option<&Past>, adoption: Adoption) -> Option<Held> {
+        if let Some(published) = &self.store.published
+            && let Some(shrunk) = self.rules.guard.objection(&published.counts, &newest.counts)
+        {
+            return Some(Held::Shrunk(shrunk));
+        }
+        let fate = past.map(|past| past.fate);
+        if fate == Some(Fate::HeldAsShrunk) {
+            return Some(Held::Unreleased);
+        }
+        let refused = newest.refused || fate == Some(Fate::HeldAsRefused);
+        (refused && adoption != Adoption::Confirmed).then_some(Held::Refused)
+    }
+
+    fn when_to_publish(&self, now: Moment, adoption: Adoption) -> Standing {
+        let state = if adoption == Adoption::Confirmed { State::Confirmed } else { State::Received };
+        if self.phase == Phase::Stopping {
+            return Standing::Ready(state);
+        }
+        // Counted from the first that waited: a control plane that sends another one each minute must not keep all of
+        // them waiting for ever.
+        let patient_until = self.waiting_since.unwrap_or(now) + PATIENCE;
+        if adoption == Adoption::Open && now < patient_until {
+            return Standing::Confirming { until: patient_until };
+        }
+        if now < self.not_before {
+            return Standing::Delayed { until: self.not_before };
+        }
+        Standing::Ready(state)
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shrunk(shrunk) => write!(f, "it would lose too much of what is published ({shrunk})"),
+            Self::Refused => f.write_str("every node that was given it still runs another one"),
+            Self::Unreleased => f.write_str("it was held before for what it would lose, and nobody has released it"),
+        }
+    }
+}
+
+impl Held {
+    /// How the history remembers it.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Shrunk(_) | Self::Unreleased => Fate::HeldAsShrunk,
+            Self::Refused => Fate::HeldAsRefused,
+        }
+    }
+}

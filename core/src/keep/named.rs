@@ -1,0 +1,69 @@
+//! What the decision has to know of the published manifest, and the operator's pin on it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::ConfigHash;
+use crate::keys::Keyring;
+use crate::kong::EntityCounts;
+use crate::manifest::{Manifest, State};
+
+/// The snapshot that the manifest names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its place in the history.
+    pub sequence: u64,
+    /// The leadership that wrote the manifest last.
+    pub epoch: u64,
+    /// Kong's name for its configuration.
+    pub config_hash: ConfigHash,
+    /// Why it is the published one.
+    pub state: State,
+    /// The operator's word on how long it stays.
+    pub pin: Option<Pin>,
+    /// What it contains: the measure for what would replace it.
+    pub counts: EntityCounts,
+    /// With whose keys it is sealed and signed.
+    pub keys: Keys,
+}
+
+/// With whose keys a manifest and its payload were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// With those that this exporter would use now.
+    Current,
+    /// With others: the same configuration is published anew.
+    Others,
+}
+
+impl Named {
+    /// What a manifest names, seen by an exporter that writes with `keys`.
+    pub fn of(manifest: &Manifest, keys: &Keyring) -> Self {
+        Self {
+            sequence: manifest.sequence,
+            epoch: manifest.epoch,
+            config_hash: manifest.config_hash,
+            state: manifest.state,
+            pin: manifest.pin,
+            counts: manifest.counts.clone(),
+            keys: if manifest.is_as_written_with(keys) { Keys::Current } else { Keys::Others },
+        }
+    }
+
+    /// Whether this configuration is the one that is named, as it would be written now.
+    pub fn is(&self, hash: ConfigHash) -> bool {
+        self.config_hash == hash && self.keys == Keys::Current
+    }
+}
+
+/// An operator chose what is published (`lifeboat rollback`, `lifeboat pin`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "until")]
+pub enum Pin {
+    /// It stays until the control plane's configuration is another one than this.
+    Change {
+        /// What the control plane had when the operator chose.
+        instead_of: ConfigHash,
+    },
+    /// It stays until `lifeboat unpin`.
+    Unpin,
+}

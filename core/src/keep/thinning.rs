@@ -1,0 +1,198 @@
+//! Thinning: which snapshots of the history may go. All of the last day stay, then one an hour for a week, then one a
+//! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always.
+
+use std::time::Duration;
+
+use super::history::{Fate, Past};
+use crate::object_key::SnapshotId;
+use crate::time::WallTime;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long one snapshot an hour stays.
+const HOURLY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A snapshot and its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aged {
+    /// The snapshot, and what became of it.
+    pub past: Past,
+    /// When it was written, by the store's clock.
+    pub written: WallTime,
+}
+
+/// The snapshots that may be deleted, oldest first.
+///
+/// `history` is sorted by sequence, oldest first; `published` is the sequence that the manifest names; `limit` is how
+/// many snapshots are to stay at most (`LIFEBOAT_HISTORY`). Without a published one nothing is deleted: then it isn't
+/// known what is good.
+pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize, now: WallTime) -> Vec<SnapshotId> {
+    let Some(published) = published else { return Vec::new() };
+    let spared = spared(history, published);
+    let mut stays = after_periods(history, &spared, now);
+    let mut too_many = stays.iter().filter(|stays| **stays).count().saturating_sub(limit);
+    for (stays, spared) in stays.iter_mut().zip(&spared) {
+        if too_many > 0 && *stays && !spared {
+            *stays = false;
+            too_many -= 1;
+        }
+    }
+    let goes = history.iter().zip(&stays).filter(|(_, stays)| !**stays);
+    goes.map(|(aged, _)| aged.past.id).collect()
+}
+
+/// What stays whatever its age: all from the published one on, the newest good one before it, which is what is left if
+/// that one is damaged, and the newest good one before each held one, which an operator compares that one with.
+fn spared(history: &[Aged], published: u64) -> Vec<bool> {
+    let mut spared: Vec<bool> = history.iter().map(|aged| aged.past.id.sequence >= published).collect();
+    let mut newest_good = None;
+    for (index, aged) in history.iter().enumerate() {
+        if (aged.past.fate.is_held() || aged.past.id.sequence == published)
+            && let Some(good) = newest_good
+        {
+            let spare: &mut bool = &mut spared[good];
+            *spare = true;
+        }
+        if aged.past.fate == Fate::Published {
+            newest_good = Some(index);
+        }
+    }
+    spared
+}
+
+/// What stays because of its age: of each period the newest. A leftover of a crash stays for the day in which it may
+/// still be somebody's work.
+fn after_periods(history: &[Aged], spared: &[bool], now: WallTime) -> Vec<bool> {
+    let mut stays = vec![false; history.len()];
+    let mut newer_period = None;
+    for (index, aged) in history.iter().enumerate().rev() {
+        let age = now.since(aged.written);
+        if spared[index] || age < DAY {
+            stays[index] = true;
+        } else if aged.past.fate != Fate::Leftover {
+            // Periods are those of the calendar, not of the age: else each run would choose others.
+            let length = if age < HOURLY { HOUR } else { DAY };
+            let period = (length, (aged.written.unix_seconds() / length.as_secs_f64()) as u64);
+            stays[index] = newer_period != Some(period);
+            newer_period = Some(period);
+        }
+    }
+    stays
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::digest::ConfigHash;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn at(seconds_ago: u64) -> WallTime {
+        WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW - seconds_ago))
+    }
+
+    fn aged(sequence: u64, fate: Fate, seconds_ago: u64) -> Aged {
+        let id = SnapshotId { sequence, config_hash: ConfigHash::from_bytes([7; 16]) };
+        Aged { past: Past { id, fate }, written: at(seconds_ago) }
+    }
+
+    /// The sequences that stay of a history of these ages, the last of which is published.
+    fn staying(history: &[Aged], limit: usize) -> Vec<u64> {
+        let published = history.last().map(|aged| aged.past.id.sequence);
+        let gone = expendable(history, published, limit, at(0));
+        history.iter().map(|aged| aged.past.id).filter(|id| !gone.contains(id)).map(|id| id.sequence).collect()
+    }
+
+    fn every(step: u64, count: u64) -> Vec<Aged> {
+        (0..count).map(|index| aged(index + 1, Fate::Published, (count - 1 - index) * step)).collect()
+    }
+
+    #[test]
+    fn all_of_a_day_stay_then_one_an_hour_then_one_a_day() {
+        // One each ten minutes for thirty days.
+        let history = every(600, 30 * 144);
+        let stay = staying(&history, 100_000);
+        let ages = |from: u64, to: u64| {
+            let is_within = |sequence: &&u64| {
+                let age = (30 * 144 - **sequence) * 600;
+                (from * 86_400..to * 86_400).contains(&age)
+            };
+            stay.iter().filter(is_within).count()
+        };
+        assert_eq!(ages(0, 1), 144);
+        assert!((6 * 24..=6 * 24 + 1).contains(&ages(1, 7)), "{}", ages(1, 7));
+        assert!((23..=24).contains(&ages(7, 30)), "{}", ages(7, 30));
+    }
+
+    #[test]
+    fn the_oldest_go_first_when_there_are_too_many() {
+        assert_eq!(staying(&every(60, 10), 4), [7, 8, 9, 10]);
+        // What is spared stays even then.
+        assert_eq!(staying(&every(60, 10), 0), [9, 10]);
+    }
+
+    #[test]
+    fn the_newest_good_one_before_a_held_one_and_before_the_published_one_stay() {
+        let old = 40 * 86_400;
+        let history = [
+            aged(1, Fate::Published, old),
+            aged(2, Fate::Published, old - 60),
+            aged(3, Fate::HeldAsShrunk, old - 120),
+            aged(4, Fate::Published, old - 180),
+            aged(5, Fate::Leftover, old - 240),
+            aged(6, Fate::Published, old - 300),
+        ];
+        assert_eq!(staying(&history, 0), [2, 4, 6]);
+    }
+
+    #[test]
+    fn a_leftover_stays_for_a_day() {
+        let leftover = |age| [aged(1, Fate::Leftover, age), aged(2, Fate::Published, 0)];
+        assert_eq!(staying(&leftover(86_399), 9), [1, 2]);
+        assert_eq!(staying(&leftover(86_400), 9), [2]);
+    }
+
+    #[test]
+    fn nothing_goes_while_it_is_not_known_what_is_published() {
+        assert_eq!(expendable(&every(86_400, 100), None, 0, at(0)), []);
+    }
+
+    fn fates() -> impl Strategy<Value = Fate> {
+        prop_oneof![Just(Fate::Published), Just(Fate::HeldAsShrunk), Just(Fate::HeldAsRefused), Just(Fate::Leftover)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_published_newer_of_the_last_day_or_compared_with_a_held_one_is_not_touched(
+            steps in prop::collection::vec((fates(), 0u64..200_000), 1..80), chosen in any::<prop::sample::Index>(),
+            limit in 80usize..100,
+        ) {
+            let mut age: u64 = steps.iter().map(|(_, step)| step).sum();
+            let history: Vec<Aged> = steps
+                .iter()
+                .enumerate()
+                .map(|(index, (fate, step))| {
+                    age -= step;
+                    aged(index as u64 + 1, *fate, age)
+                })
+                .collect();
+            let published = history[chosen.index(history.len())].past.id.sequence;
+            let gone = expendable(&history, Some(published), limit, at(0));
+            let rest: Vec<Aged> = history.iter().filter(|aged| !gone.contains(&aged.past.id)).copied().collect();
+            let mut good = None;
+            for aged in &history {
+                let is_recent = at(0).since(aged.written) < DAY;
+                let must_stay = is_recent || aged.past.id.sequence >= published;
+                prop_assert!(!must_stay || rest.contains(aged), "{aged:?}");
+                if aged.past.fate.is_held() && rest.contains(aged) {
+                    prop_assert!(good.is_none_or(|good| rest.contains(good)), "{good:?} before {aged:?}");
+                }
+                good = if aged.past.fate == Fate::Published { Some(aged) } else { good };
+            }
+        }
+    }
+}
