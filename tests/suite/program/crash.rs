@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lifeboat::archive::Archive;
-use lifeboat::rehearsal::node::{EMPTY_HASH, Node};
 use lifeboat::rehearsal::message::Configuration;
+use lifeboat::rehearsal::node::{EMPTY_HASH, Node};
 use lifeboat::rehearsal::recording;
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat::storage::StorageError;
@@ -190,7 +190,7 @@ async fn stays_empty(running: &Running, node: &Node) {
 async fn survive(cluster: &Cluster, store: &Store, repertoire: &Repertoire) {
     let running = exporting(cluster, store).start();
     running.says("connected to control plane").await;
-    let last = recording::lost_database();
+    let last = Bytes::from(generator::reconfigure_message(&generator::configuration(41)));
     cluster.control_plane.push(last.clone());
     let sent = configuration(&last);
     running.says(&format!("published configuration {}", sent.hash)).await;
