@@ -235,6 +235,10 @@ fn keys_are_changed_in_their_files_while_everything_runs() {
         world.control_plane.push(recording::first());
         world.published(&configuration(&recording::first())).await;
 
+        // It knows by then that this is written, and with which keys.
+        world.control_plane.push(recording::first());
+        world.log.wait_for(&["is the published one already"]).await;
+
         // First everybody learns to open and to trust both, then the exporter begins with the new ones.
         std::fs::write(file("trusted"), format!("{old_public}\n{new_public}\n")).unwrap();
         std::fs::write(file("encryption"), format!("{new}\n{old}\n")).unwrap();

@@ -190,7 +190,7 @@ async fn stays_empty(running: &Running, node: &Node) {
 async fn survive(cluster: &Cluster, store: &Store, repertoire: &Repertoire) {
     let running = exporting(cluster, store).start();
     running.says("connected to control plane").await;
-    let last = recording::lost_database();
+    let last = Bytes::from(generator::reconfigure_message(&generator::configuration(41)));
     cluster.control_plane.push(last.clone());
     let sent = configuration(&last);
     running.says(&format!("published configuration {}", sent.hash)).await;

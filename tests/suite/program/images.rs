@@ -114,7 +114,7 @@ async fn an_image_of_the_node_beside_is_kept_with_the_snapshot_that_it_runs() {
         assert!(again.code == Some(3) && again.stderr.contains(&hash), "{again}");
 
         // What comes later has none until the node runs it, and is published all the same.
-        cluster.control_plane.push(recording::lost_database());
+        cluster.control_plane.push(recording::first());
         running.says("as snapshot 2").await;
         running.says("snapshot 2 has no image of the node's cache").await;
         assert_eq!(manifest(&store)["cache_image"], Value::Null);

@@ -22,7 +22,8 @@ pub enum Event {
     LinkDown,
     /// The control plane sent a configuration over it.
     Received(Received),
-    /// The keys that this exporter writes with are no longer those that the published manifest was written with.
+    /// The keys that this exporter writes with are no longer those that the published manifest was written with. What
+    /// follows is done with the next event.
     KeysChanged,
     /// A node of this version did something, seen through the relay.
     Node(NodeLink, NodeNews),

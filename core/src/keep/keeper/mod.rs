@@ -93,7 +93,11 @@ impl Keeper {
                     actions.push(Action::Notify(Notice::Already(hash)));
                 }
             }
-            Event::KeysChanged => self.facts.keys_changed(),
+            Event::KeysChanged => {
+                // What follows is done with the next event, which is the control plane's if it has just sent the bytes.
+                self.facts.keys_changed();
+                return actions;
+            }
             Event::Node(link, news) => self.facts.nodes.note(link, news, now),
             Event::Leadership(leadership) => self.lead(leadership),
             Event::Glanced(published) => self.glanced(published, now, chance),
