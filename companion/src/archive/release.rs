@@ -19,7 +19,10 @@ pub enum ReleaseError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// There is nothing to release.
-    #[error("nothing is held in {place} for this version of Kong (lifeboat list shows all snapshots)")]
+    #[error(
+        "nothing newer than what is published is held in {place} for this version of Kong (lifeboat list shows all \
+         snapshots; an older one is released by its number)"
+    )]
     NothingHeld {
         /// The store.
         place: String,
@@ -45,8 +48,8 @@ pub enum ReleaseError {
 }
 
 impl Archive {
-    /// Publishes the held snapshot with this sequence, or else the newest held one, under the leadership that is there.
-    /// It is read whole and verified first.
+    /// Publishes the held snapshot with this sequence, or else the newest held one that nothing was published after, under
+    /// the leadership that is there. It is read whole and verified first.
     pub async fn release(
         &self,
         author: &Author,
@@ -62,14 +65,17 @@ impl Archive {
     }
 
     async fn held(&self, author: &Author, sequence: Option<u64>) -> Result<Past, ReleaseError> {
-        let past = self.past(author.version).await?;
-        let mut held = past.into_iter().rev().filter(|past| past.fate.is_held());
+        let mut newest_first = self.past(author.version).await?.into_iter().rev();
         let place = self.place().to_owned();
         match sequence {
-            None => held.next().ok_or(ReleaseError::NothingHeld { place }),
-            Some(sequence) => {
-                held.find(|past| past.id.sequence == sequence).ok_or(ReleaseError::NotHeld { place, sequence })
-            }
+            // What was published later was released already, or has replaced it.
+            None => newest_first
+                .take_while(|past| past.fate != Fate::Published)
+                .find(|past| past.fate.is_held())
+                .ok_or(ReleaseError::NothingHeld { place }),
+            Some(sequence) => newest_first
+                .find(|past| past.id.sequence == sequence && past.fate.is_held())
+                .ok_or(ReleaseError::NotHeld { place, sequence }),
         }
     }
 

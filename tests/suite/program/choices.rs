@@ -1,0 +1,63 @@
+//! What an operator decides: to publish what was held back, to go back to an older snapshot, and to end that.
+
+use lifeboat::rehearsal::recording;
+use lifeboat_tests::program::{Finished, Invocation};
+
+use super::{Cluster, Store, configuration, stored};
+
+async fn succeeds(invocation: Invocation) -> Finished {
+    let finished = invocation.finish().await;
+    assert_eq!(finished.code, Some(0), "{finished}");
+    finished
+}
+
+fn published(store: &Store) -> (u64, String) {
+    let published = stored::published(&store.objects).unwrap().expect("a manifest");
+    (published.sequence, published.config_hash)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_is_held_back_until_somebody_releases_it() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let (whole, lost) = (configuration(&recording::first()), configuration(&recording::lost_database()));
+    cluster.control_plane.push(recording::first());
+    succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
+
+    cluster.control_plane.push(recording::lost_database());
+    let held = store.given_to(cluster.lifeboat(["export"])).finish().await;
+    assert_eq!(held.code, Some(1), "{held}");
+    assert!(held.stderr.contains("held") && held.stderr.contains("lifeboat release"), "{held}");
+    assert_eq!(published(&store), (1, whole.hash.clone()), "{held}");
+    let listed = succeeds(store.given_to(cluster.lifeboat(["list"]))).await;
+    assert!(listed.stdout.lines().any(|line| line.contains("held") && line.contains(&lost.hash)), "{listed}");
+
+    let released = succeeds(store.given_to(cluster.lifeboat(["release"]))).await;
+    assert!(released.stdout.contains(&lost.hash), "{released}");
+    let (sequence, config_hash) = published(&store);
+    assert!(sequence > 2 && config_hash == lost.hash, "{released}");
+    let again = store.given_to(cluster.lifeboat(["release"])).finish().await;
+    assert_eq!(again.code, Some(1), "nothing is held any more: {again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_snapshot_stays_published_until_the_control_plane_changes_or_it_is_unpinned() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    for message in [recording::first(), recording::after_change()] {
+        cluster.control_plane.push(message);
+        succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
+    }
+    assert_eq!(published(&store), (2, second.hash.clone()));
+
+    let back = succeeds(store.given_to(cluster.lifeboat(["rollback", "1", "--hard"]))).await;
+    assert_eq!(published(&store), (3, first.hash.clone()), "{back}");
+    let pinned = store.given_to(cluster.lifeboat(["export"])).finish().await;
+    assert_eq!(pinned.code, Some(1), "{pinned}");
+    assert!(pinned.stderr.contains("unpin"), "{pinned}");
+    assert_eq!(published(&store), (3, first.hash.clone()), "{pinned}");
+
+    succeeds(store.given_to(cluster.lifeboat(["unpin"]))).await;
+    let unknown = store.given_to(cluster.lifeboat(["rollback", "77"])).finish().await;
+    assert_eq!(unknown.code, Some(1), "{unknown}");
+    assert!(unknown.stderr.contains("77"), "{unknown}");
+}
