@@ -34,14 +34,6 @@ impl Archive {
         Ok(self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await?.is_some())
     }
 
-    /// Whether there is a `config.json` for a version of Kong.
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    pub async fn has_config_json(&self, version: KongVersion) -> Result<bool, StorageError> {
-        Ok(self.storage.read_optional(&ObjectKeys::new(version).config_json(), 0).await?.is_some())
-    }
-
     /// What `config.json` is beside this manifest.
     ///
     /// # Errors

@@ -44,14 +44,16 @@ pub async fn unpin(source: &Source, output: Output, clock: Clock) -> Result<(), 
     print(manifest, &text, output)
 }
 
-async fn open(source: &Source) -> Result<(Archive, Author), Failure> {
+/// The store that an operator decides in, and as whom.
+pub(super) async fn open(source: &Source) -> Result<(Archive, Author), Failure> {
     let settings = ReleaseSettings::read(source)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
     let author = BackupNode::new(version(&archive, settings.version).await?).author();
     Ok((archive, author))
 }
 
-fn print(manifest: &Manifest, text: &str, output: Output) -> Result<(), Failure> {
+/// Says which snapshot is published now.
+pub(super) fn print(manifest: &Manifest, text: &str, output: Output) -> Result<(), Failure> {
     let text = match output {
         Output::Json => serde_json::to_string_pretty(manifest).map_err(anyhow::Error::from)?,
         Output::Table => text.to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use super::super::{Failure, Output};
-use super::keep_beside;
+use super::keep;
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::BackupNode;
@@ -20,7 +20,7 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
     let (beside, rules) = (settings.beside.clone(), settings.rules);
     let answer = inquiry::ask(Arc::new(cluster), settings, node.clone(), store.max_config, clock).await;
     match answer.map_err(anyhow::Error::from)? {
-        Answer::Sent(received) => keep_beside(beside, &archive, &node, rules, &received, output, clock).await,
+        Answer::Sent(received) => keep(beside, &archive, &node, rules, &received, output, clock).await,
         Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
             Err(anyhow!("nothing was exported: {why}").into())
         }

@@ -21,7 +21,7 @@ pub(super) async fn once(source: &Source, url: &Url, output: Output, clock: Cloc
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    keep(&archive, &BackupNode::new(version), settings.rules, &received, output, clock).await
+    keep(None, &archive, &BackupNode::new(version), settings.rules, &received, output, clock).await
 }
 
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.

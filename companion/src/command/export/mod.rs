@@ -42,23 +42,11 @@ async fn file(source: &Source, path: &Path, output: Output, clock: Clock) -> Res
     let FileSettings { store, version, rules } = FileSettings::read(source)?;
     let received = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
-    keep(&archive, &BackupNode::new(version), rules, &received, output, clock).await
-}
-
-/// Publishes one configuration and says so.
-async fn keep(
-    archive: &Archive,
-    node: &BackupNode,
-    rules: Rules,
-    received: &Received,
-    output: Output,
-    clock: Clock,
-) -> Result<(), Failure> {
-    keep_beside(None, archive, node, rules, received, output, clock).await
+    keep(None, &archive, &BackupNode::new(version), rules, &received, output, clock).await
 }
 
 /// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.
-async fn keep_beside(
+async fn keep(
     beside: Option<NodePrefix>,
     archive: &Archive,
     node: &BackupNode,
