@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use lifeboat::archive::Archive;
+use lifeboat::archive::{Archive, Standing, Terms};
 use lifeboat::clock::Clock;
 use lifeboat::keep::{BackupNode, Exporter, Newest};
 use lifeboat::rehearsal::recording;
@@ -16,6 +16,7 @@ use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::keep::guard::ShrinkGuard;
 use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::kong::reconfigure::decode;
+use lifeboat_core::manifest::State;
 use lifeboat_tests::world::VERSION;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -144,4 +145,15 @@ async fn an_idle_hour_costs_what_the_documentation_says() {
     let [alone, _] = requests_in_an_hour(ElectionSetting::None).await;
     rows.push(row("none", "alone", &alone));
     assert!(rows.iter().all(|row| document.contains(row)), "docs/cost.md should say:\n{}", rows.join("\n"));
+}
+
+#[tokio::test]
+async fn a_publication_costs_what_the_documentation_says() {
+    let counting = Arc::new(Counting::default());
+    let archive = Archive::over(Storage::over(counting.clone(), "memory://"), 1 << 20);
+    let (author, clock) = (BackupNode::new(VERSION).author(), Clock::start());
+    let terms = Terms { epoch: 1, state: State::Received, pin: None };
+    archive.publish(&author, &received(clock), &Standing::Absent, &terms, clock.wall()).await.unwrap();
+    let expected = [("GET", 3), ("HEAD", 1), ("LIST", 1), ("PUT", 4)];
+    assert_eq!(counting.take(), BTreeMap::from(expected), "docs/cost.md says so");
 }
