@@ -24,16 +24,16 @@ pub(super) fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
 }
 
-fn author() -> Author {
+pub(super) fn author() -> Author {
     let exporter = Exporter { node_id: "n".into(), hostname: "h".into(), lifeboat: "0".into() };
     Author { exporter, version: version() }
 }
 
-fn now() -> WallTime {
+pub(super) fn now() -> WallTime {
     WallTime::from_system(SystemTime::now())
 }
 
-fn received(message: &[u8]) -> Received {
+pub(super) fn received(message: &[u8]) -> Received {
     let message = decode(message, LIMIT).unwrap();
     Received {
         configuration: message.configuration,

@@ -103,15 +103,40 @@ impl Storage {
         Some(Skew::new(store, now.checked_sub(heard_at.elapsed())?))
     }
 
+    /// What the store's clock shows when ours shows `now`, by its newest answer; ours, if it has not answered yet or has no
+    /// clock of its own.
+    pub fn time_there(&self, now: WallTime) -> WallTime {
+        match self.told.time() {
+            Some((store, heard_at)) => WallTime::from_system(store + heard_at.elapsed()),
+            None => now,
+        }
+    }
+
     /// All objects below a folder, in no order; with `after`, only those whose keys sort after it.
     pub async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, StorageError> {
+        self.listed(folder, after, |object| object.location.into()).await
+    }
+
+    /// All objects below a folder with the times at which they were last written, by the store's clock; in no order.
+    pub async fn list_written(&self, folder: &str) -> Result<Vec<(String, WallTime)>, StorageError> {
+        let with_time =
+            |object: ObjectMeta| (object.location.into(), WallTime::from_system(object.last_modified.into()));
+        self.listed(folder, None, with_time).await
+    }
+
+    async fn listed<T>(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        of: impl Fn(ObjectMeta) -> T,
+    ) -> Result<Vec<T>, StorageError> {
         let prefix = Path::from(folder);
         let listed = retried(|| {
             let stream = match after {
                 Some(after) => self.store.list_with_offset(Some(&prefix), &Path::from(after)),
                 None => self.store.list(Some(&prefix)),
             };
-            self.listing(folder, stream.map_ok(|object| object.location.into()).try_collect())
+            self.listing(folder, stream.map_ok(&of).try_collect())
         });
         Ok(listed.await?)
     }
