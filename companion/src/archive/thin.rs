@@ -9,7 +9,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::time::WallTime;
 
-use super::{Archive, Standing};
+use super::Archive;
 use crate::settings::HistoryLimit;
 use crate::storage::StorageError;
 
@@ -96,10 +96,7 @@ impl Archive {
     }
 
     async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
-        Ok(match self.standing(version).await? {
-            Standing::Published(published) => Some(published.manifest.id()),
-            Standing::Absent | Standing::Unaccepted(_) => None,
-        })
+        Ok(self.standing(version).await?.named())
     }
 
     async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
