@@ -10,6 +10,7 @@ use lifeboat_core::time::WallTime;
 use tracing::{info, warn};
 
 use super::probing;
+use super::thinner::Thinner;
 use crate::archive::{Archive, Author, Standing, Terms};
 use crate::clock::Clock;
 use crate::node_cache::Image;
@@ -44,6 +45,11 @@ impl Clerk {
     /// The store's name for people.
     pub(super) fn place(&self) -> &str {
         self.archive.place()
+    }
+
+    /// Who thins the history that it writes.
+    pub(super) fn thinner(&self) -> Thinner {
+        Thinner::start(self.archive.clone(), self.author.version, self.clock)
     }
 
     /// The version of Kong whose configurations it keeps.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::cache_images::{ImageDesk, Offer};
 use super::clerk::Clerk;
 use super::newest::Line;
+use super::thinner::Thinner;
 use super::witness::Hearing;
 use super::{BackupNode, CacheImages, Newest, standing};
 use crate::archive::Archive;
@@ -71,6 +72,7 @@ struct Run {
     line: Line,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    thinner: Thinner,
     clock: Clock,
     place: String,
     failure: Option<StorageError>,
@@ -126,6 +128,7 @@ impl Exporter {
         let mut run = Run {
             keeper: Keeper::new(self.rules, self.clock.now()),
             place: clerk.place().to_owned(),
+            thinner: clerk.thinner(),
             clerk: Some(clerk),
             work: None,
             next: None,
@@ -250,6 +253,7 @@ impl Run {
             Ok(event) => {
                 if let Event::Written(named) = &event {
                     self.written = Some(named.config_hash);
+                    self.thinner.written();
                 }
                 event
             }

@@ -1,5 +1,5 @@
-//! When the history is thinned: after a publication, at most hourly, beside everything else. What goes is the archive's to
-//! find out.
+//! When the history is thinned: after the manifest was written, at most hourly, beside everything else. What goes is the
+//! archive's to find out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const BETWEEN_TURNS: Duration = Duration::from_secs(60);
 /// Thins a version's history. Dropping it ends that, whatever it is doing.
 #[derive(Debug)]
 pub(super) struct Thinner {
-    published: Arc<Notify>,
+    written: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -34,16 +34,16 @@ struct Turns {
 }
 
 impl Thinner {
-    /// Begins to wait for publications.
+    /// Begins to wait until something is written.
     pub(super) fn start(archive: Archive, version: KongVersion, clock: Clock) -> Self {
-        let published = Arc::new(Notify::new());
+        let written = Arc::new(Notify::new());
         let turns = Turns { archive, version, clock, has_said_that_it_may_not: false };
-        Self { task: tokio::spawn(turns.take(published.clone())), published }
+        Self { task: tokio::spawn(turns.take(written.clone())), written }
     }
 
-    /// Says that something was published.
-    pub(super) fn published(&self) {
-        self.published.notify_one();
+    /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
+    pub(super) fn written(&self) {
+        self.written.notify_one();
     }
 }
 
@@ -60,9 +60,9 @@ pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Cl
 }
 
 impl Turns {
-    async fn take(mut self, published: Arc<Notify>) {
+    async fn take(mut self, written: Arc<Notify>) {
         loop {
-            published.notified().await;
+            written.notified().await;
             while self.one().await > 0 {
                 tokio::time::sleep(BETWEEN_TURNS).await;
             }
@@ -70,12 +70,12 @@ impl Turns {
         }
     }
 
-    // How many snapshots are left for another turn. What fails now is tried after another publication.
+    // How many snapshots are left for another turn. What fails now is tried an hour later.
     async fn one(&mut self) -> usize {
         let place = self.archive.place();
         match self.archive.thin(self.version, self.clock.wall()).await {
             Ok(Thinned { gone, left }) => {
-                if let [oldest, .., newest] | [oldest @ newest] = &gone[..] {
+                if let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) {
                     info!(
                         "{} old snapshots of Kong {} were deleted in {place}, numbers {} to {} (LIFEBOAT_HISTORY)",
                         gone.len(),
