@@ -12,7 +12,9 @@ mod memory;
 mod messages;
 mod origins;
 mod stored;
+mod thinned;
 mod tickets;
+mod verified;
 
 use std::path::PathBuf;
 

@@ -18,7 +18,7 @@ use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
 
 /// What is bad is looked at again after this: an exporter may be in the middle of publishing, or of deleting what is old.
-const SETTLED: Duration = Duration::from_secs(2);
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// What is known of what `manifest.json` names.
 enum Newest {
