@@ -1,6 +1,8 @@
 //! The objects that Lifeboat keeps in a store. Which object means what is in `publish` and `restore`; what their keys are
 //! is in `core`; how a store is spoken to is in `storage`.
 
+mod config_json;
+mod election;
 mod history;
 mod hold;
 mod image;
@@ -20,6 +22,8 @@ mod thin;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
+pub use config_json::Beside;
+pub use election::KnownRegistrations;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
@@ -32,7 +36,7 @@ pub use standing::{Published, Standing, Unaccepted};
 pub use thin::Thinned;
 
 use crate::settings::{HistoryLimit, KeySource, StoreSettings};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
 #[derive(Clone, Debug)]
@@ -64,6 +68,11 @@ impl Archive {
     /// The same archive, of whose history so much stays when it is thinned.
     pub fn with_history(self, history: HistoryLimit) -> Self {
         Self { history, ..self }
+    }
+
+    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { storage: self.storage.fenced(fence), ..self }
     }
 
     /// The store's name for people.

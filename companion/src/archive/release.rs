@@ -58,6 +58,10 @@ impl Archive {
     ) -> Result<Published, ReleaseError> {
         let over = self.standing(author.version).await?;
         let held = self.held(author, &over, sequence).await?;
+        if let Standing::Published(published) = &over {
+            // A crash may have come before this was written, and once another one is published nobody can.
+            self.complete(published).await?;
+        }
         let (received, epoch) = self.read_held(author, held).await?;
         let epoch = over.epoch().unwrap_or(epoch);
         let terms = Terms { epoch, state: State::Received, pin: None };

@@ -78,6 +78,8 @@ impl Archive {
             Stay::UntilItChanges => Pin::Change { instead_of: instead_of(published) },
         };
         let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin) };
+        // A crash may have come before this was written, and once another one is published nobody can.
+        self.complete(published).await?;
         Ok(self.publish(author, &received, &over, &terms, now).await?)
     }
 

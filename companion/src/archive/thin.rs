@@ -11,7 +11,7 @@ use lifeboat_core::time::WallTime;
 
 use super::Archive;
 use crate::settings::HistoryLimit;
-use crate::storage::StorageError;
+use crate::storage::{Entry, StorageError};
 
 /// How many snapshots go at once at most: what is long overdue goes in several turns.
 const AT_ONCE: usize = 100;
@@ -100,9 +100,9 @@ impl Archive {
     }
 
     async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
-        let listed = self.storage.list_written(&ObjectKeys::new(version).snapshots()).await?;
+        let listed = self.storage.entries(&ObjectKeys::new(version).snapshots(), None).await?;
         let mut snapshots: BTreeMap<SnapshotId, Shown> = BTreeMap::new();
-        for (key, written) in listed {
+        for Entry { key, written, .. } in listed {
             let Some(file) = key.rsplit('/').next().and_then(SnapshotFile::from_name) else { continue };
             let shown = snapshots.entry(file.id).or_insert(Shown { files: Vec::new(), written });
             shown.files.push(file.fate);

@@ -1,12 +1,13 @@
 //! When the history is thinned: after the manifest was written, at most hourly, beside everything else. What goes is the
 //! archive's to find out.
 
-use std::sync::Arc;
+use std::future::pending;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use lifeboat_core::kong::version::KongVersion;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use lifeboat_core::time::Moment;
 use tracing::{info, warn};
 
 use crate::archive::{Archive, Thinned};
@@ -15,77 +16,86 @@ use crate::storage::StorageError;
 
 /// How long there is peace after the history was thinned.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// And when more was due than goes in one turn.
+/// And how long when more was due than goes in one turn.
 const BETWEEN_TURNS: Duration = Duration::from_secs(60);
 
 /// Thins a version's history. Dropping it ends that, whatever it is doing.
-#[derive(Debug)]
 pub(super) struct Thinner {
-    written: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
-/// What thins, and what it has said.
-struct Turns {
     archive: Archive,
     version: KongVersion,
     clock: Clock,
+    wish: Wish,
+    due: Moment,
+    under_way: Option<BoxFuture<'static, Result<Thinned, StorageError>>>,
     has_said_that_it_may_not: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Nothing,
+    ToThin,
+}
+
 impl Thinner {
-    /// Begins to wait until something is written.
-    pub(super) fn start(archive: Archive, version: KongVersion, clock: Clock) -> Self {
-        let written = Arc::new(Notify::new());
-        let turns = Turns { archive, version, clock, has_said_that_it_may_not: false };
-        Self { task: tokio::spawn(turns.take(written.clone())), written }
-    }
-
-    /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
-    pub(super) fn written(&self) {
-        self.written.notify_one();
-    }
-}
-
-impl Drop for Thinner {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Thins once, for who publishes once.
-pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Clock) {
-    let mut turns = Turns { archive: archive.clone(), version, clock, has_said_that_it_may_not: false };
-    turns.one().await;
-}
-
-impl Turns {
-    async fn take(mut self, written: Arc<Notify>) {
-        loop {
-            written.notified().await;
-            while self.one().await > 0 {
-                tokio::time::sleep(BETWEEN_TURNS).await;
-            }
-            tokio::time::sleep(INTERVAL).await;
+    pub(super) fn new(archive: Archive, version: KongVersion, clock: Clock) -> Self {
+        Self {
+            archive,
+            version,
+            clock,
+            wish: Wish::Nothing,
+            due: clock.now(),
+            under_way: None,
+            has_said_that_it_may_not: false,
         }
     }
 
-    // How many snapshots are left for another turn. What fails now is tried an hour later.
-    async fn one(&mut self) -> usize {
-        let place = self.archive.place();
-        match self.archive.thin(self.version, self.clock.wall()).await {
+    /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
+    pub(super) fn written(&mut self) {
+        self.wish = Wish::ToThin;
+    }
+
+    /// Thins once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
+    /// way stays where it is.
+    pub(super) async fn turn(&mut self) {
+        if self.under_way.is_none() {
+            if self.wish == Wish::Nothing {
+                return pending().await;
+            }
+            self.clock.reach(self.due).await;
+            self.wish = Wish::Nothing;
+        }
+        let (archive, version, now) = (&self.archive, self.version, self.clock.wall());
+        let turn = self.under_way.get_or_insert_with(|| {
+            let archive = archive.clone();
+            async move { archive.thin(version, now).await }.boxed()
+        });
+        let result = turn.await;
+        self.under_way = None;
+        let left = self.say(result);
+        self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
+        if left > 0 {
+            self.wish = Wish::ToThin;
+        }
+    }
+
+    // Answers how many snapshots are left for another turn. What fails now is tried an hour later.
+    fn say(&mut self, result: Result<Thinned, StorageError>) -> usize {
+        match result {
             Ok(Thinned { gone, left }) => {
                 if let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) {
                     info!(
-                        "{} old snapshots of Kong {} were deleted in {place}, numbers {} to {} (LIFEBOAT_HISTORY)",
+                        "{} old snapshots of Kong {} were deleted in {}, numbers {} to {} (LIFEBOAT_HISTORY)",
                         gone.len(),
                         self.version,
+                        self.archive.place(),
                         oldest.sequence,
                         newest.sequence
                     );
                 }
-                left
+                return left;
             }
+            // Another one thins now.
+            Err(StorageError::NotLeading { .. }) => {}
             Err(error @ (StorageError::Denied { .. } | StorageError::Misconfigured { .. })) => {
                 if !std::mem::replace(&mut self.has_said_that_it_may_not, true) {
                     warn!(
@@ -93,12 +103,16 @@ impl Turns {
                          without asking. This is said once"
                     );
                 }
-                0
             }
-            Err(error) => {
-                info!("old snapshots stay for now: {error}");
-                0
-            }
+            Err(error) => info!("old snapshots stay for now: {error}"),
         }
+        0
     }
+}
+
+/// Thins once, for who publishes once.
+pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Clock) {
+    let mut thinner = Thinner::new(archive.clone(), version, clock);
+    thinner.written();
+    thinner.turn().await;
 }
