@@ -95,4 +95,4 @@ impl Archive {
 const MANIFEST_LIMIT: u64 = 1 << 20;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

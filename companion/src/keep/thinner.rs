@@ -97,16 +97,24 @@ impl Thinner {
             // Another one thins now.
             Err(StorageError::NotLeading { .. }) => {}
             Err(error @ (StorageError::Denied { .. } | StorageError::Misconfigured { .. })) => {
-                if !std::mem::replace(&mut self.has_said_that_it_may_not, true) {
-                    warn!(
-                        "old snapshots stay: {error}. Nothing else depends on it, and LIFEBOAT_HISTORY=all keeps all of them \
-                         without asking. This is said once"
-                    );
+                if let Some(sentence) = self.objection(&error) {
+                    warn!("{sentence}");
                 }
             }
             Err(error) => info!("old snapshots stay for now: {error}"),
         }
         0
+    }
+
+    // Once: a right that nothing else needs may be missing for ever.
+    fn objection(&mut self, error: &StorageError) -> Option<String> {
+        if std::mem::replace(&mut self.has_said_that_it_may_not, true) {
+            return None;
+        }
+        Some(format!(
+            "old snapshots stay: {error}. Nothing else depends on it, and LIFEBOAT_HISTORY=all keeps all of them without \
+             asking. This is said once"
+        ))
     }
 }
 
@@ -115,4 +123,48 @@ pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Cl
     let mut thinner = Thinner::new(archive.clone(), version, clock);
     thinner.written();
     thinner.turn().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::archive::tests::{CHANGED, FIRST, in_memory, publish, version};
+    use crate::settings::HistoryLimit;
+
+    async fn snapshots(archive: &Archive) -> usize {
+        archive.past(version()).await.unwrap().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_is_thinned_after_something_was_written_and_then_not_for_an_hour() {
+        let archive = in_memory().with_history(HistoryLimit::AtMost(2));
+        let mut thinner = Thinner::new(archive.clone(), version(), Clock::start());
+        for message in [FIRST, CHANGED, FIRST] {
+            publish(&archive, message).await;
+        }
+        assert!(timeout(10 * INTERVAL, thinner.turn()).await.is_err(), "nobody has said that anything was written");
+        thinner.written();
+        thinner.turn().await;
+        assert_eq!(snapshots(&archive).await, 2);
+
+        publish(&archive, CHANGED).await;
+        thinner.written();
+        assert!(timeout(INTERVAL - BETWEEN_TURNS, thinner.turn()).await.is_err());
+        assert_eq!(snapshots(&archive).await, 3);
+        timeout(2 * BETWEEN_TURNS, thinner.turn()).await.unwrap();
+        assert_eq!(snapshots(&archive).await, 2);
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_asked_for_once() {
+        let mut thinner = Thinner::new(in_memory(), version(), Clock::start());
+        let key = "3.9.1/lifeboat/snapshots/1".to_owned();
+        let (place, cure, reason) = ("s3://kong".to_owned(), "grant it".to_owned(), "AccessDenied".to_owned());
+        let denied = StorageError::Denied { place, key, what: crate::storage::Access::Deleting, cure, reason };
+        let sentence = thinner.objection(&denied).unwrap();
+        assert!(sentence.contains("grant it") && sentence.contains("LIFEBOAT_HISTORY=all"), "{sentence}");
+        assert_eq!(thinner.objection(&denied), None);
+    }
 }
