@@ -20,6 +20,7 @@ mod relay;
 mod secrets;
 mod silence;
 mod strangers;
+mod thinning;
 mod tidy;
 mod trust;
 mod unusable_store;

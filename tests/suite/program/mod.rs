@@ -13,7 +13,9 @@ mod messages;
 mod origins;
 mod several;
 mod stored;
+mod thinned;
 mod tickets;
+mod verified;
 
 use std::path::PathBuf;
 
