@@ -150,7 +150,7 @@ impl Exporter {
         let (clerk, clock) = (self.clerk.expect("it doesn't work yet"), self.clock);
         let (archive, author) = clerk.desk();
         let (fence, version) = (Fence::new(clock), author.version);
-        // Who leads no longer deletes nothing either.
+        // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),
