@@ -11,6 +11,7 @@ mod looking;
 mod memory;
 mod messages;
 mod origins;
+mod several;
 mod stored;
 mod thinned;
 mod tickets;
