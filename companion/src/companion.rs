@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
 use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -12,7 +13,9 @@ use tracing::{error, info, warn};
 
 use crate::archive::Archive;
 use crate::clock::Clock;
+use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
+use crate::metrics::{Certificate, Metrics, Serving};
 use crate::relay::Relay;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
@@ -29,15 +32,22 @@ pub struct Companion {
     exporter: Option<JoinHandle<()>>,
     images: Option<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
+    http: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay } = settings;
-        let archive = Archive::open(&store)?;
+        let RunSettings { store, cluster, keep, relay, http } = settings;
+        let metrics = Metrics::new(if relay.is_some() { Serving::Nodes } else { Serving::Nobody }, clock);
+        let archive = Archive::open(&store)?.measured_by(&metrics);
+        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+        let program = Program { metrics: metrics.clone(), store: place, control_plane };
+        let http = Http::bind(http, program, Router::new()).await?;
+        let http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
+        metrics.uses(Certificate::Cluster, cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
         let hearing = match (&keep, &relay) {
@@ -52,7 +62,7 @@ impl Companion {
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: None, exporter: None, images: None, relay };
+        let mut companion = Self { stop, headless: None, exporter: None, images: None, relay, http };
         if let Some(keep) = keep {
             companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
         }
@@ -96,10 +106,16 @@ impl Companion {
         self.relay.as_ref().map(|(address, _)| *address)
     }
 
+    /// Where metrics, health and status are read, if anywhere.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|(address, _)| *address)
+    }
+
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
-        let parts = [self.headless.as_mut(), self.exporter.as_mut(), self.images.as_mut(), relay];
+        let http = self.http.as_mut().map(|(_, http)| http);
+        let parts = [self.headless.as_mut(), self.exporter.as_mut(), self.images.as_mut(), relay, http];
         let (ended, ..) = futures::future::select_all(parts.into_iter().flatten()).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
@@ -120,6 +136,10 @@ impl Companion {
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+        // Last: how the end goes can be watched.
+        if let Some((_, http)) = self.http {
+            http.abort();
         }
     }
 }

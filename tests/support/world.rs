@@ -128,6 +128,7 @@ impl World {
             ("KONG_CLUSTER_CERT", certificate.certificate_pem.clone()),
             ("KONG_CLUSTER_CERT_KEY", certificate.key_pem.clone()),
             ("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0".to_owned()),
+            ("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
             ("AWS_CONFIG_STORAGE_ENDPOINT", store.endpoint()),
             ("AWS_ACCESS_KEY_ID", in_store.access_key.clone()),
             ("AWS_SECRET_ACCESS_KEY", in_store.secret_key.clone()),

@@ -29,6 +29,7 @@ pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
 
+use crate::metrics::Metrics;
 use crate::settings::{KeySource, StoreSettings};
 use crate::storage::{Storage, StorageError};
 
@@ -54,6 +55,11 @@ impl Archive {
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
     pub fn with_keys(self, keys: KeySource) -> Self {
         Self { keys, ..self }
+    }
+
+    /// The same archive, whose requests to the store and steps of publishing are counted there.
+    pub fn measured_by(self, metrics: &Metrics) -> Self {
+        Self { storage: self.storage.counted_by(metrics.store()), ..self }
     }
 
     /// The store's name for people.

@@ -21,6 +21,7 @@ pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;
+pub(crate) use standing::reason as standing_reason;
 pub use witness::{Hearing, Witness, Witnesses};
 
 /// Who a backup node is to the control plane.

@@ -3,6 +3,7 @@
 
 mod address;
 mod cluster;
+mod http;
 mod import;
 mod keep;
 mod keys;
@@ -18,6 +19,7 @@ mod store;
 
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
+pub use http::{Chosen, HttpSettings};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
@@ -44,6 +46,8 @@ pub struct RunSettings {
     pub keep: Option<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// Where metrics, health and status are read.
+    pub http: HttpSettings,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -73,7 +77,8 @@ impl RunSettings {
         let keep = if role.exports() { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
-        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
+        let http = HttpSettings::read(&mut reader);
+        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, http: http? }))
     }
 }
 

@@ -65,9 +65,56 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Its class.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NotFound { .. } => ErrorClass::NotFound,
+            Self::Conflict { .. } => ErrorClass::Conflict,
+            Self::Denied { .. } => ErrorClass::Denied,
+            Self::Misconfigured { .. } => ErrorClass::Misconfigured,
+            Self::Unavailable { .. } => ErrorClass::Unavailable,
+            Self::ReadBackDiffers { .. } => ErrorClass::ReadBackDiffers,
+        }
+    }
+
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// What kind of error it is, without what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// [`StorageError::NotFound`].
+    NotFound,
+    /// [`StorageError::Conflict`].
+    Conflict,
+    /// [`StorageError::Denied`].
+    Denied,
+    /// [`StorageError::Misconfigured`].
+    Misconfigured,
+    /// [`StorageError::Unavailable`].
+    Unavailable,
+    /// [`StorageError::ReadBackDiffers`].
+    ReadBackDiffers,
+}
+
+impl ErrorClass {
+    /// All classes.
+    pub const ALL: [Self; 6] =
+        [Self::NotFound, Self::Conflict, Self::Denied, Self::Misconfigured, Self::Unavailable, Self::ReadBackDiffers];
+
+    /// What machines call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::Misconfigured => "misconfigured",
+            Self::Unavailable => "unavailable",
+            Self::ReadBackDiffers => "read_back_differs",
+        }
     }
 }
 

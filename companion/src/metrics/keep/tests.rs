@@ -1,0 +1,1 @@
+//! What happens, and what can be read of it afterwards.
