@@ -4,6 +4,7 @@ pub mod admin;
 pub mod archive;
 mod background;
 pub mod bind;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod command;

@@ -1,6 +1,8 @@
 //! The objects that Lifeboat keeps in a store. Which object means what is in `publish` and `restore`; what their keys are
 //! is in `core`; how a store is spoken to is in `storage`.
 
+mod config_json;
+mod election;
 mod history;
 mod hold;
 mod image;
@@ -19,6 +21,8 @@ mod standing;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
+pub use config_json::Beside;
+pub use election::KnownRegistrations;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
@@ -31,7 +35,7 @@ pub use standing::{Published, Standing, Unaccepted};
 
 use crate::metrics::Metrics;
 use crate::settings::{KeySource, StoreSettings};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
 #[derive(Clone, Debug)]
@@ -60,6 +64,11 @@ impl Archive {
     /// The same archive, whose requests to the store and steps of publishing are counted there.
     pub fn measured_by(self, metrics: &Metrics) -> Self {
         Self { storage: self.storage.counted_by(metrics.store()), ..self }
+    }
+
+    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { storage: self.storage.fenced(fence), ..self }
     }
 
     /// The store's name for people.

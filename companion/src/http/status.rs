@@ -132,7 +132,7 @@ impl Export {
             last_success: facts.last_success,
             failing: failing.map(|failing| Failing {
                 since: failing.since,
-                class: failing.class.name(),
+                class: failing.class,
                 reason: failing.reason.clone(),
             }),
         }

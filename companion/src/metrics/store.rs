@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::names;
 use super::series::{durations, register};
-use crate::storage::{Access, ErrorClass};
+use crate::storage::Access;
 
 /// The requests to a store. Clones count together.
 #[derive(Clone, Debug)]
@@ -39,8 +39,8 @@ pub enum Operation {
 pub enum RequestOutcome {
     /// What was asked for.
     Ok,
-    /// An error.
-    Failed(ErrorClass),
+    /// An error of this class.
+    Failed(&'static str),
     /// Nobody waited for it any more.
     Abandoned,
 }
@@ -136,7 +136,7 @@ impl RequestOutcome {
     fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Failed(class) => class.name(),
+            Self::Failed(class) => class,
             Self::Abandoned => "abandoned",
         }
     }

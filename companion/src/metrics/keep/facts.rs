@@ -7,8 +7,6 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::WallTime;
 
-use crate::storage::ErrorClass;
-
 /// What is known of keeping one version of Kong.
 #[derive(Clone, Debug)]
 pub struct KeepFacts {
@@ -76,8 +74,8 @@ pub enum Lead {
 pub struct Failing {
     /// Since when.
     pub since: WallTime,
-    /// Of which class its newest error is.
-    pub class: ErrorClass,
+    /// The class of its newest error.
+    pub class: &'static str,
     /// What it says.
     pub reason: String,
 }

@@ -28,7 +28,7 @@ pub use readiness::standing_name;
 use super::names;
 use super::series::{Version, register};
 use super::step::{Step, StepTimes};
-use crate::storage::{ErrorClass, StorageError};
+use crate::storage::StorageError;
 
 /// Who keeps one version tells it here what happens. Clones tell the same.
 #[derive(Clone, Debug)]
@@ -77,8 +77,8 @@ impl KeepMetrics {
         let labels = VersionLabels { kong_version: Version(version) };
         let _ = counters.received.get_or_create(&labels);
         let _ = counters.others.get_or_create(&labels);
-        for class in ErrorClass::ALL {
-            let labels = FailureLabels { kong_version: Version(version), class: class.name() };
+        for class in StorageError::CLASSES {
+            let labels = FailureLabels { kong_version: Version(version), class };
             let _ = counters.failures.get_or_create(&labels);
         }
         Self { facts: Arc::new(Mutex::new(KeepFacts::new(version))), counters }
@@ -144,13 +144,14 @@ impl KeepMetrics {
         facts.failing = None;
     }
 
-    /// What was begun has failed, and is tried again later. A conflict is no failure of the store's: it is looked at anew.
+    /// What was begun has failed, and is tried again later. Where another exporter was faster, or leads by now, the store
+    /// is well.
     pub fn failed(&self, error: &StorageError, at: WallTime) {
         let mut facts = self.lock();
         let class = error.class();
-        let labels = FailureLabels { kong_version: Version(facts.version), class: class.name() };
+        let labels = FailureLabels { kong_version: Version(facts.version), class };
         self.counters.failures.get_or_create(&labels).inc();
-        if class == ErrorClass::Conflict {
+        if let StorageError::Conflict { .. } | StorageError::NotLeading { .. } = error {
             return;
         }
         let since = facts.failing.as_ref().map_or(at, |failing| failing.since);
