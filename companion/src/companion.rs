@@ -64,7 +64,7 @@ impl Companion {
         };
         let mut companion = Self { stop, headless: None, exporter: None, images: None, relay, http };
         if let Some(keep) = keep {
-            companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
+            companion.keep(keep, hearing, cluster, archive, store.max_config, clock, &metrics)?;
         }
         Ok(companion)
     }
@@ -77,7 +77,9 @@ impl Companion {
         archive: Archive,
         max_config: usize,
         clock: Clock,
+        metrics: &Metrics,
     ) -> anyhow::Result<()> {
+        let metrics = metrics.keep(keep.version);
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
@@ -86,7 +88,7 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules, clock);
+        let mut exporter = Exporter::new(archive, &node, keep.rules, clock).observed_by(metrics.clone());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
@@ -95,7 +97,7 @@ impl Companion {
             let images = exporter.images_of(prefix, std::env::temp_dir());
             self.images = Some(tokio::spawn(images.run()));
         }
-        let headless = Headless::new(cluster, keep, node, max_config, clock)?;
+        let headless = Headless::new(cluster, keep, node, max_config, clock)?.observed_by(metrics);
         self.exporter = Some(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
         self.headless = Some(tokio::spawn(headless.run()));
         Ok(())

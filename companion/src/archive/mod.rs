@@ -33,7 +33,7 @@ pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StepTimes};
 use crate::settings::{KeySource, StoreSettings};
 use crate::storage::{Fence, Storage, StorageError};
 
@@ -43,6 +43,7 @@ pub struct Archive {
     storage: Storage,
     max_config: usize,
     keys: KeySource,
+    steps: StepTimes,
 }
 
 impl Archive {
@@ -53,7 +54,7 @@ impl Archive {
 
     /// An archive in any store, neither sealed nor signed; configurations of more than `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        Self { storage, max_config, keys: KeySource::default() }
+        Self { storage, max_config, keys: KeySource::default(), steps: StepTimes::default() }
     }
 
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
@@ -63,7 +64,7 @@ impl Archive {
 
     /// The same archive, whose requests to the store and steps of publishing are counted there.
     pub fn measured_by(self, metrics: &Metrics) -> Self {
-        Self { storage: self.storage.counted_by(metrics.store()), ..self }
+        Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
     }
 
     /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.

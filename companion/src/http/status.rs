@@ -119,7 +119,6 @@ impl Status {
 impl Export {
     fn of(facts: &KeepFacts) -> Self {
         let ready = facts.check_ready();
-        let failing = facts.failing.as_ref();
         Self {
             kong_version: facts.version,
             ready: ready.is_ok(),
@@ -130,11 +129,7 @@ impl Export {
             leadership: Leadership::of(facts),
             last_attempt: facts.last_attempt,
             last_success: facts.last_success,
-            failing: failing.map(|failing| Failing {
-                since: failing.since,
-                class: failing.class,
-                reason: failing.reason.clone(),
-            }),
+            failing: facts.election_failing.as_ref().or(facts.failing.as_ref()).map(Failing::of),
         }
     }
 }
@@ -177,6 +172,12 @@ impl Leadership {
             metrics::Lead::Others { leader } => ("follower", Some(leader.clone())),
         };
         Self { role, leader, epoch: facts.epoch(), strategy: facts.strategy.map(strategy_name) }
+    }
+}
+
+impl Failing {
+    fn of(failing: &metrics::Failing) -> Self {
+        Self { since: failing.since, class: failing.class, reason: failing.reason.clone() }
     }
 }
 

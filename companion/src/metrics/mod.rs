@@ -20,9 +20,9 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 
 pub use exposition::Form;
-pub use keep::{Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, standing_name, strategy_name};
+pub use keep::{Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name};
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
-pub use step::{Step, StepTimes};
+pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
 
 use self::keep::KeepCounters;
@@ -119,7 +119,7 @@ impl Metrics {
         if let Some(known) = keeps.iter().find(|known| known.facts().version == version) {
             return known.clone();
         }
-        let keep = KeepMetrics::new(version, self.parts.counters.clone());
+        let keep = KeepMetrics::new(version, self.parts.counters.clone(), self.parts.clock);
         keeps.push(keep.clone());
         keep
     }

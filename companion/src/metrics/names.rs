@@ -118,8 +118,9 @@ pub(super) const KEEP_FAILURES: Metric = counter(
 );
 pub(super) const KEEP_OTHER_EXPORTER: Metric = counter(
     "lifeboat_keep_other_exporter_total",
-    VERSION,
-    "how often something was found in the store that another exporter must have written",
+    &["kong_version", "object"],
+    "how often something of somebody else's was found where this exporter writes: in config_json another exporter's, \
+     perhaps Kong's own; in the manifest another one's, or an operator's rollback",
 );
 pub(super) const KEEP_SEQUENCE: Metric =
     gauge("lifeboat_keep_sequence", VERSION, "the number of the published snapshot");

@@ -33,6 +33,15 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct StepTimes(Family<StepLabels, Histogram, fn() -> Histogram>);
 
+/// A step that has begun.
+#[derive(Debug)]
+pub struct StepUnderWay {
+    times: StepTimes,
+    version: KongVersion,
+    step: Step,
+    began: Instant,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StepLabels {
     kong_version: Version,
@@ -56,17 +65,16 @@ impl StepTimes {
         self.0.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// Does a step and measures it, if it succeeds: how soon something fails says nothing of how long it takes.
-    pub async fn measured<T, E>(
-        &self,
-        version: KongVersion,
-        step: Step,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
-        let began = Instant::now();
-        let done = work.await?;
-        self.took(version, step, began.elapsed());
-        Ok(done)
+    /// A step begins. It is measured if it is done: how soon something fails says nothing of how long it takes.
+    pub fn begin(&self, version: KongVersion, step: Step) -> StepUnderWay {
+        StepUnderWay { times: self.clone(), version, step, began: Instant::now() }
+    }
+}
+
+impl StepUnderWay {
+    /// The step is done.
+    pub fn done(self) {
+        self.times.took(self.version, self.step, self.began.elapsed());
     }
 }
 

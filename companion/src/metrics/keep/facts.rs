@@ -5,7 +5,7 @@ use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::{Held, Standing};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
-use lifeboat_core::time::WallTime;
+use lifeboat_core::time::{Moment, WallTime};
 
 /// What is known of keeping one version of Kong.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct KeepFacts {
     pub last_success: Option<WallTime>,
     /// What fails there, if the newest attempt did.
     pub failing: Option<Failing>,
+    /// What holds the election up, if something does.
+    pub election_failing: Option<Failing>,
 }
 
 /// A configuration from the control plane.
@@ -61,6 +63,8 @@ pub enum Lead {
     Own {
         /// Of which leadership what it writes speaks; none where there is no election.
         epoch: Option<u64>,
+        /// Until when, unless it is renewed; none where there is no election.
+        until: Option<Moment>,
     },
     /// Another one.
     Others {
@@ -93,6 +97,7 @@ impl KeepFacts {
             last_attempt: None,
             last_success: None,
             failing: None,
+            election_failing: None,
         }
     }
 
@@ -112,7 +117,7 @@ impl KeepFacts {
     /// The number of the leadership: its own, else that of what is published.
     pub fn epoch(&self) -> Option<u64> {
         match self.lead {
-            Lead::Own { epoch: Some(epoch) } => Some(epoch),
+            Lead::Own { epoch: Some(epoch), .. } => Some(epoch),
             _ => self.published.as_ref().map(|manifest| manifest.epoch),
         }
     }

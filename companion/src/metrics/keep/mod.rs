@@ -8,13 +8,13 @@ mod readiness;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
-use lifeboat_core::keep::keeper::Standing;
+use lifeboat_core::keep::keeper::{Leadership, Standing};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
-use lifeboat_core::time::WallTime;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,6 +28,7 @@ pub use readiness::standing_name;
 use super::names;
 use super::series::{Version, register};
 use super::step::{Step, StepTimes};
+use crate::clock::Clock;
 use crate::storage::StorageError;
 
 /// Who keeps one version tells it here what happens. Clones tell the same.
@@ -35,6 +36,16 @@ use crate::storage::StorageError;
 pub struct KeepMetrics {
     facts: Arc<Mutex<KeepFacts>>,
     counters: KeepCounters,
+    clock: Clock,
+}
+
+/// In which object something of somebody else's was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// `manifest.json`, or a lease: another exporter's, or an operator's choice.
+    Manifest,
+    /// `config.json`: another exporter's, perhaps Kong's own.
+    ConfigJson,
 }
 
 /// What is counted for all versions of Kong.
@@ -42,7 +53,7 @@ pub struct KeepMetrics {
 pub(super) struct KeepCounters {
     received: Family<VersionLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
-    others: Family<VersionLabels, Counter>,
+    others: Family<TraceLabels, Counter>,
     pub(super) steps: StepTimes,
 }
 
@@ -57,6 +68,12 @@ struct FailureLabels {
     class: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabels {
+    kong_version: Version,
+    object: &'static str,
+}
+
 impl KeepCounters {
     pub(super) fn register(&self, registry: &mut Registry) {
         register(registry, &names::KEEP_RECEIVED, self.received.clone());
@@ -68,25 +85,35 @@ impl KeepCounters {
 
 impl KeepMetrics {
     /// For who is looked at by nobody.
-    pub fn unobserved(version: KongVersion) -> Self {
-        Self::new(version, KeepCounters::default())
+    pub fn unobserved(version: KongVersion, clock: Clock) -> Self {
+        Self::new(version, KeepCounters::default(), clock)
     }
 
-    pub(super) fn new(version: KongVersion, counters: KeepCounters) -> Self {
+    pub(super) fn new(version: KongVersion, counters: KeepCounters, clock: Clock) -> Self {
+        let keep = Self { facts: Arc::new(Mutex::new(KeepFacts::new(version))), counters, clock };
         // What has not happened yet has happened 0 times: otherwise its first time would look like none.
-        let labels = VersionLabels { kong_version: Version(version) };
-        let _ = counters.received.get_or_create(&labels);
-        let _ = counters.others.get_or_create(&labels);
+        let KeepCounters { received, failures, others, .. } = &keep.counters;
+        let kong_version = Version(version);
+        let _ = received.get_or_create(&VersionLabels { kong_version });
         for class in StorageError::CLASSES {
-            let labels = FailureLabels { kong_version: Version(version), class };
-            let _ = counters.failures.get_or_create(&labels);
+            let _ = failures.get_or_create(&FailureLabels { kong_version, class });
         }
-        Self { facts: Arc::new(Mutex::new(KeepFacts::new(version))), counters }
+        for trace in [Trace::Manifest, Trace::ConfigJson] {
+            let _ = others.get_or_create(&TraceLabels { kong_version, object: trace.name() });
+        }
+        keep
     }
 
     /// What is known now.
     pub fn facts(&self) -> KeepFacts {
-        self.lock().clone()
+        let mut facts = self.lock().clone();
+        // Who could not renew its lead in time has none, though nobody tells.
+        if let Lead::Own { until: Some(until), .. } = facts.lead
+            && until <= self.clock.now()
+        {
+            facts.lead = Lead::Unknown;
+        }
+        facts
     }
 
     /// The backup node is connected to the control plane.
@@ -100,9 +127,9 @@ impl KeepMetrics {
     }
 
     /// The control plane has sent this configuration of so many bytes, decompressed.
-    pub fn received(&self, config_hash: ConfigHash, bytes: u64, at: WallTime) {
+    pub fn received(&self, config_hash: ConfigHash, bytes: u64) {
         let mut facts = self.lock();
-        facts.newest = Some(Newest { config_hash, bytes, at });
+        facts.newest = Some(Newest { config_hash, bytes, at: self.clock.wall() });
         self.counters.received.get_or_create(&VersionLabels { kong_version: Version(facts.version) }).inc();
     }
 
@@ -116,9 +143,17 @@ impl KeepMetrics {
         self.lock().strategy = Some(strategy);
     }
 
-    /// This exporter leads: by election with an epoch, or because there is no other.
-    pub fn leads(&self, epoch: Option<u64>) {
-        self.lock().lead = Lead::Own { epoch };
+    /// Who may write: this exporter, for so long, or not this one.
+    pub fn leadership(&self, leadership: &Leadership) {
+        let mut facts = self.lock();
+        match leadership {
+            Leadership::Leader { epoch, until } => {
+                facts.lead = Lead::Own { epoch: Some(*epoch), until: Some(*until) };
+            }
+            Leadership::Alone => facts.lead = Lead::Own { epoch: None, until: None },
+            Leadership::Follower if facts.leads() => facts.lead = Lead::Unknown,
+            Leadership::Follower => {}
+        }
     }
 
     /// Another exporter leads, on this host.
@@ -126,51 +161,79 @@ impl KeepMetrics {
         self.lock().lead = Lead::Others { leader: leader.to_owned() };
     }
 
-    /// Nobody is known to lead.
-    pub fn knows_no_leader(&self) {
+    /// The exporter that led is gone.
+    pub fn lost_its_leader(&self) {
         self.lock().lead = Lead::Unknown;
     }
 
+    /// The election can't go on.
+    pub fn election_failed(&self, error: &StorageError) {
+        self.count_failure(error);
+        let mut facts = self.lock();
+        facts.election_failing = Some(self.failing(facts.election_failing.take(), error));
+    }
+
+    /// The election goes on.
+    pub fn election_goes_on(&self) {
+        self.lock().election_failing = None;
+    }
+
     /// Something is begun at the store.
-    pub fn attempted(&self, at: WallTime) {
-        self.lock().last_attempt = Some(at);
+    pub fn attempted(&self) {
+        self.lock().last_attempt = Some(self.clock.wall());
     }
 
     /// What was begun is done, and this is published now, by whomever.
-    pub fn succeeded(&self, published: Option<&Manifest>, at: WallTime) {
+    pub fn succeeded(&self, published: Option<&Manifest>) {
         let mut facts = self.lock();
         facts.published = published.cloned();
-        facts.last_success = Some(at);
+        facts.last_success = Some(self.clock.wall());
         facts.failing = None;
     }
 
     /// What was begun has failed, and is tried again later. Where another exporter was faster, or leads by now, the store
     /// is well.
-    pub fn failed(&self, error: &StorageError, at: WallTime) {
-        let mut facts = self.lock();
-        let class = error.class();
-        let labels = FailureLabels { kong_version: Version(facts.version), class };
-        self.counters.failures.get_or_create(&labels).inc();
+    pub fn failed(&self, error: &StorageError) {
+        self.count_failure(error);
         if let StorageError::Conflict { .. } | StorageError::NotLeading { .. } = error {
             return;
         }
-        let since = facts.failing.as_ref().map_or(at, |failing| failing.since);
-        facts.failing = Some(Failing { since, class, reason: error.to_string() });
+        let mut facts = self.lock();
+        facts.failing = Some(self.failing(facts.failing.take(), error));
     }
 
-    /// Something was found that another exporter must have written.
-    pub fn noticed_another_exporter(&self) {
-        let labels = VersionLabels { kong_version: Version(self.lock().version) };
+    /// Something of somebody else's was found where this exporter writes.
+    pub fn noticed_another_exporter(&self, trace: Trace) {
+        let labels = TraceLabels { kong_version: Version(self.lock().version), object: trace.name() };
         self.counters.others.get_or_create(&labels).inc();
     }
 
     /// A step took so long.
-    pub fn took(&self, step: Step, duration: std::time::Duration) {
+    pub fn took(&self, step: Step, duration: Duration) {
         let version = self.lock().version;
         self.counters.steps.took(version, step, duration);
     }
 
+    fn count_failure(&self, error: &StorageError) {
+        let labels = FailureLabels { kong_version: Version(self.lock().version), class: error.class() };
+        self.counters.failures.get_or_create(&labels).inc();
+    }
+
+    fn failing(&self, before: Option<Failing>, error: &StorageError) -> Failing {
+        let since = before.map_or_else(|| self.clock.wall(), |before| before.since);
+        Failing { since, class: error.class(), reason: error.to_string() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, KeepFacts> {
         self.facts.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Trace {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::ConfigJson => "config_json",
+        }
     }
 }

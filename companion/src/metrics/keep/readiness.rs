@@ -1,8 +1,10 @@
 //! Whether an operator may rely on what is published: pure, from the facts.
 
+use std::fmt;
+
 use lifeboat_core::keep::keeper::{Held, Standing};
 
-use super::facts::{Judged, KeepFacts, Lead};
+use super::facts::{Failing, Judged, KeepFacts, Lead};
 use crate::keep::standing_reason;
 
 impl KeepFacts {
@@ -11,13 +13,16 @@ impl KeepFacts {
     /// # Errors
     /// Why not, in words for an operator.
     pub fn check_ready(&self) -> Result<(), String> {
+        if let Some(failing) = &self.election_failing {
+            return Err(format!("the election of the exporter that leads is held up {failing}"));
+        }
+        if let Some(failing) = &self.failing {
+            return Err(format!("what was to be done at the store fails {failing}"));
+        }
         match &self.lead {
             Lead::Others { .. } => return Ok(()),
-            Lead::Unknown => return Err(format!("no exporter is known to lead yet{}", self.failure())),
+            Lead::Unknown => return Err("no exporter is known to lead yet".to_owned()),
             Lead::Own { .. } => {}
-        }
-        if self.failing.is_some() {
-            return Err(format!("what was to be done at the store failed{}", self.failure()));
         }
         let Some(Judged { newest: judged, standing }) = &self.judged else {
             return Err("what is in the store is not known yet".to_owned());
@@ -30,10 +35,11 @@ impl KeepFacts {
             Some(hash) => Err(format!("configuration {hash} is not published: {}", standing_reason(standing))),
         }
     }
+}
 
-    fn failure(&self) -> String {
-        let failing = self.failing.as_ref();
-        failing.map_or_else(String::new, |failing| format!(", since {}: {}", failing.since, failing.reason))
+impl fmt::Display for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "since {}: {}", self.since, self.reason)
     }
 }
 
