@@ -15,7 +15,7 @@ use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
-use crate::metrics::{Certificate, Metrics, Serving};
+use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
@@ -39,7 +39,7 @@ impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
         let RunSettings { store, cluster, keep, relay, http } = settings;
-        let metrics = Metrics::new(if relay.is_some() { Serving::Nodes } else { Serving::Nobody }, clock);
+        let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
         let program = Program { metrics: metrics.clone(), store: place, control_plane };
@@ -47,7 +47,7 @@ impl Companion {
         let http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
-        metrics.uses(Certificate::Cluster, cluster.identity.leaf());
+        metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
         let hearing = match (&keep, &relay) {
@@ -56,8 +56,8 @@ impl Companion {
         };
         let relay = match relay {
             Some(relay) => {
-                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
-                let relay = relay.await?;
+                let (cluster, archive, stop) = (cluster.clone(), archive.clone(), stop.clone());
+                let relay = Relay::bind(relay, cluster, archive, witnesses, clock, stop, metrics.relay()).await?;
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,

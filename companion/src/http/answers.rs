@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::{Program, Status};
-use crate::metrics::Form;
+use crate::metrics::{Form, KeepFacts};
 
 /// The longest body, in bytes, for routes that take one.
 const LONGEST_BODY: usize = 64 << 10;
@@ -31,12 +31,11 @@ pub(super) fn routes(program: Program) -> Router {
 }
 
 async fn ready(State(program): Shared) -> Response {
-    match program.metrics.relay() {
+    let relay = program.metrics.relay_facts();
+    match relay.map(|facts| facts.check_ready(program.metrics.now())) {
         None => "ready: there is no relay here, and the program runs\n".into_response(),
-        Some(relay) => match relay.facts().check_ready(program.metrics.now()) {
-            Ok(()) => "ready\n".into_response(),
-            Err(reason) => not_ready(&[reason]),
-        },
+        Some(Ok(())) => "ready\n".into_response(),
+        Some(Err(reason)) => not_ready(&[reason]),
     }
 }
 
@@ -45,7 +44,7 @@ async fn ready_export(State(program): Shared) -> Response {
     if all.is_empty() {
         return not_ready(&["nothing is kept here: KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off".to_owned()]);
     }
-    let why_not = |facts: &crate::metrics::KeepFacts| {
+    let why_not = |facts: &KeepFacts| {
         let reason = facts.check_ready().err()?;
         Some(format!("Kong {}: {reason}", facts.version))
     };

@@ -101,7 +101,7 @@ impl Status {
     pub(super) fn of(program: &Program) -> Self {
         let metrics = &program.metrics;
         let now = metrics.now();
-        let certificate = |(which, ends): (metrics::Certificate, _)| Certificate { certificate: which.name(), ends };
+        let certificate = |(certificate, ends)| Certificate { certificate, ends };
         Self {
             format: FORMAT,
             lifeboat: env!("CARGO_PKG_VERSION"),
@@ -111,7 +111,7 @@ impl Status {
             control_plane: program.control_plane.clone(),
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
             export: metrics.keep_facts().iter().map(Export::of).collect(),
-            relay: metrics.relay().map(|relay| Relay::of(&relay.facts(), now)),
+            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, now)),
         }
     }
 }

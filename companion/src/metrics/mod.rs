@@ -10,7 +10,7 @@ mod step;
 mod store;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
@@ -33,17 +33,8 @@ use crate::tls::Leaf;
 /// All metrics of a program. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<Mutex<Registry>>,
     parts: Arc<Parts>,
-}
-
-/// Whose certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certificate {
-    /// The one that is shown to the control plane.
-    Cluster,
-    /// The one that nodes see.
-    Relay,
 }
 
 #[derive(Debug)]
@@ -53,8 +44,8 @@ struct Parts {
     store: StoreMetrics,
     counters: KeepCounters,
     keeps: Mutex<Vec<KeepMetrics>>,
-    relay: Option<RelayMetrics>,
-    certificates: Mutex<Vec<(Certificate, WallTime)>>,
+    relay: OnceLock<RelayMetrics>,
+    cluster_certificate_ends: Mutex<Option<WallTime>>,
 }
 
 /// The gauges, whose values are asked for when somebody looks.
@@ -71,36 +62,24 @@ struct CertificateLabels {
     certificate: &'static str,
 }
 
-/// Whether a program has a relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serving {
-    /// It serves nodes.
-    Nodes,
-    /// It serves none.
-    Nobody,
-}
-
 impl Metrics {
     /// The metrics of a program that has just been started.
-    pub fn new(serving: Serving, clock: Clock) -> Self {
+    pub fn new(clock: Clock) -> Self {
         let parts = Parts {
             clock,
             started: clock.wall(),
             store: StoreMetrics::default(),
             counters: KeepCounters::default(),
             keeps: Mutex::default(),
-            relay: (serving == Serving::Nodes).then(RelayMetrics::default),
-            certificates: Mutex::default(),
+            relay: OnceLock::new(),
+            cluster_certificate_ends: Mutex::default(),
         };
         let mut registry = Registry::default();
         parts.store.register(&mut registry);
         parts.counters.register(&mut registry);
-        if let Some(relay) = &parts.relay {
-            relay.register(&mut registry);
-        }
         let parts = Arc::new(parts);
         registry.register_collector(Box::new(Gauges(parts.clone())));
-        Self { registry: Arc::new(registry), parts }
+        Self { registry: Arc::new(Mutex::new(registry)), parts }
     }
 
     /// Where requests to the store are counted.
@@ -115,7 +94,7 @@ impl Metrics {
 
     /// Where who keeps a version of Kong tells what happens; the same for all who ask for this version.
     pub fn keep(&self, version: KongVersion) -> KeepMetrics {
-        let mut keeps = self.keeps();
+        let mut keeps = self.parts.keeps();
         if let Some(known) = keeps.iter().find(|known| known.facts().version == version) {
             return known.clone();
         }
@@ -124,27 +103,34 @@ impl Metrics {
         keep
     }
 
-    /// Where the relay tells what happens, if there is one.
-    pub fn relay(&self) -> Option<RelayMetrics> {
-        self.parts.relay.clone()
+    /// Where the relay tells what happens: there is one from now on.
+    pub fn relay(&self) -> RelayMetrics {
+        let relay = self.parts.relay.get_or_init(|| {
+            let relay = RelayMetrics::default();
+            relay.register(&mut self.registry());
+            relay
+        });
+        relay.clone()
     }
 
-    /// A certificate is in use from now on.
-    pub fn uses(&self, which: Certificate, certificate: &Leaf) {
-        let mut certificates = self.certificates();
-        certificates.retain(|(other, _)| *other != which);
-        certificates.push((which, WallTime::from_system(certificate.not_after())));
-        certificates.sort_unstable();
+    /// The control plane is shown this certificate from now on. Which one nodes see, the relay tells.
+    pub fn shows(&self, certificate: &Leaf) {
+        *self.parts.cluster_certificate() = Some(WallTime::from_system(certificate.not_after()));
     }
 
     /// What is known of each version that is kept.
     pub fn keep_facts(&self) -> Vec<KeepFacts> {
-        self.keeps().iter().map(KeepMetrics::facts).collect()
+        self.parts.keep_facts()
     }
 
-    /// When each certificate ends.
-    pub fn certificate_ends(&self) -> Vec<(Certificate, WallTime)> {
-        self.certificates().clone()
+    /// What is known of the relay, if there is one.
+    pub fn relay_facts(&self) -> Option<RelayFacts> {
+        self.parts.relay.get().map(RelayMetrics::facts)
+    }
+
+    /// When each certificate ends: the cluster's, which is shown to the control plane, and the relay's, which nodes see.
+    pub fn certificate_ends(&self) -> Vec<(&'static str, WallTime)> {
+        self.parts.certificate_ends()
     }
 
     /// When the program was started.
@@ -160,16 +146,32 @@ impl Metrics {
     /// All metrics, as text.
     pub fn text(&self, form: Form) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes all that is written, and all numbers can be");
+        encode(&mut text, &self.registry()).expect("a string takes all that is written, and all numbers can be");
         form.of_open_metrics(text)
     }
 
-    fn keeps(&self) -> MutexGuard<'_, Vec<KeepMetrics>> {
-        self.parts.keeps.lock().expect("nothing panics while it holds this lock")
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Parts {
+    fn keep_facts(&self) -> Vec<KeepFacts> {
+        self.keeps().iter().map(KeepMetrics::facts).collect()
     }
 
-    fn certificates(&self) -> MutexGuard<'_, Vec<(Certificate, WallTime)>> {
-        self.parts.certificates.lock().expect("nothing panics while it holds this lock")
+    fn certificate_ends(&self) -> Vec<(&'static str, WallTime)> {
+        let cluster = self.cluster_certificate().map(|ends| ("cluster", ends));
+        let relay = self.relay.get().and_then(|relay| relay.facts().certificate);
+        cluster.into_iter().chain(relay.map(|(_, ends)| ("relay", ends))).collect()
+    }
+
+    fn keeps(&self) -> MutexGuard<'_, Vec<KeepMetrics>> {
+        self.keeps.lock().expect("nothing panics while it holds this lock")
+    }
+
+    fn cluster_certificate(&self) -> MutexGuard<'_, Option<WallTime>> {
+        self.cluster_certificate_ends.lock().expect("nothing panics while it holds this lock")
     }
 }
 
@@ -180,27 +182,13 @@ impl Collector for Gauges {
         write_gauge(&mut encoder, &names::BUILD_INFO, build)?;
         let no_labels: [(&str, &str); 0] = [];
         write_gauge(&mut encoder, &names::START, [(no_labels, Number::Time(parts.started))])?;
-        let certificates = parts.certificates.lock().expect("nothing panics while it holds this lock").clone();
-        let certificates = certificates
-            .into_iter()
-            .map(|(which, ends)| (CertificateLabels { certificate: which.name() }, Number::Time(ends)));
-        write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, certificates)?;
-        let keeps = parts.keeps.lock().expect("nothing panics while it holds this lock").clone();
-        let keeps: Vec<KeepFacts> = keeps.iter().map(KeepMetrics::facts).collect();
-        keep::write_all(&mut encoder, &keeps)?;
-        match &parts.relay {
+        let ends = parts.certificate_ends().into_iter();
+        let ends = ends.map(|(certificate, ends)| (CertificateLabels { certificate }, Number::Time(ends)));
+        write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;
+        keep::write_all(&mut encoder, &parts.keep_facts())?;
+        match parts.relay.get() {
             Some(relay) => relay.write_gauges(&mut encoder, parts.clock.wall()),
             None => Ok(()),
-        }
-    }
-}
-
-impl Certificate {
-    /// What metrics and status call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cluster => "cluster",
-            Self::Relay => "relay",
         }
     }
 }

@@ -10,7 +10,7 @@ use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::time::{Moment, WallTime};
 
 use super::*;
-use crate::metrics::{Form, Metrics, Serving};
+use crate::metrics::{Form, Metrics};
 use crate::storage::Access;
 
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
@@ -25,7 +25,7 @@ impl Scene {
     /// It stands in paused time.
     fn begin() -> Self {
         let clock = Clock::simulated(WallTime::from_system(SystemTime::UNIX_EPOCH + BEGIN));
-        let metrics = Metrics::new(Serving::Nobody, clock);
+        let metrics = Metrics::new(clock);
         Self { keep: metrics.keep(VERSION), metrics }
     }
 
