@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use futures::future::join_all;
 use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -28,11 +29,21 @@ const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Debug)]
 pub struct Companion {
     stop: CancellationToken,
-    headless: Option<JoinHandle<()>>,
-    exporter: Option<JoinHandle<()>>,
-    images: Option<JoinHandle<()>>,
+    /// One for each version of Kong that is kept.
+    headless: Vec<JoinHandle<()>>,
+    exporters: Vec<JoinHandle<()>>,
+    images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
     http: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+/// What all versions are kept with.
+struct Shared {
+    cluster: Arc<ClusterSettings>,
+    archive: Archive,
+    max_config: usize,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 impl Companion {
@@ -44,16 +55,16 @@ impl Companion {
         let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
         let program = Program { metrics: metrics.clone(), store: place, control_plane };
         let http = Http::bind(http, program, Router::new()).await?;
-        let http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
         metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
-        let hearing = match (&keep, &relay) {
-            (Some(keep), Some(_)) => Some(witnesses.hearing(keep.version)),
-            _ => None,
+        let heard = |keep: KeepSettings| {
+            let hearing = relay.is_some().then(|| witnesses.hearing(keep.version));
+            (keep, hearing)
         };
+        let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let relay = match relay {
             Some(relay) => {
                 let (cluster, archive, stop) = (cluster.clone(), archive.clone(), stop.clone());
@@ -62,23 +73,20 @@ impl Companion {
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: None, exporter: None, images: None, relay, http };
-        if let Some(keep) = keep {
-            companion.keep(keep, hearing, cluster, archive, store.max_config, clock, &metrics)?;
+        let max_config = store.max_config;
+        let shared = Shared { cluster, archive, max_config, clock, metrics };
+        let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
+        let mut companion = Self { stop, headless, exporters, images, relay, http: None };
+        for (keep, hearing) in keep {
+            companion.keep(keep, hearing, &shared)?;
         }
+        // Who asks now is told of all parts.
+        companion.http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         Ok(companion)
     }
 
-    fn keep(
-        &mut self,
-        keep: KeepSettings,
-        hearing: Option<Hearing>,
-        cluster: Arc<ClusterSettings>,
-        archive: Archive,
-        max_config: usize,
-        clock: Clock,
-        metrics: &Metrics,
-    ) -> anyhow::Result<()> {
+    fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
+        let Shared { cluster, archive, max_config, clock, metrics } = shared;
         let metrics = metrics.keep(keep.version);
         let node = BackupNode::new(keep.version);
         info!(
@@ -88,18 +96,19 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules, clock).observed_by(metrics.clone());
+        let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
+        let mut exporter = exporter.electing(keep.election).observed_by(metrics.clone());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
         if let Some(prefix) = keep.beside.clone() {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());
-            self.images = Some(tokio::spawn(images.run()));
+            self.images.push(tokio::spawn(images.run()));
         }
-        let headless = Headless::new(cluster, keep, node, max_config, clock)?.observed_by(metrics);
-        self.exporter = Some(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
-        self.headless = Some(tokio::spawn(headless.run()));
+        let headless = Headless::new(cluster.clone(), keep, node, *max_config, *clock)?.observed_by(metrics);
+        self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
+        self.headless.push(tokio::spawn(headless.run()));
         Ok(())
     }
 
@@ -117,23 +126,21 @@ impl Companion {
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
         let http = self.http.as_mut().map(|(_, http)| http);
-        let parts = [self.headless.as_mut(), self.exporter.as_mut(), self.images.as_mut(), relay, http];
-        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten()).await;
+        let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
+        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay).chain(http)).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 
     /// Writes what is waiting, and ends.
     pub async fn stop(self) {
         self.stop.cancel();
-        if let Some(exporter) = self.exporter
-            && timeout(SHUTDOWN_LIMIT, exporter).await.is_err()
-        {
+        if timeout(SHUTDOWN_LIMIT, join_all(self.exporters)).await.is_err() {
             let seconds = SHUTDOWN_LIMIT.as_secs();
             error!(
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        for task in [self.headless, self.images].into_iter().flatten() {
+        for task in self.headless.into_iter().chain(self.images) {
             task.abort();
         }
         if let Some((_, relay)) = self.relay {

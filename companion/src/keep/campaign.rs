@@ -145,7 +145,16 @@ impl Campaign {
         match self.stage {
             Stage::Probing { .. } => {
                 let (archive, author) = (self.archive.clone(), self.author.clone());
-                let probing = async move { Done::Probed(archive.probe(&author).await.cloned()) };
+                let probing = async move {
+                    let probed = archive.probe(&author).await.cloned();
+                    if let Err(StorageError::Denied { .. }) = probed
+                        && let Err(error) = archive.has_manifest(author.version).await
+                    {
+                        // Nothing at all is allowed: wrong credentials, more likely than a right that is missing.
+                        return Done::Probed(Err(error));
+                    }
+                    Done::Probed(probed)
+                };
                 self.work = Some(probing.boxed());
                 Vec::new()
             }
@@ -200,7 +209,7 @@ impl Campaign {
                 let wait = backoff.next_wait(chance::random());
                 *next = self.clock.now() + wait;
                 let seconds = wait.as_secs_f64();
-                error!("nothing is published yet: no leader can be elected: {error}. Trying again in {seconds:.0} s");
+                error!("what is received is not published yet: {error}. Trying again in {seconds:.0} s");
                 return Vec::new();
             }
         };
