@@ -11,6 +11,7 @@ mod damaged_store;
 mod faults;
 mod filter;
 mod held;
+mod http;
 mod keep;
 mod outage;
 mod program;

@@ -10,6 +10,7 @@ pub mod faulty;
 pub mod generator;
 pub mod keys;
 pub mod log;
+pub mod page;
 pub mod peculiar_store;
 pub mod program;
 pub mod raw_node;
