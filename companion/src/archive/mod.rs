@@ -17,6 +17,7 @@ mod rewrite;
 mod rollback;
 mod snapshot;
 mod standing;
+mod thin;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
@@ -32,9 +33,10 @@ pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
+pub use thin::Thinned;
 
 use crate::metrics::{Metrics, StepTimes};
-use crate::settings::{KeySource, StoreSettings};
+use crate::settings::{HistoryLimit, KeySource, StoreSettings};
 use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
@@ -43,18 +45,22 @@ pub struct Archive {
     storage: Storage,
     max_config: usize,
     keys: KeySource,
+    history: HistoryLimit,
     steps: StepTimes,
 }
 
 impl Archive {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self::over(Storage::open(settings)?, settings.max_config).with_keys(settings.keys.clone()))
+        let archive = Self::over(Storage::open(settings)?, settings.max_config);
+        Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
     }
 
-    /// An archive in any store, neither sealed nor signed; configurations of more than `max_config` bytes are refused.
+    /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
+    /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        Self { storage, max_config, keys: KeySource::default(), steps: StepTimes::default() }
+        let (keys, history, steps) = (KeySource::default(), HistoryLimit::Everything, StepTimes::default());
+        Self { storage, max_config, keys, history, steps }
     }
 
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
@@ -65,6 +71,11 @@ impl Archive {
     /// The same archive, whose requests to the store and steps of publishing are counted there.
     pub fn measured_by(self, metrics: &Metrics) -> Self {
         Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
+    }
+
+    /// The same archive, of whose history so much stays when it is thinned.
+    pub fn with_history(self, history: HistoryLimit) -> Self {
+        Self { history, ..self }
     }
 
     /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
@@ -92,4 +103,4 @@ impl Archive {
 const MANIFEST_LIMIT: u64 = 1 << 20;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,6 +11,7 @@ mod messages;
 mod newest;
 mod probing;
 mod standing;
+mod thinner;
 mod witness;
 
 use lifeboat_core::kong::version::KongVersion;
@@ -24,6 +25,7 @@ pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;
 pub(crate) use standing::reason as standing_reason;
+pub(crate) use thinner::thin_once;
 pub use witness::{Hearing, Witness, Witnesses};
 
 /// Who a backup node is to the control plane.

@@ -12,8 +12,11 @@ mod looking;
 mod memory;
 mod messages;
 mod origins;
+mod several;
 mod stored;
+mod thinned;
 mod tickets;
+mod verified;
 
 use std::path::PathBuf;
 
