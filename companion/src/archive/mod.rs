@@ -59,8 +59,8 @@ impl Archive {
     /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
     /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        let (keys, history, steps) = (KeySource::default(), HistoryLimit::Everything, StepTimes::default());
-        Self { storage, max_config, keys, history, steps }
+        let (keys, steps) = (KeySource::default(), StepTimes::default());
+        Self { storage, max_config, keys, history: HistoryLimit::Everything, steps }
     }
 
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
@@ -68,14 +68,14 @@ impl Archive {
         Self { keys, ..self }
     }
 
-    /// The same archive, whose requests to the store and steps of publishing are counted there.
-    pub fn measured_by(self, metrics: &Metrics) -> Self {
-        Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
-    }
-
     /// The same archive, of whose history so much stays when it is thinned.
     pub fn with_history(self, history: HistoryLimit) -> Self {
         Self { history, ..self }
+    }
+
+    /// The same archive, whose requests to the store and steps of publishing are counted there.
+    pub fn measured_by(self, metrics: &Metrics) -> Self {
+        Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
     }
 
     /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
