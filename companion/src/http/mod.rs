@@ -8,6 +8,7 @@ mod status;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -16,6 +17,9 @@ pub use status::Status;
 use crate::bind::{BindError, listen};
 use crate::metrics::Metrics;
 use crate::settings::{Chosen, HttpSettings};
+
+/// The longest body, in bytes, that a route takes.
+const LONGEST_BODY: usize = 64 << 10;
 
 const SETTING: &str = "LIFEBOAT_HTTP_LISTEN";
 
@@ -46,10 +50,9 @@ impl Http {
     /// host may have, the program does all else, and says so.
     pub async fn bind(settings: HttpSettings, program: Program, more: Router) -> Result<Option<Self>, BindError> {
         let HttpSettings::Listen { address, chosen } = settings else { return Ok(None) };
+        let router = answers::routes(program).merge(more).layer(DefaultBodyLimit::max(LONGEST_BODY));
         match (listen(SETTING, address).await, chosen) {
-            (Ok((listener, address)), _) => {
-                Ok(Some(Self { listener, address, router: answers::routes(program).merge(more) }))
-            }
+            (Ok((listener, address)), _) => Ok(Some(Self { listener, address, router })),
             (Err(error), Chosen::OnPurpose) => Err(error),
             (Err(error), Chosen::ByDefault) => {
                 warn!(
