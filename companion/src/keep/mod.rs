@@ -22,7 +22,7 @@ use crate::chance;
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
-pub use newest::Newest;
+pub use newest::{Line, Newest};
 pub use witness::{Hearing, Witness, Witnesses};
 
 /// Who a backup node is to the control plane.

@@ -1,0 +1,93 @@
+//! An exporter's link to the control planes: what its headless session would tell the exporter, and when.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use lifeboat::clock::Clock;
+use lifeboat::keep::{Line, Newest};
+use lifeboat_core::keep::Received;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use tokio::time::{sleep, timeout};
+
+use super::board::Board;
+use super::configurations::configuration;
+use super::control_planes::{ControlPlanes, Outlet};
+
+/// One exporter's side.
+pub(crate) struct Link {
+    pub(crate) control_planes: Rc<ControlPlanes>,
+    pub(crate) newest: Newest,
+    pub(crate) clock: Clock,
+    pub(crate) random: StdRng,
+    /// Whether this exporter's network lets nothing through to them.
+    pub(crate) is_cut_off: Board<bool>,
+    pub(crate) calm: Board<bool>,
+}
+
+impl Link {
+    /// Connects, and connects anew when a link is lost or a new one is asked for.
+    pub(crate) async fn run(mut self) {
+        let mut links = 0;
+        loop {
+            self.pause(20..400).await;
+            let outlet = self.control_planes.connect();
+            if outlet.get() != Outlet::Down && !self.is_cut_off.get() {
+                links += 1;
+                self.newest.set_line(Line::Up(links));
+                self.listen(outlet).await;
+                self.newest.set_line(Line::Down);
+            }
+            // As Kong's nodes do, and the headless session.
+            self.pause(1_000..10_000).await;
+        }
+    }
+
+    // Ends with the link.
+    async fn listen(&mut self, outlet: Board<Outlet>) {
+        let hour = Duration::from_secs(3600);
+        let lasts = if self.calm.get() { hour } else { Duration::from_millis(self.random.random_range(2_000..600_000)) };
+        let newest = self.newest.clone();
+        let cut_off = self.is_cut_off.clone();
+        tokio::select! {
+            biased;
+            () = newest.is_asked_to_reconnect() => {}
+            () = cut_off.is(true) => {}
+            _ = timeout(lasts, self.receive(&outlet)) => {}
+        }
+    }
+
+    async fn receive(&mut self, outlet: &Board<Outlet>) {
+        let mut told = None;
+        loop {
+            let now = outlet.get();
+            match now {
+                Outlet::Down => return,
+                Outlet::Sends(index) if told != Some(index) => {
+                    // On its way, and decoded.
+                    self.pause(5..500).await;
+                    told = Some(index);
+                    let received = self.received(index);
+                    self.newest.put(received);
+                    continue;
+                }
+                Outlet::Sends(_) | Outlet::Silent => {}
+            }
+            outlet.is_not(now).await;
+        }
+    }
+
+    fn received(&mut self, index: usize) -> Received {
+        let known = configuration(index);
+        Received {
+            configuration: known.form(self.random.random_range(0..100)).clone(),
+            config_hash: known.hash,
+            hashes: Some(known.hashes.clone()),
+            at: self.clock.wall(),
+        }
+    }
+
+    async fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
+        sleep(Duration::from_millis(self.random.random_range(milliseconds))).await;
+    }
+}
