@@ -114,7 +114,10 @@ impl Checks {
         };
         let Manifest { sequence, epoch, .. } = *manifest;
         let state = manifest.state;
-        log.note(now, &format!("{} names snapshot {sequence}, {}, epoch {epoch}, {state:?}", client.name, manifest.config_hash));
+        log.note(
+            now,
+            &format!("{} names snapshot {sequence}, {}, epoch {epoch}, {state:?}", client.name, manifest.config_hash),
+        );
         let before = before.and_then(|stored| Manifest::decode(&stored.bytes).ok());
         let is_same = before.as_ref().is_some_and(|before| before.id() == manifest.id());
         if !is_same {
@@ -154,7 +157,10 @@ impl Checks {
             self.wrong(format!("snapshot {} was published, which loses too much: {objection}", manifest.sequence));
         }
         if self.is_fenced() && fate_before(objects, manifest.id()) == Some(Fate::HeldAsShrunk) {
-            self.wrong(format!("snapshot {} was published: it was held, and nobody has released it", manifest.sequence));
+            self.wrong(format!(
+                "snapshot {} was published: it was held, and nobody has released it",
+                manifest.sequence
+            ));
         }
     }
 

@@ -57,7 +57,8 @@ fn known(index: usize, (services, routes): (usize, usize)) -> Known {
         format!("\"{name}\":[{}]", entities.join(","))
     };
     let service = |number: usize| format!(r#"{{"id":"s{number}","name":"s{number}","host":"h{index}"}}"#);
-    let route = |number: usize| format!(r#"{{"id":"r{number}","paths":["/{number}"],"service":"s{}"}}"#, number % services);
+    let route =
+        |number: usize| format!(r#"{{"id":"r{number}","paths":["/{number}"],"service":"s{}"}}"#, number % services);
     let mut members = vec![r#""_format_version":"3.0""#.to_owned(), r#""_transform":false"#.to_owned()];
     if index != EMPTY {
         members.extend([list("services", services, &service), list("routes", routes, &route)]);
@@ -68,6 +69,9 @@ fn known(index: usize, (services, routes): (usize, usize)) -> Known {
     });
     let forms = forms.map(|json| Configuration::from_json_with_hashes(json.into()).expect("it is JSON"));
     let hashes = forms[0].1.clone();
-    assert!(forms.iter().all(|form| form.1.config == hashes.config), "the forms of {index} are different configurations");
+    assert!(
+        forms.iter().all(|form| form.1.config == hashes.config),
+        "the forms of {index} are different configurations"
+    );
     Known { hash: hashes.config, hashes, forms: forms.map(|(configuration, _)| configuration) }
 }

@@ -77,8 +77,7 @@ pub(crate) async fn known(conditions: Conditions) -> Storage {
     let (client, _) = site.client("prober".to_owned(), Kind::Operator);
     let storage = unknown();
     let archive = Archive::over(storage.clone(), MAX_CONFIG);
-    let exporter =
-        Exporter { node_id: "prober".to_owned(), hostname: "prober".to_owned(), lifeboat: "0".to_owned() };
+    let exporter = Exporter { node_id: "prober".to_owned(), hostname: "prober".to_owned(), lifeboat: "0".to_owned() };
     let author = Author { exporter, version: VERSION };
     let found = over(Line { site, client }, archive.probe(&author)).await.expect("nothing goes wrong");
     assert_eq!(found.lease_possible(), conditions == Conditions::Hold, "{found}");

@@ -46,7 +46,8 @@ impl Link {
     // Ends with the link.
     async fn listen(&mut self, outlet: Board<Outlet>) {
         let hour = Duration::from_secs(3600);
-        let lasts = if self.calm.get() { hour } else { Duration::from_millis(self.random.random_range(2_000..600_000)) };
+        let lasts =
+            if self.calm.get() { hour } else { Duration::from_millis(self.random.random_range(2_000..600_000)) };
         let newest = self.newest.clone();
         let cut_off = self.is_cut_off.clone();
         tokio::select! {

@@ -28,6 +28,10 @@ const PATIENCE: Duration = RENEWAL;
 /// A lease that can't be had is asked for again this often, in case somebody repairs the store.
 const HOPELESS: Duration = Duration::from_secs(10 * 60);
 
+/// How often is asked again what a store's conditional writes are worth, where its answers have proved nothing. One that
+/// never answers them is one without.
+const UNCLEAR_TRIES: u32 = 5;
+
 /// What the campaign has to say to the exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -60,8 +64,16 @@ enum Stage {
     Over,
 }
 
+/// What others have found out about the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// That a lease is possible: there is one.
+    HaveALease,
+    Unknown,
+}
+
 enum Done {
-    Probed(Result<Conditions, StorageError>),
+    Probed(Result<(Conditions, Others), StorageError>),
     Event(Result<Event<Tag>, StorageError>),
     Registrations(Result<(Event<Tag>, KnownRegistrations), StorageError>),
 }
@@ -137,7 +149,7 @@ impl Campaign {
         match self.stage {
             Stage::Probing { .. } => {
                 let (archive, author) = (self.archive.clone(), self.author.clone());
-                let probing = async move { Done::Probed(archive.probe(&author).await.cloned()) };
+                let probing = async move { Done::Probed(probe(&archive, &author).await) };
                 self.work = Some(probing.boxed());
                 Vec::new()
             }
@@ -166,13 +178,24 @@ impl Campaign {
         self.handle(event)
     }
 
-    fn probed(&mut self, probed: Result<Conditions, StorageError>) -> Vec<Word> {
+    fn probed(&mut self, probed: Result<(Conditions, Others), StorageError>) -> Vec<Word> {
         let Stage::Probing { backoff, next } = &mut self.stage else { return Vec::new() };
         let place = self.archive.place();
         let strategy = match probed {
-            Ok(conditions) => {
+            // Who chose another way than the others would lead besides their leader.
+            Ok((conditions, Others::Unknown)) if conditions.are_undecided() && backoff.failures() < UNCLEAR_TRIES => {
+                let wait = backoff.next_wait(chance::random());
+                *next = self.clock.now() + wait;
+                warn!(
+                    "what is received is not published yet: what the conditional writes of {place} are worth could not be \
+                     found out ({conditions}). Trying again in {:.0} s",
+                    wait.as_secs_f64()
+                );
+                return Vec::new();
+            }
+            Ok((conditions, others)) => {
                 probing::say(place, &conditions);
-                let writes = match conditions.lease_possible() {
+                let writes = match conditions.lease_possible() || others == Others::HaveALease {
                     true => ConditionalWrites::Hold,
                     false => ConditionalWrites::DoNotHold,
                 };
@@ -286,6 +309,16 @@ impl Campaign {
         }
         Event::Failed
     }
+}
+
+async fn probe(archive: &Archive, author: &Author) -> Result<(Conditions, Others), StorageError> {
+    let conditions = archive.probe(author).await?;
+    let is_asked = conditions.are_undecided();
+    let others = match if is_asked { archive.lease(author.version).await? } else { None } {
+        Some(_) => Others::HaveALease,
+        None => Others::Unknown,
+    };
+    Ok((conditions, others))
 }
 
 async fn under_way(work: &mut Option<BoxFuture<'static, Done>>) -> Done {
