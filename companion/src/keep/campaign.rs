@@ -213,7 +213,7 @@ impl Campaign {
                 let wait = backoff.next_wait(chance::random());
                 *next = self.clock.now() + wait;
                 let seconds = wait.as_secs_f64();
-                error!("nothing is published yet: no leader can be elected: {error}. Trying again in {seconds:.0} s");
+                error!("what is received is not published yet: {error}. Trying again in {seconds:.0} s");
                 return Vec::new();
             }
         };
@@ -312,7 +312,14 @@ impl Campaign {
 }
 
 async fn probe(archive: &Archive, author: &Author) -> Result<(Conditions, Others), StorageError> {
-    let conditions = archive.probe(author).await?;
+    let conditions = match archive.probe(author).await {
+        Err(denied @ StorageError::Denied { .. }) => {
+            // Where nothing at all is allowed, wrong credentials are more likely than a right that is missing.
+            archive.has_manifest(author.version).await?;
+            return Err(denied);
+        }
+        probed => probed?,
+    };
     let is_asked = conditions.are_undecided();
     let others = match if is_asked { archive.lease(author.version).await? } else { None } {
         Some(_) => Others::HaveALease,

@@ -204,7 +204,7 @@ impl Clerk {
             Beside::AsPublished(tag) => Some(tag),
             Beside::Repaired(tag) => {
                 warn!(
-                    "config.json in {place} was not the published configuration (a crash, or somebody's hand): repaired"
+                    "config.json was not the published configuration in {place} (a crash, or somebody's hand): repaired"
                 );
                 Some(tag)
             }
