@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use lifeboat_core::time::WallTime;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::board::Board;
 use super::database::Database;
 use super::site::Site;
+use super::world::wall;
 
 /// What a control plane is to those who are connected to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,27 +36,35 @@ enum Reach {
 
 /// All control planes.
 pub(crate) struct ControlPlanes {
-    outlets: Vec<Board<Outlet>>,
+    all: Vec<ControlPlane>,
     random: RefCell<StdRng>,
+}
+
+/// One of them, as those see it who are connected to it.
+#[derive(Clone)]
+pub(crate) struct ControlPlane {
+    pub(crate) outlet: Board<Outlet>,
+    /// What its clock on the wall showed at the world's begin.
+    pub(crate) wall: WallTime,
 }
 
 impl ControlPlanes {
     pub(crate) fn new(count: usize, random: &mut StdRng) -> Self {
-        let outlets = (0..count).map(|_| Board::showing(Outlet::Down)).collect();
-        Self { outlets, random: RefCell::new(StdRng::seed_from_u64(random.random())) }
+        let all = (0..count).map(|_| ControlPlane { outlet: Board::showing(Outlet::Down), wall: wall(random) });
+        Self { all: all.collect(), random: RefCell::new(StdRng::seed_from_u64(random.random())) }
     }
 
     /// Connects to one of them, as a load balancer in front of them would.
-    pub(crate) fn connect(&self) -> Board<Outlet> {
-        let which = self.random.borrow_mut().random_range(0..self.outlets.len());
-        self.outlets[which].clone()
+    pub(crate) fn connect(&self) -> ControlPlane {
+        let which = self.random.borrow_mut().random_range(0..self.all.len());
+        self.all[which].clone()
     }
 
     /// All of them live, in trouble until `calm` is true.
     pub(crate) async fn live(self: Rc<Self>, database: Rc<Database>, site: Site, calm: Board<bool>) {
-        let lives = (0..self.outlets.len()).map(|index| {
+        let lives = (0..self.all.len()).map(|index| {
             let random = StdRng::seed_from_u64(self.random.borrow_mut().random());
-            life(index, &self.outlets[index], &database, &site, calm.clone(), random)
+            life(index, &self.all[index].outlet, &database, &site, calm.clone(), random)
         });
         futures::future::join_all(lives).await;
     }

@@ -1,6 +1,6 @@
 //! The control planes' database, and what happens to it: changes, changes that are taken back, its loss.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -14,23 +14,24 @@ use super::site::Site;
 /// What the database holds.
 #[derive(Debug)]
 pub(crate) struct Database {
-    configuration: Cell<usize>,
-    changed: Cell<Duration>,
+    /// All that it has held, oldest first, with the time at which that began.
+    past: RefCell<Vec<(Duration, usize)>>,
 }
 
 impl Database {
     pub(crate) fn new(random: &mut StdRng) -> Self {
-        Self { configuration: Cell::new(random.random_range(0..ORDINARY)), changed: Cell::new(Duration::ZERO) }
+        Self { past: RefCell::new(vec![(Duration::ZERO, random.random_range(0..ORDINARY))]) }
     }
 
     /// The number of the configuration that it holds.
     pub(crate) fn configuration(&self) -> usize {
-        self.configuration.get()
+        self.past.borrow().last().expect("it has always held something").1
     }
 
-    /// When it got that.
-    pub(crate) fn changed(&self) -> Duration {
-        self.changed.get()
+    /// Whether it held what it holds now before that time too.
+    pub(crate) fn held_the_same_before(&self, moment: Duration) -> bool {
+        let present = self.configuration();
+        self.past.borrow().iter().any(|(begin, configuration)| *begin < moment && *configuration == present)
     }
 
     /// People change things, for ever.
@@ -54,8 +55,7 @@ impl Database {
             if present < SMALL {
                 former = present;
             }
-            self.configuration.set(next);
-            self.changed.set(site.now());
+            self.past.borrow_mut().push((site.now(), next));
             site.note(&format!("the database has configuration {next} now"));
         }
     }

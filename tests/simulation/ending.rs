@@ -11,13 +11,13 @@ use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::Authentic;
 use tokio::time::sleep;
 
-use super::checks::newest_fate;
+use super::VERSION;
+use super::checks::{loses_too_much, newest_fate};
 use super::configurations::configuration;
 use super::database::Database;
 use super::objects::Objects;
 use super::plan::Conditions;
 use super::site::Site;
-use super::{GUARD, VERSION};
 
 /// A doubted configuration waits for two minutes, a leader that died is missed after half a minute, a store that failed is
 /// tried again after a minute at most, an export delay is a minute.
@@ -75,17 +75,17 @@ fn is_due(objects: &Objects, manifest: &Authentic, database: &Database) -> Resul
         Some(Pin::Unpin) => true,
         Some(Pin::Change { instead_of }) => {
             let chosen = objects.get(&ObjectKeys::new(VERSION).snapshot(manifest.id()));
-            instead_of == newest.hash || chosen.is_some_and(|chosen| chosen.written > database.changed())
+            // A change that is taken back before an exporter hears of it is none.
+            instead_of == newest.hash || chosen.is_some_and(|chosen| database.held_the_same_before(chosen.written))
         }
     };
     let id = SnapshotId { sequence: 0, config_hash: newest.hash };
     let is_kept = newest_fate(objects, id) == Some(Fate::HeldAsShrunk);
-    let objection = GUARD.objection(&manifest.counts, newest.counts());
     if manifest.config_hash == newest.hash || pinned || is_kept {
         return Ok(());
     }
-    Err(match objection {
-        Some(_) => format!("configuration {index} is neither published nor kept as held"),
-        None => format!("configuration {index}, which the control planes have, is not published"),
+    Err(match loses_too_much(&manifest.counts, newest.counts()) {
+        true => format!("configuration {index} is neither published nor kept as held"),
+        false => format!("configuration {index}, which the control planes have, is not published"),
     })
 }

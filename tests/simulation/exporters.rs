@@ -77,7 +77,14 @@ impl Host {
         let exporter = self.exporter(&name, client, clock);
         let random = StdRng::seed_from_u64(self.random.random());
         let (control_planes, calm) = (self.control_planes.clone(), self.calm.clone());
-        let link = Link { control_planes, newest: newest.clone(), clock, random, is_cut_off: is_cut_off.clone(), calm };
+        let link = Link {
+            control_planes,
+            newest: newest.clone(),
+            site: self.site.clone(),
+            random,
+            is_cut_off: is_cut_off.clone(),
+            calm,
+        };
         // What ends first is the exporter: its link never does.
         let line = Line { site: self.site.clone(), client };
         let mut process: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();

@@ -3,22 +3,23 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use lifeboat::clock::Clock;
 use lifeboat::keep::{Line, Newest};
 use lifeboat_core::keep::Received;
+use lifeboat_core::time::WallTime;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::{sleep, timeout};
 
 use super::board::Board;
 use super::configurations::configuration;
-use super::control_planes::{ControlPlanes, Outlet};
+use super::control_planes::{ControlPlane, ControlPlanes, Outlet};
+use super::site::Site;
 
 /// One exporter's side.
 pub(crate) struct Link {
     pub(crate) control_planes: Rc<ControlPlanes>,
     pub(crate) newest: Newest,
-    pub(crate) clock: Clock,
+    pub(crate) site: Site,
     pub(crate) random: StdRng,
     /// Whether this exporter's network lets nothing through to them.
     pub(crate) is_cut_off: Board<bool>,
@@ -31,11 +32,11 @@ impl Link {
         let mut links = 0;
         loop {
             self.pause(20..400).await;
-            let outlet = self.control_planes.connect();
-            if outlet.get() != Outlet::Down && !self.is_cut_off.get() {
+            let control_plane = self.control_planes.connect();
+            if control_plane.outlet.get() != Outlet::Down && !self.is_cut_off.get() {
                 links += 1;
                 self.newest.set_line(Line::Up(links));
-                self.listen(outlet).await;
+                self.listen(&control_plane).await;
                 self.newest.set_line(Line::Down);
             }
             // As Kong's nodes do, and the headless session.
@@ -44,7 +45,7 @@ impl Link {
     }
 
     // Ends with the link.
-    async fn listen(&mut self, outlet: Board<Outlet>) {
+    async fn listen(&mut self, control_plane: &ControlPlane) {
         let hour = Duration::from_secs(3600);
         let lasts =
             if self.calm.get() { hour } else { Duration::from_millis(self.random.random_range(2_000..600_000)) };
@@ -54,11 +55,11 @@ impl Link {
             biased;
             () = newest.is_asked_to_reconnect() => {}
             () = cut_off.is(true) => {}
-            _ = timeout(lasts, self.receive(&outlet)) => {}
+            _ = timeout(lasts, self.receive(control_plane)) => {}
         }
     }
 
-    async fn receive(&mut self, outlet: &Board<Outlet>) {
+    async fn receive(&mut self, ControlPlane { outlet, wall }: &ControlPlane) {
         let mut told = None;
         loop {
             let now = outlet.get();
@@ -68,7 +69,7 @@ impl Link {
                     // On its way, and decoded.
                     self.pause(5..500).await;
                     told = Some(index);
-                    let received = self.received(index);
+                    let received = self.received(index, *wall + self.site.now());
                     self.newest.put(received);
                     continue;
                 }
@@ -78,13 +79,14 @@ impl Link {
         }
     }
 
-    fn received(&mut self, index: usize) -> Received {
+    // Its time is that of the control plane which has sent it: nothing may be decided by that.
+    fn received(&mut self, index: usize, at: WallTime) -> Received {
         let known = configuration(index);
         Received {
             configuration: known.form(self.random.random_range(0..100)).clone(),
             config_hash: known.hash,
             hashes: Some(known.hashes.clone()),
-            at: self.clock.wall(),
+            at,
         }
     }
 

@@ -27,7 +27,7 @@ use lifeboat_core::keep::guard::ShrinkGuard;
 use lifeboat_core::kong::version::KongVersion;
 
 use self::seeds::{REPLAY, SEEDS, number_in, play_all};
-use self::world::play;
+use self::world::{Tally, play};
 
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const MAX_CONFIG: usize = 1 << 20;
@@ -42,11 +42,13 @@ fn in_every_world_what_is_published_is_whole_and_in_the_end_it_is_the_newest() {
         return replay(seed);
     }
     let played = play_all(0..number_in(SEEDS).unwrap_or(WORLDS), || {});
-    eprintln!("{} worlds, {} publications", played.worlds, played.publications);
+    let Tally { worlds, time, requests, publications } = played.tally;
+    let hours = time.as_secs() / 3600;
+    eprintln!("{worlds} worlds, which lasted {hours} hours: {requests} requests, {publications} publications");
     if let Some(failure) = played.failure {
         panic!("{}", failure.report());
     }
-    assert!(played.publications as u64 > 2 * played.worlds, "so few publications prove little");
+    assert!(publications > 2 * worlds, "so few publications prove little");
 }
 
 #[test]

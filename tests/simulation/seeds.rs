@@ -4,12 +4,12 @@ use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::world::{Outcome, play};
+use super::world::{Outcome, Tally, play};
 
 /// Set to a seed that was printed, to play that world only, with all that its exporters log.
 pub(crate) const REPLAY: &str = "LIFEBOAT_SIMULATION_SEED";
@@ -25,8 +25,7 @@ pub(crate) struct Failure {
 
 /// What came of many worlds.
 pub(crate) struct Played {
-    pub(crate) worlds: u64,
-    pub(crate) publications: usize,
+    pub(crate) tally: Tally,
     /// The one with the lowest seed of those that were found before all stopped.
     pub(crate) failure: Option<Failure>,
 }
@@ -51,7 +50,7 @@ pub(crate) fn number_in(name: &str) -> Option<u64> {
 /// Plays the worlds of these seeds until one goes wrong. `prepare` is done on each thread first.
 pub(crate) fn play_all(seeds: Range<u64>, prepare: impl Fn() + Sync) -> Played {
     let next = AtomicU64::new(seeds.start);
-    let (worlds, publications) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let tally = Mutex::new(Tally::default());
     let failure: Mutex<Option<Failure>> = Mutex::new(None);
     let work = || {
         prepare();
@@ -61,16 +60,14 @@ pub(crate) fn play_all(seeds: Range<u64>, prepare: impl Fn() + Sync) -> Played {
                 return;
             }
             match play_quietly(seed) {
-                Ok(published) => publications.fetch_add(published, Ordering::Relaxed),
+                Ok(played) => *tally.lock().expect("nothing panics while it is locked") += played,
                 Err(found) => {
                     let mut failure = failure.lock().expect("nothing panics while it is locked");
                     if failure.as_ref().is_none_or(|other| other.seed > found.seed) {
                         *failure = Some(found);
                     }
-                    0
                 }
-            };
-            worlds.fetch_add(1, Ordering::Relaxed);
+            }
         }
     };
     thread::scope(|scope| {
@@ -80,14 +77,14 @@ pub(crate) fn play_all(seeds: Range<u64>, prepare: impl Fn() + Sync) -> Played {
         }
     });
     let failure = failure.into_inner().expect("nothing panics while it is locked");
-    Played { worlds: worlds.into_inner(), publications: publications.into_inner(), failure }
+    Played { tally: tally.into_inner().expect("nothing panics while it is locked"), failure }
 }
 
 // Nobody reads what exporters log here, and writing it would take most of the time.
-fn play_quietly(seed: u64) -> Result<usize, Failure> {
+fn play_quietly(seed: u64) -> Result<Tally, Failure> {
     let played = catch_unwind(|| with_default(NoSubscriber::default(), AssertUnwindSafe(|| play(seed))));
     match played {
-        Ok(Outcome { violation: None, publications, .. }) => Ok(publications),
+        Ok(Outcome { violation: None, tally, .. }) => Ok(tally),
         Ok(Outcome { violation: Some(what), log, .. }) => Err(Failure { seed, what, log: log.short() }),
         Err(panic) => Err(Failure { seed, what: format!("a panic: {}", words(&*panic)), log: String::new() }),
     }

@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) checks: Checks,
     pub(crate) log: Log,
     clients: Vec<Client>,
+    /// How many requests have taken effect.
+    pub(crate) requests: u64,
     /// When the last of what has gone wrong is over: late requests have arrived, and who stands still goes on.
     aftermath: Duration,
 }
@@ -120,6 +122,7 @@ impl Site {
             checks: Checks::new(plan.conditions),
             log: Log::default(),
             clients: Vec::new(),
+            requests: 0,
             aftermath: Duration::ZERO,
         };
         Self { begin: Instant::now(), state: Arc::new(Mutex::new(state)), violated: Arc::default() }
@@ -245,6 +248,7 @@ impl State {
                 Ok(Reply::Listed(self.objects.below(folder, now.saturating_sub(Duration::from_millis(lag)))))
             }
         };
+        self.requests += 1;
         let refusal = result.as_ref().err();
         self.log.count(&(now, id, operation.verb(), operation.key(), refusal));
         if !matches!(operation.about(), About::Reading | About::Election) {

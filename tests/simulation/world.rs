@@ -1,6 +1,7 @@
 //! A world: everything in it follows from its seed, and its hours pass as fast as it can be played.
 
 use std::future::pending;
+use std::ops::AddAssign;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -34,9 +35,28 @@ const SKEW: u64 = 400;
 pub(crate) struct Outcome {
     /// What was wrong, if anything was.
     pub(crate) violation: Option<String>,
-    /// How many configurations were published.
-    pub(crate) publications: usize,
+    pub(crate) tally: Tally,
     pub(crate) log: Log,
+}
+
+/// What has happened in a world, or in many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) worlds: u64,
+    /// How long they lasted, by their own clocks.
+    pub(crate) time: Duration,
+    pub(crate) requests: u64,
+    /// How often a configuration was published.
+    pub(crate) publications: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.worlds += other.worlds;
+        self.time += other.time;
+        self.requests += other.requests;
+        self.publications += other.publications;
+    }
 }
 
 /// Plays the world of this seed.
@@ -93,7 +113,9 @@ async fn story(seed: u64) -> Outcome {
         () = async { while actors.next().await.is_some() {} } => Err("nobody is left".to_owned()),
     };
     let state = site.state();
-    Outcome { violation: end.err(), publications: state.checks.publications, log: state.log.clone() }
+    let (requests, publications) = (state.requests, state.checks.publications);
+    let tally = Tally { worlds: 1, time: site.now(), requests, publications };
+    Outcome { violation: end.err(), tally, log: state.log.clone() }
 }
 
 // What happens while there is trouble and is no exporter's own.
@@ -120,7 +142,8 @@ async fn trouble(plan: &Plan, storage: Option<Storage>, site: &Site, database: &
     tokio::join!(expiry, operator, changes);
 }
 
-fn wall(random: &mut StdRng) -> WallTime {
+/// What a clock on a wall shows at the begin: no two agree.
+pub(crate) fn wall(random: &mut StdRng) -> WallTime {
     let seconds = BEGIN - SKEW + random.random_range(0..2 * SKEW);
     WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -12,6 +12,7 @@ use lifeboat_core::keep::election::{
     Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, RENEWAL, Strategy,
 };
 use lifeboat_core::keep::keeper::Leadership;
+use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::Moment;
 use tokio::time::timeout;
@@ -272,10 +273,16 @@ impl Campaign {
 
     fn request(&self, action: Action<Tag>) -> BoxFuture<'static, Done> {
         let (archive, version, mut known) = (self.archive.clone(), self.author.version, self.known.clone());
-        let place = archive.place().to_owned();
+        let (place, wall) = (archive.place().to_owned(), self.clock.wall());
         let done = async move {
             match action {
-                Action::ReadLease => Done::Event(archive.lease(version).await.map(Event::LeaseFound)),
+                Action::ReadLease => {
+                    let found = match mutation::is_on(Mutation::WallClockLeases) {
+                        true => archive.lease_by_the_wall(version, wall).await,
+                        false => archive.lease(version).await,
+                    };
+                    Done::Event(found.map(Event::LeaseFound))
+                }
                 Action::WriteLease { record, over } => {
                     Done::Event(match archive.write_lease(version, &record, over).await {
                         Err(StorageError::Conflict { .. }) => Ok(Event::LeaseConflict),
