@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
 use futures::future::join_all;
 use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
@@ -13,7 +14,9 @@ use tracing::{error, info, warn};
 
 use crate::archive::Archive;
 use crate::clock::Clock;
+use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
+use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
@@ -31,15 +34,30 @@ pub struct Companion {
     exporters: Vec<JoinHandle<()>>,
     images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
+    http: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+/// What all versions are kept with.
+struct Shared {
+    cluster: Arc<ClusterSettings>,
+    archive: Archive,
+    max_config: usize,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay } = settings;
-        let archive = Archive::open(&store)?;
+        let RunSettings { store, cluster, keep, relay, http } = settings;
+        let metrics = Metrics::new(clock);
+        let archive = Archive::open(&store)?.measured_by(&metrics);
+        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+        let program = Program { metrics: metrics.clone(), store: place, control_plane };
+        let http = Http::bind(http, program, Router::new()).await?;
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
+        metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
         let heard = |keep: KeepSettings| {
@@ -49,28 +67,27 @@ impl Companion {
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let relay = match relay {
             Some(relay) => {
-                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
-                let relay = relay.await?;
+                let (cluster, archive, stop) = (cluster.clone(), archive.clone(), stop.clone());
+                let relay = Relay::bind(relay, cluster, archive, witnesses, clock, stop, metrics.relay()).await?;
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: Vec::new(), exporters: Vec::new(), images: Vec::new(), relay };
+        let max_config = store.max_config;
+        let shared = Shared { cluster, archive, max_config, clock, metrics };
+        let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
+        let mut companion = Self { stop, headless, exporters, images, relay, http: None };
         for (keep, hearing) in keep {
-            companion.keep(keep, hearing, cluster.clone(), archive.clone(), store.max_config, clock)?;
+            companion.keep(keep, hearing, &shared)?;
         }
+        // Who asks now is told of all parts.
+        companion.http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         Ok(companion)
     }
 
-    fn keep(
-        &mut self,
-        keep: KeepSettings,
-        hearing: Option<Hearing>,
-        cluster: Arc<ClusterSettings>,
-        archive: Archive,
-        max_config: usize,
-        clock: Clock,
-    ) -> anyhow::Result<()> {
+    fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
+        let Shared { cluster, archive, max_config, clock, metrics } = shared;
+        let metrics = metrics.keep(keep.version);
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
@@ -79,7 +96,8 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules, clock).electing(keep.election);
+        let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
+        let mut exporter = exporter.electing(keep.election).observed_by(metrics.clone());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
@@ -88,7 +106,7 @@ impl Companion {
             let images = exporter.images_of(prefix, std::env::temp_dir());
             self.images.push(tokio::spawn(images.run()));
         }
-        let headless = Headless::new(cluster, keep, node, max_config, clock)?;
+        let headless = Headless::new(cluster.clone(), keep, node, *max_config, *clock)?.observed_by(metrics);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
         self.headless.push(tokio::spawn(headless.run()));
         Ok(())
@@ -99,11 +117,17 @@ impl Companion {
         self.relay.as_ref().map(|(address, _)| *address)
     }
 
+    /// Where metrics, health and status are read, if anywhere.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|(address, _)| *address)
+    }
+
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
+        let http = self.http.as_mut().map(|(_, http)| http);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
-        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay)).await;
+        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay).chain(http)).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 
@@ -121,6 +145,10 @@ impl Companion {
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+        // Last: how the end goes can be watched.
+        if let Some((_, http)) = self.http {
+            http.abort();
         }
     }
 }

@@ -74,6 +74,15 @@ impl Checks {
         }
     }
 
+    /// An object was just deleted.
+    pub(crate) fn deleted(&mut self, objects: &Objects, key: &str) {
+        if key.starts_with(&ObjectKeys::new(VERSION).snapshots())
+            && let Err(what) = self.restorable(objects)
+        {
+            self.wrong(what);
+        }
+    }
+
     /// The published manifest with its snapshot whole, or what is wrong with it.
     pub(crate) fn restorable(&self, objects: &Objects) -> Result<Option<Authentic>, String> {
         let Some(stored) = objects.get(&ObjectKeys::new(VERSION).manifest()) else { return Ok(None) };

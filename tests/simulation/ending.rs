@@ -7,6 +7,7 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
 use lifeboat_core::keep::history::Fate;
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::Authentic;
 use tokio::time::sleep;
@@ -43,6 +44,10 @@ fn state(site: &Site, database: &Database, conditions: Conditions) -> Result<(),
     let state = site.state();
     let (objects, keys) = (&state.objects, ObjectKeys::new(VERSION));
     let manifest = state.checks.restorable(objects)?.ok_or("nothing is published")?;
+    let copy = objects.get(&keys.snapshot_manifest(manifest.id()));
+    if !copy.is_some_and(|copy| Manifest::decode(&copy.bytes).is_ok_and(|copy| copy.id() == manifest.id())) {
+        return Err(format!("snapshot {} has no manifest in the history", manifest.sequence));
+    }
     let json = objects.get(&keys.config_json()).ok_or("there is no config.json")?;
     if Sha256Digest::of(&json.bytes) != manifest.config.sha256 {
         return Err("config.json is not what the manifest names".to_owned());

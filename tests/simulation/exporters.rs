@@ -123,7 +123,8 @@ impl Host {
     }
 
     fn exporter(&self, name: &str, client: ClientId, clock: Clock) -> Exporter {
-        let archive = Archive::over(self.storage.clone().unwrap_or_else(unknown), MAX_CONFIG);
+        let storage = self.storage.clone().unwrap_or_else(unknown);
+        let archive = Archive::over(storage, MAX_CONFIG).with_history(self.plan.history);
         // As a UUID is written.
         let id = format!("00000000-0000-4000-8000-{:012x}", client.0);
         let node = BackupNode { id, hostname: name.to_owned(), version: VERSION };

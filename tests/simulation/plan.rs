@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lifeboat::settings::HistoryLimit;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -56,6 +57,7 @@ pub(crate) struct Plan {
     /// The mean time between two changes of the database.
     pub(crate) change_every: Duration,
     pub(crate) export_delay: Duration,
+    pub(crate) history: HistoryLimit,
     /// When `election/` is emptied.
     pub(crate) expiry: Option<Duration>,
     /// The mean time between two things that an operator does.
@@ -67,14 +69,14 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn draw(random: &mut StdRng) -> Self {
         let seconds = |random: &mut StdRng, range| Duration::from_secs(random.random_range(range));
-        let exporters = 2 + [0, 0, 0, 1, 1, 1, 2, 3, 4, 5][random.random_range(0..10)];
+        let exporters = 2 + [0, 0, 0, 0, 1, 1, 1, 2, 3, 5][random.random_range(0..10)];
         let conditions = match random.random_range(0..8) {
             0 => Conditions::NotImplemented,
             1 => Conditions::Ignored,
             _ => Conditions::Hold,
         };
         let lags = random.random_range(0..3) == 0;
-        let trouble = seconds(random, 90..330);
+        let trouble = seconds(random, 60..240);
         Self {
             exporters,
             control_planes: random.random_range(1..4),
@@ -87,8 +89,13 @@ impl Plan {
             fault_every: [12, 30, 80, 300][random.random_range(0..4)],
             step_every: [6, 12, 40, 1_000_000][random.random_range(0..4)],
             damages: random.random_range(0..3),
-            change_every: seconds(random, 15..90),
+            change_every: seconds(random, 10..70),
             export_delay: [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)][random.random_range(0..3)],
+            history: if random.random() {
+                HistoryLimit::Everything
+            } else {
+                HistoryLimit::AtMost(random.random_range(1..4))
+            },
             expiry: (random.random_range(0..4) == 0).then(|| trouble.mul_f64(random.random())),
             operator_every: (random.random_range(0..3) == 0).then(|| seconds(random, 60..200)),
             survivors: random.random_range(1..=exporters),

@@ -309,6 +309,7 @@ impl State {
             Deleting::Denied => Err(Refusal::Forbidden),
             Deleting::Granted => {
                 self.objects.delete(key, now);
+                self.checks.deleted(&self.objects, key);
                 Ok(Reply::Deleted)
             }
         }

@@ -1,6 +1,10 @@
 //! An exporter that thins the history beside its work: what stays in the store, and what it does where nothing may be
 //! deleted. Which snapshots go is tried in `core` and beside the archive.
 
+use std::time::Duration;
+
+use lifeboat::archive::Thinned;
+use lifeboat::clock::Clock;
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::peculiar_store::{PeculiarStore, Peculiarities, Permission};
@@ -24,7 +28,7 @@ async fn published_one_by_one(world: &World, numbers: std::ops::Range<u8>) {
 }
 
 #[test]
-fn after_a_publication_the_oldest_snapshots_beyond_the_limit_are_deleted() {
+fn who_leads_deletes_the_oldest_snapshots_beyond_the_limit() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_HISTORY", "all");
@@ -34,15 +38,15 @@ fn after_a_publication_the_oldest_snapshots_beyond_the_limit_are_deleted() {
         assert_eq!(world.archive().past(VERSION).await.unwrap().len(), 5);
 
         world.set("LIFEBOAT_HISTORY", "3");
+        // It publishes the manifest anew, as its own.
         let _backup = world.backup();
-        published_one_by_one(&world, 6..7).await;
-        world.log.wait_for(&["3 old snapshots of Kong 3.9.1 were deleted", "numbers 1 to 3"]).await;
+        world.log.wait_for(&["2 old snapshots of Kong 3.9.1 were deleted", "numbers 1 to 2"]).await;
         let archive = world.archive();
         let left: Vec<u64> = archive.past(VERSION).await.unwrap().iter().map(|past| past.id.sequence).collect();
-        assert_eq!(left, [4, 5, 6]);
+        assert_eq!(left, [3, 4, 5]);
         let restored = archive.restore(VERSION).await.unwrap();
         assert!(restored.skipped.is_empty());
-        assert_eq!(restored.verified.config_hash().to_string(), named("service-6", 6).hash);
+        assert_eq!(restored.verified.config_hash().to_string(), named("service-5", 5).hash);
     });
 }
 
@@ -66,5 +70,20 @@ fn where_nothing_may_be_deleted_that_is_said_and_the_exporter_goes_on() {
         published_one_by_one(&world, 5..6).await;
         let payloads = store.keys().iter().filter(|key| key.ends_with(".json.gz")).count();
         assert_eq!((payloads, world.log.lines_with("old snapshots stay").len()), (5, 1));
+    });
+}
+
+#[test]
+fn a_host_whose_clock_is_ahead_deletes_nothing_too_early() {
+    play(async {
+        let world = World::begin().await;
+        for message in [recording::first(), recording::after_change(), recording::first()] {
+            world.keep(&message).await;
+        }
+        let archive = world.archive();
+        let in_a_year = Clock::start().wall() + Duration::from_secs(365 * 24 * 60 * 60);
+        // All three are of one day, of which one would stay, and one before what is published.
+        assert_eq!(archive.thin(VERSION, in_a_year).await.unwrap(), Thinned::default());
+        assert_eq!(archive.past(VERSION).await.unwrap().len(), 3);
     });
 }

@@ -11,6 +11,7 @@ pub mod forwarder;
 pub mod generator;
 pub mod keys;
 pub mod log;
+pub mod page;
 pub mod peculiar_store;
 pub mod program;
 pub mod raw_node;

@@ -22,6 +22,7 @@ use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::chance;
 use crate::clock::Clock;
+use crate::metrics::KeepMetrics;
 use crate::storage::{Access, Conditions, Fence, Open, StorageError, Tag};
 
 /// What is not answered by then has failed: a lease is to be renewed in time.
@@ -57,11 +58,12 @@ pub(super) struct Campaign {
     shown: u64,
     /// What holds the election up, once it was said.
     held_up: Option<String>,
+    metrics: KeepMetrics,
 }
 
 enum Stage {
     Probing { backoff: Backoff, next: Moment },
-    Running(Election<Tag>),
+    Running(Box<Election<Tag>>),
     Over,
 }
 
@@ -82,10 +84,10 @@ enum Done {
 impl Campaign {
     /// A campaign that begins when it is asked for its next words. `archive` has no fence.
     pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
-        let next = clock.now();
+        let (next, metrics) = (clock.now(), KeepMetrics::unobserved(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let stage = match setting {
-            ElectionSetting::None => Stage::Running(Election::new(Strategy::Alone, candidate(&author), next)),
+            ElectionSetting::None => Stage::Running(Box::new(Election::new(Strategy::Alone, candidate(&author), next))),
             _ => Stage::Probing { backoff, next },
         };
         Self {
@@ -100,7 +102,13 @@ impl Campaign {
             link: None,
             shown: 0,
             held_up: None,
+            metrics,
         }
+    }
+
+    /// The same, which tells there what happens.
+    pub(super) fn observed_by(self, metrics: KeepMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// What the campaign says next. Loses nothing when it is dropped before it is ready.
@@ -172,6 +180,7 @@ impl Campaign {
         let event = match event {
             Ok(event) => {
                 self.held_up = None;
+                self.metrics.election_goes_on();
                 event
             }
             Err(error) => self.failed(&error),
@@ -211,6 +220,7 @@ impl Campaign {
                 Ok(Strategy::Alone)
             }
             Err(error) => {
+                self.metrics.election_failed(&error);
                 let wait = backoff.next_wait(chance::random());
                 *next = self.clock.now() + wait;
                 let seconds = wait.as_secs_f64();
@@ -229,6 +239,8 @@ impl Campaign {
     }
 
     fn begin(&mut self, strategy: Strategy) -> Vec<Word> {
+        self.metrics.election_goes_on();
+        self.metrics.elects_by(strategy);
         match strategy {
             Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.archive.place()),
             Strategy::Registry => warn!(
@@ -242,7 +254,7 @@ impl Campaign {
         // Neither makes it do anything before its first tick.
         let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
         let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), chance::random())).collect();
-        self.stage = Stage::Running(election);
+        self.stage = Stage::Running(Box::new(election));
         self.act(told)
     }
 
@@ -258,9 +270,17 @@ impl Campaign {
             match action {
                 Action::Lead(leadership) => {
                     self.fence.set(open(&leadership));
+                    self.metrics.leadership(&leadership);
                     words.push(Word::Lead(leadership));
                 }
-                Action::Notify(notice) => say(&notice),
+                Action::Notify(notice) => {
+                    say(&notice);
+                    match &notice {
+                        Notice::Follows { leader: host } | Notice::StepsDown { to: host } => self.metrics.follows(host),
+                        Notice::LeaderIsDead { .. } => self.metrics.lost_its_leader(),
+                        Notice::Leads { .. } | Notice::Deposed => {}
+                    }
+                }
                 Action::Finish => {
                     self.stage = Stage::Over;
                     words.push(Word::Over);
@@ -309,6 +329,7 @@ impl Campaign {
 
     // Said once: it is tried again every two seconds.
     fn failed(&mut self, error: &StorageError) -> Event<Tag> {
+        self.metrics.election_failed(error);
         let reason = error.to_string();
         if self.held_up.as_ref() != Some(&reason) {
             warn!("the election of the exporter that leads is held up: {reason}. It is tried again");

@@ -4,6 +4,7 @@
 mod address;
 mod cluster;
 mod history;
+mod http;
 mod import;
 mod keep;
 mod keys;
@@ -20,6 +21,7 @@ mod store;
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use history::HistoryLimit;
+pub use http::{Chosen, HttpSettings};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
@@ -46,6 +48,8 @@ pub struct RunSettings {
     pub keep: Vec<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// Where metrics, health and status are read.
+    pub http: HttpSettings,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -75,7 +79,8 @@ impl RunSettings {
         let keep = if role.exports() { KeepSettings::read_each(&mut reader) } else { Some(Vec::new()) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
-        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
+        let http = HttpSettings::read(&mut reader);
+        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, http: http? }))
     }
 }
 
