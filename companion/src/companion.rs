@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures::future::join_all;
 use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -25,9 +26,10 @@ const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Debug)]
 pub struct Companion {
     stop: CancellationToken,
-    headless: Option<JoinHandle<()>>,
-    exporter: Option<JoinHandle<()>>,
-    images: Option<JoinHandle<()>>,
+    /// One for each version of Kong that is kept.
+    headless: Vec<JoinHandle<()>>,
+    exporters: Vec<JoinHandle<()>>,
+    images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -40,10 +42,11 @@ impl Companion {
         warn_of_expiry(&cluster);
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
-        let hearing = match (&keep, &relay) {
-            (Some(keep), Some(_)) => Some(witnesses.hearing(keep.version)),
-            _ => None,
+        let heard = |keep: KeepSettings| {
+            let hearing = relay.is_some().then(|| witnesses.hearing(keep.version));
+            (keep, hearing)
         };
+        let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let relay = match relay {
             Some(relay) => {
                 let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
@@ -52,9 +55,9 @@ impl Companion {
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: None, exporter: None, images: None, relay };
-        if let Some(keep) = keep {
-            companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
+        let mut companion = Self { stop, headless: Vec::new(), exporters: Vec::new(), images: Vec::new(), relay };
+        for (keep, hearing) in keep {
+            companion.keep(keep, hearing, cluster.clone(), archive.clone(), store.max_config, clock)?;
         }
         Ok(companion)
     }
@@ -76,18 +79,18 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules, clock);
+        let mut exporter = Exporter::new(archive, &node, keep.rules, clock).electing(keep.election);
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
         if let Some(prefix) = keep.beside.clone() {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());
-            self.images = Some(tokio::spawn(images.run()));
+            self.images.push(tokio::spawn(images.run()));
         }
         let headless = Headless::new(cluster, keep, node, max_config, clock)?;
-        self.exporter = Some(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
-        self.headless = Some(tokio::spawn(headless.run()));
+        self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
+        self.headless.push(tokio::spawn(headless.run()));
         Ok(())
     }
 
@@ -99,23 +102,21 @@ impl Companion {
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
-        let parts = [self.headless.as_mut(), self.exporter.as_mut(), self.images.as_mut(), relay];
-        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten()).await;
+        let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
+        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay)).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 
     /// Writes what is waiting, and ends.
     pub async fn stop(self) {
         self.stop.cancel();
-        if let Some(exporter) = self.exporter
-            && timeout(SHUTDOWN_LIMIT, exporter).await.is_err()
-        {
+        if timeout(SHUTDOWN_LIMIT, join_all(self.exporters)).await.is_err() {
             let seconds = SHUTDOWN_LIMIT.as_secs();
             error!(
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        for task in [self.headless, self.images].into_iter().flatten() {
+        for task in self.headless.into_iter().chain(self.images) {
             task.abort();
         }
         if let Some((_, relay)) = self.relay {

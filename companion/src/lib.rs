@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod archive;
 mod background;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod command;

@@ -54,6 +54,18 @@ impl ObjectKeys {
         format!("{}/{node_id}.json", self.election())
     }
 
+    /// The lease: who leads.
+    pub fn leader(&self) -> String {
+        format!("{}/leader.json", self.election())
+    }
+
+    /// Whether this is the key of a backup node's registration: it is named after a UUID.
+    pub fn is_registration(&self, key: &str) -> bool {
+        let name = key.strip_prefix(&self.election()).and_then(|rest| rest.strip_prefix('/'));
+        let id = name.and_then(|name| name.strip_suffix(".json"));
+        id.is_some_and(|id| id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-'))
+    }
+
     /// What `lifeboat doctor` writes where it may not delete: always the same object.
     pub fn doctor(&self) -> String {
         format!("{}/doctor.json", self.election())

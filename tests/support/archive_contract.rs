@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Published, Standing, Terms};
+use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms};
 use lifeboat::rehearsal::recording;
 use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat_core::keep::Received;
@@ -82,9 +82,9 @@ pub async fn archive_contract(storage: &Storage) {
 
     // A damaged config.json is repaired, a good one left alone.
     let newest = archive.published(version()).await.unwrap().unwrap();
-    assert!(!archive.repair_config_json(&newest).await.unwrap());
+    assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::AsPublished(_)));
     storage.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
-    assert!(archive.repair_config_json(&newest).await.unwrap());
+    assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::Repaired(_)));
     assert_eq!(object(storage, &keys.config_json()).await.unwrap(), received(first_message).configuration.json());
 
     let history = archive.history(version(), 3).await.unwrap();

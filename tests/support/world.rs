@@ -159,10 +159,10 @@ impl World {
     /// Starts a backup node: the headless session and the exporter.
     pub fn backup(&self) -> Backup {
         let settings = self.settings();
-        let keep = settings.keep.expect("export is on");
+        let keep = settings.keep.into_iter().next().expect("export is on");
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
         let (node, stop) = (BackupNode::new(keep.version), CancellationToken::new());
-        let exporter = Exporter::new(archive, &node, keep.rules, self.clock);
+        let exporter = Exporter::new(archive, &node, keep.rules, self.clock).electing(keep.election);
         let (cluster, limit) = (Arc::new(settings.cluster), settings.store.max_config);
         let headless = Headless::new(cluster, keep, node.clone(), limit, self.clock).expect("its settings are valid");
         let exporting = tokio::spawn(exporter.run(headless.newest(), stop.clone()));
@@ -280,6 +280,11 @@ impl World {
         }
         keys.sort();
         keys
+    }
+
+    /// The keys of all objects but those by which exporters elect the one that leads.
+    pub fn kept(&self) -> Vec<String> {
+        self.keys().into_iter().filter(|key| !key.contains("/election/")).collect()
     }
 
     /// The published manifest.

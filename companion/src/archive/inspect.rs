@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::time::WallTime;
 
 use super::registration::{registration, visitors_keys};
 use super::{Archive, Author, MANIFEST_LIMIT, Published};
@@ -54,8 +53,8 @@ impl Archive {
     ///
     /// # Errors
     /// [`StorageError::Denied`] is what such a one hopes for.
-    pub async fn try_writing(&self, author: &Author, now: WallTime) -> Result<(), StorageError> {
-        self.storage.try_writing(&visitors_keys(author), &registration(author, now)).await
+    pub async fn try_writing(&self, author: &Author) -> Result<(), StorageError> {
+        self.storage.try_writing(&visitors_keys(author), &registration(author)).await
     }
 
     /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not

@@ -1,6 +1,8 @@
 //! The objects that Lifeboat keeps in a store. Which object means what is in `publish` and `restore`; what their keys are
 //! is in `core`; how a store is spoken to is in `storage`.
 
+mod config_json;
+mod election;
 mod history;
 mod hold;
 mod image;
@@ -19,6 +21,8 @@ mod standing;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
+pub use config_json::Beside;
+pub use election::KnownRegistrations;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
@@ -30,7 +34,7 @@ pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
 
 use crate::settings::{KeySource, StoreSettings};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
 #[derive(Clone, Debug)]
@@ -54,6 +58,11 @@ impl Archive {
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
     pub fn with_keys(self, keys: KeySource) -> Self {
         Self { keys, ..self }
+    }
+
+    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { storage: self.storage.fenced(fence), ..self }
     }
 
     /// The store's name for people.

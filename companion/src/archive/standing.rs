@@ -1,5 +1,6 @@
 //! What stands where the newest manifest of a version is to be: an accepted one, one that our keys don't accept, or none.
 
+use bytes::Bytes;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Unreadable};
@@ -26,6 +27,10 @@ pub struct Published {
     /// The manifest.
     pub manifest: Authentic,
     pub(super) tag: Tag,
+    /// Its bytes.
+    pub(super) document: Bytes,
+    /// Which version of `config.json` was written with it, for who has just published it.
+    pub(crate) config_json: Option<Tag>,
 }
 
 /// What our keys don't accept, with what is needed to replace exactly this.
@@ -84,7 +89,9 @@ impl Archive {
         let policy = self.policy(version);
         let document = Document::decode(&bytes).map_err(Rejected::from);
         match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {
-            Ok(manifest) => Ok(Standing::Published(Box::new(Published { manifest, tag }))),
+            Ok(manifest) => {
+                Ok(Standing::Published(Box::new(Published { manifest, tag, document: bytes, config_json: None })))
+            }
             // Whose writer was proven before that was found out: a later Lifeboat of ours.
             Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
                 Err(self.unusable(format!("{key} can't be used: {reason}")))

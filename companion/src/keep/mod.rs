@@ -2,6 +2,7 @@
 //! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
 
 mod cache_images;
+mod campaign;
 mod clerk;
 mod exporter;
 mod headless;
@@ -16,6 +17,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
 
 use crate::archive::Author;
+use crate::chance;
 
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
@@ -37,7 +39,11 @@ pub struct BackupNode {
 impl BackupNode {
     /// A backup node of this host.
     pub fn new(version: KongVersion) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), hostname: hostname(), version }
+        Self {
+            id: uuid::Builder::from_random_bytes(chance::random()).into_uuid().to_string(),
+            hostname: hostname(),
+            version,
+        }
     }
 
     /// Who the author of its backups is.

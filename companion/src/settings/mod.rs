@@ -40,8 +40,8 @@ pub struct RunSettings {
     pub store: StoreSettings,
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
-    /// What to keep, if export is on.
-    pub keep: Option<KeepSettings>,
+    /// What to keep, for each version of Kong; nothing, if export is off.
+    pub keep: Vec<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
 }
@@ -53,8 +53,8 @@ pub struct ExportSettings {
     pub store: StoreSettings,
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
-    /// What to keep.
-    pub keep: KeepSettings,
+    /// What to keep, for each version of Kong.
+    pub keep: Vec<KeepSettings>,
 }
 
 impl RunSettings {
@@ -70,7 +70,7 @@ impl RunSettings {
         }
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let keep = if role.exports() { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
+        let keep = if role.exports() { KeepSettings::read_each(&mut reader) } else { Some(Vec::new()) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
@@ -83,7 +83,7 @@ impl ExportSettings {
         let mut reader = Reader::new(source);
         let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        let keep = KeepSettings::read(&mut reader);
+        let keep = KeepSettings::read_each(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
     }
 }

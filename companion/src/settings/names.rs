@@ -61,7 +61,8 @@ pub const SETTINGS: &[Setting] = &[
         "LIFEBOAT_KONG_VERSIONS",
         "kong-versions",
         "`KONG_VERSION`",
-        "the same, and wins over it; this version keeps one version of Kong",
+        "the same, and wins over it; several, comma separated, are kept side by side: a session, a path and an election \
+         each",
     ),
     setting(
         "LIFEBOAT_CONTROL_PLANE",
@@ -155,6 +156,13 @@ pub const SETTINGS: &[Setting] = &[
         "feed-on-refusal",
         "off",
         "`on`: also restore a node that the control plane turns away",
+    ),
+    setting(
+        "LIFEBOAT_ELECTION",
+        "election",
+        "auto",
+        "how one of several exporters is found that leads: `lease` (needs conditional writes), `registry`, `none` (there is \
+         one exporter only), or `auto`: what the store allows",
     ),
     setting(
         "LIFEBOAT_MAX_SHRINK",
@@ -303,14 +311,8 @@ pub const NOT_YET: &[&str] =
     &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE", "LIFEBOAT_REPORT_KEYS"];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
-pub const NOT_YET_HARMLESS: &[&str] = &[
-    "LIFEBOAT_HTTP_LISTEN",
-    "LIFEBOAT_ELECTION",
-    "LIFEBOAT_HISTORY",
-    "LIFEBOAT_PREFER",
-    "LIFEBOAT_VERSION_MATCH",
-    "LIFEBOAT_DRILL_EVERY",
-];
+pub const NOT_YET_HARMLESS: &[&str] =
+    &["LIFEBOAT_HTTP_LISTEN", "LIFEBOAT_HISTORY", "LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.

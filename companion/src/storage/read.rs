@@ -70,6 +70,11 @@ impl Storage {
         Ok(tag.is_some())
     }
 
+    /// Which version of an object there is; `None` if there is none.
+    pub async fn tag(&self, key: &str) -> Result<Option<Tag>, StorageError> {
+        Ok(retried(|| self.tag_of(key)).await?)
+    }
+
     /// When an object was last written, by the store's clock; `None` if there is none.
     pub async fn written_at(&self, key: &str) -> Result<Option<SystemTime>, StorageError> {
         let path = Path::from(key);

@@ -50,6 +50,18 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
     }
     let max_config = store.as_ref().map(|store| store.max_config);
+    let keep = keep.unwrap_or_default();
+    let versions: Vec<String> = keep.iter().map(|keep| keep.version.to_string()).collect();
+    if let [first, _, ..] = &versions[..] {
+        checks.push(Check::pass(
+            "versions",
+            format!(
+                "kept are {}; what follows is of {first} (--kong-versions with one of the others shows that one)",
+                versions.join(", ")
+            ),
+        ));
+    }
+    let keep = keep.into_iter().next();
     let version = keep.as_ref().map(|keep| keep.version);
     let asked = async {
         let cluster = Arc::new(cluster?);
