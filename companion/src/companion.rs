@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::relay::Relay;
+use crate::reports::Reports;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
 /// How long what is waiting may take to be written when the program is told to stop.
@@ -31,22 +32,26 @@ pub struct Companion {
     exporters: Vec<JoinHandle<()>>,
     images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
+    reports: Reports,
+    teller: JoinHandle<()>,
 }
 
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay } = settings;
+        let RunSettings { store, cluster, keep, relay, report_keys } = settings;
         let archive = Archive::open(&store)?;
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
         let heard = |keep: KeepSettings| {
-            let hearing = relay.is_some().then(|| witnesses.hearing(keep.version));
+            let hearing = (relay.is_some() || report_keys.are_set()).then(|| witnesses.hearing(keep.version));
             (keep, hearing)
         };
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
+        let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
+        let teller = tokio::spawn(teller.run(stop.clone()));
         let relay = match relay {
             Some(relay) => {
                 let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
@@ -55,7 +60,8 @@ impl Companion {
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: Vec::new(), exporters: Vec::new(), images: Vec::new(), relay };
+        let mut companion =
+            Self { stop, headless: Vec::new(), exporters: Vec::new(), images: Vec::new(), relay, reports, teller };
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, cluster.clone(), archive.clone(), store.max_config, clock)?;
         }
@@ -99,11 +105,17 @@ impl Companion {
         self.relay.as_ref().map(|(address, _)| *address)
     }
 
+    /// What the filter in gateways reports.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
-        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay)).await;
+        let (ended, ..) =
+            futures::future::select_all(parts.into_iter().flatten().chain(relay).chain([&mut self.teller])).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 

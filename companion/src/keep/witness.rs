@@ -14,7 +14,7 @@ const UNHEARD: usize = 256;
 pub(super) type Testimony = (NodeLink, NodeNews);
 
 /// Whom the relay tells, for each version of Kong that is kept in this process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Witnesses(BTreeMap<KongVersion, mpsc::Sender<Testimony>>);
 
 /// Where an exporter hears of the nodes of its version.

@@ -11,6 +11,7 @@ mod origin;
 mod readable;
 mod reader;
 mod relay;
+mod reports;
 mod role;
 mod secret;
 pub mod source;
@@ -25,6 +26,7 @@ pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use reports::ReportKeys;
 pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
@@ -44,6 +46,8 @@ pub struct RunSettings {
     pub keep: Vec<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// What authenticates the filter's reports.
+    pub report_keys: ReportKeys,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -73,7 +77,11 @@ impl RunSettings {
         let keep = if role.exports() { KeepSettings::read_each(&mut reader) } else { Some(Vec::new()) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
-        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
+        let report_keys = ReportKeys::read(&mut reader);
+        finish(reader, || {
+            let report_keys = report_keys?;
+            Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, report_keys })
+        })
     }
 }
 
