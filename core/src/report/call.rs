@@ -110,8 +110,8 @@ impl Answer {
         }
     }
 
-    /// Where a call fails, Envoy makes an answer up: 503 or 504 with a reason in its body (seen on 1.40). Only to calls
-    /// to a cluster, so that what Kong is answered by an Envoy before the control plane remains an answer.
+    /// Where a call fails, Envoy makes an answer up: 503 or 504 with a reason in its body (seen on 1.40: the same words
+    /// for a refused connection and for a failed TLS handshake; others tell them apart). Only to calls to a cluster, so that what Kong is answered by an Envoy before the control plane remains an answer.
     fn made_by_envoy(&self, upstream: &Upstream, status: u16) -> Option<CallFailure> {
         let made_up = upstream.is_cluster() && matches!(status, 503 | 504) && self.upstream_time.is_none();
         made_up.then(|| match &self.body {

@@ -50,9 +50,11 @@ pub(super) fn probe(answer: &Answer, upstream: &Upstream) -> Result<Reachability
     }
 }
 
-/// What a probe that failed says of the control plane. Nothing, if the gateway never made it.
-pub(super) fn unreachable(class: CallFailure) -> Option<Reachability> {
+/// What a probe that failed says of the control plane. Nothing, if the gateway never made it. Envoy doesn't tell a
+/// connection that was refused from a TLS handshake that failed.
+pub(super) fn unreachable(class: CallFailure, upstream: &Upstream) -> Option<Reachability> {
     match class {
+        CallFailure::BrokenConnection if upstream.is_cluster() => Some(Reachability::Unreachable),
         CallFailure::BrokenConnection => Some(Reachability::Refused),
         CallFailure::Timeout => Some(Reachability::TimedOut),
         CallFailure::ResolverFailure => Some(Reachability::Unresolved),
@@ -115,9 +117,11 @@ mod tests {
             ("something new", Reachability::Unreachable),
         ] {
             let failed = Answer { dispatch_status: Some(reason.into()), ..Answer::default() };
-            let seen = probe(&failed, &upstream()).or_else(|failure| unreachable(failure.class).ok_or(()));
+            let seen = probe(&failed, &upstream()).or_else(|failure| unreachable(failure.class, &upstream()).ok_or(()));
             assert_eq!(seen, Ok(state), "{reason}");
         }
-        assert_eq!(unreachable(CallFailure::NoAnswer), None, "what the gateway didn't try is not known");
+        assert_eq!(unreachable(CallFailure::NoAnswer, &upstream()), None, "what the gateway didn't try is not known");
+        let cluster = Upstream::parse("control_plane").unwrap();
+        assert_eq!(unreachable(CallFailure::BrokenConnection, &cluster), Some(Reachability::Unreachable));
     }
 }

@@ -233,17 +233,17 @@ impl Reporter {
         let upstream = self.settings()?.control_plane.clone()?;
         let count = &mut self.since_acknowledged.probes_failed;
         *count = count.saturating_add(u64::from(result.is_err()));
+        let failure = result.as_ref().err().map(|failure| failure.class);
+        let is_known = failure.is_none_or(|class| outcome::unreachable(class, &upstream).is_some());
         let change = self.control_plane.heard(
             &result,
             || format!("the control plane at {upstream} can be reached again"),
             |reason| {
-                format!(
-                    "the control plane at {upstream} can't be reached from this gateway: {reason} (traffic is not \
-                     affected)"
-                )
+                let what = if is_known { "can't be reached from this gateway" } else { "could not be looked for" };
+                format!("the control plane at {upstream} {what}: {reason} (traffic is not affected)")
             },
         );
-        let seen = result.map_or_else(|failure| outcome::unreachable(failure.class), Some);
+        let seen = result.map_or_else(|failure| outcome::unreachable(failure.class, &upstream), Some);
         self.round.learn_control_plane(seen);
         change
     }
