@@ -91,9 +91,14 @@ impl ObjectKeys {
         self.file(id, fate)
     }
 
+    /// The folder of the images of node caches.
+    pub fn cache_images(&self) -> String {
+        format!("{}/lifeboat/cache", self.version)
+    }
+
     /// An image of the cache of a node that runs a snapshot's configuration.
     pub fn cache_image(&self, id: SnapshotId) -> String {
-        format!("{}/lifeboat/cache/{}.mdb.gz", self.version, id.stem())
+        format!("{}/{}.mdb.gz", self.cache_images(), id.stem())
     }
 
     fn file(&self, id: SnapshotId, fate: Fate) -> String {

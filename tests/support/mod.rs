@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod cluster;
 pub mod dbless_node;
 pub mod faulty;
+pub mod forwarder;
 pub mod generator;
 pub mod keys;
 pub mod log;

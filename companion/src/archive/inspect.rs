@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Authentic, Place};
 
 use super::registration::{registration, visitors_keys};
-use super::{Archive, Author, MANIFEST_LIMIT, Published};
+use super::{Archive, Author, MANIFEST_LIMIT, PickError, Published};
 use crate::storage::{Skew, StorageError};
 
 /// What `config.json` is beside a manifest.
@@ -47,6 +48,18 @@ impl Archive {
         let written = self.storage.written_at(&keys.config_json()).await?;
         let published = self.storage.written_at(&keys.manifest()).await?;
         Ok(if written > published && published.is_some() { ConfigJson::Newer } else { ConfigJson::Older })
+    }
+
+    /// The manifest with which what is published was published first: what a restore looks at once another one is. None if a
+    /// crash came before it was written.
+    ///
+    /// # Errors
+    /// It is there and not accepted.
+    pub async fn own_manifest(&self, published: &Published) -> Result<Option<Authentic>, PickError> {
+        let (version, id) = (published.manifest.kong_version, published.manifest.id());
+        let key = ObjectKeys::new(version).snapshot_manifest(id);
+        let Some((document, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { return Ok(None) };
+        self.picked(version, &key, Place::Snapshot(id), document).map(|picked| Some(picked.manifest))
     }
 
     /// Writes an object that is no backup, and deletes it again if that is allowed: for who should not be able to.

@@ -17,6 +17,7 @@ mod rewrite;
 mod rollback;
 mod snapshot;
 mod standing;
+mod thin;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
@@ -32,8 +33,9 @@ pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
+pub use thin::Thinned;
 
-use crate::settings::{KeySource, StoreSettings};
+use crate::settings::{HistoryLimit, KeySource, StoreSettings};
 use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
@@ -42,22 +44,30 @@ pub struct Archive {
     storage: Storage,
     max_config: usize,
     keys: KeySource,
+    history: HistoryLimit,
 }
 
 impl Archive {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self::over(Storage::open(settings)?, settings.max_config).with_keys(settings.keys.clone()))
+        let archive = Self::over(Storage::open(settings)?, settings.max_config);
+        Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
     }
 
-    /// An archive in any store, neither sealed nor signed; configurations of more than `max_config` bytes are refused.
+    /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
+    /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        Self { storage, max_config, keys: KeySource::default() }
+        Self { storage, max_config, keys: KeySource::default(), history: HistoryLimit::Everything }
     }
 
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
     pub fn with_keys(self, keys: KeySource) -> Self {
         Self { keys, ..self }
+    }
+
+    /// The same archive, of whose history so much stays when it is thinned.
+    pub fn with_history(self, history: HistoryLimit) -> Self {
+        Self { history, ..self }
     }
 
     /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
@@ -85,4 +95,4 @@ impl Archive {
 const MANIFEST_LIMIT: u64 = 1 << 20;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Unreadable};
-use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT};
@@ -42,6 +42,14 @@ pub struct Unaccepted {
 }
 
 impl Standing {
+    /// The snapshot that an accepted manifest names.
+    pub fn named(&self) -> Option<SnapshotId> {
+        match self {
+            Self::Published(published) => Some(published.manifest.id()),
+            Self::Absent | Self::Unaccepted(_) => None,
+        }
+    }
+
     /// The number after which the next one comes.
     pub(super) fn sequence(&self) -> u64 {
         match self {

@@ -19,6 +19,7 @@ use super::cache_images::{ImageDesk, Offer};
 use super::campaign::{Campaign, Word};
 use super::clerk::Clerk;
 use super::newest::Line;
+use super::thinner::Thinner;
 use super::witness::Hearing;
 use super::{BackupNode, CacheImages, Newest, standing};
 use crate::archive::Archive;
@@ -78,6 +79,7 @@ struct Run {
     line: Line,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    thinner: Thinner,
     clock: Clock,
     place: String,
     failure: Option<StorageError>,
@@ -147,12 +149,15 @@ impl Exporter {
     pub async fn run(self, newest: Newest, stop: CancellationToken) {
         let (clerk, clock) = (self.clerk.expect("it doesn't work yet"), self.clock);
         let (archive, author) = clerk.desk();
-        let fence = Fence::new(clock);
+        let (fence, version) = (Fence::new(clock), author.version);
+        // Who leads no longer deletes nothing either.
+        let thinning = archive.clone().fenced(fence.clone());
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),
             campaign: Campaign::new(archive, author, self.election, clock, fence.clone()),
             place: clerk.place().to_owned(),
             clerk: Some(clerk.fenced(fence.clone())),
+            thinner: Thinner::new(thinning, version, clock),
             fence,
             work: None,
             next: None,
@@ -182,6 +187,7 @@ impl Exporter {
                     Vec::new()
                 }
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
+                () = run.thinner.turn() => Vec::new(),
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
             run.take(events);
@@ -309,6 +315,7 @@ impl Run {
             Ok(event) => {
                 if let Event::Written(named) = &event {
                     self.written = Some(named.config_hash);
+                    self.thinner.written();
                 }
                 event
             }

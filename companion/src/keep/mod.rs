@@ -11,6 +11,7 @@ mod messages;
 mod newest;
 mod probing;
 mod standing;
+mod thinner;
 mod witness;
 
 use lifeboat_core::kong::version::KongVersion;
@@ -23,6 +24,7 @@ pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;
+pub(crate) use thinner::thin_once;
 pub use witness::{Hearing, Witness, Witnesses};
 
 /// Who a backup node is to the control plane.

@@ -3,6 +3,7 @@
 
 mod address;
 mod cluster;
+mod history;
 mod import;
 mod keep;
 mod keys;
@@ -19,6 +20,7 @@ mod store;
 
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
+pub use history::HistoryLimit;
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;

@@ -171,6 +171,12 @@ pub const SETTINGS: &[Setting] = &[
         "how many percent of its services or routes a configuration may lose; one that loses more, or all routes, is held \
          until `lifeboat release`",
     ),
+    setting(
+        "LIFEBOAT_HISTORY",
+        "history",
+        "500",
+        "how many snapshots of each version of Kong stay in the store at most; `all` deletes none",
+    ),
     setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
     secret(
         "LIFEBOAT_ENCRYPTION_KEYS",
@@ -316,7 +322,7 @@ pub const NOT_YET: &[&str] = &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
 pub const NOT_YET_HARMLESS: &[&str] =
-    &["LIFEBOAT_HTTP_LISTEN", "LIFEBOAT_HISTORY", "LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];
+    &["LIFEBOAT_HTTP_LISTEN", "LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.

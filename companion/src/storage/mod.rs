@@ -123,6 +123,15 @@ impl Storage {
         Some(Skew::new(store, now.checked_sub(heard_at.elapsed())?))
     }
 
+    /// What the store's clock shows when ours shows `now`, by its newest answer; ours, if it has not answered yet or has no
+    /// clock of its own.
+    pub fn time_there(&self, now: WallTime) -> WallTime {
+        match self.told.time() {
+            Some((store, heard_at)) => WallTime::from_system(store + heard_at.elapsed()),
+            None => now,
+        }
+    }
+
     /// The keys of all objects below a folder, in no order; with `after`, only those that sort after it.
     pub async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, StorageError> {
         Ok(self.entries(folder, after).await?.into_iter().map(|entry| entry.key).collect())

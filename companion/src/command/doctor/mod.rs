@@ -3,7 +3,6 @@
 
 mod backup;
 mod certificates;
-mod check;
 mod control_plane;
 mod host;
 mod keys;
@@ -18,7 +17,7 @@ use std::time::SystemTime;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
 
-use self::check::{Check, Verdict, count};
+use super::check::{self, Check, Verdict, count};
 use super::{Failure, Output, stdout};
 use crate::archive::Archive;
 use crate::clock::Clock;

@@ -20,7 +20,7 @@ pub use put_object::{Checksum, PutObject};
 pub use s3::{AwsCredentials, S3Access};
 
 use super::cluster::checked;
-use super::{KeySource, Reader};
+use super::{HistoryLimit, KeySource, Reader};
 use crate::tls::{Authorities, AuthoritySource};
 
 /// Where configurations are kept.
@@ -36,6 +36,8 @@ pub struct StoreSettings {
     pub max_config: usize,
     /// What snapshots are sealed and signed with, and whose are accepted.
     pub keys: KeySource,
+    /// How many snapshots of a version stay.
+    pub history: HistoryLimit,
 }
 
 /// How to get into a store, by the kind of store.
@@ -110,6 +112,7 @@ impl StoreSettings {
             authorities: ExtraAuthorities::default(),
             max_config,
             keys: KeySource::default(),
+            history: HistoryLimit::default(),
         }
     }
 
@@ -133,7 +136,14 @@ impl StoreSettings {
                 return None;
             }
         };
-        Some(Self { url: StorageUrl::Ticket, access: ticket, authorities: authorities?, max_config, keys: keys? })
+        Some(Self {
+            url: StorageUrl::Ticket,
+            access: ticket,
+            authorities: authorities?,
+            max_config,
+            keys: keys?,
+            history: HistoryLimit::default(),
+        })
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
@@ -142,6 +152,7 @@ impl StoreSettings {
         let max_config = max_config(reader);
         let authorities = extra_authorities(reader);
         let keys = KeySource::read(reader);
+        let history = HistoryLimit::read(reader);
         // Checked also where another cloud's store is named: a mistake in it is one all the same.
         let put_object = PutObject::read(reader);
         let given = given?;
@@ -155,7 +166,7 @@ impl StoreSettings {
             StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
             StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,
         };
-        Some(Self { url, access, authorities: authorities?, max_config, keys: keys? })
+        Some(Self { url, access, authorities: authorities?, max_config, keys: keys?, history })
     }
 }
 
