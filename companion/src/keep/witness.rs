@@ -50,3 +50,10 @@ impl Witness {
         let _ = self.sender.send((self.link, news)).await;
     }
 }
+
+impl Hearing {
+    /// What a node did next; nothing, once nobody is left who could tell.
+    pub async fn next(&mut self) -> Option<(NodeLink, NodeNews)> {
+        self.0.recv().await
+    }
+}

@@ -247,12 +247,7 @@ mod tests {
         };
         let before_headers = "upstream connect error or disconnect/reset before headers. reset reason: ";
         for (body, failure) in [
-            (
-                format!(
-                    "{before_headers}remote connection failure, transport failure reason: delayed connect error: Connection refused"
-                ),
-                CallFailure::BrokenConnection,
-            ),
+            (format!("{before_headers}remote connection failure"), CallFailure::BrokenConnection),
             (format!("{before_headers}connection timeout"), CallFailure::Timeout),
             (
                 format!(

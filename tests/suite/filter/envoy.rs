@@ -50,10 +50,10 @@ fn reports_go_to_a_cluster_and_requests_are_asked_for_kong_no_more_than_thrice()
 #[test]
 fn what_envoy_says_when_a_cluster_can_t_be_reached_is_not_taken_for_an_answer() {
     let mut host = envoy(CLUSTERS);
-    let refused = "remote connection failure, transport failure reason: delayed connect error: Connection refused";
+    let refused = "remote connection failure";
     let untrusted = "remote connection failure, transport failure reason: TLS_error:|CERTIFICATE_VERIFY_FAILED|";
     for (probe, state) in [
-        (Reply::made_up_by_envoy(503, refused), Reachability::Refused),
+        (Reply::made_up_by_envoy(503, refused), Reachability::Unreachable),
         (Reply::made_up_by_envoy(503, "connection timeout"), Reachability::TimedOut),
         (Reply::made_up_by_envoy(503, untrusted), Reachability::TlsHandshakeFailed),
         (Reply::made_up_by_envoy(503, refused).with("x-envoy-upstream-service-time", "2"), Reachability::Reachable),
