@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use crate::archive::Archive;
 use crate::clock::Clock;
+use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
+use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
@@ -32,17 +34,29 @@ pub struct Companion {
     exporters: Vec<JoinHandle<()>>,
     images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
+    http: Option<(SocketAddr, JoinHandle<()>)>,
     reports: Reports,
     teller: JoinHandle<()>,
+}
+
+/// What all versions are kept with.
+struct Shared {
+    cluster: Arc<ClusterSettings>,
+    archive: Archive,
+    max_config: usize,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay, report_keys } = settings;
-        let archive = Archive::open(&store)?;
+        let RunSettings { store, cluster, keep, relay, http, report_keys } = settings;
+        let metrics = Metrics::new(clock);
+        let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
+        metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
         let heard = |keep: KeepSettings| {
@@ -51,32 +65,34 @@ impl Companion {
         };
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
+        metrics.shows_reports(reports.clone());
+        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+        let program = Program { metrics: metrics.clone(), store: place, control_plane, reports: reports.clone() };
+        let http = Http::bind(http, program, reports.router()).await?;
         let teller = tokio::spawn(teller.run(stop.clone()));
         let relay = match relay {
             Some(relay) => {
-                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
-                let relay = relay.await?;
+                let (cluster, archive, stop) = (cluster.clone(), archive.clone(), stop.clone());
+                let relay = Relay::bind(relay, cluster, archive, witnesses, clock, stop, metrics.relay()).await?;
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
         };
-        let mut companion =
-            Self { stop, headless: Vec::new(), exporters: Vec::new(), images: Vec::new(), relay, reports, teller };
+        let max_config = store.max_config;
+        let shared = Shared { cluster, archive, max_config, clock, metrics };
+        let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
+        let mut companion = Self { stop, headless, exporters, images, relay, http: None, reports, teller };
         for (keep, hearing) in keep {
-            companion.keep(keep, hearing, cluster.clone(), archive.clone(), store.max_config, clock)?;
+            companion.keep(keep, hearing, &shared)?;
         }
+        // Who asks now is told of all parts.
+        companion.http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         Ok(companion)
     }
 
-    fn keep(
-        &mut self,
-        keep: KeepSettings,
-        hearing: Option<Hearing>,
-        cluster: Arc<ClusterSettings>,
-        archive: Archive,
-        max_config: usize,
-        clock: Clock,
-    ) -> anyhow::Result<()> {
+    fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
+        let Shared { cluster, archive, max_config, clock, metrics } = shared;
+        let metrics = metrics.keep(keep.version);
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
@@ -85,7 +101,8 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules, clock).electing(keep.election);
+        let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
+        let mut exporter = exporter.electing(keep.election).observed_by(metrics.clone());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
@@ -94,7 +111,7 @@ impl Companion {
             let images = exporter.images_of(prefix, std::env::temp_dir());
             self.images.push(tokio::spawn(images.run()));
         }
-        let headless = Headless::new(cluster, keep, node, max_config, clock)?;
+        let headless = Headless::new(cluster.clone(), keep, node, *max_config, *clock)?.observed_by(metrics);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
         self.headless.push(tokio::spawn(headless.run()));
         Ok(())
@@ -105,6 +122,11 @@ impl Companion {
         self.relay.as_ref().map(|(address, _)| *address)
     }
 
+    /// Where metrics, health and status are read, if anywhere.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|(address, _)| *address)
+    }
+
     /// What the filter in gateways reports.
     pub fn reports(&self) -> &Reports {
         &self.reports
@@ -113,9 +135,11 @@ impl Companion {
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
+        let http = self.http.as_mut().map(|(_, http)| http);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
-        let (ended, ..) =
-            futures::future::select_all(parts.into_iter().flatten().chain(relay).chain([&mut self.teller])).await;
+        let teller = [&mut self.teller];
+        let all = parts.into_iter().flatten().chain(relay).chain(http).chain(teller);
+        let (ended, ..) = futures::future::select_all(all).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 
@@ -133,6 +157,10 @@ impl Companion {
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+        // Last: how the end goes can be watched.
+        if let Some((_, http)) = self.http {
+            http.abort();
         }
     }
 }

@@ -35,6 +35,7 @@ async fn service(hash: Arc<Mutex<String>>) -> SocketAddr {
 async fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
     let mut world = World::begin().await;
     world.set("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "off");
+    world.set("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0");
     world.set("LIFEBOAT_REPORT_KEYS", KEY);
     let companion = world.companion().await;
     let runs = Arc::new(Mutex::new(EMPTY.to_owned()));
@@ -62,7 +63,7 @@ async fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
 
     // A reporter in each worker, and one in the main thread.
     seen("every thread reports", &|view| view["workers_reporting"] == 3 && view["without_configuration"] == 3).await;
-    seen("the control plane is there", &|view| view["control_plane_reachable_from"] == 3).await;
+    seen("the control plane is there", &|view| view["control_plane"] == json!({"reachable": 3})).await;
 
     world.control_plane.push(recording::first());
     let sent = configuration(&recording::first());
@@ -82,7 +83,7 @@ async fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
     assert_eq!(envoy.stat("wasmcustom.config_empty").await, Some(0));
 
     world.control_plane.stop().await;
-    seen("the control plane is gone", &|view| view["control_plane_unreachable_from"] == 3).await;
+    seen("the control plane is gone", &|view| view["control_plane"] == json!({"unreachable": 3})).await;
     let problems: Vec<String> = envoy
         .log()
         .lines()

@@ -15,6 +15,7 @@ use lifeboat::archive::{Archive, Author, Terms};
 use lifeboat::clock::Clock;
 use lifeboat::companion::Companion;
 use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
+use lifeboat::metrics::RelayMetrics;
 use lifeboat::rehearsal::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
 use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
 use lifeboat::rehearsal::message::Configuration;
@@ -128,6 +129,7 @@ impl World {
             ("KONG_CLUSTER_CERT", certificate.certificate_pem.clone()),
             ("KONG_CLUSTER_CERT_KEY", certificate.key_pem.clone()),
             ("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0".to_owned()),
+            ("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
             ("AWS_CONFIG_STORAGE_ENDPOINT", store.endpoint()),
             ("AWS_ACCESS_KEY_ID", in_store.access_key.clone()),
             ("AWS_SECRET_ACCESS_KEY", in_store.secret_key.clone()),
@@ -194,8 +196,8 @@ impl World {
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
-        let witnesses = Witnesses::default();
-        let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, witnesses, self.clock, stop.clone());
+        let (cluster, witnesses, metrics) = (Arc::new(settings.cluster), Witnesses::default(), RelayMetrics::default());
+        let relay = Relay::bind(relay, cluster, archive, witnesses, self.clock, stop.clone(), metrics);
         let relay = relay.await.expect("its address is free");
         RunningRelay { address: relay.address(), stop, running: tokio::spawn(relay.run()) }
     }

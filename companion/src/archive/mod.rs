@@ -35,6 +35,7 @@ pub use rollback::{ChoiceError, Stay};
 pub use standing::{Published, Standing, Unaccepted};
 pub use thin::Thinned;
 
+use crate::metrics::{Metrics, StepTimes};
 use crate::settings::{HistoryLimit, KeySource, StoreSettings};
 use crate::storage::{Fence, Storage, StorageError};
 
@@ -45,6 +46,7 @@ pub struct Archive {
     max_config: usize,
     keys: KeySource,
     history: HistoryLimit,
+    steps: StepTimes,
 }
 
 impl Archive {
@@ -57,7 +59,8 @@ impl Archive {
     /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
     /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        Self { storage, max_config, keys: KeySource::default(), history: HistoryLimit::Everything }
+        let (keys, steps) = (KeySource::default(), StepTimes::default());
+        Self { storage, max_config, keys, history: HistoryLimit::Everything, steps }
     }
 
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
@@ -68,6 +71,11 @@ impl Archive {
     /// The same archive, of whose history so much stays when it is thinned.
     pub fn with_history(self, history: HistoryLimit) -> Self {
         Self { history, ..self }
+    }
+
+    /// The same archive, whose requests to the store and steps of publishing are counted there.
+    pub fn measured_by(self, metrics: &Metrics) -> Self {
+        Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
     }
 
     /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.

@@ -17,6 +17,7 @@ use super::snapshot::{Lot, Packed};
 use super::{Archive, Published, Standing};
 use crate::background::computed;
 use crate::chance;
+use crate::metrics::Step;
 use crate::storage::{StorageError, Write};
 
 /// Who publishes.
@@ -69,12 +70,15 @@ impl Archive {
         let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
         let encoded = Bytes::from(manifest.encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
+        let step = self.steps.begin(version, Step::Manifest);
         let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
         let mut published = Published { manifest, tag, document: encoded, config_json: None };
         self.complete(&published).await?;
+        step.done();
         if policy.keys.sealing().is_none() {
-            let json = received.configuration.json().clone();
+            let (json, step) = (received.configuration.json().clone(), self.steps.begin(version, Step::ConfigJson));
             published.config_json = Some(self.write_config_json(version, json, place).await?);
+            step.done();
         }
         Ok(published)
     }
@@ -152,15 +156,20 @@ impl Archive {
         }
         for sequence in first..first + SEQUENCE_TRIES {
             // Made anew for each number, since a sealed payload is bound to its own.
+            let step = self.steps.begin(author.version, Step::Compress);
             let packed = computed({
                 let (received, author, keys) = (received.clone(), author.clone(), keys.clone());
                 move || Packed::new(&received, &author, sequence, &keys, chance::random())
             })
             .await;
-            let key = stored.snapshot(packed.id);
+            step.done();
+            let (key, step) = (stored.snapshot(packed.id), self.steps.begin(author.version, Step::WritePayload));
             match self.storage.write(&key, packed.payload.clone(), Write::Create).await {
                 Ok(_) => {
+                    step.done();
+                    let step = self.steps.begin(author.version, Step::ReadBack);
                     self.storage.read_back(&key, &packed.payload).await?;
+                    step.done();
                     return Ok(packed);
                 }
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.

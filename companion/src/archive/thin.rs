@@ -21,7 +21,7 @@ const AT_ONCE: usize = 100;
 pub struct Thinned {
     /// What was deleted, oldest first.
     pub gone: Vec<SnapshotId>,
-    /// How many more may go, in the next turn.
+    /// How many more may go, in the next turn: because they are many, or because something was published meanwhile.
     pub left: usize,
 }
 
@@ -50,7 +50,7 @@ impl Archive {
             return Ok(Thinned::default());
         }
         let images = self.storage.list(&ObjectKeys::new(version).cache_images(), None).await?.into_iter().collect();
-        let mut gone = Vec::new();
+        let (mut gone, mut left) = (Vec::new(), later.len() + due.len());
         for id in &due {
             // What was decided holds for what was published then. Whoever publishes or chooses another one comes first.
             if self.named(version).await? != Some(published) {
@@ -59,8 +59,9 @@ impl Archive {
             if self.delete_snapshot(version, *id, &shown[id].files, &images).await? {
                 gone.push(*id);
             }
+            left -= 1;
         }
-        Ok(Thinned { gone, left: later.len() })
+        Ok(Thinned { gone, left })
     }
 
     // What its manifest promises is never missing: the manifest goes first, and the payload last, which is what the next

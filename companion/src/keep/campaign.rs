@@ -21,6 +21,7 @@ use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::chance;
 use crate::clock::Clock;
+use crate::metrics::KeepMetrics;
 use crate::storage::{Access, Conditions, Fence, Open, StorageError, Tag};
 
 /// What is not answered by then has failed: a lease is to be renewed in time.
@@ -52,6 +53,7 @@ pub(super) struct Campaign {
     shown: u64,
     /// What holds the election up, once it was said.
     held_up: Option<String>,
+    metrics: KeepMetrics,
 }
 
 enum Stage {
@@ -69,7 +71,7 @@ enum Done {
 impl Campaign {
     /// A campaign that begins when it is asked for its next words. `archive` has no fence.
     pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
-        let next = clock.now();
+        let (next, metrics) = (clock.now(), KeepMetrics::unobserved(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let stage = match setting {
             ElectionSetting::None => Stage::Running(Election::new(Strategy::Alone, candidate(&author), next)),
@@ -87,7 +89,13 @@ impl Campaign {
             link: None,
             shown: 0,
             held_up: None,
+            metrics,
         }
+    }
+
+    /// The same, which tells there what happens.
+    pub(super) fn observed_by(self, metrics: KeepMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// What the campaign says next. Loses nothing when it is dropped before it is ready.
@@ -168,6 +176,7 @@ impl Campaign {
         let event = match event {
             Ok(event) => {
                 self.held_up = None;
+                self.metrics.election_goes_on();
                 event
             }
             Err(error) => self.failed(&error),
@@ -196,6 +205,7 @@ impl Campaign {
                 Ok(Strategy::Alone)
             }
             Err(error) => {
+                self.metrics.election_failed(&error);
                 let wait = backoff.next_wait(chance::random());
                 *next = self.clock.now() + wait;
                 let seconds = wait.as_secs_f64();
@@ -214,6 +224,8 @@ impl Campaign {
     }
 
     fn begin(&mut self, strategy: Strategy) -> Vec<Word> {
+        self.metrics.election_goes_on();
+        self.metrics.elects_by(strategy);
         match strategy {
             Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.archive.place()),
             Strategy::Registry => warn!(
@@ -243,9 +255,17 @@ impl Campaign {
             match action {
                 Action::Lead(leadership) => {
                     self.fence.set(open(&leadership));
+                    self.metrics.leadership(&leadership);
                     words.push(Word::Lead(leadership));
                 }
-                Action::Notify(notice) => say(&notice),
+                Action::Notify(notice) => {
+                    say(&notice);
+                    match &notice {
+                        Notice::Follows { leader: host } | Notice::StepsDown { to: host } => self.metrics.follows(host),
+                        Notice::LeaderIsDead { .. } => self.metrics.lost_its_leader(),
+                        Notice::Leads { .. } | Notice::Deposed => {}
+                    }
+                }
                 Action::Finish => {
                     self.stage = Stage::Over;
                     words.push(Word::Over);
@@ -288,6 +308,7 @@ impl Campaign {
 
     // Said once: it is tried again every two seconds.
     fn failed(&mut self, error: &StorageError) -> Event<Tag> {
+        self.metrics.election_failed(error);
         let reason = error.to_string();
         if self.held_up.as_ref() != Some(&reason) {
             warn!("the election of the exporter that leads is held up: {reason}. It is tried again");

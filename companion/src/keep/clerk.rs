@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::probing;
 use crate::archive::{Archive, Author, Beside, Standing, Terms};
 use crate::clock::Clock;
+use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::Image;
 use crate::storage::{Fence, StorageError, Tag};
 
@@ -25,10 +26,12 @@ pub(super) struct Clerk {
     config_json: Option<Tag>,
     has_looked_for_plaintext: bool,
     refused: Option<String>,
+    metrics: KeepMetrics,
 }
 
 impl Clerk {
     pub(super) fn new(archive: Archive, author: Author, clock: Clock) -> Self {
+        let metrics = KeepMetrics::unobserved(author.version, clock);
         Self {
             archive,
             author,
@@ -37,6 +40,7 @@ impl Clerk {
             config_json: None,
             has_looked_for_plaintext: false,
             refused: None,
+            metrics,
         }
     }
 
@@ -48,6 +52,11 @@ impl Clerk {
     /// The same clerk, who writes only while the fence is open.
     pub(super) fn fenced(self, fence: Fence) -> Self {
         Self { archive: self.archive.fenced(fence), ..self }
+    }
+
+    /// The same clerk, who tells there what it notices.
+    pub(super) fn observed_by(self, metrics: KeepMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The store's name for people.
@@ -210,6 +219,7 @@ impl Clerk {
             }
             Beside::Another(tag) => {
                 if self.config_json.as_ref() != Some(&tag) {
+                    self.metrics.noticed_another_exporter(Trace::ConfigJson);
                     error!(
                         "another exporter, perhaps Kong's own, writes config.json in {place}: what is there is newer than                          what this one has published. Let one of them alone export there, or give them different prefixes"
                     );

@@ -25,6 +25,7 @@ use super::{BackupNode, CacheImages, Newest, standing};
 use crate::archive::Archive;
 use crate::chance;
 use crate::clock::Clock;
+use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::{Image, NodePrefix};
 use crate::storage::{Fence, StorageError, Tag};
 
@@ -38,6 +39,7 @@ pub struct Exporter {
     hearing: Option<Hearing>,
     images: ImageDesk,
     clock: Clock,
+    metrics: KeepMetrics,
 }
 
 /// What became of a configuration that was exported once.
@@ -86,6 +88,7 @@ struct Run {
     /// What this exporter has published last.
     written: Option<ConfigHash>,
     progress: Progress,
+    metrics: KeepMetrics,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +122,14 @@ impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
         let clerk = Clerk::new(archive, node.author(), clock);
-        let election = ElectionSetting::Auto;
-        Self { clerk: Some(clerk), rules, election, hearing: None, images: ImageDesk::default(), clock }
+        let (election, metrics) = (ElectionSetting::Auto, KeepMetrics::unobserved(node.version, clock));
+        Self { clerk: Some(clerk), rules, election, hearing: None, images: ImageDesk::default(), clock, metrics }
+    }
+
+    /// The same, which tells there what happens.
+    pub fn observed_by(self, metrics: KeepMetrics) -> Self {
+        let clerk = self.clerk.map(|clerk| clerk.observed_by(metrics.clone()));
+        Self { clerk, metrics, ..self }
     }
 
     /// The same, one of several of which one leads.
@@ -150,11 +159,12 @@ impl Exporter {
         let (clerk, clock) = (self.clerk.expect("it doesn't work yet"), self.clock);
         let (archive, author) = clerk.desk();
         let (fence, version) = (Fence::new(clock), author.version);
-        // Who leads no longer deletes nothing either.
+        // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),
-            campaign: Campaign::new(archive, author, self.election, clock, fence.clone()),
+            campaign: Campaign::new(archive, author, self.election, clock, fence.clone())
+                .observed_by(self.metrics.clone()),
             place: clerk.place().to_owned(),
             clerk: Some(clerk.fenced(fence.clone())),
             thinner: Thinner::new(thinning, version, clock),
@@ -169,6 +179,7 @@ impl Exporter {
             failure: None,
             written: None,
             progress: Progress::Working,
+            metrics: self.metrics,
         };
         let mut is_stopping = false;
         while run.progress != Progress::Over {
@@ -191,6 +202,7 @@ impl Exporter {
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
             run.take(events);
+            run.metrics.stands(run.keeper.newest(), run.keeper.standing());
         }
     }
 
@@ -290,6 +302,7 @@ impl Run {
             self.next = Some(action);
             return;
         };
+        self.metrics.attempted();
         let work = async move {
             let result = clerk.perform(action).await;
             (clerk, result)
@@ -311,6 +324,10 @@ impl Run {
     }
 
     fn done(&mut self, (clerk, result): (Clerk, Result<Event, StorageError>)) -> Event {
+        match &result {
+            Ok(_) => self.metrics.succeeded(clerk.published()),
+            Err(error) => self.metrics.failed(error),
+        }
         let event = match result {
             Ok(event) => {
                 if let Event::Written(named) = &event {
@@ -321,6 +338,7 @@ impl Run {
             }
             Err(error @ StorageError::Conflict { .. }) => {
                 standing::log_failure(&error);
+                self.metrics.noticed_another_exporter(Trace::Manifest);
                 Event::Conflict
             }
             Err(error) => {

@@ -16,8 +16,8 @@ use crate::storage::StorageError;
 
 /// How long there is peace after the history was thinned.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// And how long when more was due than goes in one turn.
-const BETWEEN_TURNS: Duration = Duration::from_secs(60);
+/// And how long when something is left for another turn.
+const BETWEEN_TURNS: Duration = Duration::from_secs(15);
 
 /// Thins a version's history. Dropping it ends that, whatever it is doing.
 pub(super) struct Thinner {

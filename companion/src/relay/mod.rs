@@ -7,7 +7,6 @@ mod node;
 mod offers;
 mod outlook;
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +24,13 @@ pub use handshake::NodeIdentity;
 use self::offers::Offers;
 use self::outlook::Outlook;
 use crate::archive::Archive;
+use crate::bind::{BindError, listen};
 use crate::clock::Clock;
 use crate::dial;
 use crate::keep::Witnesses;
+use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings};
-use crate::tls::{Peer, explain};
+use crate::tls::{FailureClass, Peer, explain};
 
 /// Kong's nodes close an unfinished handshake after 5 s (KONG.md section 1); so do we.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
@@ -52,33 +53,13 @@ struct Shared {
     outlook: Outlook,
     witnesses: Witnesses,
     clock: Clock,
+    metrics: RelayMetrics,
     nodes: TaskTracker,
     stop: CancellationToken,
 }
 
-/// The relay's address can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("LIFEBOAT_RELAY_LISTEN: {address} can't be listened on ({error}): {}", self.cure())]
-pub struct BindError {
-    address: SocketAddr,
-    error: std::io::Error,
-}
-
-impl BindError {
-    fn cure(&self) -> &'static str {
-        match self.error.kind() {
-            ErrorKind::AddrInUse => {
-                "another program, or another lifeboat, listens there. Stop it, or choose another port"
-            }
-            ErrorKind::AddrNotAvailable => "this host has no such address. Choose one of its own, or 0.0.0.0 for all",
-            ErrorKind::PermissionDenied => "a port below 1024 needs a right of its own. Choose a higher one",
-            _ => "choose another address",
-        }
-    }
-}
-
 impl Relay {
-    /// Binds the relay's address. It serves until `stop`, and tells `witnesses` what nodes run.
+    /// Binds the relay's address. It serves until `stop`, tells `witnesses` what nodes run, and `metrics` what happens.
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
@@ -86,16 +67,16 @@ impl Relay {
         witnesses: Witnesses,
         clock: Clock,
         stop: CancellationToken,
+        metrics: RelayMetrics,
     ) -> Result<Self, BindError> {
-        let address = settings.listen;
-        let failed = |error| BindError { address, error };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let listen = listener.local_addr().map_err(failed)?;
+        let (listener, listen) = listen("LIFEBOAT_RELAY_LISTEN", settings.listen).await?;
+        metrics.presents(&settings.certificate);
+        metrics.listens(listen);
         let dialer = dial::Relay { listen, instance: uuid::Uuid::new_v4().to_string().into() };
-        let outlook = Outlook::new(cluster.control_plane.clone());
+        let outlook = Outlook::new(cluster.control_plane.clone(), metrics.clone());
         let offers = Offers::new(archive, clock);
         let nodes = TaskTracker::new();
-        let shared = Shared { settings, cluster, dialer, offers, outlook, witnesses, clock, nodes, stop };
+        let shared = Shared { settings, cluster, dialer, offers, outlook, witnesses, clock, metrics, nodes, stop };
         Ok(Self { listener, shared: Arc::new(shared) })
     }
 
@@ -130,10 +111,14 @@ impl Relay {
                 match handshake {
                     Ok(Some(stream)) => handshake::serve(&shared, stream, peer).await,
                     Ok(None) => {}
-                    Err(_) => debug!(%peer, "no TLS handshake within {} s", HANDSHAKE_LIMIT.as_secs()),
+                    Err(_) => {
+                        shared.metrics.refused(FailureClass::TimedOut);
+                        debug!(%peer, "no TLS handshake within {} s", HANDSHAKE_LIMIT.as_secs());
+                    }
                 }
             });
         }
+        self.shared.metrics.listens_no_longer();
         self.shared.nodes.close();
         self.shared.nodes.wait().await;
     }
@@ -158,7 +143,9 @@ async fn authenticate(shared: &Shared, stream: TcpStream) -> Option<TlsStream<Tc
     match TlsAcceptor::from(shared.settings.tls.clone()).accept(stream).await {
         Ok(stream) => Some(stream.into()),
         Err(error) => {
-            warn!(%peer, "a connection was refused: {}", explain(Peer::Node, &error));
+            let failure = explain(Peer::Node, &error);
+            shared.metrics.refused(failure.class);
+            warn!(%peer, "a connection was refused: {failure}");
             None
         }
     }

@@ -17,6 +17,7 @@ use super::{NodeIdentity, Shared, messages};
 use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
+use crate::metrics::NodePresence;
 use crate::websocket::{Heard, LinkError, hear};
 
 struct Driver {
@@ -28,6 +29,7 @@ struct Driver {
     fetching: Option<PendingOffer>,
     session: NodeSession,
     witness: Option<Witness>,
+    presence: NodePresence,
 }
 
 /// Serves a node until one of the two sides ends it.
@@ -35,8 +37,18 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
     let witness = identity.version.and_then(|version| shared.witnesses.node(version));
-    let mut driver =
-        Driver { shared, identity, node, control_plane: None, dialing: None, fetching: None, session, witness };
+    let presence = shared.metrics.node();
+    let mut driver = Driver {
+        shared,
+        identity,
+        node,
+        control_plane: None,
+        dialing: None,
+        fetching: None,
+        session,
+        witness,
+        presence,
+    };
     driver.tell(NodeNews::Joined).await;
     let mut flow = driver.act(actions).await;
     while flow.is_continue() {
@@ -113,8 +125,14 @@ impl Driver {
                     return ControlFlow::Break(());
                 }
                 Action::Notify(notice) => {
-                    if let Notice::Given(_) = notice {
-                        self.tell(NodeNews::Given).await;
+                    match notice {
+                        Notice::Given(_) => {
+                            self.presence.given();
+                            self.tell(NodeNews::Given).await;
+                        }
+                        Notice::Adopted(_) => self.presence.restored(),
+                        Notice::NotAdopted { .. } => self.presence.not_adopting(),
+                        _ => {}
                     }
                     messages::log(&self.identity, &self.shared.cluster.control_plane, &notice);
                     Ok(())

@@ -16,16 +16,14 @@ const SHOWN: usize = 1000;
 pub struct ReportsView {
     /// Reports that were taken.
     pub accepted: u64,
-    /// Reports that nobody can tell who sent.
-    pub unauthenticated: u64,
+    /// Reports that were only counted: nobody can tell who sent them, since `LIFEBOAT_REPORT_KEYS` is not set.
+    pub counted_only: u64,
     /// Reports that were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// How many workers report.
     pub workers_reporting: usize,
-    /// How many of them see that something answers at the control plane's address.
-    pub control_plane_reachable_from: usize,
-    /// How many of them see that nothing does.
-    pub control_plane_unreachable_from: usize,
+    /// How many of them see the control plane like this.
+    pub control_plane: BTreeMap<Reachability, usize>,
     /// How many of them say that their node has no configuration.
     pub without_configuration: usize,
     /// The workers, in order of their nodes; no more than a thousand.
@@ -61,20 +59,17 @@ impl ReportsView {
         let tally = ledger.tally();
         let mut view = Self {
             accepted: tally.accepted,
-            unauthenticated: tally.unauthenticated,
+            counted_only: tally.counted_only,
             refused: tally.refused.clone(),
             workers_reporting: 0,
-            control_plane_reachable_from: 0,
-            control_plane_unreachable_from: 0,
+            control_plane: BTreeMap::new(),
             without_configuration: 0,
             workers: Vec::new(),
         };
         for (name, newest) in ledger.workers() {
             view.workers_reporting += 1;
-            match newest.report.control_plane {
-                Some(seen) if seen.state.is_reachable() => view.control_plane_reachable_from += 1,
-                Some(_) => view.control_plane_unreachable_from += 1,
-                None => {}
+            if let Some(seen) = newest.report.control_plane {
+                *view.control_plane.entry(seen.state).or_default() += 1;
             }
             view.without_configuration += usize::from(newest.report.config_hash.is_some_and(|hash| hash.is_empty()));
             if view.workers.len() < SHOWN {

@@ -4,6 +4,7 @@
 mod address;
 mod cluster;
 mod history;
+mod http;
 mod import;
 mod keep;
 mod keys;
@@ -21,6 +22,7 @@ mod store;
 pub use address::Address;
 pub use cluster::{ClusterSettings, Trust};
 pub use history::HistoryLimit;
+pub use http::{Chosen, HttpSettings};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
@@ -48,6 +50,8 @@ pub struct RunSettings {
     pub keep: Vec<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// Where metrics, health and status are read.
+    pub http: HttpSettings,
     /// What authenticates the filter's reports.
     pub report_keys: ReportKeys,
 }
@@ -79,10 +83,11 @@ impl RunSettings {
         let keep = if role.exports() { KeepSettings::read_each(&mut reader) } else { Some(Vec::new()) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
+        let http = HttpSettings::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
         finish(reader, || {
-            let report_keys = report_keys?;
-            Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, report_keys })
+            let (http, report_keys) = (http?, report_keys?);
+            Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, http, report_keys })
         })
     }
 }

@@ -312,6 +312,12 @@ pub const SETTINGS: &[Setting] = &[
         "https://account.blob.core.windows.net",
         "Azure: the URL of the blob service; plain http only where it says so",
     ),
+    setting(
+        "LIFEBOAT_HTTP_LISTEN",
+        "http-listen",
+        "127.0.0.1:8115",
+        "where metrics, health and status are read, in plain HTTP without a password; `off`: nowhere",
+    ),
     setting("LIFEBOAT_LOG", "log", "info", "what is logged: a level, or `target=level` pairs"),
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
@@ -321,8 +327,7 @@ pub const SETTINGS: &[Setting] = &[
 pub const NOT_YET: &[&str] = &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE"];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
-pub const NOT_YET_HARMLESS: &[&str] =
-    &["LIFEBOAT_HTTP_LISTEN", "LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];
+pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.

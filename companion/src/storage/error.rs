@@ -73,6 +73,10 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// The names of all classes.
+    pub const CLASSES: [&str; 7] =
+        ["not_found", "conflict", "not_leading", "denied", "misconfigured", "unavailable", "read_back_differs"];
+
     /// The class's name, for tests and metrics: one word.
     pub fn class(&self) -> &'static str {
         match self {

@@ -44,6 +44,7 @@ use self::open::Opened;
 use self::presign::Presigner;
 use self::retry::retried;
 use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
+use crate::metrics::{Operation, RequestOutcome, StoreMetrics};
 use crate::settings::StoreSettings;
 
 /// A listing has any number of pages; all of them together may take this long.
@@ -60,6 +61,7 @@ pub struct Storage {
     told: Arc<Told>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
     fence: Option<Fence>,
+    metrics: StoreMetrics,
 }
 
 /// Which one of an object's versions was read or written: an ETag, or a generation.
@@ -103,12 +105,18 @@ impl Storage {
             told: Arc::default(),
             has_said_that_absence_is_a_guess: Arc::default(),
             fence: None,
+            metrics: StoreMetrics::default(),
         }
     }
 
     /// The same store, into which nothing is written and in which nothing is deleted but while the fence is open.
     pub fn fenced(self, fence: Fence) -> Self {
         Self { fence: Some(fence), ..self }
+    }
+
+    /// The same store, whose requests are counted there.
+    pub fn counted_by(self, metrics: StoreMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The store's name for people.
@@ -211,8 +219,25 @@ impl Storage {
         body_limit: u64,
         operation: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failed> {
-        let (result, heard) = hearing(body_limit, operation).await;
-        result.map_err(|error| Attempt { place: &self.place, key, what }.diagnose(&error, heard.as_ref()))
+        self.attempt_of(Operation::of(what), key, what, body_limit, operation).await
+    }
+
+    /// The same, counted as this operation: of an object one can read less than its bytes.
+    async fn attempt_of<T>(
+        &self,
+        counted_as: Operation,
+        key: &str,
+        what: Access,
+        body_limit: u64,
+        operation: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Failed> {
+        let counted = self.metrics.begin(counted_as);
+        let (result, report) = hearing(body_limit, operation).await;
+        let newest = report.newest.as_ref();
+        let result = result.map_err(|error| Attempt { place: &self.place, key, what }.diagnose(&error, newest));
+        let outcome = result.as_ref().map_or_else(|failed| failed.outcome(), |_| RequestOutcome::Ok);
+        counted.ended(outcome, report.requests);
+        result
     }
 }
 

@@ -68,7 +68,7 @@ pub struct ControlPlane {
 
 /// Whether something answers at the control plane's address. What a later version adds is read as
 /// [`Reachability::Unreachable`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reachability {
     /// It answered in HTTP, whatever it said.

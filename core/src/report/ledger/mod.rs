@@ -34,8 +34,8 @@ pub struct Reporting {
 pub struct Tally {
     /// Those that were kept.
     pub accepted: u64,
-    /// Those that no key of this companion had signed.
-    pub unauthenticated: u64,
+    /// Those that were only counted, since there are no keys.
+    pub counted_only: u64,
     /// Those that were refused, by [`Refusal::reason`].
     pub refused: BTreeMap<&'static str, u64>,
 }
@@ -139,13 +139,8 @@ impl Ledger {
         });
         match &result {
             Ok(Taken::Kept(_)) => add_one(&mut self.tally.accepted),
-            Ok(Taken::Counted) => add_one(&mut self.tally.unauthenticated),
-            Err(refusal) => {
-                if matches!(refusal, Refusal::Unsigned | Refusal::BadSignature) {
-                    add_one(&mut self.tally.unauthenticated);
-                }
-                add_one(self.tally.refused.entry(refusal.reason()).or_default());
-            }
+            Ok(Taken::Counted) => add_one(&mut self.tally.counted_only),
+            Err(refusal) => add_one(self.tally.refused.entry(refusal.reason()).or_default()),
         }
         result
     }

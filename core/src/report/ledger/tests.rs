@@ -99,7 +99,8 @@ fn only_what_a_key_has_signed_is_believed() {
     assert_eq!(result(Some(wrong.as_bytes()), &keys()), Err(Refusal::BadSignature));
     assert_eq!(result(None, &[]), Ok(Taken::Counted));
     assert_eq!(result(Some(wrong.as_bytes()), &[]), Ok(Taken::Counted));
-    assert_eq!((ledger.tally().unauthenticated, ledger.tally().accepted, shown(&ledger).len()), (4, 0, 0));
+    assert_eq!((ledger.tally().counted_only, ledger.tally().accepted, shown(&ledger).len()), (2, 0, 0));
+    assert_eq!(ledger.tally().refused, BTreeMap::from([("unsigned", 1), ("bad_signature", 1)]));
 }
 
 #[test]
