@@ -145,7 +145,7 @@ fn what_is_not_signed_or_old_or_known_or_too_long_is_refused_and_counted_with_it
         for line in [
             r#"lifeboat_reports_total{outcome="accepted"} 1"#,
             r#"lifeboat_reports_total{outcome="bad_signature"} 1"#,
-            "lifeboat_reports_workers 1",
+            "lifeboat_reports_workers{} 1",
             r#"lifeboat_reports_control_plane_workers{state="timed_out"} 1"#,
         ] {
             assert!(metrics.lines().any(|found| found == line), "{line}:\n{metrics}");

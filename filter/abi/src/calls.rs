@@ -12,7 +12,6 @@ const OK: u32 = 0;
 unsafe extern "C" {
     fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
-    fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
@@ -96,12 +95,6 @@ pub fn current_time() -> Option<SystemTime> {
     let status = unsafe { proxy_get_current_time_nanoseconds(&mut nanoseconds) };
     let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds));
     time.filter(|_| status == OK)
-}
-
-/// Makes this context the one that host calls are about. Hosts other than Kong's don't say by themselves.
-pub(crate) fn set_effective_context(context: u32) {
-    // SAFETY: no memory is involved.
-    unsafe { proxy_set_effective_context(context) };
 }
 
 /// Asks for a tick of the current root context each `period`. Kong traps when it is asked twice for one root.

@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 
-use crate::calls::set_effective_context;
 use crate::memory;
 
 /// The answer "go on".
@@ -95,13 +94,12 @@ extern "C" fn proxy_on_tick(root: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(
-    context: u32,
+    _context: u32,
     token: u32,
     _headers: usize,
     body_size: usize,
     _trailers: usize,
 ) {
-    set_effective_context(context);
     with_filter(|filter| filter.on_call_response(token, body_size));
 }
 

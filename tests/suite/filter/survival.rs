@@ -98,6 +98,34 @@ fn the_filter_stays_small() {
     assert!(host.memory_size() <= 2 * MEBIBYTE, "{}", host.memory_size());
 }
 
+/// A processor runs more than a thousand of them in a microsecond; a tick may take a thousand of those.
+#[test]
+fn a_tick_costs_far_less_than_a_millisecond_and_a_request_next_to_nothing() {
+    let more = r#""control_plane":"10.0.0.9:8005","report_key":"0123456789abcdef0123456789abcdef""#;
+    let mut host = configured_with(&settings_with(more));
+    host.request().unwrap();
+    let (mut most, mut before) = (0, host.instructions());
+    for _ in 0..20 {
+        host.advance(TICK).unwrap();
+        most = most.max(host.instructions() - before);
+        for call in host.under_way().to_vec() {
+            host.reply(call.token, Reply::http(200, STATUS)).unwrap();
+        }
+        before = host.instructions();
+    }
+    assert!(most < 500_000, "a tick took {most} instructions");
+    host.request().unwrap();
+    let request = host.instructions() - before;
+    assert!(request < 2_000, "a request took {request} instructions");
+}
+
+/// KONG.md section 4, point 7: shared data traps where the node offers none, and there is no setting that says it does.
+#[test]
+fn the_filter_has_nothing_to_do_with_shared_data() {
+    let imports = filter().imports();
+    assert!(imports.iter().all(|import| !import.contains("shared")), "{imports:?}");
+}
+
 #[test]
 fn answers_that_come_twice_or_to_nobody_are_survived() {
     let mut host = configured_with(&settings_with(r#""control_plane":"10.0.0.9:8005""#));

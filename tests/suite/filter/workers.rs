@@ -41,6 +41,13 @@ fn reports(gateway: &mut Gateway, intervals: u32) -> BTreeMap<String, Vec<u64>> 
 }
 
 #[test]
+fn a_filter_in_no_chain_does_nothing() {
+    let mut host = WasmHost::start(&filter()).unwrap();
+    host.advance(INTERVAL * 10).unwrap();
+    assert_eq!((host.dispatched(), host.log(), host.metric("settings_problems")), (0, &[][..], None));
+}
+
+#[test]
 fn each_worker_reports_under_its_own_number_and_a_reload_begins_anew() {
     let mut gateway = Gateway::start(&filter(), Behaviour::Kong, 2).unwrap();
     assert_eq!(gateway.configure(SETTINGS.as_bytes()), Ok(true));

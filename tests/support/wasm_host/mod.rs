@@ -17,7 +17,7 @@ mod world;
 
 use std::time::Duration;
 
-use wasmtime::{Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
+use wasmtime::{Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
 
 pub use gateway::Gateway;
 pub use world::{Behaviour, DispatchedCall, LogLine, MetricValue, Reply};
@@ -33,9 +33,15 @@ pub struct Filter {
 impl Filter {
     /// Compiles a module.
     pub fn compile(wasm: &[u8]) -> Result<Self, Trap> {
-        let engine = Engine::default();
+        // Counting instructions is the one measure of work that a busy machine doesn't change.
+        let engine = Engine::new(Config::new().consume_fuel(true))?;
         let module = Module::new(&engine, wasm).map_err(Trap::from)?;
         Ok(Self { engine, module })
+    }
+
+    /// The functions that the module wants from its host.
+    pub fn imports(&self) -> Vec<String> {
+        self.module.imports().map(|import| import.name().to_owned()).collect()
     }
 }
 
@@ -219,6 +225,11 @@ impl WasmHost {
         self.trapped = Some(Trap("lost".to_owned()));
     }
 
+    /// How many WebAssembly instructions this instance has run so far, about.
+    pub fn instructions(&self) -> u64 {
+        u64::MAX - self.store.get_fuel().expect("it is counted")
+    }
+
     /// How often the filter has trapped.
     pub fn traps(&self) -> usize {
         self.traps
@@ -310,6 +321,7 @@ fn instantiate(filter: &Filter, world: World) -> Result<(Store<World>, Instance)
     calls::offer(&mut linker)?;
     wasi::offer(&mut linker)?;
     let mut store = Store::new(&filter.engine, world);
+    store.set_fuel(u64::MAX)?;
     let instance = linker.instantiate(&mut store, &filter.module)?;
     Ok((store, instance))
 }
