@@ -10,6 +10,7 @@ use lifeboat::archive::{Archive, Standing, Terms};
 use lifeboat::clock::Clock;
 use lifeboat::keep::{BackupNode, Exporter, Newest};
 use lifeboat::rehearsal::recording;
+use lifeboat::settings::HistoryLimit;
 use lifeboat::storage::Storage;
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::election::ElectionSetting;
@@ -105,6 +106,8 @@ async fn requests_in_an_hour(election: ElectionSetting) -> [BTreeMap<&'static st
     for _ in 0..2 {
         let counting = Arc::new(Counting { store: common.clone(), ..Counting::default() });
         let archive = Archive::over(Storage::over(counting.clone(), "memory://"), 1 << 20);
+        // As it is opened by default: who leads thins the history.
+        let archive = archive.with_history(HistoryLimit::default());
         let newest = Newest::without_a_link();
         newest.put(received(clock));
         let exporter = Exporter::new(archive, &BackupNode::new(VERSION), rules, clock).electing(election);

@@ -11,6 +11,7 @@ mod damaged_store;
 mod faults;
 mod filter;
 mod held;
+mod http;
 mod idle_cost;
 mod keep;
 mod outage;

@@ -1,57 +1,17 @@
 //! Reports of the filter at the companion: which are taken, what is answered, and what they lead to. The filter that
 //! sends them is played here; a real Envoy sends them in `tests/servers/envoy.rs`.
 
-use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use lifeboat::companion::Companion;
 use lifeboat::rehearsal::recording;
 use lifeboat_core::manifest::State;
-use lifeboat_core::report::{MAX_REPORT, ReportKey, SIGNATURE_HEADER};
+use lifeboat_core::report::{MAX_REPORT, ReportKey};
+use lifeboat_tests::page::page;
+use lifeboat_tests::reporting::{REPORT_KEY, Worker, now_ms};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
 use serde_json::{Value, json};
 
-const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_HASH: &str = "11111111111111111111111111111111";
-
-/// A worker of a gateway, and the companion that it reports to.
-struct Worker {
-    address: SocketAddr,
-    key: Option<ReportKey>,
-    report: Value,
-}
-
-impl Worker {
-    fn new(address: SocketAddr, config_hash: &str) -> Self {
-        let report = json!({
-            "format": 1, "node": "dp-1", "worker": "00000000000000ff", "sequence": 0, "sent_at_ms": now_ms(),
-            "interval_s": 10, "filter_version": "0.1.0", "kong_version": "3.9.1", "config_hash": config_hash,
-            "control_plane": {"state": "timed_out", "since_ms": now_ms()}, "of_a_later_version": {"is": "ignored"}
-        });
-        Self { address, key: ReportKey::new(KEY), report }
-    }
-
-    /// The next report; the status that it is answered with, and the words.
-    async fn reports(&mut self) -> (u16, String) {
-        self.report["sequence"] = json!(self.report["sequence"].as_u64().unwrap() + 1);
-        self.sends(self.report.to_string()).await
-    }
-
-    async fn sends(&self, body: String) -> (u16, String) {
-        let url = format!("http://{}/v1/reports", self.address);
-        let mut request = reqwest::Client::new().post(url).header("content-type", "application/json");
-        if let Some(key) = &self.key {
-            request = request.header(SIGNATURE_HEADER, key.signature(body.as_bytes()));
-        }
-        let answer = request.body(body).send().await.expect("the companion answers");
-        (answer.status().as_u16(), answer.text().await.expect("the answer is text"))
-    }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis() as u64
-}
 
 /// A companion that keeps and has no relay, so that only reports can confirm; with these keys.
 async fn keeper(world: &mut World, keys: Option<&str>) -> Companion {
@@ -65,8 +25,8 @@ async fn keeper(world: &mut World, keys: Option<&str>) -> Companion {
 
 /// What the status page says of reports.
 async fn status(companion: &Companion) -> Value {
-    let url = format!("http://{}/status", companion.http_address().unwrap());
-    let page: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let page = page(companion.http_address().unwrap(), "/status").await;
+    let page: Value = serde_json::from_str(&page.body).unwrap();
     page["reports"].clone()
 }
 
@@ -74,7 +34,7 @@ async fn status(companion: &Companion) -> Value {
 fn an_authenticated_report_of_a_node_that_runs_it_confirms_a_configuration() {
     play(async {
         let mut world = World::begin().await;
-        let companion = keeper(&mut world, Some(KEY)).await;
+        let companion = keeper(&mut world, Some(REPORT_KEY)).await;
         let sent = configuration(&recording::first());
         let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
         assert_eq!(worker.reports().await.0, 202);
@@ -118,7 +78,7 @@ fn without_keys_reports_are_counted_and_neither_confirm_nor_delay() {
 fn what_is_not_signed_or_old_or_known_or_too_long_is_refused_and_counted_with_its_reason() {
     play(async {
         let mut world = World::begin().await;
-        let companion = keeper(&mut world, Some(KEY)).await;
+        let companion = keeper(&mut world, Some(REPORT_KEY)).await;
         let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
         assert_eq!(worker.reports().await.0, 202);
         let again = worker.report.to_string();
@@ -140,18 +100,17 @@ fn what_is_not_signed_or_old_or_known_or_too_long_is_refused_and_counted_with_it
         });
         let status = status(&companion).await;
         assert_eq!(status["refused"], expected);
-        let url = format!("http://{}/metrics", worker.address);
-        let metrics = reqwest::get(url).await.unwrap().text().await.unwrap();
-        for line in [
-            r#"lifeboat_reports_total{outcome="accepted"} 1"#,
-            r#"lifeboat_reports_total{outcome="bad_signature"} 1"#,
-            "lifeboat_reports_workers{} 1",
-            r#"lifeboat_reports_control_plane_workers{state="timed_out"} 1"#,
+        let metrics = page(companion.http_address().unwrap(), "/metrics").await;
+        for (series, number) in [
+            (r#"lifeboat_reports_total{outcome="accepted"}"#, 1.0),
+            (r#"lifeboat_reports_total{outcome="bad_signature"}"#, 1.0),
+            ("lifeboat_reports_workers", 1.0),
+            (r#"lifeboat_reports_control_plane_workers{state="timed_out"}"#, 1.0),
         ] {
-            assert!(metrics.lines().any(|found| found == line), "{line}:\n{metrics}");
+            assert_eq!(metrics.number(series), number, "{series}");
         }
         assert_eq!((status["accepted"].as_u64(), status["counted_only"].as_u64()), (Some(1), Some(0)));
-        assert!(!world.log.text().contains(KEY), "no key is logged");
+        assert!(!world.log.text().contains(REPORT_KEY), "no key is logged");
         companion.stop().await;
     });
 }
@@ -160,7 +119,7 @@ fn what_is_not_signed_or_old_or_known_or_too_long_is_refused_and_counted_with_it
 fn a_worker_that_falls_silent_is_not_shown_any_more() {
     play(async {
         let mut world = World::begin().await;
-        let companion = keeper(&mut world, Some(KEY)).await;
+        let companion = keeper(&mut world, Some(REPORT_KEY)).await;
         let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
         worker.report["interval_s"] = json!(1);
         assert_eq!(worker.reports().await.0, 202);

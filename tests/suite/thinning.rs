@@ -1,6 +1,10 @@
 //! An exporter that thins the history beside its work: what stays in the store, and what it does where nothing may be
 //! deleted. Which snapshots go is tried in `core` and beside the archive.
 
+use std::time::Duration;
+
+use lifeboat::archive::Thinned;
+use lifeboat::clock::Clock;
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::peculiar_store::{PeculiarStore, Peculiarities, Permission};
@@ -66,5 +70,20 @@ fn where_nothing_may_be_deleted_that_is_said_and_the_exporter_goes_on() {
         published_one_by_one(&world, 5..6).await;
         let payloads = store.keys().iter().filter(|key| key.ends_with(".json.gz")).count();
         assert_eq!((payloads, world.log.lines_with("old snapshots stay").len()), (5, 1));
+    });
+}
+
+#[test]
+fn a_host_whose_clock_is_ahead_deletes_nothing_too_early() {
+    play(async {
+        let world = World::begin().await;
+        for message in [recording::first(), recording::after_change(), recording::first()] {
+            world.keep(&message).await;
+        }
+        let archive = world.archive();
+        let in_a_year = Clock::start().wall() + Duration::from_secs(365 * 24 * 60 * 60);
+        // All three are of one day, of which one would stay, and one before what is published.
+        assert_eq!(archive.thin(VERSION, in_a_year).await.unwrap(), Thinned::default());
+        assert_eq!(archive.past(VERSION).await.unwrap().len(), 3);
     });
 }

@@ -75,3 +75,27 @@ impl Http {
         connections::serve(self.listener, self.router).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    fn program() -> Program {
+        let (store, control_plane) = ("file:///backups".to_owned(), "cp:8005".to_owned());
+        Program { metrics: Metrics::new(Clock::start()), store, control_plane }
+    }
+
+    #[tokio::test]
+    async fn the_default_port_is_done_without_where_another_lifeboat_has_it_and_a_chosen_one_is_not() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let bound = |chosen| Http::bind(HttpSettings::Listen { address, chosen }, program(), Router::new());
+        assert!(bound(Chosen::ByDefault).await.unwrap().is_none());
+        let refused = bound(Chosen::OnPurpose).await.unwrap_err().to_string();
+        assert!(refused.contains("LIFEBOAT_HTTP_LISTEN") && refused.contains("choose another port"), "{refused}");
+        assert!(Http::bind(HttpSettings::Off, program(), Router::new()).await.unwrap().is_none());
+        drop(taken);
+        assert_eq!(bound(Chosen::OnPurpose).await.unwrap().unwrap().address(), address);
+    }
+}

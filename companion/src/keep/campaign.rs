@@ -58,7 +58,7 @@ pub(super) struct Campaign {
 
 enum Stage {
     Probing { backoff: Backoff, next: Moment },
-    Running(Election<Tag>),
+    Running(Box<Election<Tag>>),
     Over,
 }
 
@@ -74,7 +74,7 @@ impl Campaign {
         let (next, metrics) = (clock.now(), KeepMetrics::unobserved(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let stage = match setting {
-            ElectionSetting::None => Stage::Running(Election::new(Strategy::Alone, candidate(&author), next)),
+            ElectionSetting::None => Stage::Running(Box::new(Election::new(Strategy::Alone, candidate(&author), next))),
             _ => Stage::Probing { backoff, next },
         };
         Self {
@@ -239,7 +239,7 @@ impl Campaign {
         // Neither makes it do anything before its first tick.
         let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
         let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), chance::random())).collect();
-        self.stage = Stage::Running(election);
+        self.stage = Stage::Running(Box::new(election));
         self.act(told)
     }
 

@@ -27,7 +27,7 @@ pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
 
 use self::keep::KeepCounters;
-use self::series::{Number, write_gauge};
+use self::series::{Number, write_gauge, write_number};
 use crate::clock::Clock;
 use crate::reports::Reports;
 use crate::tls::Leaf;
@@ -190,8 +190,7 @@ impl Collector for Gauges {
         let parts = &*self.0;
         let build = [(BuildLabels { version: env!("CARGO_PKG_VERSION") }, Number::Whole(1))];
         write_gauge(&mut encoder, &names::BUILD_INFO, build)?;
-        let no_labels: [(&str, &str); 0] = [];
-        write_gauge(&mut encoder, &names::START, [(no_labels, Number::Time(parts.started))])?;
+        write_number(&mut encoder, &names::START, Number::Time(parts.started))?;
         let ends = parts.certificate_ends().into_iter();
         let ends = ends.map(|(certificate, ends)| (CertificateLabels { certificate }, Number::Time(ends)));
         write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;

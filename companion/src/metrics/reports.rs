@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
 use super::names::{self, Metric};
-use super::series::{Number, write_gauge};
+use super::series::{Number, write_gauge, write_number};
 use crate::reports::ReportsView;
 
 #[derive(EncodeLabelSet)]
@@ -25,12 +25,11 @@ pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView)
     let refused = view.refused.iter().map(|(reason, count)| (*reason, *count));
     let outcomes = [("accepted", view.accepted), ("counted_only", view.counted_only)].into_iter().chain(refused);
     write_counter(encoder, &names::REPORTS, outcomes.map(|(outcome, count)| (Outcome { outcome }, count)))?;
-    let no_labels: [(&str, &str); 0] = [];
     for (metric, count) in [
         (&names::REPORTING_WORKERS, view.workers_reporting),
         (&names::REPORTING_WITHOUT_CONFIGURATION, view.without_configuration),
     ] {
-        write_gauge(encoder, metric, [(no_labels, Number::Whole(count as u64))])?;
+        write_number(encoder, metric, Number::Whole(count as u64))?;
     }
     let states = view.control_plane.iter();
     let states = states.map(|(state, count)| (State { state: state.as_str() }, Number::Whole(*count as u64)));
