@@ -9,6 +9,7 @@ use lifeboat::metrics::names::{Kind, METRICS};
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::page::{Page, accepting, page, page_until};
+use lifeboat_tests::reporting::{REPORT_KEY, Worker};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{STORE_SECRET, World, configuration};
 use serde_json::Value;
@@ -32,8 +33,8 @@ fn of_a_lost_database() -> Configuration {
 /// The members of a JSON document, each by its path; what is null or empty has none below it.
 fn paths(json: &Value, at: &str, found: &mut BTreeSet<String>) {
     match json {
-        // These are named after what a configuration has.
-        Value::Object(_) if at.ends_with("counts") => {}
+        // These are named after what there is: kinds of entities, reasons, states.
+        Value::Object(_) if ["counts", "refused", "reports/control_plane"].iter().any(|name| at.ends_with(name)) => {}
         Value::Object(members) => {
             for (name, value) in members {
                 found.insert(format!("{at}/{name}"));
@@ -92,13 +93,15 @@ fn check_and_note(scrape: &Page, seen: &mut BTreeSet<String>) {
 #[test]
 fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
     play(async {
-        let world = World::begin().await;
+        let mut world = World::begin().await;
+        world.set("LIFEBOAT_REPORT_KEYS", REPORT_KEY);
         let (first, lost) = (configuration(&recording::first()), of_a_lost_database());
         world.control_plane.push(recording::first());
         let companion = world.companion().await;
         let (at, relay) = (at(&companion), companion.relay_address().unwrap());
         let node = world.node(relay);
         world.confirmed(node.node_id(), &first).await;
+        assert_eq!(Worker::new(at, &first.hash).reports().await.0, 202);
 
         page_until(at, "/readyz/export", is_ready).await;
         let good = page_until(at, "/metrics", |found| found.body.contains("state=\"confirmed\"")).await;
@@ -166,7 +169,7 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         let failing: BTreeSet<String> = documented.iter().filter(|path| path.contains("/failing/")).cloned().collect();
         assert_eq!(&paths_of(&status.body) | &failing, documented, "docs/status.md differs from what is told");
         let recorded = String::from_utf8_lossy(&first.table).into_owned();
-        for secret in ["alice-secret-key", STORE_SECRET, "PRIVATE KEY"] {
+        for secret in ["alice-secret-key", STORE_SECRET, "PRIVATE KEY", REPORT_KEY] {
             assert!(recorded.contains(secret) || secret != "alice-secret-key", "nothing would be found");
             for told in [&good, &scrape, &status, &held] {
                 assert!(!told.body.contains(secret), "{secret} is told: {}", told.body);

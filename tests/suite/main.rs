@@ -18,6 +18,7 @@ mod outage;
 mod program;
 mod refusal;
 mod relay;
+mod reports;
 mod secrets;
 mod silence;
 mod strangers;

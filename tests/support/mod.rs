@@ -15,6 +15,7 @@ pub mod page;
 pub mod peculiar_store;
 pub mod program;
 pub mod raw_node;
+pub mod reporting;
 pub mod stage;
 pub mod tls;
 pub mod wasm_host;

@@ -16,6 +16,7 @@ pub use status::Status;
 
 use crate::bind::{BindError, listen};
 use crate::metrics::Metrics;
+use crate::reports::Reports;
 use crate::settings::{Chosen, HttpSettings};
 
 /// The longest body, in bytes, that a route takes.
@@ -32,6 +33,8 @@ pub struct Program {
     pub store: String,
     /// The control plane's address.
     pub control_plane: String,
+    /// What the filter in gateways reports.
+    pub reports: Reports,
 }
 
 /// An HTTP server that is bound to its address.
