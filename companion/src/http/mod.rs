@@ -83,10 +83,14 @@ impl Http {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::keep::Witnesses;
+    use crate::settings::ReportKeys;
 
     fn program() -> Program {
         let (store, control_plane) = ("file:///backups".to_owned(), "cp:8005".to_owned());
-        Program { metrics: Metrics::new(Clock::start()), store, control_plane }
+        let clock = Clock::start();
+        let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
+        Program { metrics: Metrics::new(clock), store, control_plane, reports }
     }
 
     #[tokio::test]
