@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::history::{Fate, Past};
 use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
@@ -40,11 +41,27 @@ impl Archive {
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete, which nothing else needs: then everything stays.
     pub async fn thin(&self, version: KongVersion, now: WallTime) -> Result<Thinned, StorageError> {
+        self.thin_around(version, None, now).await
+    }
+
+    /// The same, which spares what is held of the configuration that the control plane has now, if that is known: nobody
+    /// keeps it anew, and an operator may release it.
+    ///
+    /// # Errors
+    /// As [`thin`](Self::thin).
+    pub async fn thin_around(
+        &self,
+        version: KongVersion,
+        newest: Option<ConfigHash>,
+        now: WallTime,
+    ) -> Result<Thinned, StorageError> {
         let HistoryLimit::AtMost(limit) = self.history else { return Ok(Thinned::default()) };
         let shown = self.shown(version).await?;
         let Some(published) = self.named(version).await? else { return Ok(Thinned::default()) };
         let history: Vec<Aged> = shown.iter().map(|(id, shown)| shown.aged(*id)).collect();
+        let is_held = |id: &SnapshotId| shown[id].aged(*id).past.fate.is_held();
         let mut due = expendable(&history, Some(published.sequence), limit, self.storage.time_there(now));
+        due.retain(|id| newest != Some(id.config_hash) || !is_held(id));
         let later = due.split_off(due.len().min(AT_ONCE));
         if due.is_empty() {
             return Ok(Thinned::default());

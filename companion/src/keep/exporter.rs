@@ -183,6 +183,7 @@ impl Exporter {
         };
         let mut is_stopping = false;
         while run.progress != Progress::Over {
+            run.thinner.received(run.keeper.newest());
             let events = tokio::select! {
                 biased;
                 // First: what has come before the end is still written.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
 use tracing::{info, warn};
@@ -25,6 +26,8 @@ pub(super) struct Thinner {
     version: KongVersion,
     clock: Clock,
     wish: Wish,
+    /// What the control plane has.
+    newest: Option<ConfigHash>,
     due: Moment,
     under_way: Option<BoxFuture<'static, Result<Thinned, StorageError>>>,
     has_said_that_it_may_not: bool,
@@ -43,6 +46,7 @@ impl Thinner {
             version,
             clock,
             wish: Wish::Nothing,
+            newest: None,
             due: clock.now(),
             under_way: None,
             has_said_that_it_may_not: false,
@@ -52,6 +56,11 @@ impl Thinner {
     /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
     pub(super) fn written(&mut self) {
         self.wish = Wish::ToThin;
+    }
+
+    /// Says what the control plane has now.
+    pub(super) fn received(&mut self, newest: Option<ConfigHash>) {
+        self.newest = newest;
     }
 
     /// Thins once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
@@ -64,10 +73,10 @@ impl Thinner {
             self.clock.reach(self.due).await;
             self.wish = Wish::Nothing;
         }
-        let (archive, version, now) = (&self.archive, self.version, self.clock.wall());
+        let (archive, version, newest, now) = (&self.archive, self.version, self.newest, self.clock.wall());
         let turn = self.under_way.get_or_insert_with(|| {
             let archive = archive.clone();
-            async move { archive.thin(version, now).await }.boxed()
+            async move { archive.thin_around(version, newest, now).await }.boxed()
         });
         let result = turn.await;
         self.under_way = None;

@@ -217,3 +217,16 @@ async fn what_looked_left_over_and_has_a_manifest_by_now_stays() {
     assert_eq!(thin(&archive, 2 * DAY).await, [1, 2, 3]);
     assert_eq!(sequences(&archive).await, [4, 5, 6]);
 }
+
+#[tokio::test]
+async fn what_the_control_plane_has_and_an_operator_may_release_stays() {
+    let archive = with_limit(1);
+    publish(&archive, CHANGED).await;
+    let held = hold(&archive).await;
+    for _ in 0..3 {
+        publish(&archive, CHANGED).await;
+    }
+    let spared = archive.thin_around(version(), Some(held.config_hash), now()).await.unwrap();
+    assert!(!spared.gone.contains(&held) && !spared.gone.is_empty(), "{spared:?}");
+    assert!(archive.thin(version(), now()).await.unwrap().gone.contains(&held));
+}
