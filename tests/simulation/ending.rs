@@ -16,13 +16,15 @@ use super::VERSION;
 use super::checks::{loses_too_much, newest_fate};
 use super::configurations::configuration;
 use super::database::Database;
-use super::objects::Objects;
+use super::objects::{Objects, Stored};
 use super::plan::Conditions;
 use super::site::Site;
 
 /// A doubted configuration waits for two minutes, a leader that died is missed after half a minute, a store that failed is
 /// tried again after a minute at most, an export delay is a minute.
 const BOUND: Duration = Duration::from_secs(600);
+/// An exporter knows when it looked last whether an operator has chosen something, and a look may take so long.
+const SAME_TIME: Duration = Duration::from_secs(90);
 const PACE: Duration = Duration::from_secs(5);
 
 /// Waits until all is as it should be; how long that took after the last fault, or what is still wrong.
@@ -80,8 +82,10 @@ fn is_due(objects: &Objects, manifest: &Authentic, database: &Database) -> Resul
         Some(Pin::Unpin) => true,
         Some(Pin::Change { instead_of }) => {
             let chosen = objects.get(&ObjectKeys::new(VERSION).snapshot(manifest.id()));
-            // A change that is taken back before an exporter hears of it is none.
-            instead_of == newest.hash || chosen.is_some_and(|chosen| database.held_the_same_before(chosen.written))
+            // A change that is taken back before an exporter hears of it is none, and one at the time of the choice may have
+            // come before or after it.
+            let before = |chosen: &Stored| database.held_the_same_before(chosen.written + SAME_TIME);
+            instead_of == newest.hash || chosen.is_some_and(before)
         }
     };
     let id = SnapshotId { sequence: 0, config_hash: newest.hash };
