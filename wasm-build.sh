@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the filter. The last line on stdout is the path of lifeboat.wasm; everything else goes to stderr.
+# Builds the filter. The last line on stdout is the path of lifeboat.wasm; everything else goes to stderr. Beside it lies
+# lifeboat.meta.json, by which Kong checks the filter's settings: both belong into Kong's wasm_filters_path.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 target=wasm32-wasip1
@@ -22,4 +23,5 @@ if [ ! -f "$wasm" ]; then
     echo "wasm-build.sh: cargo built the filter but $wasm is not there" >&2
     exit 1
 fi
+cp filter/lifeboat.meta.json "$(dirname "$wasm")/"
 echo "$wasm"

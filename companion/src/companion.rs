@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
 use futures::future::join_all;
 use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
@@ -18,6 +17,7 @@ use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::metrics::Metrics;
 use crate::relay::Relay;
+use crate::reports::Reports;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
 /// How long what is waiting may take to be written when the program is told to stop.
@@ -35,6 +35,8 @@ pub struct Companion {
     images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
     http: Option<(SocketAddr, JoinHandle<()>)>,
+    reports: Reports,
+    teller: JoinHandle<()>,
 }
 
 /// What all versions are kept with.
@@ -49,22 +51,25 @@ struct Shared {
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay, http } = settings;
+        let RunSettings { store, cluster, keep, relay, http, report_keys } = settings;
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
-        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
-        let program = Program { metrics: metrics.clone(), store: place, control_plane };
-        let http = Http::bind(http, program, Router::new()).await?;
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
         metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
         let heard = |keep: KeepSettings| {
-            let hearing = relay.is_some().then(|| witnesses.hearing(keep.version));
+            let hearing = (relay.is_some() || report_keys.are_set()).then(|| witnesses.hearing(keep.version));
             (keep, hearing)
         };
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
+        let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
+        metrics.shows_reports(reports.clone());
+        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+        let program = Program { metrics: metrics.clone(), store: place, control_plane, reports: reports.clone() };
+        let http = Http::bind(http, program, reports.router()).await?;
+        let teller = tokio::spawn(teller.run(stop.clone()));
         let relay = match relay {
             Some(relay) => {
                 let (cluster, archive, stop) = (cluster.clone(), archive.clone(), stop.clone());
@@ -76,7 +81,7 @@ impl Companion {
         let max_config = store.max_config;
         let shared = Shared { cluster, archive, max_config, clock, metrics };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
-        let mut companion = Self { stop, headless, exporters, images, relay, http: None };
+        let mut companion = Self { stop, headless, exporters, images, relay, http: None, reports, teller };
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, &shared)?;
         }
@@ -122,12 +127,19 @@ impl Companion {
         self.http.as_ref().map(|(address, _)| *address)
     }
 
+    /// What the filter in gateways reports.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
         let http = self.http.as_mut().map(|(_, http)| http);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
-        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay).chain(http)).await;
+        let teller = [&mut self.teller];
+        let all = parts.into_iter().flatten().chain(relay).chain(http).chain(teller);
+        let (ended, ..) = futures::future::select_all(all).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 

@@ -18,6 +18,7 @@ pub mod node_cache;
 pub mod origin;
 pub mod rehearsal;
 pub mod relay;
+pub mod reports;
 pub mod settings;
 pub mod storage;
 pub mod tls;

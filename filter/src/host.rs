@@ -1,16 +1,13 @@
-//! Every host call that the filter makes, and the only place of it that reads a clock. Each is one that Kong allows
-//! where it is made (KONG.md section 4); none reads a property.
-//!
-//! `proxy_wasm::hostcalls` panics on a status code that it doesn't expect, so each call is made only in a phase and
-//! with arguments for which hosts return none of those.
+//! The host calls that the filter makes, in the words of `core`, and the only place of it that reads a clock. Each is one
+//! that Kong allows where it is made (KONG.md section 4).
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::{Duration, SystemTime};
 
 use lifeboat_core::report::{Answer, AnswerBody, Call, FilterSettings, LogLevel, LogLine, SettingsProblem};
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{self, BufferType, MapType};
+use lifeboat_filter_abi as abi;
+use lifeboat_filter_abi::{Buffer, HeaderMap};
 
 /// A number that tells this worker from the others. `RandomState` takes it from WASI's `random_get`, which Kong and
 /// Envoy have; the clock would not do, as workers that start together read the same millisecond.
@@ -20,60 +17,66 @@ pub(crate) fn random_number() -> u64 {
 
 /// The gateway's wall clock.
 pub(crate) fn now() -> SystemTime {
-    hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH)
+    abi::current_time().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// A line in the gateway's log. Nobody can be told if that fails.
+/// A line in the gateway's log.
 pub(crate) fn log(line: &LogLine) {
     let level = match line.level {
-        LogLevel::Info => types::LogLevel::Info,
-        LogLevel::Warn => types::LogLevel::Warn,
+        LogLevel::Info => abi::LogLevel::Info,
+        LogLevel::Warn => abi::LogLevel::Warn,
     };
-    let _ = hostcalls::log(level, &format!("lifeboat: {}", line.text));
+    abi::log(level, &format!("lifeboat: {}", line.text));
 }
 
 /// Asks for a tick each `period`. A host that refuses leaves the filter without ticks, which hurts nobody.
 pub(crate) fn set_tick_period(period: Duration) {
-    let _ = hostcalls::set_tick_period(period);
+    abi::set_tick_period(period);
 }
 
 /// The settings of the root context that is being configured, `size` bytes of them.
-pub(crate) fn settings(size: usize) -> Result<FilterSettings, Vec<SettingsProblem>> {
-    if size > FilterSettings::MAX_BYTES {
-        return Err(vec![SettingsProblem::TooLarge(size)]);
+pub(crate) fn settings(size: usize) -> FilterSettings {
+    match size {
+        0 => FilterSettings::unreadable(SettingsProblem::Absent),
+        1..=FilterSettings::MAX_BYTES => {
+            FilterSettings::read(&abi::buffer(Buffer::PluginConfiguration, size).unwrap_or_default())
+        }
+        _ => FilterSettings::unreadable(SettingsProblem::TooLarge(size)),
     }
-    let json = match size {
-        0 => Vec::new(),
-        _ => read(BufferType::PluginConfiguration, size),
-    };
-    FilterSettings::parse(&json)
 }
 
 /// Dispatches a call; its token, or nothing if the host refuses. Only in ticks: elsewhere Kong traps,
 /// or has not been seen not to.
 pub(crate) fn dispatch(call: &Call) -> Option<u32> {
-    let (upstream, body) = (call.upstream.as_str(), call.body.as_deref());
-    hostcalls::dispatch_http_call(upstream, call.headers(), body, Vec::new(), call.timeout).ok()
+    let body = call.body.as_deref().unwrap_or_default();
+    abi::dispatch(call.upstream.as_str(), &call.headers(), body, call.timeout)
 }
 
 /// The answer that the host is calling back for, whose body has `body_size` bytes.
 pub(crate) fn answer(body_size: usize) -> Answer {
+    let header = |name| abi::header(HeaderMap::CallResponse, name);
     Answer {
         status: header(":status"),
         dispatch_status: header(":dispatch_status"),
         server: header("server"),
+        upstream_time: header("x-envoy-upstream-service-time"),
         body: match body_size {
             0 => AnswerBody::default(),
-            1..=Answer::MAX_BODY => AnswerBody::Whole(read(BufferType::HttpCallResponseBody, body_size)),
+            1..=Answer::MAX_BODY => {
+                AnswerBody::Whole(abi::buffer(Buffer::CallResponseBody, body_size).unwrap_or_default())
+            }
             _ => AnswerBody::TooLarge(body_size),
         },
     }
 }
 
-fn header(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten()
+/// What a request knows of `kong.version` and `kong.node.id`. Only in a request: in a root context these two are an
+/// error, and others crash the worker.
+pub(crate) fn identity() -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    (abi::property(&["kong", "version"]), abi::property(&["kong", "node", "id"]))
 }
 
-fn read(buffer: BufferType, size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(buffer, 0, size).ok().flatten().unwrap_or_default()
+/// Sets a header of the response that is under way.
+pub(crate) fn set_response_header(name: &str, value: &str) {
+    abi::replace_header(HeaderMap::Response, name, value);
 }

@@ -1,9 +1,11 @@
 //! Tests against what somebody else wrote: stores as the real HTTP servers that they are, moto (S3 with IAM) and Azurite,
-//! and LMDB's own library. `tests/servers/run` installs and starts them.
+//! LMDB's own library, and Envoy. `tests/servers/run` installs and starts them.
 
 mod azure;
 mod azurite;
 mod contract;
+mod envoy;
+mod filter;
 mod installed;
 mod lmdb_node;
 mod permissions;

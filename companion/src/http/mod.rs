@@ -8,6 +8,7 @@ mod status;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -15,7 +16,11 @@ pub use status::Status;
 
 use crate::bind::{BindError, listen};
 use crate::metrics::Metrics;
+use crate::reports::Reports;
 use crate::settings::{Chosen, HttpSettings};
+
+/// The longest body, in bytes, that a route takes.
+const LONGEST_BODY: usize = 64 << 10;
 
 const SETTING: &str = "LIFEBOAT_HTTP_LISTEN";
 
@@ -28,6 +33,8 @@ pub struct Program {
     pub store: String,
     /// The control plane's address.
     pub control_plane: String,
+    /// What the filter in gateways reports.
+    pub reports: Reports,
 }
 
 /// An HTTP server that is bound to its address.
@@ -46,10 +53,9 @@ impl Http {
     /// host may have, the program does all else, and says so.
     pub async fn bind(settings: HttpSettings, program: Program, more: Router) -> Result<Option<Self>, BindError> {
         let HttpSettings::Listen { address, chosen } = settings else { return Ok(None) };
+        let router = answers::routes(program).merge(more).layer(DefaultBodyLimit::max(LONGEST_BODY));
         match (listen(SETTING, address).await, chosen) {
-            (Ok((listener, address)), _) => {
-                Ok(Some(Self { listener, address, router: answers::routes(program).merge(more) }))
-            }
+            (Ok((listener, address)), _) => Ok(Some(Self { listener, address, router })),
             (Err(error), Chosen::OnPurpose) => Err(error),
             (Err(error), Chosen::ByDefault) => {
                 warn!(
@@ -70,5 +76,33 @@ impl Http {
     pub async fn run(self) {
         info!("metrics, health and status are on http://{}", self.address);
         connections::serve(self.listener, self.router).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::keep::Witnesses;
+    use crate::settings::ReportKeys;
+
+    fn program() -> Program {
+        let (store, control_plane) = ("file:///backups".to_owned(), "cp:8005".to_owned());
+        let clock = Clock::start();
+        let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
+        Program { metrics: Metrics::new(clock), store, control_plane, reports }
+    }
+
+    #[tokio::test]
+    async fn the_default_port_is_done_without_where_another_lifeboat_has_it_and_a_chosen_one_is_not() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let bound = |chosen| Http::bind(HttpSettings::Listen { address, chosen }, program(), Router::new());
+        assert!(bound(Chosen::ByDefault).await.unwrap().is_none());
+        let refused = bound(Chosen::OnPurpose).await.unwrap_err().to_string();
+        assert!(refused.contains("LIFEBOAT_HTTP_LISTEN") && refused.contains("choose another port"), "{refused}");
+        assert!(Http::bind(HttpSettings::Off, program(), Router::new()).await.unwrap().is_none());
+        drop(taken);
+        assert_eq!(bound(Chosen::OnPurpose).await.unwrap().unwrap().address(), address);
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Program;
 use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
+use crate::reports::ReportsView;
 
 const FORMAT: u32 = 1;
 
@@ -26,6 +27,7 @@ pub struct Status {
     certificates: Vec<Certificate>,
     export: Vec<Export>,
     relay: Option<Relay>,
+    reports: ReportsView,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -112,6 +114,7 @@ impl Status {
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
             export: metrics.keep_facts().iter().map(Export::of).collect(),
             relay: metrics.relay_facts().map(|facts| Relay::of(&facts, now)),
+            reports: program.reports.view(),
         }
     }
 }

@@ -14,7 +14,7 @@ const UNHEARD: usize = 256;
 pub(super) type Testimony = (NodeLink, NodeNews);
 
 /// Whom the relay tells, for each version of Kong that is kept in this process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Witnesses(BTreeMap<KongVersion, mpsc::Sender<Testimony>>);
 
 /// Where an exporter hears of the nodes of its version.
@@ -48,5 +48,12 @@ impl Witness {
     /// Tells what the node did. An exporter that has ended needs not know.
     pub async fn tell(&self, news: NodeNews) {
         let _ = self.sender.send((self.link, news)).await;
+    }
+}
+
+impl Hearing {
+    /// What a node did next; nothing, once nobody is left who could tell.
+    pub async fn next(&mut self) -> Option<(NodeLink, NodeNews)> {
+        self.0.recv().await
     }
 }

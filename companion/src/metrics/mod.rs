@@ -5,6 +5,7 @@ mod exposition;
 mod keep;
 pub mod names;
 mod relay;
+mod reports;
 mod series;
 mod step;
 mod store;
@@ -26,8 +27,9 @@ pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
 
 use self::keep::KeepCounters;
-use self::series::{Number, write_gauge};
+use self::series::{Number, write_gauge, write_number};
 use crate::clock::Clock;
+use crate::reports::Reports;
 use crate::tls::Leaf;
 
 /// All metrics of a program. Clones are the same.
@@ -45,6 +47,7 @@ struct Parts {
     counters: KeepCounters,
     keeps: Mutex<Vec<KeepMetrics>>,
     relay: OnceLock<RelayMetrics>,
+    reports: OnceLock<Reports>,
     cluster_certificate_ends: Mutex<Option<WallTime>>,
 }
 
@@ -72,6 +75,7 @@ impl Metrics {
             counters: KeepCounters::default(),
             keeps: Mutex::default(),
             relay: OnceLock::new(),
+            reports: OnceLock::new(),
             cluster_certificate_ends: Mutex::default(),
         };
         let mut registry = Registry::default();
@@ -116,6 +120,12 @@ impl Metrics {
     /// The control plane is shown this certificate from now on. Which one nodes see, the relay tells.
     pub fn shows(&self, certificate: &Leaf) {
         *self.parts.cluster_certificate() = Some(WallTime::from_system(certificate.not_after()));
+    }
+
+    /// The filter's reports are these.
+    pub fn shows_reports(&self, reports: Reports) {
+        // A program has one ledger of them; a second one would change nothing.
+        let _ = self.parts.reports.set(reports);
     }
 
     /// What is known of each version that is kept.
@@ -180,12 +190,14 @@ impl Collector for Gauges {
         let parts = &*self.0;
         let build = [(BuildLabels { version: env!("CARGO_PKG_VERSION") }, Number::Whole(1))];
         write_gauge(&mut encoder, &names::BUILD_INFO, build)?;
-        let no_labels: [(&str, &str); 0] = [];
-        write_gauge(&mut encoder, &names::START, [(no_labels, Number::Time(parts.started))])?;
+        write_number(&mut encoder, &names::START, Number::Time(parts.started))?;
         let ends = parts.certificate_ends().into_iter();
         let ends = ends.map(|(certificate, ends)| (CertificateLabels { certificate }, Number::Time(ends)));
         write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;
         keep::write_all(&mut encoder, &parts.keep_facts())?;
+        if let Some(reports) = parts.reports.get() {
+            reports::write_all(&mut encoder, &reports.view())?;
+        }
         match parts.relay.get() {
             Some(relay) => relay.write_gauges(&mut encoder, parts.clock.wall()),
             None => Ok(()),

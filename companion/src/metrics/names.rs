@@ -178,6 +178,24 @@ pub(super) const RELAY_REFUSED: Metric = counter(
     "connections that were no node's or whose certificate was not accepted",
 );
 
+pub(super) const REPORTS: Metric = counter(
+    "lifeboat_reports_total",
+    &["outcome"],
+    "reports of the filter: accepted, counted_only where LIFEBOAT_REPORT_KEYS is not set, or why they were refused",
+);
+pub(super) const REPORTING_WORKERS: Metric = gauge(
+    "lifeboat_reports_workers",
+    &[],
+    "workers of gateways whose authenticated reports arrive; one is forgotten after five intervals of silence",
+);
+pub(super) const REPORTING_WITHOUT_CONFIGURATION: Metric =
+    gauge("lifeboat_reports_workers_without_configuration", &[], "those of them whose node has no configuration");
+pub(super) const REPORTED_CONTROL_PLANE: Metric = gauge(
+    "lifeboat_reports_control_plane_workers",
+    &["state"],
+    "how many of them see the control plane like this from the gateway's own network",
+);
+
 /// The metrics, in the order in which they are documented.
 pub const METRICS: &[&Metric] = &[
     &BUILD_INFO,
@@ -214,6 +232,10 @@ pub const METRICS: &[&Metric] = &[
     &RELAY_NOT_ADOPTED,
     &RELAY_CONTROL_PLANE,
     &RELAY_REFUSED,
+    &REPORTS,
+    &REPORTING_WORKERS,
+    &REPORTING_WITHOUT_CONFIGURATION,
+    &REPORTED_CONTROL_PLANE,
 ];
 
 impl Metric {

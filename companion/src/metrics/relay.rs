@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::names;
-use super::series::{Number, register, write_gauge};
+use super::series::{Number, register, write_number};
 use crate::tls::{FailureClass, Leaf};
 
 /// The relay tells here what happens. Clones tell the same.
@@ -63,12 +63,13 @@ impl RelayMetrics {
 
     pub(super) fn write_gauges(&self, encoder: &mut DescriptorEncoder<'_>, now: WallTime) -> fmt::Result {
         let facts = self.facts();
-        let one = |number: Number| [(NONE, number)];
-        write_gauge(encoder, &names::RELAY_READY, one(facts.check_ready(now).is_ok().into()))?;
-        write_gauge(encoder, &names::RELAY_NODES, one(Number::Whole(facts.nodes)))?;
-        write_gauge(encoder, &names::RELAY_NODES_FROM_STORE, one(Number::Whole(facts.nodes_from_store)))?;
-        let reached = facts.reaches_control_plane.map(|is_reached| (NONE, is_reached.into()));
-        write_gauge(encoder, &names::RELAY_CONTROL_PLANE, reached)
+        write_number(encoder, &names::RELAY_READY, facts.check_ready(now).is_ok().into())?;
+        write_number(encoder, &names::RELAY_NODES, Number::Whole(facts.nodes))?;
+        write_number(encoder, &names::RELAY_NODES_FROM_STORE, Number::Whole(facts.nodes_from_store))?;
+        match facts.reaches_control_plane {
+            Some(is_reached) => write_number(encoder, &names::RELAY_CONTROL_PLANE, is_reached.into()),
+            None => Ok(()),
+        }
     }
 
     /// What is known now.
@@ -169,8 +170,6 @@ impl RelayFacts {
         }
     }
 }
-
-const NONE: [(&str, &str); 0] = [];
 
 const REASONS: [FailureClass; 14] = [
     FailureClass::OtherCertificate,

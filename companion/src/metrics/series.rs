@@ -49,7 +49,13 @@ impl From<bool> for Number {
     }
 }
 
-/// Writes all series of a gauge; nothing, if there are none.
+/// Writes a gauge without labels.
+pub(super) fn write_number(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, number: Number) -> fmt::Result {
+    let help = format!("{}.", metric.help);
+    ConstGauge::new(number).encode(encoder.encode_descriptor(metric.name, &help, None, MetricType::Gauge)?)
+}
+
+/// Writes all series of a gauge with labels; nothing, if there are none.
 pub(super) fn write_gauge<L: EncodeLabelSet>(
     encoder: &mut DescriptorEncoder<'_>,
     metric: &Metric,

@@ -141,3 +141,35 @@ impl RequestOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(metrics: &StoreMetrics, operation: Operation, outcome: RequestOutcome) -> u64 {
+        let labels = RequestLabels { operation: operation.label(), outcome: outcome.label() };
+        metrics.requests.get_or_create(&labels).get()
+    }
+
+    #[test]
+    fn each_page_of_a_listing_is_a_request_and_the_last_one_tells_how_it_went() {
+        let metrics = StoreMetrics::default();
+        metrics.begin(Operation::List).ended(RequestOutcome::Failed("unavailable"), 3);
+        assert_eq!(counted(&metrics, Operation::List, RequestOutcome::Ok), 2);
+        assert_eq!(counted(&metrics, Operation::List, RequestOutcome::Failed("unavailable")), 1);
+        // Where there is no wire, what was asked for is one all the same.
+        metrics.begin(Operation::Get).ended(RequestOutcome::Ok, 0);
+        assert_eq!(counted(&metrics, Operation::Get, RequestOutcome::Ok), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_nobody_waits_for_any_more_was_sent_all_the_same() {
+        let metrics = StoreMetrics::default();
+        let asking = async {
+            let _under_way = metrics.begin(Operation::Put);
+            std::future::pending::<()>().await;
+        };
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(1), asking).await.is_err());
+        assert_eq!(counted(&metrics, Operation::Put, RequestOutcome::Abandoned), 1);
+    }
+}

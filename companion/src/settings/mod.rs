@@ -13,6 +13,7 @@ mod origin;
 mod readable;
 mod reader;
 mod relay;
+mod reports;
 mod role;
 mod secret;
 pub mod source;
@@ -29,6 +30,7 @@ pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use reports::ReportKeys;
 pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
@@ -50,6 +52,8 @@ pub struct RunSettings {
     pub relay: Option<RelaySettings>,
     /// Where metrics, health and status are read.
     pub http: HttpSettings,
+    /// What authenticates the filter's reports.
+    pub report_keys: ReportKeys,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -80,7 +84,11 @@ impl RunSettings {
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         let http = HttpSettings::read(&mut reader);
-        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, http: http? }))
+        let report_keys = ReportKeys::read(&mut reader);
+        finish(reader, || {
+            let (http, report_keys) = (http?, report_keys?);
+            Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, http, report_keys })
+        })
     }
 }
 

@@ -190,6 +190,11 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "whose manifests are accepted: `NAME:pk1_…`, comma separated, the public halves of signing keys",
     ),
+    secret(
+        "LIFEBOAT_REPORT_KEYS",
+        "none",
+        "what the filter's reports are signed with, comma separated; without it they are only counted",
+    ),
     setting(
         "LIFEBOAT_STORAGE_CA",
         "storage-ca",
@@ -319,8 +324,7 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
 /// counts on, so each is an error.
-pub const NOT_YET: &[&str] =
-    &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE", "LIFEBOAT_REPORT_KEYS"];
+pub const NOT_YET: &[&str] = &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE"];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
 pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];

@@ -2,12 +2,9 @@
 //! what was written is read back. Between the look and the write another may write: one exporter alone must write there.
 
 use bytes::Bytes;
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
 
 use super::diagnosis::Failed;
-use super::wire::LISTING_LIMIT;
-use super::{Access, Storage, StorageError, Tag, Write};
+use super::{Storage, StorageError, Tag, Write};
 
 impl Storage {
     /// Whether this write must do without its condition.
@@ -39,12 +36,6 @@ impl Storage {
     }
 
     pub(super) async fn tag_of(&self, key: &str) -> Result<Option<Tag>, Failed> {
-        let path = Path::from(key);
-        match self.attempt(key, Access::Reading, LISTING_LIMIT, self.store.head(&path)).await {
-            Ok(meta) => Ok(Some(Tag::of(&meta))),
-            // S3 and GCS answer so for what is missing to those who may not list.
-            Err(failed) if failed.is_not_found() || failed.may_mean_absent => Ok(None),
-            Err(failed) => Err(failed),
-        }
+        Ok(self.head_once(key).await?.map(|meta| Tag::of(&meta)))
     }
 }

@@ -1,6 +1,6 @@
-//! What the filter does next, and the lines that it writes to the gateway's log. Not here: who decides on them.
+//! What the filter does next: calls, metrics, and the lines that it writes to the gateway's log. Not here: who decides on them.
 
-use super::Call;
+use super::{Call, Metric};
 
 /// What a tick leads to. Only a tick leads to calls: Kong is known to dispatch them from there, while elsewhere it
 /// traps or has not been seen to (KONG.md section 4, point 2), and a trap costs all that the filter knows.
@@ -10,6 +10,8 @@ pub enum Action {
     Dispatch(Call),
     /// Write this line to the gateway's log.
     Log(LogLine),
+    /// Set this gauge, or add so much to this counter.
+    Record(Metric, u64),
 }
 
 /// A line for the gateway's log.

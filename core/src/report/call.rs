@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{REPORT_PATH, Upstream};
+use super::{REPORT_PATH, SIGNATURE_HEADER, Upstream};
 
 /// What a call is for. At most one of each kind is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
     /// `GET /status` of Kong's Status API.
     Status,
+    /// Anything that the control plane's cluster listener answers.
+    Probe,
     /// `POST /v1/reports` of the companion.
     Report,
 }
@@ -25,6 +27,8 @@ pub struct Call {
     pub upstream: Upstream,
     /// What it carries, if anything.
     pub body: Option<Vec<u8>>,
+    /// What the body is signed with, if it is: the value of [`SIGNATURE_HEADER`].
+    pub signature: Option<String>,
     /// How long connecting, sending and each read may take.
     pub timeout: Duration,
 }
@@ -34,6 +38,7 @@ impl Call {
     pub fn headers(&self) -> Vec<(&str, &str)> {
         let (method, path) = match self.kind {
             CallKind::Status => ("GET", "/status"),
+            CallKind::Probe => ("GET", "/"),
             CallKind::Report => ("POST", REPORT_PATH),
         };
         let mut headers = vec![
@@ -43,8 +48,14 @@ impl Call {
             ("user-agent", concat!("lifeboat-filter/", env!("CARGO_PKG_VERSION"))),
             ("accept", "application/json"),
         ];
+        if self.kind == CallKind::Probe {
+            headers.push((":scheme", "https"));
+        }
         if self.body.is_some() {
             headers.push(("content-type", "application/json"));
+        }
+        if let Some(signature) = &self.signature {
+            headers.push((SIGNATURE_HEADER, signature));
         }
         headers
     }
@@ -59,6 +70,8 @@ pub struct Answer {
     pub dispatch_status: Option<Vec<u8>>,
     /// The `Server` header.
     pub server: Option<Vec<u8>>,
+    /// `x-envoy-upstream-service-time`: how long Envoy waited for an upstream. Absent if it answered by itself.
+    pub upstream_time: Option<Vec<u8>>,
     /// What came with it.
     pub body: AnswerBody,
 }
@@ -84,18 +97,32 @@ impl Answer {
     /// pieces past the end of a buffer that is too small for it.
     pub const MAX_BODY: usize = 256 * 1024;
 
-    /// The HTTP status, or why there is none.
-    pub(super) fn http_status(&self) -> Result<u16, CallFailure> {
+    /// The HTTP status that came from `upstream`, or why none did.
+    pub(super) fn http_status(&self, upstream: &Upstream) -> Result<u16, CallFailure> {
         let Some(status) = &self.status else {
             return Err(CallFailure::from_dispatch_status(self.dispatch_status.as_deref()));
         };
         let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
-        number.ok_or(CallFailure::Unreadable)
+        let number = number.ok_or(CallFailure::Unreadable)?;
+        match self.made_by_envoy(upstream, number) {
+            Some(failure) => Err(failure),
+            None => Ok(number),
+        }
+    }
+
+    /// Where a call fails, Envoy makes an answer up: 503 or 504 with a reason in its body (seen on 1.40: the same words
+    /// for a refused connection and for a failed TLS handshake; others tell them apart). Only to calls to a cluster, so that what Kong is answered by an Envoy before the control plane remains an answer.
+    fn made_by_envoy(&self, upstream: &Upstream, status: u16) -> Option<CallFailure> {
+        let made_up = upstream.is_cluster() && matches!(status, 503 | 504) && self.upstream_time.is_none();
+        made_up.then(|| match &self.body {
+            AnswerBody::Whole(body) => CallFailure::from_envoys_words(&String::from_utf8_lossy(body)),
+            AnswerBody::TooLarge(_) => CallFailure::Other,
+        })
     }
 }
 
 /// Why a call brought nothing. What a later version adds is read as [`CallFailure::Other`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum CallFailure {
     /// Nothing came in time.
@@ -132,6 +159,22 @@ pub enum CallFailure {
 }
 
 impl CallFailure {
+    /// As it stands in a report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::BrokenConnection => "broken_connection",
+            Self::ResolverFailure => "resolver_failure",
+            Self::TlsHandshakeFailure => "tls_handshake_failure",
+            Self::NotSent => "not_sent",
+            Self::NoAnswer => "no_answer",
+            Self::BadStatus => "bad_status",
+            Self::TooLarge => "too_large",
+            Self::Unreadable => "unreadable",
+            Self::Other => "other",
+        }
+    }
+
     fn from_dispatch_status(reason: Option<&[u8]>) -> Self {
         match reason {
             Some(b"timeout") => Self::Timeout,
@@ -141,15 +184,34 @@ impl CallFailure {
             _ => Self::Other,
         }
     }
+
+    fn from_envoys_words(body: &str) -> Self {
+        let says = |words: &str| body.contains(words);
+        if says("TLS_error") || says("CERTIFICATE_VERIFY_FAILED") {
+            Self::TlsHandshakeFailure
+        } else if says("timeout") {
+            Self::Timeout
+        } else if says("DNS") || says("no healthy upstream") {
+            Self::ResolverFailure
+        } else if says("connect") || says("reset") {
+            Self::BrokenConnection
+        } else {
+            Self::Other
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn address() -> Upstream {
+        Upstream::parse("10.0.0.9:8005").unwrap()
+    }
+
     fn failed(reason: &[u8]) -> Result<u16, CallFailure> {
         let dispatch_status = Some(reason.to_vec());
-        Answer { dispatch_status, ..Answer::default() }.http_status()
+        Answer { dispatch_status, ..Answer::default() }.http_status(&address())
     }
 
     #[test]
@@ -159,7 +221,7 @@ mod tests {
         assert_eq!(failed(b"resolver failure"), Err(CallFailure::ResolverFailure));
         assert_eq!(failed(b"tls handshake failure"), Err(CallFailure::TlsHandshakeFailure));
         assert_eq!(failed(b"\xff"), Err(CallFailure::Other));
-        assert_eq!(Answer::default().http_status(), Err(CallFailure::Other));
+        assert_eq!(Answer::default().http_status(&address()), Err(CallFailure::Other));
     }
 
     #[test]
@@ -171,20 +233,48 @@ mod tests {
             (b"\xff", Err(CallFailure::Unreadable)),
         ] {
             let answer = Answer { status: Some(status.to_vec()), ..Answer::default() };
-            assert_eq!(answer.http_status(), expected);
+            assert_eq!(answer.http_status(&address()), expected);
+        }
+    }
+
+    #[test]
+    fn what_envoy_makes_up_is_no_answer_and_what_an_upstream_says_is_one() {
+        let cluster = Upstream::parse("control_plane").unwrap();
+        let answer = |body: &str| Answer {
+            status: Some(b"503".to_vec()),
+            body: AnswerBody::Whole(body.into()),
+            ..Answer::default()
+        };
+        let before_headers = "upstream connect error or disconnect/reset before headers. reset reason: ";
+        for (body, failure) in [
+            (format!("{before_headers}remote connection failure"), CallFailure::BrokenConnection),
+            (format!("{before_headers}connection timeout"), CallFailure::Timeout),
+            (
+                format!(
+                    "{before_headers}remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"
+                ),
+                CallFailure::TlsHandshakeFailure,
+            ),
+            ("no healthy upstream".to_owned(), CallFailure::ResolverFailure),
+            ("of another kind".to_owned(), CallFailure::Other),
+        ] {
+            assert_eq!(answer(&body).http_status(&cluster), Err(failure), "{body}");
+            assert_eq!(answer(&body).http_status(&address()), Ok(503), "{body}");
+            let passed_on = Answer { upstream_time: Some(b"3".to_vec()), ..answer(&body) };
+            assert_eq!(passed_on.http_status(&cluster), Ok(503), "{body}");
         }
     }
 
     #[test]
     fn every_call_has_what_kong_demands_of_it() {
-        for kind in [CallKind::Status, CallKind::Report] {
-            let settings =
-                super::super::FilterSettings::parse(br#"{"companion":"1.2.3.4:5","status_api":"1.2.3.4:6"}"#);
-            let upstream = settings.unwrap().companion;
-            let call = Call { kind, upstream, body: None, timeout: Duration::from_secs(1) };
+        for kind in [CallKind::Status, CallKind::Probe, CallKind::Report] {
+            let signature = Some("hmac-sha256=00".to_owned());
+            let call = Call { kind, upstream: address(), body: None, signature, timeout: Duration::from_secs(1) };
             for required in [":method", ":path", ":authority"] {
                 assert!(call.headers().iter().any(|(name, value)| *name == required && !value.is_empty()));
             }
+            assert_eq!(call.headers().contains(&(":scheme", "https")), kind == CallKind::Probe);
+            assert!(call.headers().contains(&(SIGNATURE_HEADER, "hmac-sha256=00")));
         }
     }
 }

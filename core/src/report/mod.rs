@@ -1,11 +1,30 @@
-//! What the filter in the gateway says and when: its settings, the report it sends (format 1), what it makes of the
-//! Status API's answer, and the state machine that decides which call comes next. No host calls: `filter/` makes them.
+//! What the filter in the gateway says and when, and what the companion makes of it: the filter's settings, the report
+//! (format 1) and its signature, the state machine that decides which call comes next, and the ledger of reports. No
+//! host calls: `filter/` makes them.
+
+// All of this but the ledger runs inside a gateway, where a panic would hurt traffic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 mod action;
 mod call;
 mod flight;
+mod headers;
 mod health;
+mod key;
+mod ledger;
 mod message;
+mod metric;
 mod outcome;
 mod reporter;
 mod settings;
@@ -14,6 +33,10 @@ mod stopwatch;
 
 pub use action::{Action, LogLevel, LogLine};
 pub use call::{Answer, AnswerBody, Call, CallFailure, CallKind};
-pub use message::{Counters, FORMAT, REPORT_PATH, Report};
+pub use headers::ResponseHeaders;
+pub use key::{InvalidReportKeys, ReportKey, SIGNATURE_HEADER};
+pub use ledger::{Ledger, Refusal, Reporting, Taken, Tally, WorkerName};
+pub use message::{ControlPlane, Counters, FORMAT, MAX_REPORT, REPORT_PATH, Reachability, Report};
+pub use metric::{Metric, MetricKind};
 pub use reporter::Reporter;
 pub use settings::{FilterSettings, SettingsProblem, Upstream};

@@ -20,8 +20,13 @@ pub(super) fn configuration_hash(body: &[u8]) -> Result<ConfigHash, String> {
 /// Kong's version in a `Server` header: `3.9.1` in `kong/3.9.1`. Kong leaves the header out where its `headers`
 /// setting says so, and then the version isn't known.
 pub(super) fn kong_version(server: &[u8]) -> Option<String> {
-    let product = std::str::from_utf8(server).ok()?.split(' ').next()?;
-    let version = product.strip_prefix("kong/")?;
+    let product = server.split(|byte| *byte == b' ').next()?;
+    version(product.strip_prefix(b"kong/")?)
+}
+
+/// A version as Kong writes it: `3.9.1`, `3.4.3.5-enterprise-edition`.
+pub(super) fn version(text: &[u8]) -> Option<String> {
+    let version = std::str::from_utf8(text).ok()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let valid = version.starts_with(|c: char| c.is_ascii_digit()) && version.len() <= 64 && version.chars().all(plain);
     valid.then(|| version.to_owned())

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lifeboat_tests::wasm_host::{Filter, Reply, Trap, WasmHost};
+use lifeboat_tests::wasm_host::{Behaviour, Filter, MetricValue, Reply, Trap, WasmHost};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,6 +16,10 @@ const PRELUDE: &str = r#"
   (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_get_shared_data" (func $get_shared (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_set_shared_data" (func $set_shared (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))
+  (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
+  (import "env" "proxy_replace_header_map_value" (func $set_header (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_http_call"
     (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -99,7 +103,7 @@ fn a_dispatch_traps_in_on_configure_and_in_on_vm_start_and_works_in_a_tick() {
     let mut host = on_configure(&data, &format!("(drop {call})"));
     assert!(reason(host.configure(b"")).contains("not in Configure"));
     assert_eq!(host.broken_reconfigurations(), 1);
-    assert!(host.configure(b"").is_err(), "the instance is gone");
+    assert_eq!(host.traps(), 1);
 
     let vm_start = format!(r#"{data} (func (export "proxy_on_vm_start") (param i32 i32) (result i32) {call})"#);
     assert!(reason(start(&vm_start).configure(b"")).contains("not in VmStart"));
@@ -118,7 +122,7 @@ fn a_dispatch_in_the_callback_of_another_traps() {
     host.advance(SECOND).unwrap();
     assert!(reason(host.reply(0, Reply::http(200, b""))).contains("not in DispatchResponse"));
     assert_eq!((host.under_way().len(), host.dispatched()), (0, 1), "the first one ended, no second one left");
-    assert!(host.advance(SECOND).is_err(), "the instance is gone");
+    assert_eq!(host.traps(), 1);
 }
 
 #[test]
@@ -246,4 +250,82 @@ fn a_filter_that_exits_or_imports_what_kong_lacks_fails() {
     let foreign = r#"(module (import "wasi_snapshot_preview1" "sock_send" (func)))"#;
     let filter = Filter::compile(&wat::parse_str(foreign).unwrap()).unwrap();
     assert!(reason(WasmHost::start(&filter).map(|_| ())).contains("sock_send"));
+}
+
+/// Counts its starts and its ticks in memory, and traps in each fourth tick.
+const COUNTING: &str = r#"
+  (global $ticks (mut i32) (i32.const 0))
+  (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
+    (drop (call $log (i32.const 2) (i32.const 500) (i32.const 5))) (i32.const 1))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32)
+    (drop (call $log (i32.const 2) (i32.const 510) (i32.const 9)))
+    (call $must_be (call $tick_period (i32.const 1000)) (i32.const 0)) (i32.const 1))
+  (func (export "proxy_on_tick") (param i32)
+    (global.set $ticks (i32.add (global.get $ticks) (i32.const 1)))
+    (drop (call $log (i32.const 2) (i32.const 520) (i32.const 4)))
+    (if (i32.eq (global.get $ticks) (i32.const 4)) (then unreachable)))"#;
+
+#[test]
+fn a_trap_costs_all_that_was_known_configures_all_roots_again_and_doubles_their_timers() {
+    let texts = data(500, b"start") + &data(510, b"configure") + &data(520, b"tick");
+    let mut host = start(&(texts + COUNTING));
+    assert_eq!(host.configure(b""), Ok(true));
+    host.advance(3 * SECOND).unwrap();
+    assert!(host.advance(SECOND).is_err());
+    let said = |host: &WasmHost, text: &str| host.log().iter().filter(|line| line.text == text).count();
+    assert_eq!((said(&host, "start"), said(&host, "configure"), said(&host, "tick")), (1, 1, 4));
+    host.advance(SECOND).unwrap();
+    assert_eq!((said(&host, "start"), said(&host, "configure")), (1, 2), "no second on_vm_start");
+    assert_eq!(said(&host, "tick"), 5, "the old timer");
+    host.advance(SECOND).unwrap();
+    assert_eq!(said(&host, "tick"), 7, "both timers; that there were ticks before is not known any more");
+    assert_eq!(host.traps(), 1);
+}
+
+#[test]
+fn metrics_are_found_again_by_their_names_and_keep_their_kind() {
+    let define = "(call $define (i32.const 1) (i32.const 500) (i32.const 5) (i32.const 1000))";
+    let define_and_use = format!(
+        r#"{}
+        (func (export "proxy_on_configure") (param i32 i32) (result i32)
+          (call $must_be {define} (i32.const 0))
+          (call $must_be {define} (i32.const 0))
+          (call $must_be (call $record (i32.load (i32.const 1000)) (i64.const 7)) (i32.const 0))
+          (call $must_be (call $increment (i32.load (i32.const 1000)) (i64.const 1)) (i32.const 2))
+          (call $must_be (call $record (i32.const 99) (i64.const 7)) (i32.const 1))
+          (i32.const 1))"#,
+        data(500, b"gauge")
+    );
+    let mut host = start(&define_and_use);
+    assert_eq!(host.configure(b""), Ok(true));
+    assert_eq!((host.metric("gauge"), host.metric("other")), (Some(MetricValue::Gauge(7)), None));
+}
+
+#[test]
+fn a_response_header_can_be_set_only_while_there_are_headers() {
+    let set = "(call $must_be (call $set_header (i32.const 2) (i32.const 500) (i32.const 3) (i32.const 500) (i32.const 3)) (i32.const 0))";
+    let phase = |export: &str| {
+        let function = format!(r#"(func (export "{export}") (param i32 i32 i32) (result i32) {set} (i32.const 0))"#);
+        let mut host = start(&(data(500, b"x-a") + &function));
+        assert_eq!(host.configure(b""), Ok(true));
+        host
+    };
+    let mut host = phase("proxy_on_response_headers");
+    assert_eq!(host.request(), Ok(vec![0]));
+    assert_eq!(host.response_headers(), [("x-a".to_owned(), "x-a".to_owned())]);
+    assert!(reason(phase("proxy_on_request_headers").request()).contains("can't be changed"));
+}
+
+#[test]
+fn envoy_takes_clusters_for_upstreams_and_dispatches_at_any_time() {
+    const WITH_AUTHORITY: [(&str, &str); 3] = [(":method", "GET"), (":path", "/"), (":authority", "a")];
+    for (upstream, status) in [("cluster", 0), ("10.0.0.1:80", 2)] {
+        let (data, call) = dispatch(upstream, &WITH_AUTHORITY);
+        let body = format!("(call $must_be {call} (i32.const {status})) (i32.const 1)");
+        let functions = format!(r#"{data} (func (export "proxy_on_configure") (param i32 i32) (result i32) {body})"#);
+        let wasm = wat::parse_str(format!("(module {PRELUDE} {functions})")).expect("the tiny filter is valid");
+        let filter = Filter::compile(&wasm).unwrap();
+        let mut host = WasmHost::start_worker(&filter, Behaviour::Envoy, 1).unwrap();
+        assert_eq!(host.configure(b""), Ok(true), "{upstream}");
+    }
 }

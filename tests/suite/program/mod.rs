@@ -7,6 +7,7 @@ mod crash;
 mod doctor;
 mod images;
 mod keys;
+mod listening;
 mod looking;
 mod memory;
 mod messages;

@@ -1,11 +1,9 @@
 //! What the documents say and the code knows better: settings, and the commands that CI runs.
 
+use lifeboat::metrics::names::{Kind, METRICS, Metric};
 use lifeboat::settings::names::{SETTINGS, Setting};
 
 use super::{assert_none, document, tracked};
-
-const SETTINGS_BEGIN: &str = "<!-- settings -->";
-const SETTINGS_END: &str = "<!-- /settings -->";
 
 fn settings_table() -> String {
     let row = |setting: &Setting| {
@@ -15,6 +13,27 @@ fn settings_table() -> String {
     };
     let head = ["| setting | flag | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
     head.into_iter().chain(SETTINGS.iter().map(row)).collect::<Vec<_>>().join("\n")
+}
+
+fn metrics_table() -> String {
+    let row = |metric: &&Metric| {
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        format!("| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help)
+    };
+    let head = ["| metric | kind | labels | what it says |".to_owned(), "|---|---|---|---|".to_owned()];
+    head.into_iter().chain(METRICS.iter().map(row)).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands between two markers of a document.
+fn marked<'a>(document: &'a str, name: &str) -> &'a str {
+    let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let (_, after) = document.split_once(&begin).unwrap_or_else(|| panic!("{begin} is missing"));
+    after.split_once(&end).unwrap_or_else(|| panic!("{end} is missing after it")).0.trim()
 }
 
 /// The line of the fenced block that follows the marker, as `.ci/run` finds it.
@@ -35,12 +54,19 @@ fn marked_command(readme: &str, name: &str) -> Result<String, String> {
 #[test]
 fn the_readmes_table_of_settings_is_the_codes() {
     let readme = document("README.md");
-    let (_, after) = readme.split_once(SETTINGS_BEGIN).expect("README.md has <!-- settings -->");
-    let (written, _) = after.split_once(SETTINGS_END).expect("README.md has <!-- /settings --> after it");
     let expected = settings_table();
     assert!(
-        written.trim() == expected,
-        "README.md differs from companion/src/settings/names.rs; paste this:\n\n{SETTINGS_BEGIN}\n{expected}\n{SETTINGS_END}\n"
+        marked(&readme, "settings") == expected,
+        "README.md differs from companion/src/settings/names.rs; paste this:\n\n{expected}\n"
+    );
+}
+
+#[test]
+fn the_table_of_metrics_is_the_codes() {
+    let (document, expected) = (document("docs/metrics.md"), metrics_table());
+    assert!(
+        marked(&document, "metrics") == expected,
+        "docs/metrics.md differs from companion/src/metrics/names.rs; paste this:\n\n{expected}\n"
     );
 }
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 use wasmtime::{Caller, FuncType, Linker, Result, ValType, bail};
 
 use super::memory::{give, pairs, read, write, write_u32};
-use super::world::{DispatchedCall, LogLine, Phase, World};
+use super::world::{Behaviour, DispatchedCall, LogLine, Phase, World};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const BAD_ARGUMENT: u32 = 2;
 const INTERNAL_FAILURE: u32 = 10;
 
 const BODY_OF_ANSWER: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
+const HEADERS_OF_RESPONSE: u32 = 2;
 const HEADERS_OF_ANSWER: u32 = 6;
 
 /// Reading one of these in a root context crashes the nginx worker (KONG.md section 4, point 3).
@@ -21,7 +23,7 @@ const CRASHING: [&str; 5] = ["plugin_name", "request.id", "connection.id", "upst
 
 /// What Kong offers and the filter imports, since the SDK's defaults mention it, but has no business calling; and how
 /// many parameters each has.
-const UNUSED: [(&str, usize); 22] = [
+const UNUSED: [(&str, usize); 21] = [
     ("proxy_add_header_map_value", 5),
     ("proxy_call_foreign_function", 6),
     ("proxy_close_stream", 1),
@@ -38,7 +40,6 @@ const UNUSED: [(&str, usize); 22] = [
     ("proxy_grpc_stream", 9),
     ("proxy_register_shared_queue", 3),
     ("proxy_remove_header_map_value", 3),
-    ("proxy_replace_header_map_value", 5),
     ("proxy_resolve_shared_queue", 5),
     ("proxy_send_local_response", 8),
     ("proxy_set_buffer_bytes", 5),
@@ -53,10 +54,12 @@ pub(super) fn offer(linker: &mut Linker<World>) -> Result<()> {
     linker.func_wrap("env", "proxy_set_tick_period_milliseconds", set_tick_period)?;
     linker.func_wrap("env", "proxy_get_buffer_bytes", get_buffer)?;
     linker.func_wrap("env", "proxy_get_header_map_value", get_header)?;
+    linker.func_wrap("env", "proxy_replace_header_map_value", replace_header)?;
     linker.func_wrap("env", "proxy_http_call", dispatch)?;
     linker.func_wrap("env", "proxy_get_property", get_property)?;
-    linker.func_wrap("env", "proxy_get_shared_data", |_: u32, _: u32, _: u32, _: u32, _: u32| no_shared_data())?;
-    linker.func_wrap("env", "proxy_set_shared_data", |_: u32, _: u32, _: u32, _: u32, _: u32| no_shared_data())?;
+    linker.func_wrap("env", "proxy_get_shared_data", shared_data)?;
+    linker.func_wrap("env", "proxy_set_shared_data", shared_data)?;
+    super::metrics::offer(linker)?;
     for (name, parameters) in UNUSED {
         let signature = FuncType::new(linker.engine(), vec![ValType::I32; parameters], [ValType::I32]);
         linker
@@ -101,7 +104,7 @@ fn get_buffer(
     let world = caller.data();
     let bytes = match (buffer, &world.reply) {
         (PLUGIN_CONFIGURATION, _) => world.configuration().to_vec(),
-        (BODY_OF_ANSWER, Some(reply)) if reply.body.len() > max_size as usize => {
+        (BODY_OF_ANSWER, Some(reply)) if world.behaviour == Behaviour::Kong && reply.body.len() > max_size as usize => {
             bail!("{} bytes copied into a buffer of {max_size}", reply.body.len())
         }
         (BODY_OF_ANSWER, Some(reply)) => reply.body.clone(),
@@ -130,6 +133,26 @@ fn get_header(mut caller: Caller<'_, World>, map: u32, key: u32, key_size: u32, 
     }
 }
 
+/// Only of a response, while its headers are there.
+fn replace_header(
+    mut caller: Caller<'_, World>,
+    map: u32,
+    name: u32,
+    name_size: u32,
+    value: u32,
+    value_size: u32,
+) -> Result<u32> {
+    let name = String::from_utf8(read(&mut caller, name, name_size)?)?;
+    let value = String::from_utf8(read(&mut caller, value, value_size)?)?;
+    let world = caller.data_mut();
+    if map != HEADERS_OF_RESPONSE || world.phase != Phase::ResponseHeaders {
+        bail!("header map {map} can't be changed in {:?}", world.phase);
+    }
+    world.response_headers.retain(|(present, _)| *present != name);
+    world.response_headers.push((name, value));
+    Ok(OK)
+}
+
 /// Traps outside ticks and requests (KONG.md section 4, point 2). What Kong does in the callback of another call is not
 /// known, so the strictest is assumed: a trap there too. `:method` and `:path` are required.
 #[expect(clippy::too_many_arguments, reason = "the ABI has ten")]
@@ -146,8 +169,8 @@ fn dispatch(
     timeout: u32,
     token: u32,
 ) -> Result<u32> {
-    let phase = caller.data().phase;
-    if !matches!(phase, Phase::Tick | Phase::RequestHeaders) {
+    let (phase, behaviour) = (caller.data().phase, caller.data().behaviour);
+    if behaviour == Behaviour::Kong && !matches!(phase, Phase::Tick | Phase::RequestHeaders) {
         bail!("can only send HTTP dispatch in requests and ticks, not in {phase:?}");
     }
     let upstream = String::from_utf8_lossy(&read(&mut caller, upstream, upstream_size)?).into_owned();
@@ -165,6 +188,9 @@ fn dispatch(
         root: world.context,
         since: world.now,
     };
+    if behaviour == Behaviour::Envoy && (call.is_to_an_address() || call.header(":authority").is_empty()) {
+        return Ok(BAD_ARGUMENT);
+    }
     for required in [":method", ":path"] {
         if call.header(required).is_empty() {
             world.log.push(LogLine { level: 4, text: format!("dispatch failed: no {required}") });
@@ -182,6 +208,10 @@ fn dispatch(
 /// harmless there counts as crashing.
 fn get_property(mut caller: Caller<'_, World>, path: u32, path_size: u32, data: u32, size: u32) -> Result<u32> {
     let path = String::from_utf8_lossy(&read(&mut caller, path, path_size)?).replace('\0', ".");
+    caller.data_mut().property_reads += 1;
+    if caller.data().behaviour == Behaviour::Envoy {
+        return Ok(NOT_FOUND);
+    }
     let value = match path.as_str() {
         "plugin_root_id" => caller.data().context.to_string(),
         _ if !caller.data().in_root() => match path.as_str() {
@@ -202,7 +232,10 @@ fn get_property(mut caller: Caller<'_, World>, path: u32, path_size: u32, data: 
     Ok(OK)
 }
 
-/// The node has no `nginx_wasm_shm_kv` (KONG.md section 4, point 7).
-fn no_shared_data() -> Result<u32> {
-    bail!("shared data: could not resolve namespace")
+/// The node has no `nginx_wasm_shm_kv` (KONG.md section 4, point 7). In Envoy there is nothing under the key.
+fn shared_data(caller: Caller<'_, World>, _: u32, _: u32, _: u32, _: u32, _: u32) -> Result<u32> {
+    match caller.data().behaviour {
+        Behaviour::Kong => bail!("shared data: could not resolve namespace"),
+        Behaviour::Envoy => Ok(NOT_FOUND),
+    }
 }

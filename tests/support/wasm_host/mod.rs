@@ -1,20 +1,26 @@
 //! A Proxy-Wasm host that behaves like Kong's ngx_wasm_module for the calls that the filter makes: configuration in, a
 //! clock to advance, dispatched calls out, answers in, log lines out, and traps exactly where Kong traps (KONG.md
 //! section 4, and the Apache-2.0 source and tests of ngx_wasm_module where that is said). It is a state, not a script:
-//! no test lists the host calls that it expects. Where it is not known what Kong does, this host traps.
+//! no test lists the host calls that it expects. Where it is not known what Kong does, this host traps. It can also
+//! behave like Envoy.
 //!
-//! Not here yet: what follows a trap in Kong (a new instance, doubled timers). A test that sees a trap has its answer.
+//! After a trap it does what Kong does (points 5 and 6): the instance is gone with all that it knew, the next thing that
+//! happens finds a new one, in which all roots are configured again, without `on_vm_start`, and old timers and calls go
+//! on.
 
 mod calls;
+mod gateway;
 mod memory;
+mod metrics;
 mod wasi;
 mod world;
 
 use std::time::Duration;
 
-use wasmtime::{Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
+use wasmtime::{Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
 
-pub use world::{DispatchedCall, LogLine, Reply};
+pub use gateway::Gateway;
+pub use world::{Behaviour, DispatchedCall, LogLine, MetricValue, Reply};
 use world::{Event, Phase, World};
 
 /// A filter, compiled once for many hosts.
@@ -27,9 +33,15 @@ pub struct Filter {
 impl Filter {
     /// Compiles a module.
     pub fn compile(wasm: &[u8]) -> Result<Self, Trap> {
-        let engine = Engine::default();
+        // Counting instructions is the one measure of work that a busy machine doesn't change.
+        let engine = Engine::new(Config::new().consume_fuel(true))?;
         let module = Module::new(&engine, wasm).map_err(Trap::from)?;
         Ok(Self { engine, module })
+    }
+
+    /// The functions that the module wants from its host.
+    pub fn imports(&self) -> Vec<String> {
+        self.module.imports().map(|import| import.name().to_owned()).collect()
     }
 }
 
@@ -52,9 +64,11 @@ impl From<wasmtime::Error> for Trap {
 
 /// One nginx worker with the filter in it.
 pub struct WasmHost {
+    filter: Filter,
     store: Store<World>,
     instance: Instance,
     trapped: Option<Trap>,
+    traps: usize,
 }
 
 impl WasmHost {
@@ -62,12 +76,13 @@ impl WasmHost {
     ///
     /// An import that Kong does not offer is an error, as it is there.
     pub fn start(filter: &Filter) -> Result<Self, Trap> {
-        let mut linker = Linker::new(&filter.engine);
-        calls::offer(&mut linker)?;
-        wasi::offer(&mut linker)?;
-        let mut store = Store::new(&filter.engine, World::new());
-        let instance = linker.instantiate(&mut store, &filter.module)?;
-        let mut host = Self { store, instance, trapped: None };
+        Self::start_worker(filter, Behaviour::Kong, 1)
+    }
+
+    /// The same in a host of these habits, as worker number so and so: each draws other random numbers.
+    pub fn start_worker(filter: &Filter, behaviour: Behaviour, worker: u64) -> Result<Self, Trap> {
+        let (store, instance) = instantiate(filter, World::new(behaviour, worker))?;
+        let mut host = Self { filter: filter.clone(), store, instance, trapped: None, traps: 0 };
         host.call::<(), ()>(Phase::Start, 0, "_initialize", ())?;
         Ok(host)
     }
@@ -75,11 +90,18 @@ impl WasmHost {
     /// A chain with this configuration appears or changes: a **new** root context, while older ones live on. The
     /// answer of `on_configure`; false or a trap is a reconfiguration that broke half-way.
     pub fn configure(&mut self, configuration: &[u8]) -> Result<bool, Trap> {
-        let first = self.world().newest_root().is_none();
+        self.revive()?;
+        let replaced = self.world().newest_root();
+        let first = replaced.is_none();
         let root = self.world_mut().add_root(configuration);
         let answer = self.configure_root(root, configuration.len(), first);
         if answer != Ok(true) {
             self.world_mut().broken_reconfigurations += 1;
+        }
+        if let (Behaviour::Envoy, Some(replaced)) = (self.world().behaviour, replaced) {
+            self.call::<_, u32>(Phase::Done, replaced, "proxy_on_done", (replaced,))?;
+            self.call::<_, ()>(Phase::Done, replaced, "proxy_on_delete", (replaced,))?;
+            self.world_mut().remove_root(replaced);
         }
         answer
     }
@@ -101,7 +123,13 @@ impl WasmHost {
                 Event::Tick(root) => {
                     self.call::<_, ()>(Phase::Tick, root, "proxy_on_tick", (root,))?;
                 }
-                Event::CallFailed(token, reason) => self.reply(token, Reply::failed(reason))?,
+                Event::CallFailed(token, reason) => {
+                    let reply = match self.world().behaviour {
+                        Behaviour::Kong => Reply::failed(reason),
+                        Behaviour::Envoy => Reply::made_up_by_envoy(504, "upstream request timeout"),
+                    };
+                    self.reply(token, reply)?;
+                }
             }
         }
         self.world_mut().now = until;
@@ -110,21 +138,50 @@ impl WasmHost {
 
     /// The answer to a call that is under way arrives. A call that already ended gets none.
     pub fn reply(&mut self, token: u32, reply: Reply) -> Result<(), Trap> {
-        let Some(call) = self.world_mut().take_call(token) else {
-            return Ok(());
-        };
+        match self.world_mut().take_call(token) {
+            Some(call) => self.call_back(call.root, token, reply),
+            None => Ok(()),
+        }
+    }
+
+    /// The host calls back for a token, whether there is such a call or not: twice, too late, or for another context.
+    pub fn call_back(&mut self, context: u32, token: u32, reply: Reply) -> Result<(), Trap> {
         let (headers, body_size) = (reply.header_count(), reply.body.len());
         self.world_mut().reply = Some(reply);
-        let arguments = (call.root, token, headers as u32, body_size as u32, 0_u32);
-        let result = self.call::<_, ()>(Phase::DispatchResponse, call.root, "proxy_on_http_call_response", arguments);
+        let arguments = (context, token, headers as u32, body_size as u32, 0_u32);
+        let result = self.call::<_, ()>(Phase::DispatchResponse, context, "proxy_on_http_call_response", arguments);
         self.world_mut().reply = None;
         result.map(|_| ())
+    }
+
+    /// The host calls an export with a context's number for no reason that the filter could know.
+    pub fn call_out_of_turn(&mut self, export: &str, context: u32) -> Result<(), Trap> {
+        match export {
+            "proxy_on_tick" | "proxy_on_log" | "proxy_on_delete" => {
+                self.call::<_, ()>(Phase::Tick, context, export, (context,)).map(drop)
+            }
+            "proxy_on_done" => self.call::<_, u32>(Phase::Done, context, export, (context,)).map(drop),
+            "proxy_on_request_headers" => {
+                self.call::<_, u32>(Phase::RequestHeaders, context, export, (context, 0_u32, 0_u32)).map(drop)
+            }
+            "proxy_on_response_headers" => {
+                self.call::<_, u32>(Phase::ResponseHeaders, context, export, (context, 0_u32, 0_u32)).map(drop)
+            }
+            other => panic!("{other} is not called so"),
+        }
     }
 
     /// A request passes through the newest root's chain. The answers of the header callbacks: 0 is "go on".
     pub fn request(&mut self) -> Result<Vec<u32>, Trap> {
         let root = self.world().newest_root().unwrap_or_default();
+        self.request_through(root)
+    }
+
+    /// A request passes through the chain of this root.
+    pub fn request_through(&mut self, root: u32) -> Result<Vec<u32>, Trap> {
+        self.revive()?;
         let context = self.world_mut().next_context();
+        self.world_mut().response_headers.clear();
         let mut answers = Vec::new();
         self.call::<_, ()>(Phase::ContextCreate, context, "proxy_on_context_create", (context, root))?;
         for (phase, export) in
@@ -163,6 +220,42 @@ impl WasmHost {
         self.world().worker_crashed
     }
 
+    /// The instance is lost, as after a trap, whatever caused it.
+    pub fn lose_instance(&mut self) {
+        self.trapped = Some(Trap("lost".to_owned()));
+    }
+
+    /// How many WebAssembly instructions this instance has run so far, about.
+    pub fn instructions(&self) -> u64 {
+        u64::MAX - self.store.get_fuel().expect("it is counted")
+    }
+
+    /// How often the filter has trapped.
+    pub fn traps(&self) -> usize {
+        self.traps
+    }
+
+    /// What the filter has set in the headers of the last response.
+    pub fn response_headers(&self) -> &[(String, String)] {
+        &self.world().response_headers
+    }
+
+    /// How many properties the filter has read, or tried to.
+    pub fn property_reads(&self) -> usize {
+        self.world().property_reads
+    }
+
+    /// The metric of this name, if it is defined.
+    pub fn metric(&self, name: &str) -> Option<MetricValue> {
+        let metric = self.world().metrics.iter().find(|(known, _)| known == name);
+        metric.map(|(_, value)| *value)
+    }
+
+    /// The root of the newest configuration.
+    pub fn newest_root(&self) -> Option<u32> {
+        self.world().newest_root()
+    }
+
     /// The size of the filter's linear memory, in bytes.
     pub fn memory_size(&mut self) -> usize {
         let memory = self.instance.get_memory(&mut self.store, "memory");
@@ -189,6 +282,9 @@ impl WasmHost {
         Params: WasmParams,
         Results: WasmResults,
     {
+        if !matches!(phase, Phase::Configure | Phase::VmStart | Phase::ContextCreate) {
+            self.revive()?;
+        }
         if let Some(trap) = &self.trapped {
             return Err(trap.clone());
         }
@@ -199,6 +295,33 @@ impl WasmHost {
         let function = self.instance.get_typed_func::<Params, Results>(&mut self.store, export)?;
         let result = function.call(&mut self.store, params).map_err(Trap::from);
         self.trapped = result.as_ref().err().cloned();
+        self.traps += usize::from(result.is_err());
         result.map(Some)
     }
+
+    /// If the instance has trapped: a new one, with all roots in it.
+    fn revive(&mut self) -> Result<(), Trap> {
+        if self.trapped.take().is_none() {
+            return Ok(());
+        }
+        let placeholder = World::new(self.world().behaviour, 0);
+        let world = std::mem::replace(self.world_mut(), placeholder);
+        (self.store, self.instance) = instantiate(&self.filter, world)?;
+        self.world_mut().forget_instance();
+        self.call::<(), ()>(Phase::Start, 0, "_initialize", ())?;
+        for (root, size) in self.world().roots() {
+            self.configure_root(root, size, false)?;
+        }
+        Ok(())
+    }
+}
+
+fn instantiate(filter: &Filter, world: World) -> Result<(Store<World>, Instance), Trap> {
+    let mut linker = Linker::new(&filter.engine);
+    calls::offer(&mut linker)?;
+    wasi::offer(&mut linker)?;
+    let mut store = Store::new(&filter.engine, world);
+    store.set_fuel(u64::MAX)?;
+    let instance = linker.instantiate(&mut store, &filter.module)?;
+    Ok((store, instance))
 }

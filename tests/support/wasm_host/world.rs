@@ -7,6 +7,16 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+/// Whose habits a host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Kong 3.9.1 with ngx_wasm_module (KONG.md section 4).
+    Kong,
+    /// Envoy 1.40: a call goes to a cluster, may be made at any time, and ends in an answer that Envoy makes up if the
+    /// cluster can't be reached; there are no properties of Kong's; a root that was replaced is told so and deleted.
+    Envoy,
+}
+
 /// Where in its life the filter is. Some host calls trap in some phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -51,7 +61,7 @@ impl DispatchedCall {
         format!("{} {}", self.header(":method"), self.header(":path"))
     }
 
-    fn resolvable(&self) -> bool {
+    pub(super) fn is_to_an_address(&self) -> bool {
         self.upstream.parse::<std::net::SocketAddr>().is_ok()
     }
 }
@@ -76,6 +86,21 @@ impl Reply {
     pub fn failed(reason: &str) -> Self {
         let headers = vec![(":dispatch_status".to_owned(), reason.as_bytes().to_vec())];
         Self { headers, body: Vec::new() }
+    }
+
+    /// How Envoy answers by itself where a cluster can't be reached (seen on 1.40).
+    pub fn made_up_by_envoy(status: u16, reason: &str) -> Self {
+        let body = match status {
+            504 => reason.to_owned(),
+            _ => format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}"),
+        };
+        Self::http(status, body.as_bytes())
+    }
+
+    /// The same with another header.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
@@ -105,10 +130,22 @@ pub(super) enum Event {
     CallFailed(u32, &'static str),
 }
 
+/// A metric that the filter has defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricValue {
+    /// It only grows.
+    Counter(i64),
+    /// It is what was recorded last.
+    Gauge(u64),
+}
+
 #[derive(Debug)]
 struct Root {
     configuration: Vec<u8>,
-    timer: Option<Timer>,
+    /// Those of instances that have trapped go on.
+    timers: Vec<Timer>,
+    /// Whether this instance has set one.
+    has_timer: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +156,7 @@ struct Timer {
 
 #[derive(Debug)]
 pub(super) struct World {
+    pub(super) behaviour: Behaviour,
     pub(super) phase: Phase,
     pub(super) context: u32,
     /// Since 1970-01-01T00:00:00Z.
@@ -129,14 +167,18 @@ pub(super) struct World {
     pub(super) log: Vec<LogLine>,
     pub(super) broken_reconfigurations: usize,
     pub(super) worker_crashed: bool,
+    pub(super) metrics: Vec<(String, MetricValue)>,
+    pub(super) response_headers: Vec<(String, String)>,
+    pub(super) property_reads: usize,
     pub(super) random: StdRng,
     roots: BTreeMap<u32, Root>,
     contexts: u32,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(behaviour: Behaviour, worker: u64) -> Self {
         Self {
+            behaviour,
             phase: Phase::Start,
             context: 0,
             now: Duration::from_secs(1_795_169_515),
@@ -146,7 +188,10 @@ impl World {
             log: Vec::new(),
             broken_reconfigurations: 0,
             worker_crashed: false,
-            random: StdRng::seed_from_u64(1),
+            metrics: Vec::new(),
+            response_headers: Vec::new(),
+            property_reads: 0,
+            random: StdRng::seed_from_u64(worker),
             roots: BTreeMap::new(),
             contexts: 0,
         }
@@ -164,7 +209,7 @@ impl World {
 
     pub(super) fn add_root(&mut self, configuration: &[u8]) -> u32 {
         let root = self.next_context();
-        self.roots.insert(root, Root { configuration: configuration.to_vec(), timer: None });
+        self.roots.insert(root, Root { configuration: configuration.to_vec(), timers: Vec::new(), has_timer: false });
         root
     }
 
@@ -180,33 +225,53 @@ impl World {
         self.roots.get(&self.context).map_or(&[], |root| &root.configuration)
     }
 
-    /// Starts the timer of the root that is running; an error if it has one already.
+    /// All roots with the sizes of their configurations, oldest first.
+    pub(super) fn roots(&self) -> Vec<(u32, usize)> {
+        self.roots.iter().map(|(root, state)| (*root, state.configuration.len())).collect()
+    }
+
+    /// Envoy deletes a root that was replaced.
+    pub(super) fn remove_root(&mut self, root: u32) {
+        self.roots.remove(&root);
+    }
+
+    /// The instance is another one now: a root may set a timer again, while the old one goes on.
+    pub(super) fn forget_instance(&mut self) {
+        self.roots.values_mut().for_each(|root| root.has_timer = false);
+    }
+
+    /// Starts the timer of the root that is running; in Kong an error if it has one already.
     pub(super) fn start_timer(&mut self, period: Duration) -> Result<(), ()> {
-        let due = self.now + period;
-        match self.roots.get_mut(&self.context) {
-            Some(root) if root.timer.is_some() => Err(()),
-            Some(root) => {
-                root.timer = Some(Timer { period, due });
-                Ok(())
-            }
-            None => Ok(()),
+        let timer = Timer { period, due: self.now + period };
+        let Some(root) = self.roots.get_mut(&self.context) else { return Ok(()) };
+        match self.behaviour {
+            Behaviour::Kong if root.has_timer => return Err(()),
+            Behaviour::Kong => root.timers.push(timer),
+            Behaviour::Envoy => root.timers = vec![timer],
         }
+        root.has_timer = true;
+        Ok(())
     }
 
     /// What happens next, if anything does until then. The clock goes there, and a timer is set anew.
     pub(super) fn next_event(&mut self, until: Duration) -> Option<Event> {
-        if let Some(call) = self.under_way.iter().find(|call| !call.resolvable()) {
+        let unresolvable = |call: &&DispatchedCall| self.behaviour == Behaviour::Kong && !call.is_to_an_address();
+        if let Some(call) = self.under_way.iter().find(unresolvable) {
             return Some(Event::CallFailed(call.token, "resolver failure"));
         }
-        let timers = self.roots.iter().filter_map(|(root, state)| Some((state.timer?.due, Event::Tick(*root))));
+        let timers = self.roots.iter().flat_map(|(root, state)| {
+            let dues = state.timers.iter().enumerate();
+            dues.map(move |(number, timer)| (timer.due, Event::Tick(*root), number))
+        });
         let timeouts = self.under_way.iter().map(|call| {
             let event = Event::CallFailed(call.token, "timeout");
-            (call.since + call.timeout, event)
+            (call.since + call.timeout, event, 0)
         });
-        let (due, event) = timers.chain(timeouts).filter(|(due, _)| *due <= until).min_by_key(|(due, _)| *due)?;
+        let all = timers.chain(timeouts).filter(|(due, ..)| *due <= until);
+        let (due, event, number) = all.min_by_key(|(due, ..)| *due)?;
         self.now = self.now.max(due);
         if let Event::Tick(root) = event
-            && let Some(timer) = self.roots.get_mut(&root).and_then(|root| root.timer.as_mut())
+            && let Some(timer) = self.roots.get_mut(&root).and_then(|root| root.timers.get_mut(number))
         {
             timer.due += timer.period;
         }

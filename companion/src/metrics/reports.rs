@@ -1,0 +1,50 @@
+//! What the filter reports from inside gateways: how many reports came, and what their workers see. Asked of the ledger
+//! when somebody looks.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+
+use super::names::{self, Metric};
+use super::series::{Number, write_gauge, write_number};
+use crate::reports::ReportsView;
+
+#[derive(EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView) -> fmt::Result {
+    let refused = view.refused.iter().map(|(reason, count)| (*reason, *count));
+    let outcomes = [("accepted", view.accepted), ("counted_only", view.counted_only)].into_iter().chain(refused);
+    write_counter(encoder, &names::REPORTS, outcomes.map(|(outcome, count)| (Outcome { outcome }, count)))?;
+    for (metric, count) in [
+        (&names::REPORTING_WORKERS, view.workers_reporting),
+        (&names::REPORTING_WITHOUT_CONFIGURATION, view.without_configuration),
+    ] {
+        write_number(encoder, metric, Number::Whole(count as u64))?;
+    }
+    let states = view.control_plane.iter();
+    let states = states.map(|(state, count)| (State { state: state.as_str() }, Number::Whole(*count as u64)));
+    write_gauge(encoder, &names::REPORTED_CONTROL_PLANE, states)
+}
+
+fn write_counter<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    metric: &Metric,
+    series: impl IntoIterator<Item = (L, u64)>,
+) -> fmt::Result {
+    let help = format!("{}.", metric.help);
+    let mut family = encoder.encode_descriptor(metric.family(), &help, None, MetricType::Counter)?;
+    for (labels, count) in series {
+        ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Reports of the filter in gateways: taken over HTTP into the ledger, shown on the status page and in metrics, and told
+//! to the exporter of the node's version, whom they may confirm a configuration. They never veto: a node that reports is
+//! one that can tell, and was given nothing that it could refuse. What may be taken is decided in `core`.
+
+mod endpoint;
+mod testimony;
+mod view;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+use lifeboat_core::report::{Ledger, Refusal, Taken, WorkerName};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+pub use view::ReportsView;
+
+use self::testimony::Testimonies;
+use crate::clock::Clock;
+use crate::keep::Witnesses;
+use crate::settings::ReportKeys;
+
+/// So many reports wait for the exporters at most. Of more nothing is told: their workers report again soon.
+const WAITING: usize = 1024;
+/// How often is looked who has fallen silent.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The reports of a program. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    keys: ReportKeys,
+    ledger: Arc<Mutex<Ledger>>,
+    heard: mpsc::Sender<WorkerName>,
+    clock: Clock,
+}
+
+/// Who tells the exporters, until the program ends.
+#[derive(Debug)]
+pub struct Teller {
+    reports: Reports,
+    heard: mpsc::Receiver<WorkerName>,
+    testimonies: Testimonies,
+}
+
+impl Reports {
+    /// Takes reports that one of these keys has signed, and tells those witnesses.
+    pub fn new(keys: ReportKeys, witnesses: Witnesses, clock: Clock) -> (Self, Teller) {
+        let (sender, heard) = mpsc::channel(WAITING);
+        let reports = Self { keys, ledger: Arc::default(), heard: sender, clock };
+        let teller = Teller { reports: reports.clone(), heard, testimonies: Testimonies::new(witnesses) };
+        (reports, teller)
+    }
+
+    /// `POST /v1/reports`.
+    pub fn router(&self) -> Router {
+        endpoint::router(self.clone())
+    }
+
+    /// What a person or a program may want to know of them.
+    pub fn view(&self) -> ReportsView {
+        ReportsView::of(&self.ledger())
+    }
+
+    fn take(&self, body: &[u8], signature: Option<&[u8]>) -> Result<Taken, Refusal> {
+        let keys = self.keys.current();
+        let taken = self.ledger().take(body, signature, &keys, self.clock.wall(), self.clock.now());
+        if let Ok(Taken::Kept(name)) = &taken {
+            // A queue that is full is no reason to refuse a report.
+            let _ = self.heard.try_send(name.clone());
+        }
+        taken
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Teller {
+    /// Tells who runs what and who has fallen silent, until it is told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(name) = self.heard.recv() => {
+                    let newest = self.reports.ledger().newest(&name).cloned();
+                    if let Some(newest) = newest {
+                        self.testimonies.hear(name, &newest.report).await;
+                    }
+                }
+                _ = look.tick() => {
+                    let silent = self.reports.ledger().fall_silent(self.reports.clock.now());
+                    for name in silent {
+                        self.testimonies.forget(&name).await;
+                    }
+                }
+            }
+        }
+    }
+}
