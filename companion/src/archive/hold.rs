@@ -10,7 +10,7 @@ use lifeboat_core::verify::Place;
 
 use super::snapshot::Lot;
 use super::{Archive, Author, Standing};
-use crate::storage::StorageError;
+use crate::storage::{StorageError, Write};
 
 impl Archive {
     /// Keeps a configuration that isn't published, numbered after what is.
@@ -33,7 +33,7 @@ impl Archive {
         let encoded = Bytes::from(manifest.encode());
         self.accepted(&encoded, Place::Held(packed.id), &policy)?;
         let key = ObjectKeys::new(author.version).held_manifest(packed.id, why.fate());
-        self.write_manifest(&key, encoded).await?;
+        self.write_manifest(&key, encoded, Write::Create).await?;
         Ok(packed.id)
     }
 }

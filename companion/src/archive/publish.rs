@@ -15,7 +15,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
 
 use super::snapshot::{Lot, Packed};
-use super::{Archive, Published, Standing};
+use super::{Archive, MANIFEST_LIMIT, Published, Standing};
 use crate::background::computed;
 use crate::chance;
 use crate::metrics::Step;
@@ -77,7 +77,12 @@ impl Archive {
         let step = self.steps.begin(version, Step::Manifest);
         let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
         let mut published = Published { manifest, tag, document: encoded, config_json: None };
-        self.complete(&published).await?;
+        let copy = ObjectKeys::new(version).snapshot_manifest(packed.id);
+        match self.write_manifest(&copy, published.document.clone(), Write::Create).await {
+            // Somebody has looked in between, and completed it; or it is ours, damaged, from a try whose answer was lost.
+            Err(StorageError::Conflict { .. }) => self.complete(&published).await?,
+            written => written?,
+        }
         step.done();
         if policy.keys.sealing().is_none() {
             let (json, step) = (received.configuration.json().clone(), self.steps.begin(version, Step::ConfigJson));
@@ -108,15 +113,19 @@ impl Archive {
 
     /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is
     /// left of it once the next one is published. It comes after `manifest.json`, so that nothing has it that was never
-    /// published; a crash may come between the two.
+    /// published; a crash may come between the two. One that is there already stays, unless it is damaged.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when somebody else wrote it meanwhile: look again.
     pub async fn complete(&self, published: &Published) -> Result<(), StorageError> {
-        let manifest = &published.manifest;
-        let key = ObjectKeys::new(manifest.kong_version).snapshot_manifest(manifest.id());
-        match self.write_manifest(&key, published.document.clone()).await {
-            // Snapshots are immutable: it has the one that it was published with.
-            Ok(()) | Err(StorageError::Conflict { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let (id, policy) = (published.manifest.id(), self.policy(published.manifest.kong_version));
+        let key = ObjectKeys::new(policy.version).snapshot_manifest(id);
+        let over = match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
+            Some((bytes, _)) if self.accepted(&bytes, Place::Snapshot(id), &policy).is_ok() => return Ok(()),
+            Some((_, tag)) => Write::Update(tag),
+            None => Write::Create,
+        };
+        self.write_manifest(&key, published.document.clone(), over).await
     }
 
     pub(super) fn refuse_to_lay_open(&self, over: &Standing, policy: &Policy) -> Result<(), StorageError> {
@@ -133,10 +142,17 @@ impl Archive {
         Ok(())
     }
 
-    /// Writes the manifest of one snapshot, which is never replaced.
-    pub(super) async fn write_manifest(&self, key: &str, encoded: Bytes) -> Result<(), StorageError> {
-        self.storage.write(key, encoded.clone(), Write::Create).await?;
-        self.storage.read_back(key, &encoded).await
+    /// Writes the manifest of one snapshot, which is never replaced but where it was stored damaged: by its name alone the
+    /// history would go on taking that for what it should be.
+    pub(super) async fn write_manifest(&self, key: &str, encoded: Bytes, over: Write) -> Result<(), StorageError> {
+        let tag = self.storage.write(key, encoded.clone(), over).await?;
+        match self.storage.read_back(key, &encoded).await {
+            Err(StorageError::ReadBackDiffers { .. }) => {
+                self.storage.write(key, encoded.clone(), Write::Update(tag)).await?;
+                self.storage.read_back(key, &encoded).await
+            }
+            read_back => read_back,
+        }
     }
 
     // What is published was accepted by who wrote it: a mistake shows before an importer meets it in an outage.

@@ -163,8 +163,8 @@ impl Clerk {
             Standing::Absent => {}
             Standing::Published(published) => {
                 let id = published.manifest.id();
+                self.archive.complete(published).await?;
                 if history.of(id.config_hash).is_none_or(|past| past.id == id && past.fate == Fate::Leftover) {
-                    self.archive.complete(published).await?;
                     history.add(Past { id, fate: Fate::Published });
                 }
                 self.settle_config_json().await?;
