@@ -26,7 +26,7 @@ fn author() -> Author {
 }
 
 async fn probed(archive: &Archive) -> Conditions {
-    archive.probe(&author()).await.expect("the store answers").clone()
+    archive.probe(&author()).await.expect("the store answers")
 }
 
 fn without_deleting(conditional_writes: ConditionalWrites) -> Peculiarities {

@@ -194,7 +194,7 @@ fn every_request_that_the_store_sees_is_counted() {
             let seen = world.store.counts();
             [("get", seen.get), ("put", seen.put), ("head", seen.head), ("list", seen.list)]
                 .iter()
-                .all(|(operation, seen)| counted(operation) == *seen as u64)
+                .all(|(operation, seen)| counted(operation) == *seen)
         };
         let scrape = page_until(at(&companion), "/metrics", are_equal).await;
         assert!(scrape.sum("lifeboat_store_requests_total", "operation=\"put\"") >= 4.0);

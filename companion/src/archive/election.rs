@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lifeboat_core::keep::election::record::{LeaseRecord, Registered, Registration};
-use lifeboat_core::keep::election::{Found, Over};
+use lifeboat_core::keep::election::record::{LeaseRecord, Registered, Registration, Tenure};
+use lifeboat_core::keep::election::{DEATH, Found, Over};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
 use serde::Serialize;
 
 use super::Archive;
@@ -27,6 +28,22 @@ impl Archive {
     pub async fn lease(&self, version: KongVersion) -> Result<Option<Found<Tag>>, StorageError> {
         let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).leader(), LIMIT).await?;
         Ok(found.map(|(bytes, tag)| Found { record: serde_json::from_slice(&bytes).ok(), tag }))
+    }
+
+    /// The lease as it looks to who goes by the clock on the wall: a mistake on purpose.
+    pub(crate) async fn lease_by_the_wall(
+        &self,
+        version: KongVersion,
+        wall: WallTime,
+    ) -> Result<Option<Found<Tag>>, StorageError> {
+        let written = self.storage.written_at(&ObjectKeys::new(version).leader()).await?;
+        let mut found = self.lease(version).await?;
+        if let Some(Found { record: Some(record), .. }) = &mut found
+            && written.is_some_and(|written| wall.since(WallTime::from_system(written)) > DEATH)
+        {
+            record.tenure = Tenure::Released;
+        }
+        Ok(found)
     }
 
     /// Writes the lease.

@@ -9,6 +9,7 @@ use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Exporter, State};
+use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
@@ -62,6 +63,9 @@ impl Archive {
         // Asked for once, so that the payload and its manifest are of the same keys.
         let (policy, version) = (self.policy(author.version), author.version);
         self.refuse_to_lay_open(over, &policy)?;
+        if mutation::is_on(Mutation::ManifestBeforePayload) {
+            return self.publish_backwards(author, received, over, terms, now).await;
+        }
         // What lies at config.json before the manifest is written may be replaced after it, and nothing else.
         let (packed, place) = try_join!(
             self.write_payload(author, received, &policy.keys, over.sequence()),
@@ -81,6 +85,25 @@ impl Archive {
             step.done();
         }
         Ok(published)
+    }
+
+    // A mistake on purpose.
+    async fn publish_backwards(
+        &self,
+        author: &Author,
+        received: &Received,
+        over: &Standing,
+        terms: &Terms,
+        now: WallTime,
+    ) -> Result<Published, StorageError> {
+        let (policy, stored) = (self.policy(author.version), ObjectKeys::new(author.version));
+        let packed = Packed::new(received, author, over.sequence() + 1, &policy.keys, chance::random());
+        let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
+        let document = Bytes::from(manifest.encode());
+        let manifest = self.accepted(&document, Place::Newest, &policy)?;
+        let tag = self.storage.write(&stored.manifest(), document.clone(), over.replaced()).await?;
+        self.storage.write(&stored.snapshot(packed.id), packed.payload, Write::Create).await?;
+        Ok(Published { manifest, tag, document, config_json: None })
     }
 
     /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is

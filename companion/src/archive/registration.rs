@@ -13,7 +13,7 @@ impl Archive {
     ///
     /// # Errors
     /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
-    pub async fn probe(&self, author: &Author) -> Result<&Conditions, StorageError> {
+    pub async fn probe(&self, author: &Author) -> Result<Conditions, StorageError> {
         let key = ObjectKeys::new(author.version).registration(&author.exporter.node_id);
         self.probe_with(ProbeKeys { passing: key.clone(), lasting: key }, author).await
     }
@@ -22,11 +22,11 @@ impl Archive {
     ///
     /// # Errors
     /// As [`Archive::probe`].
-    pub async fn probe_as_visitor(&self, author: &Author) -> Result<&Conditions, StorageError> {
+    pub async fn probe_as_visitor(&self, author: &Author) -> Result<Conditions, StorageError> {
         self.probe_with(visitors_keys(author), author).await
     }
 
-    async fn probe_with(&self, keys: ProbeKeys, author: &Author) -> Result<&Conditions, StorageError> {
+    async fn probe_with(&self, keys: ProbeKeys, author: &Author) -> Result<Conditions, StorageError> {
         // A missing bucket is told by listing; there are stores that make one of the first write.
         match self.storage.list(&ObjectKeys::new(author.version).election(), None).await {
             Ok(_) | Err(StorageError::Denied { .. }) => {}

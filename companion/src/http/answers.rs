@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -10,9 +10,6 @@ use axum::{Json, Router};
 
 use super::{Program, Status};
 use crate::metrics::{Form, KeepFacts};
-
-/// The longest body, in bytes, for routes that take one.
-const LONGEST_BODY: usize = 64 << 10;
 
 const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
 
@@ -26,7 +23,6 @@ pub(super) fn routes(program: Program) -> Router {
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .fallback(|| async { (StatusCode::NOT_FOUND, WHAT_THERE_IS) })
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(Arc::new(program))
 }
 

@@ -8,6 +8,7 @@ mod status;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -17,6 +18,9 @@ use crate::bind::{BindError, listen};
 use crate::metrics::Metrics;
 use crate::reports::Reports;
 use crate::settings::{Chosen, HttpSettings};
+
+/// The longest body, in bytes, that a route takes.
+const LONGEST_BODY: usize = 64 << 10;
 
 const SETTING: &str = "LIFEBOAT_HTTP_LISTEN";
 
@@ -49,10 +53,9 @@ impl Http {
     /// host may have, the program does all else, and says so.
     pub async fn bind(settings: HttpSettings, program: Program, more: Router) -> Result<Option<Self>, BindError> {
         let HttpSettings::Listen { address, chosen } = settings else { return Ok(None) };
+        let router = answers::routes(program).merge(more).layer(DefaultBodyLimit::max(LONGEST_BODY));
         match (listen(SETTING, address).await, chosen) {
-            (Ok((listener, address)), _) => {
-                Ok(Some(Self { listener, address, router: answers::routes(program).merge(more) }))
-            }
+            (Ok((listener, address)), _) => Ok(Some(Self { listener, address, router })),
             (Err(error), Chosen::OnPurpose) => Err(error),
             (Err(error), Chosen::ByDefault) => {
                 warn!(
@@ -80,10 +83,14 @@ impl Http {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::keep::Witnesses;
+    use crate::settings::ReportKeys;
 
     fn program() -> Program {
         let (store, control_plane) = ("file:///backups".to_owned(), "cp:8005".to_owned());
-        Program { metrics: Metrics::new(Clock::start()), store, control_plane }
+        let clock = Clock::start();
+        let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
+        Program { metrics: Metrics::new(clock), store, control_plane, reports }
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use lifeboat_core::keep::election::{
     Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, RENEWAL, Strategy,
 };
 use lifeboat_core::keep::keeper::Leadership;
+use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::Moment;
 use tokio::time::timeout;
@@ -28,6 +29,10 @@ use crate::storage::{Access, Conditions, Fence, Open, StorageError, Tag};
 const PATIENCE: Duration = RENEWAL;
 /// A lease that can't be had is asked for again this often, in case somebody repairs the store.
 const HOPELESS: Duration = Duration::from_secs(10 * 60);
+
+/// How often is asked again what a store's conditional writes are worth, where its answers have proved nothing. One that
+/// never answers them is one without.
+const UNCLEAR_TRIES: u32 = 5;
 
 /// What the campaign has to say to the exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +67,16 @@ enum Stage {
     Over,
 }
 
+/// What others have found out about the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// That a lease is possible: there is one.
+    HaveALease,
+    Unknown,
+}
+
 enum Done {
-    Probed(Result<Conditions, StorageError>),
+    Probed(Result<(Conditions, Others), StorageError>),
     Event(Result<Event<Tag>, StorageError>),
     Registrations(Result<(Event<Tag>, KnownRegistrations), StorageError>),
 }
@@ -145,16 +158,7 @@ impl Campaign {
         match self.stage {
             Stage::Probing { .. } => {
                 let (archive, author) = (self.archive.clone(), self.author.clone());
-                let probing = async move {
-                    let probed = archive.probe(&author).await.cloned();
-                    if let Err(StorageError::Denied { .. }) = probed
-                        && let Err(error) = archive.has_manifest(author.version).await
-                    {
-                        // Nothing at all is allowed: wrong credentials, more likely than a right that is missing.
-                        return Done::Probed(Err(error));
-                    }
-                    Done::Probed(probed)
-                };
+                let probing = async move { Done::Probed(probe(&archive, &author).await) };
                 self.work = Some(probing.boxed());
                 Vec::new()
             }
@@ -184,13 +188,24 @@ impl Campaign {
         self.handle(event)
     }
 
-    fn probed(&mut self, probed: Result<Conditions, StorageError>) -> Vec<Word> {
+    fn probed(&mut self, probed: Result<(Conditions, Others), StorageError>) -> Vec<Word> {
         let Stage::Probing { backoff, next } = &mut self.stage else { return Vec::new() };
         let place = self.archive.place();
         let strategy = match probed {
-            Ok(conditions) => {
+            // Who chose another way than the others would lead besides their leader.
+            Ok((conditions, Others::Unknown)) if conditions.are_undecided() && backoff.failures() < UNCLEAR_TRIES => {
+                let wait = backoff.next_wait(chance::random());
+                *next = self.clock.now() + wait;
+                warn!(
+                    "what is received is not published yet: what the conditional writes of {place} are worth could not be \
+                     found out ({conditions}). Trying again in {:.0} s",
+                    wait.as_secs_f64()
+                );
+                return Vec::new();
+            }
+            Ok((conditions, others)) => {
                 probing::say(place, &conditions);
-                let writes = match conditions.lease_possible() {
+                let writes = match conditions.lease_possible() || others == Others::HaveALease {
                     true => ConditionalWrites::Hold,
                     false => ConditionalWrites::DoNotHold,
                 };
@@ -278,10 +293,16 @@ impl Campaign {
 
     fn request(&self, action: Action<Tag>) -> BoxFuture<'static, Done> {
         let (archive, version, mut known) = (self.archive.clone(), self.author.version, self.known.clone());
-        let place = archive.place().to_owned();
+        let (place, wall) = (archive.place().to_owned(), self.clock.wall());
         let done = async move {
             match action {
-                Action::ReadLease => Done::Event(archive.lease(version).await.map(Event::LeaseFound)),
+                Action::ReadLease => {
+                    let found = match mutation::is_on(Mutation::WallClockLeases) {
+                        true => archive.lease_by_the_wall(version, wall).await,
+                        false => archive.lease(version).await,
+                    };
+                    Done::Event(found.map(Event::LeaseFound))
+                }
                 Action::WriteLease { record, over } => {
                     Done::Event(match archive.write_lease(version, &record, over).await {
                         Err(StorageError::Conflict { .. }) => Ok(Event::LeaseConflict),
@@ -316,6 +337,23 @@ impl Campaign {
         }
         Event::Failed
     }
+}
+
+async fn probe(archive: &Archive, author: &Author) -> Result<(Conditions, Others), StorageError> {
+    let conditions = match archive.probe(author).await {
+        Err(denied @ StorageError::Denied { .. }) => {
+            // Where nothing at all is allowed, wrong credentials are more likely than a right that is missing.
+            archive.has_manifest(author.version).await?;
+            return Err(denied);
+        }
+        probed => probed?,
+    };
+    let is_asked = conditions.are_undecided();
+    let others = match if is_asked { archive.lease(author.version).await? } else { None } {
+        Some(_) => Others::HaveALease,
+        None => Others::Unknown,
+    };
+    Ok((conditions, others))
 }
 
 async fn under_way(work: &mut Option<BoxFuture<'static, Done>>) -> Done {

@@ -145,7 +145,7 @@ impl Clerk {
     /// Finds out what the store's conditional writes are worth, for who takes part in no election.
     pub(super) async fn probe(&self) -> Result<(), StorageError> {
         match self.archive.probe(&self.author).await {
-            Ok(conditions) => probing::say(self.archive.place(), conditions),
+            Ok(conditions) => probing::say(self.archive.place(), &conditions),
             // Rights may be given for the backups alone.
             Err(error @ StorageError::Denied { .. }) => {
                 warn!("what this store's conditional writes are worth could not be found out: {error}");

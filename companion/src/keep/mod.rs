@@ -23,7 +23,7 @@ use crate::chance;
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
-pub use newest::Newest;
+pub use newest::{Line, Newest};
 pub(crate) use standing::reason as standing_reason;
 pub(crate) use thinner::thin_once;
 pub use witness::{Hearing, Witness, Witnesses};

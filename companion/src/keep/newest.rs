@@ -27,9 +27,11 @@ struct News {
 
 /// The link to the control plane. Links are numbered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
+    /// It is down.
     #[default]
     Down,
+    /// It is up, as the link of this number.
     Up(u64),
 }
 
@@ -50,7 +52,7 @@ impl Newest {
     }
 
     /// The link has come up or gone down.
-    pub(super) fn set_line(&self, line: Line) {
+    pub fn set_line(&self, line: Line) {
         self.lock().line = line;
         self.0.arrived.notify_one();
     }
@@ -85,7 +87,7 @@ impl Newest {
     }
 
     /// Ends when a new link is asked for.
-    pub(super) async fn is_asked_to_reconnect(&self) {
+    pub async fn is_asked_to_reconnect(&self) {
         self.0.reconnect.notified().await;
     }
 

@@ -40,8 +40,13 @@ impl Conditions {
 
     /// Whether the store says yes to what it should refuse, so that its answers can't be trusted.
     pub fn deceive(&self) -> bool {
-        let deceives = |ability: &Ability| matches!(ability, Ability::Ignored | Ability::Racy { .. });
-        deceives(&self.create) || deceives(&self.swap)
+        self.create.deceives() || self.swap.deceives()
+    }
+
+    /// Whether asking again may still show that a lease can be kept here.
+    pub fn are_undecided(&self) -> bool {
+        let is_open = |ability: &Ability| matches!(ability, Ability::Honoured | Ability::Unclear(_));
+        self.are_unclear() && is_open(&self.create) && is_open(&self.swap)
     }
 
     /// Whether one of the two could not be found out.
@@ -52,6 +57,11 @@ impl Conditions {
 }
 
 impl Ability {
+    /// Whether the store said yes to what it should have refused.
+    pub(super) fn deceives(&self) -> bool {
+        matches!(self, Self::Ignored | Self::Racy { .. })
+    }
+
     /// Whether asking for the condition protects anything. What is unclear is asked for: at worst nobody minds.
     pub fn is_worth_asking(&self) -> bool {
         matches!(self, Self::Honoured | Self::Unclear(_))

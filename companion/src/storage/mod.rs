@@ -21,7 +21,7 @@ mod wire;
 mod write;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
@@ -57,7 +57,7 @@ pub struct Storage {
     place: String,
     prefix: String,
     presigner: Presigner,
-    conditions: Arc<OnceLock<Conditions>>,
+    conditions: Arc<RwLock<Option<Conditions>>>,
     told: Arc<Told>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
     fence: Option<Fence>,

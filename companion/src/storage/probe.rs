@@ -55,17 +55,18 @@ struct Probe<'a> {
 
 impl Storage {
     /// What this store's conditional writes are worth, once that is known.
-    pub fn conditions(&self) -> Option<&Conditions> {
-        self.conditions.get()
+    pub fn conditions(&self) -> Option<Conditions> {
+        self.conditions.read().expect("nothing panics while it is locked").clone()
     }
 
     /// Finds out what this store's conditional writes are worth, unless that is known. From then on [`Storage::write`]
-    /// goes by it. `content` is JSON; what is written is that, with blank lines after it.
+    /// goes by it. What is unclear may be found out by asking again. `content` is JSON; what is written is that, with blank
+    /// lines after it.
     ///
     /// # Errors
     /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
-    pub async fn probe(&self, keys: &ProbeKeys, content: &[u8]) -> Result<&Conditions, StorageError> {
-        if let Some(known) = self.conditions() {
+    pub async fn probe(&self, keys: &ProbeKeys, content: &[u8]) -> Result<Conditions, StorageError> {
+        if let Some(known) = self.conditions().filter(|known| !known.are_unclear()) {
             return Ok(known);
         }
         let may_delete = self.may_delete(&keys.passing).await;
@@ -82,7 +83,8 @@ impl Storage {
             what: Access::Writing,
             reason: format!("its conditional writes could not be probed within {} s", LIMIT.as_secs()),
         })??;
-        Ok(self.conditions.get_or_init(|| conditions))
+        *self.conditions.write().expect("nothing panics while it is locked") = Some(conditions.clone());
+        Ok(conditions)
     }
 
     /// Writes an object without a condition, and deletes it again if that is allowed.
@@ -115,16 +117,18 @@ impl Storage {
 impl Probe<'_> {
     async fn conditions(&mut self) -> Result<Conditions, StorageError> {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(4));
+        let mut before = None;
         let create = loop {
             let round = self.create().await;
-            if let Some(ability) = settled(round, &mut backoff).await? {
+            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
         backoff.reset();
+        before = None;
         let swap = loop {
             let round = self.swap().await;
-            if let Some(ability) = settled(round, &mut backoff).await? {
+            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
@@ -297,11 +301,27 @@ impl Probe<'_> {
     }
 }
 
-// `None` when it is to be tried again.
-async fn settled(round: Result<Round, StorageError>, backoff: &mut Backoff) -> Result<Option<Ability>, StorageError> {
+// `None` when it is to be tried again. Once something has spoken against the store, what counts is what two rounds in
+// succession find: a request that arrived late, or twice, looks like a condition that was ignored.
+async fn settled(
+    round: Result<Round, StorageError>,
+    backoff: &mut Backoff,
+    before: &mut Option<Ability>,
+) -> Result<Option<Ability>, StorageError> {
     let is_last = backoff.failures() + 1 >= TRIES;
+    let contradiction = || Ability::Unclear("its answers contradict each other".to_owned());
     match round {
-        Ok(Round::Concluded(ability)) => return Ok(Some(ability)),
+        Ok(Round::Concluded(ability)) => {
+            let agrees = before.as_ref().is_none_or(|before| before.deceives() == ability.deceives());
+            if agrees && (before.is_some() || !ability.deceives()) {
+                return Ok(Some(ability));
+            }
+            if is_last {
+                return Ok(Some(contradiction()));
+            }
+            tracing::debug!(%ability, "a probe found this once, trying again");
+            *before = Some(ability);
+        }
         Ok(Round::Unclear(reason)) if is_last => return Ok(Some(Ability::Unclear(reason))),
         Err(error) if is_last || !error.is_transient() => return Err(error),
         Ok(Round::Unclear(reason)) => tracing::debug!(%reason, "a probe proved nothing, trying again"),
@@ -343,7 +363,7 @@ mod tests {
         let url = format!("file://{}", folder.path().display()).parse().unwrap();
         let storage = Storage::open(&StoreSettings::local(url, 1 << 20)).unwrap();
         let Conditions { create, swap } = storage.probe(&keys(), b"{}").await.unwrap();
-        assert_eq!(*create, Ability::Honoured);
+        assert_eq!(create, Ability::Honoured);
         assert!(matches!(swap, Ability::Refused(_)), "{swap}");
         assert_eq!(remaining(&storage).await, Vec::<String>::new());
     }

@@ -1,6 +1,7 @@
 //! Writing objects. What may or may not have happened, and every conflict, is settled by reading.
 
 use bytes::Bytes;
+use lifeboat_core::mutation::{self, Mutation};
 use object_store::path::Path;
 use object_store::{PutMode, PutOptions, PutPayload};
 
@@ -61,6 +62,7 @@ impl Storage {
     pub(super) async fn put_once(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, Failed> {
         self.check_fence(key)?;
         let mode = match write {
+            Write::Update(_) if self.fence.is_some() && mutation::is_on(Mutation::NoFencing) => PutMode::Overwrite,
             Write::Replace => PutMode::Overwrite,
             Write::Create => PutMode::Create,
             Write::Update(Tag(version)) => PutMode::Update(version),

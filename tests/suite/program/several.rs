@@ -100,9 +100,18 @@ impl Exporters {
     }
 
     /// All that was sent is in the history as published, and sequences and epochs grow together.
-    fn has_no_gap(&self) {
+    async fn has_no_gap(&self) {
         let whole = stored::published(&self.store.objects).unwrap().expect("a manifest");
         assert!(self.sent.contains(&whole.config_hash));
+        // The history's own manifest comes after the one that was waited for.
+        let stem = format!("lifeboat/snapshots/{:010}-{}", whole.sequence, whole.config_hash);
+        let last = self.store.objects.join(VERSION).join(format!("{stem}.manifest.json"));
+        let is_there = async {
+            while !last.exists() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(HUNG, is_there).await.unwrap_or_else(|_| panic!("there is no {}", last.display()));
         let snapshots = self.store.objects.join(VERSION).join("lifeboat/snapshots");
         let mut history: Vec<(u64, u64, String)> = stored::files(&snapshots)
             .iter()
@@ -137,7 +146,7 @@ async fn a_leader_that_is_stopped_is_replaced_and_writes_nothing_when_it_wakes()
     let later = exporters.published(&hash, |id| id != stopped.id).await;
     let logs = || exporters.candidates.iter().map(|other| other.running.log()).collect::<Vec<_>>().join("\n---\n");
     assert_eq!(later, successor, "{}\n---\n{}", stopped.running.log(), logs());
-    exporters.has_no_gap();
+    exporters.has_no_gap().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +166,7 @@ async fn a_leader_that_is_killed_is_replaced() {
     let (begun, hash) = (Instant::now(), exporters.send(3));
     let last = exporters.published(&hash, |id| id != leaving.id).await;
     assert!(begun.elapsed() < Duration::from_secs(25) && last > successor, "{:?}, epoch {last}", begun.elapsed());
-    exporters.has_no_gap();
+    exporters.has_no_gap().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +179,7 @@ async fn a_leader_that_is_cut_off_from_the_store_is_replaced() {
     let successor = exporters.published(&hash, |id| id != cut_off.id).await;
     assert!(begun.elapsed() < SUCCESSION && successor > epoch, "{:?}, epoch {successor}", begun.elapsed());
     cut_off.running.says("the election of the exporter that leads is held up").await;
-    exporters.has_no_gap();
+    exporters.has_no_gap().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,9 @@ pub async fn blob_service(tokens: Tokens) -> HttpServer {
     .await
 }
 
+/// What stands between the answers of a batch.
+const BATCH: &str = "batchresponse_1";
+
 #[derive(Default)]
 struct Blobs {
     blobs: BTreeMap<String, (Bytes, u64)>,
@@ -135,12 +138,36 @@ impl Blobs {
         match *request.method() {
             Method::GET if key.is_empty() => self.list(query),
             Method::PUT => self.put(key, request),
+            Method::POST if query.get("comp").is_some_and(|what| what == "batch") => self.batch(request),
             Method::GET | Method::HEAD => match self.blobs.get(key) {
                 Some((bytes, version)) => described(*version, Response::new(bytes.clone())),
                 None => error(StatusCode::NOT_FOUND, "BlobNotFound", "The specified blob does not exist."),
             },
             _ => error(StatusCode::METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", "not here"),
         }
+    }
+
+    // Deletions, each with an answer of its own: <https://learn.microsoft.com/rest/api/storageservices/blob-batch>.
+    fn batch(&mut self, request: &Request<Bytes>) -> Response<Bytes> {
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        let targets = body.lines().filter_map(|line| line.strip_prefix("DELETE ")?.split(' ').next());
+        let mut answer = String::new();
+        for (id, target) in targets.enumerate() {
+            let path = target.split('?').next().unwrap_or_default();
+            let key = path.strip_prefix(&format!("/{CONTAINER}/")).unwrap_or_default();
+            let status = match self.blobs.remove(key) {
+                Some(_) => "202 Accepted",
+                None => "404 The specified blob does not exist.",
+            };
+            let part = format!("Content-Type: application/http\r\nContent-ID: {id}\r\n\r\nHTTP/1.1 {status}\r\n\r\n");
+            answer.push_str(&format!("--{BATCH}\r\n{part}"));
+        }
+        answer.push_str(&format!("--{BATCH}--\r\n"));
+        let mut response = Response::new(Bytes::from(answer));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        let kind = format!("multipart/mixed; boundary={BATCH}").parse().expect("it is a header");
+        response.headers_mut().insert("content-type", kind);
+        response
     }
 
     // <https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations>

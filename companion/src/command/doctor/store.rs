@@ -101,7 +101,7 @@ async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
 async fn writing(archive: &Archive, author: &Author) -> Vec<Check> {
     match archive.probe_as_visitor(author).await {
         Ok(conditions) => {
-            vec![Check::pass(WRITING, "allowed; what was written was read back"), conditional(conditions)]
+            vec![Check::pass(WRITING, "allowed; what was written was read back"), conditional(&conditions)]
         }
         Err(error) => vec![failed(WRITING, &error)],
     }

@@ -8,7 +8,8 @@ use super::super::history::History;
 use super::super::{Keys, Named, Received};
 use crate::digest::ConfigHash;
 use crate::kong::EntityCounts;
-use crate::time::Moment;
+use crate::mutation::{self, Mutation};
+use crate::time::{Moment, WallTime};
 
 /// What an operator has set.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,8 @@ pub(super) struct Newest {
     pub(super) hash: ConfigHash,
     pub(super) counts: EntityCounts,
     bytes: u64,
+    /// By a clock on a wall: nothing may be decided by it.
+    at: WallTime,
     /// When the first of the messages in a row came that had this hash.
     pub(super) first_received: Moment,
     pub(super) last_received: Moment,
@@ -123,6 +126,10 @@ impl Facts {
     }
 
     pub(super) fn received(&mut self, received: Received, now: Moment) {
+        let is_older = self.newest.as_ref().is_some_and(|newest| received.at < newest.at);
+        if is_older && mutation::is_on(Mutation::TimestampsDecide) {
+            return;
+        }
         let (link, link_opened) = match self.link {
             Link::Up { number, opened } => (number, opened),
             // It was still being decoded when its link ended.
@@ -137,6 +144,7 @@ impl Facts {
             hash: received.config_hash,
             counts: received.configuration.counts().clone(),
             bytes: received.configuration.json().len() as u64,
+            at: received.at,
             first_received,
             last_received: now,
             link,

@@ -23,6 +23,7 @@ use super::{Named, Pin};
 use crate::backoff::{Backoff, spread};
 use crate::digest::ConfigHash;
 use crate::manifest::State;
+use crate::mutation::{self, Mutation};
 use crate::object_key::SnapshotId;
 use crate::time::Moment;
 
@@ -330,7 +331,8 @@ impl Keeper {
                 rewrite.last_seen = LastSeen::Now;
             }
         }
-        let must = rewrite != unchanged || named.epoch != rewrite.epoch;
+        let is_anothers = named.epoch != rewrite.epoch && !mutation::is_on(Mutation::NoRepublishFirst);
+        let must = rewrite != unchanged || is_anothers;
         must.then_some(rewrite)
     }
 

@@ -1,0 +1,104 @@
+//! What a world is like: drawn from its seed before anything happens in it.
+
+use std::time::Duration;
+
+use lifeboat::settings::HistoryLimit;
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::objects::Tags;
+
+/// What becomes of a condition on a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    /// It holds.
+    Hold,
+    /// The store says that it has none.
+    NotImplemented,
+    /// The store writes whatever the condition says.
+    Ignored,
+}
+
+/// What an exporter knows of the store when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knowledge {
+    /// What its conditional writes are worth.
+    Conditions,
+    /// Nothing: it has to find out, whatever goes wrong meanwhile.
+    None,
+}
+
+/// Whether something may be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deleting {
+    Granted,
+    Denied,
+}
+
+/// A world.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) exporters: usize,
+    pub(crate) control_planes: usize,
+    pub(crate) conditions: Conditions,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) deleting: Deleting,
+    pub(crate) tags: Tags,
+    /// How old a listing may be.
+    pub(crate) listing_lag: Duration,
+    /// How long things go wrong.
+    pub(crate) trouble: Duration,
+    /// Of how many requests one goes wrong.
+    pub(crate) fault_every: u32,
+    /// Of how many writes of backups one is the last thing that an exporter does, or does for a while.
+    pub(crate) step_every: u32,
+    /// How many writes are stored damaged.
+    pub(crate) damages: u32,
+    /// The mean time between two changes of the database.
+    pub(crate) change_every: Duration,
+    pub(crate) export_delay: Duration,
+    pub(crate) history: HistoryLimit,
+    /// When `election/` is emptied.
+    pub(crate) expiry: Option<Duration>,
+    /// The mean time between two things that an operator does.
+    pub(crate) operator_every: Option<Duration>,
+    /// How many of the exporters are there in the end.
+    pub(crate) survivors: usize,
+}
+
+impl Plan {
+    pub(crate) fn draw(random: &mut StdRng) -> Self {
+        let seconds = |random: &mut StdRng, range| Duration::from_secs(random.random_range(range));
+        let exporters = 2 + [0, 0, 0, 0, 1, 1, 1, 2, 3, 5][random.random_range(0..10)];
+        let conditions = match random.random_range(0..8) {
+            0 => Conditions::NotImplemented,
+            1 => Conditions::Ignored,
+            _ => Conditions::Hold,
+        };
+        let lags = random.random_range(0..3) == 0;
+        let trouble = seconds(random, 60..240);
+        Self {
+            exporters,
+            control_planes: random.random_range(1..4),
+            conditions,
+            knowledge: if random.random_range(0..8) == 0 { Knowledge::None } else { Knowledge::Conditions },
+            deleting: if random.random_range(0..4) == 0 { Deleting::Denied } else { Deleting::Granted },
+            tags: if random.random() { Tags::OfWrites } else { Tags::OfBytes },
+            listing_lag: if lags { seconds(random, 1..30) } else { Duration::ZERO },
+            trouble,
+            fault_every: [12, 30, 80, 300][random.random_range(0..4)],
+            step_every: [6, 12, 40, 1_000_000][random.random_range(0..4)],
+            damages: random.random_range(0..3),
+            change_every: seconds(random, 10..70),
+            export_delay: [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)][random.random_range(0..3)],
+            history: if random.random() {
+                HistoryLimit::Everything
+            } else {
+                HistoryLimit::AtMost(random.random_range(1..4))
+            },
+            expiry: (random.random_range(0..4) == 0).then(|| trouble.mul_f64(random.random())),
+            operator_every: (random.random_range(0..3) == 0).then(|| seconds(random, 60..200)),
+            survivors: random.random_range(1..=exporters),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Many worlds, on all processors, and what to do with one that has gone wrong: tell how to play it again.
+
+use std::any::Any;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use super::world::{Outcome, Tally, play};
+
+/// Set to a seed that was printed, to play that world only, with all that its exporters log.
+pub(crate) const REPLAY: &str = "LIFEBOAT_SIMULATION_SEED";
+/// Set to a number, to play so many worlds.
+pub(crate) const SEEDS: &str = "LIFEBOAT_SIMULATION_SEEDS";
+
+/// A world that has gone wrong.
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    pub(crate) what: String,
+    pub(crate) log: String,
+}
+
+/// What came of many worlds.
+pub(crate) struct Played {
+    pub(crate) tally: Tally,
+    /// The one with the lowest seed of those that were found before all stopped.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Failure {
+    /// What is wrong, how it came about, and how to see it again.
+    pub(crate) fn report(&self) -> String {
+        let Self { seed, what, log } = self;
+        format!(
+            "seed {seed}: {what}\n{log}\nseed {seed}: {what}\nto play it again: {REPLAY}={seed} cargo test -p \
+             lifeboat-tests --test simulation -- --nocapture"
+        )
+    }
+}
+
+/// The number in this variable of the environment.
+pub(crate) fn number_in(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+/// Plays the worlds of these seeds until one goes wrong. `prepare` is done on each thread first.
+pub(crate) fn play_all(seeds: Range<u64>, prepare: impl Fn() + Sync) -> Played {
+    let next = AtomicU64::new(seeds.start);
+    let tally = Mutex::new(Tally::default());
+    let failure: Mutex<Option<Failure>> = Mutex::new(None);
+    let work = || {
+        prepare();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || failure.lock().expect("nothing panics while it is locked").is_some() {
+                return;
+            }
+            match play_quietly(seed) {
+                Ok(played) => *tally.lock().expect("nothing panics while it is locked") += played,
+                Err(found) => {
+                    let mut failure = failure.lock().expect("nothing panics while it is locked");
+                    if failure.as_ref().is_none_or(|other| other.seed > found.seed) {
+                        *failure = Some(found);
+                    }
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let failure = failure.into_inner().expect("nothing panics while it is locked");
+    Played { tally: tally.into_inner().expect("nothing panics while it is locked"), failure }
+}
+
+// Nobody reads what exporters log here, and writing it would take most of the time.
+fn play_quietly(seed: u64) -> Result<Tally, Failure> {
+    let played = catch_unwind(|| with_default(NoSubscriber::default(), AssertUnwindSafe(|| play(seed))));
+    match played {
+        Ok(Outcome { violation: None, tally, .. }) => Ok(tally),
+        Ok(Outcome { violation: Some(what), log, .. }) => Err(Failure { seed, what, log: log.short() }),
+        Err(panic) => Err(Failure { seed, what: format!("a panic: {}", words(&*panic)), log: String::new() }),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+}
