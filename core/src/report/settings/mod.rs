@@ -70,7 +70,7 @@ impl FilterSettings {
     /// How often the root context ticks: twice in an interval, so that one tick asks and the next one tells what was
     /// learnt, and a report isn't a whole interval old when it is sent.
     pub fn tick_period(&self) -> Duration {
-        self.interval / 2
+        self.interval.checked_div(2).unwrap_or_default()
     }
 
     /// Settings of which nothing could be read, for this reason.
