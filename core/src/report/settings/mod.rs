@@ -90,7 +90,7 @@ impl FilterSettings {
             status_api: fields.required("status_api", STATUS_API, upstream),
             control_plane: fields.optional("control_plane", CONTROL_PLANE, upstream),
             interval: fields.optional("interval_s", INTERVAL, interval).unwrap_or(Self::DEFAULT_INTERVAL),
-            report_key: fields.secret("report_key", REPORT_KEY, |text| ReportKey::new(text)),
+            report_key: fields.secret("report_key", REPORT_KEY, ReportKey::new),
             node: fields.optional("node", NODE, node),
             response_header: fields.optional("response_header", RESPONSE_HEADER, response_header),
             problems: fields.problems,
