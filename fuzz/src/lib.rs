@@ -85,7 +85,7 @@ impl Scene {
                 drop(self.reporter.on_answer(token, &answer(choices)));
             }
             5 => {
-                let token = (choices.byte() % 2 == 0).then(|| u32::from(choices.byte()));
+                let token = choices.byte().is_multiple_of(2).then(|| u32::from(choices.byte()));
                 drop(self.reporter.on_dispatched(kind(choices), token));
             }
             6 => self.request(root, choices),
@@ -177,7 +177,7 @@ impl Scene {
             let value = self.reporter.header_value();
             assert!(value.len() < 100 && value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{value:?}");
         }
-        if choices.byte() % 2 == 0 {
+        if choices.byte().is_multiple_of(2) {
             self.headers.end(request);
         }
     }

@@ -1,5 +1,7 @@
 //! What a crash, a bad disk or somebody with write access can leave in the store. Nothing of it reaches a node.
 
+use std::time::Duration;
+
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
@@ -156,5 +158,27 @@ fn a_damaged_config_json_is_repaired_when_a_backup_node_starts() {
         let _backup = world.backup();
         world.log.wait_for(&["WARN", "config.json was not the published configuration", "repaired"]).await;
         assert!(world.object("3.9.1/config.json") == configuration(&recording::first()).table);
+    });
+}
+
+#[test]
+fn another_exporter_that_writes_config_json_is_reported_and_left_alone() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&recording::first()).await;
+        // S3 tells the time of a write in whole seconds.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        // What Kong's own exporter leaves: it knows of no manifest.
+        let others = configuration(&recording::after_change());
+        overwrite(&world, "3.9.1/config.json", |bytes| *bytes = others.table.to_vec());
+        world.control_plane.push(recording::first());
+        let _backup = world.backup();
+        let line = world.log.wait_for(&["ERROR", "another exporter, perhaps Kong's own"]).await;
+        assert!(line.contains("different prefixes"), "{line}");
+        assert!(world.object("3.9.1/config.json") == others.table);
+        // What this one publishes next is the newest again.
+        world.control_plane.push(recording::lost_database());
+        world.log.wait_for(&["is not published", "held"]).await;
+        assert!(world.object("3.9.1/config.json") == others.table);
     });
 }

@@ -221,7 +221,9 @@ impl Clerk {
                 if self.config_json.as_ref() != Some(&tag) {
                     self.metrics.noticed_another_exporter(Trace::ConfigJson);
                     error!(
-                        "another exporter, perhaps Kong's own, writes config.json in {place}: what is there is newer than                          what this one has published. Let one of them alone export there, or give them different prefixes"
+                        "another exporter, perhaps Kong's own, writes config.json in {place}: what is there is newer \
+                         than what this one has published. Let one of them alone export there, or give them different \
+                         prefixes"
                     );
                 }
                 Some(tag)

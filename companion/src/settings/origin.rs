@@ -1,9 +1,10 @@
 //! What it takes to keep a configuration that doesn't come from a control plane, and to look at one that is kept.
 
+use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::kong::version::KongVersion;
 
-use super::keep::{given_version, rules, version};
+use super::keep::{election, given_version, rules, version};
 use super::{Problems, Reader, Source, StoreSettings, finish, refuse_to_write_what_is_not_accepted};
 
 /// For a file.
@@ -26,6 +27,8 @@ pub struct DblessSettings {
     pub version: Option<KongVersion>,
     /// What decides which configuration is published.
     pub rules: Rules,
+    /// How the exporter that leads is found, where there are several.
+    pub election: ElectionSetting,
 }
 
 impl FileSettings {
@@ -45,8 +48,8 @@ impl DblessSettings {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        let rules = rules(&mut reader);
-        finish(reader, || Some(Self { store: store?, version: version?, rules }))
+        let (rules, election) = (rules(&mut reader), election(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version?, rules, election: election? }))
     }
 }
 

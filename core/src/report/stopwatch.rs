@@ -18,7 +18,7 @@ impl Stopwatch {
             Some(last) => match now.duration_since(last) {
                 Ok(step) => step.min(interval),
                 // The clock was set back. What ticks are apart is the best guess at what passed meanwhile.
-                Err(_) => interval / 2,
+                Err(_) => interval.checked_div(2).unwrap_or_default(),
             },
         };
         self.elapsed = self.elapsed.saturating_add(step);

@@ -37,7 +37,7 @@ pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<()
     let (newest, stop) = (Newest::without_a_link(), CancellationToken::new());
     // The node itself was asked what it runs, and by no link that may be cut off.
     let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
-    let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock);
+    let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock).electing(settings.election);
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
     let ended = tokio::select! {
         _ = terminate.recv() => false,

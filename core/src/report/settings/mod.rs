@@ -70,7 +70,7 @@ impl FilterSettings {
     /// How often the root context ticks: twice in an interval, so that one tick asks and the next one tells what was
     /// learnt, and a report isn't a whole interval old when it is sent.
     pub fn tick_period(&self) -> Duration {
-        self.interval / 2
+        self.interval.checked_div(2).unwrap_or_default()
     }
 
     /// Settings of which nothing could be read, for this reason.
@@ -90,7 +90,7 @@ impl FilterSettings {
             status_api: fields.required("status_api", STATUS_API, upstream),
             control_plane: fields.optional("control_plane", CONTROL_PLANE, upstream),
             interval: fields.optional("interval_s", INTERVAL, interval).unwrap_or(Self::DEFAULT_INTERVAL),
-            report_key: fields.secret("report_key", REPORT_KEY, |text| ReportKey::new(text)),
+            report_key: fields.secret("report_key", REPORT_KEY, ReportKey::new),
             node: fields.optional("node", NODE, node),
             response_header: fields.optional("response_header", RESPONSE_HEADER, response_header),
             problems: fields.problems,
