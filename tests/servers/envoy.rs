@@ -35,11 +35,11 @@ pub(crate) struct Clusters<'a> {
 }
 
 impl Envoy {
-    /// Starts one whose filter has these settings, and waits until it is ready.
-    pub(crate) async fn start(settings: &Value, clusters: &Clusters<'_>) -> Self {
+    /// Starts one with this filter, which has these settings, and waits until it is ready.
+    pub(crate) async fn start(wasm: &str, settings: &Value, clusters: &Clusters<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let at = |name: &str| folder.path().join(name);
-        std::fs::write(at("envoy.json"), configuration(settings, clusters, &filter()).to_string()).expect("a new file");
+        std::fs::write(at("envoy.json"), configuration(settings, clusters, wasm).to_string()).expect("a new file");
         let log = std::fs::File::create(at("log")).expect("a new file");
         let mut command = Command::new(installed("python/bin/envoy"));
         command.arg("-c").arg(at("envoy.json")).arg("--admin-address-path").arg(at("admin"));
@@ -87,8 +87,8 @@ async fn get(url: &str) -> Option<String> {
     reqwest::get(url).await.ok()?.text().await.ok()
 }
 
-/// What wasm-build.sh builds.
-fn filter() -> String {
+/// The path of what wasm-build.sh builds. It may take a while.
+pub(crate) fn filter() -> String {
     let built = Build::new(of_repository("wasm-build.sh")).output().expect("wasm-build.sh starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     String::from_utf8_lossy(&built.stdout).lines().last().expect("it prints a path").to_owned()
