@@ -13,7 +13,8 @@ use tracing::{error, info, warn};
 use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
-use crate::relay::Relay;
+use crate::relay::{Relay, RelayView};
+use crate::rotation::Rotation;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
 /// How long what is waiting may take to be written when the program is told to stop.
@@ -29,12 +30,14 @@ pub struct Companion {
     exporter: Option<JoinHandle<()>>,
     images: Option<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
+    rotation: JoinHandle<()>,
+    view: Option<RelayView>,
 }
 
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay } = settings;
+        let RunSettings { store, cluster, keep, relay, certificates } = settings;
         let archive = Archive::open(&store)?;
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
@@ -44,15 +47,27 @@ impl Companion {
             (Some(keep), Some(_)) => Some(witnesses.hearing(keep.version)),
             _ => None,
         };
+        let relay_tls = relay.as_ref().map(|relay| relay.tls.clone());
+        let rotation = Rotation::new(certificates, cluster.tls.clone(), relay_tls);
+        let mut view = None;
         let relay = match relay {
             Some(relay) => {
                 let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
                 let relay = relay.await?;
+                view = Some(relay.view());
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
         };
-        let mut companion = Self { stop, headless: None, exporter: None, images: None, relay };
+        let mut companion = Self {
+            stop,
+            headless: None,
+            exporter: None,
+            images: None,
+            relay,
+            rotation: tokio::spawn(rotation.run()),
+            view,
+        };
         if let Some(keep) = keep {
             companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
         }
@@ -96,6 +111,11 @@ impl Companion {
         self.relay.as_ref().map(|(address, _)| *address)
     }
 
+    /// What can be seen of the relay, if there is one.
+    pub fn relay_view(&self) -> Option<RelayView> {
+        self.view.clone()
+    }
+
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
@@ -115,7 +135,7 @@ impl Companion {
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        for task in [self.headless, self.images].into_iter().flatten() {
+        for task in [self.headless, self.images, Some(self.rotation)].into_iter().flatten() {
             task.abort();
         }
         if let Some((_, relay)) = self.relay {

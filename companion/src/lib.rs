@@ -14,6 +14,7 @@ pub mod node_cache;
 pub mod origin;
 pub mod rehearsal;
 pub mod relay;
+pub mod rotation;
 pub mod settings;
 pub mod storage;
 pub mod tls;

@@ -20,7 +20,7 @@ use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scen
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::node::NodeOptions;
 use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
-use lifeboat::relay::Relay;
+use lifeboat::relay::{Relay, RelayView};
 use lifeboat::settings::{Address, RelaySettings, RunSettings, Source};
 use lifeboat::tls::{
     Authorities, AuthoritySource, Identity, NodeNames, client_config_pki, client_config_shared, server_config_pki,
@@ -84,6 +84,14 @@ impl World {
 
     /// A world with `cluster_mtls=pki`: one authority; control plane, relay and nodes each have a certificate of it.
     pub async fn with_authority(authority: &Authority) -> Self {
+        Self::with_authority_and(authority, |name, valid| authority.issue(name, &[name, "127.0.0.1"], valid)).await
+    }
+
+    /// The same with the nodes' certificate made otherwise.
+    pub async fn with_authority_and(
+        authority: &Authority,
+        issue_to_node: impl FnOnce(&str, Range<SystemTime>) -> Credentials,
+    ) -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         let issue = |name: &str| {
             let valid = SystemTime::now() - day..SystemTime::now() + day;
@@ -93,7 +101,8 @@ impl World {
         let trusted = Authorities::new([AuthoritySource::Pem(ca.as_bytes())]).expect("an authority is one");
         let of_control_plane = identity(&issue("cp.example.com"));
         let tls = server_config_pki(&trusted, NodeNames::Any, &of_control_plane);
-        let (of_node, of_relay) = (issue("dp.example.com"), issue("relay.example.com"));
+        let valid = SystemTime::now() - day..SystemTime::now() + day;
+        let (of_node, of_relay) = (issue_to_node("dp.example.com", valid), issue("relay.example.com"));
         let node_tls = client_config_pki(&trusted, &identity(&of_node));
         let settings = [
             ("KONG_CLUSTER_MTLS", "pki".to_owned()),
@@ -197,7 +206,8 @@ impl World {
         let witnesses = Witnesses::default();
         let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, witnesses, self.clock, stop.clone());
         let relay = relay.await.expect("its address is free");
-        RunningRelay { address: relay.address(), stop, running: tokio::spawn(relay.run()) }
+        let (address, view) = (relay.address(), relay.view());
+        RunningRelay { address, view, stop, running: tokio::spawn(relay.run()) }
     }
 
     /// Starts all that `lifeboat run` starts, with settings as they were read.
@@ -352,6 +362,8 @@ impl Drop for Backup {
 pub struct RunningRelay {
     /// Where it listens.
     pub address: SocketAddr,
+    /// What can be seen of it.
+    pub view: RelayView,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }

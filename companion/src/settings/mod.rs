@@ -2,12 +2,14 @@
 //! then on; all mistakes of a start are reported together.
 
 mod address;
+mod certificates;
 mod cluster;
 mod import;
 mod keep;
 mod keys;
 pub mod names;
 mod origin;
+mod proxy;
 mod readable;
 mod reader;
 mod relay;
@@ -17,11 +19,13 @@ pub mod source;
 mod store;
 
 pub use address::Address;
-pub use cluster::{ClusterSettings, Trust};
+pub use certificates::{CertificateFiles, Reread};
+pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
+pub use proxy::Proxy;
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
@@ -44,6 +48,8 @@ pub struct RunSettings {
     pub keep: Option<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// The files of certificates and keys among all that.
+    pub certificates: CertificateFiles,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -73,7 +79,11 @@ impl RunSettings {
         let keep = if role.exports() { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
-        finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay? }))
+        finish(reader, || {
+            let (cluster, relay) = (cluster?, relay?);
+            let certificates = CertificateFiles::of(source, relay.is_some());
+            Some(Self { store: store?, cluster, keep: keep?, relay, certificates })
+        })
     }
 }
 
@@ -159,11 +169,6 @@ fn refuse_what_is_not_built_yet(reader: &mut Reader<'_>) {
     for name in names::NOT_YET_HARMLESS {
         if let Some(given) = reader.text(name) {
             tracing::warn!("{}: this version of lifeboat does not have this setting yet, and ignores it", given.name);
-        }
-    }
-    for (name, only) in [("KONG_CLUSTER_OCSP", "off"), ("KONG_CLUSTER_USE_PROXY", "off")] {
-        if let Some(given) = reader.text(name).filter(|given| given.value.trim() != only) {
-            reader.wrong(format!("{}: this version of lifeboat knows only {only:?}", given.name));
         }
     }
 }

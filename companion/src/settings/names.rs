@@ -92,6 +92,13 @@ pub const SETTINGS: &[Setting] = &[
         "pki_check_cn: the common names that nodes may have, comma separated",
     ),
     setting(
+        "KONG_CLUSTER_OCSP",
+        "cluster-ocsp",
+        "off",
+        "pki: whether the relay asks if a node's certificate was revoked: `on`, `optional` (a responder that does not answer \
+         is no reason to turn a node away) or `off`",
+    ),
+    setting(
         "KONG_LUA_SSL_TRUSTED_CERTIFICATE",
         "lua-ssl-trusted-certificate",
         "none",
@@ -108,6 +115,18 @@ pub const SETTINGS: &[Setting] = &[
         "cluster-max-payload",
         "16777216",
         "the longest message from the control plane, in bytes, compressed",
+    ),
+    setting(
+        "KONG_CLUSTER_USE_PROXY",
+        "cluster-use-proxy",
+        "off",
+        "`on`: the control plane is reached through `KONG_PROXY_SERVER`",
+    ),
+    secret(
+        "KONG_PROXY_SERVER",
+        "none",
+        "that proxy, asked by HTTP CONNECT: `http://proxy.example.com:3128`, with `user:password@` before its host if it \
+         wants that",
     ),
     setting(
         "LIFEBOAT_PLUGINS",
