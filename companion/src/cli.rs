@@ -66,6 +66,12 @@ pub enum Task {
                             lifeboat show --config --storage s3://backups/kong   (its secrets masked)\n  \
                             lifeboat show 41 --config --reveal-secrets --storage s3://backups/kong > kong.json")]
     Show(Show),
+    /// Read snapshots as a node's restore would, down to the last byte, and say what is bad
+    #[command(after_help = "It exits with 0 if nothing is bad, else with 1, and writes nothing.\n\n\
+                            Examples:\n  lifeboat verify --storage s3://backups/kong\n  \
+                            lifeboat verify 41 --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat verify --all --storage s3://backups/kong --output json")]
+    Verify(Verify),
     /// Compare two configurations, entity by entity; secrets show only that they changed
     #[command(after_help = "Examples:\n  lifeboat diff 41 --storage s3://backups/kong   (with the published one)\n  \
                             lifeboat diff 40 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
@@ -95,6 +101,13 @@ pub enum Task {
     #[command(after_help = "Examples:\n  lifeboat rollback 41 --storage s3://backups/kong --kong-version 3.9.1\n  \
                             lifeboat rollback 41 --hard --storage s3://backups/kong --kong-version 3.9.1")]
     Rollback(Rollback),
+    /// Make what is published stay until `lifeboat unpin`, whatever the control plane sends
+    #[command(
+        after_help = "With a number, that snapshot is published as a new one first, as rollback --hard does.\n\n\
+                            Examples:\n  lifeboat pin --storage s3://backups/kong --kong-version 3.9.1\n  \
+                            lifeboat pin 41 --storage s3://backups/kong --kong-version 3.9.1"
+    )]
+    Pin(Pin),
     /// Let exporters publish again what the control plane sends
     #[command(after_help = "Example:\n  lifeboat unpin --storage s3://backups/kong --kong-version 3.9.1")]
     Unpin(Unpin),
@@ -225,6 +238,31 @@ pub struct Rollback {
     /// It stays until `lifeboat unpin`, whatever the control plane sends
     #[arg(long)]
     pub hard: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `pin` takes.
+#[derive(Debug, Args)]
+pub struct Pin {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `verify` takes.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// Every snapshot, published or held; of every version of Kong, unless one is given
+    #[arg(long, conflicts_with = "sequence")]
+    pub all: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

@@ -4,16 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
+use futures::future::join_all;
 use lifeboat_core::keys::Demand;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Sources};
 use crate::clock::Clock;
+use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
-use crate::relay::{Relay, RelayView};
+use crate::metrics::Metrics;
+use crate::relay::Relay;
 use crate::rotation::Rotation;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
@@ -26,63 +30,77 @@ const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Debug)]
 pub struct Companion {
     stop: CancellationToken,
-    headless: Option<JoinHandle<()>>,
-    exporter: Option<JoinHandle<()>>,
-    images: Option<JoinHandle<()>>,
+    /// One for each version of Kong that is kept.
+    headless: Vec<JoinHandle<()>>,
+    exporters: Vec<JoinHandle<()>>,
+    images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
     rotation: JoinHandle<()>,
-    view: Option<RelayView>,
+    http: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+/// What all versions are kept with.
+struct Shared {
+    cluster: Arc<ClusterSettings>,
+    archive: Archive,
+    max_config: usize,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay, certificates } = settings;
-        let archive = Archive::open(&store)?;
+        let RunSettings { store, cluster, keep, relay, certificates, http } = settings;
+        let metrics = Metrics::new(clock);
+        let archive = Archive::open(&store)?.measured_by(&metrics);
+        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+        let program = Program { metrics: metrics.clone(), store: place, control_plane };
+        let http = Http::bind(http, program, Router::new()).await?;
         warn_of_writers(&store);
+        if !keep.is_empty() && !store.fallbacks.is_empty() {
+            warn!(
+                "LIFEBOAT_FALLBACK_STORAGE: restoring asks these stores, too; this version of lifeboat keeps what it receives \
+                 in {} alone",
+                store.url
+            );
+        }
         warn_of_expiry(&cluster);
+        metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = Witnesses::default();
-        let hearing = match (&keep, &relay) {
-            (Some(keep), Some(_)) => Some(witnesses.hearing(keep.version)),
-            _ => None,
+        let heard = |keep: KeepSettings| {
+            let hearing = relay.is_some().then(|| witnesses.hearing(keep.version));
+            (keep, hearing)
         };
         let relay_tls = relay.as_ref().map(|relay| relay.tls.clone());
-        let rotation = Rotation::new(certificates, cluster.tls.clone(), relay_tls);
-        let mut view = None;
+        let rotation = Rotation::new(certificates, cluster.tls.clone(), relay_tls, metrics.clone());
+        let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let relay = match relay {
             Some(relay) => {
-                let relay = Relay::bind(relay, cluster.clone(), archive.clone(), witnesses, clock, stop.clone());
-                let relay = relay.await?;
-                view = Some(relay.view());
+                let (cluster, stop) = (cluster.clone(), stop.clone());
+                let sources = Sources::open(&store)?.measured_by(&metrics);
+                let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
         };
-        let mut companion = Self {
-            stop,
-            headless: None,
-            exporter: None,
-            images: None,
-            relay,
-            rotation: tokio::spawn(rotation.run()),
-            view,
-        };
-        if let Some(keep) = keep {
-            companion.keep(keep, hearing, cluster, archive, store.max_config, clock)?;
+        let max_config = store.max_config;
+        let shared = Shared { cluster, archive, max_config, clock, metrics };
+        let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
+        let rotation = tokio::spawn(rotation.run());
+        let mut companion = Self { stop, headless, exporters, images, relay, rotation, http: None };
+        for (keep, hearing) in keep {
+            companion.keep(keep, hearing, &shared)?;
         }
+        // Who asks now is told of all parts.
+        companion.http = http.map(|http| (http.address(), tokio::spawn(http.run())));
         Ok(companion)
     }
 
-    fn keep(
-        &mut self,
-        keep: KeepSettings,
-        hearing: Option<Hearing>,
-        cluster: Arc<ClusterSettings>,
-        archive: Archive,
-        max_config: usize,
-        clock: Clock,
-    ) -> anyhow::Result<()> {
+    fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
+        let Shared { cluster, archive, max_config, clock, metrics } = shared;
+        let metrics = metrics.keep(keep.version);
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
@@ -91,18 +109,19 @@ impl Companion {
             archive.place(),
             node.id
         );
-        let mut exporter = Exporter::new(archive, &node, keep.rules, clock);
+        let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
+        let mut exporter = exporter.electing(keep.election).observed_by(metrics.clone());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
         if let Some(prefix) = keep.beside.clone() {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());
-            self.images = Some(tokio::spawn(images.run()));
+            self.images.push(tokio::spawn(images.run()));
         }
-        let headless = Headless::new(cluster, keep, node, max_config, clock)?;
-        self.exporter = Some(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
-        self.headless = Some(tokio::spawn(headless.run()));
+        let headless = Headless::new(cluster.clone(), keep, node, *max_config, *clock)?.observed_by(metrics);
+        self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
+        self.headless.push(tokio::spawn(headless.run()));
         Ok(())
     }
 
@@ -111,35 +130,38 @@ impl Companion {
         self.relay.as_ref().map(|(address, _)| *address)
     }
 
-    /// What can be seen of the relay, if there is one.
-    pub fn relay_view(&self) -> Option<RelayView> {
-        self.view.clone()
+    /// Where metrics, health and status are read, if anywhere.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|(address, _)| *address)
     }
 
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
-        let parts = [self.headless.as_mut(), self.exporter.as_mut(), self.images.as_mut(), relay];
-        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten()).await;
+        let http = self.http.as_mut().map(|(_, http)| http);
+        let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
+        let (ended, ..) = futures::future::select_all(parts.into_iter().flatten().chain(relay).chain(http)).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
 
     /// Writes what is waiting, and ends.
     pub async fn stop(self) {
         self.stop.cancel();
-        if let Some(exporter) = self.exporter
-            && timeout(SHUTDOWN_LIMIT, exporter).await.is_err()
-        {
+        if timeout(SHUTDOWN_LIMIT, join_all(self.exporters)).await.is_err() {
             let seconds = SHUTDOWN_LIMIT.as_secs();
             error!(
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        for task in [self.headless, self.images, Some(self.rotation)].into_iter().flatten() {
+        for task in self.headless.into_iter().chain(self.images).chain([self.rotation]) {
             task.abort();
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+        // Last: how the end goes can be watched.
+        if let Some((_, http)) = self.http {
+            http.abort();
         }
     }
 }

@@ -3,13 +3,17 @@
 pub mod admin;
 pub mod archive;
 mod background;
+pub mod bind;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod companion;
 pub mod dial;
+pub mod http;
 pub mod keep;
 pub mod logging;
+pub mod metrics;
 pub mod node_cache;
 pub mod origin;
 pub mod rehearsal;

@@ -6,7 +6,7 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, export, import, keygen, list, presign, release, rollback, run, show,
+    Failure, demo, diff, doctor, export, import, keygen, list, pin, presign, release, rollback, run, show, verify,
 };
 use lifeboat::logging;
 use lifeboat::settings::When;
@@ -56,6 +56,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
+        Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
         Task::Import(asked) => {
             let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };
@@ -69,7 +70,8 @@ async fn perform(request: Request) -> Result<(), Failure> {
             let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
             rollback::rollback(source, asked.sequence, stay, asked.output, clock).await
         }
-        Task::Unpin(asked) => rollback::unpin(source, asked.output, clock).await,
+        Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
+        Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
         Task::Demo => demo::demo(source, clock).await,
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::background::computed;
+use crate::metrics::Metrics;
 use crate::settings::{CertificateFiles, Problems, Reread};
 use crate::tls::{ClientTls, ServerTls};
 
@@ -21,15 +22,16 @@ pub struct Rotation {
     files: CertificateFiles,
     cluster: ClientTls,
     relay: Option<ServerTls>,
+    metrics: Metrics,
     /// What was wrong with the files at the last look: certificate and key are seldom replaced in one moment.
     problems: Option<Problems>,
     overlap_ends: Option<Instant>,
 }
 
 impl Rotation {
-    /// For these two sides, which were read from these files.
-    pub fn new(files: CertificateFiles, cluster: ClientTls, relay: Option<ServerTls>) -> Self {
-        Self { files, cluster, relay, problems: None, overlap_ends: None }
+    /// For these two sides, which were read from these files. `metrics` are told when they end.
+    pub fn new(files: CertificateFiles, cluster: ClientTls, relay: Option<ServerTls>, metrics: Metrics) -> Self {
+        Self { files, cluster, relay, metrics, problems: None, overlap_ends: None }
     }
 
     /// Looks until it is dropped.
@@ -79,11 +81,15 @@ impl Rotation {
             now.identity.leaf().fingerprint(),
             OVERLAP.as_secs() / 3600
         );
+        self.metrics.shows(now.identity.leaf());
         self.cluster.renew(now);
-        if let (Some(relay), Some(read)) = (&self.relay, read.relay)
-            && let Err(problem) = relay.renew(read.tls.side())
-        {
-            warn!("the relay's changed certificate can't be used, the one before stays: {problem}");
+        if let (Some(relay), Some(read)) = (&self.relay, read.relay) {
+            match relay.renew(read.tls.side()) {
+                Ok(()) => self.metrics.relay().presents(&relay.certificate()),
+                Err(problem) => {
+                    warn!("the relay's changed certificate can't be used, the one before stays: {problem}");
+                }
+            }
         }
         self.overlap_ends = Some(Instant::now() + OVERLAP);
     }

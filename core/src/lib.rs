@@ -12,6 +12,7 @@ pub mod keys;
 pub mod kong;
 pub mod manifest;
 pub mod masking;
+pub mod mutation;
 pub mod object_key;
 pub mod payload;
 pub mod report;

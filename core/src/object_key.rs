@@ -54,6 +54,18 @@ impl ObjectKeys {
         format!("{}/{node_id}.json", self.election())
     }
 
+    /// The lease: who leads.
+    pub fn leader(&self) -> String {
+        format!("{}/leader.json", self.election())
+    }
+
+    /// Whether this is the key of a backup node's registration: it is named after a UUID.
+    pub fn is_registration(&self, key: &str) -> bool {
+        let name = key.strip_prefix(&self.election()).and_then(|rest| rest.strip_prefix('/'));
+        let id = name.and_then(|name| name.strip_suffix(".json"));
+        id.is_some_and(|id| id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-'))
+    }
+
     /// What `lifeboat doctor` writes where it may not delete: always the same object.
     pub fn doctor(&self) -> String {
         format!("{}/doctor.json", self.election())
@@ -79,9 +91,14 @@ impl ObjectKeys {
         self.file(id, fate)
     }
 
+    /// The folder of the images of node caches.
+    pub fn cache_images(&self) -> String {
+        format!("{}/lifeboat/cache", self.version)
+    }
+
     /// An image of the cache of a node that runs a snapshot's configuration.
     pub fn cache_image(&self, id: SnapshotId) -> String {
-        format!("{}/lifeboat/cache/{}.mdb.gz", self.version, id.stem())
+        format!("{}/{}.mdb.gz", self.cache_images(), id.stem())
     }
 
     fn file(&self, id: SnapshotId, fate: Fate) -> String {

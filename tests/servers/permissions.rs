@@ -60,3 +60,27 @@ async fn doctor_sees_that_each_role_has_what_it_needs_and_no_more() {
     assert_eq!(doctor.code, Some(1), "{doctor}");
     assert!(doctor.stdout.contains("s3:PutObject"), "{doctor}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_has_the_policy_for_thinning_deletes_what_is_old_and_nothing_else() {
+    let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
+    for user in ["exporter", "exporter", "exporter", "thinner"] {
+        let count = listed(&cluster, &store).await.len();
+        cluster.control_plane.push(if count % 2 == 0 { recording::first() } else { recording::after_change() });
+        let export = store.given_to(cluster.lifeboat(["export"]), user).with("LIFEBOAT_HISTORY", "1");
+        let kept = export.finish().await;
+        assert_eq!(kept.code, Some(0), "{user}: {kept}");
+        let is_said = kept.stderr.contains("old snapshots stay") && kept.stderr.contains("s3:DeleteObject");
+        assert_eq!(is_said, user == "exporter" && count == 2, "{user}: {kept}");
+    }
+    assert_eq!(listed(&cluster, &store).await, [4, 3]);
+    let verified = store.given_to(cluster.lifeboat(["verify", "--all"]), "thinner").finish().await;
+    assert_eq!(verified.code, Some(0), "{verified}");
+}
+
+async fn listed(cluster: &Cluster, store: &S3WithIam) -> Vec<u64> {
+    let listed = store.given_to(cluster.lifeboat(["list", "--output", "json"]), "exporter").finish().await;
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
+    let snapshots = listed[0]["snapshots"].as_array().cloned().unwrap_or_default();
+    snapshots.iter().filter_map(|snapshot| snapshot["sequence"].as_u64()).collect()
+}

@@ -2,13 +2,14 @@
 
 Usage: s3_with_iam.py BUCKET PREFIX [NAME=POLICY_FILE]...
 
-In the policies, BUCKET and PREFIX are filled in, as an operator would.
+In the policies, BUCKET and PREFIX are filled in, as an operator would. A NAME that comes again gets the other policy too.
 
 Prints one line of JSON once it listens: {"endpoint": URL, "users": {NAME: {"access_key_id", "secret_access_key"}}}.
 Ends when its standard input is closed, so that it can't outlive the test that started it.
 """
 
 import json
+import os
 import sys
 
 import boto3
@@ -32,10 +33,12 @@ def main():
         name, path = policy.split("=", 1)
         with open(path) as file:
             document = file.read().replace("BUCKET", bucket).replace("PREFIX", prefix)
-        iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="lifeboat", PolicyDocument=document)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        users[name] = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+        if name not in users:
+            iam.create_user(UserName=name)
+            key = iam.create_access_key(UserName=name)["AccessKey"]
+            users[name] = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+        # A user who is named twice has both policies.
+        iam.put_user_policy(UserName=name, PolicyName=os.path.basename(path), PolicyDocument=document)
     # From here on every request must be signed by a user, and allowed to that user.
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
     print(json.dumps({"endpoint": endpoint, "users": users}), flush=True)

@@ -1,5 +1,5 @@
-//! moto: an S3 that checks signatures and enforces IAM policies, with one user for each of the policies that are shipped
-//! in `deploy/iam/`.
+//! moto: an S3 that checks signatures and enforces IAM policies, with users who have those that are shipped in
+//! `deploy/iam/`: `exporter`, `importer`, and `thinner`, an exporter who may thin its history too.
 
 use lifeboat_tests::program::Invocation;
 use serde_json::Value;
@@ -18,11 +18,11 @@ pub(crate) struct S3WithIam {
 
 impl S3WithIam {
     pub(crate) async fn start() -> Self {
-        let policy =
-            |name: &str| format!("{name}={}", of_repository("deploy/iam").join(format!("s3-{name}.json")).display());
+        let policy = |user: &str, file: &str| format!("{user}={}", of_repository("deploy/iam").join(file).display());
         let mut command = Command::new(installed("python/bin/python"));
         command.arg(of_repository("tests/servers/s3_with_iam.py")).args([BUCKET, PREFIX]);
-        command.args([policy("exporter"), policy("importer")]);
+        command.args([policy("exporter", "s3-exporter.json"), policy("importer", "s3-importer.json")]);
+        command.args([policy("thinner", "s3-exporter.json"), policy("thinner", "s3-thinning.json")]);
         let server = Server::start(command, "endpoint").await;
         let facts = serde_json::from_str(&server.greeting).expect("the script prints JSON");
         Self { facts, _server: server }

@@ -8,7 +8,7 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat::storage::{Storage, StorageError};
+use lifeboat::storage::Storage;
 use lifeboat_tests::faulty::{Faulty, MemoryS3, Weather, settings};
 
 /// What no single operation may exceed: the last try begins within a minute, and then an answer and its body have theirs.
@@ -17,15 +17,4 @@ const LONGEST: Duration = Duration::from_secs(4 * 60);
 fn storage_in(weather: &Weather, s3: &MemoryS3) -> Storage {
     let connector = Arc::new(Faulty::over(Arc::new(s3.clone()), weather.clone()));
     Storage::open_over(&settings(), connector).expect("a store in memory opens")
-}
-
-fn class(error: &StorageError) -> &'static str {
-    match error {
-        StorageError::NotFound { .. } => "not found",
-        StorageError::Conflict { .. } => "conflict",
-        StorageError::Denied { .. } => "denied",
-        StorageError::Misconfigured { .. } => "misconfigured",
-        StorageError::Unavailable { .. } => "unavailable",
-        StorageError::ReadBackDiffers { .. } => "read back differs",
-    }
 }

@@ -142,7 +142,7 @@ fn a_rollback_stays_while_the_control_plane_sends_what_it_was_chosen_instead_of(
         assert!(world.object("3.9.1/config.json") == first.table);
 
         // Another exporter, and a control plane that still sends the same.
-        drop(backup);
+        backup.stop().await;
         let backup = world.backup();
         world.log.wait_for(&["is not published", "an operator has chosen another one"]).await;
         assert_eq!(world.manifest().sequence, 3);
@@ -151,7 +151,7 @@ fn a_rollback_stays_while_the_control_plane_sends_what_it_was_chosen_instead_of(
         world.control_plane.push(changed.to_message().unwrap());
         world.published(&changed).await;
         assert_eq!((world.manifest().state, world.manifest().pin), (State::Received, None));
-        drop(backup);
+        backup.stop().await;
     });
 }
 
@@ -161,7 +161,7 @@ fn a_hard_rollback_stays_until_it_is_unpinned() {
         let (world, backup) = with_a_history().await;
         let (archive, author, clock) = (world.archive(), BackupNode::new(VERSION).author(), Clock::start());
         archive.roll_back(&author, 1, Stay::UntilUnpinned, clock.wall()).await.unwrap();
-        drop(backup);
+        backup.stop().await;
         let changed = renamed(&configuration(&recording::first()));
         world.control_plane.push(changed.to_message().unwrap());
         let backup = world.backup();
@@ -170,7 +170,7 @@ fn a_hard_rollback_stays_until_it_is_unpinned() {
 
         archive.unpin(&author, clock.wall()).await.unwrap();
         assert!(archive.unpin(&author, clock.wall()).await.is_err(), "there is no pin any more");
-        drop(backup);
+        backup.stop().await;
         let _backup = world.backup();
         world.published(&changed).await;
     });

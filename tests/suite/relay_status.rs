@@ -1,6 +1,6 @@
-//! What can be seen of a relay: its nodes, what they run and where that came from, and whether it is ready.
+//! What can be seen of a relay: its nodes, what they run and where that came from.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use lifeboat::rehearsal::control_plane::Behaviour;
 use lifeboat::rehearsal::node::NodeOptions;
@@ -67,21 +67,5 @@ fn a_node_that_cannot_adopt_the_snapshot_is_shown_with_the_reason_and_sent_it_ev
         assert!(state.rejected >= 3 && state.received < 8, "{state:?}");
         // Somebody chose another one meanwhile, which it takes.
         assert_eq!(status.config_from, ConfigurationFrom::Nowhere);
-    });
-}
-
-#[test]
-fn readiness_is_a_valid_certificate_and_asks_neither_the_store_nor_the_control_plane() {
-    play(async {
-        let world = World::begin().await;
-        let relay = world.relay().await;
-        world.control_plane.stop().await;
-        let counts = world.store.counts();
-        let now = SystemTime::now();
-        relay.view.ready(now).unwrap();
-        let years = Duration::from_secs(4 * 365 * 24 * 60 * 60);
-        assert!(relay.view.ready(now + years).unwrap_err().to_string().contains("expired"));
-        assert!(relay.view.ready(now - years).unwrap_err().to_string().contains("not valid before"));
-        assert_eq!((world.store.counts().get, world.store.counts().put), (counts.get, counts.put));
     });
 }

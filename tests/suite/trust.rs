@@ -123,7 +123,7 @@ fn swapped_payloads_and_manifests_are_never_delivered() {
         // Another snapshot's payload under the name of this one.
         let world = with_two_snapshots(signed().await).await;
         let newest = world.manifest();
-        let first = world.object(&world.keys()[2]);
+        let first = world.object(&world.kept()[2]);
         assert_ne!(first, world.object(&newest.snapshot.key));
         put(&world, &newest.snapshot.key, first);
         a_node_is_given(&world, &configuration(&recording::first())).await;
@@ -132,7 +132,7 @@ fn swapped_payloads_and_manifests_are_never_delivered() {
         // Another snapshot's manifest under the name of this one's, which is signed after all.
         let world = with_two_snapshots(signed().await).await;
         let newest = world.manifest();
-        let of_first: Vec<String> = world.keys().into_iter().filter(|key| key.contains("/0000000001-")).collect();
+        let of_first: Vec<String> = world.kept().into_iter().filter(|key| key.contains("/0000000001-")).collect();
         put(&world, &own_manifest(&newest), world.object(&of_first[1]));
         put(&world, MANIFEST, "{");
         a_node_is_given(&world, &configuration(&recording::first())).await;
@@ -147,7 +147,7 @@ fn a_snapshot_of_another_version_is_never_delivered() {
         let world = signed().await;
         world.keep(&recording::first()).await;
         world.control_plane.stop().await;
-        for key in world.keys() {
+        for key in world.kept() {
             put(&world, &key.replacen("3.9.1", "3.8.1", 1), world.object(&key));
         }
         let relay = world.relay().await;
@@ -191,8 +191,8 @@ fn of_a_sealed_snapshot_nothing_can_be_read_and_a_relay_without_the_key_says_whi
         world.published(&sent).await;
         backup.stop().await;
         world.control_plane.stop().await;
-        assert!(!world.keys().contains(&CONFIG_JSON.to_owned()), "{:?}", world.keys());
-        for key in world.keys() {
+        assert!(!world.kept().contains(&CONFIG_JSON.to_owned()), "{:?}", world.kept());
+        for key in world.kept() {
             let object = world.object(&key);
             let gunzipped = flate2::read::GzDecoder::new(&object[..]);
             assert!(std::io::read_to_string(gunzipped).is_err(), "{key} can be expanded");
@@ -298,7 +298,7 @@ fn an_exporter_without_the_key_does_not_lay_open_what_is_sealed() {
     play(async {
         let mut world = sealed().await;
         world.keep(&recording::first()).await;
-        let before = world.keys();
+        let before = world.kept();
         world.set("LIFEBOAT_ENCRYPTION_KEYS", "");
         world.control_plane.push(recording::after_change());
         let _backup = world.backup();
@@ -311,7 +311,7 @@ fn an_exporter_without_the_key_does_not_lay_open_what_is_sealed() {
                 "set LIFEBOAT_ENCRYPTION_KEYS",
             ])
             .await;
-        assert_eq!(world.keys(), before);
+        assert_eq!(world.kept(), before);
     });
 }
 

@@ -26,7 +26,7 @@ fn a_dead_store_does_not_disturb_the_control_plane_link_and_the_newest_is_publis
         world.published(&newest).await;
         assert_eq!(world.manifest().sequence, 1);
         assert!(world.object("3.9.1/config.json") == newest.table);
-        assert!(!world.keys().iter().any(|key| key.contains(&older.hash)), "{:?}", world.keys());
+        assert!(!world.kept().iter().any(|key| key.contains(&older.hash)), "{:?}", world.kept());
         let events = world.control_plane.scene().events;
         assert!(!events.iter().any(|event| matches!(event, Event::Disconnected(..))), "{events:?}");
     });
@@ -74,7 +74,7 @@ fn a_bucket_that_does_not_exist_is_named_by_its_setting() {
         assert!(line.contains("s3://no-such-bucket/backups"), "{line}");
         assert!(line.contains("bucket does not exist: check KONG_CLUSTER_FALLBACK_CONFIG_STORAGE"), "{line}");
         // With the right one the same configuration is published.
-        drop(backup);
+        backup.stop().await;
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://kong/backups/edge");
         let _backup = world.backup();
         world.published(&configuration(&recording::first())).await;

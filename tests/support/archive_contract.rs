@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Published, Standing, Terms};
+use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms};
 use lifeboat::rehearsal::recording;
+use lifeboat::settings::HistoryLimit;
 use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
@@ -49,7 +50,7 @@ async fn object(storage: &Storage, key: &str) -> Option<Bytes> {
     storage.read_optional(key, LIMIT as u64).await.unwrap().map(|(bytes, _)| bytes)
 }
 
-/// Publishes, restores, lists and repairs in an empty store.
+/// Publishes, restores, lists, repairs and thins in an empty store.
 ///
 /// # Panics
 /// When the store doesn't keep the contract.
@@ -62,6 +63,7 @@ pub async fn archive_contract(storage: &Storage) {
 
     let first = publish(archive, first_message).await;
     let second = publish(archive, changed_message).await;
+    let first_id = first.manifest.id();
     assert_eq!((first.manifest.sequence, second.manifest.sequence), (1, 2));
     assert_eq!(second.manifest.state, State::Received);
 
@@ -82,13 +84,24 @@ pub async fn archive_contract(storage: &Storage) {
 
     // A damaged config.json is repaired, a good one left alone.
     let newest = archive.published(version()).await.unwrap().unwrap();
-    assert!(!archive.repair_config_json(&newest).await.unwrap());
+    assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::AsPublished(_)));
     storage.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
-    assert!(archive.repair_config_json(&newest).await.unwrap());
+    assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::Repaired(_)));
     assert_eq!(object(storage, &keys.config_json()).await.unwrap(), received(first_message).configuration.json());
 
     let history = archive.history(version(), 3).await.unwrap();
     let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
     assert_eq!((sequences, history.older, history.published), (vec![4, 3, 2], 1, Some(4)));
     assert_eq!(archive.versions().await.unwrap(), [version()]);
+
+    // The oldest go first, with all that belongs to them. What the third try left may still be somebody's work.
+    let thinning = archive.clone().with_history(HistoryLimit::AtMost(2));
+    let gone = thinning.thin(version(), now()).await.unwrap().gone;
+    assert_eq!(gone.first(), Some(&first_id), "{gone:?}");
+    for key in [keys.snapshot(first_id), keys.snapshot_manifest(first_id)] {
+        assert_eq!(object(storage, &key).await, None, "{key}");
+    }
+    let left = archive.past(version()).await.unwrap();
+    assert!(left.iter().any(|past| past.id == fourth.manifest.id()) && left.len() <= 3, "{left:?}");
+    assert!(archive.restore(version()).await.unwrap().skipped.is_empty());
 }

@@ -67,6 +67,7 @@ impl Cluster {
             .with("KONG_CLUSTER_CERT_KEY", &self.key)
             .with("KONG_CLUSTER_CONTROL_PLANE", self.control_plane.address().to_string())
             .with("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0")
+            .with("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0")
     }
 
     /// An empty data plane of this cluster that connects to `relay`.

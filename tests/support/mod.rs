@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod dbless_node;
 pub mod faulty;
 pub mod forward_proxy;
+pub mod forwarder;
 pub mod generator;
 pub mod keys;
 pub mod log;

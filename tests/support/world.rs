@@ -11,10 +11,11 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Terms};
+use lifeboat::archive::{Archive, Author, Sources, Terms};
 use lifeboat::clock::Clock;
 use lifeboat::companion::Companion;
 use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
+use lifeboat::metrics::RelayMetrics;
 use lifeboat::rehearsal::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
 use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
 use lifeboat::rehearsal::message::Configuration;
@@ -137,6 +138,7 @@ impl World {
             ("KONG_CLUSTER_CERT", certificate.certificate_pem.clone()),
             ("KONG_CLUSTER_CERT_KEY", certificate.key_pem.clone()),
             ("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0".to_owned()),
+            ("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
             ("AWS_CONFIG_STORAGE_ENDPOINT", store.endpoint()),
             ("AWS_ACCESS_KEY_ID", in_store.access_key.clone()),
             ("AWS_SECRET_ACCESS_KEY", in_store.secret_key.clone()),
@@ -168,10 +170,10 @@ impl World {
     /// Starts a backup node: the headless session and the exporter.
     pub fn backup(&self) -> Backup {
         let settings = self.settings();
-        let keep = settings.keep.expect("export is on");
+        let keep = settings.keep.into_iter().next().expect("export is on");
         let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
         let (node, stop) = (BackupNode::new(keep.version), CancellationToken::new());
-        let exporter = Exporter::new(archive, &node, keep.rules, self.clock);
+        let exporter = Exporter::new(archive, &node, keep.rules, self.clock).electing(keep.election);
         let (cluster, limit) = (Arc::new(settings.cluster), settings.store.max_config);
         let headless = Headless::new(cluster, keep, node.clone(), limit, self.clock).expect("its settings are valid");
         let exporting = tokio::spawn(exporter.run(headless.newest(), stop.clone()));
@@ -200,11 +202,11 @@ impl World {
     }
 
     async fn start_relay(&self, settings: RunSettings) -> RunningRelay {
-        let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
+        let archive = Sources::open(&settings.store).expect("an S3 archive opens without a request");
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
-        let witnesses = Witnesses::default();
-        let relay = Relay::bind(relay, Arc::new(settings.cluster), archive, witnesses, self.clock, stop.clone());
+        let (cluster, witnesses, metrics) = (Arc::new(settings.cluster), Witnesses::default(), RelayMetrics::default());
+        let relay = Relay::bind(relay, cluster, archive, witnesses, self.clock, stop.clone(), metrics);
         let relay = relay.await.expect("its address is free");
         let (address, view) = (relay.address(), relay.view());
         RunningRelay { address, view, stop, running: tokio::spawn(relay.run()) }
@@ -235,7 +237,11 @@ impl World {
 
     /// Puts a message's configuration into the store as the newest, as an exporter would.
     pub async fn keep(&self, message: &[u8]) {
-        let archive = self.archive();
+        self.keep_in(&self.archive(), message).await;
+    }
+
+    /// The same in another store.
+    pub async fn keep_in(&self, archive: &Archive, message: &[u8]) {
         let message = decode(message, DEFAULT_MAX_CONFIG).expect("what is kept is a configuration");
         let (configuration, config_hash, hashes) = (message.configuration, message.config_hash, message.hashes);
         let received = Received { configuration, config_hash, hashes, at: self.clock.wall() };
@@ -290,6 +296,11 @@ impl World {
         }
         keys.sort();
         keys
+    }
+
+    /// The keys of all objects but those by which exporters elect the one that leads.
+    pub fn kept(&self) -> Vec<String> {
+        self.keys().into_iter().filter(|key| !key.contains("/election/")).collect()
     }
 
     /// The published manifest.

@@ -9,7 +9,7 @@ use lifeboat_core::manifest::{Document, Manifest};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 
-use super::{Archive, MANIFEST_LIMIT};
+use super::{Archive, MANIFEST_LIMIT, Published};
 use crate::storage::StorageError;
 
 const AT_ONCE: usize = 8;
@@ -23,7 +23,7 @@ pub struct History {
     pub published: Option<u64>,
     /// Why that is not known, if the manifest that says so can't be read.
     pub problem: Option<String>,
-    /// The newest, newest first.
+    /// The newest, newest first; after them the published one, if it is older.
     pub snapshots: Vec<Listed>,
     /// How many there are besides.
     pub older: usize,
@@ -54,19 +54,33 @@ impl Archive {
     /// The newest `limit` snapshots of a version.
     pub async fn history(&self, version: KongVersion, limit: usize) -> Result<History, StorageError> {
         let (published, problem) = match self.published(version).await {
-            Ok(published) => (published.map(|published| published.manifest.sequence), None),
+            Ok(published) => (published, None),
             // The others may be what somebody looks for who has just found this one damaged.
             Err(error @ StorageError::Misconfigured { .. }) => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
-        let past = self.past(version).await?;
-        let older = past.len().saturating_sub(limit);
-        let newest = past.into_iter().rev().take(limit);
-        let manifests = futures::stream::iter(newest.map(|past| self.listed(version, past))).buffered(AT_ONCE);
-        Ok(History { version, published, problem, snapshots: manifests.try_collect().await?, older })
+        let named = published.as_ref().map(|published| published.manifest.id());
+        let past = self.past_beside(version, named).await?;
+        let is_named = |past: &Past| Some(past.id) == named;
+        let newest_first = past.iter().rev().copied().enumerate();
+        let shown: Vec<Past> =
+            newest_first.filter(|(index, past)| *index < limit || is_named(past)).map(|(_, past)| past).collect();
+        let older = past.len() - shown.len();
+        let listed = shown.into_iter().map(|past| self.listed(version, past, published.as_ref()));
+        let snapshots = futures::stream::iter(listed).buffered(AT_ONCE).try_collect().await?;
+        Ok(History { version, published: named.map(|id| id.sequence), problem, snapshots, older })
     }
 
-    async fn listed(&self, version: KongVersion, Past { id, fate }: Past) -> Result<Listed, StorageError> {
+    async fn listed(
+        &self,
+        version: KongVersion,
+        Past { id, fate }: Past,
+        published: Option<&Published>,
+    ) -> Result<Listed, StorageError> {
+        // What it says now: why it is published may have changed, and its own manifest may not be there yet.
+        if let Some(Published { manifest, .. }) = published.filter(|published| published.manifest.id() == id) {
+            return Ok(Listed { id, fate, manifest: Some((**manifest).clone()), refused: None });
+        }
         let keys = ObjectKeys::new(version);
         let (key, place) = match fate {
             Fate::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
@@ -84,9 +98,19 @@ impl Archive {
         })
     }
 
-    /// All snapshots of a version and what became of them, oldest first.
+    /// All snapshots of a version and what became of them as far as their names tell, oldest first.
     pub async fn past(&self, version: KongVersion) -> Result<Vec<Past>, StorageError> {
         self.list(version, None).await
+    }
+
+    /// The same by who knows what `manifest.json` says: what that names is published, also while it has no manifest of its
+    /// own yet, which is written next.
+    pub async fn past_beside(
+        &self,
+        version: KongVersion,
+        named: Option<SnapshotId>,
+    ) -> Result<Vec<Past>, StorageError> {
+        Ok(with_named(self.past(version).await?, named))
     }
 
     /// The snapshots of a version that were published, oldest first.
@@ -122,4 +146,15 @@ impl Archive {
         }
         Ok(fates.into_iter().map(|(id, fate)| Past { id, fate }).collect())
     }
+}
+
+// A listing may also lag behind what was published just now.
+fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
+    if let Some(id) = named {
+        match past.binary_search_by_key(&id, |past| past.id) {
+            Ok(index) => past[index].fate = Fate::Published,
+            Err(index) => past.insert(index, Past { id, fate: Fate::Published }),
+        }
+    }
+    past
 }

@@ -10,6 +10,7 @@ use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_im
 
 use super::{Archive, Published};
 use crate::background::computed;
+use crate::chance;
 use crate::node_cache::Image;
 use crate::storage::{StorageError, Write};
 
@@ -19,7 +20,7 @@ impl Archive {
     /// # Errors
     /// [`StorageError::Conflict`] when another manifest was published meanwhile. Then no manifest names the image.
     pub async fn attach_image(&self, published: Published, image: Image) -> Result<Published, StorageError> {
-        let Published { manifest, tag } = published;
+        let Published { manifest, tag, .. } = published;
         let policy = self.policy(manifest.kong_version);
         if manifest.snapshot.sealed.is_some() && policy.keys.sealing().is_none() {
             return Err(self.unusable(
@@ -39,7 +40,7 @@ impl Archive {
                 let (bytes, sealed) = match keys.sealing() {
                     None => (image.into_gzip(), None),
                     Some(encryption) => {
-                        let nonce = Nonce::from_random(rand::random());
+                        let nonce = Nonce::from_random(chance::random());
                         let (bytes, how) = seal(image.into_gzip(), encryption, nonce, &binding);
                         (bytes, Some(how))
                     }
@@ -61,8 +62,8 @@ impl Archive {
         let with_image = with_image.proven_with(&policy.keys);
         let encoded = Bytes::from(with_image.encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
-        let tag = self.storage.write(&keys.manifest(), encoded, Write::Update(tag)).await?;
-        Ok(Published { manifest, tag })
+        let tag = self.storage.write(&keys.manifest(), encoded.clone(), Write::Update(tag)).await?;
+        Ok(Published { manifest, tag, document: encoded, config_json: None })
     }
 
     /// The image that lies with a snapshot, verified; none if none was taken.

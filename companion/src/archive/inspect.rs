@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{Authentic, Place};
 
 use super::registration::{registration, visitors_keys};
-use super::{Archive, Author, MANIFEST_LIMIT, Published};
+use super::{Archive, Author, MANIFEST_LIMIT, PickError, Published};
 use crate::storage::{Skew, StorageError};
 
 /// What `config.json` is beside a manifest.
@@ -50,12 +50,24 @@ impl Archive {
         Ok(if written > published && published.is_some() { ConfigJson::Newer } else { ConfigJson::Older })
     }
 
+    /// The manifest with which what is published was published first: what a restore looks at once another one is. None if a
+    /// crash came before it was written.
+    ///
+    /// # Errors
+    /// It is there and not accepted.
+    pub async fn own_manifest(&self, published: &Published) -> Result<Option<Authentic>, PickError> {
+        let (version, id) = (published.manifest.kong_version, published.manifest.id());
+        let key = ObjectKeys::new(version).snapshot_manifest(id);
+        let Some((document, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { return Ok(None) };
+        self.picked(version, &key, Place::Snapshot(id), document).map(|picked| Some(picked.manifest))
+    }
+
     /// Writes an object that is no backup, and deletes it again if that is allowed: for who should not be able to.
     ///
     /// # Errors
     /// [`StorageError::Denied`] is what such a one hopes for.
-    pub async fn try_writing(&self, author: &Author, now: WallTime) -> Result<(), StorageError> {
-        self.storage.try_writing(&visitors_keys(author), &registration(author, now)).await
+    pub async fn try_writing(&self, author: &Author) -> Result<(), StorageError> {
+        self.storage.try_writing(&visitors_keys(author), &registration(author)).await
     }
 
     /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not

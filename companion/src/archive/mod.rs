@@ -1,6 +1,8 @@
 //! The objects that Lifeboat keeps in a store. Which object means what is in `publish` and `restore`; what their keys are
 //! is in `core`; how a store is spoken to is in `storage`.
 
+mod config_json;
+mod election;
 mod history;
 mod hold;
 mod image;
@@ -14,11 +16,15 @@ mod restore;
 mod rewrite;
 mod rollback;
 mod snapshot;
+mod sources;
 mod standing;
+mod thin;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 
+pub use config_json::Beside;
+pub use election::KnownRegistrations;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
@@ -27,10 +33,13 @@ pub use publish::{Author, Terms};
 pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
+pub use sources::{Chosen, NoneChosen, Sources};
 pub use standing::{Published, Standing, Unaccepted};
+pub use thin::Thinned;
 
-use crate::settings::{KeySource, StoreSettings};
-use crate::storage::{Storage, StorageError};
+use crate::metrics::{Metrics, StepTimes};
+use crate::settings::{HistoryLimit, KeySource, StoreSettings};
+use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
 #[derive(Clone, Debug)]
@@ -38,22 +47,42 @@ pub struct Archive {
     storage: Storage,
     max_config: usize,
     keys: KeySource,
+    history: HistoryLimit,
+    steps: StepTimes,
 }
 
 impl Archive {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self::over(Storage::open(settings)?, settings.max_config).with_keys(settings.keys.clone()))
+        let archive = Self::over(Storage::open(settings)?, settings.max_config);
+        Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
     }
 
-    /// An archive in any store, neither sealed nor signed; configurations of more than `max_config` bytes are refused.
+    /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
+    /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
-        Self { storage, max_config, keys: KeySource::default() }
+        let (keys, steps) = (KeySource::default(), StepTimes::default());
+        Self { storage, max_config, keys, history: HistoryLimit::Everything, steps }
     }
 
     /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
     pub fn with_keys(self, keys: KeySource) -> Self {
         Self { keys, ..self }
+    }
+
+    /// The same archive, of whose history so much stays when it is thinned.
+    pub fn with_history(self, history: HistoryLimit) -> Self {
+        Self { history, ..self }
+    }
+
+    /// The same archive, whose requests to the store and steps of publishing are counted there.
+    pub fn measured_by(self, metrics: &Metrics) -> Self {
+        Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
+    }
+
+    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { storage: self.storage.fenced(fence), ..self }
     }
 
     /// The store's name for people.
@@ -76,4 +105,4 @@ impl Archive {
 const MANIFEST_LIMIT: u64 = 1 << 20;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -55,12 +55,33 @@ impl Archive {
     /// [`StorageError::NotFound`] also when it was never published, and [`PickError::Refused`] when the keys that are set
     /// don't accept it.
     pub async fn pick(&self, version: KongVersion, pick: Pick) -> Result<Picked, PickError> {
-        let (key, place, document) = self.document(version, pick).await?;
+        let key = ObjectKeys::new(version).manifest();
+        let newest = self.storage.read_optional(&key, MANIFEST_LIMIT).await?;
+        let newest = newest.map(|(document, _)| self.picked(version, &key, Place::Newest, document));
+        match (pick, newest) {
+            (Pick::Published, Some(picked)) => picked,
+            (Pick::Published, None) => Err(self.no_backup(version).await.into()),
+            // Of the published one, what it says now: why it is published may have changed since.
+            (Pick::Sequence(sequence), Some(Ok(picked))) if picked.manifest.sequence == sequence => Ok(picked),
+            (Pick::Sequence(sequence), _) => {
+                let (key, place, document) = self.document(version, sequence).await?;
+                self.picked(version, &key, place, document)
+            }
+        }
+    }
+
+    pub(super) fn picked(
+        &self,
+        version: KongVersion,
+        key: &str,
+        place: Place,
+        document: Bytes,
+    ) -> Result<Picked, PickError> {
         let policy = self.policy(version);
         let manifest = Document::decode(&document)
             .map_err(Rejected::from)
             .and_then(|document| authenticate(&document, place, &policy))
-            .map_err(|reason| self.refused(key, reason))?;
+            .map_err(|reason| self.refused(key.to_owned(), reason))?;
         Ok(Picked { document, manifest })
     }
 
@@ -69,7 +90,15 @@ impl Archive {
     /// # Errors
     /// The payload is missing, or is not what the manifest says.
     pub async fn verified(&self, picked: &Picked) -> Result<Verified, PickError> {
-        let (manifest, policy) = (picked.manifest.clone(), self.policy(picked.manifest.kong_version));
+        self.verified_by(&picked.manifest).await
+    }
+
+    /// The configuration that a manifest names, verified.
+    ///
+    /// # Errors
+    /// As [`verified`](Self::verified).
+    pub(super) async fn verified_by(&self, manifest: &Authentic) -> Result<Verified, PickError> {
+        let (manifest, policy) = (manifest.clone(), self.policy(manifest.kong_version));
         let key = manifest.snapshot.key.clone();
         policy.check_seal(&manifest).map_err(|reason| self.refused(key.clone(), reason))?;
         let (payload, _) = self.storage.read(&key, manifest.snapshot.bytes).await?;
@@ -91,18 +120,8 @@ impl Archive {
         checked.map(Some).map_err(|reason| self.refused(key, reason))
     }
 
-    async fn document(&self, version: KongVersion, pick: Pick) -> Result<(String, Place, Bytes), StorageError> {
+    async fn document(&self, version: KongVersion, sequence: u64) -> Result<(String, Place, Bytes), StorageError> {
         let keys = ObjectKeys::new(version);
-        let sequence = match pick {
-            Pick::Published => {
-                let key = keys.manifest();
-                return match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
-                    Some((document, _)) => Ok((key, Place::Newest, document)),
-                    None => Err(self.no_backup(version).await),
-                };
-            }
-            Pick::Sequence(sequence) => sequence,
-        };
         let none = |why: &str| StorageError::NotFound {
             place: self.place().to_owned(),
             key: format!("snapshot {sequence} of Kong {version} ({why})"),

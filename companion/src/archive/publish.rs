@@ -1,21 +1,23 @@
-//! Publishing: payload first, read back, manifest next, `config.json` last. Whoever sees a manifest finds its payload,
-//! whatever moment a crash chooses.
+//! Publishing: payload first, read back, manifest next, its copy beside the payload, `config.json` last. Whoever sees a
+//! manifest finds its payload, whatever moment a crash chooses.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat_core::digest::Sha256Digest;
+use futures::try_join;
 use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Exporter, State};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys};
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate, verify};
+use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
 
 use super::snapshot::{Lot, Packed};
 use super::{Archive, Published, Standing};
 use crate::background::computed;
+use crate::chance;
+use crate::metrics::Step;
 use crate::storage::{StorageError, Write};
 
 /// Who publishes.
@@ -58,18 +60,40 @@ impl Archive {
         now: WallTime,
     ) -> Result<Published, StorageError> {
         // Asked for once, so that the payload and its manifest are of the same keys.
-        let (policy, stored) = (self.policy(author.version), ObjectKeys::new(author.version));
+        let (policy, version) = (self.policy(author.version), author.version);
         self.refuse_to_lay_open(over, &policy)?;
-        let packed = self.write_payload(author, received, &policy.keys, over.sequence()).await?;
+        // What lies at config.json before the manifest is written may be replaced after it, and nothing else.
+        let (packed, place) = try_join!(
+            self.write_payload(author, received, &policy.keys, over.sequence()),
+            self.config_json_place(version)
+        )?;
         let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
         let encoded = Bytes::from(manifest.encode());
-        let manifest = self.accepted(&encoded, Place::Snapshot(manifest.id()), &policy)?;
-        self.write_manifest(&stored.snapshot_manifest(packed.id), encoded.clone()).await?;
-        let tag = self.storage.write(&stored.manifest(), encoded, over.replaced()).await?;
+        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
+        let step = self.steps.begin(version, Step::Manifest);
+        let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
+        let mut published = Published { manifest, tag, document: encoded, config_json: None };
+        self.complete(&published).await?;
+        step.done();
         if policy.keys.sealing().is_none() {
-            self.write_config_json(author.version, received.configuration.json().clone()).await?;
+            let (json, step) = (received.configuration.json().clone(), self.steps.begin(version, Step::ConfigJson));
+            published.config_json = Some(self.write_config_json(version, json, place).await?);
+            step.done();
         }
-        Ok(Published { manifest, tag })
+        Ok(published)
+    }
+
+    /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is
+    /// left of it once the next one is published. It comes after `manifest.json`, so that nothing has it that was never
+    /// published; a crash may come between the two.
+    pub async fn complete(&self, published: &Published) -> Result<(), StorageError> {
+        let manifest = &published.manifest;
+        let key = ObjectKeys::new(manifest.kong_version).snapshot_manifest(manifest.id());
+        match self.write_manifest(&key, published.document.clone()).await {
+            // Snapshots are immutable: it has the one that it was published with.
+            Ok(()) | Err(StorageError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn refuse_to_lay_open(&self, over: &Standing, policy: &Policy) -> Result<(), StorageError> {
@@ -103,31 +127,6 @@ impl Archive {
             .map_err(|error| self.unusable(format!("nothing was published, since it would not be accepted: {error}")))
     }
 
-    /// Makes `config.json` what the manifest says that it is, if it isn't: a crash may have come between the two.
-    /// Answers whether there was something to repair. With encryption there is to be none.
-    pub async fn repair_config_json(&self, published: &Published) -> Result<bool, StorageError> {
-        let manifest = &published.manifest;
-        let policy = self.policy(manifest.kong_version);
-        if policy.keys.sealing().is_some() {
-            return Ok(false);
-        }
-        let snapshot = &manifest.snapshot.key;
-        policy.check_seal(manifest).map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
-        let key = ObjectKeys::new(manifest.kong_version).config_json();
-        let found = self.storage.read_optional(&key, manifest.config.bytes).await?;
-        if found.is_some_and(|(bytes, _)| Sha256Digest::of(&bytes) == manifest.config.sha256) {
-            return Ok(false);
-        }
-        let (payload, _) = self.storage.read(snapshot, manifest.snapshot.bytes).await?;
-        let expanded = computed({
-            let manifest = manifest.clone();
-            move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
-        });
-        let json = expanded.await.map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
-        self.write_config_json(manifest.kong_version, json.into()).await?;
-        Ok(true)
-    }
-
     /// The key of a `config.json` that lies there in plain text, though snapshots are sealed now.
     pub async fn plaintext(&self, version: KongVersion) -> Result<Option<String>, StorageError> {
         if self.keys.current().sealing().is_none() {
@@ -157,15 +156,20 @@ impl Archive {
         }
         for sequence in first..first + SEQUENCE_TRIES {
             // Made anew for each number, since a sealed payload is bound to its own.
+            let step = self.steps.begin(author.version, Step::Compress);
             let packed = computed({
                 let (received, author, keys) = (received.clone(), author.clone(), keys.clone());
-                move || Packed::new(&received, &author, sequence, &keys, rand::random())
+                move || Packed::new(&received, &author, sequence, &keys, chance::random())
             })
             .await;
-            let key = stored.snapshot(packed.id);
+            step.done();
+            let (key, step) = (stored.snapshot(packed.id), self.steps.begin(author.version, Step::WritePayload));
             match self.storage.write(&key, packed.payload.clone(), Write::Create).await {
                 Ok(_) => {
+                    step.done();
+                    let step = self.steps.begin(author.version, Step::ReadBack);
                     self.storage.read_back(&key, &packed.payload).await?;
+                    step.done();
                     return Ok(packed);
                 }
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.
@@ -174,11 +178,5 @@ impl Archive {
             }
         }
         Err(StorageError::Conflict { place: self.place().to_owned(), key: stored.snapshots() })
-    }
-
-    async fn write_config_json(&self, version: KongVersion, json: Bytes) -> Result<(), StorageError> {
-        let key = ObjectKeys::new(version).config_json();
-        self.storage.write(&key, json.clone(), Write::Replace).await?;
-        self.storage.read_back(&key, &json).await
     }
 }

@@ -57,15 +57,19 @@ impl Archive {
         now: WallTime,
     ) -> Result<Published, ReleaseError> {
         let over = self.standing(author.version).await?;
-        let held = self.held(author, sequence).await?;
+        let held = self.held(author, &over, sequence).await?;
+        if let Standing::Published(published) = &over {
+            // A crash may have come before this was written, and once another one is published nobody can.
+            self.complete(published).await?;
+        }
         let (received, epoch) = self.read_held(author, held).await?;
         let epoch = over.epoch().unwrap_or(epoch);
         let terms = Terms { epoch, state: State::Received, pin: None };
         Ok(self.publish(author, &received, &over, &terms, now).await?)
     }
 
-    async fn held(&self, author: &Author, sequence: Option<u64>) -> Result<Past, ReleaseError> {
-        let mut newest_first = self.past(author.version).await?.into_iter().rev();
+    async fn held(&self, author: &Author, over: &Standing, sequence: Option<u64>) -> Result<Past, ReleaseError> {
+        let mut newest_first = self.past_beside(author.version, over.named()).await?.into_iter().rev();
         let place = self.place().to_owned();
         match sequence {
             // What was published later was released already, or has replaced it.

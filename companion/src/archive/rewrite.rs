@@ -34,7 +34,7 @@ impl Archive {
         let encoded = Bytes::from(manifest.proven_with(&policy.keys).encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let key = ObjectKeys::new(author.version).manifest();
-        let tag = self.storage.write(&key, encoded, Write::Update(published.tag.clone())).await?;
-        Ok(Published { manifest, tag })
+        let tag = self.storage.write(&key, encoded.clone(), Write::Update(published.tag.clone())).await?;
+        Ok(Published { manifest, tag, document: encoded, config_json: None })
     }
 }

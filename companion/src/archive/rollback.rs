@@ -1,5 +1,5 @@
-//! What an operator chooses to be published instead of what the control plane sends: an old snapshot as a new one, pinned,
-//! and the end of that.
+//! What an operator chooses to be published instead of what the control plane sends: an old snapshot as a new one, or what
+//! is published now, pinned; and the end of that.
 
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
@@ -78,7 +78,33 @@ impl Archive {
             Stay::UntilItChanges => Pin::Change { instead_of: instead_of(published) },
         };
         let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin) };
+        // A crash may have come before this was written, and once another one is published nobody can.
+        self.complete(published).await?;
         Ok(self.publish(author, &received, &over, &terms, now).await?)
+    }
+
+    /// Makes a snapshot stay until it is unpinned: what is published now, or the one with this sequence, published as a new
+    /// one. It is read whole and verified first.
+    ///
+    /// # Errors
+    /// As [`roll_back`](Self::roll_back).
+    pub async fn pin(&self, author: &Author, sequence: Option<u64>, now: WallTime) -> Result<Published, ChoiceError> {
+        let standing = self.standing(author.version).await?;
+        let Standing::Published(published) = standing else { return Err(self.nothing_published()) };
+        match sequence {
+            Some(sequence) if sequence != published.manifest.sequence => {
+                return self.roll_back(author, sequence, Stay::UntilUnpinned, now).await;
+            }
+            Some(_) | None => {}
+        }
+        // What is damaged would stay just as long.
+        self.verified_by(&published.manifest).await?;
+        if published.manifest.pin == Some(Pin::Unpin) {
+            return Ok(*published);
+        }
+        let (epoch, pin) = (published.manifest.epoch, Some(Pin::Unpin));
+        let rewrite = Rewrite { epoch, state: State::Pinned, pin, last_seen: LastSeen::Unchanged };
+        Ok(self.rewrite(author, &published, &rewrite, now).await?)
     }
 
     /// Ends a pin: from then on what the control plane sends is published again. What is published stays until then.

@@ -1,9 +1,10 @@
 //! What stands where the newest manifest of a version is to be: an accepted one, one that our keys don't accept, or none.
 
+use bytes::Bytes;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Unreadable};
-use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT};
@@ -26,6 +27,10 @@ pub struct Published {
     /// The manifest.
     pub manifest: Authentic,
     pub(super) tag: Tag,
+    /// Its bytes.
+    pub(super) document: Bytes,
+    /// Which version of `config.json` was written with it, for who has just published it.
+    pub(crate) config_json: Option<Tag>,
 }
 
 /// What our keys don't accept, with what is needed to replace exactly this.
@@ -37,6 +42,14 @@ pub struct Unaccepted {
 }
 
 impl Standing {
+    /// The snapshot that an accepted manifest names.
+    pub fn named(&self) -> Option<SnapshotId> {
+        match self {
+            Self::Published(published) => Some(published.manifest.id()),
+            Self::Absent | Self::Unaccepted(_) => None,
+        }
+    }
+
     /// The number after which the next one comes.
     pub(super) fn sequence(&self) -> u64 {
         match self {
@@ -84,7 +97,9 @@ impl Archive {
         let policy = self.policy(version);
         let document = Document::decode(&bytes).map_err(Rejected::from);
         match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {
-            Ok(manifest) => Ok(Standing::Published(Box::new(Published { manifest, tag }))),
+            Ok(manifest) => {
+                Ok(Standing::Published(Box::new(Published { manifest, tag, document: bytes, config_json: None })))
+            }
             // Whose writer was proven before that was found out: a later Lifeboat of ours.
             Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
                 Err(self.unusable(format!("{key} can't be used: {reason}")))

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use lifeboat_core::keep::Received;
+use lifeboat_core::keep::keeper::Held;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
@@ -15,25 +16,25 @@ use object_store::memory::InMemory;
 use super::*;
 use crate::storage::Write;
 
-pub(super) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
-pub(super) const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
+pub(crate) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
+pub(crate) const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
 const LIMIT: usize = 1 << 20;
 const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
 
-pub(super) fn version() -> KongVersion {
+pub(crate) fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
 }
 
-fn author() -> Author {
+pub(crate) fn author() -> Author {
     let exporter = Exporter { node_id: "n".into(), hostname: "h".into(), lifeboat: "0".into() };
     Author { exporter, version: version() }
 }
 
-fn now() -> WallTime {
+pub(crate) fn now() -> WallTime {
     WallTime::from_system(SystemTime::now())
 }
 
-fn received(message: &[u8]) -> Received {
+pub(crate) fn received(message: &[u8]) -> Received {
     let message = decode(message, LIMIT).unwrap();
     Received {
         configuration: message.configuration,
@@ -43,12 +44,12 @@ fn received(message: &[u8]) -> Received {
     }
 }
 
-pub(super) async fn publish(archive: &Archive, message: &[u8]) -> Published {
+pub(crate) async fn publish(archive: &Archive, message: &[u8]) -> Published {
     let over = archive.standing(version()).await.unwrap();
     archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 
-pub(super) fn in_memory() -> Archive {
+pub(crate) fn in_memory() -> Archive {
     Archive::over(Storage::over(Arc::new(InMemory::new()), "memory://"), LIMIT)
 }
 
@@ -118,4 +119,51 @@ async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
         error.contains("the folder can't be used") && error.contains("a file is where a folder must be"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn what_manifest_json_names_counts_as_published_before_it_has_a_manifest_of_its_own() {
+    let archive = in_memory();
+    publish(&archive, FIRST).await;
+    let over = archive.standing(version()).await.unwrap();
+    archive.hold(&author(), &received(CHANGED), &over, &Held::Refused, 1, now()).await.unwrap();
+    let published = publish(&archive, CHANGED).await;
+    // A crash has come between the two.
+    let own = ObjectKeys::new(version()).snapshot_manifest(published.manifest.id());
+    archive.storage.delete(&own).await.unwrap();
+
+    let history = archive.history(version(), 1).await.unwrap();
+    assert_eq!((history.published, history.older), (Some(3), 2));
+    assert_eq!(history.snapshots[0].manifest.as_ref(), Some(&*published.manifest));
+    let picked = archive.pick(version(), Pick::Sequence(3)).await.unwrap();
+    assert_eq!(picked.manifest, published.manifest);
+    let released = archive.release(&author(), None, now()).await;
+    assert!(matches!(released, Err(ReleaseError::NothingHeld { .. })), "3 was published after it: {released:?}");
+
+    archive.roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();
+    assert!(archive.storage.written_at(&own).await.unwrap().is_some(), "3 is lost to the history");
+    assert_eq!(archive.snapshots(version()).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn the_published_one_is_in_a_history_that_is_shorter_than_what_came_after_it() {
+    let archive = in_memory();
+    publish(&archive, FIRST).await;
+    let over = archive.standing(version()).await.unwrap();
+    for _ in 0..2 {
+        archive.hold(&author(), &received(CHANGED), &over, &Held::Refused, 1, now()).await.unwrap();
+    }
+    let history = archive.history(version(), 1).await.unwrap();
+    let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
+    assert_eq!((sequences, history.older, history.published), (vec![3, 1], 1, Some(1)));
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_not_pinned() {
+    let archive = in_memory();
+    let published = publish(&archive, FIRST).await;
+    archive.storage.write(&published.manifest.snapshot.key, Bytes::from_static(b"half"), Write::Replace).await.unwrap();
+    let error = archive.pin(&author(), None, now()).await.unwrap_err().to_string();
+    assert!(error.contains(&published.manifest.snapshot.key), "{error}");
+    assert_eq!(archive.published(version()).await.unwrap().unwrap().manifest.pin, None);
 }

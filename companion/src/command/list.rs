@@ -2,8 +2,10 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::history::Fate;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use serde_json::json;
 
@@ -11,6 +13,9 @@ use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
 use crate::settings::{Source, StoreSettings};
 use crate::storage::StorageError;
+
+/// The state of a payload without a manifest.
+const UNPUBLISHED: &str = "unpublished";
 
 /// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
 pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
@@ -39,7 +44,8 @@ fn as_json(histories: &[History]) -> String {
         json!({
             "sequence": listed.id.sequence,
             "config_hash": listed.id.config_hash,
-            "published": history.published == Some(listed.id.sequence),
+            "published": is_published(history, listed),
+            "state": state_of(history, listed),
             "manifest": listed.manifest,
             "refused": listed.refused,
         })
@@ -63,38 +69,23 @@ fn as_table(histories: &[History], now: WallTime) -> String {
         for listed in &history.snapshots {
             table.add_row(row(history, listed, now));
         }
-        for listed in &history.snapshots {
-            if let Some(reason) = &listed.refused {
-                notes.push(format!("Kong {}: snapshot {} is refused: {reason}", history.version, listed.id.sequence));
-            }
-            if let Some(why) = listed.manifest.as_ref().and_then(|manifest| manifest.held.as_ref())
-                && !is_released(history, listed)
-            {
-                let (version, sequence) = (history.version, listed.id.sequence);
-                notes.push(format!(
-                    "Kong {version}: snapshot {sequence} is held: {why}. If it is right: lifeboat release {sequence}"
-                ));
-            }
-        }
-        if history.older > 0 {
-            notes.push(format!("Kong {}: {} older snapshots are not shown (--limit)", history.version, history.older));
-        }
+        notes.extend(notes_on(history));
     }
     for column in [6, 7, 8] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    notes.insert(0, "* published".to_owned());
+    notes.insert(0, "* published: what new nodes are restored from".to_owned());
     format!("{}\n{}", table.trim_fmt(), notes.join("\n"))
 }
 
 fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
-    let mark = if history.published == Some(listed.id.sequence) { "*" } else { "" };
+    let mark = if is_published(history, listed) { "*" } else { "" };
     let mut row = vec![history.version.to_string(), format!("{}{mark}", listed.id.sequence)];
     match &listed.manifest {
         Some(manifest) => row.extend([
-            state_of(history, listed, manifest),
+            state_of(history, listed),
             manifest.config_hash.to_string(),
             manifest.times.received.to_string(),
             age(manifest.times.received, now),
@@ -102,16 +93,73 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
             manifest.counts.get("routes").to_string(),
             manifest.config.bytes.to_string(),
         ]),
-        None => {
-            let state = if listed.refused.is_some() { "refused" } else { "unpublished" };
-            row.extend([state.to_owned(), listed.id.config_hash.to_string()]);
-        }
+        None => row.extend([state_of(history, listed), listed.id.config_hash.to_string()]),
     }
     row
 }
 
-fn state_of(history: &History, listed: &Listed, manifest: &Manifest) -> String {
-    if is_released(history, listed) { "released".to_owned() } else { format!("{:?}", manifest.state).to_lowercase() }
+// What a reader of the table can't guess.
+fn notes_on(history: &History) -> Vec<String> {
+    let mut notes = Vec::new();
+    let version = history.version;
+    if history.published.is_none() && history.problem.is_none() && !history.snapshots.is_empty() {
+        notes.push(format!("Kong {version}: nothing is published: there is no manifest.json"));
+    }
+    for listed in &history.snapshots {
+        let sequence = listed.id.sequence;
+        if let Some(reason) = &listed.refused {
+            notes.push(format!("Kong {version}: snapshot {sequence} is refused: {reason}"));
+        }
+        let Some(manifest) = &listed.manifest else { continue };
+        if let Some(why) = &manifest.held
+            && !is_released(history, listed)
+        {
+            notes.push(format!(
+                "Kong {version}: snapshot {sequence} is held: {why}. If it is right: lifeboat release {sequence}"
+            ));
+        }
+        match manifest.pin {
+            Some(pin) if is_published(history, listed) => notes.push(pinned(version, sequence, pin)),
+            Some(_) | None => {}
+        }
+    }
+    if history.snapshots.iter().any(|listed| state_of(history, listed) == UNPUBLISHED) {
+        notes.push(format!(
+            "Kong {version}: {UNPUBLISHED}: a payload alone, being written or left by a crash. Nothing needs it; after a day \
+             an exporter deletes it, where it may"
+        ));
+    }
+    if history.older > 0 {
+        notes.push(format!("Kong {version}: {} older snapshots are not shown (--limit)", history.older));
+    }
+    notes
+}
+
+fn pinned(version: KongVersion, sequence: u64, pin: Pin) -> String {
+    match pin {
+        Pin::Unpin => format!(
+            "Kong {version}: snapshot {sequence} is pinned: whatever the control plane sends, nothing else is published until \
+             lifeboat unpin"
+        ),
+        Pin::Change { .. } => format!(
+            "Kong {version}: snapshot {sequence} is pinned until the control plane's configuration changes, or until lifeboat \
+             unpin"
+        ),
+    }
+}
+
+fn is_published(history: &History, listed: &Listed) -> bool {
+    history.published == Some(listed.id.sequence) && listed.manifest.is_some() && !listed.fate.is_held()
+}
+
+fn state_of(history: &History, listed: &Listed) -> String {
+    match &listed.manifest {
+        _ if is_released(history, listed) => "released".to_owned(),
+        None if listed.refused.is_some() => "refused".to_owned(),
+        None => UNPUBLISHED.to_owned(),
+        Some(manifest) if manifest.state == State::Pinned && !is_published(history, listed) => "was pinned".to_owned(),
+        Some(manifest) => format!("{:?}", manifest.state).to_lowercase(),
+    }
 }
 
 // What was held once and is in the history as a newer, published snapshot doesn't wait for anybody.

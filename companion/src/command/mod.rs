@@ -1,5 +1,7 @@
 //! What the program's commands do. Each gets its settings' source and gives back why it failed, if it did.
 
+mod check;
+mod choice;
 mod configuration;
 pub mod demo;
 pub mod diff;
@@ -8,12 +10,14 @@ pub mod export;
 pub mod import;
 pub mod keygen;
 pub mod list;
+pub mod pin;
 pub mod presign;
 pub mod release;
 pub mod rollback;
 pub mod run;
 pub mod show;
 mod stdout;
+pub mod verify;
 
 use crate::settings::Problems;
 

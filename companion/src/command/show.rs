@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use anyhow::anyhow;
+use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::kong::{Configuration, EntityCounts};
 use lifeboat_core::manifest::Manifest;
@@ -119,11 +120,11 @@ fn as_text(
             format!("{} of Kong {}{published}, in {}", manifest.sequence, manifest.kong_version, archive.place()),
         ),
         ("restorable", restorable),
-        ("state", format!("{:?}", manifest.state).to_lowercase()),
+        ("state", state(manifest, publication)),
         ("configuration", format!("{}, {} bytes of JSON", manifest.config_hash, manifest.config.bytes)),
         ("entities", entities(&manifest.counts)),
         ("received", time(times.received)),
-        ("published", time(times.exported)),
+        (if manifest.held.is_some() { "held" } else { "published" }, time(times.exported)),
         ("last seen", time(times.last_seen)),
         (
             "exporter",
@@ -136,6 +137,18 @@ fn as_text(
         ("payload", format!("{}, {} bytes{sealed}", manifest.snapshot.key, manifest.snapshot.bytes)),
         ("sha-256", format!("{} (payload), {} (JSON)", manifest.snapshot.sha256, manifest.config.sha256)),
     ])
+}
+
+fn state(manifest: &Manifest, publication: Publication) -> String {
+    let state = format!("{:?}", manifest.state).to_lowercase();
+    let sequence = manifest.sequence;
+    match (&manifest.held, manifest.pin) {
+        (Some(why), _) => format!("{state}: {why}. If it is right: lifeboat release {sequence}"),
+        (None, Some(_)) if publication == Publication::Older => format!("was {state}"),
+        (None, Some(Pin::Unpin)) => format!("{state} until lifeboat unpin"),
+        (None, Some(Pin::Change { .. })) => format!("{state} until the control plane's configuration changes"),
+        (None, None) => state,
+    }
 }
 
 async fn bare(archive: &Archive, version: KongVersion, verified: Verified, asked: &Show) -> anyhow::Result<()> {

@@ -1,44 +1,62 @@
 //! What the keeper wants done at the store, done: one thing at a time. What was looked at or written last is remembered
 //! here, since exactly that may be replaced.
 
-use lifeboat_core::keep::Named;
+use lifeboat_core::keep::history::{Fate, History, Past};
 use lifeboat_core::keep::keeper::{Action, Event};
+use lifeboat_core::keep::{Keys, Named};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
-use lifeboat_core::time::WallTime;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::probing;
-use crate::archive::{Archive, Author, Standing, Terms};
+use crate::archive::{Archive, Author, Beside, Standing, Terms};
 use crate::clock::Clock;
+use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::Image;
-use crate::storage::StorageError;
+use crate::storage::{Fence, StorageError, Tag};
 
 #[derive(Debug)]
 pub(super) struct Clerk {
     archive: Archive,
     author: Author,
     clock: Clock,
-    started: WallTime,
-    is_probed: bool,
     standing: Standing,
+    /// Which version of `config.json` was looked at last.
+    config_json: Option<Tag>,
     has_looked_for_plaintext: bool,
     refused: Option<String>,
+    metrics: KeepMetrics,
 }
 
 impl Clerk {
     pub(super) fn new(archive: Archive, author: Author, clock: Clock) -> Self {
+        let metrics = KeepMetrics::unobserved(author.version, clock);
         Self {
             archive,
             author,
             clock,
-            started: clock.wall(),
-            is_probed: false,
             standing: Standing::Absent,
+            config_json: None,
             has_looked_for_plaintext: false,
             refused: None,
+            metrics,
         }
+    }
+
+    /// The archive that it writes into, and in whose name.
+    pub(super) fn desk(&self) -> (Archive, Author) {
+        (self.archive.clone(), self.author.clone())
+    }
+
+    /// The same clerk, who writes only while the fence is open.
+    pub(super) fn fenced(self, fence: Fence) -> Self {
+        Self { archive: self.archive.fenced(fence), ..self }
+    }
+
+    /// The same clerk, who tells there what it notices.
+    pub(super) fn observed_by(self, metrics: KeepMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The store's name for people.
@@ -95,27 +113,26 @@ impl Clerk {
         match action {
             Action::Glance => {
                 self.standing = self.archive.standing(self.author.version).await?;
+                self.watch_config_json().await?;
                 Ok(Event::Glanced(self.named()))
             }
             Action::Look => self.look().await,
             Action::Publish { configuration, state, epoch } => {
-                self.probe().await?;
                 let terms = Terms { epoch, state, pin: None };
                 let (author, over) = (&self.author, &self.standing);
                 let published = self.archive.publish(author, &configuration, over, &terms, now).await?;
+                self.config_json = published.config_json.clone();
                 self.standing = Standing::Published(Box::new(published));
                 self.say_published();
                 Ok(self.written())
             }
             Action::Rewrite(rewrite) => {
-                self.probe().await?;
                 let Standing::Published(published) = &self.standing else { return Ok(Event::Conflict) };
                 let rewritten = self.archive.rewrite(&self.author, published, &rewrite, now).await?;
                 self.standing = Standing::Published(Box::new(rewritten));
                 Ok(self.written())
             }
             Action::Keep { configuration, why, epoch } => {
-                self.probe().await?;
                 let (author, over) = (&self.author, &self.standing);
                 Ok(Event::Kept(self.archive.hold(author, &configuration, over, &why, epoch, now).await?))
             }
@@ -125,15 +142,32 @@ impl Clerk {
         }
     }
 
+    /// Finds out what the store's conditional writes are worth, for who takes part in no election.
+    pub(super) async fn probe(&self) -> Result<(), StorageError> {
+        match self.archive.probe(&self.author).await {
+            Ok(conditions) => probing::say(self.archive.place(), conditions),
+            // Rights may be given for the backups alone.
+            Err(error @ StorageError::Denied { .. }) => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     async fn look(&mut self) -> Result<Event, StorageError> {
         let version = self.author.version;
         self.standing = self.archive.standing(version).await?;
+        let mut history: History = self.archive.past(version).await?.into_iter().collect();
         match &self.standing {
             Standing::Absent => {}
             Standing::Published(published) => {
-                if self.archive.repair_config_json(published).await? {
-                    warn!("config.json was not the published configuration (a crash, or another exporter): repaired");
+                let id = published.manifest.id();
+                if history.of(id.config_hash).is_none_or(|past| past.id == id && past.fate == Fate::Leftover) {
+                    self.archive.complete(published).await?;
+                    history.add(Past { id, fate: Fate::Published });
                 }
+                self.settle_config_json().await?;
             }
             Standing::Unaccepted(other) => {
                 let reason = other.reason.to_string();
@@ -145,16 +179,55 @@ impl Clerk {
             }
         }
         self.warn_of_plaintext().await?;
-        let history = self.archive.past(version).await?.into_iter().collect();
         let seen = self.published().map(|manifest| manifest.times.last_seen);
         let last_seen_age = seen.map(|seen| self.clock.wall().since(seen)).unwrap_or_default();
         let published = self.named();
-        if published.as_ref().is_some_and(|named| named.keys == lifeboat_core::keep::Keys::Others) {
+        if published.as_ref().is_some_and(|named| named.keys == Keys::Others) {
             info!(
                 "the published configuration is sealed or signed with other keys than are set now: it is published anew"
             );
         }
         Ok(Event::Looked { published, history, last_seen_age })
+    }
+
+    // A glance is a request or two. What lies at config.json is looked at again only where it isn't what lay there.
+    async fn watch_config_json(&mut self) -> Result<(), StorageError> {
+        if self.published().is_some_and(|manifest| manifest.snapshot.sealed.is_none()) {
+            let tag = self.archive.config_json_tag(self.author.version).await?;
+            if tag != self.config_json {
+                match self.settle_config_json().await {
+                    // Who doesn't lead has only looked.
+                    Err(StorageError::NotLeading { .. } | StorageError::Conflict { .. }) => {}
+                    settled => settled?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_config_json(&mut self) -> Result<(), StorageError> {
+        let Standing::Published(published) = &self.standing else { return Ok(()) };
+        let place = self.archive.place();
+        self.config_json = match self.archive.settle_config_json(published).await? {
+            Beside::NotKept => None,
+            Beside::AsPublished(tag) => Some(tag),
+            Beside::Repaired(tag) => {
+                warn!(
+                    "config.json was not the published configuration in {place} (a crash, or somebody's hand): repaired"
+                );
+                Some(tag)
+            }
+            Beside::Another(tag) => {
+                if self.config_json.as_ref() != Some(&tag) {
+                    self.metrics.noticed_another_exporter(Trace::ConfigJson);
+                    error!(
+                        "another exporter, perhaps Kong's own, writes config.json in {place}: what is there is newer than                          what this one has published. Let one of them alone export there, or give them different prefixes"
+                    );
+                }
+                Some(tag)
+            }
+        };
+        Ok(())
     }
 
     fn named(&self) -> Option<Named> {
@@ -178,23 +251,6 @@ impl Clerk {
             manifest.counts.get("services"),
             manifest.counts.get("routes"),
         );
-    }
-
-    // Before the first write. A store that is away fails what is to be written, and is asked again with it.
-    async fn probe(&mut self) -> Result<(), StorageError> {
-        if self.is_probed {
-            return Ok(());
-        }
-        match self.archive.probe(&self.author, self.started).await {
-            Ok(conditions) => probing::say(self.archive.place(), conditions),
-            // Rights may be given for the backups alone.
-            Err(error @ StorageError::Denied { .. }) => {
-                warn!("what this store's conditional writes are worth could not be found out: {error}");
-            }
-            Err(error) => return Err(error),
-        }
-        self.is_probed = true;
-        Ok(())
     }
 
     // Once: nothing here may delete it, and it stays until somebody does.

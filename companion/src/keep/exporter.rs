@@ -1,27 +1,33 @@
 //! The exporter: the driver of the machine that decides which snapshot the manifest names. What it wants done at the store
 //! is the clerk's; here are the events that it is told of, and the one thing that is under way.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::path::PathBuf;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Received;
+use lifeboat_core::keep::election::{ElectionSetting, Event as ElectionEvent};
 use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::SnapshotId;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::cache_images::{ImageDesk, Offer};
+use super::campaign::{Campaign, Word};
 use super::clerk::Clerk;
 use super::newest::Line;
+use super::thinner::Thinner;
 use super::witness::Hearing;
 use super::{BackupNode, CacheImages, Newest, standing};
 use crate::archive::Archive;
-use crate::background::finished;
+use crate::chance;
 use crate::clock::Clock;
+use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::{Image, NodePrefix};
-use crate::storage::StorageError;
+use crate::storage::{Fence, StorageError, Tag};
 
 /// Publishes what is received.
 #[derive(Debug)]
@@ -29,9 +35,11 @@ pub struct Exporter {
     /// Not here while it works.
     clerk: Option<Clerk>,
     rules: Rules,
+    election: ElectionSetting,
     hearing: Option<Hearing>,
     images: ImageDesk,
     clock: Clock,
+    metrics: KeepMetrics,
 }
 
 /// What became of a configuration that was exported once.
@@ -59,10 +67,12 @@ pub enum ExportError {
     },
 }
 
-type Work = JoinHandle<(Clerk, Result<Event, StorageError>)>;
+type Work = BoxFuture<'static, (Clerk, Result<Event, StorageError>)>;
 
 struct Run {
     keeper: Keeper,
+    campaign: Campaign,
+    fence: Fence,
     clerk: Option<Clerk>,
     work: Option<Work>,
     /// What the machine has asked for and is not begun yet.
@@ -71,11 +81,22 @@ struct Run {
     line: Line,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    thinner: Thinner,
     clock: Clock,
     place: String,
     failure: Option<StorageError>,
     /// What this exporter has published last.
     written: Option<ConfigHash>,
+    progress: Progress,
+    metrics: KeepMetrics,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Working,
+    /// Nothing is left to write; the election is told.
+    Leaving,
+    Over,
 }
 
 impl Exported {
@@ -101,7 +122,19 @@ impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
         let clerk = Clerk::new(archive, node.author(), clock);
-        Self { clerk: Some(clerk), rules, hearing: None, images: ImageDesk::default(), clock }
+        let (election, metrics) = (ElectionSetting::Auto, KeepMetrics::unobserved(node.version, clock));
+        Self { clerk: Some(clerk), rules, election, hearing: None, images: ImageDesk::default(), clock, metrics }
+    }
+
+    /// The same, which tells there what happens.
+    pub fn observed_by(self, metrics: KeepMetrics) -> Self {
+        let clerk = self.clerk.map(|clerk| clerk.observed_by(metrics.clone()));
+        Self { clerk, metrics, ..self }
+    }
+
+    /// The same, one of several of which one leads.
+    pub fn electing(self, election: ElectionSetting) -> Self {
+        Self { election, ..self }
     }
 
     /// The same, told by the relay of this process what nodes run.
@@ -120,31 +153,42 @@ impl Exporter {
         self.clerk.as_mut().expect("it works only in `run`").keep_image(id, image).await
     }
 
-    /// Publishes until it is told to stop; what is waiting then is still written.
+    /// Publishes until it is told to stop; what is waiting then is still written. All that it does is done in this one
+    /// future: who drops it has stopped it.
     pub async fn run(self, newest: Newest, stop: CancellationToken) {
-        let clerk = self.clerk.expect("it doesn't work yet");
+        let (clerk, clock) = (self.clerk.expect("it doesn't work yet"), self.clock);
+        let (archive, author) = clerk.desk();
+        let (fence, version) = (Fence::new(clock), author.version);
+        // Who no longer leads deletes nothing either.
+        let thinning = archive.clone().fenced(fence.clone());
         let mut run = Run {
-            keeper: Keeper::new(self.rules, self.clock.now()),
+            keeper: Keeper::new(self.rules, clock.now()),
+            campaign: Campaign::new(archive, author, self.election, clock, fence.clone())
+                .observed_by(self.metrics.clone()),
             place: clerk.place().to_owned(),
-            clerk: Some(clerk),
+            clerk: Some(clerk.fenced(fence.clone())),
+            thinner: Thinner::new(thinning, version, clock),
+            fence,
             work: None,
             next: None,
             newest,
             line: Line::Down,
             hearing: self.hearing,
             images: self.images,
-            clock: self.clock,
+            clock,
             failure: None,
             written: None,
+            progress: Progress::Working,
+            metrics: self.metrics,
         };
-        let mut is_over = run.take(Event::Leadership(Leadership::Alone));
         let mut is_stopping = false;
-        while !is_over {
+        while run.progress != Progress::Over {
             let events = tokio::select! {
                 biased;
                 // First: what has come before the end is still written.
                 events = run.newest.events(&mut run.line) => events,
-                done = finished(&mut run.work) => vec![run.done(done)],
+                words = run.campaign.next() => run.hear(words),
+                done = under_way(&mut run.work) => vec![run.done(done)],
                 () = stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
                     vec![Event::Stop]
@@ -154,9 +198,11 @@ impl Exporter {
                     Vec::new()
                 }
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
+                () = run.thinner.turn() => Vec::new(),
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
-            is_over = events.into_iter().any(|event| run.take(event));
+            run.take(events);
+            run.metrics.stands(run.keeper.newest(), run.keeper.standing());
         }
     }
 
@@ -173,7 +219,7 @@ impl Exporter {
             [Event::Leadership(Leadership::Alone), Event::LinkUp, Event::Received(received.clone()), Event::Stop];
         let mut actions = Vec::new();
         for event in first {
-            actions.extend(keeper.handle(event, self.clock.now(), rand::random()));
+            actions.extend(keeper.handle(event, self.clock.now(), chance::random()));
         }
         let mut is_new = false;
         while let Some(action) = actions.pop() {
@@ -181,9 +227,12 @@ impl Exporter {
                 Action::Notify(_) | Action::Reconnect | Action::Recheck { .. } | Action::Finish => {}
                 action => {
                     let publishes = matches!(action, Action::Publish { .. });
+                    if !matches!(action, Action::Glance | Action::Look) {
+                        clerk.probe().await?;
+                    }
                     let event = clerk.perform(action).await.inspect_err(standing::log_failure)?;
                     is_new |= publishes;
-                    actions.extend(keeper.handle(event, self.clock.now(), rand::random()));
+                    actions.extend(keeper.handle(event, self.clock.now(), chance::random()));
                 }
             }
         }
@@ -196,29 +245,55 @@ impl Exporter {
 }
 
 impl Run {
-    /// Tells the machine of an event and does what it wants; answers whether that was the end.
-    fn take(&mut self, event: Event) -> bool {
-        if let Event::Received(_) = event
-            && self.clerk.as_ref().is_some_and(Clerk::keys_have_changed)
-        {
-            self.handle(Event::KeysChanged);
+    /// Tells the machines of events and does what they want.
+    fn take(&mut self, events: Vec<Event>) {
+        let mut events = VecDeque::from(events);
+        while let Some(event) = events.pop_front() {
+            if let Event::Received(_) = event
+                && self.clerk.as_ref().is_some_and(Clerk::keys_have_changed)
+            {
+                events.extend(self.handle(Event::KeysChanged));
+            }
+            if let Some(news) = of_interest_to_the_election(&event) {
+                let words = self.campaign.tell(news);
+                events.extend(self.hear(words));
+            }
+            events.extend(self.handle(event));
         }
-        self.handle(event)
     }
 
-    fn handle(&mut self, event: Event) -> bool {
-        let mut is_over = false;
-        for action in self.keeper.handle(event, self.clock.now(), rand::random()) {
+    fn handle(&mut self, event: Event) -> Vec<Event> {
+        let mut events = Vec::new();
+        for action in self.keeper.handle(event, self.clock.now(), chance::random()) {
             match action {
                 Action::Notify(notice) => self.say(notice),
                 Action::Reconnect => self.newest.reconnect(),
-                // Who is alone leads.
-                Action::Recheck { .. } => {}
-                Action::Finish => is_over = true,
+                Action::Recheck { shown } => {
+                    let words = self.campaign.tell(ElectionEvent::Recheck { shown });
+                    events.extend(self.hear(words));
+                }
+                // First the keeper, then the election: who waits to take over finds everything written.
+                Action::Finish if self.progress == Progress::Working => {
+                    self.progress = Progress::Leaving;
+                    let words = self.campaign.tell(ElectionEvent::Stop);
+                    events.extend(self.hear(words));
+                }
+                Action::Finish => {}
                 action => self.begin(action),
             }
         }
-        is_over
+        events
+    }
+
+    fn hear(&mut self, words: Vec<Word>) -> Vec<Event> {
+        let mut events = Vec::new();
+        for word in words {
+            match word {
+                Word::Lead(leadership) => events.push(Event::Leadership(leadership)),
+                Word::Over => self.progress = Progress::Over,
+            }
+        }
+        events
     }
 
     // While an image is being kept, what the machine asks for waits.
@@ -227,34 +302,43 @@ impl Run {
             self.next = Some(action);
             return;
         };
-        self.work = Some(tokio::spawn(async move {
+        self.metrics.attempted();
+        let work = async move {
             let result = clerk.perform(action).await;
             (clerk, result)
-        }));
+        };
+        self.work = Some(work.boxed());
     }
 
     // At the store like everything else, and nothing that the machine has asked for.
     fn keep_image(&mut self, Offer { id, image, answer }: Offer) {
         let mut clerk = self.clerk.take().expect("it was looked for");
-        self.work = Some(tokio::spawn(async move {
+        let work = async move {
             let kept = clerk.keep_image(id, image).await;
             let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
             // Who offered it may have ended.
             let _ = answer.send(kept.map(drop));
             (clerk, Ok(event))
-        }));
+        };
+        self.work = Some(work.boxed());
     }
 
     fn done(&mut self, (clerk, result): (Clerk, Result<Event, StorageError>)) -> Event {
+        match &result {
+            Ok(_) => self.metrics.succeeded(clerk.published()),
+            Err(error) => self.metrics.failed(error),
+        }
         let event = match result {
             Ok(event) => {
                 if let Event::Written(named) = &event {
                     self.written = Some(named.config_hash);
+                    self.thinner.written();
                 }
                 event
             }
             Err(error @ StorageError::Conflict { .. }) => {
                 standing::log_failure(&error);
+                self.metrics.noticed_another_exporter(Trace::Manifest);
                 Event::Conflict
             }
             Err(error) => {
@@ -262,7 +346,8 @@ impl Run {
                 Event::Failed
             }
         };
-        self.images.want(clerk.lacks_an_image());
+        // Who doesn't lead would take images for nothing.
+        self.images.want(if self.fence.is_open() { clerk.lacks_an_image() } else { None });
         self.clerk = Some(clerk);
         match self.next.take() {
             Some(action) => {
@@ -285,6 +370,29 @@ impl Run {
                 }
             }
         }
+    }
+}
+
+// Both machines go by the same link and the same manifest.
+fn of_interest_to_the_election(event: &Event) -> Option<ElectionEvent<Tag>> {
+    match event {
+        Event::LinkUp => Some(ElectionEvent::LinkUp),
+        Event::LinkDown => Some(ElectionEvent::LinkDown),
+        Event::Glanced(Some(named)) | Event::Written(named) | Event::Looked { published: Some(named), .. } => {
+            Some(ElectionEvent::ManifestEpoch(named.epoch))
+        }
+        _ => None,
+    }
+}
+
+async fn under_way(work: &mut Option<Work>) -> (Clerk, Result<Event, StorageError>) {
+    match work {
+        Some(future) => {
+            let done = future.await;
+            *work = None;
+            done
+        }
+        None => pending().await,
     }
 }
 

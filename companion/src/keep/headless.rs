@@ -11,6 +11,7 @@ use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::messages;
 use super::newest::Line;
@@ -19,6 +20,7 @@ use crate::admin::{Admin, AdminError};
 use crate::background::finished;
 use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
+use crate::metrics::{KeepMetrics, Step};
 use crate::settings::{ClusterSettings, KeepSettings};
 use crate::websocket::{Heard, LinkError, hear};
 
@@ -41,6 +43,7 @@ pub struct Headless {
     links: u64,
     cause: String,
     news: watch::Sender<Option<News>>,
+    metrics: KeepMetrics,
 }
 
 /// What a session has to say, and the sentence that tells a person why.
@@ -69,7 +72,9 @@ impl Headless {
     ) -> Result<Self, AdminError> {
         let admin = keep.admin_url.clone().map(Admin::new).transpose()?;
         let session = Session::new(keep.basic_info().encode(), keep.config_timeout, clock.now());
+        let metrics = KeepMetrics::unobserved(keep.version, clock);
         Ok(Self {
+            metrics,
             cluster,
             keep,
             node,
@@ -86,6 +91,12 @@ impl Headless {
             cause: String::new(),
             news: watch::Sender::new(None),
         })
+    }
+
+    /// The same, which tells there what happens.
+    pub fn observed_by(mut self, metrics: KeepMetrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Where the newest configuration will be found.
@@ -130,9 +141,17 @@ impl Headless {
     }
 
     async fn disconnect(&mut self) {
-        self.newest.set_line(Line::Down);
+        self.line_is(Line::Down);
         if let Some(link) = self.link.take() {
             link.close().await;
+        }
+    }
+
+    fn line_is(&self, line: Line) {
+        self.newest.set_line(line);
+        match line {
+            Line::Up(_) => self.metrics.connected(),
+            Line::Down => self.metrics.disconnected(),
         }
     }
 
@@ -143,7 +162,7 @@ impl Headless {
             Err(error) => {
                 self.cause = messages::link_ended(&self.cluster.control_plane, &error);
                 self.link = None;
-                self.newest.set_line(Line::Down);
+                self.line_is(Line::Down);
                 match error {
                     LinkError::Closed | LinkError::Broken(_) => Event::Closed,
                     LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => Event::GivenUp,
@@ -160,7 +179,7 @@ impl Headless {
             Ok(link) => {
                 self.link = Some(link);
                 self.links += 1;
-                self.newest.set_line(Line::Up(self.links));
+                self.line_is(Line::Up(self.links));
                 Event::Connected
             }
             Err(error) => {
@@ -172,7 +191,7 @@ impl Headless {
 
     fn decoded(&mut self, decoded: Result<Reconfigure, DecodeError>) -> Event {
         // A newer message that came meanwhile is next, and the only one.
-        self.decoding = self.waiting.take().map(|message| spawn_decode(message, self.max_config));
+        self.decoding = self.waiting.take().map(|message| self.decode(message));
         match decoded {
             Err(error) => {
                 self.cause = messages::not_kept(&error);
@@ -181,6 +200,7 @@ impl Headless {
             Ok(message) => {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
+                self.metrics.received(hash, bytes as u64);
                 // Said only once it can't be lost any more: whoever stops the program after this line gets it written.
                 self.newest.put(Received {
                     configuration: message.configuration,
@@ -206,7 +226,7 @@ impl Headless {
                 }
             }
             Action::Keep(message) if self.decoding.is_some() => self.waiting = Some(message),
-            Action::Keep(message) => self.decoding = Some(spawn_decode(message, self.max_config)),
+            Action::Keep(message) => self.decoding = Some(self.decode(message)),
             Action::Disconnect => self.disconnect().await,
             Action::Notify(notice) => {
                 let said = match notice {
@@ -221,6 +241,16 @@ impl Headless {
                 self.news.send_replace(Some(News { notice, why }));
             }
         }
+    }
+
+    fn decode(&self, message: Bytes) -> JoinHandle<Result<Reconfigure, DecodeError>> {
+        let (max_config, metrics) = (self.max_config, self.metrics.clone());
+        tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let decoded = decode(&message, max_config)?;
+            metrics.took(Step::Decode, began.elapsed());
+            Ok(decoded)
+        })
     }
 
     fn connect(&self) -> impl Future<Output = Dialed> + use<> {
@@ -264,8 +294,4 @@ async fn from_admin(admin: &Admin, keep: &KeepSettings) -> Option<BasicInfo> {
             None
         }
     }
-}
-
-fn spawn_decode(message: Bytes, max_config: usize) -> JoinHandle<Result<Reconfigure, DecodeError>> {
-    tokio::task::spawn_blocking(move || decode(&message, max_config))
 }

@@ -2,6 +2,7 @@
 //! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
 
 mod cache_images;
+mod campaign;
 mod clerk;
 mod exporter;
 mod headless;
@@ -10,17 +11,21 @@ mod messages;
 mod newest;
 mod probing;
 mod standing;
+mod thinner;
 mod witness;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
 
 use crate::archive::Author;
+use crate::chance;
 
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
 pub use newest::Newest;
+pub(crate) use standing::reason as standing_reason;
+pub(crate) use thinner::thin_once;
 pub use witness::{Hearing, Witness, Witnesses};
 
 /// Who a backup node is to the control plane.
@@ -37,7 +42,11 @@ pub struct BackupNode {
 impl BackupNode {
     /// A backup node of this host.
     pub fn new(version: KongVersion) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), hostname: hostname(), version }
+        Self {
+            id: uuid::Builder::from_random_bytes(chance::random()).into_uuid().to_string(),
+            hostname: hostname(),
+            version,
+        }
     }
 
     /// Who the author of its backups is.

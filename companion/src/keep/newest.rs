@@ -42,7 +42,7 @@ impl Newest {
     }
 
     /// Puts a configuration there; an older one that was not taken is gone.
-    pub(crate) fn put(&self, received: Received) {
+    pub fn put(&self, received: Received) {
         let mut news = self.lock();
         news.received = Some((received, news.line));
         drop(news);

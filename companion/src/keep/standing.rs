@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 use crate::storage::StorageError;
 
 /// Why a configuration isn't published.
-pub(super) fn reason(standing: &Standing) -> String {
+pub(crate) fn reason(standing: &Standing) -> String {
     match standing {
         Standing::Held(why) => format!(
             "it is held, because {why}. New nodes are still restored from what is published. If it is right: lifeboat \

@@ -16,12 +16,11 @@ mod secured;
 mod tunnel;
 mod view;
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -30,7 +29,7 @@ pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
 pub use limits::Limits;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
-pub use view::{NotReady, RelayView};
+pub use view::RelayView;
 
 use self::admission::Admission;
 use self::freight::Freight;
@@ -39,15 +38,14 @@ use self::nodes::Nodes;
 use self::offers::Offers;
 use self::outlook::Outlook;
 use self::revocation::Revocations;
-use crate::archive::Archive;
+use crate::archive::Sources;
+use crate::bind::{BindError, listen};
 use crate::clock::Clock;
 use crate::dial;
 use crate::keep::Witnesses;
+use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings};
 use crate::tls::Turns;
-
-/// How many connections the system may hold until they are taken. After a restart all nodes come at once.
-const BACKLOG: u32 = 4096;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]
@@ -73,45 +71,25 @@ struct Shared {
     seats: Nodes,
     witnesses: Witnesses,
     clock: Clock,
+    metrics: RelayMetrics,
     nodes: TaskTracker,
     stop: CancellationToken,
 }
 
-/// The relay's address can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("LIFEBOAT_RELAY_LISTEN: {address} can't be listened on ({error}): {}", self.cure())]
-pub struct BindError {
-    address: SocketAddr,
-    error: std::io::Error,
-}
-
-impl BindError {
-    fn cure(&self) -> &'static str {
-        match self.error.kind() {
-            ErrorKind::AddrInUse => {
-                "another program, or another lifeboat, listens there. Stop it, or choose another port"
-            }
-            ErrorKind::AddrNotAvailable => "this host has no such address. Choose one of its own, or 0.0.0.0 for all",
-            ErrorKind::PermissionDenied => "a port below 1024 needs a right of its own. Choose a higher one",
-            _ => "choose another address",
-        }
-    }
-}
-
 impl Relay {
-    /// Binds the relay's address. It serves until `stop`, and tells `witnesses` what nodes run.
+    /// Binds the relay's address. It serves until `stop`, tells `witnesses` what nodes run, and `metrics` what happens.
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
-        archive: Archive,
+        sources: Sources,
         witnesses: Witnesses,
         clock: Clock,
         stop: CancellationToken,
+        metrics: RelayMetrics,
     ) -> Result<Self, BindError> {
-        let address = settings.listen;
-        let failed = |error| BindError { address, error };
-        let listener = listen_on(address).map_err(failed)?;
-        let listen = listener.local_addr().map_err(failed)?;
+        let (listener, listen) = listen("LIFEBOAT_RELAY_LISTEN", settings.listen).await?;
+        metrics.presents(&settings.tls.certificate());
+        metrics.listens(listen);
         let limits = settings.limits;
         let shared = Shared {
             listen,
@@ -121,17 +99,20 @@ impl Relay {
             freight: Freight::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             revocations: Revocations::new(cluster.revocation, clock),
-            offers: Offers::new(archive, clock),
-            outlook: Outlook::new(cluster.control_plane.clone()),
+            offers: Offers::new(sources, clock),
+            outlook: Outlook::new(cluster.control_plane.clone(), metrics.clone()),
             seats: Nodes::default(),
             nodes: TaskTracker::new(),
             settings,
             cluster,
             witnesses,
             clock,
+            metrics,
             stop,
         };
-        Ok(Self { listener, shared: Arc::new(shared) })
+        let relay = Self { listener, shared: Arc::new(shared) };
+        relay.shared.metrics.shows(relay.view());
+        Ok(relay)
     }
 
     /// Where it listens.
@@ -141,8 +122,7 @@ impl Relay {
 
     /// What can be seen of it, for as long as it is wanted.
     pub fn view(&self) -> RelayView {
-        let Shared { settings, seats, incremental, .. } = &*self.shared;
-        RelayView::new(settings.tls.clone(), seats.clone(), incremental.clone())
+        RelayView::new(self.shared.seats.clone(), self.shared.incremental.clone())
     }
 
     /// Serves nodes until it is told to stop.
@@ -162,6 +142,7 @@ impl Relay {
                 }
             }
         }
+        self.shared.metrics.listens_no_longer();
         self.shared.nodes.close();
         self.shared.nodes.wait().await;
     }
@@ -178,14 +159,6 @@ impl Relay {
             }
         });
     }
-}
-
-fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // As tokio's own listeners do: a relay that is restarted finds its port free.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 impl Shared {

@@ -21,6 +21,7 @@ use super::{NodeIdentity, Shared, messages};
 use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
+use crate::metrics::NodePresence;
 use crate::websocket::{Heard, LinkError, hear};
 
 struct Driver {
@@ -37,6 +38,7 @@ struct Driver {
     session: NodeSession,
     seat: Seat,
     witness: Option<Witness>,
+    presence: NodePresence,
     _outlet: Outlet,
     _place: Arc<Place>,
 }
@@ -61,6 +63,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
     let witness = identity.version.and_then(|version| shared.witnesses.node(version));
+    let presence = shared.metrics.node();
     let mut driver = Driver {
         node,
         control_plane: None,
@@ -71,6 +74,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
         session,
         seat: shared.seats.join(&identity, shared.clock.wall()),
         witness,
+        presence,
         _outlet: shared.incremental.outlet(&identity.id, identity.address.ip()),
         _place: place,
         shared,
@@ -181,8 +185,14 @@ impl Driver {
                     return ControlFlow::Break(());
                 }
                 Action::Notify(notice) => {
-                    if let Notice::Given(_) = notice {
-                        self.tell(NodeNews::Given).await;
+                    match notice {
+                        Notice::Given(_) => {
+                            self.presence.given();
+                            self.tell(NodeNews::Given).await;
+                        }
+                        Notice::Adopted(_) => self.presence.restored(),
+                        Notice::NotAdopted { .. } => self.presence.not_adopting(),
+                        _ => {}
                     }
                     messages::log(&self.identity, &self.shared.cluster.control_plane, &notice);
                     Ok(())

@@ -7,11 +7,13 @@ use lifeboat_core::session::ConnectFailure;
 use tracing::{debug, info, warn};
 
 use crate::dial::DialError;
+use crate::metrics::RelayMetrics;
 use crate::settings::Address;
 
 #[derive(Debug)]
 pub(super) struct Outlook {
     control_plane: Address,
+    metrics: RelayMetrics,
     state: Mutex<State>,
 }
 
@@ -23,11 +25,12 @@ enum State {
 }
 
 impl Outlook {
-    pub(super) fn new(control_plane: Address) -> Self {
-        Self { control_plane, state: Mutex::new(State::Unknown) }
+    pub(super) fn new(control_plane: Address, metrics: RelayMetrics) -> Self {
+        Self { control_plane, metrics, state: Mutex::new(State::Unknown) }
     }
 
     pub(super) fn reached(&self) {
+        self.metrics.reached();
         match self.becomes(State::Reached) {
             State::Gone => info!("control plane {} is back", self.control_plane),
             State::Unknown => info!("control plane {} is there", self.control_plane),
@@ -37,8 +40,11 @@ impl Outlook {
 
     pub(super) fn failed(&self, error: &DialError) {
         if matches!(error.failure, ConnectFailure::Refused(_)) {
+            // It is there.
+            self.metrics.reached();
             return;
         }
+        self.metrics.not_reached();
         match self.becomes(State::Gone) {
             State::Gone => debug!("control plane {}: {error}", self.control_plane),
             State::Unknown | State::Reached => warn!(

@@ -40,6 +40,7 @@ pub(super) async fn accept(
     match secured {
         Ok(Ok(stream)) => was_not_revoked(shared, stream, peer).await,
         Ok(Err(Left::Late)) => {
+            shared.metrics.refused(FailureClass::TimedOut);
             debug!(%peer, "a TLS handshake was not begun: it stood in the queue for too long");
             None
         }
@@ -48,10 +49,12 @@ pub(super) async fn accept(
             if failure.class == FailureClass::RefusedByPeer {
                 shared.settings.tls.was_refused(peer.ip());
             }
+            shared.metrics.refused(failure.class);
             warn!(%peer, "a connection was refused: {failure}");
             None
         }
         Err(_) => {
+            shared.metrics.refused(FailureClass::TimedOut);
             debug!(%peer, "no TLS handshake within {} s", limit.as_secs());
             None
         }
@@ -74,6 +77,7 @@ async fn was_not_revoked(
             Some(stream)
         }
         Verdict::Refused(problem) => {
+            shared.metrics.refused(FailureClass::Revoked);
             warn!(%peer, "a connection was refused: the node's certificate is not accepted, since {problem} (cluster_ocsp)");
             None
         }

@@ -4,6 +4,8 @@
 mod address;
 mod certificates;
 mod cluster;
+mod history;
+mod http;
 mod import;
 mod keep;
 mod keys;
@@ -13,6 +15,7 @@ mod proxy;
 mod readable;
 mod reader;
 mod relay;
+mod restore;
 mod role;
 mod secret;
 pub mod source;
@@ -21,6 +24,8 @@ mod store;
 pub use address::Address;
 pub use certificates::{CertificateFiles, Reread};
 pub use cluster::{ClusterSettings, Revocation, Trust};
+pub use history::HistoryLimit;
+pub use http::{Chosen, HttpSettings};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
@@ -29,6 +34,7 @@ pub use proxy::Proxy;
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
+pub use restore::{RestoreRules, VersionMatch};
 pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
@@ -44,12 +50,14 @@ pub struct RunSettings {
     pub store: StoreSettings,
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
-    /// What to keep, if export is on.
-    pub keep: Option<KeepSettings>,
+    /// What to keep, for each version of Kong; nothing, if export is off.
+    pub keep: Vec<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
     /// The files of certificates and keys among all that.
     pub certificates: CertificateFiles,
+    /// Where metrics, health and status are read.
+    pub http: HttpSettings,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -59,8 +67,8 @@ pub struct ExportSettings {
     pub store: StoreSettings,
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
-    /// What to keep.
-    pub keep: KeepSettings,
+    /// What to keep, for each version of Kong.
+    pub keep: Vec<KeepSettings>,
 }
 
 impl RunSettings {
@@ -76,13 +84,14 @@ impl RunSettings {
         }
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let keep = if role.exports() { KeepSettings::read(&mut reader).map(Some) } else { Some(None) };
+        let keep = if role.exports() { KeepSettings::read_each(&mut reader) } else { Some(Vec::new()) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
+        let http = HttpSettings::read(&mut reader);
         finish(reader, || {
             let (cluster, relay) = (cluster?, relay?);
             let certificates = CertificateFiles::of(source, relay.is_some());
-            Some(Self { store: store?, cluster, keep: keep?, relay, certificates })
+            Some(Self { store: store?, cluster, keep: keep?, relay, certificates, http: http? })
         })
     }
 }
@@ -93,7 +102,7 @@ impl ExportSettings {
         let mut reader = Reader::new(source);
         let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        let keep = KeepSettings::read(&mut reader);
+        let keep = KeepSettings::read_each(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
     }
 }

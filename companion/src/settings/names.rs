@@ -31,6 +31,12 @@ pub const SETTINGS: &[Setting] = &[
         "where configurations are kept: `s3://bucket/prefix`, `gs://bucket/prefix`, `azure://account/container/prefix` \
          or `file:///path`",
     ),
+    setting(
+        "LIFEBOAT_FALLBACK_STORAGE",
+        "fallback-storage",
+        "none",
+        "further stores, comma separated: restoring asks all of them at once, and the newest snapshot that verifies wins",
+    ),
     setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
     setting(
         "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT",
@@ -61,7 +67,8 @@ pub const SETTINGS: &[Setting] = &[
         "LIFEBOAT_KONG_VERSIONS",
         "kong-versions",
         "`KONG_VERSION`",
-        "the same, and wins over it; this version keeps one version of Kong",
+        "the same, and wins over it; several, comma separated, are kept side by side: a session, a path and an election \
+         each",
     ),
     setting(
         "LIFEBOAT_CONTROL_PLANE",
@@ -164,6 +171,20 @@ pub const SETTINGS: &[Setting] = &[
         "pki: the authority of the nodes' certificates",
     ),
     setting(
+        "LIFEBOAT_VERSION_MATCH",
+        "version-match",
+        "minor",
+        "`minor`: where there is no backup of a node's own version, the newest of the same major.minor is restored; `exact` \
+         forbids that",
+    ),
+    setting(
+        "LIFEBOAT_MAX_AGE",
+        "max-age",
+        "off",
+        "how long ago the control plane may last have had a snapshot that is restored, such as `30d`; outages last, so by \
+         default any",
+    ),
+    setting(
         "LIFEBOAT_CP_CONFIG_TIMEOUT",
         "cp-config-timeout",
         "10s",
@@ -176,11 +197,24 @@ pub const SETTINGS: &[Setting] = &[
         "`on`: also restore a node that the control plane turns away",
     ),
     setting(
+        "LIFEBOAT_ELECTION",
+        "election",
+        "auto",
+        "how one of several exporters is found that leads: `lease` (needs conditional writes), `registry`, `none` (there is \
+         one exporter only), or `auto`: what the store allows",
+    ),
+    setting(
         "LIFEBOAT_MAX_SHRINK",
         "max-shrink",
         "50",
         "how many percent of its services or routes a configuration may lose; one that loses more, or all routes, is held \
          until `lifeboat release`",
+    ),
+    setting(
+        "LIFEBOAT_HISTORY",
+        "history",
+        "500",
+        "how many snapshots of each version of Kong stay in the store at most; `all` deletes none",
     ),
     setting("LIFEBOAT_MAX_CONFIG", "max-config", "536870912", "the largest configuration in bytes, decompressed"),
     secret(
@@ -312,24 +346,22 @@ pub const SETTINGS: &[Setting] = &[
         "https://account.blob.core.windows.net",
         "Azure: the URL of the blob service; plain http only where it says so",
     ),
+    setting(
+        "LIFEBOAT_HTTP_LISTEN",
+        "http-listen",
+        "127.0.0.1:8115",
+        "where metrics, health and status are read, in plain HTTP without a password; `off`: nowhere",
+    ),
     setting("LIFEBOAT_LOG", "log", "info", "what is logged: a level, or `target=level` pairs"),
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
 
 /// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
 /// counts on, so each is an error.
-pub const NOT_YET: &[&str] =
-    &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE", "LIFEBOAT_REPORT_KEYS"];
+pub const NOT_YET: &[&str] = &["LIFEBOAT_FOLLOW", "LIFEBOAT_REPORT_KEYS"];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
-pub const NOT_YET_HARMLESS: &[&str] = &[
-    "LIFEBOAT_HTTP_LISTEN",
-    "LIFEBOAT_ELECTION",
-    "LIFEBOAT_HISTORY",
-    "LIFEBOAT_PREFER",
-    "LIFEBOAT_VERSION_MATCH",
-    "LIFEBOAT_DRILL_EVERY",
-];
+pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_PREFER", "LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.

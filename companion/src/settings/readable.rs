@@ -16,7 +16,7 @@ pub struct ReadableSettings {
     /// The control plane and how to speak with it.
     pub cluster: Option<ClusterSettings>,
     /// What to keep: where export is on, or a version is set.
-    pub keep: Option<KeepSettings>,
+    pub keep: Option<Vec<KeepSettings>>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
     /// Everything that is wrong.
@@ -31,7 +31,7 @@ impl ReadableSettings {
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
         let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.text(name).is_some());
-        let keep = if role != Role::Importer || has_version { KeepSettings::read(&mut reader) } else { None };
+        let keep = if role != Role::Importer || has_version { KeepSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
         check_all_names(&mut reader);
         Self { role, store, cluster, keep, relay, problems: reader.into_problems() }

@@ -33,7 +33,7 @@ fn kongs_own_settings_are_enough() {
     let settings = read(&complete(&cluster())).unwrap();
     assert_eq!(settings.cluster.control_plane.to_string(), "cp.example.com:8005");
     assert_eq!(settings.relay.unwrap().listen.to_string(), "127.0.0.1:8005");
-    assert_eq!(settings.keep.unwrap().version.to_string(), "3.9.1");
+    assert_eq!(settings.keep[0].version.to_string(), "3.9.1");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::denial::Denial;
 use super::error::IN_THE_WAY;
 use super::wire::{Answer, Endpoint, Failure, Heard, Outcome};
 use super::{Access, StorageError};
+use crate::metrics::RequestOutcome;
 
 /// A try that failed.
 #[derive(Debug)]
@@ -67,6 +68,11 @@ impl Failed {
     /// Whether there is no such object.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(*self.error, StorageError::NotFound { .. })
+    }
+
+    /// As which it is counted.
+    pub(super) fn outcome(&self) -> RequestOutcome {
+        RequestOutcome::Failed(self.error.class())
     }
 
     /// After a time, but only if trying again makes sense at all.

@@ -20,6 +20,14 @@ pub enum StorageError {
         /// The object's key.
         key: String,
     },
+    /// This exporter's lead had ended, or was not renewed in time, before this could be written.
+    #[error("{place}: {key} was not written, since another exporter may lead by now")]
+    NotLeading {
+        /// The store.
+        place: String,
+        /// The object's key.
+        key: String,
+    },
     /// The credentials don't allow it.
     #[error("{place}: {what} {key} is denied: {cure} ({reason})")]
     Denied {
@@ -65,6 +73,23 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// The names of all classes.
+    pub const CLASSES: [&str; 7] =
+        ["not_found", "conflict", "not_leading", "denied", "misconfigured", "unavailable", "read_back_differs"];
+
+    /// The class's name, for tests and metrics: one word.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::Conflict { .. } => "conflict",
+            Self::NotLeading { .. } => "not_leading",
+            Self::Denied { .. } => "denied",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::Unavailable { .. } => "unavailable",
+            Self::ReadBackDiffers { .. } => "read_back_differs",
+        }
+    }
+
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })

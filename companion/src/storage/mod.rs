@@ -8,6 +8,7 @@ mod credentials;
 mod denial;
 mod diagnosis;
 mod error;
+mod fence;
 mod open;
 mod plain;
 mod presign;
@@ -31,6 +32,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, UpdateVersion};
 
 pub use conditions::{Ability, Conditions};
 pub use error::{Access, StorageError};
+pub use fence::{Fence, Open};
 pub use presign::{LONGEST as LONGEST_LINK, Link, PresignError};
 pub use probe::ProbeKeys;
 pub use skew::Skew;
@@ -42,6 +44,7 @@ use self::open::Opened;
 use self::presign::Presigner;
 use self::retry::retried;
 use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
+use crate::metrics::{Operation, RequestOutcome, StoreMetrics};
 use crate::settings::StoreSettings;
 
 /// A listing has any number of pages; all of them together may take this long.
@@ -57,11 +60,24 @@ pub struct Storage {
     conditions: Arc<OnceLock<Conditions>>,
     told: Arc<Told>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
+    fence: Option<Fence>,
+    metrics: StoreMetrics,
 }
 
 /// Which one of an object's versions was read or written: an ETag, or a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(UpdateVersion);
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// When it was written, by the store's clock.
+    pub written: WallTime,
+    /// Which version of it.
+    pub tag: Tag,
+}
 
 impl Storage {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
@@ -88,7 +104,19 @@ impl Storage {
             conditions: Arc::default(),
             told: Arc::default(),
             has_said_that_absence_is_a_guess: Arc::default(),
+            fence: None,
+            metrics: StoreMetrics::default(),
         }
+    }
+
+    /// The same store, into which nothing is written and in which nothing is deleted but while the fence is open.
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self }
+    }
+
+    /// The same store, whose requests are counted there.
+    pub fn counted_by(self, metrics: StoreMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The store's name for people.
@@ -103,15 +131,29 @@ impl Storage {
         Some(Skew::new(store, now.checked_sub(heard_at.elapsed())?))
     }
 
-    /// All objects below a folder, in no order; with `after`, only those whose keys sort after it.
+    /// What the store's clock shows when ours shows `now`, by its newest answer; ours, if it has not answered yet or has no
+    /// clock of its own.
+    pub fn time_there(&self, now: WallTime) -> WallTime {
+        match self.told.time() {
+            Some((store, heard_at)) => WallTime::from_system(store + heard_at.elapsed()),
+            None => now,
+        }
+    }
+
+    /// The keys of all objects below a folder, in no order; with `after`, only those that sort after it.
     pub async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, StorageError> {
+        Ok(self.entries(folder, after).await?.into_iter().map(|entry| entry.key).collect())
+    }
+
+    /// The same, with what a listing tells of each.
+    pub async fn entries(&self, folder: &str, after: Option<&str>) -> Result<Vec<Entry>, StorageError> {
         let prefix = Path::from(folder);
         let listed = retried(|| {
             let stream = match after {
                 Some(after) => self.store.list_with_offset(Some(&prefix), &Path::from(after)),
                 None => self.store.list(Some(&prefix)),
             };
-            self.listing(folder, stream.map_ok(|object| object.location.into()).try_collect())
+            self.listing(folder, stream.map_ok(Entry::from).try_collect())
         });
         Ok(listed.await?)
     }
@@ -125,7 +167,11 @@ impl Storage {
     /// Deletes an object, if it is there. Nothing that Lifeboat needs depends on the right to.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = Path::from(key);
-        match retried(|| self.attempt(key, Access::Deleting, LISTING_LIMIT, self.store.delete(&path))).await {
+        let deleted = retried(|| async {
+            self.check_fence(key)?;
+            self.attempt(key, Access::Deleting, LISTING_LIMIT, self.store.delete(&path)).await
+        });
+        match deleted.await {
             Err(failed) if !failed.is_not_found() => Err(failed.into()),
             Ok(()) | Err(_) => Ok(()),
         }
@@ -136,6 +182,16 @@ impl Storage {
     pub async fn presign(&self, key: &str, wanted: Duration, now: WallTime) -> Result<Link, PresignError> {
         let whole_key = if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
         self.presigner.link(&self.place, &whole_key, wanted, now).await
+    }
+
+    // Before each try: the time that was given may end while one waits.
+    fn check_fence(&self, key: &str) -> Result<(), Failed> {
+        match &self.fence {
+            Some(fence) if !fence.is_open() => {
+                Err(StorageError::NotLeading { place: self.place.clone(), key: key.to_owned() }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn listing<T>(
@@ -163,12 +219,41 @@ impl Storage {
         body_limit: u64,
         operation: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failed> {
-        let (result, heard) = hearing(body_limit, operation).await;
-        result.map_err(|error| Attempt { place: &self.place, key, what }.diagnose(&error, heard.as_ref()))
+        self.attempt_of(Operation::of(what), key, what, body_limit, operation).await
+    }
+
+    /// The same, counted as this operation: of an object one can read less than its bytes.
+    async fn attempt_of<T>(
+        &self,
+        counted_as: Operation,
+        key: &str,
+        what: Access,
+        body_limit: u64,
+        operation: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Failed> {
+        let counted = self.metrics.begin(counted_as);
+        let (result, report) = hearing(body_limit, operation).await;
+        let newest = report.newest.as_ref();
+        let result = result.map_err(|error| Attempt { place: &self.place, key, what }.diagnose(&error, newest));
+        let outcome = result.as_ref().map_or_else(|failed| failed.outcome(), |_| RequestOutcome::Ok);
+        counted.ended(outcome, report.requests);
+        result
+    }
+}
+
+impl From<ObjectMeta> for Entry {
+    fn from(meta: ObjectMeta) -> Self {
+        let (tag, written) = (Tag::of(&meta), WallTime::from_system(meta.last_modified.into()));
+        Self { key: meta.location.into(), written, tag }
     }
 }
 
 impl Tag {
+    /// Whether the two surely have the same bytes: they have one ETag.
+    pub fn is_same_content(&self, other: &Self) -> bool {
+        self.0.e_tag.is_some() && self.0.e_tag == other.0.e_tag
+    }
+
     fn of(meta: &ObjectMeta) -> Self {
         Self(UpdateVersion { e_tag: meta.e_tag.clone(), version: meta.version.clone() })
     }

@@ -38,7 +38,7 @@ impl Storage {
         written.ok_or_else(|| differs().into())
     }
 
-    async fn tag_of(&self, key: &str) -> Result<Option<Tag>, Failed> {
+    pub(super) async fn tag_of(&self, key: &str) -> Result<Option<Tag>, Failed> {
         let path = Path::from(key);
         match self.attempt(key, Access::Reading, LISTING_LIMIT, self.store.head(&path)).await {
             Ok(meta) => Ok(Some(Tag::of(&meta))),

@@ -13,6 +13,7 @@ use super::attempt::{self, Deletion, Outcome};
 use super::conditions::{Ability, Conditions};
 use super::race::{Finish, Racer, finish};
 use super::{Access, Storage, StorageError, Tag, Write};
+use crate::chance;
 
 /// Writers at once.
 const WRITERS: usize = 8;
@@ -289,7 +290,7 @@ impl Probe<'_> {
             match attempt::delete(self.storage, self.key).await {
                 Deletion::Done => return,
                 Deletion::Forbidden => break,
-                Deletion::Unclear => tokio::time::sleep(backoff.next_wait(rand::random())).await,
+                Deletion::Unclear => tokio::time::sleep(backoff.next_wait(chance::random())).await,
             }
         }
         tracing::warn!("{}: {} could not be deleted and is of no use: delete it", self.storage.place, self.key);
@@ -306,7 +307,7 @@ async fn settled(round: Result<Round, StorageError>, backoff: &mut Backoff) -> R
         Ok(Round::Unclear(reason)) => tracing::debug!(%reason, "a probe proved nothing, trying again"),
         Err(error) => tracing::debug!(%error, "a probe failed, trying again"),
     }
-    tokio::time::sleep(backoff.next_wait(rand::random())).await;
+    tokio::time::sleep(backoff.next_wait(chance::random())).await;
     Ok(None)
 }
 

@@ -12,6 +12,7 @@ use super::diagnosis::Failed;
 use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
+use crate::metrics::Operation;
 
 /// An answer may announce any size: not more than this is set aside before it has come.
 const SET_ASIDE: u64 = 64 << 20;
@@ -70,10 +71,16 @@ impl Storage {
         Ok(tag.is_some())
     }
 
+    /// Which version of an object there is; `None` if there is none.
+    pub async fn tag(&self, key: &str) -> Result<Option<Tag>, StorageError> {
+        Ok(retried(|| self.tag_of(key)).await?)
+    }
+
     /// When an object was last written, by the store's clock; `None` if there is none.
     pub async fn written_at(&self, key: &str) -> Result<Option<SystemTime>, StorageError> {
         let path = Path::from(key);
-        let looked = retried(|| self.attempt(key, Access::Reading, LISTING_LIMIT, self.store.head(&path))).await;
+        let head = || self.attempt_of(Operation::Head, key, Access::Reading, LISTING_LIMIT, self.store.head(&path));
+        let looked = retried(head).await;
         match looked {
             Ok(meta) => Ok(Some(meta.last_modified.into())),
             Err(failed) if failed.is_not_found() || failed.may_mean_absent => Ok(None),

@@ -59,6 +59,7 @@ impl Storage {
 
     /// One try, exactly as asked for.
     pub(super) async fn put_once(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, Failed> {
+        self.check_fence(key)?;
         let mode = match write {
             Write::Replace => PutMode::Overwrite,
             Write::Create => PutMode::Create,

@@ -1,5 +1,6 @@
 //! Thinning: which snapshots of the history may go. All of the last day stay, then one an hour for a week, then one a
-//! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always.
+//! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always. How
+//! they are deleted is the archive's.
 
 use std::time::Duration;
 
@@ -23,17 +24,18 @@ pub struct Aged {
 
 /// The snapshots that may be deleted, oldest first.
 ///
-/// `history` is sorted by sequence, oldest first; `published` is the sequence that the manifest names; `limit` is how
-/// many snapshots are to stay at most (`LIFEBOAT_HISTORY`). Without a published one nothing is deleted: then it isn't
-/// known what is good.
+/// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet; `published` is the sequence
+/// that the manifest names; `limit` is how many snapshots are to stay at most (`LIFEBOAT_HISTORY`), what a crash left not
+/// counted. Without a published one nothing is deleted: then it isn't known what is good.
 pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize, now: WallTime) -> Vec<SnapshotId> {
     let Some(published) = published else { return Vec::new() };
     let spared = spared(history, published);
     let mut stays = after_periods(history, &spared, now);
-    let mut too_many = stays.iter().filter(|stays| **stays).count().saturating_sub(limit);
-    for (stays, spared) in stays.iter_mut().zip(&spared) {
-        if too_many > 0 && *stays && !spared {
-            *stays = false;
+    let counts = |index: usize| history[index].past.fate != Fate::Leftover;
+    let mut too_many = (0..stays.len()).filter(|index| stays[*index] && counts(*index)).count().saturating_sub(limit);
+    for index in 0..stays.len() {
+        if too_many > 0 && stays[index] && counts(index) && !spared[index] {
+            stays[index] = false;
             too_many -= 1;
         }
     }
@@ -45,9 +47,14 @@ pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize, now: W
 /// that one is damaged, and the newest good one before each held one, which an operator compares that one with.
 fn spared(history: &[Aged], published: u64) -> Vec<bool> {
     let mut spared: Vec<bool> = history.iter().map(|aged| aged.past.id.sequence >= published).collect();
+    // A listing may not show the published one yet: the one before it is found by its number.
+    let is_good_before = |aged: &Aged| aged.past.fate == Fate::Published && aged.past.id.sequence < published;
+    if let Some(good) = history.iter().rposition(is_good_before) {
+        spared[good] = true;
+    }
     let mut newest_good = None;
     for (index, aged) in history.iter().enumerate() {
-        if (aged.past.fate.is_held() || aged.past.id.sequence == published)
+        if aged.past.fate.is_held()
             && let Some(good) = newest_good
         {
             let spare: &mut bool = &mut spared[good];
@@ -157,6 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn what_may_still_be_somebodys_work_neither_goes_nor_counts_when_there_are_too_many() {
+        let mut history = every(60, 6);
+        history[1].past.fate = Fate::Leftover;
+        history[3].past.fate = Fate::Leftover;
+        assert_eq!(staying(&history, 3), [2, 3, 4, 5, 6]);
+        assert_eq!(staying(&history, 2), [2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn the_one_before_the_published_one_stays_also_where_the_listing_lacks_the_published_one() {
+        let history = [aged(4, Fate::Published, 300), aged(5, Fate::Published, 200), aged(6, Fate::Leftover, 100)];
+        let gone = expendable(&history, Some(7), 0, at(0));
+        assert_eq!(gone.iter().map(|id| id.sequence).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
     fn nothing_goes_while_it_is_not_known_what_is_published() {
         assert_eq!(expendable(&every(86_400, 100), None, 0, at(0)), []);
     }
@@ -169,7 +192,7 @@ mod tests {
         #[test]
         fn what_is_published_newer_of_the_last_day_or_compared_with_a_held_one_is_not_touched(
             steps in prop::collection::vec((fates(), 0u64..200_000), 1..80), chosen in any::<prop::sample::Index>(),
-            limit in 80usize..100,
+            limit in 0usize..100,
         ) {
             let mut age: u64 = steps.iter().map(|(_, step)| step).sum();
             let history: Vec<Aged> = steps
@@ -186,7 +209,8 @@ mod tests {
             let mut good = None;
             for aged in &history {
                 let is_recent = at(0).since(aged.written) < DAY;
-                let must_stay = is_recent || aged.past.id.sequence >= published;
+                let is_wanted = limit >= history.len() || aged.past.fate == Fate::Leftover;
+                let must_stay = is_recent && is_wanted || aged.past.id.sequence >= published;
                 prop_assert!(!must_stay || rest.contains(aged), "{aged:?}");
                 if aged.past.fate.is_held() && rest.contains(aged) {
                     prop_assert!(good.is_none_or(|good| rest.contains(good)), "{good:?} before {aged:?}");

@@ -7,7 +7,7 @@ use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat_tests::faulty::{Fault, MemoryS3, PREFIX, Weather};
 use tokio::time::Instant;
 
-use super::{LONGEST, class, storage_in};
+use super::{LONGEST, storage_in};
 
 const KEY: &str = "3.9.1/config.json";
 const LIMIT: u64 = 1 << 20;
@@ -56,7 +56,7 @@ async fn a_fault_that_lasts_is_reported_in_its_class_with_store_key_and_cure_and
         let error = storage.read(KEY, LIMIT).await.expect_err(&format!("{fault:?}"));
         assert!(began.elapsed() < LONGEST, "{fault:?} took {:?}", began.elapsed());
         let text = error.to_string();
-        assert_eq!(class(&error), expected, "{fault:?}: {text}");
+        assert_eq!(error.class(), expected, "{fault:?}: {text}");
         assert!(text.starts_with("s3://kong/backups: ") && text.contains(words), "{fault:?}: {text}");
         assert!(expected == "misconfigured" || text.contains(KEY), "{fault:?}: {text}");
     }
@@ -76,11 +76,11 @@ async fn writing_and_listing_end_in_time_too() {
         let began = Instant::now();
         // The answer to a write has no body that could be spoilt: there the connection breaks instead.
         let written = storage.write(KEY, Bytes::from_static(b"other"), Write::Replace).await;
-        assert_eq!(class(&written.expect_err(&format!("{fault:?}"))), "unavailable");
+        assert_eq!(written.expect_err(&format!("{fault:?}")).class(), "unavailable");
         assert!(began.elapsed() < 2 * LONGEST, "{fault:?} took {:?}", began.elapsed());
         let began = Instant::now();
         let listed = storage.list("3.9.1", None).await.expect_err(&format!("{fault:?}"));
-        assert_eq!(class(&listed), "unavailable", "{fault:?}: {listed}");
+        assert_eq!(listed.class(), "unavailable", "{fault:?}: {listed}");
         assert!(began.elapsed() < 2 * LONGEST, "{fault:?} took {:?}", began.elapsed());
     }
 }

@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::timeout;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::{LONGEST, class, storage_in};
+use super::{LONGEST, storage_in};
 
 const SEEDS: u64 = 1000;
 /// Set to a seed that was printed, to play that one only.
@@ -188,7 +188,9 @@ impl<'a> History<'a> {
             StorageError::Conflict { .. } => self.has_company || self.stage.weathers.iter().any(Weather::has_been_late),
             // The other exporter wrote config.json meanwhile.
             StorageError::ReadBackDiffers { .. } => self.has_company && text.contains("config.json"),
-            StorageError::NotFound { .. } | StorageError::Misconfigured { .. } => false,
+            StorageError::NotFound { .. } | StorageError::NotLeading { .. } | StorageError::Misconfigured { .. } => {
+                false
+            }
         };
         assert!(is_expected && text.starts_with("s3://kong/backups: ") && text.contains("3.9.1/"), "{text}");
     }
@@ -222,7 +224,7 @@ impl<'a> History<'a> {
     ) {
         let restored = match restored {
             Ok(restored) => restored,
-            Err(error) => return assert!(is_expected(&error), "{}: {error}", class(&error)),
+            Err(error) => return assert!(is_expected(&error), "{}: {error}", error.class()),
         };
         assert!(restored.skipped.is_empty(), "{:?}", restored.skipped);
         assert!(self.sent.contains(&restored.verified.config_hash()));

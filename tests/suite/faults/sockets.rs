@@ -16,8 +16,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::class;
-
 const KEY: &str = "3.9.1/config.json";
 const LIMIT: u64 = 1 << 20;
 
@@ -89,7 +87,7 @@ fn each_way_of_not_being_there_is_told_from_the_others() {
         join_all(cases.iter().map(|(endpoint, expected, words)| async move {
             let error = reading(endpoint).await;
             let text = error.to_string();
-            assert_eq!(class(&error), *expected, "{endpoint}: {text}");
+            assert_eq!(error.class(), *expected, "{endpoint}: {text}");
             assert!(text.contains(words) && text.contains(endpoint), "{endpoint}: {text}");
         }))
         .await;

@@ -61,3 +61,35 @@ async fn an_older_snapshot_stays_published_until_the_control_plane_changes_or_it
     assert_eq!(unknown.code, Some(1), "{unknown}");
     assert!(unknown.stderr.contains("77"), "{unknown}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_is_pinned_until_it_is_unpinned() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    cluster.control_plane.push(recording::first());
+    succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
+
+    let pinned = succeeds(store.given_to(cluster.lifeboat(["pin"]))).await;
+    assert!(pinned.stdout.contains("snapshot 1 of Kong 3.9.1 is pinned") && pinned.stdout.contains("lifeboat unpin"));
+    assert_eq!(published(&store), (1, first.hash.clone()), "nothing new was written: {pinned}");
+    succeeds(store.given_to(cluster.lifeboat(["pin", "1"]))).await;
+    cluster.control_plane.push(recording::after_change());
+    let kept_back = store.given_to(cluster.lifeboat(["export"])).finish().await;
+    assert_eq!(kept_back.code, Some(1), "{kept_back}");
+    assert!(kept_back.stderr.contains("unpin"), "{kept_back}");
+    let listed = succeeds(store.given_to(cluster.lifeboat(["list"]))).await;
+    assert!(listed.stdout.contains("1*") && listed.stdout.contains("snapshot 1 is pinned: whatever"), "{listed}");
+    let shown = succeeds(store.given_to(cluster.lifeboat(["show"]))).await;
+    assert!(shown.stdout.contains("pinned until lifeboat unpin"), "{shown}");
+
+    succeeds(store.given_to(cluster.lifeboat(["unpin"]))).await;
+    succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
+    assert_eq!(published(&store), (2, second.hash.clone()));
+    // Another one than what is published is published first.
+    let back = succeeds(store.given_to(cluster.lifeboat(["pin", "1"]))).await;
+    assert!(back.stdout.contains("snapshot 1 of Kong 3.9.1 is published as snapshot 3 and pinned"), "{back}");
+    assert_eq!(published(&store), (3, first.hash));
+    let none = store.given_to(cluster.lifeboat(["pin", "77"])).finish().await;
+    assert_eq!(none.code, Some(1), "{none}");
+    assert!(none.stderr.contains("nothing was pinned") && none.stderr.contains("77"), "{none}");
+}

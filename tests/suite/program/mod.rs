@@ -11,8 +11,11 @@ mod looking;
 mod memory;
 mod messages;
 mod origins;
+mod several;
 mod stored;
+mod thinned;
 mod tickets;
+mod verified;
 
 use std::path::PathBuf;
 

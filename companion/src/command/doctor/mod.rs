@@ -3,7 +3,6 @@
 
 mod backup;
 mod certificates;
-mod check;
 mod control_plane;
 mod host;
 mod keys;
@@ -18,7 +17,7 @@ use std::time::SystemTime;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
 
-use self::check::{Check, Verdict, count};
+use super::check::{self, Check, Verdict, count};
 use super::{Failure, Output, stdout};
 use crate::archive::Archive;
 use crate::clock::Clock;
@@ -50,6 +49,18 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
     }
     let max_config = store.as_ref().map(|store| store.max_config);
+    let keep = keep.unwrap_or_default();
+    let versions: Vec<String> = keep.iter().map(|keep| keep.version.to_string()).collect();
+    if let [first, _, ..] = &versions[..] {
+        checks.push(Check::pass(
+            "versions",
+            format!(
+                "kept are {}; what follows is of {first} (--kong-versions with one of the others shows that one)",
+                versions.join(", ")
+            ),
+        ));
+    }
+    let keep = keep.into_iter().next();
     let version = keep.as_ref().map(|keep| keep.version);
     let asked = async {
         let cluster = Arc::new(cluster?);

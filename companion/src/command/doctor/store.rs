@@ -66,8 +66,8 @@ pub(super) async fn findings(archive: &Archive, role: Role, author: Option<&Auth
             let seen = "not tried: the store can't be read";
             checks.push(Check::fail(WRITING, seen, "see the rows above"));
         }
-        Some(author) if role == Role::Importer => checks.push(no_writing(archive, author, clock).await),
-        Some(author) => checks.extend(writing(archive, author, clock).await),
+        Some(author) if role == Role::Importer => checks.push(no_writing(archive, author).await),
+        Some(author) => checks.extend(writing(archive, author).await),
         None => {}
     }
     checks.extend(archive.skew(SystemTime::from(clock.wall())).map(skew));
@@ -98,8 +98,8 @@ async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
     })
 }
 
-async fn writing(archive: &Archive, author: &Author, clock: Clock) -> Vec<Check> {
-    match archive.probe_as_visitor(author, clock.wall()).await {
+async fn writing(archive: &Archive, author: &Author) -> Vec<Check> {
+    match archive.probe_as_visitor(author).await {
         Ok(conditions) => {
             vec![Check::pass(WRITING, "allowed; what was written was read back"), conditional(conditions)]
         }
@@ -123,8 +123,8 @@ fn conditional(conditions: &Conditions) -> Check {
     Check::warn(CONDITIONS, seen, cure)
 }
 
-async fn no_writing(archive: &Archive, author: &Author, clock: Clock) -> Check {
-    match archive.try_writing(author, clock.wall()).await {
+async fn no_writing(archive: &Archive, author: &Author) -> Check {
+    match archive.try_writing(author).await {
         Err(StorageError::Denied { .. }) => Check::pass(WRITING, "not allowed, and not needed by an importer"),
         Ok(()) => Check::warn(
             WRITING,
@@ -156,9 +156,10 @@ pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
         StorageError::Unavailable { .. } => {
             "look whether the store is up and reachable from here, and whether its address is right".to_owned()
         }
-        StorageError::NotFound { .. } | StorageError::Conflict { .. } | StorageError::ReadBackDiffers { .. } => {
-            "look at who else writes to this place".to_owned()
-        }
+        StorageError::NotFound { .. }
+        | StorageError::Conflict { .. }
+        | StorageError::NotLeading { .. }
+        | StorageError::ReadBackDiffers { .. } => "look at who else writes to this place".to_owned(),
         StorageError::Misconfigured { .. } => "correct the setting or the object that is named".to_owned(),
     };
     Check::fail(name, error.to_string(), cure)

@@ -12,17 +12,21 @@ use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::{ExportSettings, Source};
 
-/// Connects to the control plane as a backup node, keeps the configuration that it sends, and ends.
+/// Connects to the control plane as a backup node of each version, keeps the configuration that it sends, and ends.
 pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {
-    let ExportSettings { store, cluster, keep: settings } = ExportSettings::read(source)?;
+    let ExportSettings { store, cluster, keep: each } = ExportSettings::read(source)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
-    let node = BackupNode::new(settings.version);
-    let (beside, rules) = (settings.beside.clone(), settings.rules);
-    let answer = inquiry::ask(Arc::new(cluster), settings, node.clone(), store.max_config, clock).await;
-    match answer.map_err(anyhow::Error::from)? {
-        Answer::Sent(received) => keep(beside, &archive, &node, rules, &received, output, clock).await,
-        Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
-            Err(anyhow!("nothing was exported: {why}").into())
+    let cluster = Arc::new(cluster);
+    for settings in each {
+        let node = BackupNode::new(settings.version);
+        let (beside, rules) = (settings.beside.clone(), settings.rules);
+        let answer = inquiry::ask(cluster.clone(), settings, node.clone(), store.max_config, clock).await;
+        match answer.map_err(anyhow::Error::from)? {
+            Answer::Sent(received) => keep(beside, &archive, &node, rules, &received, output, clock).await?,
+            Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
+                return Err(anyhow!("nothing was exported for Kong {}: {why}", node.version).into());
+            }
         }
     }
+    Ok(())
 }

@@ -16,7 +16,7 @@ use super::{Failure, Output, stdout};
 use crate::archive::Archive;
 use crate::cli::Export;
 use crate::clock::Clock;
-use crate::keep::{BackupNode, Exported, Exporter};
+use crate::keep::{BackupNode, Exported, Exporter, thin_once};
 use crate::node_cache::NodePrefix;
 use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source};
@@ -61,6 +61,9 @@ async fn keep(
         && let Err(error) = image::keep(&mut exporter, &mut exported, prefix).await
     {
         warn!("the snapshot is kept without an image of the node's cache: {error:#}");
+    }
+    if exported.is_new() {
+        thin_once(archive, node.version, clock).await;
     }
     print(archive, &exported, output)?;
     Ok(())

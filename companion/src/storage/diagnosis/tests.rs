@@ -35,24 +35,13 @@ fn on_answer(place: &str, what: Access, status: u16, code: &str) -> Failed {
     diagnosed(place, what, &heard(Outcome::Answered(answer(status, code))))
 }
 
-fn class(error: &StorageError) -> &'static str {
-    match error {
-        StorageError::NotFound { .. } => "not found",
-        StorageError::Conflict { .. } => "conflict",
-        StorageError::Denied { .. } => "denied",
-        StorageError::Misconfigured { .. } => "misconfigured",
-        StorageError::Unavailable { .. } => "unavailable",
-        StorageError::ReadBackDiffers { .. } => "differs",
-    }
-}
-
 #[test]
 fn every_answer_has_its_class_and_its_cure() {
     use Access::{Deleting, Listing, Reading, Writing};
     for (place, what, status, code, expected, words) in [
-        (S3, Reading, 404, "NoSuchKey", "not found", "3.9.1/config.json"),
-        (S3, Reading, 404, "", "not found", "3.9.1/config.json"),
-        (AZURE, Reading, 404, "BlobNotFound", "not found", "3.9.1/config.json"),
+        (S3, Reading, 404, "NoSuchKey", "not_found", "3.9.1/config.json"),
+        (S3, Reading, 404, "", "not_found", "3.9.1/config.json"),
+        (AZURE, Reading, 404, "BlobNotFound", "not_found", "3.9.1/config.json"),
         (S3, Reading, 404, "NoSuchBucket", "misconfigured", "the bucket does not exist: check KONG_CLUSTER_FALLBACK"),
         (S3, Writing, 404, "NoSuchBucket", "misconfigured", "the bucket does not exist"),
         (S3, Listing, 404, "", "misconfigured", "the bucket does not exist"),
@@ -93,7 +82,7 @@ fn every_answer_has_its_class_and_its_cure() {
         (S3, Reading, 307, "TemporaryRedirect", "unavailable", "TemporaryRedirect"),
     ] {
         let error = on_answer(place, what, status, code).error;
-        assert_eq!(class(&error), expected, "{status} {code}: {error}");
+        assert_eq!(error.class(), expected, "{status} {code}: {error}");
         assert!(error.to_string().starts_with(place) && error.to_string().contains(words), "{status} {code}: {error}");
     }
 }
@@ -150,7 +139,7 @@ fn no_answer_is_told_by_its_reason_with_the_address() {
         (Failure::CutOff { received: 3, announced: Some(9) }, "unavailable", "ended after 3 of 9 bytes"),
     ] {
         let error = diagnosed(S3, Access::Reading, &heard(Outcome::Failed(failure))).error;
-        assert_eq!(class(&error), expected, "{error}");
+        assert_eq!(error.class(), expected, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
 }
@@ -180,7 +169,7 @@ fn a_bucket_in_another_region_is_named_with_the_setting() {
     by_body.error.region = Some("eu-west-1".into());
     for answer in [by_header, by_body] {
         let error = diagnosed(S3, Access::Writing, &heard(Outcome::Answered(answer))).error;
-        assert_eq!(class(&error), "misconfigured");
+        assert_eq!(error.class(), "misconfigured");
         assert!(error.to_string().contains("the bucket is in eu-west-1: set AWS_REGION=eu-west-1"), "{error}");
     }
 }
@@ -214,11 +203,11 @@ fn credentials_that_cannot_be_had_name_where_they_should_come_from() {
     ] {
         let failed = |outcome| diagnosed(S3, Access::Reading, &Heard { endpoint, ..heard(outcome) });
         let refused = failed(Outcome::Answered(answer(400, "invalid_grant")));
-        assert_eq!((class(&refused.error), refused.again), ("denied", Again::Never));
+        assert_eq!((refused.error.class(), refused.again), ("denied", Again::Never));
         let busy = failed(Outcome::Answered(answer(503, "")));
-        assert_eq!((class(&busy.error), busy.again), ("unavailable", Again::Soon));
+        assert_eq!((busy.error.class(), busy.again), ("unavailable", Again::Soon));
         let away = failed(Outcome::Failed(Failure::Refused));
-        assert_eq!((class(&away.error), away.is_uncertain), ("unavailable", false));
+        assert_eq!((away.error.class(), away.is_uncertain), ("unavailable", false));
         for failed in [refused, away] {
             let error = failed.error.to_string();
             assert!(error.contains(setting) && error.contains(endpoint.name()), "{error}");

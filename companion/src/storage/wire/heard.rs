@@ -21,8 +21,17 @@ pub(in crate::storage) const LISTING_LIMIT: u64 = 16 << 20;
 /// An operation's place for what is heard, and what its answers may be.
 #[derive(Clone, Debug)]
 pub(super) struct Hearing {
-    newest: Arc<Mutex<Option<Heard>>>,
+    report: Arc<Mutex<Report>>,
     body_limit: u64,
+}
+
+/// What was heard of an operation.
+#[derive(Clone, Debug, Default)]
+pub(in crate::storage) struct Report {
+    /// Its newest request, whoever was asked.
+    pub(in crate::storage) newest: Option<Heard>,
+    /// How many requests went to the store: more than one for a listing of several pages, none where there is no wire.
+    pub(in crate::storage) requests: u64,
 }
 
 /// One request and what came of it.
@@ -78,12 +87,12 @@ impl Answer {
     }
 }
 
-/// Runs an operation whose answers have at most `body_limit` bytes, and tells what was heard last.
-pub(in crate::storage) async fn hearing<T>(body_limit: u64, operation: impl Future<Output = T>) -> (T, Option<Heard>) {
-    let hearing = Hearing { newest: Arc::default(), body_limit };
+/// Runs an operation whose answers have at most `body_limit` bytes, and tells what was heard.
+pub(in crate::storage) async fn hearing<T>(body_limit: u64, operation: impl Future<Output = T>) -> (T, Report) {
+    let hearing = Hearing { report: Arc::default(), body_limit };
     let result = HEARING.scope(hearing.clone(), operation).await;
-    let newest = hearing.locked().take();
-    (result, newest)
+    let report = std::mem::take(&mut *hearing.locked());
+    (result, report)
 }
 
 impl Hearing {
@@ -94,7 +103,7 @@ impl Hearing {
 
     /// A place where nobody looks: for requests outside of any operation.
     pub(super) fn nobodys() -> Self {
-        Self { newest: Arc::default(), body_limit: LISTING_LIMIT }
+        Self { report: Arc::default(), body_limit: LISTING_LIMIT }
     }
 
     pub(super) fn body_limit(&self) -> u64 {
@@ -102,17 +111,19 @@ impl Hearing {
     }
 
     pub(super) fn note(&self, heard: Heard) {
-        *self.locked() = Some(heard);
+        let mut report = self.locked();
+        report.requests += u64::from(heard.endpoint == Endpoint::Store);
+        report.newest = Some(heard);
     }
 
     /// The body of the newest answer broke off.
     pub(super) fn note_failure(&self, failure: Failure) {
-        if let Some(heard) = self.locked().as_mut() {
+        if let Some(heard) = &mut self.locked().newest {
             heard.outcome = Outcome::Failed(failure);
         }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Heard>> {
-        self.newest.lock().expect("nothing panics while it is locked")
+    fn locked(&self) -> std::sync::MutexGuard<'_, Report> {
+        self.report.lock().expect("nothing panics while it is locked")
     }
 }

@@ -1,4 +1,5 @@
-//! What a check came to, and what all of them come to together. How they are printed is in `report`.
+//! What a check of `doctor` or `verify` came to, and what all of them come to together. How they are printed is each
+//! command's own.
 
 use std::time::Duration;
 

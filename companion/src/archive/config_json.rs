@@ -1,0 +1,121 @@
+//! `config.json`, which Kong's own importer reads: written after the manifest, made good after a crash, and told from what
+//! another exporter has written there.
+
+use bytes::Bytes;
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keys::Demand;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Document;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
+
+use super::{Archive, MANIFEST_LIMIT, Published};
+use crate::background::computed;
+use crate::storage::{StorageError, Tag, Write};
+
+/// What lies at `config.json` beside a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// With encryption there is to be none.
+    NotKept,
+    /// What the manifest says.
+    AsPublished(Tag),
+    /// It was something else that we had written, or nothing, and is now what the manifest says.
+    Repaired(Tag),
+    /// Somebody else has written it after the manifest: Kong's own exporter, say. It is left as it is.
+    Another(Tag),
+}
+
+impl Archive {
+    /// Makes `config.json` what the manifest says that it is, if a crash came between the two. Without keys, what another
+    /// exporter has written there since is left alone, for it may be newer.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when somebody wrote it meanwhile: look again.
+    pub async fn settle_config_json(&self, published: &Published) -> Result<Beside, StorageError> {
+        let manifest = &published.manifest;
+        let policy = self.policy(manifest.kong_version);
+        if policy.keys.sealing().is_some() {
+            return Ok(Beside::NotKept);
+        }
+        let snapshot = &manifest.snapshot.key;
+        policy.check_seal(manifest).map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
+        let key = ObjectKeys::new(manifest.kong_version).config_json();
+        let found = self.storage.read_if_it_exists(&key, self.max_config as u64).await?;
+        let over = match found {
+            Some((bytes, tag)) if Sha256Digest::of(&bytes) == manifest.config.sha256 => {
+                return Ok(Beside::AsPublished(tag));
+            }
+            Some((bytes, tag)) if self.is_anothers(manifest.kong_version, bytes.clone(), &policy).await? => {
+                return Ok(Beside::Another(tag));
+            }
+            Some((_, tag)) => Write::Update(tag),
+            None => Write::Create,
+        };
+        let (payload, _) = self.storage.read(snapshot, manifest.snapshot.bytes).await?;
+        let expanded = computed({
+            let manifest = manifest.clone();
+            move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
+        });
+        let json = expanded.await.map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
+        Ok(Beside::Repaired(self.write_config_json(manifest.kong_version, json.into(), over).await?))
+    }
+
+    /// Which version of `config.json` there is, for who wants to see whether it has changed.
+    pub async fn config_json_tag(&self, version: KongVersion) -> Result<Option<Tag>, StorageError> {
+        self.storage.tag(&ObjectKeys::new(version).config_json()).await
+    }
+
+    /// What a `config.json` that is about to be written replaces: exactly what is there now.
+    pub(super) async fn config_json_place(&self, version: KongVersion) -> Result<Write, StorageError> {
+        Ok(self.config_json_tag(version).await?.map_or(Write::Create, Write::Update))
+    }
+
+    pub(super) async fn write_config_json(
+        &self,
+        version: KongVersion,
+        json: Bytes,
+        over: Write,
+    ) -> Result<Tag, StorageError> {
+        let key = ObjectKeys::new(version).config_json();
+        let tag = self.storage.write(&key, json.clone(), over).await?;
+        self.storage.read_back(&key, &json).await?;
+        Ok(tag)
+    }
+
+    // Ours is written right after its manifest, so it is never newer than the next one: unless its writer was held up on
+    // the way. Then it has the very bytes of one that we published.
+    async fn is_anothers(&self, version: KongVersion, json: Bytes, policy: &Policy) -> Result<bool, StorageError> {
+        let keys = ObjectKeys::new(version);
+        if policy.keys.demand() != Demand::Nothing {
+            return Ok(false);
+        }
+        let written = self.storage.written_at(&keys.config_json()).await?;
+        if written <= self.storage.written_at(&keys.manifest()).await? {
+            return Ok(false);
+        }
+        let sha256 = Sha256Digest::of(&json);
+        let bare = computed({
+            let policy = policy.clone();
+            move || verify_bare(json, &policy).map(|verified| verified.config_hash())
+        });
+        // What isn't a configuration is of no use to anybody.
+        let Ok(config_hash) = bare.await else { return Ok(false) };
+        for Past { id, fate } in self.past(version).await? {
+            if fate != Fate::Published || id.config_hash != config_hash {
+                continue;
+            }
+            let Some((bytes, _)) = self.storage.read_optional(&keys.snapshot_manifest(id), MANIFEST_LIMIT).await?
+            else {
+                continue;
+            };
+            let document = Document::decode(&bytes).map_err(Rejected::from);
+            let ours = document.and_then(|document| authenticate(&document, Place::Snapshot(id), policy));
+            if ours.is_ok_and(|manifest| manifest.config.sha256 == sha256) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

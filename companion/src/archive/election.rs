@@ -1,0 +1,91 @@
+//! What lies in `election/`: the lease and the registrations, read and written. Which of the candidates leads is decided by
+//! the machines in `core`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use lifeboat_core::keep::election::record::{LeaseRecord, Registered, Registration};
+use lifeboat_core::keep::election::{Found, Over};
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::ObjectKeys;
+use serde::Serialize;
+
+use super::Archive;
+use crate::storage::{Entry, StorageError, Tag, Write};
+
+/// These are some hundred bytes.
+const LIMIT: u64 = 64 << 10;
+/// Who has not been heard of for longer before the newest is no candidate, whatever it said.
+const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
+
+/// Registrations that were read before, by key: what has the same tag needs not be read again.
+#[derive(Clone, Debug, Default)]
+pub struct KnownRegistrations(BTreeMap<String, (Tag, Registration)>);
+
+impl Archive {
+    /// The lease, if there is one.
+    pub async fn lease(&self, version: KongVersion) -> Result<Option<Found<Tag>>, StorageError> {
+        let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).leader(), LIMIT).await?;
+        Ok(found.map(|(bytes, tag)| Found { record: serde_json::from_slice(&bytes).ok(), tag }))
+    }
+
+    /// Writes the lease.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when another one is there than `over` says.
+    pub async fn write_lease(
+        &self,
+        version: KongVersion,
+        record: &LeaseRecord,
+        over: Over<Tag>,
+    ) -> Result<Tag, StorageError> {
+        let write = match over {
+            Over::Nothing => Write::Create,
+            Over::Exactly(tag) => Write::Update(tag),
+        };
+        self.storage.write(&ObjectKeys::new(version).leader(), encoded(record), write).await
+    }
+
+    /// Writes a backup node's registration, whatever is there.
+    pub async fn register(&self, version: KongVersion, registration: &Registration) -> Result<(), StorageError> {
+        let key = ObjectKeys::new(version).registration(&registration.node_id);
+        self.storage.write(&key, encoded(registration), Write::Replace).await.map(drop)
+    }
+
+    /// All registrations, with the store's own times. What can't be read is no registration.
+    pub async fn registrations(
+        &self,
+        version: KongVersion,
+        known: &mut KnownRegistrations,
+    ) -> Result<Vec<Registered>, StorageError> {
+        let keys = ObjectKeys::new(version);
+        let entries = self.storage.entries(&keys.election(), None).await?;
+        let newest = entries.iter().map(|entry| entry.written).max();
+        let is_candidate = |entry: &&Entry| {
+            keys.is_registration(&entry.key) && newest.is_none_or(|newest| newest.since(entry.written) < FORGOTTEN)
+        };
+        let mut registered = Vec::new();
+        let mut read = KnownRegistrations::default();
+        for Entry { key, written, tag } in entries.iter().filter(is_candidate) {
+            let registration = match known.0.remove(key) {
+                Some((before, registration)) if before.is_same_content(tag) => Some(registration),
+                _ => self.registration(key).await?,
+            };
+            if let Some(registration) = registration {
+                read.0.insert(key.clone(), (tag.clone(), registration.clone()));
+                registered.push(Registered { registration, written: *written });
+            }
+        }
+        *known = read;
+        Ok(registered)
+    }
+
+    async fn registration(&self, key: &str) -> Result<Option<Registration>, StorageError> {
+        let found = self.storage.read_optional(key, LIMIT).await?;
+        Ok(found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok()))
+    }
+}
+
+fn encoded(record: &impl Serialize) -> Bytes {
+    serde_json::to_vec(record).expect("what lies in the store always has a JSON form").into()
+}

@@ -1,0 +1,134 @@
+//! `lifeboat verify`: snapshots, read as a node's restore would read them, and what of them is bad. Nothing is written.
+
+mod report;
+mod snapshot;
+
+use std::time::Duration;
+
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::ObjectKeys;
+
+use self::snapshot::Examined;
+use super::check::{Check, Verdict, worst};
+use super::configuration::version;
+use super::{Failure, Output, stdout};
+use crate::archive::{Archive, Pick, Published};
+use crate::cli::Verify;
+use crate::settings::{LookSettings, Source};
+use crate::storage::StorageError;
+
+/// What is bad is looked at again after this: an exporter may be in the middle of publishing, or of deleting what is old.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// What is known of what `manifest.json` names.
+enum Newest {
+    Absent,
+    Published(Box<Published>),
+    Unusable(StorageError),
+}
+
+/// Examines what was asked for, and fails afterwards if something of it is bad.
+pub async fn verify(source: &Source, asked: &Verify) -> Result<(), Failure> {
+    let settings = LookSettings::read(source)?;
+    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let examined = if asked.all {
+        all(&archive, settings.version).await?
+    } else {
+        let version = version(&archive, settings.version).await?;
+        let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
+        vec![settled(&archive, version, pick).await.map_err(anyhow::Error::from)?]
+    };
+    let text = match asked.output {
+        Output::Json => report::as_json(&archive, &examined),
+        Output::Table => report::as_table(&archive, &examined),
+    };
+    stdout::line(&text).map_err(anyhow::Error::from)?;
+    match examined.iter().filter(|examined| examined.verdict() == Verdict::Fail).count() {
+        0 => Ok(()),
+        bad => Err(anyhow::anyhow!("{bad} of {} snapshots did not pass", examined.len()).into()),
+    }
+}
+
+// Of each version the published one first, then all others, newest first.
+async fn all(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<Vec<Examined>> {
+    let versions = match given {
+        Some(version) => vec![version],
+        None => archive.versions().await?,
+    };
+    let mut examined = Vec::new();
+    for version in versions {
+        let published = settled(archive, version, Pick::Published).await;
+        let named = match published {
+            Ok(published) => {
+                let named = published.sequence;
+                examined.push(published);
+                named
+            }
+            // There may be held ones, or those whose manifest.json was lost.
+            Err(StorageError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let past = archive.past(version).await?;
+        for past in past.iter().rev().filter(|past| snapshot::has_a_manifest(past)) {
+            if named == Some(past.id.sequence) {
+                continue;
+            }
+            match settled(archive, version, Pick::Sequence(past.id.sequence)).await {
+                Ok(other) => examined.push(other),
+                // It was too old, and an exporter has deleted it just now.
+                Err(StorageError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    anyhow::ensure!(!examined.is_empty(), "there are no backups in {}", archive.place());
+    Ok(examined)
+}
+
+async fn settled(archive: &Archive, version: KongVersion, pick: Pick) -> Result<Examined, StorageError> {
+    let mut examined = one(archive, version, pick).await?;
+    if examined.verdict() == Verdict::Fail {
+        tokio::time::sleep(SETTLED).await;
+        examined = one(archive, version, pick).await?;
+    }
+    if examined.is_published && examined.verdict() == Verdict::Fail {
+        examined.instead = Some(snapshot::instead(archive, version).await);
+    }
+    Ok(examined)
+}
+
+async fn one(archive: &Archive, version: KongVersion, pick: Pick) -> Result<Examined, StorageError> {
+    match (pick, newest(archive, version).await?) {
+        (Pick::Published, Newest::Unusable(error)) => Ok(unusable(version, &error)),
+        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version).await? {
+            Some(bare) => Ok(bare),
+            // Says what there is instead.
+            None => snapshot::examine(archive, version, pick, None).await,
+        },
+        (_, Newest::Published(published)) => snapshot::examine(archive, version, pick, Some(&published)).await,
+        (_, Newest::Absent | Newest::Unusable(_)) => snapshot::examine(archive, version, pick, None).await,
+    }
+}
+
+async fn newest(archive: &Archive, version: KongVersion) -> Result<Newest, StorageError> {
+    match archive.published(version).await {
+        Ok(Some(published)) => Ok(Newest::Published(Box::new(published))),
+        Ok(None) => Ok(Newest::Absent),
+        Err(error @ StorageError::Misconfigured { .. }) => Ok(Newest::Unusable(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn unusable(version: KongVersion, error: &StorageError) -> Examined {
+    let key = ObjectKeys::new(version).manifest();
+    let cure = format!("if its keys are right, delete {key}: the exporter writes it anew");
+    let checks = vec![Check::fail(snapshot::MANIFEST, error.to_string(), cure)];
+    let (sequence, config_hash, state) = (None, None, "refused".to_owned());
+    Examined { version, sequence, config_hash, state, is_published: true, checks, instead: None }
+}
+
+impl Examined {
+    fn verdict(&self) -> Verdict {
+        worst(&self.checks)
+    }
+}

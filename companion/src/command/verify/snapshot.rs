@@ -1,0 +1,247 @@
+//! The checks of one snapshot: its manifest, payload and configuration, and for the published one what lies beside it.
+
+use bytes::Bytes;
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
+
+use super::super::check::Check;
+use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
+use crate::background::computed;
+use crate::storage::StorageError;
+
+pub(super) const MANIFEST: &str = "manifest";
+const OWN_MANIFEST: &str = "own manifest";
+const PAYLOAD: &str = "payload";
+const CONFIGURATION: &str = "configuration";
+const CONFIG_JSON: &str = "config.json";
+const CACHE_IMAGE: &str = "cache image";
+
+/// A snapshot, and what was found.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) version: KongVersion,
+    /// Its number; none, if there is no manifest to tell.
+    pub(super) sequence: Option<u64>,
+    pub(super) config_hash: Option<ConfigHash>,
+    /// What its manifest says that it is.
+    pub(super) state: String,
+    pub(super) is_published: bool,
+    pub(super) checks: Vec<Check>,
+    /// What a new node would be given instead of a published one that is bad.
+    pub(super) instead: Option<String>,
+}
+
+/// Whether there is something that could be verified: of what a crash left there is the payload only.
+pub(super) fn has_a_manifest(past: &Past) -> bool {
+    past.fate != Fate::Leftover
+}
+
+/// Reads a snapshot and all that belongs to it.
+pub(super) async fn examine(
+    archive: &Archive,
+    version: KongVersion,
+    pick: Pick,
+    published: Option<&Published>,
+) -> Result<Examined, StorageError> {
+    let picked = match archive.pick(version, pick).await {
+        Ok(picked) => picked,
+        Err(PickError::Storage(error)) => return Err(error),
+        Err(refused @ PickError::Refused { .. }) => {
+            let cure = "no node is restored from it. If its keys are right, it was damaged or changed: nothing repairs it, \
+                        and other snapshots don't need it";
+            let sequence = match pick {
+                Pick::Sequence(sequence) => Some(sequence),
+                Pick::Published => None,
+            };
+            let (state, checks) = ("refused".to_owned(), vec![Check::fail(MANIFEST, refused.to_string(), cure)]);
+            let (config_hash, is_published) = (None, pick == Pick::Published);
+            return Ok(Examined { version, sequence, config_hash, state, is_published, checks, instead: None });
+        }
+    };
+    let manifest: &Manifest = &picked.manifest;
+    let published = published.filter(|published| published.manifest.id() == manifest.id());
+    let mut checks = vec![Check::pass(MANIFEST, written_by(&picked))];
+    if let Some(published) = published {
+        checks.push(own_manifest(archive, published).await);
+    }
+    checks.extend(payload(archive, &picked, published.is_some()).await);
+    if let Some(published) = published {
+        checks.push(config_json(archive, published).await);
+    }
+    if manifest.cache_image.is_some() {
+        checks.push(cache_image(archive, &picked).await);
+    }
+    let state = format!("{:?}", manifest.state).to_lowercase();
+    let (sequence, config_hash) = (Some(manifest.sequence), Some(manifest.config_hash));
+    let is_published = published.is_some();
+    Ok(Examined { version, sequence, config_hash, state, is_published, checks, instead: None })
+}
+
+/// What Kong's own exporter has left, where there is nothing else.
+pub(super) async fn bare(archive: &Archive, version: KongVersion) -> Result<Option<Examined>, StorageError> {
+    let (config_hash, check) = match archive.bare(version).await {
+        Ok(None) => return Ok(None),
+        Ok(Some(verified)) => {
+            let bytes = verified.config_bytes();
+            let seen = format!("a whole configuration of {bytes} bytes, without a manifest that would tell more of it");
+            (Some(verified.config_hash()), Check::pass(CONFIG_JSON, seen))
+        }
+        Err(PickError::Storage(error)) => return Err(error),
+        Err(refused @ PickError::Refused { .. }) => {
+            let cure = "no node can be restored from it: let an exporter write it anew";
+            (None, Check::fail(CONFIG_JSON, refused.to_string(), cure))
+        }
+    };
+    let (state, checks) = ("bare".to_owned(), vec![check]);
+    Ok(Some(Examined { version, sequence: None, config_hash, state, is_published: true, checks, instead: None }))
+}
+
+/// What a node that is created now is given.
+pub(super) async fn instead(archive: &Archive, version: KongVersion) -> String {
+    match archive.restore(version).await {
+        Ok(restored) => match restored.verified.provenance() {
+            Provenance::Manifest(manifest) => {
+                format!("new nodes of Kong {version} are restored from snapshot {}", manifest.sequence)
+            }
+            Provenance::BareConfigJson => format!("new nodes of Kong {version} are restored from config.json"),
+        },
+        Err(error) => format!("no new node of Kong {version} can be restored: {error}"),
+    }
+}
+
+fn written_by(picked: &Picked) -> String {
+    match picked.manifest.writer() {
+        Writer::Anybody => "it is one; who wrote it isn't proven, since no keys are set".to_owned(),
+        Writer::Signer(key) => format!("signed with {key:?}"),
+        Writer::KeyHolder(key) => format!("authenticated with encryption key {key:?}"),
+    }
+}
+
+async fn own_manifest(archive: &Archive, published: &Published) -> Check {
+    let manifest = &published.manifest;
+    let key = ObjectKeys::new(manifest.kong_version).snapshot_manifest(manifest.id());
+    match archive.own_manifest(published).await {
+        Ok(Some(own)) if own.snapshot == manifest.snapshot && own.config == manifest.config => {
+            Check::pass(OWN_MANIFEST, format!("{key} names the same payload"))
+        }
+        Ok(Some(_)) => Check::fail(
+            OWN_MANIFEST,
+            format!("{key} names another payload than manifest.json"),
+            format!("delete {key}: the exporter writes it anew when it is restarted"),
+        ),
+        Ok(None) => Check::warn(
+            OWN_MANIFEST,
+            format!("there is no {key}: an exporter died before it was written"),
+            "an exporter writes it before it publishes something else, and when it starts; until then nothing needs it",
+        ),
+        Err(error) => Check::fail(
+            OWN_MANIFEST,
+            error.to_string(),
+            format!("if its keys are right, delete {key}: the exporter writes it anew when it is restarted"),
+        ),
+    }
+}
+
+async fn payload(archive: &Archive, picked: &Picked, is_published: bool) -> Vec<Check> {
+    let manifest: &Manifest = &picked.manifest;
+    let cure = if is_published {
+        let key = ObjectKeys::new(manifest.kong_version).manifest();
+        format!(
+            "publish a good one: lifeboat rollback, with a number for which lifeboat verify --all says pass; or delete {key}, \
+             and the exporter publishes anew what the control plane sends"
+        )
+    } else {
+        "no node can be restored from this snapshot, and nothing repairs it; other snapshots don't need it".to_owned()
+    };
+    let verified = match archive.verified(picked).await {
+        Ok(verified) => verified,
+        Err(error) => return vec![Check::fail(PAYLOAD, error.to_string(), cure)],
+    };
+    let (key, bytes) = (&manifest.snapshot.key, manifest.snapshot.bytes);
+    let sealed =
+        manifest.snapshot.sealed.as_ref().map_or_else(String::new, |seal| format!(", sealed under {:?}", seal.key));
+    let payload = Check::pass(PAYLOAD, format!("{key}: {bytes} bytes{sealed}, as the manifest says"));
+    let configuration = match hash(verified).await {
+        Ok(computed) => configuration(manifest, computed),
+        Err(rejected) => Check::fail(CONFIGURATION, format!("{key}: {rejected}"), cure),
+    };
+    vec![payload, configuration]
+}
+
+// Expands it, and reads it to its end.
+async fn hash(verified: Verified) -> Result<ConfigHash, Rejected> {
+    computed(move || {
+        let json = Bytes::from(verified.config_json()?);
+        Ok(Configuration::from_json_with_hashes(json)?.1.config)
+    })
+    .await
+}
+
+fn configuration(manifest: &Manifest, computed: ConfigHash) -> Check {
+    let (named, bytes) = (manifest.config_hash, manifest.config.bytes);
+    if named == computed {
+        return Check::pass(CONFIGURATION, format!("{named}, computed anew from {bytes} bytes of JSON"));
+    }
+    // Kong 2 hashes in another way.
+    if manifest.kong_version.major_minor().0 < 3 {
+        return Check::pass(CONFIGURATION, format!("{named}, {bytes} bytes of JSON, as the manifest says"));
+    }
+    Check::warn(
+        CONFIGURATION,
+        format!(
+            "its bytes are those that the manifest names; Kong's hash of them is {computed}, the manifest's is {named}"
+        ),
+        "if the control plane has another version than these nodes, this is as it should be: it adapts what it sends them \
+         under the same hash. If not, compare it with what the control plane has: lifeboat export --from cp to another \
+         prefix, then lifeboat diff",
+    )
+}
+
+async fn config_json(archive: &Archive, published: &Published) -> Check {
+    let manifest = &published.manifest;
+    let key = ObjectKeys::new(manifest.kong_version).config_json();
+    let is_sealed = manifest.snapshot.sealed.is_some();
+    match archive.config_json_beside(published).await {
+        Ok(ConfigJson::Absent) if is_sealed => Check::pass(CONFIG_JSON, "there is none, since snapshots are sealed"),
+        Ok(_) if is_sealed => Check::fail(
+            CONFIG_JSON,
+            format!("{key} holds a configuration in plain text, and snapshots are sealed"),
+            format!("delete {key}, and its older versions where the store keeps those: private keys are in it"),
+        ),
+        Ok(ConfigJson::AsPublished) => Check::pass(CONFIG_JSON, format!("{key} is what is published")),
+        Ok(ConfigJson::Newer) => Check::fail(
+            CONFIG_JSON,
+            format!("{key} is not what is published, and was written after it: by somebody else"),
+            "look for another exporter (cluster_fallback_config_export=on at a node of Kong's own), and switch off one of \
+             the two: they overwrite each other",
+        ),
+        Ok(ConfigJson::Older) => not_as_published(format!("{key} is not what is published")),
+        Ok(ConfigJson::Absent) => not_as_published(format!("there is no {key}")),
+        Err(error) => Check::fail(CONFIG_JSON, error.to_string(), "see that it can be read, and verify again"),
+    }
+}
+
+fn not_as_published(seen: String) -> Check {
+    let cure = "an exporter repairs it when it starts and before it publishes; only Kong's own import reads it";
+    Check::fail(CONFIG_JSON, seen, cure)
+}
+
+async fn cache_image(archive: &Archive, picked: &Picked) -> Check {
+    match archive.cache_image(&picked.manifest).await {
+        Ok(image) => {
+            let bytes = image.map_or(0, |image| image.expands_to());
+            Check::pass(CACHE_IMAGE, format!("as the manifest says; an LMDB of {bytes} bytes"))
+        }
+        Err(error) => Check::fail(
+            CACHE_IMAGE,
+            error.to_string(),
+            "lifeboat import can't fill a node's LMDB cache from this snapshot, the relay can restore it all the same; the \
+             next snapshot gets an image of its own",
+        ),
+    }
+}

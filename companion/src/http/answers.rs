@@ -1,0 +1,67 @@
+//! What is answered to which path.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+
+use super::{Program, Status};
+use crate::metrics::{Form, KeepFacts};
+
+/// The longest body, in bytes, for routes that take one.
+const LONGEST_BODY: usize = 64 << 10;
+
+const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
+
+type Shared = State<Arc<Program>>;
+
+pub(super) fn routes(program: Program) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/readyz/export", get(ready_export))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .fallback(|| async { (StatusCode::NOT_FOUND, WHAT_THERE_IS) })
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .with_state(Arc::new(program))
+}
+
+async fn ready(State(program): Shared) -> Response {
+    let relay = program.metrics.relay_facts();
+    match relay.map(|facts| facts.check_ready(program.metrics.now())) {
+        None => "ready: there is no relay here, and the program runs\n".into_response(),
+        Some(Ok(())) => "ready\n".into_response(),
+        Some(Err(reason)) => not_ready(&[reason]),
+    }
+}
+
+async fn ready_export(State(program): Shared) -> Response {
+    let all = program.metrics.keep_facts();
+    if all.is_empty() {
+        return not_ready(&["nothing is kept here: KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off".to_owned()]);
+    }
+    let why_not = |facts: &KeepFacts| {
+        let reason = facts.check_ready().err()?;
+        Some(format!("Kong {}: {reason}", facts.version))
+    };
+    let reasons: Vec<String> = all.iter().filter_map(why_not).collect();
+    if reasons.is_empty() { "ready\n".into_response() } else { not_ready(&reasons) }
+}
+
+async fn metrics(State(program): Shared, headers: HeaderMap) -> Response {
+    let form = Form::wanted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    ([(header::CONTENT_TYPE, form.content_type())], program.metrics.text(form)).into_response()
+}
+
+async fn status(State(program): Shared) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(Status::of(&program))).into_response()
+}
+
+fn not_ready(reasons: &[String]) -> Response {
+    let lines: String = reasons.iter().map(|reason| format!("not ready: {reason}\n")).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+}

@@ -1,0 +1,201 @@
+//! The status page, format 1: what an operator asks first, for programs. Described in docs/status.md, which a test
+//! compares. Members are never taken away or given another meaning within a format; what is not known is null.
+
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::Pin;
+use lifeboat_core::kong::EntityCounts;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_core::time::WallTime;
+use serde::Serialize;
+
+use super::Program;
+use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
+use crate::relay::{NodeStatus, OnlyIncremental, RelayView};
+
+const FORMAT: u32 = 1;
+
+/// The status of a program.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    format: u32,
+    lifeboat: &'static str,
+    now: WallTime,
+    started: WallTime,
+    store: String,
+    control_plane: String,
+    certificates: Vec<Certificate>,
+    export: Vec<Export>,
+    relay: Option<Relay>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Certificate {
+    certificate: &'static str,
+    ends: WallTime,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Export {
+    kong_version: KongVersion,
+    ready: bool,
+    reason: Option<String>,
+    control_plane_connected: bool,
+    newest: Option<Newest>,
+    published: Option<Published>,
+    leadership: Leadership,
+    last_attempt: Option<WallTime>,
+    last_success: Option<WallTime>,
+    failing: Option<Failing>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Newest {
+    config_hash: ConfigHash,
+    bytes: u64,
+    received: WallTime,
+    standing: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Published {
+    sequence: u64,
+    config_hash: ConfigHash,
+    state: State,
+    pinned_until: Option<&'static str>,
+    epoch: u64,
+    bytes: u64,
+    compressed_bytes: u64,
+    counts: EntityCounts,
+    exporter: String,
+    received: WallTime,
+    published: WallTime,
+    last_seen: WallTime,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Leadership {
+    role: &'static str,
+    leader: Option<String>,
+    epoch: Option<u64>,
+    strategy: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Failing {
+    since: WallTime,
+    class: &'static str,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Relay {
+    ready: bool,
+    reason: Option<String>,
+    listens: Option<String>,
+    control_plane_reachable: Option<bool>,
+    nodes_connected: u64,
+    nodes_served_from_store: u64,
+    nodes: Vec<NodeStatus>,
+    only_incremental: Vec<OnlyIncremental>,
+}
+
+impl Status {
+    pub(super) fn of(program: &Program) -> Self {
+        let metrics = &program.metrics;
+        let now = metrics.now();
+        let certificate = |(certificate, ends)| Certificate { certificate, ends };
+        Self {
+            format: FORMAT,
+            lifeboat: env!("CARGO_PKG_VERSION"),
+            now,
+            started: metrics.started(),
+            store: program.store.clone(),
+            control_plane: program.control_plane.clone(),
+            certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
+            export: metrics.keep_facts().iter().map(Export::of).collect(),
+            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, metrics.relay_view().as_ref(), now)),
+        }
+    }
+}
+
+impl Export {
+    fn of(facts: &KeepFacts) -> Self {
+        let ready = facts.check_ready();
+        Self {
+            kong_version: facts.version,
+            ready: ready.is_ok(),
+            reason: ready.err(),
+            control_plane_connected: facts.is_connected,
+            newest: Newest::of(facts),
+            published: facts.published.as_ref().map(Published::of),
+            leadership: Leadership::of(facts),
+            last_attempt: facts.last_attempt,
+            last_success: facts.last_success,
+            failing: facts.election_failing.as_ref().or(facts.failing.as_ref()).map(Failing::of),
+        }
+    }
+}
+
+impl Newest {
+    fn of(facts: &KeepFacts) -> Option<Self> {
+        let metrics::Newest { config_hash, bytes, at: received } = facts.newest?;
+        let judged = facts.judged.as_ref().filter(|judged| judged.newest == Some(config_hash));
+        Some(Self { config_hash, bytes, received, standing: judged.map(|judged| standing_name(&judged.standing)) })
+    }
+}
+
+impl Published {
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            sequence: manifest.sequence,
+            config_hash: manifest.config_hash,
+            state: manifest.state,
+            pinned_until: manifest.pin.map(|pin| match pin {
+                Pin::Change { .. } => "change",
+                Pin::Unpin => "unpin",
+            }),
+            epoch: manifest.epoch,
+            bytes: manifest.config.bytes,
+            compressed_bytes: manifest.snapshot.bytes,
+            counts: manifest.counts.clone(),
+            exporter: manifest.exporter.hostname.clone(),
+            received: manifest.times.received,
+            published: manifest.times.exported,
+            last_seen: manifest.times.last_seen,
+        }
+    }
+}
+
+impl Leadership {
+    fn of(facts: &KeepFacts) -> Self {
+        let (role, leader) = match &facts.lead {
+            metrics::Lead::Unknown => ("unknown", None),
+            metrics::Lead::Own { .. } => ("leader", None),
+            metrics::Lead::Others { leader } => ("follower", Some(leader.clone())),
+        };
+        Self { role, leader, epoch: facts.epoch(), strategy: facts.strategy.map(strategy_name) }
+    }
+}
+
+impl Failing {
+    fn of(failing: &metrics::Failing) -> Self {
+        Self { since: failing.since, class: failing.class, reason: failing.reason.clone() }
+    }
+}
+
+impl Relay {
+    fn of(facts: &RelayFacts, view: Option<&RelayView>, now: WallTime) -> Self {
+        let ready = facts.check_ready(now);
+        Self {
+            ready: ready.is_ok(),
+            reason: ready.err(),
+            listens: facts.listens.map(|address| address.to_string()),
+            control_plane_reachable: facts.reaches_control_plane,
+            nodes_connected: facts.nodes,
+            nodes_served_from_store: facts.nodes_from_store,
+            nodes: view.map(RelayView::nodes).unwrap_or_default(),
+            only_incremental: view.map(RelayView::only_incremental).unwrap_or_default(),
+        }
+    }
+}

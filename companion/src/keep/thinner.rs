@@ -1,0 +1,170 @@
+//! When the history is thinned: after the manifest was written, at most hourly, beside everything else. What goes is the
+//! archive's to find out.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::Moment;
+use tracing::{info, warn};
+
+use crate::archive::{Archive, Thinned};
+use crate::clock::Clock;
+use crate::storage::StorageError;
+
+/// How long there is peace after the history was thinned.
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// And how long when something is left for another turn.
+const BETWEEN_TURNS: Duration = Duration::from_secs(15);
+
+/// Thins a version's history. Dropping it ends that, whatever it is doing.
+pub(super) struct Thinner {
+    archive: Archive,
+    version: KongVersion,
+    clock: Clock,
+    wish: Wish,
+    due: Moment,
+    under_way: Option<BoxFuture<'static, Result<Thinned, StorageError>>>,
+    has_said_that_it_may_not: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Nothing,
+    ToThin,
+}
+
+impl Thinner {
+    pub(super) fn new(archive: Archive, version: KongVersion, clock: Clock) -> Self {
+        Self {
+            archive,
+            version,
+            clock,
+            wish: Wish::Nothing,
+            due: clock.now(),
+            under_way: None,
+            has_said_that_it_may_not: false,
+        }
+    }
+
+    /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
+    pub(super) fn written(&mut self) {
+        self.wish = Wish::ToThin;
+    }
+
+    /// Thins once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
+    /// way stays where it is.
+    pub(super) async fn turn(&mut self) {
+        if self.under_way.is_none() {
+            if self.wish == Wish::Nothing {
+                return pending().await;
+            }
+            self.clock.reach(self.due).await;
+            self.wish = Wish::Nothing;
+        }
+        let (archive, version, now) = (&self.archive, self.version, self.clock.wall());
+        let turn = self.under_way.get_or_insert_with(|| {
+            let archive = archive.clone();
+            async move { archive.thin(version, now).await }.boxed()
+        });
+        let result = turn.await;
+        self.under_way = None;
+        let left = self.say(result);
+        self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
+        if left > 0 {
+            self.wish = Wish::ToThin;
+        }
+    }
+
+    // Answers how many snapshots are left for another turn. What fails now is tried an hour later.
+    fn say(&mut self, result: Result<Thinned, StorageError>) -> usize {
+        match result {
+            Ok(Thinned { gone, left }) => {
+                if let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) {
+                    info!(
+                        "{} old snapshots of Kong {} were deleted in {}, numbers {} to {} (LIFEBOAT_HISTORY)",
+                        gone.len(),
+                        self.version,
+                        self.archive.place(),
+                        oldest.sequence,
+                        newest.sequence
+                    );
+                }
+                return left;
+            }
+            // Another one thins now.
+            Err(StorageError::NotLeading { .. }) => {}
+            Err(error @ (StorageError::Denied { .. } | StorageError::Misconfigured { .. })) => {
+                if let Some(sentence) = self.objection(&error) {
+                    warn!("{sentence}");
+                }
+            }
+            Err(error) => info!("old snapshots stay for now: {error}"),
+        }
+        0
+    }
+
+    // Once: a right that nothing else needs may be missing for ever.
+    fn objection(&mut self, error: &StorageError) -> Option<String> {
+        if std::mem::replace(&mut self.has_said_that_it_may_not, true) {
+            return None;
+        }
+        Some(format!(
+            "old snapshots stay: {error}. Nothing else depends on it, and LIFEBOAT_HISTORY=all keeps all of them without \
+             asking. This is said once"
+        ))
+    }
+}
+
+/// Thins once, for who publishes once.
+pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Clock) {
+    let mut thinner = Thinner::new(archive.clone(), version, clock);
+    thinner.written();
+    thinner.turn().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::archive::tests::{CHANGED, FIRST, in_memory, publish, version};
+    use crate::settings::HistoryLimit;
+
+    async fn snapshots(archive: &Archive) -> usize {
+        archive.past(version()).await.unwrap().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_is_thinned_after_something_was_written_and_then_not_for_an_hour() {
+        let archive = in_memory().with_history(HistoryLimit::AtMost(2));
+        let mut thinner = Thinner::new(archive.clone(), version(), Clock::start());
+        for message in [FIRST, CHANGED, FIRST] {
+            publish(&archive, message).await;
+        }
+        assert!(timeout(10 * INTERVAL, thinner.turn()).await.is_err(), "nobody has said that anything was written");
+        thinner.written();
+        thinner.turn().await;
+        assert_eq!(snapshots(&archive).await, 2);
+
+        publish(&archive, CHANGED).await;
+        thinner.written();
+        assert!(timeout(INTERVAL - BETWEEN_TURNS, thinner.turn()).await.is_err());
+        assert_eq!(snapshots(&archive).await, 3);
+        timeout(2 * BETWEEN_TURNS, thinner.turn()).await.unwrap();
+        assert_eq!(snapshots(&archive).await, 2);
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_asked_for_once() {
+        let mut thinner = Thinner::new(in_memory(), version(), Clock::start());
+        let key = "3.9.1/lifeboat/snapshots/1".to_owned();
+        let (place, cure, reason) = ("s3://kong".to_owned(), "grant it".to_owned(), "AccessDenied".to_owned());
+        let denied = StorageError::Denied { place, key, what: crate::storage::Access::Deleting, cure, reason };
+        let sentence = thinner.objection(&denied).unwrap();
+        assert!(sentence.contains("grant it") && sentence.contains("LIFEBOAT_HISTORY=all"), "{sentence}");
+        assert_eq!(thinner.objection(&denied), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! The facts of all versions as gauges, written when somebody looks.
+
+use std::fmt;
+
+use lifeboat_core::keep::election::Strategy;
+use lifeboat_core::manifest::{Manifest, State};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+
+use super::facts::KeepFacts;
+use super::readiness::{STANDINGS, held_name, standing_name};
+use crate::metrics::names::{self, Metric};
+use crate::metrics::series::{Number, Version, write_gauge};
+
+/// Kinds whose numbers say how large a configuration is: of others there may be any, also such as plugins bring along.
+const COUNTED: [&str; 5] = ["services", "routes", "plugins", "upstreams", "consumers"];
+
+#[derive(EncodeLabelSet)]
+struct VersionLabels {
+    kong_version: Version,
+}
+
+#[derive(EncodeLabelSet)]
+struct StandingLabels {
+    kong_version: Version,
+    standing: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
+struct HeldLabels {
+    kong_version: Version,
+    config_hash: String,
+    reason: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
+struct ElectionLabels {
+    kong_version: Version,
+    strategy: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
+struct ConfigurationLabels {
+    kong_version: Version,
+    config_hash: String,
+    state: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
+struct EntityLabels {
+    kong_version: Version,
+    kind: &'static str,
+}
+
+/// Writes the gauges of all versions.
+pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[KeepFacts]) -> fmt::Result {
+    let mut each = |metric: &Metric, number: fn(&KeepFacts) -> Option<Number>| {
+        let series = all.iter().filter_map(|facts| Some((of(facts), number(facts)?)));
+        write_gauge(encoder, metric, series)
+    };
+    each(&names::KEEP_READY, |facts| Some(facts.check_ready().is_ok().into()))?;
+    each(&names::KEEP_CONNECTED, |facts| Some(facts.is_connected.into()))?;
+    each(&names::KEEP_RECEIVED_AT, |facts| Some(Number::Time(facts.newest?.at)))?;
+    each(&names::KEEP_HELD, |facts| Some(facts.holds().is_some().into()))?;
+    each(&names::KEEP_LEADER, |facts| Some(facts.leads().into()))?;
+    each(&names::KEEP_EPOCH, |facts| facts.epoch().map(Number::Whole))?;
+    each(&names::KEEP_LAST_ATTEMPT, |facts| facts.last_attempt.map(Number::Time))?;
+    each(&names::KEEP_LAST_SUCCESS, |facts| facts.last_success.map(Number::Time))?;
+    let mut published = |metric: &Metric, number: fn(&Manifest) -> Number| {
+        let series = all.iter().filter_map(|facts| Some((of(facts), number(facts.published.as_ref()?))));
+        write_gauge(encoder, metric, series)
+    };
+    published(&names::KEEP_SEQUENCE, |manifest| Number::Whole(manifest.sequence))?;
+    published(&names::KEEP_PUBLISHED_AT, |manifest| Number::Time(manifest.times.exported))?;
+    published(&names::KEEP_LAST_SEEN, |manifest| Number::Time(manifest.times.last_seen))?;
+    published(&names::KEEP_CONFIG_BYTES, |manifest| Number::Whole(manifest.config.bytes))?;
+    published(&names::KEEP_PAYLOAD_BYTES, |manifest| Number::Whole(manifest.snapshot.bytes))?;
+    write_gauge(encoder, &names::KEEP_STANDING, all.iter().flat_map(standings))?;
+    write_gauge(encoder, &names::KEEP_HELD_INFO, all.iter().filter_map(held))?;
+    write_gauge(encoder, &names::KEEP_ELECTION_INFO, all.iter().filter_map(election))?;
+    write_gauge(encoder, &names::KEEP_CONFIGURATION_INFO, all.iter().filter_map(configuration))?;
+    write_gauge(encoder, &names::KEEP_ENTITIES, all.iter().flat_map(entities))
+}
+
+fn of(facts: &KeepFacts) -> VersionLabels {
+    VersionLabels { kong_version: Version(facts.version) }
+}
+
+fn standings(facts: &KeepFacts) -> impl Iterator<Item = (StandingLabels, Number)> {
+    let now = facts.judged.as_ref().map_or("nothing", |judged| standing_name(&judged.standing));
+    let labels = |standing| StandingLabels { kong_version: Version(facts.version), standing };
+    STANDINGS.iter().map(move |standing| (labels(standing), (*standing == now).into()))
+}
+
+fn held(facts: &KeepFacts) -> Option<(HeldLabels, Number)> {
+    let (hash, why) = facts.holds()?;
+    let (config_hash, reason) = (hash.to_string(), held_name(why));
+    Some((HeldLabels { kong_version: Version(facts.version), config_hash, reason }, Number::Whole(1)))
+}
+
+fn election(facts: &KeepFacts) -> Option<(ElectionLabels, Number)> {
+    let strategy = strategy_name(facts.strategy?);
+    Some((ElectionLabels { kong_version: Version(facts.version), strategy }, Number::Whole(1)))
+}
+
+fn configuration(facts: &KeepFacts) -> Option<(ConfigurationLabels, Number)> {
+    let manifest = facts.published.as_ref()?;
+    let (config_hash, state) = (manifest.config_hash.to_string(), state_name(manifest.state));
+    Some((ConfigurationLabels { kong_version: Version(facts.version), config_hash, state }, Number::Whole(1)))
+}
+
+fn entities(facts: &KeepFacts) -> impl Iterator<Item = (EntityLabels, Number)> {
+    let of_kind = |manifest: &Manifest| {
+        let (kong_version, counts) = (Version(facts.version), manifest.counts.clone());
+        COUNTED.map(move |kind| (EntityLabels { kong_version, kind }, Number::Whole(counts.get(kind))))
+    };
+    facts.published.as_ref().map(of_kind).into_iter().flatten()
+}
+
+/// What metrics and status call a strategy.
+pub fn strategy_name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Lease => "lease",
+        Strategy::Registry => "registry",
+        Strategy::Alone => "alone",
+    }
+}
+
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Confirmed => "confirmed",
+        State::Received => "received",
+        State::Pinned => "pinned",
+        State::Held => "held",
+    }
+}

@@ -1,0 +1,72 @@
+//! Whether an operator may rely on what is published: pure, from the facts.
+
+use std::fmt;
+
+use lifeboat_core::keep::keeper::{Held, Standing};
+
+use super::facts::{Failing, Judged, KeepFacts, Lead};
+use crate::keep::standing_reason;
+
+impl KeepFacts {
+    /// Whether the newest configuration is published, an operator's choice is instead, or another exporter sees to it.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator.
+    pub fn check_ready(&self) -> Result<(), String> {
+        if let Some(failing) = &self.election_failing {
+            return Err(format!("the election of the exporter that leads is held up {failing}"));
+        }
+        if let Some(failing) = &self.failing {
+            return Err(format!("what was to be done at the store fails {failing}"));
+        }
+        match &self.lead {
+            Lead::Others { .. } => return Ok(()),
+            Lead::Unknown => return Err("no exporter is known to lead yet".to_owned()),
+            Lead::Own { .. } => {}
+        }
+        let Some(Judged { newest: judged, standing }) = &self.judged else {
+            return Err("what is in the store is not known yet".to_owned());
+        };
+        match self.newest.map(|newest| newest.config_hash) {
+            None if self.is_connected => Err("the control plane is connected and has sent nothing yet".to_owned()),
+            None => Err("the control plane is not connected and has sent nothing since the start".to_owned()),
+            newest if newest != *judged => Err("a configuration has just come and is being looked at".to_owned()),
+            Some(_) if matches!(standing, Standing::Published | Standing::Pinned(_)) => Ok(()),
+            Some(hash) => Err(format!("configuration {hash} is not published: {}", standing_reason(standing))),
+        }
+    }
+}
+
+impl fmt::Display for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "since {}: {}", self.since, self.reason)
+    }
+}
+
+/// What metrics and status call a standing.
+pub fn standing_name(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Nothing => "nothing",
+        Standing::Published => "published",
+        Standing::Pinned(_) => "pinned",
+        Standing::Outdated => "outdated",
+        Standing::Doubted { .. } => "doubted",
+        Standing::Held(_) => "held",
+        Standing::Confirming { .. } => "confirming",
+        Standing::Delayed { .. } => "delayed",
+        Standing::Ready(_) => "ready",
+    }
+}
+
+/// All of these names.
+pub(super) const STANDINGS: [&str; 9] =
+    ["nothing", "published", "pinned", "outdated", "doubted", "held", "confirming", "delayed", "ready"];
+
+/// What they call a reason for holding.
+pub(super) fn held_name(held: &Held) -> &'static str {
+    match held {
+        Held::Shrunk(_) => "shrunk",
+        Held::Refused => "refused",
+        Held::Unreleased => "unreleased",
+    }
+}

@@ -1,0 +1,249 @@
+//! Every metric that there is: one table, from which come what is registered and the table in docs/metrics.md (a test
+//! compares).
+
+/// A metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name, as Prometheus sees it, with its unit.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// What kind of number a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, from 0 at the start.
+    Counter,
+    /// What is now.
+    Gauge,
+    /// How many were how large.
+    Histogram,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+const VERSION: &[&str] = &["kong_version"];
+
+pub(super) const BUILD_INFO: Metric = gauge("lifeboat_build_info", &["version"], "1; which Lifeboat this is");
+pub(super) const START: Metric = gauge("lifeboat_start_timestamp_seconds", &[], "when the program was started");
+pub(super) const CERTIFICATE_EXPIRY: Metric = gauge(
+    "lifeboat_certificate_expiry_timestamp_seconds",
+    &["certificate"],
+    "when a certificate ends: the one that is shown to the control plane (cluster), the one that nodes see (relay)",
+);
+
+pub(super) const STORE_REQUESTS: Metric = counter(
+    "lifeboat_store_requests_total",
+    &["operation", "outcome"],
+    "requests to the store, each try and each page of a listing by itself, elections and checks included; what stores \
+     charge for",
+);
+pub(super) const STORE_DURATION: Metric = histogram(
+    "lifeboat_store_request_duration_seconds",
+    &["operation"],
+    "how long operations at the store took, each try by itself, bodies included",
+);
+
+pub(super) const KEEP_CONNECTED: Metric = gauge(
+    "lifeboat_keep_control_plane_connected",
+    VERSION,
+    "1 if the backup node of this version is connected to the control plane",
+);
+pub(super) const KEEP_READY: Metric = gauge(
+    "lifeboat_keep_ready",
+    VERSION,
+    "1 if the newest configuration is published, an operator's choice is, or another exporter leads: what /readyz/export \
+     answers",
+);
+pub(super) const KEEP_RECEIVED: Metric =
+    counter("lifeboat_keep_received_total", VERSION, "configurations that the control plane has sent");
+pub(super) const KEEP_RECEIVED_AT: Metric = gauge(
+    "lifeboat_keep_received_timestamp_seconds",
+    VERSION,
+    "when the control plane sent a configuration last, by this host's clock",
+);
+pub(super) const KEEP_STANDING: Metric = gauge(
+    "lifeboat_keep_standing",
+    &["kong_version", "standing"],
+    "1 for where the newest configuration stands, 0 for all else",
+);
+pub(super) const KEEP_HELD: Metric =
+    gauge("lifeboat_keep_held", VERSION, "1 if the newest configuration is held until an operator releases it");
+pub(super) const KEEP_HELD_INFO: Metric = gauge(
+    "lifeboat_keep_held_info",
+    &["kong_version", "config_hash", "reason"],
+    "1 while a configuration is held: which one, and why",
+);
+pub(super) const KEEP_LEADER: Metric =
+    gauge("lifeboat_keep_leader", VERSION, "1 if this exporter writes the backups, 0 if another one does or none yet");
+pub(super) const KEEP_EPOCH: Metric = gauge(
+    "lifeboat_keep_epoch",
+    VERSION,
+    "the number of the leadership: this exporter's own while it leads by election, else the published one's",
+);
+pub(super) const KEEP_ELECTION_INFO: Metric = gauge(
+    "lifeboat_keep_election_info",
+    &["kong_version", "strategy"],
+    "1; how the leader is chosen: lease, registry, or alone where there is no election",
+);
+pub(super) const KEEP_LAST_ATTEMPT: Metric = gauge(
+    "lifeboat_keep_last_attempt_timestamp_seconds",
+    VERSION,
+    "when this exporter last began something at the store: to look what is published, or to write",
+);
+pub(super) const KEEP_LAST_SUCCESS: Metric = gauge(
+    "lifeboat_keep_last_success_timestamp_seconds",
+    VERSION,
+    "when this exporter last did at the store what it wanted: time() minus this is how long nobody knows better",
+);
+pub(super) const KEEP_FAILURES: Metric = counter(
+    "lifeboat_keep_failures_total",
+    &["kong_version", "class"],
+    "how often this exporter could not do what it wanted at the store, after all retries",
+);
+pub(super) const KEEP_OTHER_EXPORTER: Metric = counter(
+    "lifeboat_keep_other_exporter_total",
+    &["kong_version", "object"],
+    "how often something of somebody else's was found where this exporter writes: in config_json another exporter's, \
+     perhaps Kong's own; in the manifest another one's, or an operator's rollback",
+);
+pub(super) const KEEP_SEQUENCE: Metric =
+    gauge("lifeboat_keep_sequence", VERSION, "the number of the published snapshot");
+pub(super) const KEEP_CONFIGURATION_INFO: Metric = gauge(
+    "lifeboat_keep_configuration_info",
+    &["kong_version", "config_hash", "state"],
+    "1; which configuration is published, and why (confirmed, received, pinned)",
+);
+pub(super) const KEEP_PUBLISHED_AT: Metric =
+    gauge("lifeboat_keep_published_timestamp_seconds", VERSION, "when the published snapshot was published");
+pub(super) const KEEP_LAST_SEEN: Metric = gauge(
+    "lifeboat_keep_last_seen_timestamp_seconds",
+    VERSION,
+    "when the control plane was last known to have the published configuration, as the manifest says; refreshed once an \
+     hour",
+);
+pub(super) const KEEP_CONFIG_BYTES: Metric =
+    gauge("lifeboat_keep_config_bytes", VERSION, "the size of the published configuration, decompressed");
+pub(super) const KEEP_PAYLOAD_BYTES: Metric =
+    gauge("lifeboat_keep_payload_bytes", VERSION, "the size of its snapshot in the store, compressed");
+pub(super) const KEEP_ENTITIES: Metric = gauge(
+    "lifeboat_keep_entities",
+    &["kong_version", "kind"],
+    "how many services, routes, plugins, upstreams and consumers the published configuration has",
+);
+pub(super) const KEEP_STEP: Metric = histogram(
+    "lifeboat_keep_step_duration_seconds",
+    &["kong_version", "step"],
+    "how long each step from the control plane's message to a published snapshot took",
+);
+
+pub(super) const RELAY_READY: Metric =
+    gauge("lifeboat_relay_ready", &[], "1 if the relay listens with a valid certificate: what /readyz answers");
+pub(super) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "nodes that are connected");
+pub(super) const RELAY_NODES_FROM_STORE: Metric = gauge(
+    "lifeboat_relay_nodes_served_from_store",
+    &[],
+    "connected nodes that run a configuration from the store, and have none of the control plane's yet",
+);
+pub(super) const RELAY_RESTORED: Metric =
+    counter("lifeboat_relay_nodes_restored_total", &[], "how often a node came to run a configuration from the store");
+pub(super) const RELAY_NOT_ADOPTED: Metric = counter(
+    "lifeboat_relay_nodes_not_adopting_total",
+    &[],
+    "how often a node was given a snapshot several times and did not come to run it",
+);
+pub(super) const RELAY_CONTROL_PLANE: Metric = gauge(
+    "lifeboat_relay_control_plane_reachable",
+    &[],
+    "1 if the control plane took the newest link of a node, 0 if not; nodes themselves no longer notice",
+);
+pub(super) const RELAY_REFUSED: Metric = counter(
+    "lifeboat_relay_handshakes_refused_total",
+    &["reason"],
+    "connections that were no node's or whose certificate was not accepted",
+);
+
+/// The metrics, in the order in which they are documented.
+pub const METRICS: &[&Metric] = &[
+    &BUILD_INFO,
+    &START,
+    &CERTIFICATE_EXPIRY,
+    &STORE_REQUESTS,
+    &STORE_DURATION,
+    &KEEP_READY,
+    &KEEP_CONNECTED,
+    &KEEP_RECEIVED,
+    &KEEP_RECEIVED_AT,
+    &KEEP_STANDING,
+    &KEEP_HELD,
+    &KEEP_HELD_INFO,
+    &KEEP_LEADER,
+    &KEEP_EPOCH,
+    &KEEP_ELECTION_INFO,
+    &KEEP_LAST_ATTEMPT,
+    &KEEP_LAST_SUCCESS,
+    &KEEP_FAILURES,
+    &KEEP_OTHER_EXPORTER,
+    &KEEP_SEQUENCE,
+    &KEEP_CONFIGURATION_INFO,
+    &KEEP_PUBLISHED_AT,
+    &KEEP_LAST_SEEN,
+    &KEEP_CONFIG_BYTES,
+    &KEEP_PAYLOAD_BYTES,
+    &KEEP_ENTITIES,
+    &KEEP_STEP,
+    &RELAY_READY,
+    &RELAY_NODES,
+    &RELAY_NODES_FROM_STORE,
+    &RELAY_RESTORED,
+    &RELAY_NOT_ADOPTED,
+    &RELAY_CONTROL_PLANE,
+    &RELAY_REFUSED,
+];
+
+impl Metric {
+    /// The name under which the library knows it, which gives counters their `_total` itself.
+    pub(super) fn family(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Kind::Gauge | Kind::Histogram => self.name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ours_tell_their_unit_and_stand_there_once() {
+        for (at, metric) in METRICS.iter().enumerate() {
+            assert!(metric.name.starts_with("lifeboat_"), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            if metric.kind == Kind::Histogram {
+                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+            }
+            assert!(!metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('\n'));
+            assert!(
+                METRICS[at + 1..].iter().all(|other| other.name != metric.name),
+                "{} stands there twice",
+                metric.name
+            );
+        }
+    }
+}

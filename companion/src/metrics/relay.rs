@@ -1,0 +1,260 @@
+//! What happens at the relay: told by it, and read as metrics, as readiness and as status.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use lifeboat_core::time::WallTime;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::names;
+use super::series::{Number, register, write_gauge};
+use crate::relay::RelayView;
+use crate::tls::{FailureClass, Leaf};
+
+/// The relay tells here what happens. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct RelayMetrics {
+    facts: Arc<Mutex<RelayFacts>>,
+    view: Arc<OnceLock<RelayView>>,
+    refused: Family<RefusalLabels, Counter>,
+    restored: Counter,
+    not_adopted: Counter,
+}
+
+/// What is known of the relay.
+#[derive(Clone, Debug, Default)]
+pub struct RelayFacts {
+    /// Where it listens; none if there is no relay, or not yet.
+    pub listens: Option<SocketAddr>,
+    /// From when until when the certificate is valid that nodes see.
+    pub certificate: Option<(WallTime, WallTime)>,
+    /// Nodes that are connected.
+    pub nodes: u64,
+    /// Those among them that run a configuration from the store.
+    pub nodes_from_store: u64,
+    /// Whether the newest link to the control plane came about; none before the first was tried.
+    pub reaches_control_plane: Option<bool>,
+}
+
+/// A node that is connected. Dropping it tells that it no longer is.
+#[derive(Debug)]
+pub struct NodePresence {
+    relay: RelayMetrics,
+    runs_from_store: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    reason: &'static str,
+}
+
+impl RelayMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        // What has not happened yet has happened 0 times: otherwise its first time would look like none.
+        for reason in REASONS {
+            let _ = self.refused.get_or_create(&RefusalLabels { reason: reason_name(reason) });
+        }
+        register(registry, &names::RELAY_REFUSED, self.refused.clone());
+        register(registry, &names::RELAY_RESTORED, self.restored.clone());
+        register(registry, &names::RELAY_NOT_ADOPTED, self.not_adopted.clone());
+    }
+
+    pub(super) fn write_gauges(&self, encoder: &mut DescriptorEncoder<'_>, now: WallTime) -> fmt::Result {
+        let facts = self.facts();
+        let one = |number: Number| [(NONE, number)];
+        write_gauge(encoder, &names::RELAY_READY, one(facts.check_ready(now).is_ok().into()))?;
+        write_gauge(encoder, &names::RELAY_NODES, one(Number::Whole(facts.nodes)))?;
+        write_gauge(encoder, &names::RELAY_NODES_FROM_STORE, one(Number::Whole(facts.nodes_from_store)))?;
+        let reached = facts.reaches_control_plane.map(|is_reached| (NONE, is_reached.into()));
+        write_gauge(encoder, &names::RELAY_CONTROL_PLANE, reached)
+    }
+
+    /// What is known now.
+    pub fn facts(&self) -> RelayFacts {
+        self.lock().clone()
+    }
+
+    /// The relay's nodes can be seen here.
+    pub fn shows(&self, view: RelayView) {
+        let _ = self.view.set(view);
+    }
+
+    /// Its nodes, one by one, if there is a relay.
+    pub fn view(&self) -> Option<&RelayView> {
+        self.view.get()
+    }
+
+    /// The relay listens here.
+    pub fn listens(&self, address: SocketAddr) {
+        self.lock().listens = Some(address);
+    }
+
+    /// It has ended, or is ending.
+    pub fn listens_no_longer(&self) {
+        self.lock().listens = None;
+    }
+
+    /// Nodes see this certificate from now on.
+    pub fn presents(&self, certificate: &Leaf) {
+        let times = [certificate.not_before(), certificate.not_after()].map(WallTime::from_system);
+        self.lock().certificate = Some(times.into());
+    }
+
+    /// A node's connection was refused.
+    pub fn refused(&self, reason: FailureClass) {
+        self.refused.get_or_create(&RefusalLabels { reason: reason_name(reason) }).inc();
+    }
+
+    /// A node is connected, until what is given back is dropped.
+    pub fn node(&self) -> NodePresence {
+        self.lock().nodes += 1;
+        NodePresence { relay: self.clone(), runs_from_store: false }
+    }
+
+    /// The control plane took a node's link.
+    pub fn reached(&self) {
+        self.lock().reaches_control_plane = Some(true);
+    }
+
+    /// It did not.
+    pub fn not_reached(&self) {
+        self.lock().reaches_control_plane = Some(false);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RelayFacts> {
+        self.facts.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl NodePresence {
+    /// The node has come to run a configuration from the store.
+    pub fn restored(&mut self) {
+        self.relay.restored.inc();
+        self.runs_from_store(true);
+    }
+
+    /// The control plane has sent the node a configuration.
+    pub fn given(&mut self) {
+        self.runs_from_store(false);
+    }
+
+    /// The node was given a snapshot several times and does not run it.
+    pub fn not_adopting(&self) {
+        self.relay.not_adopted.inc();
+    }
+
+    fn runs_from_store(&mut self, is_so: bool) {
+        let before = std::mem::replace(&mut self.runs_from_store, is_so);
+        let mut facts = self.relay.lock();
+        facts.nodes_from_store = facts.nodes_from_store + u64::from(is_so) - u64::from(before);
+    }
+}
+
+impl Drop for NodePresence {
+    fn drop(&mut self) {
+        self.runs_from_store(false);
+        self.relay.lock().nodes -= 1;
+    }
+}
+
+impl RelayFacts {
+    /// Whether nodes can connect: whatever store and control plane do.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator.
+    pub fn check_ready(&self, now: WallTime) -> Result<(), String> {
+        if self.listens.is_none() {
+            return Err("the relay does not listen".to_owned());
+        }
+        match self.certificate {
+            Some((from, _)) if now < from => {
+                Err(format!("the relay's certificate is not valid before {from}: is this host's clock right"))
+            }
+            Some((_, until)) if until < now => {
+                Err(format!("the relay's certificate has expired at {until}: nodes refuse it, renew it"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const NONE: [(&str, &str); 0] = [];
+
+const REASONS: [FailureClass; 15] = [
+    FailureClass::OtherCertificate,
+    FailureClass::UnknownAuthority,
+    FailureClass::NotValidNow,
+    FailureClass::WrongName,
+    FailureClass::NameNotAllowed,
+    FailureClass::NoCertificate,
+    FailureClass::NotItsKey,
+    FailureClass::BadCertificate,
+    FailureClass::Revoked,
+    FailureClass::RefusedByPeer,
+    FailureClass::NothingInCommon,
+    FailureClass::Closed,
+    FailureClass::NotTls,
+    FailureClass::TimedOut,
+    FailureClass::Other,
+];
+
+fn reason_name(reason: FailureClass) -> &'static str {
+    match reason {
+        FailureClass::OtherCertificate => "other_certificate",
+        FailureClass::UnknownAuthority => "unknown_authority",
+        FailureClass::NotValidNow => "not_valid_now",
+        FailureClass::WrongName => "wrong_name",
+        FailureClass::NameNotAllowed => "name_not_allowed",
+        FailureClass::NoCertificate => "no_certificate",
+        FailureClass::NotItsKey => "not_its_key",
+        FailureClass::BadCertificate => "bad_certificate",
+        FailureClass::Revoked => "revoked",
+        FailureClass::RefusedByPeer => "refused_by_peer",
+        FailureClass::NothingInCommon => "nothing_in_common",
+        FailureClass::Closed => "closed",
+        FailureClass::NotTls => "not_tls",
+        FailureClass::TimedOut => "timed_out",
+        FailureClass::Other => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn nodes_are_counted_until_they_leave_and_by_whose_configuration_they_run() {
+        let relay = RelayMetrics::default();
+        let (mut first, mut second) = (relay.node(), relay.node());
+        first.restored();
+        first.restored();
+        second.restored();
+        assert_eq!((relay.facts().nodes, relay.facts().nodes_from_store), (2, 2));
+        second.given();
+        second.given();
+        assert_eq!((relay.facts().nodes, relay.facts().nodes_from_store), (2, 1));
+        drop((first, second));
+        assert_eq!((relay.facts().nodes, relay.facts().nodes_from_store), (0, 0));
+        assert_eq!(relay.restored.get(), 3);
+    }
+
+    #[test]
+    fn a_relay_is_ready_while_it_listens_with_a_certificate_that_is_valid_now() {
+        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+        let day = Duration::from_secs(86_400);
+        let mut facts = RelayFacts::default();
+        assert!(facts.check_ready(now).unwrap_err().contains("does not listen"));
+        facts.listens = Some(([127, 0, 0, 1], 8005).into());
+        facts.certificate = Some((now, now + day));
+        assert_eq!(facts.check_ready(now + day), Ok(()));
+        assert!(facts.check_ready(now + 2 * day).unwrap_err().contains("has expired"));
+        facts.certificate = Some((now + day, now + 2 * day));
+        assert!(facts.check_ready(now).unwrap_err().contains("clock"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Where metrics, health and status are read.
+
+use std::net::SocketAddr;
+
+use super::Reader;
+
+/// The default, which only this host reaches.
+const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8115);
+
+/// Where metrics, health and status are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpSettings {
+    /// Nowhere.
+    Off,
+    /// Here.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Whose choice it is.
+        chosen: Chosen,
+    },
+}
+
+/// Whose choice an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// An operator's, who counts on it.
+    OnPurpose,
+    /// Nobody's.
+    ByDefault,
+}
+
+impl HttpSettings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(given) = reader.text("LIFEBOAT_HTTP_LISTEN") else {
+            return Some(Self::Listen { address: DEFAULT, chosen: Chosen::ByDefault });
+        };
+        let text = given.value.trim();
+        if text.eq_ignore_ascii_case("off") {
+            return Some(Self::Off);
+        }
+        match text.parse() {
+            Ok(address) => Some(Self::Listen { address, chosen: Chosen::OnPurpose }),
+            Err(_) => {
+                reader.wrong(format!(
+                    "{}: {text:?} is neither an IP address with a port nor off (valid: 127.0.0.1:8115, 0.0.0.0:8115, \
+                     [::1]:8115, off)",
+                    given.name
+                ));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Source;
+
+    fn read(value: Option<&str>) -> Result<HttpSettings, String> {
+        let given = value.map(|value| ("LIFEBOAT_HTTP_LISTEN".to_owned(), value.to_owned()));
+        let source = Source::from_environment(given);
+        let mut reader = Reader::new(&source);
+        HttpSettings::read(&mut reader).ok_or_else(|| reader.into_problems().to_string())
+    }
+
+    #[test]
+    fn only_this_host_reaches_it_unless_somebody_says_so() {
+        let default = read(None).unwrap();
+        assert_eq!(default, HttpSettings::Listen { address: DEFAULT, chosen: Chosen::ByDefault });
+        assert!(DEFAULT.ip().is_loopback());
+        // The same address, but somebody counts on it.
+        assert_eq!(
+            read(Some("127.0.0.1:8115")),
+            Ok(HttpSettings::Listen { address: DEFAULT, chosen: Chosen::OnPurpose })
+        );
+        assert_eq!(read(Some("off")), Ok(HttpSettings::Off));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_valid_ones() {
+        for wrong in ["8115", "localhost:8115", "on", "http://127.0.0.1:8115"] {
+            let problem = read(Some(wrong)).unwrap_err();
+            assert!(problem.contains("LIFEBOAT_HTTP_LISTEN") && problem.contains("valid: 127.0.0.1:8115"), "{problem}");
+        }
+    }
+}
