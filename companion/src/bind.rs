@@ -3,7 +3,10 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// How many connections the system may hold until they are taken: after a restart of the relay all its nodes come at once.
+const BACKLOG: u32 = 4096;
 
 /// An address can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +33,15 @@ impl BindError {
 /// Listens on the address that `setting` names, and tells which it is: port 0 is any that is free.
 pub async fn listen(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
     let failed = |error| BindError { setting, address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As tokio's own listeners do: a program that is restarted finds its port free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -11,13 +11,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Sources};
 use crate::clock::Clock;
 use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::reports::Reports;
+use crate::rotation::Rotation;
 use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
 
 /// How long what is waiting may take to be written when the program is told to stop.
@@ -34,6 +35,7 @@ pub struct Companion {
     exporters: Vec<JoinHandle<()>>,
     images: Vec<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
+    rotation: JoinHandle<()>,
     http: Option<(SocketAddr, JoinHandle<()>)>,
     reports: Reports,
     teller: JoinHandle<()>,
@@ -51,10 +53,17 @@ struct Shared {
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay, http, report_keys } = settings;
+        let RunSettings { store, cluster, keep, relay, certificates, http, report_keys } = settings;
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
+        if !keep.is_empty() && !store.fallbacks.is_empty() {
+            warn!(
+                "LIFEBOAT_FALLBACK_STORAGE: restoring asks these stores, too; this version of lifeboat keeps what it receives \
+                 in {} alone",
+                store.url
+            );
+        }
         warn_of_expiry(&cluster);
         metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
@@ -63,6 +72,8 @@ impl Companion {
             let hearing = (relay.is_some() || report_keys.are_set()).then(|| witnesses.hearing(keep.version));
             (keep, hearing)
         };
+        let relay_tls = relay.as_ref().map(|relay| relay.tls.clone());
+        let rotation = Rotation::new(certificates, cluster.tls.clone(), relay_tls, metrics.clone());
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
         metrics.shows_reports(reports.clone());
@@ -72,8 +83,9 @@ impl Companion {
         let teller = tokio::spawn(teller.run(stop.clone()));
         let relay = match relay {
             Some(relay) => {
-                let (cluster, archive, stop) = (cluster.clone(), archive.clone(), stop.clone());
-                let relay = Relay::bind(relay, cluster, archive, witnesses, clock, stop, metrics.relay()).await?;
+                let (cluster, stop) = (cluster.clone(), stop.clone());
+                let sources = Sources::open(&store)?.measured_by(&metrics);
+                let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
@@ -81,7 +93,8 @@ impl Companion {
         let max_config = store.max_config;
         let shared = Shared { cluster, archive, max_config, clock, metrics };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
-        let mut companion = Self { stop, headless, exporters, images, relay, http: None, reports, teller };
+        let rotation = tokio::spawn(rotation.run());
+        let mut companion = Self { stop, headless, exporters, images, relay, rotation, http: None, reports, teller };
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, &shared)?;
         }
@@ -152,7 +165,7 @@ impl Companion {
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        for task in self.headless.into_iter().chain(self.images) {
+        for task in self.headless.into_iter().chain(self.images).chain([self.rotation]) {
             task.abort();
         }
         if let Some((_, relay)) = self.relay {

@@ -19,6 +19,7 @@ pub mod origin;
 pub mod rehearsal;
 pub mod relay;
 pub mod reports;
+pub mod rotation;
 pub mod settings;
 pub mod storage;
 pub mod tls;

@@ -1,24 +1,30 @@
 //! Lifeboat's scenarios, each named as a sentence. One binary, so that what they share is linked once.
 
 mod bad_messages;
+mod certificates_change;
 mod clouds;
 mod codec;
 mod conditions;
 mod contract;
 mod control_plane_returns;
 mod credentials;
+mod crowd;
 mod damaged_store;
 mod faults;
 mod filter;
+mod forward_proxy;
 mod held;
 mod http;
 mod idle_cost;
 mod keep;
+mod other_paths;
 mod outage;
 mod program;
 mod refusal;
 mod relay;
+mod relay_status;
 mod reports;
+mod revoked;
 mod secrets;
 mod silence;
 mod strangers;
@@ -26,3 +32,4 @@ mod thinning;
 mod tidy;
 mod trust;
 mod unusable_store;
+mod which_snapshot;

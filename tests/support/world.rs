@@ -11,7 +11,7 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Terms};
+use lifeboat::archive::{Archive, Author, Sources, Terms};
 use lifeboat::clock::Clock;
 use lifeboat::companion::Companion;
 use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
@@ -21,7 +21,7 @@ use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scen
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::node::NodeOptions;
 use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
-use lifeboat::relay::Relay;
+use lifeboat::relay::{Relay, RelayView};
 use lifeboat::settings::{Address, RelaySettings, RunSettings, Source};
 use lifeboat::tls::{
     Authorities, AuthoritySource, Identity, NodeNames, client_config_pki, client_config_shared, server_config_pki,
@@ -85,6 +85,14 @@ impl World {
 
     /// A world with `cluster_mtls=pki`: one authority; control plane, relay and nodes each have a certificate of it.
     pub async fn with_authority(authority: &Authority) -> Self {
+        Self::with_authority_and(authority, |name, valid| authority.issue(name, &[name, "127.0.0.1"], valid)).await
+    }
+
+    /// The same with the nodes' certificate made otherwise.
+    pub async fn with_authority_and(
+        authority: &Authority,
+        issue_to_node: impl FnOnce(&str, Range<SystemTime>) -> Credentials,
+    ) -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         let issue = |name: &str| {
             let valid = SystemTime::now() - day..SystemTime::now() + day;
@@ -94,7 +102,8 @@ impl World {
         let trusted = Authorities::new([AuthoritySource::Pem(ca.as_bytes())]).expect("an authority is one");
         let of_control_plane = identity(&issue("cp.example.com"));
         let tls = server_config_pki(&trusted, NodeNames::Any, &of_control_plane);
-        let (of_node, of_relay) = (issue("dp.example.com"), issue("relay.example.com"));
+        let valid = SystemTime::now() - day..SystemTime::now() + day;
+        let (of_node, of_relay) = (issue_to_node("dp.example.com", valid), issue("relay.example.com"));
         let node_tls = client_config_pki(&trusted, &identity(&of_node));
         let settings = [
             ("KONG_CLUSTER_MTLS", "pki".to_owned()),
@@ -193,13 +202,14 @@ impl World {
     }
 
     async fn start_relay(&self, settings: RunSettings) -> RunningRelay {
-        let archive = Archive::open(&settings.store).expect("an S3 archive opens without a request");
+        let archive = Sources::open(&settings.store).expect("an S3 archive opens without a request");
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
         let (cluster, witnesses, metrics) = (Arc::new(settings.cluster), Witnesses::default(), RelayMetrics::default());
         let relay = Relay::bind(relay, cluster, archive, witnesses, self.clock, stop.clone(), metrics);
         let relay = relay.await.expect("its address is free");
-        RunningRelay { address: relay.address(), stop, running: tokio::spawn(relay.run()) }
+        let (address, view) = (relay.address(), relay.view());
+        RunningRelay { address, view, stop, running: tokio::spawn(relay.run()) }
     }
 
     /// Starts all that `lifeboat run` starts, with settings as they were read.
@@ -227,7 +237,11 @@ impl World {
 
     /// Puts a message's configuration into the store as the newest, as an exporter would.
     pub async fn keep(&self, message: &[u8]) {
-        let archive = self.archive();
+        self.keep_in(&self.archive(), message).await;
+    }
+
+    /// The same in another store.
+    pub async fn keep_in(&self, archive: &Archive, message: &[u8]) {
         let message = decode(message, DEFAULT_MAX_CONFIG).expect("what is kept is a configuration");
         let (configuration, config_hash, hashes) = (message.configuration, message.config_hash, message.hashes);
         let received = Received { configuration, config_hash, hashes, at: self.clock.wall() };
@@ -359,6 +373,8 @@ impl Drop for Backup {
 pub struct RunningRelay {
     /// Where it listens.
     pub address: SocketAddr,
+    /// What can be seen of it.
+    pub view: RelayView,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }

@@ -16,6 +16,7 @@ mod restore;
 mod rewrite;
 mod rollback;
 mod snapshot;
+mod sources;
 mod standing;
 mod thin;
 
@@ -32,6 +33,7 @@ pub use publish::{Author, Terms};
 pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
+pub use sources::{Chosen, NoneChosen, Sources};
 pub use standing::{Published, Standing, Unaccepted};
 pub use thin::Thinned;
 

@@ -1,10 +1,15 @@
-//! Restoring: the newest snapshot that verifies.
+//! Restoring from one store: the newest snapshot that verifies.
+
+use std::time::UNIX_EPOCH;
 
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
-use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, Verified, authenticate, verify, verify_bare};
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{
+    AgeLimit, Authentic, Place, Policy, Rejected, Verified, authenticate, verify, verify_bare,
+};
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::background::computed;
@@ -38,16 +43,34 @@ impl Archive {
     /// # Errors
     /// [`StorageError::NotFound`] when there is no backup for this version, or none that verifies.
     pub async fn restore(&self, version: KongVersion) -> Result<Restored, StorageError> {
+        self.restore_within(version, AgeLimit::default(), WallTime::from_system(UNIX_EPOCH)).await
+    }
+
+    /// The same, of those that are young enough `now`.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub async fn restore_within(
+        &self,
+        version: KongVersion,
+        age: AgeLimit,
+        now: WallTime,
+    ) -> Result<Restored, StorageError> {
         let (keys, policy) = (ObjectKeys::new(version), self.policy(version));
         let mut skipped = Vec::new();
         let newest = self.storage.read_optional(&keys.manifest(), MANIFEST_LIMIT).await?;
         if newest.is_none() && policy.keys.demand() == Demand::Nothing {
-            return self.restore_bare(&policy).await;
+            return self.restore_bare(&policy, age).await;
         }
         // Who has keys looks at the history too: whoever can delete the manifest must not be able to stop a restore.
         let is_missing = newest.is_none();
-        let newest =
-            newest.and_then(|(bytes, _)| accepted(&bytes, Place::Newest, &policy, keys.manifest(), &mut skipped));
+        let accepted = |bytes: &[u8], place, key, skipped: &mut Vec<Skipped>| {
+            let young_enough = |manifest: Authentic| age.check(&manifest, now).map(|()| manifest);
+            let document = Document::decode(bytes).map_err(Rejected::from);
+            let accepted = document.and_then(|document| authenticate(&document, place, &policy)).and_then(young_enough);
+            accepted.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok()
+        };
+        let newest = newest.and_then(|(bytes, _)| accepted(&bytes, Place::Newest, keys.manifest(), &mut skipped));
         let newest_sequence = newest.as_ref().map_or(u64::MAX, |manifest| manifest.sequence);
         if let Some(manifest) = newest
             && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
@@ -58,7 +81,7 @@ impl Archive {
             let key = keys.snapshot_manifest(id);
             // Without a manifest of its own it was never published: a crash left it.
             let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { continue };
-            let manifest = accepted(&bytes, Place::Snapshot(id), &policy, key, &mut skipped);
+            let manifest = accepted(&bytes, Place::Snapshot(id), key, &mut skipped);
             if let Some(manifest) = manifest
                 && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
             {
@@ -122,14 +145,14 @@ impl Archive {
         Ok(None)
     }
 
-    async fn restore_bare(&self, policy: &Policy) -> Result<Restored, StorageError> {
+    async fn restore_bare(&self, policy: &Policy, age: AgeLimit) -> Result<Restored, StorageError> {
         let version = policy.version;
         let key = ObjectKeys::new(version).config_json();
         let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else {
             return Err(self.no_backup(version).await);
         };
         let policy = policy.clone();
-        let checked = computed(move || verify_bare(json, &policy)).await;
+        let checked = computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await;
         let verified = checked.map_err(|rejected| StorageError::NotFound {
             place: self.place().to_owned(),
             key: format!("usable backup for Kong {version}: {key}: {rejected}"),
@@ -151,10 +174,4 @@ impl Archive {
             versions.iter().filter(|version| **version != asked).map(ToString::to_string).collect();
         if others.is_empty() { String::new() } else { format!(" (there are backups for Kong {})", others.join(", ")) }
     }
-}
-
-fn accepted(bytes: &[u8], place: Place, policy: &Policy, key: String, skipped: &mut Vec<Skipped>) -> Option<Authentic> {
-    let document = Document::decode(bytes).map_err(Rejected::from);
-    let accepted = document.and_then(|document| authenticate(&document, place, policy));
-    accepted.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok()
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Verified, VerifiedImage};
 use tracing::{info, warn};
 
 use super::{Failure, stdout};
-use crate::archive::{Archive, Pick};
+use crate::archive::{Archive, Sources};
 use crate::background::computed;
 use crate::clock::Clock;
 use crate::keep::BackupNode;
@@ -34,15 +35,16 @@ pub async fn import(source: &Source, ticket: Option<&Path>, when: When, clock: C
     let ImportSettings { store, version, prefix, control_plane } =
         ImportSettings::read(source, ticket.as_deref(), when)?;
     let form = CacheForm::of(version).map_err(anyhow::Error::from)?;
-    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    let sources = Sources::open(&store).map_err(anyhow::Error::from)?;
     let asking = ask(control_plane, version, store.max_config, clock);
     let mut asking = std::pin::pin!(asking);
-    let fetching = fetch(&archive, version, &form);
+    let now = clock.wall();
+    let fetching = fetch(&sources, version, &form, now);
     // Whoever is first: a node must not wait for a store when its control plane is there.
     let cache = tokio::select! {
         asked = &mut asking => {
             asked?;
-            fetch(&archive, version, &form).await
+            fetch(&sources, version, &form, now).await
         }
         fetched = fetching => {
             asking.await?;
@@ -92,20 +94,47 @@ async fn ask(
     }
 }
 
-async fn fetch(archive: &Archive, version: KongVersion, form: &CacheForm) -> Result<Cache, Failure> {
+async fn fetch(sources: &Sources, version: KongVersion, form: &CacheForm, now: WallTime) -> Result<Cache, Failure> {
     match form {
         CacheForm::ConfigCache => {
-            let restored = archive.restore(version).await.map_err(anyhow::Error::from)?;
-            for skipped in &restored.skipped {
-                warn!("{} in {} is not used: {}", skipped.key, archive.place(), skipped.reason);
+            let chosen = sources.restore(version, now).await.map_err(anyhow::Error::from)?;
+            for (place, skipped) in &chosen.skipped {
+                warn!("{} in {place} is not used: {}", skipped.key, skipped.reason);
             }
-            Ok(Cache::Configuration(Box::new(restored.verified)))
+            for error in &chosen.failed {
+                warn!("{error}");
+            }
+            if chosen.version != version {
+                warn!("there is no backup of Kong {version} itself: this is the newest one of Kong {}", chosen.version);
+            }
+            Ok(Cache::Configuration(Box::new(chosen.verified)))
         }
-        CacheForm::Lmdb { .. } => {
-            let picked = archive.pick(version, Pick::Published).await.map_err(anyhow::Error::from)?;
-            let image = archive.cache_image(&picked.manifest).await.map_err(anyhow::Error::from)?;
-            Ok(Cache::Image(image.ok_or_else(|| without_image(archive, version, picked.manifest.sequence))?))
+        CacheForm::Lmdb { .. } => image(sources, version, now).await,
+    }
+}
+
+// Its form differs between versions, so it must be of the node's own.
+async fn image(sources: &Sources, version: KongVersion, now: WallTime) -> Result<Cache, Failure> {
+    let mut reasons = Vec::new();
+    for (archive, published) in sources.by_newest(version).await {
+        let manifest = published.manifest;
+        if let Err(too_old) = sources.rules().age.check(&manifest, now) {
+            reasons.push(anyhow!("snapshot {} in {}: {too_old}", manifest.sequence, archive.place()));
+            continue;
         }
+        match archive.cache_image(&manifest).await {
+            Ok(Some(image)) => return Ok(Cache::Image(image)),
+            Ok(None) => reasons.push(without_image(archive, version, manifest.sequence)),
+            Err(error) => reasons.push(anyhow::Error::from(error)),
+        }
+    }
+    for reason in reasons.iter().skip(1) {
+        warn!("{reason:#}");
+    }
+    match reasons.into_iter().next() {
+        Some(reason) => Err(reason.into()),
+        // Why there is nothing is said by who looks for one thing.
+        None => Err(sources.picked(version).await.map_or_else(anyhow::Error::from, |_| anyhow!("try again")).into()),
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Program;
 use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
+use crate::relay::{NodeStatus, OnlyIncremental, RelayView};
 use crate::reports::ReportsView;
 
 const FORMAT: u32 = 1;
@@ -97,6 +98,8 @@ struct Relay {
     control_plane_reachable: Option<bool>,
     nodes_connected: u64,
     nodes_served_from_store: u64,
+    nodes: Vec<NodeStatus>,
+    only_incremental: Vec<OnlyIncremental>,
 }
 
 impl Status {
@@ -113,7 +116,7 @@ impl Status {
             control_plane: program.control_plane.clone(),
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
             export: metrics.keep_facts().iter().map(Export::of).collect(),
-            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, now)),
+            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, metrics.relay_view().as_ref(), now)),
             reports: program.reports.view(),
         }
     }
@@ -185,7 +188,7 @@ impl Failing {
 }
 
 impl Relay {
-    fn of(facts: &RelayFacts, now: WallTime) -> Self {
+    fn of(facts: &RelayFacts, view: Option<&RelayView>, now: WallTime) -> Self {
         let ready = facts.check_ready(now);
         Self {
             ready: ready.is_ok(),
@@ -194,6 +197,8 @@ impl Relay {
             control_plane_reachable: facts.reaches_control_plane,
             nodes_connected: facts.nodes,
             nodes_served_from_store: facts.nodes_from_store,
+            nodes: view.map(RelayView::nodes).unwrap_or_default(),
+            only_incremental: view.map(RelayView::only_incremental).unwrap_or_default(),
         }
     }
 }

@@ -29,6 +29,7 @@ pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
 use self::keep::KeepCounters;
 use self::series::{Number, write_gauge, write_number};
 use crate::clock::Clock;
+use crate::relay::RelayView;
 use crate::reports::Reports;
 use crate::tls::Leaf;
 
@@ -131,6 +132,11 @@ impl Metrics {
     /// What is known of each version that is kept.
     pub fn keep_facts(&self) -> Vec<KeepFacts> {
         self.parts.keep_facts()
+    }
+
+    /// The relay's nodes, if there is one.
+    pub fn relay_view(&self) -> Option<RelayView> {
+        self.parts.relay.get().and_then(RelayMetrics::view).cloned()
     }
 
     /// What is known of the relay, if there is one.

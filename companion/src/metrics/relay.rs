@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use lifeboat_core::time::WallTime;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -12,12 +12,14 @@ use prometheus_client::registry::Registry;
 
 use super::names;
 use super::series::{Number, register, write_number};
+use crate::relay::RelayView;
 use crate::tls::{FailureClass, Leaf};
 
 /// The relay tells here what happens. Clones tell the same.
 #[derive(Clone, Debug, Default)]
 pub struct RelayMetrics {
     facts: Arc<Mutex<RelayFacts>>,
+    view: Arc<OnceLock<RelayView>>,
     refused: Family<RefusalLabels, Counter>,
     restored: Counter,
     not_adopted: Counter,
@@ -75,6 +77,16 @@ impl RelayMetrics {
     /// What is known now.
     pub fn facts(&self) -> RelayFacts {
         self.lock().clone()
+    }
+
+    /// The relay's nodes can be seen here.
+    pub fn shows(&self, view: RelayView) {
+        let _ = self.view.set(view);
+    }
+
+    /// Its nodes, one by one, if there is a relay.
+    pub fn view(&self) -> Option<&RelayView> {
+        self.view.get()
     }
 
     /// The relay listens here.
@@ -171,7 +183,7 @@ impl RelayFacts {
     }
 }
 
-const REASONS: [FailureClass; 14] = [
+const REASONS: [FailureClass; 15] = [
     FailureClass::OtherCertificate,
     FailureClass::UnknownAuthority,
     FailureClass::NotValidNow,
@@ -180,6 +192,7 @@ const REASONS: [FailureClass; 14] = [
     FailureClass::NoCertificate,
     FailureClass::NotItsKey,
     FailureClass::BadCertificate,
+    FailureClass::Revoked,
     FailureClass::RefusedByPeer,
     FailureClass::NothingInCommon,
     FailureClass::Closed,
@@ -198,6 +211,7 @@ fn reason_name(reason: FailureClass) -> &'static str {
         FailureClass::NoCertificate => "no_certificate",
         FailureClass::NotItsKey => "not_its_key",
         FailureClass::BadCertificate => "bad_certificate",
+        FailureClass::Revoked => "revoked",
         FailureClass::RefusedByPeer => "refused_by_peer",
         FailureClass::NothingInCommon => "nothing_in_common",
         FailureClass::Closed => "closed",

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SignatureAlgorithm, SigningKey,
 };
 
@@ -20,6 +20,10 @@ pub const CLUSTER_VALIDITY: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 6
 
 /// `ecdsa-with-SHA384`, RFC 5758 section 3.2.
 const ECDSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
+/// `id-pe-authorityInfoAccess`, RFC 5280 section 4.2.2.1.
+const AUTHORITY_INFORMATION_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+/// `id-ad-ocsp`, likewise.
+const OCSP_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
 /// `commonName`, X.520.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
@@ -90,13 +94,44 @@ impl Authority {
         alternative_names: &[&str],
         validity: std::ops::Range<SystemTime>,
     ) -> Credentials {
+        self.sign(params(common_name, alternative_names), validity)
+    }
+
+    /// The same with the URL of an OCSP responder in it.
+    pub fn issue_with_responder(
+        &self,
+        common_name: &str,
+        alternative_names: &[&str],
+        validity: std::ops::Range<SystemTime>,
+        responder: &str,
+    ) -> Credentials {
         let mut params = params(common_name, alternative_names);
+        params.custom_extensions.push(information_access(responder));
+        self.sign(params, validity)
+    }
+
+    /// The authority's signature of these bytes: ECDSA on P-256 with SHA-256, as DER.
+    pub fn signature(&self, bytes: &[u8]) -> Vec<u8> {
+        self.0.key().sign(bytes).expect("a fresh ECDSA key signs")
+    }
+
+    fn sign(&self, mut params: CertificateParams, validity: std::ops::Range<SystemTime>) -> Credentials {
         params.not_before = validity.start.into();
         params.not_after = validity.end.into();
         let key = generate(&PKCS_ECDSA_P256_SHA256);
         let certificate = params.signed_by(&key, &self.0).expect("the parameters are complete");
         Credentials { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() }
     }
+}
+
+/// What a certificate says of where its revocation is told: an Authority Information Access with one OCSP responder
+/// (RFC 5280 section 4.2.2.1).
+fn information_access(responder: &str) -> CustomExtension {
+    let access = der::sequence(&[
+        der::value(Tag::ObjectIdentifier, OCSP_ACCESS),
+        der::value(Tag::UniformResourceIdentifier, responder.as_bytes()),
+    ]);
+    CustomExtension::from_oid_content(AUTHORITY_INFORMATION_ACCESS, der::sequence(&[access]))
 }
 
 fn params(common_name: &str, alternative_names: &[&str]) -> CertificateParams {

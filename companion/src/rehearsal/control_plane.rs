@@ -49,6 +49,17 @@ pub struct ControlPlaneOptions {
     pub silence: Duration,
     /// The largest frame that it reads, in bytes.
     pub max_payload: usize,
+    /// Whether it serves `/v2/outlet`.
+    pub rpc: Rpc,
+}
+
+/// `cluster_rpc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rpc {
+    /// As a 3.9.1 by default.
+    Off,
+    /// It answers a node's hello, and then sends back what it is sent.
+    On,
 }
 
 impl ControlPlaneOptions {
@@ -61,6 +72,7 @@ impl ControlPlaneOptions {
             required_plugins: Vec::new(),
             silence: Duration::from_secs(45),
             max_payload: 16 << 20,
+            rpc: Rpc::Off,
         }
     }
 }
@@ -141,6 +153,8 @@ pub enum Event {
     Sent(String, usize),
     /// A node's ping, with its hash.
     Ping(String, String),
+    /// A node said hello on `/v2/outlet`: its id, and the subprotocol that it asked for.
+    Hello(String, String),
     /// A node's link has ended, with the reason.
     Disconnected(String, String),
 }

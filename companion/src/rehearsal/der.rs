@@ -14,6 +14,8 @@ pub(super) enum Tag {
     GeneralizedTime = 0x18,
     Sequence = 0x30,
     Set = 0x31,
+    /// `uniformResourceIdentifier` of a GeneralName, RFC 5280 section 4.2.1.6.
+    UniformResourceIdentifier = 0x86,
 }
 
 /// One value: tag, length, content.

@@ -23,6 +23,7 @@ use super::control_plane::{Behaviour, ConnectedNode, ControlPlaneOptions, Event,
 use super::frames::{Incoming, Writer, halves};
 use super::outlet::{Introduction, PATH};
 use super::pace::Patience;
+use super::rpc;
 
 type Socket = TokioIo<Upgraded>;
 
@@ -34,14 +35,20 @@ pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scen
         Err(error) => return record(scene, Event::HandshakeFailed(error.to_string())),
     };
     while_not_hanging(scene).await;
-    let accepted = Mutex::new(None);
+    let (accepted, by_rpc) = (Mutex::new(None), Mutex::new(None));
     let service = service_fn(|request| {
-        let response = answer(request, scene, &accepted);
+        let response = match rpc::answer(request, options, scene, &by_rpc) {
+            Ok(response) => response,
+            Err(request) => answer(request, scene, &accepted),
+        };
         async { Ok::<_, Infallible>(response) }
     });
     let http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service);
     if http.with_upgrades().await.is_err() {
         return;
+    }
+    if let Some((asked, upgrade)) = by_rpc.into_inner().expect("nothing panics while it is locked") {
+        return rpc::live(asked, upgrade, scene).await;
     }
     let Some((introduction, upgrade)) = accepted.into_inner().expect("nothing panics while it is locked") else {
         return;
@@ -73,7 +80,7 @@ fn answer(mut request: Request<Body>, scene: &watch::Sender<Scene>, accepted: &A
     response
 }
 
-fn record(scene: &watch::Sender<Scene>, event: Event) {
+pub(super) fn record(scene: &watch::Sender<Scene>, event: Event) {
     scene.send_modify(|scene| scene.events.push(event));
 }
 

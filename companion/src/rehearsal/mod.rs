@@ -15,6 +15,7 @@ pub mod node;
 mod outlet;
 mod pace;
 pub mod recording;
+mod rpc;
 pub mod store;
 
 #[cfg(test)]

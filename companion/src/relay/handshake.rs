@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
@@ -18,10 +19,18 @@ use tokio_rustls::TlsStream;
 use tracing::{debug, warn};
 use tungstenite::handshake::derive_accept_key;
 
-use super::{HANDSHAKE_LIMIT, Shared, node};
+use super::admission::Place;
+use super::{Shared, node, tunnel};
 use crate::websocket::Link;
 use crate::websocket::connect::RELAY_HEADER;
 use crate::websocket::header::Mask;
+
+/// Where nodes take their configuration.
+const OUTLET_PATH: &str = "/v1/outlet";
+/// What a 3.0 node asks for first; it takes a 404 for "use /v1/outlet" (KONG.md section 1).
+const WRPC_PATH: &str = "/v1/wrpc";
+/// How many relays a link may pass through before this one.
+const MOST_RELAYS: usize = 8;
 
 /// A node sends its basic_info, some tens of kilobytes, and pings.
 const NODE_FRAME_LIMIT: u64 = 1 << 20;
@@ -39,47 +48,64 @@ pub struct NodeIdentity {
     pub version: Option<KongVersion>,
     /// The path and query, which the control plane will see unchanged.
     pub target: String,
+    /// Where it connected from.
+    pub address: SocketAddr,
+    /// The relays through which it came, if it did.
+    pub via: Option<String>,
 }
 
 /// Serves one connection: a node's link, or a stranger's request.
-pub(super) async fn serve(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, peer: SocketAddr) {
+pub(super) async fn serve(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, peer: SocketAddr, place: Arc<Place>) {
+    let has_asked = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(&shared, request, peer)) }
+        has_asked.store(true, Ordering::Relaxed);
+        let (shared, place) = (shared.clone(), place.clone());
+        async move { Ok::<_, Infallible>(answer(&shared, request, peer, place).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HANDSHAKE_LIMIT)
+        .header_read_timeout(shared.settings.limits.handshake)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     if let Err(error) = connection.await {
         debug!(%peer, "a connection ended before its WebSocket was open: {error}");
     }
+    if !has_asked.load(Ordering::Relaxed) {
+        shared.settings.tls.was_left(peer.ip());
+    }
 }
 
-fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
+async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: SocketAddr, place: Arc<Place>) -> Answer {
     let path = request.uri().path();
-    if path != "/v1/outlet" {
-        // A 3.0 node asks for /v1/wrpc first and takes a 404 for "use /v1/outlet" (KONG.md section 1).
-        debug!(%peer, path, "answered 404: only /v1/outlet is served");
-        return text(StatusCode::NOT_FOUND, "this is a lifeboat relay: data planes connect to /v1/outlet\n");
+    if path == WRPC_PATH {
+        debug!(%peer, path, "answered 404");
+        return text(StatusCode::NOT_FOUND, "this is a lifeboat relay, which does not speak wRPC\n");
     }
-    if request.headers().get(RELAY_HEADER).is_some_and(|instance| *instance == *shared.dialer.instance) {
+    if is_loop(&shared.instance, request.headers()) {
         warn!(
             "this relay's control plane {} leads back to itself: set LIFEBOAT_CONTROL_PLANE to the real one",
             shared.cluster.control_plane
         );
         return text(StatusCode::LOOP_DETECTED, "this relay is its own control plane\n");
     }
-    let Some(accept) = websocket_accept(request.method(), request.headers()) else {
+    let accept = websocket_accept(request.method(), request.headers());
+    if path != OUTLET_PATH {
+        if accept.is_some() {
+            return tunnel::open(shared, request, peer, place).await;
+        }
+        debug!(%peer, path, "answered 404: what is not a WebSocket is not asked of the control plane");
+        return text(StatusCode::NOT_FOUND, "this is a lifeboat relay: data planes connect to /v1/outlet\n");
+    }
+    let Some(accept) = accept else {
         return text(StatusCode::UPGRADE_REQUIRED, "data planes open a WebSocket here\n");
     };
-    let target = request.uri().path_and_query().map_or("/v1/outlet", |target| target.as_str()).to_owned();
-    let Some(identity) = identify(target) else {
+    let target = request.uri().path_and_query().map_or(OUTLET_PATH, |target| target.as_str()).to_owned();
+    let via = request.headers().get(RELAY_HEADER).and_then(|via| via.to_str().ok()).map(str::to_owned);
+    let Some(identity) = identify(target, peer, via) else {
         return text(StatusCode::BAD_REQUEST, "node_id, node_hostname and node_version are needed\n");
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    shared.spawn(serve_node(shared.clone(), identity, upgrade));
+    shared.spawn(serve_node(shared.clone(), identity, upgrade, place));
     Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "Upgrade")
@@ -89,13 +115,21 @@ fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: SocketAddr
         .expect("these headers are valid")
 }
 
-async fn serve_node(shared: Arc<Shared>, identity: NodeIdentity, upgrade: OnUpgrade) {
+// A link that has passed through this relay, or through more relays than anybody would put in a row.
+fn is_loop(instance: &str, headers: &HeaderMap) -> bool {
+    let via = headers.get_all(RELAY_HEADER).into_iter().filter_map(|via| via.to_str().ok());
+    let mut relays = via.flat_map(|via| via.split(',')).enumerate();
+    relays.any(|(count, relay)| relay.trim() == instance || count >= MOST_RELAYS)
+}
+
+async fn serve_node(shared: Arc<Shared>, identity: NodeIdentity, upgrade: OnUpgrade, place: Arc<Place>) {
     match upgrade.await {
         Ok(upgraded) => {
             let Parts { io, read_buf, .. } = upgraded
                 .downcast::<TokioIo<TlsStream<TcpStream>>>()
                 .expect("what comes back is the stream that went in");
-            node::serve(shared, identity, Link::new(io.into_inner(), read_buf, Mask::Theirs, NODE_FRAME_LIMIT)).await;
+            let link = Link::new(io.into_inner(), read_buf, Mask::Theirs, NODE_FRAME_LIMIT);
+            node::serve(shared, identity, link, place).await;
         }
         Err(error) => debug!(node = identity.id, "the WebSocket did not open: {error}"),
     }
@@ -115,7 +149,7 @@ fn websocket_accept(method: &Method, headers: &HeaderMap) -> Option<String> {
     Some(derive_accept_key(key.as_bytes()))
 }
 
-fn identify(target: String) -> Option<NodeIdentity> {
+fn identify(target: String, address: SocketAddr, via: Option<String>) -> Option<NodeIdentity> {
     let query = target.split_once('?')?.1;
     let value = |name: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -123,7 +157,7 @@ fn identify(target: String) -> Option<NodeIdentity> {
     };
     let (id, hostname) = (value("node_id")?, value("node_hostname")?);
     let version = value("node_version")?.parse().ok();
-    Some(NodeIdentity { id, hostname, version, target })
+    Some(NodeIdentity { id, hostname, version, target, address, via })
 }
 
 // These go into logs: what a node calls itself must not be able to write lines of its own.
@@ -131,7 +165,7 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-fn text(status: StatusCode, body: &'static str) -> Answer {
+pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
     answer
@@ -144,12 +178,23 @@ mod tests {
     #[test]
     fn a_node_is_known_by_its_query() {
         let target = "/v1/outlet?node_id=7c5d&node_hostname=dp-1&node_version=3.9.1";
-        let node = identify(target.into()).unwrap();
+        let address = ([10, 0, 0, 7], 41_000).into();
+        let identify = |target: &str| identify(target.into(), address, None);
+        let node = identify(target).unwrap();
         assert_eq!((node.id.as_str(), node.hostname.as_str()), ("7c5d", "dp-1"));
         assert_eq!(node.version, Some(KongVersion::new(3, 9, 1)));
         assert_eq!(node.target, target);
-        assert_eq!(identify("/v1/outlet".into()), None);
-        assert_eq!(identify("/v1/outlet?node_id=x".into()), None);
+        assert_eq!(identify("/v1/outlet"), None);
+        assert_eq!(identify("/v1/outlet?node_id=x"), None);
+    }
+
+    #[test]
+    fn a_link_that_has_passed_through_this_relay_is_a_loop() {
+        let headers = |via: &str| HeaderMap::from_iter([(RELAY_HEADER.parse().unwrap(), via.parse().unwrap())]);
+        assert!(!is_loop("c", &HeaderMap::new()));
+        assert!(!is_loop("c", &headers("a,b")));
+        assert!(is_loop("c", &headers("a, c,b")));
+        assert!(is_loop("x", &headers("a,b,c,d,e,f,g,h,i")));
     }
 
     #[test]

@@ -65,6 +65,19 @@ pub(super) fn link_ended(node: &NodeIdentity, error: &LinkError) {
     }
 }
 
+pub(super) fn not_sent(node: &NodeIdentity, error: &LinkError) {
+    let NodeIdentity { id, hostname, .. } = node;
+    match error {
+        LinkError::Stuck => warn!(
+            node = id,
+            hostname,
+            "closed the node's link, since it did not take a message in time: is its line slow, or does it hang? It will \
+             connect again"
+        ),
+        _ => debug!(node = id, hostname, "the node could not be sent a frame: {error}"),
+    }
+}
+
 pub(super) fn unknown_version(node: &NodeIdentity) {
     error!(
         node = node.id,

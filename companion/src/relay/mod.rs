@@ -1,41 +1,51 @@
 //! The relay: listens as a control plane would, authenticates nodes exactly as Kong does, and runs one session for each.
 //! The session decides (in `core`); here are sockets and the one shared copy of what is fed.
 
+mod admission;
+mod freight;
 mod handshake;
+mod incremental;
+mod limits;
 mod messages;
 mod node;
+mod nodes;
 mod offers;
 mod outlook;
+mod revocation;
+mod secured;
+mod tunnel;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 pub use handshake::NodeIdentity;
+pub use incremental::OnlyIncremental;
+pub use limits::Limits;
+pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
+pub use view::RelayView;
 
+use self::admission::Admission;
+use self::freight::Freight;
+use self::incremental::Incremental;
+use self::nodes::Nodes;
 use self::offers::Offers;
 use self::outlook::Outlook;
-use crate::archive::Archive;
+use self::revocation::Revocations;
+use crate::archive::Sources;
 use crate::bind::{BindError, listen};
 use crate::clock::Clock;
 use crate::dial;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings};
-use crate::tls::{FailureClass, Peer, explain};
-
-/// Kong's nodes close an unfinished handshake after 5 s (KONG.md section 1); so do we.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
-/// Handshakes cost a processor a millisecond each; more at once would only make all of them late.
-const HANDSHAKES_AT_ONCE: usize = 256;
+use crate::tls::Turns;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]
@@ -48,9 +58,17 @@ pub struct Relay {
 struct Shared {
     settings: RelaySettings,
     cluster: Arc<ClusterSettings>,
-    dialer: dial::Relay,
+    listen: SocketAddr,
+    /// A name that no other relay has.
+    instance: Arc<str>,
+    turns: Turns,
+    admission: Admission,
+    freight: Freight,
+    incremental: Incremental,
+    revocations: Revocations,
     offers: Offers,
     outlook: Outlook,
+    seats: Nodes,
     witnesses: Witnesses,
     clock: Clock,
     metrics: RelayMetrics,
@@ -63,68 +81,93 @@ impl Relay {
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
-        archive: Archive,
+        sources: Sources,
         witnesses: Witnesses,
         clock: Clock,
         stop: CancellationToken,
         metrics: RelayMetrics,
     ) -> Result<Self, BindError> {
         let (listener, listen) = listen("LIFEBOAT_RELAY_LISTEN", settings.listen).await?;
-        metrics.presents(&settings.certificate);
+        metrics.presents(&settings.tls.certificate());
         metrics.listens(listen);
-        let dialer = dial::Relay { listen, instance: uuid::Uuid::new_v4().to_string().into() };
-        let outlook = Outlook::new(cluster.control_plane.clone(), metrics.clone());
-        let offers = Offers::new(archive, clock);
-        let nodes = TaskTracker::new();
-        let shared = Shared { settings, cluster, dialer, offers, outlook, witnesses, clock, metrics, nodes, stop };
-        Ok(Self { listener, shared: Arc::new(shared) })
+        let limits = settings.limits;
+        let shared = Shared {
+            listen,
+            instance: uuid::Uuid::new_v4().to_string().into(),
+            turns: Turns::for_this_machine(),
+            admission: Admission::new(&limits),
+            freight: Freight::new(&limits),
+            incremental: Incremental::new(limits.only_v2, clock),
+            revocations: Revocations::new(cluster.revocation, clock),
+            offers: Offers::new(sources, clock),
+            outlook: Outlook::new(cluster.control_plane.clone(), metrics.clone()),
+            seats: Nodes::default(),
+            nodes: TaskTracker::new(),
+            settings,
+            cluster,
+            witnesses,
+            clock,
+            metrics,
+            stop,
+        };
+        let relay = Self { listener, shared: Arc::new(shared) };
+        relay.shared.metrics.shows(relay.view());
+        Ok(relay)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.shared.dialer.listen
+        self.shared.listen
+    }
+
+    /// What can be seen of it, for as long as it is wanted.
+    pub fn view(&self) -> RelayView {
+        RelayView::new(self.shared.seats.clone(), self.shared.incremental.clone())
     }
 
     /// Serves nodes until it is told to stop.
     pub async fn run(self) {
         info!("the relay listens on {}: point cluster_control_plane of data planes there", self.address());
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
         loop {
-            let permit = handshakes.clone().acquire_owned().await.expect("the semaphore is never closed");
             let accepted = tokio::select! {
                 () = self.shared.stop.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
+            match accepted {
+                Ok((stream, peer)) => self.take(stream, peer),
                 Err(error) => {
                     // Out of file descriptors, most likely; those that are served go on.
                     warn!("a connection could not be accepted: {error} (is the limit of open files too low?)");
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
                 }
-            };
-            let shared = self.shared.clone();
-            self.shared.spawn(async move {
-                let handshake = timeout(HANDSHAKE_LIMIT, authenticate(&shared, stream)).await;
-                drop(permit);
-                match handshake {
-                    Ok(Some(stream)) => handshake::serve(&shared, stream, peer).await,
-                    Ok(None) => {}
-                    Err(_) => {
-                        shared.metrics.refused(FailureClass::TimedOut);
-                        debug!(%peer, "no TLS handshake within {} s", HANDSHAKE_LIMIT.as_secs());
-                    }
-                }
-            });
+            }
         }
         self.shared.metrics.listens_no_longer();
         self.shared.nodes.close();
         self.shared.nodes.wait().await;
     }
+
+    fn take(&self, stream: TcpStream, peer: SocketAddr) {
+        let shared = self.shared.clone();
+        let Some(place) = shared.admission.enter() else {
+            debug!(%peer, "a connection was closed at once: there are as many as there may be");
+            return;
+        };
+        self.shared.spawn(async move {
+            if let Some(stream) = secured::accept(&shared, stream, peer, &place).await {
+                handshake::serve(&shared, stream, peer, place).await;
+            }
+        });
+    }
 }
 
 impl Shared {
+    /// This relay as the last of those that a link passes through.
+    fn dialer(&self, via: Option<&str>) -> dial::Relay {
+        let via = via.map_or_else(|| self.instance.clone(), |via| format!("{via},{}", self.instance).into());
+        dial::Relay { listen: self.listen, via, turns: self.turns.clone() }
+    }
+
     /// Runs until it is done or the relay stops.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
@@ -134,19 +177,5 @@ impl Shared {
                 () = work => {}
             }
         });
-    }
-}
-
-async fn authenticate(shared: &Shared, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-    let peer = stream.peer_addr().ok()?;
-    let _ = stream.set_nodelay(true);
-    match TlsAcceptor::from(shared.settings.tls.clone()).accept(stream).await {
-        Ok(stream) => Some(stream.into()),
-        Err(error) => {
-            let failure = explain(Peer::Node, &error);
-            shared.metrics.refused(failure.class);
-            warn!(%peer, "a connection was refused: {failure}");
-            None
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! The driver of one node's session: two links, a dial under way, a fetch under way, a timer. All decisions are the
-//! session's.
+//! The driver of one node's session: two links, a dial under way, a fetch under way, a large message on its way, a timer.
+//! All decisions are the session's.
 
 use std::future::pending;
 use std::ops::ControlFlow;
@@ -8,10 +8,14 @@ use std::sync::Arc;
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::keep::adoption::NodeNews;
 use lifeboat_core::kong::ping::hash_in_ping;
-use lifeboat_core::session::node::{Action, Event, NodeSession, Notice};
+use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
+use super::admission::Place;
+use super::freight::{Freight, LARGE, Load, Turn};
+use super::incremental::Outlet;
+use super::nodes::Seat;
 use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages};
 use crate::background::finished;
@@ -27,33 +31,62 @@ struct Driver {
     control_plane: Option<TlsLink>,
     dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
     fetching: Option<PendingOffer>,
+    /// A large message from the control plane, and its room.
+    incoming: Incoming,
+    /// The snapshot that is to be sent, and its turn.
+    feed: Option<(Arc<Offer>, Turn)>,
     session: NodeSession,
+    seat: Seat,
     witness: Option<Witness>,
     presence: NodePresence,
+    _outlet: Outlet,
+    _place: Arc<Place>,
+}
+
+#[derive(Default)]
+enum Incoming {
+    #[default]
+    Nothing,
+    Waiting(Turn),
+    Admitted(Load),
+}
+
+/// What a driver does next.
+enum Step {
+    Event(Event),
+    /// The snapshot's turn has come.
+    Feed(Arc<Offer>, Load),
 }
 
 /// Serves a node until one of the two sides ends it.
-pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: TlsLink) {
+pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: TlsLink, place: Arc<Place>) {
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
     let witness = identity.version.and_then(|version| shared.witnesses.node(version));
     let presence = shared.metrics.node();
     let mut driver = Driver {
-        shared,
-        identity,
         node,
         control_plane: None,
         dialing: None,
         fetching: None,
+        incoming: Incoming::default(),
+        feed: None,
         session,
+        seat: shared.seats.join(&identity, shared.clock.wall()),
         witness,
         presence,
+        _outlet: shared.incremental.outlet(&identity.id, identity.address.ip()),
+        _place: place,
+        shared,
+        identity,
     };
     driver.tell(NodeNews::Joined).await;
     let mut flow = driver.act(actions).await;
     while flow.is_continue() {
-        flow = match driver.next_event().await {
-            Ok(event) => driver.take(event).await,
+        driver.seat.show(&driver.session);
+        flow = match driver.next_step().await {
+            Ok(Step::Event(event)) => driver.take(event).await,
+            Ok(Step::Feed(offer, load)) => driver.feed(&offer, load).await,
             Err(error) => {
                 debug!(node = driver.identity.id, "the node's link ended: {error}");
                 ControlFlow::Break(())
@@ -65,20 +98,36 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
 
 impl Driver {
     // An error is the node's: without the node there is no session. A part of a node's frame is no event.
-    async fn next_event(&mut self) -> Result<Event, LinkError> {
+    async fn next_step(&mut self) -> Result<Step, LinkError> {
         let (clock, wake_at) = (self.shared.clock, self.session.wake_at());
         loop {
-            return Ok(tokio::select! {
+            return Ok(Step::Event(tokio::select! {
                 biased;
                 heard = self.node.hear() => match heard? {
                     Heard::Frame(frame) => Event::FromNode(frame),
                     Heard::Part => continue,
                 },
-                heard = hear(&mut self.control_plane) => self.control_plane_heard(heard),
+                heard = hear_in_turn(&self.shared.freight, &mut self.control_plane, &mut self.incoming) => {
+                    self.control_plane_heard(heard)
+                }
                 dialed = finished(&mut self.dialing) => self.dialed(dialed),
                 offer = fetched(&mut self.fetching) => Event::Fetched(offer),
+                (offer, load) = turn_to_feed(&mut self.feed) => return Ok(Step::Feed(offer, load)),
                 () = clock.reach(wake_at) => Event::Tick,
-            });
+            }));
+        }
+    }
+
+    async fn feed(&mut self, offer: &Offer, load: Load) -> ControlFlow<()> {
+        if !self.session.awaits_delivery() {
+            return ControlFlow::Continue(());
+        }
+        match load.deliver(self.node.send_message(offer.message.pieces())).await {
+            Ok(()) => self.take(Event::Delivered).await,
+            Err(error) => {
+                messages::not_sent(&self.identity, &error);
+                ControlFlow::Break(())
+            }
         }
     }
 
@@ -109,7 +158,15 @@ impl Driver {
                     control_plane_failed |= self.send_control_plane(&frame).await.is_err();
                     Ok(())
                 }
-                Action::ToNode(frame) => self.node.send(&frame).await,
+                Action::ToNode(frame) => match std::mem::take(&mut self.incoming) {
+                    Incoming::Admitted(load) if frame.payload.len() as u64 >= LARGE => {
+                        load.deliver(self.node.send(&frame)).await
+                    }
+                    other => {
+                        self.incoming = other;
+                        self.node.send(&frame).await
+                    }
+                },
                 Action::Fetch => {
                     self.fetching = self.identity.version.map(|version| self.shared.offers.request(version));
                     if self.fetching.is_none() {
@@ -117,7 +174,10 @@ impl Driver {
                     }
                     Ok(())
                 }
-                Action::Feed(offer) => self.node.send_message(offer.message.pieces()).await,
+                Action::Feed(offer) => {
+                    self.feed = Some((offer, self.shared.freight.turn_to_feed()));
+                    Ok(())
+                }
                 Action::CloseNode(frame) => {
                     if let Some(frame) = frame {
                         let _ = self.node.send(&frame).await;
@@ -139,7 +199,7 @@ impl Driver {
                 }
             };
             if let Err(error) = sent {
-                debug!(node = self.identity.id, "the node could not be sent a frame: {error}");
+                messages::not_sent(&self.identity, &error);
                 return ControlFlow::Break(());
             }
         }
@@ -149,7 +209,7 @@ impl Driver {
         ControlFlow::Continue(())
     }
 
-    async fn tell(&self, news: NodeNews) {
+    async fn tell(&mut self, news: NodeNews) {
         if let Some(witness) = &self.witness {
             witness.tell(news).await;
         }
@@ -169,6 +229,7 @@ impl Driver {
             Err(error) => {
                 messages::link_ended(&self.identity, &error);
                 self.control_plane = None;
+                self.incoming = Incoming::Nothing;
                 match error {
                     LinkError::Closed | LinkError::Broken(_) | LinkError::Stuck => Event::ControlPlaneClosed,
                     LinkError::Protocol(_) | LinkError::TooLong { .. } => Event::ControlPlaneUnreadable,
@@ -196,10 +257,12 @@ impl Driver {
 
     fn connect(&self) -> impl Future<Output = Result<TlsLink, DialError>> + use<> {
         let (shared, target) = (self.shared.clone(), self.identity.target.clone());
-        async move { dial(&shared.cluster, &target, Some(&shared.dialer), shared.settings.rules.config_timeout).await }
+        let dialer = shared.dialer(self.identity.via.as_deref());
+        async move { dial(&shared.cluster, &target, Some(&dialer), shared.settings.rules.config_timeout).await }
     }
 
     async fn disconnect(&mut self) {
+        self.incoming = Incoming::Nothing;
         if let Some(link) = self.control_plane.take() {
             link.close().await;
         }
@@ -216,7 +279,34 @@ impl Driver {
     }
 }
 
-async fn fetched(fetching: &mut Option<PendingOffer>) -> Arc<lifeboat_core::session::node::Offer> {
+// A large message is read only when there is room for it; until then the control plane's side of the connection fills up,
+// as it does when a node takes it slowly. Loses nothing when dropped before it is ready.
+async fn hear_in_turn(
+    freight: &Freight,
+    link: &mut Option<TlsLink>,
+    incoming: &mut Incoming,
+) -> Result<Heard, LinkError> {
+    if let Some(length) = link.as_ref().and_then(|link| link.begun()).filter(|length| *length >= LARGE) {
+        if let Incoming::Nothing = incoming {
+            *incoming = Incoming::Waiting(freight.room_for(length));
+        }
+        if let Incoming::Waiting(turn) = incoming {
+            *incoming = Incoming::Admitted(turn.await);
+        }
+    }
+    hear(link).await
+}
+
+async fn turn_to_feed(feed: &mut Option<(Arc<Offer>, Turn)>) -> (Arc<Offer>, Load) {
+    let load = match feed {
+        Some((_, turn)) => turn.await,
+        None => pending().await,
+    };
+    let (offer, _) = feed.take().expect("its turn has just come");
+    (offer, load)
+}
+
+async fn fetched(fetching: &mut Option<PendingOffer>) -> Arc<Offer> {
     match fetching {
         Some(pending) => {
             let offer = pending.ready().await;

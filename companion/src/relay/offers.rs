@@ -8,12 +8,12 @@ use lifeboat_core::backoff::Backoff;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::node::Offer;
-use lifeboat_core::time::Moment;
+use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_core::verify::{Provenance, Verified, Writer};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::archive::Archive;
+use crate::archive::{Chosen, Sources};
 use crate::clock::Clock;
 
 /// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(5);
 /// The offers of all versions.
 #[derive(Clone, Debug)]
 pub(super) struct Offers {
-    archive: Archive,
+    sources: Sources,
     clock: Clock,
     fetches: Arc<Mutex<HashMap<KongVersion, Fetch>>>,
 }
@@ -39,6 +39,7 @@ struct Fetch {
 struct Fetched {
     offer: Arc<Offer>,
     payload: Option<Sha256Digest>,
+    last_seen: Option<WallTime>,
 }
 
 /// An offer that is there or on its way.
@@ -46,8 +47,8 @@ struct Fetched {
 pub(super) struct PendingOffer(watch::Receiver<Option<Fetched>>);
 
 impl Offers {
-    pub(super) fn new(archive: Archive, clock: Clock) -> Self {
-        Self { archive, clock, fetches: Arc::default() }
+    pub(super) fn new(sources: Sources, clock: Clock) -> Self {
+        Self { sources, clock, fetches: Arc::default() }
     }
 
     /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
@@ -63,7 +64,7 @@ impl Offers {
         }
         let previous = fetches.get(&version).and_then(|fetch| fetch.result.borrow().clone());
         let (sender, result) = watch::channel(None);
-        tokio::spawn(fetch(self.archive.clone(), self.clock, version, previous, sender));
+        tokio::spawn(fetch(self.sources.clone(), self.clock, version, previous, sender));
         fetches.insert(version, Fetch { result: result.clone(), since: now });
         PendingOffer(result)
     }
@@ -83,7 +84,7 @@ impl PendingOffer {
 
 // Tries until there is one, or nobody waits any more.
 async fn fetch(
-    archive: Archive,
+    sources: Sources,
     clock: Clock,
     version: KongVersion,
     previous: Option<Fetched>,
@@ -91,26 +92,25 @@ async fn fetch(
 ) {
     // What is published may still be what is here: a long outage sees many new nodes and few new snapshots.
     if let Some(previous) = &previous
-        && is_published(&archive, version, previous).await
+        && previous.is_allowed(&sources, clock.wall())
+        && let Some(payload) = previous.payload
+        && sources.is_newest(version, payload).await
     {
         sender.send_replace(Some(previous.clone()));
         return;
     }
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
     loop {
-        match archive.restore(version).await {
-            Ok(restored) => {
-                for skipped in &restored.skipped {
-                    warn!("{} in {} is not used: {}", skipped.key, archive.place(), skipped.reason);
-                }
-                log_restored(&archive, version, &restored.verified);
-                sender.send_replace(Some(fetched(&restored.verified, &clock)));
+        match sources.restore(version, clock.wall()).await {
+            Ok(chosen) => {
+                log_chosen(version, &chosen);
+                sender.send_replace(Some(fetched(&chosen.verified, &clock)));
                 return;
             }
             Err(error) => {
-                if let Some(previous) = previous {
+                if let Some(previous) = previous.as_ref().filter(|known| known.is_allowed(&sources, clock.wall())) {
                     warn!("{error}; nodes of Kong {version} are given what was fetched before");
-                    sender.send_replace(Some(previous));
+                    sender.send_replace(Some(previous.clone()));
                     return;
                 }
                 let wait = backoff.next_wait(rand::random());
@@ -128,18 +128,21 @@ async fn fetch(
     }
 }
 
-async fn is_published(archive: &Archive, version: KongVersion, fetched: &Fetched) -> bool {
-    let Ok(Some(published)) = archive.published(version).await else { return false };
-    fetched.payload == Some(published.manifest.snapshot.sha256)
+impl Fetched {
+    // It may have grown too old since it was fetched.
+    fn is_allowed(&self, sources: &Sources, now: WallTime) -> bool {
+        let limit = sources.rules().age.0;
+        limit.is_none_or(|limit| self.last_seen.is_some_and(|seen| now.since(seen) <= limit))
+    }
 }
 
 fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
     let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes() };
-    let payload = match verified.provenance() {
-        Provenance::Manifest(manifest) => Some(manifest.snapshot.sha256),
-        Provenance::BareConfigJson => None,
+    let (payload, last_seen) = match verified.provenance() {
+        Provenance::Manifest(manifest) => (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen)),
+        Provenance::BareConfigJson => (None, None),
     };
-    Fetched { offer: Arc::new(offer), payload }
+    Fetched { offer: Arc::new(offer), payload, last_seen }
 }
 
 fn written_by(writer: &Writer) -> String {
@@ -150,18 +153,33 @@ fn written_by(writer: &Writer) -> String {
     }
 }
 
-fn log_restored(archive: &Archive, version: KongVersion, verified: &Verified) {
-    let (place, hash) = (archive.place(), verified.config_hash());
+fn log_chosen(version: KongVersion, chosen: &Chosen) {
+    for (place, skipped) in &chosen.skipped {
+        warn!("{} in {place} is not used: {}", skipped.key, skipped.reason);
+    }
+    for error in &chosen.failed {
+        warn!("{error}");
+    }
+    let Chosen { verified, place, .. } = chosen;
+    let hash = verified.config_hash();
+    let kin = if chosen.version == version {
+        String::new()
+    } else {
+        let kin = chosen.version;
+        format!(
+            " of Kong {kin}, since there is no backup of {version} itself (LIFEBOAT_VERSION_MATCH=exact forbids that)"
+        )
+    };
     match verified.provenance() {
         Provenance::Manifest(manifest) => info!(
-            "for new nodes of Kong {version}: snapshot {} from {place}, {}, configuration {hash}, last seen at the control \
-             plane at {}",
+            "for new nodes of Kong {version}: snapshot {}{kin} from {place}, {}, configuration {hash}, last seen at the \
+             control plane at {}",
             manifest.sequence,
             written_by(manifest.writer()),
             manifest.times.last_seen
         ),
         Provenance::BareConfigJson => warn!(
-            "for new nodes of Kong {version}: a bare config.json from {place}, configuration {hash}; without a manifest \
+            "for new nodes of Kong {version}: a bare config.json{kin} from {place}, configuration {hash}; without a manifest \
              nothing tells how old or how complete it is"
         ),
     }

@@ -1,15 +1,13 @@
 //! The control plane: where it is, who it must be, and who we are to it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::{Address, Reader};
+use super::{Address, Proxy, Reader};
 use crate::tls::{
-    Authorities, AuthoritySource, CommonNames, Identity, Leaf, NodeNames, SHARED_SERVER_NAME, TlsError,
-    certificates_from_pem, client_config_pki, client_config_shared,
+    Authorities, AuthoritySource, Believes, ClientSide, ClientTls, CommonNames, Identity, Leaf, NodeNames,
+    SHARED_SERVER_NAME, TlsError, certificates_from_pem,
 };
 
 /// How to reach the control plane as a node of its cluster.
@@ -17,14 +15,18 @@ use crate::tls::{
 pub struct ClusterSettings {
     /// Where its cluster listener is.
     pub control_plane: Address,
-    /// The TLS client.
-    pub tls: Arc<ClientConfig>,
+    /// The proxy on the way there.
+    pub proxy: Option<Proxy>,
+    /// The TLS client, which follows its files when they change.
+    pub tls: ClientTls,
     /// The name that is asked for.
     pub server_name: ServerName<'static>,
-    /// Our own certificate on this link.
+    /// Our own certificate on this link, as it was at the start.
     pub identity: Identity,
     /// Whom to trust.
     pub trust: Trust,
+    /// Whether nodes' certificates are asked about (`cluster_ocsp`).
+    pub revocation: Revocation,
     /// The certificates of `KONG_CLUSTER_CA_CERT`, if that is used.
     pub authorities: Vec<Leaf>,
     /// The longest message in bytes, compressed (`cluster_max_payload`).
@@ -40,22 +42,35 @@ pub enum Trust {
     Pki(NodeNames),
 }
 
+/// Whether a revocation of nodes' certificates is asked for (`cluster_ocsp`); only where they come from an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// No.
+    Off,
+    /// Yes, and a node of which nothing can be learned is turned away.
+    On,
+    /// Yes, and a node of which nothing can be learned is accepted.
+    Optional,
+}
+
 impl ClusterSettings {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let control_plane = control_plane(reader);
+        let proxy = Proxy::read(reader);
+        let revocation = revocation(reader);
         let max_payload = reader.number("KONG_CLUSTER_MAX_PAYLOAD", 16 * 1024 * 1024, 1024..=4 * 1024 * 1024 * 1024);
         let identity = identity(reader, "KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY");
         let mode = reader.text("KONG_CLUSTER_MTLS").map_or("shared".to_owned(), |given| given.value.trim().to_owned());
-        let (trust, tls, authorities) = match mode.as_str() {
+        let (trust, believes, authorities) = match mode.as_str() {
             "shared" => {
-                let identity = identity.as_ref()?;
-                (Trust::Shared(identity.leaf().der().clone()), client_config_shared(identity), Vec::new())
+                let certificate = identity.as_ref()?.leaf().der().clone();
+                (Trust::Shared(certificate), Believes::ItsOwnCertificate, Vec::new())
             }
             "pki" | "pki_check_cn" => {
                 let authorities = control_plane_authorities(reader);
                 let names = if mode == "pki" { Some(NodeNames::Any) } else { node_names(reader, identity.as_ref()) };
                 let leaves = cluster_authorities(reader);
-                (Trust::Pki(names?), client_config_pki(&authorities?, identity.as_ref()?), leaves)
+                (Trust::Pki(names?), Believes::Authorities(authorities?), leaves)
             }
             other => {
                 reader.wrong(format!("KONG_CLUSTER_MTLS: {other:?} is none of shared, pki, pki_check_cn"));
@@ -64,14 +79,30 @@ impl ClusterSettings {
         };
         let control_plane = control_plane?;
         let server_name = server_name(reader, &mode, &control_plane)?;
-        Some(Self { control_plane, tls, server_name, identity: identity?, trust, authorities, max_payload })
+        let identity = identity?;
+        let tls = ClientTls::new(ClientSide { identity: identity.clone(), believes });
+        let (proxy, revocation) = (proxy?, revocation?);
+        Some(Self { control_plane, proxy, tls, server_name, identity, trust, revocation, authorities, max_payload })
     }
 }
 
 impl fmt::Debug for ClusterSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { control_plane, server_name, identity, trust, .. } = self;
-        write!(f, "ClusterSettings({control_plane}, {server_name:?}, {identity:?}, {trust:?})")
+        let Self { control_plane, proxy, server_name, identity, trust, .. } = self;
+        write!(f, "ClusterSettings({control_plane}, {proxy:?}, {server_name:?}, {identity:?}, {trust:?})")
+    }
+}
+
+fn revocation(reader: &mut Reader<'_>) -> Option<Revocation> {
+    let Some(given) = reader.text("KONG_CLUSTER_OCSP") else { return Some(Revocation::Off) };
+    match given.value.trim() {
+        "off" => Some(Revocation::Off),
+        "on" => Some(Revocation::On),
+        "optional" => Some(Revocation::Optional),
+        other => {
+            reader.wrong(format!("{}: {other:?} is none of off, on, optional", given.name));
+            None
+        }
     }
 }
 

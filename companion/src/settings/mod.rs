@@ -2,6 +2,7 @@
 //! then on; all mistakes of a start are reported together.
 
 mod address;
+mod certificates;
 mod cluster;
 mod history;
 mod http;
@@ -10,27 +11,32 @@ mod keep;
 mod keys;
 pub mod names;
 mod origin;
+mod proxy;
 mod readable;
 mod reader;
 mod relay;
 mod reports;
+mod restore;
 mod role;
 mod secret;
 pub mod source;
 mod store;
 
 pub use address::Address;
-pub use cluster::{ClusterSettings, Trust};
+pub use certificates::{CertificateFiles, Reread};
+pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use history::HistoryLimit;
 pub use http::{Chosen, HttpSettings};
 pub use import::{ControlPlaneSettings, ImportSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
+pub use proxy::Proxy;
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
 pub use reports::ReportKeys;
+pub use restore::{RestoreRules, VersionMatch};
 pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
@@ -50,6 +56,8 @@ pub struct RunSettings {
     pub keep: Vec<KeepSettings>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// The files of certificates and keys among all that.
+    pub certificates: CertificateFiles,
     /// Where metrics, health and status are read.
     pub http: HttpSettings,
     /// What authenticates the filter's reports.
@@ -86,8 +94,9 @@ impl RunSettings {
         let http = HttpSettings::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
         finish(reader, || {
-            let (http, report_keys) = (http?, report_keys?);
-            Some(Self { store: store?, cluster: cluster?, keep: keep?, relay: relay?, http, report_keys })
+            let (http, report_keys, cluster, relay) = (http?, report_keys?, cluster?, relay?);
+            let certificates = CertificateFiles::of(source, relay.is_some());
+            Some(Self { store: store?, cluster, keep: keep?, relay, certificates, http, report_keys })
         })
     }
 }
@@ -174,11 +183,6 @@ fn refuse_what_is_not_built_yet(reader: &mut Reader<'_>) {
     for name in names::NOT_YET_HARMLESS {
         if let Some(given) = reader.text(name) {
             tracing::warn!("{}: this version of lifeboat does not have this setting yet, and ignores it", given.name);
-        }
-    }
-    for (name, only) in [("KONG_CLUSTER_OCSP", "off"), ("KONG_CLUSTER_USE_PROXY", "off")] {
-        if let Some(given) = reader.text(name).filter(|given| given.value.trim() != only) {
-            reader.wrong(format!("{}: this version of lifeboat knows only {only:?}", given.name));
         }
     }
 }

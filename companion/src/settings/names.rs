@@ -31,6 +31,12 @@ pub const SETTINGS: &[Setting] = &[
         "where configurations are kept: `s3://bucket/prefix`, `gs://bucket/prefix`, `azure://account/container/prefix` \
          or `file:///path`",
     ),
+    setting(
+        "LIFEBOAT_FALLBACK_STORAGE",
+        "fallback-storage",
+        "none",
+        "further stores, comma separated: restoring asks all of them at once, and the newest snapshot that verifies wins",
+    ),
     setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
     setting(
         "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT",
@@ -93,6 +99,13 @@ pub const SETTINGS: &[Setting] = &[
         "pki_check_cn: the common names that nodes may have, comma separated",
     ),
     setting(
+        "KONG_CLUSTER_OCSP",
+        "cluster-ocsp",
+        "off",
+        "pki: whether the relay asks if a node's certificate was revoked: `on`, `optional` (a responder that does not answer \
+         is no reason to turn a node away) or `off`",
+    ),
+    setting(
         "KONG_LUA_SSL_TRUSTED_CERTIFICATE",
         "lua-ssl-trusted-certificate",
         "none",
@@ -109,6 +122,18 @@ pub const SETTINGS: &[Setting] = &[
         "cluster-max-payload",
         "16777216",
         "the longest message from the control plane, in bytes, compressed",
+    ),
+    setting(
+        "KONG_CLUSTER_USE_PROXY",
+        "cluster-use-proxy",
+        "off",
+        "`on`: the control plane is reached through `KONG_PROXY_SERVER`",
+    ),
+    secret(
+        "KONG_PROXY_SERVER",
+        "none",
+        "that proxy, asked by HTTP CONNECT: `http://proxy.example.com:3128`, with `user:password@` before its host if it \
+         wants that",
     ),
     setting(
         "LIFEBOAT_PLUGINS",
@@ -144,6 +169,20 @@ pub const SETTINGS: &[Setting] = &[
         "relay-client-ca",
         "`KONG_CLUSTER_CA_CERT`",
         "pki: the authority of the nodes' certificates",
+    ),
+    setting(
+        "LIFEBOAT_VERSION_MATCH",
+        "version-match",
+        "minor",
+        "`minor`: where there is no backup of a node's own version, the newest of the same major.minor is restored; `exact` \
+         forbids that",
+    ),
+    setting(
+        "LIFEBOAT_MAX_AGE",
+        "max-age",
+        "off",
+        "how long ago the control plane may last have had a snapshot that is restored, such as `30d`; outages last, so by \
+         default any",
     ),
     setting(
         "LIFEBOAT_CP_CONFIG_TIMEOUT",
@@ -324,10 +363,10 @@ pub const SETTINGS: &[Setting] = &[
 
 /// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
 /// counts on, so each is an error.
-pub const NOT_YET: &[&str] = &["LIFEBOAT_FALLBACK_STORAGE", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_AGE"];
+pub const NOT_YET: &[&str] = &["LIFEBOAT_FOLLOW"];
 
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
-pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_PREFER", "LIFEBOAT_VERSION_MATCH", "LIFEBOAT_DRILL_EVERY"];
+pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_PREFER", "LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.

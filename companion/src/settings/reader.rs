@@ -1,8 +1,9 @@
 //! Reads settings one by one and remembers everything that is wrong, so that an operator corrects all mistakes of a
 //! start at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -42,12 +43,13 @@ impl std::error::Error for Problems {}
 pub struct Reader<'a> {
     source: &'a Source,
     problems: Problems,
+    files: BTreeSet<PathBuf>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that has found nothing wrong yet.
     pub fn new(source: &'a Source) -> Self {
-        Self { source, problems: Problems::default() }
+        Self { source, problems: Problems::default(), files: BTreeSet::new() }
     }
 
     /// What is wrong so far.
@@ -58,6 +60,11 @@ impl<'a> Reader<'a> {
     /// What was wrong.
     pub fn into_problems(self) -> Problems {
         self.problems
+    }
+
+    /// The files that were read, or could not be.
+    pub fn into_files(self) -> BTreeSet<PathBuf> {
+        self.files
     }
 
     /// Notes a problem.
@@ -211,6 +218,7 @@ impl<'a> Reader<'a> {
     fn file(&mut self, name: &str, path: &Path) -> Option<Vec<u8>> {
         // A value that is not a path may be a secret in some broken form; no message repeats it.
         let shown = if path.to_string_lossy().len() > 200 { "the file".into() } else { path.display().to_string() };
+        self.files.insert(path.to_owned());
         std::fs::read(path).map_err(|error| self.wrong(format!("{name}: {shown} can't be read: {error}"))).ok()
     }
 }

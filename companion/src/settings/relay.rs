@@ -2,28 +2,27 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
-use rustls::ServerConfig;
 
 use super::cluster::{checked, identity};
 use super::{ClusterSettings, Reader, Trust};
-use crate::tls::{Authorities, AuthoritySource, Leaf, NodeNames, server_config_pki, server_config_shared};
+use crate::relay::Limits;
+use crate::tls::{Accepts, Authorities, AuthoritySource, NodeNames, ServerSide, ServerTls};
 
 /// How nodes are served.
 #[derive(Clone)]
 pub struct RelaySettings {
     /// Where the relay listens.
     pub listen: SocketAddr,
-    /// The TLS server, which knows who may connect.
-    pub tls: Arc<ServerConfig>,
-    /// The certificate that nodes see.
-    pub certificate: Leaf,
+    /// The TLS server, which knows who may connect, and follows its files when they change.
+    pub tls: ServerTls,
     /// How a node's session behaves.
     pub rules: Rules,
+    /// How much it takes on at once.
+    pub limits: Limits,
 }
 
 impl RelaySettings {
@@ -34,17 +33,17 @@ impl RelaySettings {
         let config_timeout = reader.config_timeout();
         let retry = (Duration::from_secs(5), Duration::from_secs(10));
         let cluster = cluster?;
-        let tls = match &cluster.trust {
+        let side = match &cluster.trust {
             Trust::Shared(certificate) => {
-                let config = server_config_shared(std::slice::from_ref(certificate), &cluster.identity);
-                let config = config.map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok();
-                config.map(|config| (config, cluster.identity.leaf().clone()))
+                let accepts = Accepts::Certificates(vec![certificate.clone()]);
+                Some(ServerSide { identity: cluster.identity.clone(), accepts })
             }
             Trust::Pki(names) => pki(reader, names.clone(), cluster),
         };
-        let (listen, (tls, certificate)) = (listen?, tls?);
+        let tls = ServerTls::new(side?).map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok();
+        let (listen, tls) = (listen?, tls?);
         refuse_itself(reader, listen, cluster);
-        Some(Self { listen, tls, certificate, rules: Rules { config_timeout, on_refusal, retry } })
+        Some(Self { listen, tls, rules: Rules { config_timeout, on_refusal, retry }, limits: Limits::default() })
     }
 }
 
@@ -66,7 +65,7 @@ fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     }
 }
 
-fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<(Arc<ServerConfig>, Leaf)> {
+fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<ServerSide> {
     let own = match reader.text("LIFEBOAT_RELAY_CERT") {
         Some(_) => identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY")?,
         None => cluster.identity.clone(),
@@ -80,7 +79,7 @@ fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> 
     };
     let pem = checked(reader, &given)?;
     match Authorities::new([AuthoritySource::Pem(&pem)]) {
-        Ok(authorities) => Some((server_config_pki(&authorities, names, &own), own.leaf().clone())),
+        Ok(authorities) => Some(ServerSide { identity: own, accepts: Accepts::Authorities(authorities, names) }),
         Err(error) => {
             reader.wrong(format!("{}: {error}", given.name));
             None

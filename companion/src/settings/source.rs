@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::names;
 
 /// The values that were given, by variable.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Source {
     flags: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,

@@ -49,7 +49,7 @@ fn all_mistakes_of_a_start_are_reported_at_once() {
         ("KONG_CLUSTER_CERT", "/no/such/certificate"),
         ("KONG_VERSION", "3.1.0"),
         ("LIFEBOAT_SIGNING_KEY", "x"),
-        ("KONG_CLUSTER_OCSP", "on"),
+        ("KONG_CLUSTER_OCSP", "sometimes"),
     ]))
     .unwrap_err();
     for name in [

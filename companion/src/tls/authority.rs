@@ -1,5 +1,5 @@
 //! `cluster_mtls=pki` and `pki_check_cn`: a peer is who holds a certificate of a trusted authority, valid now, and has
-//! the right name. No revocation is checked here.
+//! the right name. Whether it was revoked is asked in `revocation`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rustls::{
     ALL_VERSIONS, CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     RootCertStore, ServerConfig, SignatureScheme,
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 
 use super::{CommonNames, Identity, Leaf, TlsError, certificates_from_pem};
 
@@ -39,6 +39,17 @@ impl Authorities {
             }
         }
         if roots.is_empty() { Err(TlsError::NoAuthority) } else { Ok(Self(Arc::new(roots))) }
+    }
+
+    pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.0.roots
+    }
+
+    /// These and the others.
+    pub(super) fn and(&self, others: &Self) -> Self {
+        let mut roots = RootCertStore::clone(&self.0);
+        roots.extend(others.0.roots.iter().cloned());
+        Self(Arc::new(roots))
     }
 }
 

@@ -45,6 +45,8 @@ pub enum FailureClass {
     NotItsKey,
     /// Any other fault of the peer's certificate.
     BadCertificate,
+    /// A certificate that was revoked, or of which that can't be ruled out (`cluster_ocsp`).
+    Revoked,
     /// The peer refused us, and said so in an alert.
     RefusedByPeer,
     /// No TLS version, cipher suite or signature in common.

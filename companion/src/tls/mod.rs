@@ -7,12 +7,16 @@
 //! tickets.
 
 mod authority;
+mod client_side;
 mod common_name;
 mod error;
 mod failure;
 mod identity;
 mod leaf;
 mod pinned;
+mod revocation;
+mod server_side;
+mod turns;
 
 #[cfg(test)]
 mod handshakes;
@@ -28,12 +32,16 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 pub use authority::{Authorities, AuthoritySource, NodeNames, client_config_pki, server_config_pki};
+pub use client_side::{Believes, ClientSide, ClientTls};
 pub use common_name::{CommonNameNotAllowed, CommonNames};
 pub use error::TlsError;
 pub use failure::{FailureClass, HandshakeFailure, Peer, explain, explain_tls};
 pub use identity::{Identity, certificates_from_pem};
 pub use leaf::Leaf;
 pub use pinned::{NotTheClusterCertificate, client_config_shared, server_config_shared};
+pub use revocation::{Answer, NoQuestion, NotAnswered, Question};
+pub use server_side::{Accepts, ServerSide, ServerTls};
+pub use turns::Turns;
 
 /// The server name that data planes ask for in `shared` mode (KONG.md section 1, "Cluster certificate").
 pub const SHARED_SERVER_NAME: &str = "kong_clustering";

@@ -25,6 +25,12 @@ pub fn client_config_shared(identity: &Identity) -> Arc<ClientConfig> {
     super::client_config(ALL_VERSIONS, Arc::new(verifier), identity.certified_key())
 }
 
+/// The same during a rotation: the server may also present `other`'s certificate.
+pub(super) fn client_config_shared_with(identity: &Identity, other: &Identity) -> Arc<ClientConfig> {
+    let verifier = PinnedCertificates::new(vec![identity.leaf().clone(), other.leaf().clone()]);
+    super::client_config(ALL_VERSIONS, Arc::new(verifier), identity.certified_key())
+}
+
 /// A server for `cluster_mtls=shared`: a client must present one of `accepted`. That is the cluster's certificate, and
 /// during a rotation the old one and the new one.
 ///

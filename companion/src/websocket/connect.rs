@@ -13,7 +13,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::Link;
 use super::header::Mask;
 
-/// Names the instance of a relay that dials, so that it knows itself when it meets itself.
+/// Names the relays that a link passes through, comma separated, so that each knows itself when it meets itself.
 pub const RELAY_HEADER: &str = "lifeboat-relay";
 
 /// Why the peer did not become a WebSocket.
@@ -30,13 +30,13 @@ pub enum UpgradeError {
     Accept,
 }
 
-/// Opens a WebSocket at `target` (a path with its query) over a stream that is ready for HTTP. `relay` names this
-/// relay's instance, if it is one that dials.
+/// Opens a WebSocket at `target` (a path with its query) over a stream that is ready for HTTP. `via` names the
+/// relays that the link passes through, if it does.
 pub async fn open<S>(
     stream: S,
     host: &str,
     target: &str,
-    relay: Option<&str>,
+    via: Option<&str>,
     limit: u64,
 ) -> Result<Link<S>, UpgradeError>
 where
@@ -52,8 +52,8 @@ where
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, &key);
-    if let Some(instance) = relay {
-        request = request.header(RELAY_HEADER, instance);
+    if let Some(via) = via {
+        request = request.header(RELAY_HEADER, via);
     }
     let request = request.body(Empty::<Bytes>::new()).expect("a target that came in as one is a valid one");
     let response = match sender.send_request(request).await {

@@ -12,7 +12,11 @@ use super::header::{Header, HeaderError, Mask};
 
 /// Kong gives a link up after 45 s of silence; who doesn't take a frame for as long is gone too.
 const WRITE_LIMIT: Duration = Duration::from_secs(45);
+/// A long frame has more time than that: a node may be at the end of a slow line.
+const WRITTEN_PER_SECOND: u64 = 64 * 1024;
 const READ_AT_ONCE: usize = 4 * 1024;
+/// What is read into for a longer frame is not kept for the next one.
+const KEPT: usize = 64 * 1024;
 
 /// A stream that carries WebSocket frames.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ pub enum LinkError {
         limit: u64,
     },
     /// The peer takes nothing.
-    #[error("the peer did not take a frame within {} s", WRITE_LIMIT.as_secs())]
+    #[error("the peer did not take a frame in time")]
     Stuck,
 }
 
@@ -68,6 +72,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Allows frames of up to `limit` bytes from now on.
     pub fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
+    }
+
+    /// The length of a frame in bytes, if one has begun and is not here whole. It stays where it is until it is heard.
+    pub fn begun(&self) -> Option<u64> {
+        self.frame.as_ref().map(|header| header.length)
     }
 
     /// The next frame, or the news that a part of one came. Loses nothing when dropped before it is ready.
@@ -120,11 +129,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     async fn write(&mut self, mut bytes: impl Buf) -> Result<(), LinkError> {
+        let limit = WRITE_LIMIT + Duration::from_secs(bytes.remaining() as u64 / WRITTEN_PER_SECOND);
         let all = async {
             self.stream.write_all_buf(&mut bytes).await?;
             self.stream.flush().await
         };
-        timeout(WRITE_LIMIT, all).await.map_err(|_| LinkError::Stuck)?.map_err(LinkError::from)
+        timeout(limit, all).await.map_err(|_| LinkError::Stuck)?.map_err(LinkError::from)
     }
 
     fn take_frame(&mut self) -> Result<Option<Frame>, LinkError> {
@@ -140,6 +150,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             return Ok(None);
         }
         let mut payload = self.unread.split_to(length);
+        if length > KEPT {
+            self.unread = BytesMut::from(&self.unread[..]);
+        }
         if let Some(key) = header.key {
             apply_mask(&mut payload, key);
         }
@@ -158,6 +171,21 @@ where
         Some(link) => link.hear().await,
         None => std::future::pending().await,
     }
+}
+
+/// The message with which a client began, when all of it is there; the inner option is empty when what is there is no
+/// message in one frame.
+pub(crate) fn first_message(received: &[u8]) -> Option<Option<Bytes>> {
+    let mut unread = BytesMut::from(received);
+    let header = match Header::take(&mut unread, Mask::Theirs) {
+        Ok(Some(header)) if header.is_final => header,
+        Ok(None) => return None,
+        Ok(Some(_)) | Err(_) => return Some(None),
+    };
+    let length = usize::try_from(header.length).ok().filter(|length| *length <= unread.len())?;
+    let mut payload = unread.split_to(length);
+    apply_mask(&mut payload, header.key.unwrap_or_default());
+    Some(Some(payload.freeze()))
 }
 
 // RFC 6455 section 5.3, eight bytes at a time.

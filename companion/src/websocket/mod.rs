@@ -6,5 +6,5 @@ pub mod connect;
 pub mod header;
 mod link;
 
-pub(crate) use link::hear;
 pub use link::{Heard, Link, LinkError};
+pub(crate) use link::{first_message, hear};

@@ -7,7 +7,7 @@ mod event;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use event::{Action, Event, Notice, Offer, Rules, Source};
+pub use event::{Action, Event, LinkState, Notice, Offer, Rules, Source, Trouble};
 
 use super::restore::{self, ControlPlaneIs, Decision, NodeHolds, OnRefusal};
 use super::{ConnectFailure, IDLE_LIMIT, REFUSAL_WINDOW};
@@ -47,6 +47,8 @@ pub struct NodeSession {
     loading_until: Option<Moment>,
     source: Source,
     feeding: Feeding,
+    /// The length of the snapshot of which it was said that it is too large.
+    said_too_large: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -75,10 +77,36 @@ struct Up {
 #[derive(Debug)]
 enum Feeding {
     No,
-    Fetching,
-    Ready(Arc<Offer>),
-    Fed { offer: Arc<Offer>, attempts: u32, next: Moment, pause: Backoff },
-    TooLarge,
+    /// The node may have been fed before, without success: then there may be another snapshot by now.
+    Fetching(Option<Fed>),
+    Ready(Fed),
+    Fed(Fed),
+    /// It was not sent, and is to be fetched again: a smaller one may have been published by then.
+    TooLarge(Fed),
+}
+
+/// A snapshot and how often the node was sent it.
+#[derive(Clone, Debug)]
+struct Fed {
+    offer: Arc<Offer>,
+    attempts: u32,
+    /// How long the node then has to say that it runs it.
+    wait: Duration,
+    /// When that ends; unknown until the last byte has gone.
+    next: Option<Moment>,
+    pause: Backoff,
+}
+
+impl Fed {
+    fn new(offer: Arc<Offer>) -> Self {
+        let pause = pause_for(&offer);
+        Self { offer, attempts: 0, wait: FIRST_REPEAT, next: None, pause }
+    }
+
+    /// The same snapshot goes on where it was; another one begins anew.
+    fn with(self, offer: Arc<Offer>) -> Self {
+        if offer.message.config_hash() == self.offer.message.config_hash() { self } else { Self::new(offer) }
+    }
 }
 
 impl NodeSession {
@@ -94,6 +122,7 @@ impl NodeSession {
             loading_until: None,
             source: Source::OwnOrNone,
             feeding: Feeding::No,
+            said_too_large: None,
         };
         (session, vec![Action::ConnectControlPlane])
     }
@@ -113,6 +142,7 @@ impl NodeSession {
             // had failed to read that itself.
             Event::ControlPlaneUnreadable => actions.push(Action::CloseNode(Some(Frame::close(1011)))),
             Event::Fetched(offer) => self.fetched(offer),
+            Event::Delivered => self.delivered(now, &mut actions),
         }
         self.restore(now, &mut actions);
         actions
@@ -136,7 +166,7 @@ impl NodeSession {
             Link::Down { retry_at, .. } => wake_at = wake_at.min(*retry_at),
         }
         match &self.feeding {
-            Feeding::Fed { next, .. } => wake_at.min(*next),
+            Feeding::Fed(Fed { next: Some(next), .. }) => wake_at.min(*next),
             _ => wake_at,
         }
     }
@@ -154,6 +184,38 @@ impl NodeSession {
     /// Where its configuration came from.
     pub fn source(&self) -> Source {
         self.source
+    }
+
+    /// The node's own link to the control plane.
+    pub fn link_state(&self) -> LinkState {
+        match self.link {
+            Link::Connecting { again: false, .. } => LinkState::Connecting,
+            Link::Up(_) => LinkState::Up,
+            Link::Down { refused: true, .. } => LinkState::Refused,
+            Link::Connecting { again: true, .. } | Link::Down { refused: false, .. } => LinkState::Down,
+        }
+    }
+
+    /// Why the node has no configuration though the store has one.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let not_adopted = |fed: &Fed| {
+            let attempts = fed.attempts;
+            (attempts >= ATTEMPTS_BEFORE_NOTICE).then_some(Trouble::NotAdopted { attempts })
+        };
+        match &self.feeding {
+            Feeding::TooLarge(fed) => {
+                let limit = self.max_payload().unwrap_or_default();
+                Some(Trouble::TooLarge { message: fed.offer.message.len(), limit })
+            }
+            Feeding::Fed(fed) | Feeding::Ready(fed) | Feeding::Fetching(Some(fed)) => not_adopted(fed),
+            Feeding::No | Feeding::Fetching(None) => None,
+        }
+    }
+
+    /// Whether the snapshot that was last asked to be sent is still to be sent: since then the control plane may have
+    /// come, or the node have said that it has something.
+    pub fn awaits_delivery(&self) -> bool {
+        matches!(self.feeding, Feeding::Fed(Fed { next: None, .. }))
     }
 
     /// Whether frames pass to and from the control plane.
@@ -231,8 +293,9 @@ impl NodeSession {
             return;
         }
         self.loading_until = None;
-        if let Feeding::Fed { offer, .. } = &self.feeding
-            && offer.message.config_hash() == hash
+        if let Feeding::Fed(fed) | Feeding::Fetching(Some(fed)) | Feeding::Ready(fed) = &self.feeding
+            && fed.attempts > 0
+            && fed.offer.message.config_hash() == hash
         {
             self.source = Source::Store;
             actions.push(Action::Notify(Notice::Adopted(hash)));
@@ -268,9 +331,9 @@ impl NodeSession {
     fn connected(&mut self, now: Moment, actions: &mut Vec<Action>) {
         self.link =
             Link::Up(Up { since: now, has_given: false, said_silent: false, pong_due: None, pongs_to_swallow: 0 });
-        // From now on it is the control plane's turn; if it stays silent, feeding begins anew.
-        if let Feeding::Fed { offer, .. } = &self.feeding {
-            self.feeding = Feeding::Ready(offer.clone());
+        // From now on it is the control plane's turn; if it stays silent, feeding goes on.
+        if let Feeding::Fed(fed) = &self.feeding {
+            self.feeding = Feeding::Ready(fed.clone());
         }
         actions.push(Action::Notify(Notice::Spliced));
         if self.basic_info.is_some() {
@@ -356,8 +419,20 @@ impl NodeSession {
     }
 
     fn fetched(&mut self, offer: Arc<Offer>) {
-        if matches!(self.feeding, Feeding::Fetching) {
-            self.feeding = Feeding::Ready(offer);
+        if let Feeding::Fetching(earlier) = &mut self.feeding {
+            let fed = match earlier.take() {
+                Some(earlier) => earlier.with(offer),
+                None => Fed::new(offer),
+            };
+            self.feeding = Feeding::Ready(fed);
+        }
+    }
+
+    // The node's time to load it begins when it has all of it: a large one may wait for its turn before it is sent.
+    fn delivered(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        if let Feeding::Fed(fed) = &mut self.feeding {
+            fed.next = Some(now + fed.wait);
+            actions.push(Action::Notify(Notice::Fed { attempt: fed.attempts }));
         }
     }
 
@@ -369,7 +444,10 @@ impl NodeSession {
         };
         let max_payload = info.max_payload;
         if self.fetch_at().is_some_and(|fetch_at| fetch_at <= now) {
-            self.feeding = Feeding::Fetching;
+            self.feeding = match std::mem::replace(&mut self.feeding, Feeding::No) {
+                Feeding::Fed(fed) | Feeding::TooLarge(fed) => Feeding::Fetching(Some(fed)),
+                _ => Feeding::Fetching(None),
+            };
             actions.push(Action::Fetch);
         }
         match restore::decide(self.node_holds(), self.control_plane_is(now, actions), self.rules.on_refusal) {
@@ -380,31 +458,42 @@ impl NodeSession {
     }
 
     fn feed(&mut self, max_payload: u64, now: Moment, actions: &mut Vec<Action>) {
-        let (offer, attempts, mut pause) = match &self.feeding {
-            Feeding::Ready(offer) if offer.message.len() > max_payload => {
-                actions.push(Action::Notify(Notice::TooLarge { message: offer.message.len(), limit: max_payload }));
-                self.feeding = Feeding::TooLarge;
-                return;
-            }
-            Feeding::Ready(offer) => (offer.clone(), 0, pause_for(offer)),
-            Feeding::Fed { offer, attempts, next, pause } if *next <= now => (offer.clone(), *attempts, pause.clone()),
+        let mut fed = match &self.feeding {
+            Feeding::Ready(fed) => fed.clone(),
+            Feeding::Fed(fed) if fed.next.is_some_and(|next| next <= now) => fed.clone(),
             _ => return,
         };
-        let attempt = attempts + 1;
-        let wait = if attempt == 1 { FIRST_REPEAT } else { pause.next_wait(1.0) };
-        actions.extend([Action::Feed(offer.clone()), Action::Notify(Notice::Fed { attempt })]);
-        if attempts == ATTEMPTS_BEFORE_NOTICE {
-            let runs = self.runs.unwrap_or(ConfigHash::EMPTY);
+        let message = fed.offer.message.len();
+        if message > max_payload {
+            if self.said_too_large.replace(message) != Some(message) {
+                actions.push(Action::Notify(Notice::TooLarge { message, limit: max_payload }));
+            }
+            fed.next = Some(now + fed.pause.next_wait(1.0));
+            self.feeding = Feeding::TooLarge(fed);
+            return;
+        }
+        if fed.attempts == ATTEMPTS_BEFORE_NOTICE {
+            let (attempts, runs) = (fed.attempts, self.runs.unwrap_or(ConfigHash::EMPTY));
             actions.push(Action::Notify(Notice::NotAdopted { attempts, runs }));
         }
-        self.feeding = Feeding::Fed { offer, attempts: attempt, next: now + wait, pause };
+        fed.attempts += 1;
+        (fed.wait, fed.next) = (if fed.attempts == 1 { FIRST_REPEAT } else { fed.pause.next_wait(1.0) }, None);
+        actions.push(Action::Feed(fed.offer.clone()));
+        self.feeding = Feeding::Fed(fed);
     }
 
     // When the snapshot is to be fetched, if it may be needed and isn't there: after a head start of the control plane,
     // or at once if that is gone.
     fn fetch_at(&self) -> Option<Moment> {
-        if self.node_holds() != NodeHolds::Nothing || !matches!(self.feeding, Feeding::No) {
+        if self.node_holds() != NodeHolds::Nothing {
             return None;
+        }
+        match &self.feeding {
+            Feeding::No => {}
+            // Another one may have been chosen for it since (`lifeboat rollback`).
+            Feeding::Fed(fed) if fed.attempts >= ATTEMPTS_BEFORE_NOTICE => return fed.next,
+            Feeding::TooLarge(fed) => return fed.next,
+            Feeding::Fetching(_) | Feeding::Ready(_) | Feeding::Fed(_) => return None,
         }
         match &self.link {
             Link::Connecting { since, again: false } => Some(*since + HEAD_START),

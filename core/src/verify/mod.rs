@@ -1,6 +1,7 @@
 //! The one way from bytes in a store to bytes that a node may be given: a document is authenticated, its payload compared
 //! with it, opened and expanded. Only this module makes a [`Verified`], and only a `Verified` is ever delivered.
 
+mod age;
 mod authentic;
 mod image;
 mod rejected;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 
+pub use age::AgeLimit;
 pub use authentic::{Authentic, Place, Writer, authenticate};
 pub use image::{VerifiedImage, verify_image};
 pub use rejected::Rejected;

@@ -1,11 +1,14 @@
 //! Why something in a store is not accepted: each case with a message of its own.
 
+use std::time::Duration;
+
 use crate::digest::Sha256Digest;
 use crate::keys::{KeyName, quoted};
 use crate::kong::ConfigurationError;
 use crate::kong::version::KongVersion;
 use crate::manifest::Unreadable;
 use crate::object_key::SnapshotId;
+use crate::time::WallTime;
 
 /// Why a manifest, a payload or a `config.json` is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +109,26 @@ pub enum Rejected {
         /// The key that it names.
         actual: String,
     },
+    /// Its control plane had it too long ago.
+    #[error(
+        "its control plane last had it at {last_seen}, {} ago, and LIFEBOAT_MAX_AGE allows {}: unset it, or set it to more, \
+         to restore it all the same",
+        humantime::format_duration(*.age), humantime::format_duration(*.limit)
+    )]
+    TooOld {
+        /// When.
+        last_seen: WallTime,
+        /// How long ago.
+        age: Duration,
+        /// How long ago it may be.
+        limit: Duration,
+    },
+    /// Nothing tells how old it is, and that is asked for.
+    #[error(
+        "a bare config.json does not tell how old it is, and LIFEBOAT_MAX_AGE asks for that: unset it to restore it all the \
+         same"
+    )]
+    OfUnknownAge,
     /// Fewer bytes than the manifest says: half-written, cut off on the way, or another's.
     #[error(
         "the payload has {actual} bytes instead of {expected}: it is incomplete, or not the one that was published"

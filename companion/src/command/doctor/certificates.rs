@@ -17,8 +17,8 @@ pub(super) fn checks(cluster: &ClusterSettings, relay: Option<&RelaySettings>, n
     let own = cluster.identity.leaf();
     let mut checks = vec![validity(CLUSTER, "KONG_CLUSTER_CERT", own, now)];
     checks.extend(cluster.authorities.iter().map(|leaf| validity(AUTHORITY, "KONG_CLUSTER_CA_CERT", leaf, now)));
-    if let Some(leaf) = relay.map(|relay| &relay.certificate).filter(|leaf| *leaf != own) {
-        checks.push(validity(RELAY, "LIFEBOAT_RELAY_CERT", leaf, now));
+    if let Some(leaf) = relay.map(|relay| relay.tls.certificate()).filter(|leaf| leaf != own) {
+        checks.push(validity(RELAY, "LIFEBOAT_RELAY_CERT", &leaf, now));
     }
     checks
 }

@@ -20,7 +20,8 @@ pub use put_object::{Checksum, PutObject};
 pub use s3::{AwsCredentials, S3Access};
 
 use super::cluster::checked;
-use super::{HistoryLimit, KeySource, Reader};
+use super::source::Given;
+use super::{HistoryLimit, KeySource, Reader, RestoreRules};
 use crate::tls::{Authorities, AuthoritySource};
 
 /// Where configurations are kept.
@@ -38,6 +39,10 @@ pub struct StoreSettings {
     pub keys: KeySource,
     /// How many snapshots of a version stay.
     pub history: HistoryLimit,
+    /// Further stores that are restored from, and how to get into them.
+    pub fallbacks: Vec<(StorageUrl, Access)>,
+    /// Which snapshots may be restored.
+    pub restore: RestoreRules,
 }
 
 /// How to get into a store, by the kind of store.
@@ -113,6 +118,8 @@ impl StoreSettings {
             max_config,
             keys: KeySource::default(),
             history: HistoryLimit::default(),
+            fallbacks: Vec::new(),
+            restore: RestoreRules::default(),
         }
     }
 
@@ -129,6 +136,7 @@ impl StoreSettings {
         let max_config = max_config(reader);
         let authorities = extra_authorities(reader);
         let keys = KeySource::read(reader);
+        let restore = RestoreRules::read(reader);
         let ticket = match Ticket::decode(text) {
             Ok(ticket) => Access::Ticket(Box::new(ticket)),
             Err(error) => {
@@ -143,6 +151,8 @@ impl StoreSettings {
             max_config,
             keys: keys?,
             history: HistoryLimit::default(),
+            fallbacks: Vec::new(),
+            restore,
         })
     }
 
@@ -156,18 +166,44 @@ impl StoreSettings {
         // Checked also where another cloud's store is named: a mistake in it is one all the same.
         let put_object = PutObject::read(reader);
         let given = given?;
-        let url: StorageUrl = reader.parse(&given)?;
-        if let Some(warning) = StorageUrl::warning(&given.value) {
-            tracing::warn!("{}: {warning}", given.name);
-        }
-        let access = match &url {
-            StorageUrl::S3 { .. } => Access::S3(Box::new(S3Access::read(reader, put_object)?)),
-            StorageUrl::Gcs { .. } => Access::Gcs(GcsAccess::read(reader)?),
-            StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
-            StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,
-        };
-        Some(Self { url, access, authorities: authorities?, max_config, keys: keys?, history })
+        let restore = RestoreRules::read(reader);
+        let (url, access) = store_at(reader, &given, &put_object)?;
+        let fallbacks = fallbacks(reader, &url, &put_object)?;
+        Some(Self { url, access, authorities: authorities?, max_config, keys: keys?, history, fallbacks, restore })
     }
+}
+
+fn store_at(reader: &mut Reader<'_>, given: &Given, put_object: &Option<PutObject>) -> Option<(StorageUrl, Access)> {
+    let url: StorageUrl = reader.parse(given)?;
+    if let Some(warning) = StorageUrl::warning(&given.value) {
+        tracing::warn!("{}: {warning}", given.name);
+    }
+    let access = match &url {
+        StorageUrl::S3 { .. } => Access::S3(Box::new(S3Access::read(reader, put_object.clone())?)),
+        StorageUrl::Gcs { .. } => Access::Gcs(GcsAccess::read(reader)?),
+        StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
+        StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,
+    };
+    Some((url, access))
+}
+
+// One that is the first store again would be asked twice, and protect from nothing.
+fn fallbacks(
+    reader: &mut Reader<'_>,
+    first: &StorageUrl,
+    put_object: &Option<PutObject>,
+) -> Option<Vec<(StorageUrl, Access)>> {
+    let mut fallbacks: Vec<(StorageUrl, Access)> = Vec::new();
+    for value in reader.list("LIFEBOAT_FALLBACK_STORAGE") {
+        let given = Given { value, name: "LIFEBOAT_FALLBACK_STORAGE".to_owned(), is_argument: false };
+        let (url, access) = store_at(reader, &given, put_object)?;
+        if url == *first || fallbacks.iter().any(|(known, _)| *known == url) {
+            reader.wrong(format!("LIFEBOAT_FALLBACK_STORAGE: {url} is named twice: name another store"));
+            return None;
+        }
+        fallbacks.push((url, access));
+    }
+    Some(fallbacks)
 }
 
 fn max_config(reader: &mut Reader<'_>) -> usize {

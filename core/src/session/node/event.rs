@@ -51,6 +51,8 @@ pub enum Event {
     ControlPlaneUnreadable,
     /// What [`Action::Fetch`] asked for.
     Fetched(Arc<Offer>),
+    /// The last byte of what [`Action::Feed`] asked for has gone.
+    Delivered,
 }
 
 /// Something to do.
@@ -66,7 +68,7 @@ pub enum Action {
     ToNode(Frame),
     /// Fetch the snapshot, again and again until there is one.
     Fetch,
-    /// Send the node this snapshot.
+    /// Send the node this snapshot, as soon as it has its turn, and say when it has gone ([`Event::Delivered`]).
     Feed(Arc<Offer>),
     /// Close the node's link, with this frame first if there is one.
     CloseNode(Option<Frame>),
@@ -126,4 +128,36 @@ pub enum Source {
     ControlPlane,
     /// It was fed from the store.
     Store,
+}
+
+/// A node's own link to the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Being made for the first time.
+    Connecting,
+    /// Up.
+    Up,
+    /// Gone; tried again every few seconds.
+    Down,
+    /// The control plane turned the node away; tried again likewise.
+    Refused,
+}
+
+/// Why an empty node stays empty though there is a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It was sent the snapshot several times and doesn't run it.
+    #[error("it was sent the snapshot {attempts} times and does not run it: its error.log tells why")]
+    NotAdopted {
+        /// How often.
+        attempts: u32,
+    },
+    /// The snapshot is larger than it takes.
+    #[error("the snapshot has {message} bytes and it takes {limit}: raise cluster_max_payload on the node")]
+    TooLarge {
+        /// The message's size in bytes, compressed.
+        message: u64,
+        /// The node's `cluster_max_payload` in bytes.
+        limit: u64,
+    },
 }

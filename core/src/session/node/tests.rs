@@ -57,6 +57,20 @@ impl Table {
         self.session.handle(event, self.now, 0.0).into_iter().map(|action| name(&action)).collect()
     }
 
+    /// What is fed has gone as soon as it is asked for, unless a test says otherwise.
+    fn deliver(&mut self, actions: Vec<String>) -> Vec<String> {
+        if actions.iter().any(|action| action == "feed") {
+            assert!(self.session.awaits_delivery());
+            assert_eq!(self.on(Event::Delivered), ["notify Fed"]);
+        }
+        actions
+    }
+
+    fn fetched(&mut self, offer: Arc<Offer>) -> Vec<String> {
+        let actions = self.on(Event::Fetched(offer));
+        self.deliver(actions)
+    }
+
     fn after(&mut self, wait: Duration) -> Vec<String> {
         self.now = self.now + wait;
         self.on(Event::Tick)
@@ -107,7 +121,7 @@ fn while_the_control_plane_is_there_frames_pass_unchanged() {
 fn an_empty_node_is_fed_as_soon_as_the_control_plane_is_known_to_be_gone() {
     let mut table = Table::empty_node();
     assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed", "notify Fed"]);
+    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed"]);
     assert_eq!(table.ping(hash('a')), ["notify Adopted", "to node: Pong"]);
     assert_eq!(table.session.source(), Source::Store);
 }
@@ -117,7 +131,7 @@ fn the_snapshot_is_fetched_while_the_control_plane_is_still_being_asked() {
     let mut table = Table::empty_node();
     assert_eq!(table.after(HEAD_START), ["fetch"]);
     assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
-    assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "feed", "notify Fed"]);
+    assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "feed"]);
 }
 
 #[test]
@@ -125,8 +139,11 @@ fn a_configuration_that_the_node_dropped_is_sent_again_after_a_second_and_a_half
     let mut table = Table::empty_node();
     table.unreachable();
     table.on(Event::Fetched(offer(0)));
+    // The time begins when all of it has gone.
+    assert_eq!(table.after_seconds(1), Vec::<String>::new());
+    table.on(Event::Delivered);
     assert_eq!(table.after(FIRST_REPEAT - Duration::from_millis(1)), Vec::<String>::new());
-    assert_eq!(table.after(Duration::from_millis(1)), ["feed", "notify Fed"]);
+    assert_eq!(table.after(Duration::from_millis(1)), ["feed"]);
     assert_eq!(table.after(FIRST_REPEAT), Vec::<String>::new());
 }
 
@@ -137,14 +154,47 @@ fn repeats_wait_longer_for_a_larger_configuration_and_are_reported() {
     assert!(large.next_wait(1.0) > small.next_wait(1.0) + Duration::from_secs(10));
     let mut table = Table::empty_node();
     table.unreachable();
-    table.on(Event::Fetched(offer(0)));
-    let mut notices = 0;
-    for _ in 0..40 {
+    table.fetched(offer(0));
+    let (mut notices, mut attempts) = (0, Vec::new());
+    for second in 0..400 {
         table.on(Event::ControlPlaneFailed(ConnectFailure::Unreachable));
         table.ping(ConfigHash::EMPTY);
-        notices += table.after_seconds(3).iter().filter(|action| *action == "notify NotAdopted").count();
+        let mut actions = table.after_seconds(1);
+        if actions.iter().any(|action| action == "fetch") {
+            actions.extend(table.fetched(offer(0)));
+        } else {
+            actions = table.deliver(actions);
+        }
+        notices += actions.iter().filter(|action| *action == "notify NotAdopted").count();
+        attempts.extend(actions.iter().any(|action| action == "feed").then_some(second));
     }
     assert_eq!(notices, 1);
+    assert!(matches!(table.session.trouble(), Some(Trouble::NotAdopted { attempts }) if attempts > 3));
+    let pauses: Vec<i32> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.len() >= 4 && pauses.is_sorted(), "{pauses:?}");
+}
+
+#[test]
+fn for_a_node_that_does_not_adopt_it_the_snapshot_is_fetched_again_and_another_one_begins_anew() {
+    let mut table = Table::empty_node();
+    table.unreachable();
+    table.fetched(offer(0));
+    for _ in 1..ATTEMPTS_BEFORE_NOTICE {
+        table.now = table.session.wake_at().max(table.now);
+        let actions = table.after(LONGEST_PAUSE.min(Duration::from_secs(20)));
+        table.ping(ConfigHash::EMPTY);
+        assert!(actions.contains(&"feed".to_owned()), "{actions:?}");
+        table.deliver(actions);
+    }
+    let actions = table.after_seconds(30);
+    assert!(actions.contains(&"fetch".to_owned()) && !actions.contains(&"feed".to_owned()), "{actions:?}");
+    let payload = Payload::compress(b"{}");
+    let message = ReconfigureMessage::around(&payload, hash('b'), None, WallTime::from_system(SystemTime::UNIX_EPOCH));
+    let chosen = Arc::new(Offer { message, config_bytes: 2 });
+    // Nobody said again that it is not adopted: it is another one.
+    assert_eq!(table.fetched(chosen), ["feed"]);
+    assert_eq!(table.session.trouble(), None);
+    assert!(table.ping(hash('b')).contains(&"notify Adopted".to_owned()));
 }
 
 fn clone_of(offer: &Offer) -> Offer {
@@ -167,7 +217,7 @@ fn a_control_plane_that_stays_silent_is_waited_for_and_then_the_node_is_fed() {
     table.on(Event::FromControlPlane(Frame::empty_pong()));
     assert_eq!(table.after(HEAD_START), ["fetch"]);
     assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
-    assert_eq!(table.after(RULES.config_timeout - HEAD_START), ["notify Silent", "feed", "notify Fed"]);
+    assert_eq!(table.after(RULES.config_timeout - HEAD_START), ["notify Silent", "feed"]);
     assert!(table.session.is_spliced());
 }
 
@@ -212,7 +262,7 @@ fn a_refused_node_is_fed_where_the_operator_says_so() {
     table.introduce(ConfigHash::EMPTY);
     let actions = table.on(Event::ControlPlaneFailed(ConnectFailure::Refused(403)));
     assert_eq!(actions, ["notify Refused", "to node: Pong", "fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed", "notify Fed"]);
+    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed"]);
 }
 
 #[test]
@@ -251,6 +301,10 @@ fn a_snapshot_that_the_node_would_not_take_is_reported_and_not_sent() {
     table.unreachable();
     assert_eq!(table.on(Event::Fetched(offer(20_000))), ["notify TooLarge"]);
     assert_eq!(table.after_seconds(3), Vec::<String>::new());
+    assert!(matches!(table.session.trouble(), Some(Trouble::TooLarge { limit: 4096, .. })));
+    // By and by it is looked whether there is a smaller one.
+    assert_eq!(table.after_seconds(2), ["connect", "fetch"]);
+    assert_eq!(table.on(Event::Fetched(offer(20_000))), Vec::<String>::new(), "it is said once");
 }
 
 #[test]
@@ -288,7 +342,7 @@ fn a_ping_before_the_first_message_says_nothing_yet_and_wakes_nobody_in_the_past
         // Once it has said who it is, what it last said of its configuration counts.
         table.on(Event::FromNode(Frame::binary(BASIC_INFO)));
         table.now = table.now + HEAD_START;
-        let fetched = table.session.fetch_at().is_some() || matches!(table.session.feeding, Feeding::Fetching);
+        let fetched = table.session.fetch_at().is_some() || matches!(table.session.feeding, Feeding::Fetching(_));
         assert!(fetched, "{:?}", table.session);
     }
 }
@@ -303,6 +357,7 @@ enum Step {
     Message,
     Pong,
     Fetched,
+    Delivered,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -315,6 +370,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Message),
         Just(Step::Pong),
         Just(Step::Fetched),
+        Just(Step::Delivered),
     ]
 }
 
@@ -342,6 +398,7 @@ proptest! {
                 Step::Message if up => { given_on_link = true; Event::FromControlPlane(Frame::binary(Bytes::new())) }
                 Step::Pong if up => Event::FromControlPlane(Frame::empty_pong()),
                 Step::Fetched => Event::Fetched(offer(0)),
+                Step::Delivered => Event::Delivered,
                 _ => Event::Tick,
             };
             let actions = table.session.handle(event, table.now, 0.3);

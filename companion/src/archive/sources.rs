@@ -1,0 +1,206 @@
+//! All stores that are restored from, asked at once: which snapshot of which of them a node is given.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{Provenance, Verified};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Archive, Pick, PickError, Picked, Published, Skipped};
+use crate::metrics::Metrics;
+use crate::settings::{RestoreRules, StoreSettings, VersionMatch};
+use crate::storage::StorageError;
+
+/// How long a store may take longer than the first that has answered: another one may hang in the very outage.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The stores, and the rules.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    archives: Vec<Archive>,
+    rules: RestoreRules,
+}
+
+/// What there is to give to a node.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The configuration.
+    pub verified: Verified,
+    /// The version of Kong whose backup it is.
+    pub version: KongVersion,
+    /// The store, for people.
+    pub place: String,
+    /// What is not used, with the store in which it is.
+    pub skipped: Vec<(String, Skipped)>,
+    /// Stores that could not be asked.
+    pub failed: Vec<StorageError>,
+}
+
+/// No store has anything to give.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", said(.0))]
+pub struct NoneChosen(Vec<StorageError>);
+
+fn said(errors: &[StorageError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Sources {
+    /// Opens all stores that the settings name.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
+        let mut archives = vec![Archive::open(settings)?];
+        for (url, access) in &settings.fallbacks {
+            archives.push(Archive::open(&StoreSettings {
+                url: url.clone(),
+                access: access.clone(),
+                ..settings.clone()
+            })?);
+        }
+        Ok(Self { archives, rules: settings.restore })
+    }
+
+    /// One store.
+    pub fn of(archive: Archive, rules: RestoreRules) -> Self {
+        Self { archives: vec![archive], rules }
+    }
+
+    /// The same, whose requests are counted there.
+    pub fn measured_by(self, metrics: &Metrics) -> Self {
+        let archives = self.archives.into_iter().map(|archive| archive.measured_by(metrics)).collect();
+        Self { archives, ..self }
+    }
+
+    /// By which rules is chosen.
+    pub fn rules(&self) -> RestoreRules {
+        self.rules
+    }
+
+    /// The stores' names for people.
+    pub fn places(&self) -> String {
+        self.archives.iter().map(Archive::place).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The newest snapshot of all stores that verifies: of this version if there is one, else, if the rules allow that, the
+    /// one of the same major.minor that was published last.
+    ///
+    /// # Errors
+    /// When no store has one, or none could be asked.
+    pub async fn restore(&self, version: KongVersion, now: WallTime) -> Result<Chosen, NoneChosen> {
+        let mut failed = Vec::new();
+        if let Some(chosen) = self.restore_exactly(version, now, &mut failed).await {
+            return Ok(Chosen { failed, ..chosen });
+        }
+        if self.rules.version == VersionMatch::Minor {
+            for other in self.kin(version).await {
+                let mut of_other = Vec::new();
+                if let Some(chosen) = self.restore_exactly(other, now, &mut of_other).await {
+                    failed.extend(of_other);
+                    return Ok(Chosen { failed, ..chosen });
+                }
+            }
+        }
+        Err(NoneChosen(failed))
+    }
+
+    /// Whether the newest that is published in any store has this payload.
+    pub async fn is_newest(&self, version: KongVersion, payload: Sha256Digest) -> bool {
+        let newest = self.by_newest(version).await;
+        newest.first().is_some_and(|(_, published)| published.manifest.snapshot.sha256 == payload)
+    }
+
+    /// The stores that have something published for this version, the newest first.
+    pub async fn by_newest(&self, version: KongVersion) -> Vec<(&Archive, Published)> {
+        let asked = self.archives.iter().map(|archive| async move {
+            let published = archive.published(version).await.ok().flatten()?;
+            Some((archive, published))
+        });
+        let mut found: Vec<_> = all_in_time(asked).await.into_iter().flatten().collect();
+        found.sort_by_key(|(_, published)| Reverse((published.manifest.epoch, published.manifest.sequence)));
+        found
+    }
+
+    /// What the first store has published, or why that is not known.
+    ///
+    /// # Errors
+    /// As [`Archive::pick`].
+    pub async fn picked(&self, version: KongVersion) -> Result<Picked, PickError> {
+        self.archives[0].pick(version, Pick::Published).await
+    }
+
+    async fn restore_exactly(
+        &self,
+        version: KongVersion,
+        now: WallTime,
+        failed: &mut Vec<StorageError>,
+    ) -> Option<Chosen> {
+        let asked = self.archives.iter().map(|archive| async move {
+            let restored = archive.restore_within(version, self.rules.age, now).await;
+            (archive.place().to_owned(), restored)
+        });
+        let (mut found, mut skipped) = (Vec::new(), Vec::new());
+        for (place, restored) in all_in_time(asked).await {
+            match restored {
+                Ok(restored) => {
+                    skipped.extend(restored.skipped.into_iter().map(|skip| (place.clone(), skip)));
+                    found.push((place, restored.verified));
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        let (place, verified) = found.into_iter().max_by_key(|(_, verified)| rank(verified))?;
+        Some(Chosen { verified, version, place, skipped, failed: Vec::new() })
+    }
+
+    // The other versions of the same major.minor of which something is published, the one published last first.
+    async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
+        let is_kin = |other: &KongVersion| *other != version && other.major_minor() == version.major_minor();
+        let asked = self.archives.iter().map(|archive| async move {
+            let versions = archive.versions().await.unwrap_or_default().into_iter().filter(is_kin);
+            let published = versions.map(|other| async move {
+                let at =
+                    archive.published(other).await.ok().flatten().map(|published| published.manifest.times.exported);
+                (at, other)
+            });
+            join_all(published).await
+        });
+        let mut kin: Vec<_> = all_in_time(asked).await.into_iter().flatten().collect();
+        // A bare config.json says nothing of its time, and comes last.
+        kin.sort_by_key(|(at, other)| Reverse((*at, *other)));
+        let mut seen = Vec::new();
+        kin.retain(|(_, other)| {
+            !seen.contains(other) && {
+                seen.push(*other);
+                true
+            }
+        });
+        seen
+    }
+}
+
+// What is newer by the exporters' own count. A bare config.json has none.
+fn rank(verified: &Verified) -> (u64, u64) {
+    match verified.provenance() {
+        Provenance::Manifest(manifest) => (manifest.epoch, manifest.sequence),
+        Provenance::BareConfigJson => (0, 0),
+    }
+}
+
+// All answers that come soon after the first one. Each store has time-outs of its own, so one answer there is.
+async fn all_in_time<T>(asked: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut asking: FuturesUnordered<_> = asked.collect();
+    let mut answers: Vec<T> = asking.next().await.into_iter().collect();
+    let until = Instant::now() + PATIENCE;
+    while let Ok(Some(answer)) = timeout_at(until, asking.next()).await {
+        answers.push(answer);
+    }
+    answers
+}

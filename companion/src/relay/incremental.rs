@@ -1,0 +1,269 @@
+//! Nodes that take their configuration over `/v2/outlet` alone (`cluster_incremental_sync=on`, KONG.md section 1): no
+//! snapshot can be given to them, and an operator should know before an outage does. Known by what the node says of
+//! itself where it is linked through, else by its address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use lifeboat_core::time::Moment;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::clock::Clock;
+
+/// Of how many nodes is remembered what they asked for. Beyond that the memory begins anew.
+const REMEMBERED: usize = 10_000;
+/// What a node lists that takes its configuration this way.
+const SYNC: &str = "kong.sync.v2";
+
+/// Who asks for what. Clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Incremental {
+    state: Arc<Mutex<State>>,
+    after: Duration,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    asking: HashMap<Who, Asking>,
+    /// How many links by `/v1/outlet` there are now.
+    outlets: HashMap<Who, usize>,
+}
+
+/// A node that is known by its id, or one of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Node(String),
+    At(IpAddr),
+}
+
+#[derive(Debug)]
+struct Asking {
+    since: Moment,
+    last: Moment,
+    hello: Option<Hello>,
+    reported: bool,
+}
+
+/// A node that can't be restored by the relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OnlyIncremental {
+    /// Its id, if it has been linked through and said it.
+    pub id: Option<String>,
+    /// Its host's name, likewise.
+    pub hostname: Option<String>,
+    /// Its version, likewise.
+    pub version: Option<String>,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// What a node says of itself in its first message on `/v2/outlet` (KONG.md section 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    id: String,
+    hostname: String,
+    version: String,
+    /// Whether it takes its configuration this way.
+    syncs: bool,
+    address: Option<IpAddr>,
+}
+
+impl Hello {
+    /// Reads the first message, if it is one.
+    pub(super) fn decode(message: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Message {
+            method: String,
+            params: Vec<Info>,
+        }
+        #[derive(Deserialize)]
+        struct Info {
+            kong_node_id: String,
+            #[serde(default)]
+            kong_hostname: String,
+            #[serde(default)]
+            kong_version: String,
+            #[serde(default)]
+            rpc_capabilities: Vec<String>,
+        }
+        let Message { method, params } = serde_json::from_slice(message).ok()?;
+        let info = params.into_iter().next().filter(|_| method.ends_with(".hello"))?;
+        let printable = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
+        Some(Self {
+            syncs: info.rpc_capabilities.iter().any(|capability| capability == SYNC),
+            id: printable(info.kong_node_id),
+            hostname: printable(info.kong_hostname),
+            version: printable(info.kong_version),
+            address: None,
+        })
+    }
+}
+
+impl Incremental {
+    pub(super) fn new(after: Duration, clock: Clock) -> Self {
+        Self { state: Arc::default(), after, clock }
+    }
+
+    /// Somebody at this address asks for `/v2/outlet` and can't be linked through.
+    pub(super) fn refused(&self, address: IpAddr) {
+        self.asks(Who::At(address), address, None);
+    }
+
+    /// A node that is linked through has said this. Ends after the time in which it would have asked for the other.
+    pub(super) async fn linked(&self, address: IpAddr, hello: Hello) {
+        if !hello.syncs {
+            return;
+        }
+        self.asks(Who::At(address), address, Some(hello.clone()));
+        let who = Who::Node(hello.id.clone());
+        self.asks(who.clone(), address, Some(hello.clone()));
+        tokio::time::sleep(self.after).await;
+        self.asks(who, address, Some(hello));
+    }
+
+    /// A node is linked by `/v1/outlet`, for as long as the returned value lives.
+    pub(super) fn outlet(&self, id: &str, address: IpAddr) -> Outlet {
+        let who = [Who::Node(id.to_owned()), Who::At(address)];
+        let mut state = self.lock();
+        for who in &who {
+            state.asking.remove(who);
+            *state.outlets.entry(who.clone()).or_default() += 1;
+        }
+        drop(state);
+        Outlet { incremental: self.clone(), who }
+    }
+
+    /// Who is known to take its configuration this way only, and has asked within the last ten minutes.
+    pub(super) fn known(&self) -> Vec<OnlyIncremental> {
+        let (now, state) = (self.clock.now(), self.lock());
+        let recent = |asking: &&Asking| asking.reported && now - asking.last < Duration::from_secs(600);
+        let reported = state.asking.iter().filter(|(_, asking)| recent(asking));
+        let mut known: Vec<_> = reported.map(|(who, asking)| only_incremental(who, asking)).collect();
+        known.sort_by(|a, b| (&a.id, a.address).cmp(&(&b.id, b.address)));
+        known
+    }
+
+    fn asks(&self, who: Who, address: IpAddr, hello: Option<Hello>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.outlets.contains_key(&who) {
+            return;
+        }
+        if state.asking.len() >= REMEMBERED {
+            state.asking.clear();
+        }
+        let fresh = || Asking { since: now, last: now, hello: None, reported: false };
+        let asking = state.asking.entry(who.clone()).or_insert_with(fresh);
+        asking.last = now;
+        if let Some(hello) = hello {
+            asking.hello = Some(Hello { address: Some(address), ..hello });
+        }
+        if now - asking.since >= self.after && !std::mem::replace(&mut asking.reported, true) {
+            report(&only_incremental(&who, asking), address);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+/// A link by `/v1/outlet`.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    incremental: Incremental,
+    who: [Who; 2],
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let mut state = self.incremental.lock();
+        for who in &self.who {
+            if let Some(count) = state.outlets.get_mut(who) {
+                *count -= 1;
+                if *count == 0 {
+                    state.outlets.remove(who);
+                }
+            }
+        }
+    }
+}
+
+fn only_incremental(who: &Who, asking: &Asking) -> OnlyIncremental {
+    let hello = asking.hello.as_ref();
+    let address = match who {
+        Who::At(address) => Some(*address),
+        Who::Node(_) => hello.and_then(|hello| hello.address),
+    };
+    OnlyIncremental {
+        id: hello.map(|hello| hello.id.clone()),
+        hostname: hello.map(|hello| hello.hostname.clone()),
+        version: hello.map(|hello| hello.version.clone()),
+        address: address.unwrap_or(IpAddr::from([0, 0, 0, 0])),
+    }
+}
+
+fn report(node: &OnlyIncremental, address: IpAddr) {
+    let OnlyIncremental { id, hostname, version, .. } = node;
+    let or_not_said = |text: &Option<String>| text.clone().unwrap_or_else(|| "not said".to_owned());
+    warn!(
+        node = or_not_said(id),
+        hostname = or_not_said(hostname),
+        version = or_not_said(version),
+        %address,
+        "a node asks for /v2/outlet only: with cluster_incremental_sync=on it takes its configuration there and nowhere \
+         else, so in an outage it can't be restored by this relay. Set cluster_incremental_sync=off on the node"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
+    const HELLO: &[u8] = br#"{"jsonrpc":"2.0","method":"kong.meta.v1.hello","id":1,"params":[{"rpc_capabilities":
+        ["kong.sync.v2","kong.debug.log_level.v1"],"rpc_frame_encodings":["x-snappy-framed"],"kong_version":"3.9.1",
+        "kong_hostname":"dp-1","kong_node_id":"7c5d","kong_conf":{}}]}"#;
+
+    fn incremental(after: Duration) -> Incremental {
+        Incremental::new(after, Clock::start())
+    }
+
+    #[test]
+    fn a_hello_tells_who_the_node_is_and_whether_it_syncs_this_way() {
+        let hello = Hello::decode(HELLO).unwrap();
+        assert_eq!((hello.id.as_str(), hello.hostname.as_str(), hello.syncs), ("7c5d", "dp-1", true));
+        let only_rpc = String::from_utf8(HELLO.to_vec()).unwrap().replace("kong.sync.v2", "kong.other.v1");
+        assert!(!Hello::decode(only_rpc.as_bytes()).unwrap().syncs);
+        assert_eq!(Hello::decode(b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"params\":[]}"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_asks_for_nothing_else_in_time_is_known() {
+        let incremental = incremental(Duration::from_secs(15));
+        incremental.refused(AT);
+        assert_eq!(incremental.known(), []);
+        tokio::time::advance(Duration::from_secs(16)).await;
+        incremental.refused(AT);
+        assert_eq!(incremental.known()[0].address, AT);
+        // It was corrected: it comes the other way.
+        let _outlet = incremental.outlet("7c5d", AT);
+        assert_eq!(incremental.known(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_asks_for_both_is_not_reported() {
+        let incremental = incremental(Duration::from_secs(15));
+        let outlet = incremental.outlet("7c5d", AT);
+        incremental.linked(AT, Hello::decode(HELLO).unwrap()).await;
+        incremental.refused(AT);
+        assert_eq!(incremental.known(), []);
+        drop(outlet);
+        incremental.linked(AT, Hello::decode(HELLO).unwrap()).await;
+        assert_eq!(incremental.known()[0].id.as_deref(), Some("7c5d"));
+    }
+}

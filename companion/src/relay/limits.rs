@@ -1,0 +1,42 @@
+//! How much of everything the relay takes on at once.
+
+use std::time::Duration;
+
+/// The relay's bounds; the same for all starts, and smaller in tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a node's handshakes, TLS and HTTP each, may take. Kong's nodes close theirs after 5 s (KONG.md section 1).
+    pub handshake: Duration,
+    /// After how long in the queue a handshake is not begun any more. It could hardly be finished in time, and whoever
+    /// comes now would wait behind it in vain; its node tries again in 5 to 10 s.
+    pub queue: Duration,
+    /// How many connections may be open that have not said what they want of TLS. The oldest gives way: a node says it at
+    /// once.
+    pub silent: usize,
+    /// How many connections there may be; `None`: as many as this process may have files open, two for each node.
+    pub connections: Option<usize>,
+    /// After how long a node that is linked by `/v2/outlet` or asks for it is known not to ask for `/v1/outlet`: Kong's
+    /// nodes ask for both within 5 to 10 s.
+    pub only_v2: Duration,
+    /// How many bytes of large messages may be on their way from the control plane to nodes.
+    pub freight: usize,
+    /// How many nodes are sent the snapshot at once.
+    pub sends: usize,
+    /// After how long a node that takes a message slowly makes room for others.
+    pub slow: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            queue: Duration::from_millis(1500),
+            silent: 1024,
+            connections: None,
+            only_v2: Duration::from_secs(15),
+            freight: 256 << 20,
+            sends: 16,
+            slow: Duration::from_secs(2),
+        }
+    }
+}

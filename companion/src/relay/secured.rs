@@ -1,0 +1,106 @@
+//! A new connection up to the end of its TLS handshake: in time, in its turn, or not at all.
+
+use std::net::SocketAddr;
+
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::{LazyConfigAcceptor, TlsStream};
+use tracing::{debug, warn};
+
+use super::Shared;
+use super::admission::Place;
+use super::revocation::Verdict;
+use crate::tls::{FailureClass, Peer, explain};
+
+/// Why there is no connection, other than that TLS failed.
+enum Left {
+    /// It stood in the queue for too long.
+    Late,
+    Failed(std::io::Error),
+}
+
+/// The secured connection of a node whose certificate was accepted.
+pub(super) async fn accept(
+    shared: &Shared,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: &Place,
+) -> Option<TlsStream<TcpStream>> {
+    let limit = shared.settings.limits.handshake;
+    // A frame goes out when it is written; a pong would otherwise wait for company.
+    let _ = stream.set_nodelay(true);
+    let secured = tokio::select! {
+        secured = timeout(limit, shake_hands(shared, stream, peer, place)) => secured,
+        () = place.given_up() => {
+            debug!(%peer, "a connection that said nothing was closed, since too many are");
+            return None;
+        }
+    };
+    match secured {
+        Ok(Ok(stream)) => was_not_revoked(shared, stream, peer).await,
+        Ok(Err(Left::Late)) => {
+            shared.metrics.refused(FailureClass::TimedOut);
+            debug!(%peer, "a TLS handshake was not begun: it stood in the queue for too long");
+            None
+        }
+        Ok(Err(Left::Failed(error))) => {
+            let failure = explain(Peer::Node, &error);
+            if failure.class == FailureClass::RefusedByPeer {
+                shared.settings.tls.was_refused(peer.ip());
+            }
+            shared.metrics.refused(failure.class);
+            warn!(%peer, "a connection was refused: {failure}");
+            None
+        }
+        Err(_) => {
+            shared.metrics.refused(FailureClass::TimedOut);
+            debug!(%peer, "no TLS handshake within {} s", limit.as_secs());
+            None
+        }
+    }
+}
+
+async fn was_not_revoked(
+    shared: &Shared,
+    stream: TlsStream<TcpStream>,
+    peer: SocketAddr,
+) -> Option<TlsStream<TcpStream>> {
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    if let Some(leaf) = chain.first() {
+        shared.settings.tls.saw(peer.ip(), leaf);
+    }
+    match shared.revocations.judge(chain, &shared.settings.tls).await {
+        Verdict::Accepted => Some(stream),
+        Verdict::Unknown(problem) => {
+            warn!(%peer, "a node is accepted though {problem}, since cluster_ocsp is optional");
+            Some(stream)
+        }
+        Verdict::Refused(problem) => {
+            shared.metrics.refused(FailureClass::Revoked);
+            warn!(%peer, "a connection was refused: the node's certificate is not accepted, since {problem} (cluster_ocsp)");
+            None
+        }
+    }
+}
+
+async fn shake_hands(
+    shared: &Shared,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: &Place,
+) -> Result<TlsStream<TcpStream>, Left> {
+    // What it wants is read before anything is computed for it.
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(Left::Failed)?;
+    place.spoke();
+    let (spoke, queue) = (Instant::now(), shared.settings.limits.queue);
+    let config = shared.settings.tls.config(peer.ip());
+    let work = async {
+        // This runs when its first turn has come.
+        if spoke.elapsed() > queue {
+            return Err(Left::Late);
+        }
+        start.into_stream(config).await.map(TlsStream::from).map_err(Left::Failed)
+    };
+    shared.turns.take(work).await
+}

@@ -1,0 +1,124 @@
+//! Many at once: strangers, nodes that come back together, and large messages for all of them.
+
+use std::time::{Duration, Instant};
+
+use lifeboat::rehearsal::certificate::ClusterCertificate;
+use lifeboat::rehearsal::recording;
+use lifeboat_tests::generator;
+use lifeboat_tests::raw_node::{RawNode, connect_tls};
+use lifeboat_tests::stage::{Actor, play};
+use lifeboat_tests::world::{World, configuration};
+use tokio::net::TcpStream;
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&recording::first()).await;
+        world.control_plane.stop().await;
+        let relay = world.relay_with(|settings| settings.limits.silent = 8).await;
+        let mut silent = Vec::new();
+        for _ in 0..200 {
+            silent.push(TcpStream::connect(relay.address).await.unwrap());
+        }
+        let began = Instant::now();
+        let node = world.node(relay.address);
+        node.wait_for(|state| state.connected).await;
+        assert!(began.elapsed() < Duration::from_secs(4), "it waited for the silent ones to be late");
+        node.wait_for(|state| state.applied == 1).await;
+        assert_eq!(node.state().connections, 1);
+    });
+}
+
+#[test]
+fn a_flood_of_strangers_leaves_the_nodes_that_are_served_their_links() {
+    play(async {
+        let world = World::begin().await;
+        world.control_plane.push(recording::first());
+        let relay = world.relay().await;
+        let nodes: Vec<Actor> = (0..5).map(|_| world.node(relay.address)).collect();
+        for node in &nodes {
+            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        }
+        let other = ClusterCertificate::version_1(std::time::SystemTime::now());
+        let tls = lifeboat::tls::client_config_shared(&lifeboat_tests::cluster::identity(&other));
+        let mut strangers = tokio::task::JoinSet::new();
+        for _ in 0..300 {
+            let (to, tls) = (relay.address, tls.clone());
+            strangers.spawn(async move { connect_tls(to, tls).await.is_err() });
+        }
+        world.control_plane.push(recording::after_change());
+        for node in &nodes {
+            world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+            assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
+        }
+        let refused = strangers.join_all().await;
+        assert!(refused.iter().all(|refused| *refused));
+    });
+}
+
+#[test]
+fn as_many_connections_as_there_may_be_and_no_more() {
+    play(async {
+        let world = World::begin().await;
+        world.control_plane.push(recording::first());
+        let relay = world.relay_with(|settings| settings.limits.connections = Some(2)).await;
+        let nodes = [world.node(relay.address), world.node(relay.address)];
+        for node in &nodes {
+            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        }
+        let third = world.node(relay.address);
+        world.log.wait_for(&["WARN", "closes further ones", "LimitNOFILE"]).await;
+        assert_eq!(third.state().connections, 0);
+        drop(nodes);
+        world.confirmed(third.node_id(), &configuration(&recording::first())).await;
+    });
+}
+
+#[test]
+fn a_large_message_reaches_all_nodes_though_there_is_room_for_one_at_a_time_and_some_do_not_read() {
+    play(async {
+        let world = World::begin().await;
+        let large: bytes::Bytes = generator::reconfigure_message(&generator::configuration(10_000)).into();
+        assert!(large.len() > 512 * 1024, "{} bytes are not large", large.len());
+        let sent = configuration(&large);
+        world.control_plane.push(large.clone());
+        let relay = world
+            .relay_with(|settings| {
+                let limits = &mut settings.limits;
+                (limits.freight, limits.slow) = (large.len(), Duration::from_millis(200));
+            })
+            .await;
+        let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
+        stuck.introduce().await.unwrap();
+        let nodes: Vec<Actor> = (0..4).map(|_| world.node(relay.address)).collect();
+        for node in &nodes {
+            world.confirmed(node.node_id(), &sent).await;
+        }
+    });
+}
+
+#[test]
+fn an_outage_snapshot_goes_to_a_few_nodes_at_a_time_and_to_all_in_the_end() {
+    play(async {
+        let world = World::begin().await;
+        let large: bytes::Bytes = generator::reconfigure_message(&generator::configuration(10_000)).into();
+        world.keep(&large).await;
+        world.control_plane.stop().await;
+        let before = world.store.counts().get;
+        let relay = world
+            .relay_with(|settings| {
+                let limits = &mut settings.limits;
+                (limits.sends, limits.slow) = (1, Duration::from_millis(200));
+            })
+            .await;
+        let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
+        stuck.introduce().await.unwrap();
+        let nodes: Vec<Actor> = (0..8).map(|_| world.node(relay.address)).collect();
+        for node in &nodes {
+            node.wait_for(|state| state.applied == 1).await;
+            assert_eq!(node.state().connections, 1);
+        }
+        assert_eq!(world.store.counts().get - before, 2, "one manifest and one snapshot for all");
+    });
+}
