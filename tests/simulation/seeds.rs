@@ -36,7 +36,7 @@ impl Failure {
         let Self { seed, what, log } = self;
         format!(
             "seed {seed}: {what}\n{log}\nseed {seed}: {what}\nto play it again: {REPLAY}={seed} cargo test -p \
-             lifeboat-tests --test simulation -- --nocapture"
+             lifeboat-tests --test simulation in_every_world"
         )
     }
 }
