@@ -102,7 +102,7 @@ fn configuration(settings: &Value, clusters: &Clusters<'_>, wasm: &str) -> Value
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": format!("{TYPE}.transport_sockets.tls.v3.UpstreamTlsContext"),
-            "sni": "kong_clustering",
+            "sni": "cp.example.com",
             "common_tls_context": {"tls_certificates": [
                 {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}}
             ]}
