@@ -8,7 +8,7 @@ use lifeboat_core::report::{ReportKey, SIGNATURE_HEADER};
 use serde_json::{Value, json};
 
 /// A key for reports.
-pub const REPORT_KEY: &str = "0123456789abcdef0123456789abcdef";
+pub const REPORT_KEY: &str = "report-key-00112233445566778899aabb";
 
 /// A worker of a gateway, and the companion that it reports to.
 #[derive(Debug)]

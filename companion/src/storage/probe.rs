@@ -120,7 +120,9 @@ impl Probe<'_> {
         let mut before = None;
         let create = loop {
             let round = self.create().await;
-            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
+            // What is there once and can't be deleted is created by nobody any more.
+            let again = if self.may_delete { Repeat::Possible } else { Repeat::Impossible };
+            if let Some(ability) = settled(round, again, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
@@ -128,7 +130,7 @@ impl Probe<'_> {
         before = None;
         let swap = loop {
             let round = self.swap().await;
-            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
+            if let Some(ability) = settled(round, Repeat::Possible, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
@@ -301,10 +303,18 @@ impl Probe<'_> {
     }
 }
 
+/// Whether another round could find the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    Possible,
+    Impossible,
+}
+
 // `None` when it is to be tried again. Once something has spoken against the store, what counts is what two rounds in
 // succession find: a request that arrived late, or twice, looks like a condition that was ignored.
 async fn settled(
     round: Result<Round, StorageError>,
+    again: Repeat,
     backoff: &mut Backoff,
     before: &mut Option<Ability>,
 ) -> Result<Option<Ability>, StorageError> {
@@ -313,7 +323,7 @@ async fn settled(
     match round {
         Ok(Round::Concluded(ability)) => {
             let agrees = before.as_ref().is_none_or(|before| before.deceives() == ability.deceives());
-            if agrees && (before.is_some() || !ability.deceives()) {
+            if agrees && (before.is_some() || !ability.deceives() || again == Repeat::Impossible) {
                 return Ok(Some(ability));
             }
             if is_last {

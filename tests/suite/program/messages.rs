@@ -57,11 +57,11 @@ async fn a_misspelt_setting_and_one_of_a_later_version_are_said_beside_all_else_
     let invocation = lifeboat(["run", "--import", "on"])
         .with("LIFEBOAT_RELAY_LISTN", "127.0.0.1:8005")
         .with("LIFEBOAT_XYZZY", "1")
-        .with("LIFEBOAT_REPORT_KEYS", OTHER_SECRET);
+        .with("LIFEBOAT_FOLLOW", "on");
     let parts = [
         "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN?",
         "LIFEBOAT_XYZZY is not a setting",
-        "LIFEBOAT_REPORT_KEYS: this version of lifeboat does not have this setting yet",
+        "LIFEBOAT_FOLLOW: this version of lifeboat does not have this setting yet",
         STORAGE,
     ];
     says(invocation, WRONG_USAGE, &parts).await;
