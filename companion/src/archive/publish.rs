@@ -13,6 +13,7 @@ use lifeboat_core::manifest::{Document, Exporter, State};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
+use tracing::debug;
 
 use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
 use super::{Archive, Published, Standing};
@@ -71,6 +72,7 @@ impl Archive {
         let encoded = Bytes::from(manifest.encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
+        debug!("wrote the manifest");
         let mut published = Published { manifest, tag, document: encoded, config_json: None };
         self.complete(&published).await?;
         if policy.keys.sealing().is_none() {
@@ -148,6 +150,7 @@ impl Archive {
             self.first_free(author.version, after),
             computed(move || configuration.payload()).map(Ok::<_, StorageError>)
         )?;
+        debug!("compressed a configuration, and know the numbers that are taken");
         match keys.sealing() {
             None => {
                 // The digests are for the manifest alone.
@@ -155,6 +158,7 @@ impl Archive {
                 let digests = computed(move || Digests::of(plain_object(&json), &bytes)).map(Ok);
                 let stored = self.store_first_free(author, received.config_hash, first, Form::Plain(payload));
                 let (digests, stored) = try_join!(digests, stored)?;
+                debug!("know the digests");
                 Ok(Packed::new(stored, digests))
             }
             Some(key) => {
@@ -200,7 +204,9 @@ impl Archive {
             let key = keys.snapshot(id);
             match self.storage.write(&key, stored.payload.clone(), Write::Create).await {
                 Ok(_) => {
+                    debug!("wrote a payload");
                     self.storage.read_back(&key, &stored.payload).await?;
+                    debug!("read a payload back");
                     return Ok(stored);
                 }
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.

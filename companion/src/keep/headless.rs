@@ -267,5 +267,6 @@ async fn from_admin(admin: &Admin, keep: &KeepSettings) -> Option<BasicInfo> {
 }
 
 fn spawn_decode(message: Bytes, max_config: usize) -> JoinHandle<Result<Reconfigure, DecodeError>> {
+    tracing::debug!("decoding a message of {} bytes from the control plane", message.len());
     tokio::task::spawn_blocking(move || decode(&message, max_config))
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::json;
 use crate::kong::entities::{Entities, Entity};
-use crate::kong::inflate::{InflateError, Inflated, inflate};
+use crate::kong::inflate::{InflateError, inflate};
 use crate::kong::schema::Kind;
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, ConfigurationError};
@@ -102,7 +102,7 @@ pub fn read(file: &Bytes, version: KongVersion, max_config: usize) -> Result<Con
 fn expand(file: &Bytes, max_config: usize) -> Result<Bytes, Refused> {
     let too_large = Refused::TooLarge { limit: max_config };
     let text = match inflate(file, max_config) {
-        Ok(Inflated { text, .. }) => Bytes::from(text),
+        Ok(text) => Bytes::from(text),
         Err(InflateError::NotGzip) if file.len() > max_config => return Err(too_large),
         Err(InflateError::NotGzip) => file.clone(),
         Err(InflateError::TooLarge) => return Err(too_large),

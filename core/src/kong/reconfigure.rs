@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::config_hash::SectionHashes;
 use super::configuration::{Configuration, EntityCounts, count};
-use super::inflate::{InflateError, Inflated, inflate};
+use super::inflate::{InflateError, inflate};
 use crate::digest::ConfigHash;
 use crate::json::{self, Lexer};
 use crate::payload::Payload;
-use crate::payload::splice::splice;
+use crate::payload::moved::Moved;
 
 /// How large a message may be when decompressed, in bytes, unless `LIFEBOAT_MAX_CONFIG` says otherwise: 512 MiB, some
 /// 440,000 services and as many routes.
@@ -104,16 +104,19 @@ pub enum DecodeError {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn decode(message: &[u8], max_config: usize) -> Result<Reconfigure, DecodeError> {
-    let Inflated { text, boundaries } = inflate(message, max_config).map_err(|error| match error {
+    if let Some((text, moved)) = Moved::inflate(message, max_config) {
+        let json = Bytes::from(text);
+        return read(&json, |place| moved.payload(&json, place));
+    }
+    let json = Bytes::from(inflate(message, max_config).map_err(|error| match error {
         InflateError::NotGzip => DecodeError::NotGzip,
         InflateError::Truncated => DecodeError::Truncated,
         InflateError::WrongChecksum => DecodeError::WrongChecksum,
         InflateError::Damaged => DecodeError::Damaged,
         InflateError::TooLarge => DecodeError::TooLarge { limit: max_config },
         InflateError::Trailing => DecodeError::TrailingBytes,
-    })?;
-    let json = Bytes::from(text);
-    read(&json, |place| splice(message, &json, place, &boundaries))
+    })?);
+    decode_json(&json)
 }
 
 /// Reads a `reconfigure` message that has been decompressed.
@@ -253,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_configuration_is_cut_out_byte_for_byte() {
-        let text = inflate(FIRST, DEFAULT_MAX_CONFIG).unwrap().text;
+        let text = inflate(FIRST, DEFAULT_MAX_CONFIG).unwrap();
         let text = std::str::from_utf8(&text).unwrap();
         let json = decode(FIRST, DEFAULT_MAX_CONFIG).unwrap().configuration.json().clone();
         let json = std::str::from_utf8(&json).unwrap();

@@ -9,10 +9,10 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use super::store::{ACCESS_KEY, BUCKET, SECRET_KEY};
 
-pub struct Bare(AmazonS3);
+pub(crate) struct Bare(AmazonS3);
 
 impl Bare {
-    pub fn new(endpoint: &str) -> Self {
+    pub(crate) fn new(endpoint: &str) -> Self {
         let builder = AmazonS3Builder::new()
             .with_endpoint(endpoint)
             .with_allow_http(true)
@@ -24,7 +24,7 @@ impl Bare {
     }
 
     /// How long each of them takes.
-    pub async fn put_and_get(&self, bytes: &Bytes) -> (Duration, Duration) {
+    pub(crate) async fn put_and_get(&self, bytes: &Bytes) -> (Duration, Duration) {
         let key = Path::from("bare");
         let began = Instant::now();
         self.0.put(&key, PutPayload::from_bytes(bytes.clone())).await.expect("the store takes it");

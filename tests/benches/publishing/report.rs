@@ -11,27 +11,27 @@ const LIMIT: f64 = 2.0;
 const ALLOWANCE: Duration = Duration::from_millis(20);
 
 /// One round of one size.
-pub struct Measured {
+pub(crate) struct Measured {
     /// Bytes of JSON.
-    pub json: u64,
+    pub(crate) json: u64,
     /// Bytes as they are stored.
-    pub payload: u64,
+    pub(crate) payload: u64,
     /// From the push until the manifest names it.
-    pub published: Duration,
+    pub(crate) published: Duration,
     /// A bare PUT.
-    pub put: Duration,
+    pub(crate) put: Duration,
     /// A bare GET.
-    pub get: Duration,
+    pub(crate) get: Duration,
     /// What the program said meanwhile.
-    pub steps: Steps,
+    pub(crate) steps: Steps,
 }
 
 /// All rounds of one size.
 #[derive(Default)]
-pub struct Size(Vec<Measured>);
+pub(crate) struct Size(Vec<Measured>);
 
 impl Size {
-    pub fn add(&mut self, measured: Measured) {
+    pub(crate) fn add(&mut self, measured: Measured) {
         self.0.push(measured);
     }
 
@@ -63,7 +63,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
-pub fn print(sizes: &[Size], rounds: usize) -> ExitCode {
+pub(crate) fn print(sizes: &[Size], rounds: usize) -> ExitCode {
     println!("medians of {rounds} interleaved rounds, in milliseconds; fastest in brackets\n");
     println!("| JSON | compressed | published | bare PUT | bare GET | (published - 20 ms) / (PUT + GET) | limit |");
     println!("|---|---|---|---|---|---|---|");

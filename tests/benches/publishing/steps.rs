@@ -7,11 +7,11 @@ use serde_json::Value;
 
 /// The lines that were logged since a push, each with the time after the push.
 #[derive(Debug, Default)]
-pub struct Steps(pub Vec<(String, Duration)>);
+pub(crate) struct Steps(pub(crate) Vec<(String, Duration)>);
 
 impl Steps {
     /// Of a log in JSON.
-    pub fn read(log: &str, since: SystemTime) -> Self {
+    pub(crate) fn read(log: &str, since: SystemTime) -> Self {
         Self(log.lines().filter_map(|line| step(line, since)).collect())
     }
 }
@@ -20,7 +20,8 @@ fn step(line: &str, since: SystemTime) -> Option<(String, Duration)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let at = humantime::parse_rfc3339(line["timestamp"].as_str()?).ok()?.duration_since(since).ok()?;
     let fields = &line["fields"];
-    // The configuration's hash, its size and its number differ from round to round.
-    let words: Vec<&str> = fields["message"].as_str()?.split(' ').take_while(|word| word.len() < 32).collect();
+    // Sizes, numbers and hashes differ from round to round.
+    let is_constant = |word: &&str| !word.contains(|letter: char| letter.is_ascii_digit());
+    let words: Vec<&str> = fields["message"].as_str()?.split(' ').filter(is_constant).collect();
     Some((words.join(" "), at))
 }

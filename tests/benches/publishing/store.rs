@@ -6,19 +6,19 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
 
-pub const ARGUMENT: &str = "store";
-pub const BUCKET: &str = "kong";
-pub const ACCESS_KEY: &str = "AKIDLIFEBOAT";
-pub const SECRET_KEY: &str = "wonderful-storage-secret";
+pub(crate) const ARGUMENT: &str = "store";
+pub(crate) const BUCKET: &str = "kong";
+pub(crate) const ACCESS_KEY: &str = "AKIDLIFEBOAT";
+pub(crate) const SECRET_KEY: &str = "wonderful-storage-secret";
 
 /// A running store. Dropping it ends it.
-pub struct StoreProcess {
+pub(crate) struct StoreProcess {
     child: Child,
     endpoint: String,
 }
 
 impl StoreProcess {
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let this = std::env::current_exe().expect("a program knows where it is");
         let mut command = Command::new(this);
         command.arg(ARGUMENT).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -29,7 +29,7 @@ impl StoreProcess {
         Self { child, endpoint: endpoint.trim().to_owned() }
     }
 
-    pub fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 }
@@ -43,7 +43,7 @@ impl Drop for StoreProcess {
 
 /// Serves until nobody holds the other end of standard input any more.
 #[expect(clippy::print_stdout, reason = "its address is all that it says")]
-pub fn serve(folder: &Path) -> ExitCode {
+pub(crate) fn serve(folder: &Path) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
     let options = S3StoreOptions {
         folder: folder.to_owned(),
