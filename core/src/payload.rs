@@ -5,6 +5,9 @@
 //! empty final block, the usual trailer. What lies between header and final block can be moved into another gzip stream
 //! as it is, because deflate refers backwards only into what the same blocks have produced (RFC 1951 section 2).
 
+mod bits;
+pub(crate) mod moved;
+
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 

@@ -25,7 +25,7 @@ pub enum Asked {
 }
 
 /// An open link.
-pub struct RawRpc(Link<TlsStream<TcpStream>>);
+pub struct RawRpc(Box<Link<TlsStream<TcpStream>>>);
 
 /// Asks for a WebSocket at `path` with the subprotocol of Kong's RPC.
 ///
@@ -50,7 +50,7 @@ pub async fn ask(to: SocketAddr, tls: Arc<ClientConfig>, path: &str) -> io::Resu
     let head = String::from_utf8_lossy(&received.split_to(end)).into_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
     Ok(match status {
-        101 => Asked::Opened(RawRpc(Link::new(stream, received.freeze(), Mask::Ours, 1 << 24)), head),
+        101 => Asked::Opened(RawRpc(Box::new(Link::new(stream, received.freeze(), Mask::Ours, 1 << 24))), head),
         status => Asked::Refused(status),
     })
 }

@@ -4,17 +4,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::try_join;
+use futures::{FutureExt, try_join};
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Exporter, State};
 use lifeboat_core::mutation::{self, Mutation};
-use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys};
+use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
+use tracing::debug;
 
-use super::snapshot::{Lot, Packed};
+use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
 use super::{Archive, MANIFEST_LIMIT, Published, Standing};
 use crate::background::computed;
 use crate::chance;
@@ -76,6 +78,7 @@ impl Archive {
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let step = self.steps.begin(version, Step::Manifest);
         let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
+        debug!("wrote the manifest");
         let mut published = Published { manifest, tag, document: encoded, config_json: None };
         let copy = ObjectKeys::new(version).snapshot_manifest(packed.id);
         match self.write_manifest(&copy, published.document.clone(), Write::Create).await {
@@ -101,13 +104,17 @@ impl Archive {
         terms: &Terms,
         now: WallTime,
     ) -> Result<Published, StorageError> {
-        let (policy, stored) = (self.policy(author.version), ObjectKeys::new(author.version));
-        let packed = Packed::new(received, author, over.sequence() + 1, &policy.keys, chance::random());
+        let (policy, keys) = (self.policy(author.version), ObjectKeys::new(author.version));
+        let id = SnapshotId { sequence: over.sequence() + 1, config_hash: received.config_hash };
+        let form = Form::Plain(received.configuration.payload());
+        let stored = Stored::new(id, form, author.version, chance::random());
+        let payload = stored.payload.clone();
+        let packed = Packed::new(stored, Digests::of(plain_object(received.configuration.json()), &payload));
         let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
         let document = Bytes::from(manifest.encode());
         let manifest = self.accepted(&document, Place::Newest, &policy)?;
-        let tag = self.storage.write(&stored.manifest(), document.clone(), over.replaced()).await?;
-        self.storage.write(&stored.snapshot(packed.id), packed.payload, Write::Create).await?;
+        let tag = self.storage.write(&keys.manifest(), document.clone(), over.replaced()).await?;
+        self.storage.write(&keys.snapshot(packed.id), payload, Write::Create).await?;
         Ok(Published { manifest, tag, document, config_json: None })
     }
 
@@ -175,6 +182,8 @@ impl Archive {
         Ok(self.storage.read_optional(&key, 0).await?.map(|_| key))
     }
 
+    /// Writes a configuration's payload under the next number that is free, and reads it back. What needs a processor and
+    /// what needs the store go on beside each other.
     pub(super) async fn write_payload(
         &self,
         author: &Author,
@@ -182,10 +191,42 @@ impl Archive {
         keys: &Arc<Keyring>,
         after: u64,
     ) -> Result<Packed, StorageError> {
-        let stored = ObjectKeys::new(author.version);
+        let configuration = received.configuration.clone();
+        let json = configuration.json().clone();
+        let compressed = async {
+            let step = self.steps.begin(author.version, Step::Compress);
+            let payload = computed(move || configuration.payload()).await;
+            step.done();
+            Ok::<_, StorageError>(payload)
+        };
+        let (first, payload) = try_join!(self.first_free(author.version, after), compressed)?;
+        debug!("compressed a configuration, and know the numbers that are taken");
+        match keys.sealing() {
+            None => {
+                // The digests are for the manifest alone.
+                let bytes = payload.bytes().clone();
+                let digests = computed(move || Digests::of(plain_object(&json), &bytes)).map(Ok);
+                let stored = self.store_first_free(author, received.config_hash, first, Form::Plain(payload));
+                let (digests, stored) = try_join!(digests, stored)?;
+                debug!("know the digests");
+                Ok(Packed::new(stored, digests))
+            }
+            Some(key) => {
+                let config = computed(move || plain_object(&json)).await;
+                let form = Form::Sealed(payload, key.clone(), config);
+                let stored = self.store_first_free(author, received.config_hash, first, form).await?;
+                let bytes = stored.payload.clone();
+                let digests = computed(move || Digests::of(config, &bytes)).await;
+                Ok(Packed::new(stored, digests))
+            }
+        }
+    }
+
+    /// The number after the highest that is taken.
+    async fn first_free(&self, version: KongVersion, after: u64) -> Result<u64, StorageError> {
         // What leaves no room for numbers after it, nobody has counted up to: somebody else wrote it.
         let below = HIGHEST_SEQUENCE - SEQUENCE_TRIES;
-        let taken = self.highest_sequence_between(author.version, after, below).await?;
+        let taken = self.highest_sequence_between(version, after, below).await?;
         let first = taken.unwrap_or(after) + 1;
         if first > below + 1 {
             return Err(self.unusable(format!(
@@ -193,29 +234,39 @@ impl Archive {
                  there. Export to another prefix"
             )));
         }
+        Ok(first)
+    }
+
+    /// Stores a payload under the first number from `first` on that nobody has taken.
+    async fn store_first_free(
+        &self,
+        author: &Author,
+        config_hash: ConfigHash,
+        first: u64,
+        form: Form,
+    ) -> Result<Stored, StorageError> {
+        let keys = ObjectKeys::new(author.version);
         for sequence in first..first + SEQUENCE_TRIES {
+            let id = SnapshotId { sequence, config_hash };
             // Made anew for each number, since a sealed payload is bound to its own.
-            let step = self.steps.begin(author.version, Step::Compress);
-            let packed = computed({
-                let (received, author, keys) = (received.clone(), author.clone(), keys.clone());
-                move || Packed::new(&received, &author, sequence, &keys, chance::random())
-            })
-            .await;
-            step.done();
-            let (key, step) = (stored.snapshot(packed.id), self.steps.begin(author.version, Step::WritePayload));
-            match self.storage.write(&key, packed.payload.clone(), Write::Create).await {
+            let (form, version) = (form.clone(), author.version);
+            let stored = computed(move || Stored::new(id, form, version, chance::random())).await;
+            let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
+            match self.storage.write(&key, stored.payload.clone(), Write::Create).await {
                 Ok(_) => {
                     step.done();
-                    let step = self.steps.begin(author.version, Step::ReadBack);
-                    self.storage.read_back(&key, &packed.payload).await?;
+                    debug!("wrote a payload");
+                    let step = self.steps.begin(version, Step::ReadBack);
+                    self.storage.read_back(&key, &stored.payload).await?;
                     step.done();
-                    return Ok(packed);
+                    debug!("read a payload back");
+                    return Ok(stored);
                 }
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.
                 Err(StorageError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(StorageError::Conflict { place: self.place().to_owned(), key: stored.snapshots() })
+        Err(StorageError::Conflict { place: self.place().to_owned(), key: keys.snapshots() })
     }
 }

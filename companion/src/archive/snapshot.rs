@@ -5,7 +5,8 @@ use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::keeper::Held;
-use lifeboat_core::keys::Keyring;
+use lifeboat_core::keys::{EncryptionKey, Keyring};
+use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{FORMAT, Manifest, PlainObject, State, StoredObject, Times};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::payload::Payload;
@@ -23,35 +24,72 @@ pub(super) enum Lot<'a> {
     Held(&'a Held, u64),
 }
 
+/// How a payload is to be stored.
+#[derive(Clone, Debug)]
+pub(super) enum Form {
+    /// As it is.
+    Plain(Payload),
+    /// Sealed with this key, which also proves what it expands to.
+    Sealed(Payload, EncryptionKey, PlainObject),
+}
+
+/// A payload as it is stored, under its number.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) id: SnapshotId,
+    pub(super) payload: Bytes,
+    sealed: Option<Seal>,
+}
+
+/// What a manifest says of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Digests {
+    config: PlainObject,
+    payload: Sha256Digest,
+}
+
 /// A payload and what its manifest says of it.
 #[derive(Clone, Debug)]
 pub(super) struct Packed {
     pub(super) id: SnapshotId,
-    pub(super) payload: Bytes,
-    config: PlainObject,
-    sha256: Sha256Digest,
+    payload_bytes: u64,
     sealed: Option<Seal>,
+    digests: Digests,
+}
+
+/// What a manifest says of a configuration in plain text.
+pub(super) fn plain_object(json: &[u8]) -> PlainObject {
+    PlainObject { sha256: Sha256Digest::of(json), bytes: json.len() as u64 }
+}
+
+impl Stored {
+    /// A payload in the form in which it is stored as this snapshot: a sealed one opens as no other. `random` must never
+    /// have been used before.
+    pub(super) fn new(id: SnapshotId, form: Form, kong_version: KongVersion, random: [u8; 12]) -> Self {
+        match form {
+            Form::Plain(payload) => Self { id, payload: payload.into_bytes(), sealed: None },
+            Form::Sealed(payload, key, config) => {
+                let (sequence, config_hash, content) = (id.sequence, id.config_hash, Content::Configuration(config));
+                let binding = Binding { kong_version, sequence, config_hash, content };
+                let (payload, sealed) = seal(payload.into_bytes(), &key, Nonce::from_random(random), &binding);
+                Self { id, payload, sealed: Some(sealed) }
+            }
+        }
+    }
+}
+
+impl Digests {
+    /// Of a configuration, and of its payload as it is stored.
+    pub(super) fn of(config: PlainObject, payload: &[u8]) -> Self {
+        Self { config, payload: Sha256Digest::of(payload) }
+    }
 }
 
 impl Packed {
-    /// Compresses a configuration and seals it as the snapshot of this number: it opens as no other. There is one copy of
-    /// the payload, sealed in the buffer into which it was compressed. `random` must never have been used before.
-    pub(super) fn new(received: &Received, author: &Author, sequence: u64, keys: &Keyring, random: [u8; 12]) -> Self {
-        let json = received.configuration.json();
-        let id = SnapshotId { sequence, config_hash: received.config_hash };
-        let config = PlainObject { sha256: Sha256Digest::of(json), bytes: json.len() as u64 };
-        let plain = Payload::compress(json).into_bytes();
-        let (payload, sealed) = match keys.sealing() {
-            None => (plain, None),
-            Some(key) => {
-                let kong_version = author.version;
-                let content = Content::Configuration(config);
-                let binding = Binding { kong_version, sequence, config_hash: id.config_hash, content };
-                let (payload, sealed) = seal(plain, key, Nonce::from_random(random), &binding);
-                (payload, Some(sealed))
-            }
-        };
-        Self { id, sha256: Sha256Digest::of(&payload), payload, config, sealed }
+    /// What was stored, with its digests.
+    pub(super) fn new(stored: Stored, digests: Digests) -> Self {
+        let Stored { id, payload, sealed } = stored;
+        Self { id, payload_bytes: payload.len() as u64, sealed, digests }
     }
 
     /// The manifest with which it is published or held.
@@ -65,8 +103,8 @@ impl Packed {
     ) -> Manifest {
         let snapshot = StoredObject {
             key: ObjectKeys::new(author.version).snapshot(self.id),
-            sha256: self.sha256,
-            bytes: self.payload.len() as u64,
+            sha256: self.digests.payload,
+            bytes: self.payload_bytes,
             sealed: self.sealed.clone(),
         };
         let (epoch, state, pin, held) = match lot {
@@ -84,7 +122,7 @@ impl Packed {
             config_hash: received.config_hash,
             hashes: received.hashes.clone(),
             snapshot,
-            config: self.config,
+            config: self.digests.config,
             cache_image: None,
             counts: received.configuration.counts().clone(),
             exporter: author.exporter.clone(),

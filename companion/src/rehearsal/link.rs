@@ -39,7 +39,7 @@ pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scen
     let service = service_fn(|request| {
         let response = match rpc::answer(request, options, scene, &by_rpc) {
             Ok(response) => response,
-            Err(request) => answer(request, scene, &accepted),
+            Err(request) => answer(*request, scene, &accepted),
         };
         async { Ok::<_, Infallible>(response) }
     });

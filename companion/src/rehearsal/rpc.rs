@@ -28,14 +28,14 @@ pub(super) fn answer(
     options: &ControlPlaneOptions,
     scene: &watch::Sender<Scene>,
     accepted: &Accepted,
-) -> Result<Response<Empty<Bytes>>, Request<Incoming>> {
+) -> Result<Response<Empty<Bytes>>, Box<Request<Incoming>>> {
     let serves = options.rpc == Rpc::On && scene.borrow().behaviour == Behaviour::Serving;
     if request.uri().path() != PATH || !serves {
-        return Err(request);
+        return Err(Box::new(request));
     }
     let asked = request.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|asked| asked.to_str().ok());
     let asked = asked.unwrap_or_default().to_owned();
-    let Ok((mut response, upgrade)) = upgrade(&mut request) else { return Err(request) };
+    let Ok((mut response, upgrade)) = upgrade(&mut request) else { return Err(Box::new(request)) };
     if asked != PROTOCOL {
         record(scene, Event::Answered(StatusCode::BAD_REQUEST, PATH.to_owned()));
         *response.status_mut() = StatusCode::BAD_REQUEST;

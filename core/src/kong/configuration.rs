@@ -9,15 +9,27 @@ use serde::{Deserialize, Serialize};
 
 use super::config_hash::{Hasher, SectionHashes, skip};
 use crate::json::{self, Lexer};
+use crate::payload::Payload;
 
 /// A declarative configuration: a well-formed JSON document, known to be an object.
 ///
 /// It holds private keys and credentials in clear text, so its `Debug` shows only size and counts.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Configuration {
     json: Bytes,
     counts: EntityCounts,
+    /// The same compressed, where it came so.
+    compressed: Option<Payload>,
 }
+
+/// How it came is no part of what it is.
+impl PartialEq for Configuration {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.json, &self.counts) == (&other.json, &other.counts)
+    }
+}
+
+impl Eq for Configuration {}
 
 /// How many entities of each kind a configuration has: the number of elements of each member that is an array.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +89,7 @@ impl Configuration {
         let mut lexer = start(&json)?;
         let counts = count(&mut lexer)?;
         lexer.end()?;
-        Ok(Self { json, counts })
+        Ok(Self { json, counts, compressed: None })
     }
 
     /// The same with Kong's hashes, in one pass: faster than [`from_json`](Self::from_json) and
@@ -89,17 +101,27 @@ impl Configuration {
         let mut lexer = start(&json)?;
         let (counts, hashes) = count_and_hash(&mut lexer)?;
         lexer.end()?;
-        Ok((Self { json, counts }, hashes))
+        Ok((Self { json, counts, compressed: None }, hashes))
     }
 
     /// What was cut out of a message whose reader has checked and counted it.
     pub(super) fn cut_out(json: Bytes, counts: EntityCounts) -> Self {
-        Self { json, counts }
+        Self { json, counts, compressed: None }
+    }
+
+    /// The same, which is known to be this payload when it is compressed.
+    pub(super) fn compressed_as(self, compressed: Option<Payload>) -> Self {
+        Self { compressed, ..self }
     }
 
     /// The configuration's JSON, byte for byte as it was received.
     pub fn json(&self) -> &Bytes {
         &self.json
+    }
+
+    /// The configuration compressed. It takes a second for 58 MB, and nothing where it came compressed.
+    pub fn payload(&self) -> Payload {
+        self.compressed.clone().unwrap_or_else(|| Payload::compress(&self.json))
     }
 
     /// How many entities of each kind it has.

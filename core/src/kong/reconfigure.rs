@@ -10,6 +10,8 @@ use super::configuration::{Configuration, EntityCounts, count};
 use super::inflate::{InflateError, inflate};
 use crate::digest::ConfigHash;
 use crate::json::{self, Lexer};
+use crate::payload::Payload;
+use crate::payload::moved::Moved;
 
 /// How large a message may be when decompressed, in bytes, unless `LIFEBOAT_MAX_CONFIG` says otherwise: 512 MiB, some
 /// 440,000 services and as many routes.
@@ -102,6 +104,10 @@ pub enum DecodeError {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn decode(message: &[u8], max_config: usize) -> Result<Reconfigure, DecodeError> {
+    if let Some((text, moved)) = Moved::inflate(message, max_config) {
+        let json = Bytes::from(text);
+        return read(&json, |place| moved.payload(&json, place));
+    }
     let json = Bytes::from(inflate(message, max_config).map_err(|error| match error {
         InflateError::NotGzip => DecodeError::NotGzip,
         InflateError::Truncated => DecodeError::Truncated,
@@ -118,6 +124,11 @@ pub fn decode(message: &[u8], max_config: usize) -> Result<Reconfigure, DecodeEr
 /// # Errors
 /// As [`decode`].
 pub fn decode_json(json: &Bytes) -> Result<Reconfigure, DecodeError> {
+    read(json, |_| None)
+}
+
+/// Reads a message; `compressed` gives a part of its text compressed, if that can be had.
+fn read(json: &Bytes, compressed: impl FnOnce(Range<usize>) -> Option<Payload>) -> Result<Reconfigure, DecodeError> {
     let members = Members::read(json)?;
     match members.kind {
         Some(b"\"reconfigure\"") => {}
@@ -130,7 +141,7 @@ pub fn decode_json(json: &Bytes) -> Result<Reconfigure, DecodeError> {
         Table::NotAnObject => return Err(DecodeError::ConfigurationNotAnObject),
         Table::At(place, counts) => (place, counts),
     };
-    let configuration = Configuration::cut_out(json.slice(place), counts);
+    let configuration = Configuration::cut_out(json.slice(place.clone()), counts);
     let given: Option<ConfigHash> = serde_json::from_slice(members.config_hash)
         .map_err(|error| DecodeError::MalformedConfigHash(error.to_string()))?;
     let (config_hash, config_hash_source, hashes) = match given {
@@ -141,6 +152,7 @@ pub fn decode_json(json: &Bytes) -> Result<Reconfigure, DecodeError> {
         }
     };
     let timestamp = serde_json::from_slice(members.timestamp).unwrap_or_default();
+    let configuration = configuration.compressed_as(compressed(place));
     Ok(Reconfigure { configuration, config_hash, config_hash_source, hashes, timestamp })
 }
 
