@@ -120,9 +120,7 @@ impl Probe<'_> {
         let mut before = None;
         let create = loop {
             let round = self.create().await;
-            // What is there once and can't be deleted is created by nobody any more.
-            let again = if self.may_delete { Repeat::Possible } else { Repeat::Impossible };
-            if let Some(ability) = settled(round, again, &mut backoff, &mut before).await? {
+            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
@@ -130,7 +128,7 @@ impl Probe<'_> {
         before = None;
         let swap = loop {
             let round = self.swap().await;
-            if let Some(ability) = settled(round, Repeat::Possible, &mut backoff, &mut before).await? {
+            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
@@ -303,18 +301,11 @@ impl Probe<'_> {
     }
 }
 
-/// Whether another round could find the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Repeat {
-    Possible,
-    Impossible,
-}
-
-// `None` when it is to be tried again. Once something has spoken against the store, what counts is what two rounds in
-// succession find: a request that arrived late, or twice, looks like a condition that was ignored.
+// `None` when it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored: once
+// that was seen, what counts is what two rounds in succession find. That several were told that they had won needs no
+// second round, and without the right to delete there could be none.
 async fn settled(
     round: Result<Round, StorageError>,
-    again: Repeat,
     backoff: &mut Backoff,
     before: &mut Option<Ability>,
 ) -> Result<Option<Ability>, StorageError> {
@@ -322,8 +313,13 @@ async fn settled(
     let contradiction = || Ability::Unclear("its answers contradict each other".to_owned());
     match round {
         Ok(Round::Concluded(ability)) => {
-            let agrees = before.as_ref().is_none_or(|before| before.deceives() == ability.deceives());
-            if agrees && (before.is_some() || !ability.deceives() || again == Repeat::Impossible) {
+            let is_ignored = |ability: &Ability| *ability == Ability::Ignored;
+            let is_settled = match before {
+                _ if matches!(ability, Ability::Racy { .. }) => true,
+                Some(before) => is_ignored(before) == is_ignored(&ability),
+                None => !is_ignored(&ability),
+            };
+            if is_settled {
                 return Ok(Some(ability));
             }
             if is_last {
