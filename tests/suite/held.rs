@@ -160,8 +160,9 @@ fn a_hard_rollback_stays_until_it_is_unpinned() {
     play(async {
         let (world, backup) = with_a_history().await;
         let (archive, author, clock) = (world.archive(), BackupNode::new(VERSION).author(), Clock::start());
-        archive.roll_back(&author, 1, Stay::UntilUnpinned, clock.wall()).await.unwrap();
+        // Nobody else writes meanwhile.
         backup.stop().await;
+        archive.roll_back(&author, 1, Stay::UntilUnpinned, clock.wall()).await.unwrap();
         let changed = renamed(&configuration(&recording::first()));
         world.control_plane.push(changed.to_message().unwrap());
         let backup = world.backup();

@@ -205,5 +205,6 @@ fn two_hundred_changes_of_the_settings_under_load_hurt_nothing() {
         reports += usize::from(call.request_line() == "POST /v1/reports");
         Some(Reply::http(200, STATUS))
     });
-    assert_eq!(reports, 2 * 10, "one of each worker in each interval");
+    // Where a report falls on the border, ten intervals hold eleven.
+    assert!((2 * 10..=2 * 11).contains(&reports), "one of each worker in each interval, and not {reports}");
 }

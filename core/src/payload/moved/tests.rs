@@ -1,3 +1,5 @@
+//! Payloads made of blocks that a control plane has compressed, against those that are compressed anew.
+
 use std::io::Read;
 
 use flate2::read::GzDecoder;
