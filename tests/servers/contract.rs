@@ -13,9 +13,9 @@ fn storage(settings: Vec<(String, String)>) -> Storage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn motos_s3_keeps_the_contract_under_the_exporters_policy() {
+async fn motos_s3_keeps_the_contract_under_the_policies_of_an_exporter_who_may_thin() {
     let server = S3WithIam::start().await;
-    archive_contract(&storage(server.settings("exporter"))).await;
+    archive_contract(&storage(server.settings("thinner"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
