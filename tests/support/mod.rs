@@ -21,6 +21,7 @@ pub mod raw_rpc;
 pub mod reporting;
 pub mod stage;
 pub mod tls;
+#[cfg(feature = "wasm-host")]
 pub mod wasm_host;
 pub mod world;
 

@@ -1,7 +1,7 @@
 //! How long it takes from a control plane's push until `manifest.json` names the configuration, beside the least that it
 //! could take: one bare PUT and one bare GET of the same compressed bytes at the same store, in the same run.
 //!
-//! Run by `cargo bench -p lifeboat-tests --bench publishing`. Everything is as in production, but for the network: the
+//! Run by `cargo bench -p lifeboat-tests --no-default-features --bench publishing`. Everything is as in production, but for the network: the
 //! program itself, a store in a process of its own, a control plane at the socket. Rounds are interleaved and medians
 //! compared, since other programs disturb a run. Ends with an error if a size is not published within twice the bare
 //! requests and 20 ms.
