@@ -27,7 +27,7 @@ pub use certificates::{CertificateFiles, Reread};
 pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use history::HistoryLimit;
 pub use http::{Chosen, HttpSettings};
-pub use import::{ControlPlaneSettings, ImportSettings, When};
+pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, NodeSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};

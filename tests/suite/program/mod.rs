@@ -4,8 +4,11 @@
 mod choices;
 mod commands;
 mod crash;
+mod dbless;
 mod doctor;
+mod exec;
 mod images;
+mod importing;
 mod keys;
 mod listening;
 mod looking;
