@@ -160,8 +160,8 @@ impl Sources {
         Some(Chosen { verified, version, place, skipped, failed: Vec::new() })
     }
 
-    // The other versions of the same major.minor of which something is published, the one published last first.
-    async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
+    /// The other versions of the same major.minor of which something is published, the one published last first.
+    pub(crate) async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
         let is_kin = |other: &KongVersion| *other != version && other.major_minor() == version.major_minor();
         let asked = self.archives.iter().map(|archive| async move {
             let versions = archive.versions().await.unwrap_or_default().into_iter().filter(is_kin);

@@ -7,6 +7,7 @@ use lifeboat_core::verify::VerifiedImage;
 use tracing::warn;
 
 use crate::archive::{Archive, Chosen, NoneChosen, Sources};
+use crate::settings::VersionMatch;
 
 /// The newest configuration that verifies.
 ///
@@ -26,23 +27,22 @@ pub async fn configuration(sources: &Sources, version: KongVersion, now: WallTim
     Ok(chosen)
 }
 
-/// The image of a node's cache that the newest snapshot with one has. Its form differs between versions, so it is of the
-/// node's own.
+/// The image of a node's cache that the newest snapshot has: of this version, or else, if the rules allow that, of one of the
+/// same major.minor, whose nodes cache in the same form.
 ///
 /// # Errors
 /// When there is none, with what to use instead.
 pub async fn image(sources: &Sources, version: KongVersion, now: WallTime) -> anyhow::Result<VerifiedImage> {
     let mut reasons = Vec::new();
-    for (archive, published) in sources.by_newest(version).await {
-        let manifest = published.manifest;
-        if let Err(too_old) = sources.rules().age.check(&manifest, now) {
-            reasons.push(anyhow!("snapshot {} in {}: {too_old}", manifest.sequence, archive.place()));
-            continue;
-        }
-        match archive.cache_image(&manifest).await {
-            Ok(Some(image)) => return Ok(image),
-            Ok(None) => reasons.push(without_image(archive, version, manifest.sequence)),
-            Err(error) => reasons.push(anyhow::Error::from(error)),
+    if let Some(image) = image_of(sources, version, now, &mut reasons).await {
+        return Ok(image);
+    }
+    if sources.rules().version == VersionMatch::Minor {
+        for other in sources.kin(version).await {
+            if let Some(image) = image_of(sources, other, now, &mut reasons).await {
+                warn!("there is no image of a node of Kong {version} itself: this is the one of Kong {other}");
+                return Ok(image);
+            }
         }
     }
     for reason in reasons.iter().skip(1) {
@@ -56,6 +56,27 @@ pub async fn image(sources: &Sources, version: KongVersion, now: WallTime) -> an
             Ok(_) => Err(anyhow!("the store did not answer at first, and does now: try again")),
         },
     }
+}
+
+async fn image_of(
+    sources: &Sources,
+    version: KongVersion,
+    now: WallTime,
+    reasons: &mut Vec<anyhow::Error>,
+) -> Option<VerifiedImage> {
+    for (archive, published) in sources.by_newest(version).await {
+        let manifest = published.manifest;
+        if let Err(too_old) = sources.rules().age.check(&manifest, now) {
+            reasons.push(anyhow!("snapshot {} in {}: {too_old}", manifest.sequence, archive.place()));
+            continue;
+        }
+        match archive.cache_image(&manifest).await {
+            Ok(Some(image)) => return Some(image),
+            Ok(None) => reasons.push(without_image(archive, version, manifest.sequence)),
+            Err(error) => reasons.push(anyhow::Error::from(error)),
+        }
+    }
+    None
 }
 
 fn without_image(archive: &Archive, version: KongVersion, sequence: u64) -> anyhow::Error {

@@ -14,7 +14,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use reqwest::Url;
 
-pub(crate) use dbless::{Answered, Errors};
+pub(crate) use dbless::Errors;
 pub use dbless::{Dbless, DblessError};
 pub use file::{FileError, read_file};
 

@@ -69,7 +69,8 @@ async fn what_a_node_without_a_database_refuses_is_shown_by_the_entities_that_ko
         ("404 Not Found", json!({ "message": "Not found" }), ["Not found", "404"]),
     ] {
         // A node that names entities only if it is asked to says less at first.
-        let less = json!({ "message": "declarative config is invalid: {}", "fields": { "services": [{ "host": "..." }] } });
+        let less =
+            json!({ "message": "declarative config is invalid: {}", "fields": { "services": [{ "host": "..." }] } });
         let at_first = if status.starts_with("400") { less } else { body.clone() };
         node.answers_a_configuration(&[(status, &at_first), (status, &body)]);
         let refused = import(&store, &node).and(["--always"]).finish().await;

@@ -132,3 +132,19 @@ async fn a_node_that_has_a_configuration_asks_neither_its_control_plane_nor_the_
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody was asked");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_another_patch_version_will_do_unless_that_is_forbidden() {
+    let (cluster, store) = (Cluster::start().await, Store::folder());
+    with_image(&cluster, &store).await;
+    let prefix = fresh(&cluster, "patched");
+    let patched = || import(&cluster, &store, &prefix).with("KONG_VERSION", "3.9.2");
+    let refused = patched().with("LIFEBOAT_VERSION_MATCH", "exact").finish().await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("3.9.2"), "{refused}");
+    assert!(!assert_absent_or_whole(&prefix));
+    let filled = patched().finish().await;
+    assert!(filled.code == Some(0) && filled.stderr.contains("the one of Kong 3.9.1"), "{filled}");
+    assert!(assert_absent_or_whole(&prefix));
+    let other = import(&cluster, &store, &fresh(&cluster, "other")).with("KONG_VERSION", "3.8.1").finish().await;
+    assert!(other.code == Some(1) && other.stderr.contains("3.8.1"), "{other}");
+}
