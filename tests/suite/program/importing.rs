@@ -1,31 +1,44 @@
 //! `lifeboat import` into the cache of a node that isn't running, killed at any moment, and what it never asks.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use lifeboat::node_cache::{CacheId, Contents, NodePrefix};
 use lifeboat::rehearsal::recording;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_tests::program::Invocation;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::images::{Beside, RECORDED};
 use super::{Cluster, Store, configuration};
 
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 
-/// How an import is told from one that hasn't come so far: by a path below the prefix that is there.
-const TRACES: [&str; 4] =
-    ["dbless.lmdb", "dbless.lmdb/.lifeboat-import", "dbless.lmdb/.lifeboat-import/new.mdb", "dbless.lmdb/data.mdb"];
+/// The cache of a node that runs [`recording::after_change`], of several parts when it is unpacked.
+const CACHE: &[u8] = include_bytes!("../../data/lmdb-0.9.33/deep.mdb.gz");
+
+/// How far an import has come is seen by what is there below the prefix, and how long it is at least.
+const TRACES: [(&str, u64); 6] = [
+    ("dbless.lmdb", 0),
+    ("dbless.lmdb/.lifeboat-import", 0),
+    ("dbless.lmdb/.lifeboat-import/new.mdb", 0),
+    ("dbless.lmdb/.lifeboat-import/new.mdb", 1),
+    ("dbless.lmdb/data.mdb", 0),
+    ("dbless.lmdb/data.mdb", 1),
+];
 
 /// A store with an image of the cache of a node that runs [`recording::after_change`].
 async fn with_image(cluster: &Cluster, store: &Store) {
     cluster.control_plane.push(recording::after_change());
-    let beside = Beside::with_cache(cluster, RECORDED);
+    let mut cache = Vec::new();
+    GzDecoder::new(CACHE).read_to_end(&mut cache).unwrap();
+    let beside = Beside::with_cache(cluster, &cache);
     let kept = beside.given_to(store.given_to(cluster.lifeboat(["export"]))).finish().await;
     assert!(kept.code == Some(0) && !kept.stderr.contains("without an image"), "{kept}");
 }
@@ -73,13 +86,12 @@ async fn an_import_killed_at_any_moment_leaves_no_cache_or_a_whole_one() {
     assert!(assert_absent_or_whole(&whole));
 
     // At once when it has come so far.
-    for (number, trace) in TRACES.iter().enumerate() {
+    for (number, (name, length)) in TRACES.into_iter().enumerate() {
         let prefix = fresh(&cluster, &format!("traced-{number}"));
         let running = import(&cluster, &store, &prefix).start();
-        let trace = prefix.path().join(trace);
-        let seen = tokio::task::spawn_blocking(move || appears(trace));
-        assert!(seen.await.unwrap(), "{}: {}", TRACES[number], running.log());
-        running.kill().await;
+        let (trace, data, process) = (prefix.path().join(name), prefix.data_file(), running.id());
+        tokio::task::spawn_blocking(move || kill_at(&trace, length, &data, process)).await.unwrap();
+        running.ends().await;
         assert_finished_by_the_next(&cluster, &store, &prefix).await;
     }
 
@@ -96,17 +108,17 @@ async fn an_import_killed_at_any_moment_leaves_no_cache_or_a_whole_one() {
     }
 }
 
-// It may be there for less than a millisecond, so nothing is waited for in between; it may have come and gone, after which
-// there is a cache.
-fn appears(trace: PathBuf) -> bool {
-    let data = trace.ancestors().find(|path| path.ends_with("dbless.lmdb")).unwrap().join("data.mdb");
+// What is waited for may be there for less than a millisecond, so nothing is done in between; it may have come and gone,
+// after which there is a cache.
+fn kill_at(trace: &Path, length: u64, data: &Path, process: u32) {
+    let is_there = |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_dir() || found.len() >= length);
     let until = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < until {
-        if trace.exists() || data.exists() {
-            return true;
-        }
+    while !is_there(trace) && !is_there(data) {
+        assert!(Instant::now() < until, "{} never came", trace.display());
     }
-    false
+    let process = Pid::from_raw(process.cast_signed()).unwrap();
+    // It may just have ended.
+    let _ = kill_process(process, Signal::KILL);
 }
 
 #[tokio::test(flavor = "multi_thread")]
