@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::Failure;
+use super::stopped::unless_stopped;
 use crate::archive::Sources;
 use crate::background::computed;
 use crate::clock::Clock;
@@ -42,11 +42,7 @@ enum Start {
 /// Becomes the program. Returns only if that can't be.
 pub async fn exec(source: &Source, command: &[OsString], clock: Clock) -> Result<Infallible, Failure> {
     let program = Program::of(command).ok_or_else(|| anyhow!("no program is named: lifeboat exec -- kong start"))?;
-    // As the first process of a container it would get none of these signals that it doesn't ask for.
-    let start = tokio::select! {
-        start = decide(source, clock) => start?,
-        ended = end_asked_for() => return Err(ended.map_err(anyhow::Error::from)?),
-    };
+    let start = unless_stopped(decide(source, clock)).await?;
     let file = match start {
         Start::AsItIs(why) => {
             info!("{program} is started as it is: {why}");
@@ -144,18 +140,4 @@ async fn restored(settings: ImportSettings, clock: Clock) -> Result<Start, Failu
         Ok(file) => Ok(Start::With(file, said)),
         Err(why) => Ok(Start::Empty(why)),
     }
-}
-
-// A container's runtime sends one of these; Kong's image names SIGQUIT.
-async fn end_asked_for() -> std::io::Result<Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let (name, kind) = tokio::select! {
-        _ = terminate.recv() => ("SIGTERM", SignalKind::terminate()),
-        _ = interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
-        _ = quit.recv() => ("SIGQUIT", SignalKind::quit()),
-    };
-    let code = 128 + kind.as_raw_value() as u8;
-    Ok(Failure::AsAShell { code, why: format!("{name} came before the program was started") })
 }

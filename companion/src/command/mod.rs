@@ -18,6 +18,7 @@ pub mod rollback;
 pub mod run;
 pub mod show;
 mod stdout;
+mod stopped;
 pub mod verify;
 
 use crate::settings::Problems;

@@ -188,6 +188,14 @@ async fn a_container_that_is_stopped_while_the_control_plane_hangs_ends_at_once(
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{ended}");
         drop(link);
     }
+    // An init container likewise.
+    let import = store.given_to(cluster.lifeboat(["import"])).with("KONG_PREFIX", cluster.path("kong"));
+    let running = import.with("KONG_CLUSTER_CONTROL_PLANE", &address).start();
+    let link = tokio::task::spawn_blocking(move || hanging.accept().unwrap().0).await.unwrap();
+    running.signal(Signal::TERM);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(143), "{ended}");
+    drop(link);
 }
 
 #[tokio::test(flavor = "multi_thread")]

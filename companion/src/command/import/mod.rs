@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::stopped::unless_stopped;
 use super::{Failure, stdout};
 use crate::cli::Import;
 use crate::clock::Clock;
@@ -23,9 +24,9 @@ pub async fn import(source: &Source, asked: &Import, clock: Clock) -> Result<(),
     let ticket = ticket.as_deref();
     let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };
     match &asked.dbless {
-        None => cache::import(source, ticket, when, clock).await,
+        None => unless_stopped(cache::import(source, ticket, when, clock)).await,
         Some(url) if asked.watch => dbless::watch(source, url, ticket, when, clock).await,
-        Some(url) => dbless::once(source, url, ticket, when, clock).await,
+        Some(url) => unless_stopped(dbless::once(source, url, ticket, when, clock)).await,
     }
 }
 
