@@ -204,6 +204,7 @@ impl Exporter {
             };
             run.take(events);
             run.metrics.stands(run.keeper.newest(), run.keeper.standing());
+            run.metrics.nodes_differ(run.keeper.nodes_that_differ());
         }
     }
 

@@ -89,6 +89,12 @@ pub(super) const KEEP_HELD_INFO: Metric = gauge(
     &["kong_version", "config_hash", "reason"],
     "1 while a configuration is held: which one, and why",
 );
+pub(super) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
+    "lifeboat_keep_nodes_that_differ",
+    VERSION,
+    "nodes behind the relay of this process and workers that report to it which run another configuration than the \
+     published one, or none",
+);
 pub(super) const KEEP_LEADER: Metric =
     gauge("lifeboat_keep_leader", VERSION, "1 if this exporter writes the backups, 0 if another one does or none yet");
 pub(super) const KEEP_EPOCH: Metric = gauge(
@@ -210,6 +216,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_STANDING,
     &KEEP_HELD,
     &KEEP_HELD_INFO,
+    &KEEP_NODES_THAT_DIFFER,
     &KEEP_LEADER,
     &KEEP_EPOCH,
     &KEEP_ELECTION_INFO,

@@ -18,6 +18,8 @@ pub struct KeepFacts {
     pub newest: Option<Newest>,
     /// Where that stands, as this exporter has judged it last; none before it has.
     pub judged: Option<Judged>,
+    /// How many nodes say that they run another configuration than the published one.
+    pub nodes_that_differ: usize,
     /// How the leader is chosen, once that is known.
     pub strategy: Option<Strategy>,
     /// Who leads.
@@ -91,6 +93,7 @@ impl KeepFacts {
             is_connected: false,
             newest: None,
             judged: None,
+            nodes_that_differ: 0,
             strategy: None,
             lead: Lead::Unknown,
             published: None,

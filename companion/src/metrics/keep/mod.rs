@@ -138,6 +138,11 @@ impl KeepMetrics {
         self.lock().judged = Some(Judged { newest, standing });
     }
 
+    /// So many nodes run another configuration than the published one.
+    pub fn nodes_differ(&self, count: usize) {
+        self.lock().nodes_that_differ = count;
+    }
+
     /// How the leader is chosen.
     pub fn elects_by(&self, strategy: Strategy) {
         self.lock().strategy = Some(strategy);
