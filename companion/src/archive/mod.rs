@@ -3,6 +3,7 @@
 
 mod config_json;
 mod election;
+mod emergency;
 mod history;
 mod hold;
 mod image;
@@ -25,6 +26,7 @@ use lifeboat_core::verify::Policy;
 
 pub use config_json::Beside;
 pub use election::KnownRegistrations;
+pub use emergency::Emergency;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};

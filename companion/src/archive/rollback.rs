@@ -128,7 +128,7 @@ impl Archive {
 }
 
 // Who rolls back twice still has the control plane's configuration in mind, not the first choice.
-fn instead_of(published: &Published) -> lifeboat_core::digest::ConfigHash {
+pub(super) fn instead_of(published: &Published) -> lifeboat_core::digest::ConfigHash {
     match published.manifest.pin {
         Some(Pin::Change { instead_of }) => instead_of,
         Some(Pin::Unpin) | None => published.manifest.config_hash,

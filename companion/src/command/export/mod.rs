@@ -4,6 +4,7 @@
 mod control_plane;
 mod dbless;
 mod image;
+mod pinned;
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use tracing::warn;
 
 use super::{Failure, Output, stdout};
-use crate::archive::Archive;
+use crate::archive::{Archive, Stay};
 use crate::cli::Export;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exported, Exporter, thin_once};
@@ -23,6 +24,10 @@ use crate::settings::{FileSettings, Reader, Source};
 
 /// Keeps what was asked for.
 pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {
+    if asked.pin {
+        let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
+        return pinned::export(source, &asked.from, stay, asked.output, clock).await;
+    }
     match (&asked.from, asked.watch) {
         (Origin::Dbless(url), true) => dbless::watch(source, url, clock).await,
         (Origin::Dbless(url), false) => dbless::once(source, url, asked.output, clock).await,
