@@ -73,8 +73,9 @@ fn say(archive: &Archive, done: &Emergency, stay: Stay, output: Output) -> Resul
         Stay::UntilUnpinned => "until lifeboat unpin",
     };
     let text = match output {
-        Output::Json => serde_json::to_string_pretty::<lifeboat_core::manifest::Manifest>(manifest)
-            .map_err(anyhow::Error::from)?,
+        Output::Json => {
+            serde_json::to_string_pretty::<lifeboat_core::manifest::Manifest>(manifest).map_err(anyhow::Error::from)?
+        }
         Output::Table => format!(
             "published configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes. New nodes are restored \
              from it {until}; nodes that are in an outage now take it up within 30 s where their relay has \
