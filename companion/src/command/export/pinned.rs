@@ -8,7 +8,7 @@ use tracing::warn;
 use super::super::{Failure, Output, stdout};
 use crate::archive::{Archive, Emergency, Stay};
 use crate::clock::Clock;
-use crate::keep::{BackupNode, thin_once};
+use crate::keep::{BackupNode, mirror_once, thin_once};
 use crate::origin::{Dbless, Origin, read_file};
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
 
@@ -33,7 +33,9 @@ pub(super) async fn export(
     let done = archive.publish_pinned(&author, &received, stay, clock.wall()).await;
     let done = done.map_err(anyhow::Error::from).context("nothing was published")?;
     thin_once(&archive, version, clock).await;
-    say(&archive, &done, stay, output)
+    say(&archive, &done, stay, output)?;
+    mirror_once(&archive, &store, version).await;
+    Ok(())
 }
 
 impl Change {

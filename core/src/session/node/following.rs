@@ -90,6 +90,12 @@ impl Following {
         let Bulletin { newest, at_first } = bulletin;
         let before = if self.was_given { newest } else { at_first };
         let has = self.has.get_or_insert(Has::Another { published: before });
+        if let Has::Another { published } = has
+            && at_first.is_newer_than(published)
+        {
+            // A store has come back that could not be asked then, and what it has may be as old as the others'.
+            *published = at_first;
+        }
         let (Has::Snapshot(known) | Has::Another { published: known }) = has;
         if known.is_same_snapshot(&newest) {
             // A new leader has written its manifest anew.
