@@ -28,6 +28,7 @@ mod relay_status;
 mod reports;
 mod revoked;
 mod secrets;
+mod several_stores;
 mod silence;
 mod strangers;
 mod thinning;

@@ -35,7 +35,8 @@ pub const SETTINGS: &[Setting] = &[
         "LIFEBOAT_FALLBACK_STORAGE",
         "fallback-storage",
         "none",
-        "further stores, comma separated: restoring asks all of them at once, and the newest snapshot that verifies wins",
+        "further stores, comma separated: exporting gives them what is published in the first, and restoring asks all of them \
+         at once: the newest snapshot that verifies wins",
     ),
     setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
     setting(

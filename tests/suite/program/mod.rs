@@ -5,6 +5,7 @@ mod choices;
 mod commands;
 mod crash;
 mod doctor;
+mod emergency;
 mod images;
 mod keys;
 mod listening;
