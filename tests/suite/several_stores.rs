@@ -46,12 +46,12 @@ fn each_store_gets_what_is_published_and_one_that_was_away_delays_nothing_and_is
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::begin().await;
         world.set(STORAGE, url(folder.path()));
-        world.set("LIFEBOAT_FALLBACK_STORAGE", "s3://kong/kong");
+        world.set("LIFEBOAT_FALLBACK_STORAGE", "s3://kong/backups/edge");
         world.set("LIFEBOAT_ELECTION", "none");
-        let of_world = world.path_of("").parent().unwrap().join("kong");
+        let of_world = world.path_of("");
         world.control_plane.push(recording::first());
         let companion = world.companion().await;
-        world.log.wait_for(&["INFO", "s3://kong/kong has snapshot 1, too"]).await;
+        world.log.wait_for(&["INFO", "s3://kong/backups/edge has snapshot 1, too"]).await;
         is_current(&companion, 1.0).await;
         let manifest = read(folder.path(), &ObjectKeys::new(VERSION).manifest());
         for key in objects(&manifest) {
@@ -63,11 +63,11 @@ fn each_store_gets_what_is_published_and_one_that_was_away_delays_nothing_and_is
         world.control_plane.push(recording::after_change());
         world.published(&configuration(&recording::after_change())).await;
         assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
-        world.log.wait_for(&["WARN", "s3://kong/kong does not have what is published"]).await;
+        world.log.wait_for(&["WARN", "s3://kong/backups/edge does not have what is published"]).await;
         is_current(&companion, 0.0).await;
 
         world.store.come_back().await.unwrap();
-        world.log.wait_for(&["INFO", "s3://kong/kong has snapshot 2, too"]).await;
+        world.log.wait_for(&["INFO", "s3://kong/backups/edge has snapshot 2, too"]).await;
         is_current(&companion, 1.0).await;
         let manifest = read(folder.path(), &ObjectKeys::new(VERSION).manifest());
         for key in objects(&manifest) {
