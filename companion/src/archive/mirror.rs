@@ -59,16 +59,25 @@ impl Archive {
         }
         let policy = other.policy(version);
         other.refuse_to_lay_open(&over, &policy)?;
-        let place = other.config_json_place(version).await?;
-        let payload = self.copy(&published.manifest.snapshot, other).await?;
-        if let Some(image) = &published.manifest.cache_image {
+        let (manifest, there) = (&published.manifest, over.manifest());
+        // Of a snapshot that is there already, something else is said: when it was last seen, or that it is pinned.
+        let is_there = there.is_some_and(|there| there.snapshot == manifest.snapshot);
+        let copied = if is_there {
+            None
+        } else {
+            let place = other.config_json_place(version).await?;
+            Some((place, self.copy(&manifest.snapshot, other).await?))
+        };
+        if let Some(image) = &manifest.cache_image
+            && there.and_then(|there| there.cache_image.as_ref()) != Some(image)
+        {
             self.copy(&image.object, other).await?;
         }
         let key = ObjectKeys::new(version).manifest();
         let tag = other.storage.write(&key, published.document.clone(), over.replaced()).await?;
         let there = Published { tag, config_json: None, ..published.clone() };
         other.complete(&there).await?;
-        if policy.keys.sealing().is_none() {
+        if let Some((place, payload)) = copied.filter(|_| policy.keys.sealing().is_none()) {
             let manifest = published.manifest.clone();
             let json = computed(move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json()));
             let json = json.await.map_err(|rejected| self.unusable(rejected.to_string()))?;
