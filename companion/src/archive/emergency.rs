@@ -7,12 +7,9 @@ use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 
-use super::rollback::instead_of;
+use super::rollback::{TRIES, instead_of};
 use super::{Archive, Author, Published, Standing, Stay, Terms};
 use crate::storage::StorageError;
-
-/// How often an exporter may publish while this is being done before it is given up.
-const TRIES: u32 = 3;
 
 /// What was published, and what it has less of.
 #[derive(Debug)]
