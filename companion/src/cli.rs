@@ -48,7 +48,9 @@ pub enum Task {
     #[command(after_help = "Examples:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
                             cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
                             lifeboat export --from file:kong.yml --storage s3://backups/kong --kong-version 3.9.1\n  \
-                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch")]
+                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch\n\n\
+                            An emergency change while the control plane is gone:\n  \
+                            lifeboat export --from file:kong.yml --pin --storage s3://backups/kong --kong-version 3.9.1")]
     Export(Export),
     /// List the snapshots in a store
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
@@ -150,8 +152,15 @@ pub struct Export {
     #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
     pub from: Origin,
     /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pin")]
     pub watch: bool,
+    /// With file or dbless: publish it as an emergency change, which stays until the control plane's configuration
+    /// changes, whatever it loses
+    #[arg(long)]
+    pub pin: bool,
+    /// With --pin: it stays until `lifeboat unpin`, whatever the control plane sends
+    #[arg(long, requires = "pin")]
+    pub hard: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

@@ -128,6 +128,12 @@ pub(super) const KEEP_OTHER_EXPORTER: Metric = counter(
     "how often something of somebody else's was found where this exporter writes: in config_json another exporter's, \
      perhaps Kong's own; in the manifest another one's, or an operator's rollback",
 );
+pub(super) const KEEP_OTHER_STORE: Metric = gauge(
+    "lifeboat_keep_other_store_current",
+    &["kong_version", "store"],
+    "1 if this further store (LIFEBOAT_FALLBACK_STORAGE) has what is published in the first, 0 if it could not be given it \
+     or has something newer; told by the exporter that leads",
+);
 pub(super) const KEEP_SEQUENCE: Metric =
     gauge("lifeboat_keep_sequence", VERSION, "the number of the published snapshot");
 pub(super) const KEEP_CONFIGURATION_INFO: Metric = gauge(
@@ -224,6 +230,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_LAST_SUCCESS,
     &KEEP_FAILURES,
     &KEEP_OTHER_EXPORTER,
+    &KEEP_OTHER_STORE,
     &KEEP_SEQUENCE,
     &KEEP_CONFIGURATION_INFO,
     &KEEP_PUBLISHED_AT,

@@ -2,6 +2,7 @@
 //! The session decides (in `core`); here are sockets and the one shared copy of what is fed.
 
 mod admission;
+mod follower;
 mod freight;
 mod handshake;
 mod incremental;
@@ -32,6 +33,7 @@ pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use view::RelayView;
 
 use self::admission::Admission;
+use self::follower::Follower;
 use self::freight::Freight;
 use self::incremental::Incremental;
 use self::nodes::Nodes;
@@ -63,6 +65,7 @@ struct Shared {
     instance: Arc<str>,
     turns: Turns,
     admission: Admission,
+    follower: Follower,
     freight: Freight,
     incremental: Incremental,
     revocations: Revocations,
@@ -96,6 +99,7 @@ impl Relay {
             instance: uuid::Uuid::new_v4().to_string().into(),
             turns: Turns::for_this_machine(),
             admission: Admission::new(&limits),
+            follower: Follower::new(sources.clone(), settings.follow, clock),
             freight: Freight::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             revocations: Revocations::new(cluster.revocation, clock),

@@ -1,5 +1,7 @@
 //! What is known of keeping one version: plain values, as they were told last.
 
+use std::collections::BTreeMap;
+
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::{Held, Standing};
@@ -34,6 +36,8 @@ pub struct KeepFacts {
     pub failing: Option<Failing>,
     /// What holds the election up, if something does.
     pub election_failing: Option<Failing>,
+    /// Whether each further store has what is published, as far as this exporter leads and has tried.
+    pub other_stores: BTreeMap<String, bool>,
 }
 
 /// A configuration from the control plane.
@@ -101,6 +105,7 @@ impl KeepFacts {
             last_success: None,
             failing: None,
             election_failing: None,
+            other_stores: BTreeMap::new(),
         }
     }
 

@@ -213,6 +213,21 @@ impl KeepMetrics {
         self.counters.others.get_or_create(&labels).inc();
     }
 
+    /// A further store has what is published.
+    pub fn keeps_up(&self, store: &str) {
+        self.lock().other_stores.insert(store.to_owned(), true);
+    }
+
+    /// It doesn't, or has something newer.
+    pub fn falls_behind(&self, store: &str) {
+        self.lock().other_stores.insert(store.to_owned(), false);
+    }
+
+    /// Another exporter tells of this store from now on.
+    pub fn forgets_store(&self, store: &str) {
+        self.lock().other_stores.remove(store);
+    }
+
     /// A step took so long.
     pub fn took(&self, step: Step, duration: Duration) {
         let version = self.lock().version;
