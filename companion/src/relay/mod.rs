@@ -2,6 +2,7 @@
 //! The session decides (in `core`); here are sockets and the one shared copy of what is fed.
 
 mod admission;
+mod emptiness;
 mod freight;
 mod handshake;
 mod incremental;
@@ -32,6 +33,7 @@ pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use view::RelayView;
 
 use self::admission::Admission;
+use self::emptiness::Emptiness;
 use self::freight::Freight;
 use self::incremental::Incremental;
 use self::nodes::Nodes;
@@ -63,6 +65,7 @@ struct Shared {
     instance: Arc<str>,
     turns: Turns,
     admission: Admission,
+    emptiness: Emptiness,
     freight: Freight,
     incremental: Incremental,
     revocations: Revocations,
@@ -96,6 +99,7 @@ impl Relay {
             instance: uuid::Uuid::new_v4().to_string().into(),
             turns: Turns::for_this_machine(),
             admission: Admission::new(&limits),
+            emptiness: Emptiness::default(),
             freight: Freight::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             revocations: Revocations::new(cluster.revocation, clock),

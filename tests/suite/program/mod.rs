@@ -16,6 +16,7 @@ mod several;
 mod stored;
 mod thinned;
 mod tickets;
+mod upgraded;
 mod verified;
 
 use std::path::PathBuf;
