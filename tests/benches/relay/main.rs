@@ -1,14 +1,16 @@
-//! Thousands of nodes at one relay: what an idle one costs in memory, how long a push to many takes beside a minimal
-//! broadcast, what a thousand empty ones cost the store, and when all are back after the relay was restarted.
+//! What the relay costs: `restore` (how long an empty node waits in an outage), `passing` (what a push takes longer by it),
+//! `push`, `rush`, `idle` and `restart` (thousands of nodes), each beside the least that it could take, in the same run.
 //!
-//! Run by `cargo bench -p lifeboat-tests --no-default-features --bench scale`; some minutes, and 20,000 open files. Nodes,
-//! broadcasters and the relay are processes of their own on the same machine and share its processors. Ends with an error
-//! if a limit is not kept.
+//! Run by `cargo bench -p lifeboat-tests --no-default-features --bench relay`, with names after `--` for some of them; all
+//! take ten minutes, and 20,000 open files. Nodes, broadcasters and the relay are processes of their own on the same
+//! machine and share its processors. Ends with an error if a limit is not kept.
 
 mod idle;
+mod passing;
 mod push;
 mod report;
 mod restart;
+mod restore;
 mod rush;
 
 use std::net::SocketAddr;
@@ -20,9 +22,10 @@ use lifeboat_tests::crowd::{Crowd, CrowdOptions, is_part};
 
 use self::report::Report;
 
-/// Services (and as many routes) that make about 10 KB and 1 MB, compressed.
+/// Services (and as many routes) that make about 10 KB, 1 MB and 6.6 MB, compressed.
 const SMALL: usize = 70;
 const LARGE: usize = 7_900;
+const LARGEST: usize = 50_000;
 /// Nothing that is measured takes nearly as long.
 const HUNG: Duration = Duration::from_secs(180);
 
@@ -34,10 +37,16 @@ fn main() -> ExitCode {
 }
 
 async fn measure() -> ExitCode {
-    let wanted = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
-    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let mut report = Report::default();
+    if is_wanted("restore") {
+        restore::measure(&Outage::begin(LARGEST).await, &mut report).await;
+    }
     let (small, large) = (Outage::begin(SMALL).await, Outage::begin(LARGE).await);
+    if is_wanted("passing") {
+        passing::measure(&small, &mut report).await;
+    }
     if is_wanted("push") {
         push::measure(&large, &mut report).await;
     }

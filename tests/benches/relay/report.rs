@@ -24,7 +24,8 @@ impl Report {
     }
 }
 
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+/// The value that so many percent do not exceed; 50 is the median.
+pub(crate) fn at_percent(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[(values.len() - 1) * percent / 100]
 }

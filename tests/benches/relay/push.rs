@@ -7,7 +7,7 @@ use std::time::Duration;
 use lifeboat_tests::crowd::outage::{Outage, size_of};
 use lifeboat_tests::crowd::{Broadcaster, Crowd};
 
-use super::report::{Report, median};
+use super::report::{Report, at_percent};
 use super::{HUNG, nodes};
 
 const NODES: usize = 1_000;
@@ -37,7 +37,7 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
             through.push(times.1);
         }
     }
-    let (least, through) = (median(least), median(through));
+    let [least, through] = [least, through].map(|mut times| at_percent(&mut times, 50));
     let bytes = size_of(&outage.message);
     report.add(
         &format!("a push of {bytes} bytes to {NODES} nodes, minimal broadcast: the last has it after"),

@@ -31,11 +31,11 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
         "",
         Some(2.0),
     );
-    report.add("… all have 1 MB each after their first connection by", restored, "ms", None);
-    report.add("… the same from a minimal broadcaster's memory", least, "ms", None);
+    report.add("… until the last of them has 1 MB", restored, "ms", None);
+    report.add("… the same at a minimal broadcaster that has it in memory", least, "ms", None);
 }
 
-/// From the first message to the last, in milliseconds; the crowd's coming is in it.
+/// From the start of the crowd, which takes a second to come, to the last message, in milliseconds.
 async fn all_have_it(crowd: &Crowd) -> f64 {
     let begun = lifeboat_tests::crowd::now();
     let seen = crowd.wait_for(HUNG, |seen| seen.messages >= NODES as u64).await;
