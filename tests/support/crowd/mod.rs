@@ -2,6 +2,7 @@
 //! measured of the program is the program's. Both are as cheap as can be: what behaves like Kong is `lifeboat::rehearsal`.
 
 mod broadcaster;
+mod forwarder;
 mod nodes;
 pub mod outage;
 mod process;
@@ -18,10 +19,12 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 pub use broadcaster::Broadcaster;
+pub use forwarder::TlsForwarder;
 pub use nodes::{Crowd, Seen};
 
 const CROWD: &str = "crowd";
 const BROADCASTER: &str = "broadcaster";
+const FORWARDER: &str = "forwarder";
 
 /// The files of the cluster's certificate and its key.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +77,7 @@ pub fn is_part() -> Option<ExitCode> {
     match role.as_str() {
         CROWD => nodes::run(&options),
         BROADCASTER => broadcaster::run(&options),
+        FORWARDER => forwarder::run(&options),
         _ => return None,
     }
     Some(ExitCode::SUCCESS)
