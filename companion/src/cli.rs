@@ -1,15 +1,17 @@
 //! The command line: commands from clap's derive, one flag per setting from the settings' own table.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use lifeboat_core::keys::KeyName;
+use reqwest::Url;
 
 use crate::command::Output;
 use crate::command::diff::Compared;
 use crate::command::keygen::Purpose;
-use crate::origin::Origin;
+use crate::origin::{Origin, admin_url};
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 use crate::storage::LONGEST_LINK;
@@ -46,7 +48,9 @@ pub enum Task {
     #[command(after_help = "Examples:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
                             cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
                             lifeboat export --from file:kong.yml --storage s3://backups/kong --kong-version 3.9.1\n  \
-                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch")]
+                            lifeboat export --from dbless:http://127.0.0.1:8001 --storage s3://backups/kong --watch\n\n\
+                            An emergency change while the control plane is gone:\n  \
+                            lifeboat export --from file:kong.yml --pin --storage s3://backups/kong --kong-version 3.9.1")]
     Export(Export),
     /// List the snapshots in a store
     #[command(after_help = "Examples:\n  lifeboat list --storage s3://backups/kong\n  \
@@ -79,15 +83,30 @@ pub enum Task {
                             Lists are compared element by element, and one in another order is said to be that: to Kong some \
                             lists are sets. created_at and updated_at are not compared.")]
     Diff(Diff),
-    /// Fill the cache of a node that has not been started yet, if the control plane gives it nothing
+    /// Give a configuration to a node that has none, if its control plane gives it nothing: before it starts, or to one
+    /// without a database
     #[command(
-        after_help = "For init containers and ExecStartPre. Exits with 0 when the cache is filled, and with 3 when there is \
-                            nothing to do: the node has a configuration, or the control plane answers.\n\n\
+        after_help = "Into the node's cache before it starts (for init containers and ExecStartPre), or with --dbless through \
+                            the Admin API of a node that runs. Exits with 0 when the node has what it was given, and with 3 \
+                            when there is nothing to do: it has a configuration, or its control plane answers.\n\n\
                             Examples:\n  lifeboat import --storage s3://backups/kong --kong-version 3.9.1 --prefix /usr/local/kong \
                             --control-plane cp.example.com:8005 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
-                            lifeboat import --ticket ticket --always --kong-version 2.8.5 --prefix /usr/local/kong"
+                            lifeboat import --ticket ticket --always --kong-version 2.8.5 --prefix /usr/local/kong\n  \
+                            lifeboat import --dbless http://127.0.0.1:8001 --storage s3://backups/kong --watch"
     )]
     Import(Import),
+    /// Become the program that starts a node; if the node has no configuration and its control plane gives it none, with a
+    /// declarative file
+    #[command(
+        after_help = "For a container's entry point. The program gets this process, its signals and its environment, without \
+                            LIFEBOAT_ settings that are secret. A node that has a configuration, or whose control plane answers, is \
+                            started as it is, and so is one that nothing can be restored for: the gateway always starts. Exits with \
+                            2 over settings if the node has nothing to start with, with 126 or 127 if the program can't be started.\n\n\
+                            Examples:\n  lifeboat exec -- kong docker-start   (with the settings of Kong and lifeboat in the environment)\n  \
+                            lifeboat exec --storage s3://backups/kong --kong-conf /etc/kong/kong.conf --kong-version 3.9.1 -- \
+                            kong start --conf /etc/kong/kong.conf"
+    )]
+    Exec(Exec),
     /// Print a ticket, with which a node without cloud credentials restores one snapshot
     #[command(after_help = "Examples:\n  lifeboat presign --storage s3://backups/kong > ticket\n  \
                             lifeboat presign 41 --expires-in 3d --storage s3://backups/kong --kong-version 3.9.1\n\n\
@@ -133,8 +152,15 @@ pub struct Export {
     #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
     pub from: Origin,
     /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pin")]
     pub watch: bool,
+    /// With file or dbless: publish it as an emergency change, which stays until the control plane's configuration
+    /// changes, whatever it loses
+    #[arg(long)]
+    pub pin: bool,
+    /// With --pin: it stays until `lifeboat unpin`, whatever the control plane sends
+    #[arg(long, requires = "pin")]
+    pub hard: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -199,9 +225,23 @@ pub struct Import {
     /// Only if the control plane gives no configuration: this is how it is anyway
     #[arg(long, conflicts_with = "always")]
     pub if_cp_unreachable: bool,
-    /// Whatever the control plane says; it is not asked
+    /// Whatever the control plane says: it is not asked, and whoever feeds a node without a database isn't waited for
     #[arg(long)]
     pub always: bool,
+    /// The Admin API of a running node without a database, which is given a configuration if it has none
+    #[arg(long, value_name = "URL", value_parser = admin_url)]
+    pub dbless: Option<Url>,
+    /// With --dbless: don't end, but do so whenever the node has none, until a signal
+    #[arg(long, requires = "dbless")]
+    pub watch: bool,
+}
+
+/// What `exec` takes.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The program and its arguments
+    #[arg(value_name = "CMD", last = true, required = true)]
+    pub command: Vec<OsString>,
 }
 
 /// What `presign` takes.

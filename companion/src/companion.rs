@@ -45,7 +45,7 @@ pub struct Companion {
 struct Shared {
     cluster: Arc<ClusterSettings>,
     archive: Archive,
-    max_config: usize,
+    store: StoreSettings,
     clock: Clock,
     metrics: Metrics,
 }
@@ -57,13 +57,6 @@ impl Companion {
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
-        if !keep.is_empty() && !store.fallbacks.is_empty() {
-            warn!(
-                "LIFEBOAT_FALLBACK_STORAGE: restoring asks these stores, too; this version of lifeboat keeps what it receives \
-                 in {} alone",
-                store.url
-            );
-        }
         warn_of_expiry(&cluster);
         metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
@@ -90,8 +83,7 @@ impl Companion {
             }
             None => None,
         };
-        let max_config = store.max_config;
-        let shared = Shared { cluster, archive, max_config, clock, metrics };
+        let shared = Shared { cluster, archive, store, clock, metrics };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
         let mut companion = Self { stop, headless, exporters, images, relay, rotation, http: None, reports, teller };
@@ -104,7 +96,7 @@ impl Companion {
     }
 
     fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
-        let Shared { cluster, archive, max_config, clock, metrics } = shared;
+        let Shared { cluster, archive, store, clock, metrics } = shared;
         let metrics = metrics.keep(keep.version);
         let node = BackupNode::new(keep.version);
         info!(
@@ -115,7 +107,8 @@ impl Companion {
             node.id
         );
         let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
-        let mut exporter = exporter.electing(keep.election).observed_by(metrics.clone());
+        let exporter = exporter.electing(keep.election).observed_by(metrics.clone());
+        let mut exporter = exporter.mirrored_in(store.others());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
@@ -124,7 +117,7 @@ impl Companion {
             let images = exporter.images_of(prefix, std::env::temp_dir());
             self.images.push(tokio::spawn(images.run()));
         }
-        let headless = Headless::new(cluster.clone(), keep, node, *max_config, *clock)?.observed_by(metrics);
+        let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?.observed_by(metrics);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
         self.headless.push(tokio::spawn(headless.run()));
         Ok(())

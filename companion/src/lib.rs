@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod companion;
+pub mod delivery;
 pub mod dial;
 pub mod http;
 pub mod keep;

@@ -1,15 +1,17 @@
 //! `lifeboat`, the program. Reads the command line, starts the clock, and says how it ended.
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 
 use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, export, import, keygen, list, pin, presign, release, rollback, run, show, verify,
+    Failure, demo, diff, doctor, exec, export, import, keygen, list, pin, presign, release, rollback, run, show, verify,
 };
 use lifeboat::logging;
-use lifeboat::settings::When;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -17,12 +19,16 @@ const NOTHING_TO_DO: u8 = 3;
 
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let inherited = umask(Mode::from_raw_mode(0o077));
     let matches = cli::definition().get_matches();
     let request = match cli::read(&matches, environment()) {
         Ok(request) => request,
         Err(error) => return fail(&error, WRONG_USAGE),
     };
+    // The program that we become writes its files as it would without us.
+    if matches!(request.task, Task::Exec(_)) {
+        umask(inherited);
+    }
     // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
     // asks (LIFEBOAT_LOG=info).
     let level = match request.task {
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Settings(problems)) => fail(&problems, WRONG_USAGE),
         Err(Failure::NothingToDo(why)) => fail(&format_args!("nothing to do: {why}"), NOTHING_TO_DO),
+        Err(Failure::AsAShell { code, why }) => fail(&why, code),
         Err(Failure::Failed(error)) => fail(&format_args!("{error:#}"), FAILED),
     }
 }
@@ -58,10 +65,8 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
-        Task::Import(asked) => {
-            let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };
-            import::import(source, asked.ticket.as_deref(), when, clock).await
-        }
+        Task::Import(asked) => import::import(source, &asked, clock).await,
+        Task::Exec(asked) => exec::exec(source, &asked.command, clock).await.map(|never: Infallible| match never {}),
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }

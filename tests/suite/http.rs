@@ -95,6 +95,8 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_REPORT_KEYS", REPORT_KEY);
+        let other = tempfile::tempdir().unwrap();
+        world.set("LIFEBOAT_FALLBACK_STORAGE", format!("file://{}", other.path().display()));
         let (first, lost) = (configuration(&recording::first()), of_a_lost_database());
         world.control_plane.push(recording::first());
         let companion = world.companion().await;
@@ -107,6 +109,9 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         let good = page_until(at, "/metrics", |found| found.body.contains("state=\"confirmed\"")).await;
         let mut seen = BTreeSet::new();
         check_and_note(&good, &mut seen);
+        let name = "lifeboat_keep_other_store_current";
+        let mirrored = page_until(at, "/metrics", |found| found.sum(name, "store=\"file://") == 1.0).await;
+        check_and_note(&mirrored, &mut seen);
         for (series, number) in [
             ("lifeboat_keep_ready", 1.0),
             ("lifeboat_keep_control_plane_connected", 1.0),

@@ -15,7 +15,7 @@ use lifeboat::storage::Storage;
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::keep::guard::ShrinkGuard;
-use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat_core::keep::keeper::{Doubt, LastSeen, Rewrite, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
 use lifeboat_tests::world::VERSION;
@@ -159,4 +159,21 @@ async fn a_publication_costs_what_the_documentation_says() {
     archive.publish(&author, &received(clock), &Standing::Absent, &terms, clock.wall()).await.unwrap();
     let expected = [("GET", 3), ("HEAD", 1), ("LIST", 1), ("PUT", 4)];
     assert_eq!(counting.take(), BTreeMap::from(expected), "docs/cost.md says so");
+}
+
+#[tokio::test]
+async fn a_further_store_costs_what_the_documentation_says() {
+    let (first, counting) = (Arc::new(Counting::default()), Arc::new(Counting::default()));
+    let archive = |store| Archive::over(Storage::over(store, "memory://"), 1 << 20);
+    let (first, other) = (archive(first), archive(counting.clone()));
+    let (author, clock) = (BackupNode::new(VERSION).author(), Clock::start());
+    let terms = Terms { epoch: 1, state: State::Received, pin: None };
+    let published = first.publish(&author, &received(clock), &Standing::Absent, &terms, clock.wall()).await.unwrap();
+    first.mirror(&published, &other).await.unwrap();
+    let of_publication = [("GET", 5), ("HEAD", 1), ("PUT", 4)];
+    assert_eq!(counting.take(), BTreeMap::from(of_publication), "docs/cost.md says so");
+    let rewrite = Rewrite { epoch: 1, state: State::Confirmed, pin: None, last_seen: LastSeen::Now };
+    let refreshed = first.rewrite(&author, &published, &rewrite, clock.wall()).await.unwrap();
+    first.mirror(&refreshed, &other).await.unwrap();
+    assert_eq!(counting.take(), BTreeMap::from([("GET", 2), ("PUT", 1)]), "docs/cost.md says so");
 }

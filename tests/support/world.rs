@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
+use super::program::{Invocation, lifeboat};
 use super::stage::Actor;
 
 /// The version that control plane and nodes have.
@@ -160,6 +161,12 @@ impl World {
     pub fn settings(&self) -> RunSettings {
         let variables = self.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         RunSettings::read(&Source::from_environment(variables)).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// A start of the program in this world.
+    pub fn program<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
+        let start = lifeboat(arguments);
+        self.settings.iter().fold(start, |start, (variable, value)| start.with(variable, value))
     }
 
     /// The archive in the store.

@@ -86,7 +86,12 @@ impl Archive {
 
     // Ours is written right after its manifest, so it is never newer than the next one: unless its writer was held up on
     // the way. Then it has the very bytes of one that we published.
-    async fn is_anothers(&self, version: KongVersion, json: Bytes, policy: &Policy) -> Result<bool, StorageError> {
+    pub(super) async fn is_anothers(
+        &self,
+        version: KongVersion,
+        json: Bytes,
+        policy: &Policy,
+    ) -> Result<bool, StorageError> {
         let keys = ObjectKeys::new(version);
         if policy.keys.demand() != Demand::Nothing {
             return Ok(false);

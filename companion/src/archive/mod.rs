@@ -3,11 +3,13 @@
 
 mod config_json;
 mod election;
+mod emergency;
 mod history;
 mod hold;
 mod image;
 mod inspect;
 mod issue;
+mod mirror;
 mod pick;
 mod publish;
 mod registration;
@@ -25,9 +27,11 @@ use lifeboat_core::verify::Policy;
 
 pub use config_json::Beside;
 pub use election::KnownRegistrations;
+pub use emergency::Emergency;
 pub use history::{History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
+pub use mirror::Mirrored;
 pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;

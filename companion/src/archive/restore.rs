@@ -2,6 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
+use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
@@ -13,6 +14,7 @@ use lifeboat_core::verify::{
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::background::computed;
+use crate::settings::{Prefer, RestoreRules};
 use crate::storage::StorageError;
 
 /// How many older snapshots are looked at when the newest doesn't verify.
@@ -25,6 +27,8 @@ pub struct Restored {
     pub verified: Verified,
     /// What was newer and unusable.
     pub skipped: Vec<Skipped>,
+    /// For a `config.json` that somebody else has written since: what this store's manifest names, which is older.
+    pub instead_of: Option<SnapshotId>,
 }
 
 /// A snapshot that isn't used.
@@ -43,19 +47,20 @@ impl Archive {
     /// # Errors
     /// [`StorageError::NotFound`] when there is no backup for this version, or none that verifies.
     pub async fn restore(&self, version: KongVersion) -> Result<Restored, StorageError> {
-        self.restore_within(version, AgeLimit::default(), WallTime::from_system(UNIX_EPOCH)).await
+        self.restore_by(version, RestoreRules::default(), WallTime::from_system(UNIX_EPOCH)).await
     }
 
-    /// The same, of those that are young enough `now`.
+    /// The same by other rules: of those that are young enough `now`, and whose.
     ///
     /// # Errors
     /// As [`restore`](Self::restore).
-    pub async fn restore_within(
+    pub async fn restore_by(
         &self,
         version: KongVersion,
-        age: AgeLimit,
+        rules: RestoreRules,
         now: WallTime,
     ) -> Result<Restored, StorageError> {
+        let age = rules.age;
         let (keys, policy) = (ObjectKeys::new(version), self.policy(version));
         let mut skipped = Vec::new();
         let newest = self.storage.read_optional(&keys.manifest(), MANIFEST_LIMIT).await?;
@@ -71,11 +76,18 @@ impl Archive {
             accepted.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok()
         };
         let newest = newest.and_then(|(bytes, _)| accepted(&bytes, Place::Newest, keys.manifest(), &mut skipped));
+        if let Some(manifest) = &newest
+            && rules.prefer == Prefer::Newest
+            && policy.keys.demand() == Demand::Nothing
+            && let Some(verified) = self.newer_of_anothers(manifest, &policy, age, &mut skipped).await?
+        {
+            return Ok(Restored { verified, skipped, instead_of: Some(manifest.id()) });
+        }
         let newest_sequence = newest.as_ref().map_or(u64::MAX, |manifest| manifest.sequence);
         if let Some(manifest) = newest
             && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
         {
-            return Ok(Restored { verified, skipped });
+            return Ok(Restored { verified, skipped, instead_of: None });
         }
         for id in self.older(version, newest_sequence, &mut skipped).await? {
             let key = keys.snapshot_manifest(id);
@@ -85,7 +97,7 @@ impl Archive {
             if let Some(manifest) = manifest
                 && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
             {
-                return Ok(Restored { verified, skipped });
+                return Ok(Restored { verified, skipped, instead_of: None });
             }
         }
         if is_missing {
@@ -145,6 +157,31 @@ impl Archive {
         Ok(None)
     }
 
+    // What another exporter has written at config.json since the manifest, if there is one and it can be used.
+    async fn newer_of_anothers(
+        &self,
+        manifest: &Authentic,
+        policy: &Policy,
+        age: AgeLimit,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Option<Verified>, StorageError> {
+        let key = ObjectKeys::new(policy.version).config_json();
+        let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else { return Ok(None) };
+        if Sha256Digest::of(&json) == manifest.config.sha256 {
+            return Ok(None);
+        }
+        match self.is_anothers(policy.version, json.clone(), policy).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // It is newer, and only who may list can tell whether it is one of ours, written late.
+            Err(StorageError::Denied { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let policy = policy.clone();
+        let checked = computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await;
+        Ok(checked.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok())
+    }
+
     async fn restore_bare(&self, policy: &Policy, age: AgeLimit) -> Result<Restored, StorageError> {
         let version = policy.version;
         let key = ObjectKeys::new(version).config_json();
@@ -157,7 +194,7 @@ impl Archive {
             place: self.place().to_owned(),
             key: format!("usable backup for Kong {version}: {key}: {rejected}"),
         })?;
-        Ok(Restored { verified, skipped: Vec::new() })
+        Ok(Restored { verified, skipped: Vec::new(), instead_of: None })
     }
 
     pub(super) async fn no_backup(&self, version: KongVersion) -> StorageError {

@@ -12,6 +12,9 @@ use super::{Archive, Author, Pick, PickError, Published, Standing, Terms};
 use crate::background::computed;
 use crate::storage::StorageError;
 
+/// How often an exporter may write while something is done that doesn't depend on what it writes.
+pub(super) const TRIES: u32 = 3;
+
 /// How long an operator's choice stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stay {
@@ -107,11 +110,23 @@ impl Archive {
         Ok(self.rewrite(author, &published, &rewrite, now).await?)
     }
 
-    /// Ends a pin: from then on what the control plane sends is published again. What is published stays until then.
+    /// Ends a pin: from then on what the control plane sends is published again. What is published stays until then. An
+    /// exporter that refreshes the manifest meanwhile doesn't change what was meant.
     ///
     /// # Errors
     /// As [`roll_back`](Self::roll_back).
     pub async fn unpin(&self, author: &Author, now: WallTime) -> Result<Published, ChoiceError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_to_unpin(author, now).await {
+                Err(ChoiceError::Storage(StorageError::Conflict { .. })) if tries < TRIES => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_to_unpin(&self, author: &Author, now: WallTime) -> Result<Published, ChoiceError> {
         let standing = self.standing(author.version).await?;
         let Standing::Published(published) = &standing else { return Err(self.nothing_published()) };
         if published.manifest.pin.is_none() {
@@ -128,7 +143,7 @@ impl Archive {
 }
 
 // Who rolls back twice still has the control plane's configuration in mind, not the first choice.
-fn instead_of(published: &Published) -> lifeboat_core::digest::ConfigHash {
+pub(super) fn instead_of(published: &Published) -> lifeboat_core::digest::ConfigHash {
     match published.manifest.pin {
         Some(Pin::Change { instead_of }) => instead_of,
         Some(Pin::Unpin) | None => published.manifest.config_hash,

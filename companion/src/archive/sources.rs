@@ -8,13 +8,14 @@ use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::SnapshotId;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Verified};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Archive, Pick, PickError, Picked, Published, Skipped};
 use crate::metrics::Metrics;
-use crate::settings::{RestoreRules, StoreSettings, VersionMatch};
+use crate::settings::{Prefer, RestoreRules, StoreSettings, VersionMatch};
 use crate::storage::StorageError;
 
 /// How long a store may take longer than the first that has answered: another one may hang in the very outage.
@@ -58,12 +59,8 @@ impl Sources {
     /// As [`Archive::open`].
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
         let mut archives = vec![Archive::open(settings)?];
-        for (url, access) in &settings.fallbacks {
-            archives.push(Archive::open(&StoreSettings {
-                url: url.clone(),
-                access: access.clone(),
-                ..settings.clone()
-            })?);
+        for other in settings.others() {
+            archives.push(Archive::open(&other)?);
         }
         Ok(Self { archives, rules: settings.restore })
     }
@@ -113,6 +110,10 @@ impl Sources {
 
     /// Whether the newest that is published in any store has this payload.
     pub async fn is_newest(&self, version: KongVersion, payload: Sha256Digest) -> bool {
+        // Another exporter may have written since, which no manifest tells.
+        if self.rules.prefer == Prefer::Newest {
+            return false;
+        }
         let newest = self.by_newest(version).await;
         newest.first().is_some_and(|(_, published)| published.manifest.snapshot.sha256 == payload)
     }
@@ -126,6 +127,18 @@ impl Sources {
         let mut found: Vec<_> = all_in_time(asked).await.into_iter().flatten().collect();
         found.sort_by_key(|(_, published)| Reverse((published.manifest.epoch, published.manifest.sequence)));
         found
+    }
+
+    /// What each store has published for this version, or why that is not known. A store that takes long is left out.
+    pub async fn published_in_each(
+        &self,
+        version: KongVersion,
+    ) -> Vec<(String, Result<Option<Published>, StorageError>)> {
+        let asked = self.archives.iter().map(|archive| async move {
+            let published = archive.published(version).await;
+            (archive.place().to_owned(), published)
+        });
+        all_in_time(asked).await
     }
 
     /// What the first store has published, or why that is not known.
@@ -143,7 +156,7 @@ impl Sources {
         failed: &mut Vec<StorageError>,
     ) -> Option<Chosen> {
         let asked = self.archives.iter().map(|archive| async move {
-            let restored = archive.restore_within(version, self.rules.age, now).await;
+            let restored = archive.restore_by(version, self.rules, now).await;
             (archive.place().to_owned(), restored)
         });
         let (mut found, mut skipped) = (Vec::new(), Vec::new());
@@ -151,17 +164,19 @@ impl Sources {
             match restored {
                 Ok(restored) => {
                     skipped.extend(restored.skipped.into_iter().map(|skip| (place.clone(), skip)));
-                    found.push((place, restored.verified));
+                    found.push((place, restored.instead_of, restored.verified));
                 }
                 Err(error) => failed.push(error),
             }
         }
-        let (place, verified) = found.into_iter().max_by_key(|(_, verified)| rank(verified))?;
+        let newest_last =
+            |(_, instead_of, verified): &(String, Option<SnapshotId>, Verified)| rank(verified, *instead_of);
+        let (place, _, verified) = found.into_iter().max_by_key(newest_last)?;
         Some(Chosen { verified, version, place, skipped, failed: Vec::new() })
     }
 
-    // The other versions of the same major.minor of which something is published, the one published last first.
-    async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
+    /// The other versions of the same major.minor of which something is published, the one published last first.
+    pub(crate) async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
         let is_kin = |other: &KongVersion| *other != version && other.major_minor() == version.major_minor();
         let asked = self.archives.iter().map(|archive| async move {
             let versions = archive.versions().await.unwrap_or_default().into_iter().filter(is_kin);
@@ -186,11 +201,12 @@ impl Sources {
     }
 }
 
-// What is newer by the exporters' own count. A bare config.json has none.
-fn rank(verified: &Verified) -> (u64, u64) {
+// What is newer by the exporters' own count. A bare config.json has none, unless it is known to be newer than something
+// that has: then it is preferred to whatever that is.
+fn rank(verified: &Verified, instead_of: Option<SnapshotId>) -> (bool, u64, u64) {
     match verified.provenance() {
-        Provenance::Manifest(manifest) => (manifest.epoch, manifest.sequence),
-        Provenance::BareConfigJson => (0, 0),
+        Provenance::Manifest(manifest) => (false, manifest.epoch, manifest.sequence),
+        Provenance::BareConfigJson => (instead_of.is_some(), 0, 0),
     }
 }
 

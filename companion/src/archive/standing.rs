@@ -50,6 +50,14 @@ impl Standing {
         }
     }
 
+    /// An accepted manifest.
+    pub(super) fn manifest(&self) -> Option<&Authentic> {
+        match self {
+            Self::Published(published) => Some(&published.manifest),
+            Self::Absent | Self::Unaccepted(_) => None,
+        }
+    }
+
     /// The number after which the next one comes.
     pub(super) fn sequence(&self) -> u64 {
         match self {

@@ -14,6 +14,7 @@ use lifeboat_core::time::WallTime;
 use object_store::memory::InMemory;
 
 use super::*;
+use crate::settings::{Prefer, RestoreRules};
 use crate::storage::Write;
 
 pub(crate) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
@@ -51,6 +52,14 @@ pub(crate) async fn publish(archive: &Archive, message: &[u8]) -> Published {
 
 pub(crate) fn in_memory() -> Archive {
     Archive::over(Storage::over(Arc::new(InMemory::new()), "memory://"), LIMIT)
+}
+
+impl Archive {
+    /// What somebody does who may write there, but has no key.
+    pub(crate) async fn put_back(&self, published: &Published) {
+        let key = ObjectKeys::new(version()).manifest();
+        self.storage.write(&key, published.document.clone(), Write::Replace).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -166,4 +175,30 @@ async fn what_is_damaged_is_not_pinned() {
     let error = archive.pin(&author(), None, now()).await.unwrap_err().to_string();
     assert!(error.contains(&published.manifest.snapshot.key), "{error}");
     assert_eq!(archive.published(version()).await.unwrap().unwrap().manifest.pin, None);
+}
+
+#[tokio::test]
+async fn where_another_exporter_has_written_since_the_operator_says_what_is_restored() {
+    let archive = in_memory();
+    let published = publish(&archive, FIRST).await;
+    let newest = RestoreRules { prefer: Prefer::Newest, ..RestoreRules::default() };
+    let restored = archive.restore_by(version(), newest, now()).await.unwrap();
+    assert_eq!((restored.verified.config_hash(), restored.instead_of), (published.manifest.config_hash, None));
+
+    // The store's clock has to go on a little.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let key = ObjectKeys::new(version()).config_json();
+    let anothers = received(CHANGED);
+    archive.storage.write(&key, anothers.configuration.json().clone(), Write::Replace).await.unwrap();
+    let of_manifest = archive.restore(version()).await.unwrap();
+    assert_eq!(of_manifest.verified.config_hash(), published.manifest.config_hash);
+    let restored = archive.restore_by(version(), newest, now()).await.unwrap();
+    assert_eq!(restored.verified.config_hash(), anothers.config_hash);
+    assert_eq!(restored.instead_of, Some(published.manifest.id()));
+    let chosen = Sources::of(archive.clone(), newest).restore(version(), now()).await.unwrap();
+    assert_eq!(chosen.verified.config_hash(), anothers.config_hash);
+    // What is no configuration is of no use to anybody.
+    archive.storage.write(&key, Bytes::from_static(b"half"), Write::Replace).await.unwrap();
+    let restored = archive.restore_by(version(), newest, now()).await.unwrap();
+    assert_eq!(restored.verified.config_hash(), published.manifest.config_hash);
 }

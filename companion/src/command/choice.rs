@@ -7,14 +7,15 @@ use lifeboat_core::manifest::Manifest;
 use super::configuration::version;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Author, Published};
-use crate::keep::BackupNode;
-use crate::settings::{ReleaseSettings, Source};
+use crate::keep::{BackupNode, mirror_once};
+use crate::settings::{ReleaseSettings, Source, StoreSettings};
 
 /// The store that an operator decides in, and as whom.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) archive: Archive,
     pub(super) author: Author,
+    store: StoreSettings,
 }
 
 impl Choice {
@@ -23,7 +24,7 @@ impl Choice {
         let settings = ReleaseSettings::read(source)?;
         let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
         let author = BackupNode::new(version(&archive, settings.version).await?).author();
-        Ok(Self { archive, author })
+        Ok(Self { archive, author, store: settings.store })
     }
 
     /// The store's name for people.
@@ -36,8 +37,8 @@ impl Choice {
         self.author.version
     }
 
-    /// Prints which snapshot is published now: its manifest, or what `text` says of it.
-    pub(super) fn say(
+    /// Prints which snapshot is published now: its manifest, or what `text` says of it. Then other stores get it.
+    pub(super) async fn say(
         &self,
         published: &Published,
         output: Output,
@@ -48,6 +49,8 @@ impl Choice {
             Output::Json => serde_json::to_string_pretty(manifest).map_err(anyhow::Error::from)?,
             Output::Table => text(manifest),
         };
-        Ok(stdout::line(&text).map_err(anyhow::Error::from)?)
+        stdout::line(&text).map_err(anyhow::Error::from)?;
+        mirror_once(&self.archive, &self.store, self.version()).await;
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod configuration;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod exec;
 pub mod export;
 pub mod import;
 pub mod keygen;
@@ -17,6 +18,7 @@ pub mod rollback;
 pub mod run;
 pub mod show;
 mod stdout;
+mod stopped;
 pub mod verify;
 
 use crate::settings::Problems;
@@ -30,6 +32,14 @@ pub enum Failure {
     /// There was nothing to do, and this is why: exit code 3.
     #[error("{0}")]
     NothingToDo(String),
+    /// A program that was to be started wasn't, and the exit code is what a shell's would be.
+    #[error("{why}")]
+    AsAShell {
+        /// The exit code.
+        code: u8,
+        /// Why.
+        why: String,
+    },
     /// Anything else: exit code 1.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),

@@ -25,6 +25,7 @@ pub async fn pin(source: &Source, sequence: Option<u64>, output: Output, clock: 
             manifest.config_hash,
         )
     })
+    .await
 }
 
 /// Ends the pin of what is published.
@@ -41,4 +42,5 @@ pub async fn unpin(source: &Source, output: Output, clock: Clock) -> Result<(), 
             choice.place()
         )
     })
+    .await
 }

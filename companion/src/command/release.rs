@@ -24,4 +24,5 @@ pub async fn release(source: &Source, sequence: Option<u64>, output: Output, clo
             manifest.counts.get("routes"),
         )
     })
+    .await
 }

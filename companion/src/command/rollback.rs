@@ -27,4 +27,5 @@ pub async fn rollback(source: &Source, sequence: u64, stay: Stay, output: Output
             choice.place()
         )
     })
+    .await
 }

@@ -10,7 +10,7 @@ use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use tracing::{error, info, warn};
 
 use super::probing;
-use crate::archive::{Archive, Author, Beside, Standing, Terms};
+use crate::archive::{Archive, Author, Beside, Published, Standing, Terms};
 use crate::clock::Clock;
 use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::Image;
@@ -91,6 +91,14 @@ impl Clerk {
         let manifest = (*published.manifest).clone();
         self.standing = Standing::Published(Box::new(published));
         Ok(Some(manifest))
+    }
+
+    /// What was looked at or written last, as it lies in the store.
+    pub(super) fn standing(&self) -> Option<&Published> {
+        match &self.standing {
+            Standing::Published(published) => Some(published),
+            Standing::Absent | Standing::Unaccepted(_) => None,
+        }
     }
 
     /// The manifest that was looked at or written last.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::cache_images::{ImageDesk, Offer};
 use super::campaign::{Campaign, Word};
 use super::clerk::Clerk;
+use super::mirror::Mirrors;
 use super::newest::Line;
 use super::thinner::Thinner;
 use super::witness::Hearing;
@@ -27,6 +29,7 @@ use crate::chance;
 use crate::clock::Clock;
 use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::{Image, NodePrefix};
+use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError, Tag};
 
 /// Publishes what is received.
@@ -38,6 +41,7 @@ pub struct Exporter {
     election: ElectionSetting,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    others: Vec<StoreSettings>,
     clock: Clock,
     metrics: KeepMetrics,
 }
@@ -81,6 +85,7 @@ struct Run {
     line: Line,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    mirrors: Mirrors,
     thinner: Thinner,
     clock: Clock,
     place: String,
@@ -123,7 +128,8 @@ impl Exporter {
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
         let clerk = Clerk::new(archive, node.author(), clock);
         let (election, metrics) = (ElectionSetting::Auto, KeepMetrics::unobserved(node.version, clock));
-        Self { clerk: Some(clerk), rules, election, hearing: None, images: ImageDesk::default(), clock, metrics }
+        let images = ImageDesk::default();
+        Self { clerk: Some(clerk), rules, election, hearing: None, images, others: Vec::new(), clock, metrics }
     }
 
     /// The same, which tells there what happens.
@@ -140,6 +146,11 @@ impl Exporter {
     /// The same, told by the relay of this process what nodes run.
     pub fn hearing(self, hearing: Hearing) -> Self {
         Self { hearing: Some(hearing), ..self }
+    }
+
+    /// The same, which also gives these stores what it publishes, after the first one has it.
+    pub fn mirrored_in(self, others: Vec<StoreSettings>) -> Self {
+        Self { others, ..self }
     }
 
     /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
@@ -161,6 +172,8 @@ impl Exporter {
         let (fence, version) = (Fence::new(clock), author.version);
         // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
+        let (mirrors, mirroring) = Mirrors::new(&archive, self.others, version, &fence, clock, &self.metrics);
+        let mut mirroring = pin!(mirroring);
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),
             campaign: Campaign::new(archive, author, self.election, clock, fence.clone())
@@ -175,6 +188,7 @@ impl Exporter {
             line: Line::Down,
             hearing: self.hearing,
             images: self.images,
+            mirrors,
             clock,
             failure: None,
             written: None,
@@ -200,10 +214,12 @@ impl Exporter {
                 }
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
                 () = run.thinner.turn() => Vec::new(),
+                () = &mut mirroring => unreachable!("it ends with those who tell it what is published"),
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
             run.take(events);
             run.metrics.stands(run.keeper.newest(), run.keeper.standing());
+            run.metrics.nodes_differ(run.keeper.nodes_that_differ());
         }
     }
 
@@ -347,6 +363,7 @@ impl Run {
                 Event::Failed
             }
         };
+        self.mirrors.published(clerk.standing().filter(|_| self.fence.is_open()));
         // Who doesn't lead would take images for nothing.
         self.images.want(if self.fence.is_open() { clerk.lacks_an_image() } else { None });
         self.clerk = Some(clerk);

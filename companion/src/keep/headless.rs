@@ -244,11 +244,13 @@ impl Headless {
     }
 
     fn decode(&self, message: Bytes) -> JoinHandle<Result<Reconfigure, DecodeError>> {
+        tracing::debug!(bytes = message.len(), "a message from the control plane is here whole");
         let (max_config, metrics) = (self.max_config, self.metrics.clone());
         tokio::task::spawn_blocking(move || {
             let began = Instant::now();
             let decoded = decode(&message, max_config)?;
             metrics.took(Step::Decode, began.elapsed());
+            tracing::debug!("decoded it");
             Ok(decoded)
         })
     }

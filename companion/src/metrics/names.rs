@@ -89,6 +89,12 @@ pub(super) const KEEP_HELD_INFO: Metric = gauge(
     &["kong_version", "config_hash", "reason"],
     "1 while a configuration is held: which one, and why",
 );
+pub(super) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
+    "lifeboat_keep_nodes_that_differ",
+    VERSION,
+    "nodes behind the relay of this process and workers that report to it which run another configuration than the \
+     published one, or none",
+);
 pub(super) const KEEP_LEADER: Metric =
     gauge("lifeboat_keep_leader", VERSION, "1 if this exporter writes the backups, 0 if another one does or none yet");
 pub(super) const KEEP_EPOCH: Metric = gauge(
@@ -121,6 +127,12 @@ pub(super) const KEEP_OTHER_EXPORTER: Metric = counter(
     &["kong_version", "object"],
     "how often something of somebody else's was found where this exporter writes: in config_json another exporter's, \
      perhaps Kong's own; in the manifest another one's, or an operator's rollback",
+);
+pub(super) const KEEP_OTHER_STORE: Metric = gauge(
+    "lifeboat_keep_other_store_current",
+    &["kong_version", "store"],
+    "1 if this further store (LIFEBOAT_FALLBACK_STORAGE) has what is published in the first, 0 if it could not be given it \
+     or has something newer; told by the exporter that leads",
 );
 pub(super) const KEEP_SEQUENCE: Metric =
     gauge("lifeboat_keep_sequence", VERSION, "the number of the published snapshot");
@@ -215,6 +227,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_STANDING,
     &KEEP_HELD,
     &KEEP_HELD_INFO,
+    &KEEP_NODES_THAT_DIFFER,
     &KEEP_LEADER,
     &KEEP_EPOCH,
     &KEEP_ELECTION_INFO,
@@ -222,6 +235,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_LAST_SUCCESS,
     &KEEP_FAILURES,
     &KEEP_OTHER_EXPORTER,
+    &KEEP_OTHER_STORE,
     &KEEP_SEQUENCE,
     &KEEP_CONFIGURATION_INFO,
     &KEEP_PUBLISHED_AT,

@@ -1,14 +1,15 @@
 //! Putting `config.cache.json.gz` in place, the cache of a Kong 2.x node that isn't running, unless it has one.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Verified;
 
 use super::file_space::check_space;
+use super::node_prefix::Owner;
 use super::place::Place;
-use super::{CacheError, CacheForm, NodePrefix, Outcome, Step};
+use super::present::in_config_cache;
+use super::{CacheError, CacheForm, NodePrefix, Outcome, Present, Step};
 
 const NAME: &str = "config.cache.json.gz";
 
@@ -23,14 +24,9 @@ pub fn place_config_cache(
         return Err(CacheError::WrongForm { version, form: NAME });
     }
     prefix.check_stopped()?;
-    let mut place = Place::enter(prefix.path(), reached)?;
-    let path = prefix.config_cache();
-    match fs::metadata(&path) {
-        Ok(present) if present.len() > 0 => {
-            return Ok(Outcome::AlreadyConfigured { what: format!("{NAME} of {} bytes", present.len()) });
-        }
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(CacheError::io(&path)(error)),
-        Ok(_) | Err(_) => {}
+    let mut place = Place::enter(prefix.path(), Owner::to_be_set(prefix.path())?, reached)?;
+    if let Present::Configuration(what) = in_config_cache(prefix)? {
+        return Ok(Outcome::AlreadyConfigured { what });
     }
     place.reached(Step::Looked);
     // What a payload is: gzip of the configuration's JSON.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::verify::Rejected;
 
 use super::lmdb::LmdbError;
 
@@ -73,6 +74,12 @@ pub enum CacheError {
         expected: u64,
         /// What there is, as far as it was looked at.
         actual: u64,
+    },
+    /// The payload of a configuration doesn't expand to what its manifest promises.
+    #[error("the configuration can't be written: {rejected}")]
+    Payload {
+        /// Why not.
+        rejected: Rejected,
     },
     /// The disk is too full.
     #[error("{path}: {free} bytes are free and {needed} are needed: nothing was written")]

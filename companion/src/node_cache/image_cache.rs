@@ -13,10 +13,10 @@ use lifeboat_core::verify::VerifiedImage;
 use super::file_space::check_space;
 use super::hot_copy::copy_data_file;
 use super::image::expand;
-use super::lmdb::LmdbError;
 use super::node_prefix::Owner;
 use super::place::Place;
-use super::{CacheError, CacheForm, CacheId, Contents, NodePrefix, Outcome, Patience, Step};
+use super::present::judged;
+use super::{CacheError, CacheForm, CacheId, Contents, NodePrefix, Outcome, Patience, Present, Step};
 
 /// Makes `image` the cache of the node of `version` on `prefix`, if the node takes it and has no configuration. `reached`
 /// is told each step.
@@ -33,7 +33,7 @@ pub fn place_image(
     make_folder(prefix)?;
     reached(Step::Folder);
     let folder = prefix.lmdb_folder();
-    let mut place = Place::enter(&folder, reached)?;
+    let mut place = Place::enter(&folder, Owner::to_be_set(&folder)?, reached)?;
     let instead_of = match look(prefix, &place)? {
         Present::Nothing => None,
         Present::Useless(what) => Some(what),
@@ -55,12 +55,6 @@ pub fn place_image(
 
 const IMAGE: &str = "the image of the node cache";
 
-enum Present {
-    Nothing,
-    Useless(String),
-    Configuration(String),
-}
-
 // A private copy of what is there is read: the environment itself is the node's.
 fn look(prefix: &NodePrefix, place: &Place<'_>) -> Result<Present, CacheError> {
     let path = prefix.data_file();
@@ -72,20 +66,7 @@ fn look(prefix: &NodePrefix, place: &Place<'_>) -> Result<Present, CacheError> {
     let read = copy_data_file(&path, &place.workshop(), &copy.file, patience)
         .and_then(|()| Contents::read(&copy.file).map_err(CacheError::unreadable(&path)));
     fs::remove_file(&copy.path).map_err(CacheError::io(&copy.path))?;
-    match read {
-        Ok(contents) if contents.is_empty() => Ok(Present::Nothing),
-        Ok(contents) => Ok(Present::Configuration(contents.to_string())),
-        Err(CacheError::Unreadable { problem, .. }) => match problem {
-            // Kong throws the one away when it starts, and crashes over the other.
-            LmdbError::NotLmdb | LmdbError::Damaged(_) => Ok(Present::Useless(problem.to_string())),
-            // Some other Kong's, perhaps.
-            LmdbError::OtherDataVersion(_) | LmdbError::Unsupported(_) => {
-                Ok(Present::Configuration(format!("something that lifeboat can't read: {problem}")))
-            }
-            LmdbError::Io(reason) => Err(CacheError::Io { path, reason }),
-        },
-        Err(error) => Err(error),
-    }
+    judged(prefix, read)
 }
 
 // It appears under its name only once it belongs to whom it must: a Kong that can't open it doesn't start.

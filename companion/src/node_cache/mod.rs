@@ -1,10 +1,11 @@
 //! What a Kong node caches its configuration in: `config.cache.json.gz` (2.x) or LMDB (3.4 and later). The only place that
-//! knows these formats. Images of the LMDB cache are taken here beside a running node, and caches are put in place before
-//! a node starts; what is kept in a store, and when, is decided elsewhere. Everything here blocks: call it off the
-//! threads that serve sockets.
+//! knows these formats. Images of the LMDB cache are taken here beside a running node, and caches, or a declarative file
+//! beside them, are put in place before a node starts; what is kept in a store, and when, is decided elsewhere. Everything
+//! here blocks: call it off the threads that serve sockets.
 
 mod config_cache;
 mod contents;
+mod declarative_file;
 mod error;
 mod file_space;
 mod hot_copy;
@@ -13,12 +14,14 @@ mod image_cache;
 mod lmdb;
 mod node_prefix;
 mod place;
+mod present;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 
 pub use config_cache::place_config_cache;
 pub use contents::Contents;
+pub use declarative_file::{place_declarative_file, remove_declarative_file};
 pub use error::CacheError;
 pub use hot_copy::{Patience, copy_data_file};
 pub use image::Image;
@@ -26,6 +29,7 @@ pub use image_cache::place_image;
 pub use lmdb::LmdbError;
 pub use node_prefix::NodePrefix;
 pub use place::{Outcome, Step};
+pub use present::{Present, present};
 
 /// Which configuration a cache is to hold, and for which Kong: only both together name a content (KONG.md section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,11 @@ impl NodePrefix {
         self.0.join("config.cache.json.gz")
     }
 
+    /// A declarative file of ours, for one start of the node. Kong wants the name to end so.
+    pub fn declarative_file(&self) -> PathBuf {
+        self.0.join("lifeboat-declarative.json")
+    }
+
     /// Fails if Kong runs on this prefix.
     pub(super) fn check_stopped(&self) -> Result<(), CacheError> {
         let runs = |sign: String| CacheError::KongRuns { prefix: self.0.clone(), sign };
@@ -113,6 +118,15 @@ impl Owner {
         match folders.as_seen_by(rustix::process::geteuid().as_raw()) {
             Some(to_be_set) => Ok(to_be_set),
             None => Err(CacheError::NotOwner { path: folder.to_owned(), owner: folders.user }),
+        }
+    }
+
+    /// The same for what the program is to read that we become: it is us, or a user that it changes to, whose folder this
+    /// then is.
+    pub(super) fn of_who_we_become(folder: &Path) -> Result<Option<Self>, CacheError> {
+        match Self::to_be_set(folder) {
+            Err(CacheError::NotOwner { .. }) => Ok(None),
+            other => other,
         }
     }
 

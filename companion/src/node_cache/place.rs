@@ -85,10 +85,21 @@ pub(super) struct Unnamed {
 }
 
 impl<'p> Place<'p> {
-    /// Begins to write to `folder`.
-    pub(super) fn enter(folder: &'p Path, reached: &'p mut dyn FnMut(Step)) -> Result<Self, CacheError> {
+    /// Removes what one that was killed has left in `folder`.
+    pub(super) fn tidy(folder: &Path) -> Result<(), CacheError> {
+        if folder.join(WORKSHOP).is_dir() {
+            Place::enter(folder, None, &mut |_| {})?;
+        }
+        Ok(())
+    }
+
+    /// Begins to write to `folder` what is to belong to `owner`, or to us.
+    pub(super) fn enter(
+        folder: &'p Path,
+        owner: Option<Owner>,
+        reached: &'p mut dyn FnMut(Step),
+    ) -> Result<Self, CacheError> {
         let io = || CacheError::io(folder);
-        let owner = Owner::to_be_set(folder)?;
         let opened = File::open(folder).map_err(io())?;
         match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}

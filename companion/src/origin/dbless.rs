@@ -1,14 +1,16 @@
 //! The Admin API of a node without a database, as the Kong Ingress Controller feeds it: what it runs, and since when that
-//! is something else. The Admin API of a control plane is in `admin`.
+//! is something else. When it is given something is decided in `delivery`; the Admin API of a control plane is in `admin`.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
-use reqwest::{Client, Response, Url};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::{info, warn};
@@ -36,6 +38,25 @@ pub struct Dbless {
     clock: Clock,
 }
 
+/// How a node shows what is wrong with a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errors {
+    /// By place; the only form before Kong 3.2, which takes what asks for the other for a part of the configuration.
+    Nested,
+    /// By entity.
+    Flattened,
+}
+
+/// What a node answers to a configuration.
+pub(crate) struct Answered {
+    /// The status.
+    pub status: StatusCode,
+    /// When it wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// The body of an error, or as much as an error has.
+    pub body: Vec<u8>,
+}
+
 /// Why a node does not give its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum DblessError {
@@ -48,7 +69,7 @@ pub enum DblessError {
         reason: String,
     },
     /// It has a database, or it is a node of a cluster.
-    #[error("the node at {0} has a database: its configuration comes from the control plane (--from cp)")]
+    #[error("the node at {0} has a database: its configuration comes from there (to export it: --from cp)")]
     HasDatabase(String),
     /// It has been given nothing yet.
     #[error("the node at {0} has no configuration yet: nothing to keep")]
@@ -187,17 +208,49 @@ impl Dbless {
         self.configuration(version).await.map(Some)
     }
 
-    async fn hash(&self) -> Result<Option<ConfigHash>, DblessError> {
+    /// Where its Admin API is.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Which configuration it runs, by its own name for it; none if it has none.
+    pub(crate) async fn hash(&self) -> Result<Option<ConfigHash>, DblessError> {
         let (url, status): (Url, Status) = self.get("status", SMALL).await?;
         let hash = status.configuration_hash;
         let missing = || http(&url, "tells no configuration_hash: is it the Admin API of a node without a database?");
         hash.map(|hash| Some(hash).filter(|hash| !hash.is_empty())).ok_or_else(missing)
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, limit: usize) -> Result<(Url, T), DblessError> {
+    /// Gives it a configuration, whatever it runs, and tells what it answers: the beginning of it, if it is an error. What it
+    /// answers otherwise holds secrets.
+    pub(crate) async fn post_configuration(&self, json: Bytes, errors: Errors) -> Result<Answered, DblessError> {
+        let mut url = self.at("config");
+        url.set_query(Some(match errors {
+            Errors::Nested => "check_hash=1",
+            Errors::Flattened => "check_hash=1&flatten_errors=1",
+        }));
+        let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json);
+        let mut response = request.send().await.map_err(|error| failed(&url, &error))?;
+        let (status, headers) = (response.status(), response.headers());
+        let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(&url, &error))? {
+            if !status.is_success() && body.len() < SMALL {
+                body.extend_from_slice(&chunk);
+            }
+        }
+        Ok(Answered { status, retry_after: retry_after.map(Duration::from_secs), body })
+    }
+
+    fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/{path}"));
+        url
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, limit: usize) -> Result<(Url, T), DblessError> {
+        let url = self.at(path);
         let response = self.client.get(url.clone()).send().await.map_err(|error| failed(&url, &error))?;
         let status = response.status();
         let body = read(response, limit, &url).await?;

@@ -14,6 +14,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use reqwest::Url;
 
+pub(crate) use dbless::Errors;
 pub use dbless::{Dbless, DblessError};
 pub use file::{FileError, read_file};
 
@@ -37,7 +38,10 @@ pub enum InvalidOrigin {
     #[error("it is none of cp, file:PATH, dbless:URL (valid: file:kong.yml, dbless:http://127.0.0.1:8001)")]
     Unknown,
     /// The Admin API's URL isn't one.
-    #[error("after dbless: comes the Admin API's URL, of http or https (valid: dbless:http://127.0.0.1:8001)")]
+    #[error(
+        "it is not the URL of an Admin API, of http or https (valid: http://127.0.0.1:8001; with --from: \
+         dbless:http://127.0.0.1:8001)"
+    )]
     Url,
     /// It holds a password.
     #[error("a URL in an argument can be read by anybody on this host: take the user and password out of it")]
@@ -51,19 +55,25 @@ impl FromStr for Origin {
         match text.split_once(':') {
             None if text == "cp" => Ok(Self::ControlPlane),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into())),
-            Some(("dbless", url)) => {
-                let url: Url = url.parse().map_err(|_| InvalidOrigin::Url)?;
-                if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-                    return Err(InvalidOrigin::Url);
-                }
-                if url.password().is_some() || !url.username().is_empty() {
-                    return Err(InvalidOrigin::Password);
-                }
-                Ok(Self::Dbless(url))
-            }
+            Some(("dbless", url)) => admin_url(url).map(Self::Dbless),
             _ => Err(InvalidOrigin::Unknown),
         }
     }
+}
+
+/// The URL of a node's Admin API, without a password: it is an argument.
+///
+/// # Errors
+/// It is none, or holds one.
+pub fn admin_url(text: &str) -> Result<Url, InvalidOrigin> {
+    let url: Url = text.parse().map_err(|_| InvalidOrigin::Url)?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(InvalidOrigin::Url);
+    }
+    if url.password().is_some() || !url.username().is_empty() {
+        return Err(InvalidOrigin::Password);
+    }
+    Ok(url)
 }
 
 /// Makes a declarative configuration of a text, and of that what an exporter takes: with Kong's own hash.

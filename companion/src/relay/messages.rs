@@ -44,6 +44,12 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice)
             "the node was sent the snapshot {attempts} times and still says that it runs {runs}: it serves no traffic. Its \
              error.log tells why (a plugin that it lacks, another version, a configuration above lmdb_map_size)"
         ),
+        Notice::NotFollowing { attempts, runs } => error!(
+            node = id,
+            hostname,
+            "the node was sent the newly published snapshot {attempts} times and still says that it runs {runs}: it goes on \
+             with that. Its error.log tells why (a plugin that it lacks, a configuration above lmdb_map_size)"
+        ),
         Notice::TooLarge { message, limit } => error!(
             node = id,
             hostname,

@@ -3,6 +3,7 @@
 
 mod admission;
 mod emptiness;
+mod follower;
 mod freight;
 mod handshake;
 mod incremental;
@@ -34,6 +35,7 @@ pub use view::RelayView;
 
 use self::admission::Admission;
 use self::emptiness::Emptiness;
+use self::follower::Follower;
 use self::freight::Freight;
 use self::incremental::Incremental;
 use self::nodes::Nodes;
@@ -66,6 +68,7 @@ struct Shared {
     turns: Turns,
     admission: Admission,
     emptiness: Emptiness,
+    follower: Follower,
     freight: Freight,
     incremental: Incremental,
     revocations: Revocations,
@@ -100,6 +103,7 @@ impl Relay {
             turns: Turns::for_this_machine(),
             admission: Admission::new(&limits),
             emptiness: Emptiness::default(),
+            follower: Follower::new(sources.clone(), settings.follow, clock),
             freight: Freight::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             revocations: Revocations::new(cluster.revocation, clock),

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::keep::adoption::NodeNews;
 use lifeboat_core::kong::ping::hash_in_ping;
+use lifeboat_core::session::follow::Bulletin;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
 use super::admission::Place;
+use super::follower::Subscription;
 use super::freight::{Freight, LARGE, Load, Turn};
 use super::incremental::Outlet;
 use super::nodes::Seat;
@@ -31,6 +33,8 @@ struct Driver {
     control_plane: Option<TlsLink>,
     dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
     fetching: Option<PendingOffer>,
+    /// What is published, while the node has lost its control plane.
+    bulletins: Option<Subscription>,
     /// A large message from the control plane, and its room.
     incoming: Incoming,
     /// The snapshot that is to be sent, and its turn.
@@ -69,6 +73,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
         control_plane: None,
         dialing: None,
         fetching: None,
+        bulletins: None,
         incoming: Incoming::default(),
         feed: None,
         session,
@@ -84,6 +89,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
     let mut flow = driver.act(actions).await;
     while flow.is_continue() {
         driver.seat.show(&driver.session);
+        driver.follow();
         flow = match driver.next_step().await {
             Ok(Step::Event(event)) => driver.take(event).await,
             Ok(Step::Feed(offer, load)) => driver.feed(&offer, load).await,
@@ -112,6 +118,7 @@ impl Driver {
                 }
                 dialed = finished(&mut self.dialing) => self.dialed(dialed),
                 offer = fetched(&mut self.fetching) => Event::Fetched(offer),
+                bulletin = told(&mut self.bulletins) => Event::Published(bulletin),
                 (offer, load) = turn_to_feed(&mut self.feed) => return Ok(Step::Feed(offer, load)),
                 () = clock.reach(wake_at) => Event::Tick,
             }));
@@ -189,6 +196,11 @@ impl Driver {
                     }
                     Ok(())
                 }
+                Action::FetchPublished(publication) => {
+                    let request = |version| self.shared.offers.request_published(version, &publication);
+                    self.fetching = self.identity.version.map(request);
+                    Ok(())
+                }
                 Action::Feed(offer) => {
                     self.feed = Some((offer, self.shared.freight.turn_to_feed()));
                     Ok(())
@@ -258,6 +270,7 @@ impl Driver {
         match dialed {
             Ok(mut link) => {
                 self.shared.outlook.reached();
+                self.shared.follower.control_plane_is_there();
                 // A node that takes longer messages than our own setting allows gets them.
                 let limit = self.session.max_payload().unwrap_or(0).max(self.shared.cluster.max_payload);
                 link.set_limit(limit);
@@ -268,6 +281,15 @@ impl Driver {
                 self.shared.outlook.failed(&error);
                 Event::ControlPlaneFailed(error.failure)
             }
+        }
+    }
+
+    fn follow(&mut self) {
+        let version = self.identity.version.filter(|_| self.session.is_in_fallback());
+        match version {
+            Some(version) if self.bulletins.is_none() => self.bulletins = self.shared.follower.subscribe(version),
+            Some(_) => {}
+            None => self.bulletins = None,
         }
     }
 
@@ -329,6 +351,13 @@ async fn fetched(fetching: &mut Option<PendingOffer>) -> Arc<Offer> {
             *fetching = None;
             offer
         }
+        None => pending().await,
+    }
+}
+
+async fn told(bulletins: &mut Option<Subscription>) -> Bulletin {
+    match bulletins {
+        Some(bulletins) => bulletins.next().await,
         None => pending().await,
     }
 }

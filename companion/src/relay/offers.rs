@@ -7,12 +7,14 @@ use std::time::Duration;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::session::follow::Publication;
 use lifeboat_core::session::node::Offer;
 use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_core::verify::{Provenance, Verified, Writer};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::follower::publication;
 use crate::archive::{Chosen, Sources};
 use crate::clock::Clock;
 
@@ -75,6 +77,21 @@ impl Offers {
         tokio::spawn(fetch(self.sources.clone(), self.clock, version, previous, sender));
         fetches.insert(version, Fetch { result: result.clone(), since: now });
         result
+    }
+}
+
+impl Offers {
+    /// The same, of which one that was fetched before this was published is not taken for new any more.
+    pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingOffer {
+        let is_older = |fetched: &Fetched| fetched.offer.publication.is_none_or(|known| wanted.is_newer_than(&known));
+        let mut fetches = self.fetches.lock().expect("nothing panics while it holds this lock");
+        if let Some(fetch) = fetches.get_mut(&version)
+            && fetch.result.borrow().as_ref().is_some_and(is_older)
+        {
+            fetch.since = Moment::default();
+        }
+        drop(fetches);
+        self.request(version)
     }
 }
 
@@ -148,11 +165,13 @@ impl Fetched {
 }
 
 fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
-    let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes() };
-    let (payload, last_seen) = match verified.provenance() {
-        Provenance::Manifest(manifest) => (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen)),
-        Provenance::BareConfigJson => (None, None),
+    let (payload, last_seen, publication) = match verified.provenance() {
+        Provenance::Manifest(manifest) => {
+            (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen), Some(publication(manifest)))
+        }
+        Provenance::BareConfigJson => (None, None, None),
     };
+    let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes(), publication };
     Fetched { offer: Arc::new(offer), payload, last_seen }
 }
 

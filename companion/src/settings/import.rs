@@ -1,12 +1,14 @@
-//! What it takes to put a configuration into a node's cache before the node starts.
+//! What it takes to give a configuration to one node: before it starts, or through its Admin API.
+
+use std::time::Duration;
 
 use super::cluster::ClusterSettings;
-use super::keep::{KeepSettings, node_prefix, version};
+use super::keep::{KeepSettings, given_version, node_prefix, version};
 use super::{Problems, Reader, Source, StoreSettings, finish};
 use crate::node_cache::NodePrefix;
 use lifeboat_core::kong::version::KongVersion;
 
-/// For `lifeboat import`.
+/// For `lifeboat import` into a node's cache, and for `lifeboat exec`.
 #[derive(Debug)]
 pub struct ImportSettings {
     /// Where to restore from: the store, or a ticket.
@@ -17,6 +19,26 @@ pub struct ImportSettings {
     pub prefix: NodePrefix,
     /// Whom to ask first; none if the cache is to be filled whatever the control plane says.
     pub control_plane: Option<ControlPlaneSettings>,
+}
+
+/// For `lifeboat import --dbless`.
+#[derive(Debug)]
+pub struct DblessImportSettings {
+    /// Where to restore from: the store, or a ticket.
+    pub store: StoreSettings,
+    /// The version of Kong that the node must have, if that is set.
+    pub version: Option<KongVersion>,
+    /// How long whoever feeds the node as a rule may take.
+    pub patience: Duration,
+}
+
+/// Which node it is, for who looks at it before anything else.
+#[derive(Debug)]
+pub struct NodeSettings {
+    /// The node's version.
+    pub version: KongVersion,
+    /// The node's prefix.
+    pub prefix: NodePrefix,
 }
 
 /// The control plane, asked as the node itself would ask it.
@@ -44,10 +66,7 @@ impl ImportSettings {
     /// comes before it.
     pub fn read(source: &Source, ticket: Option<&str>, when: When) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
-        let store = match ticket {
-            Some(text) => StoreSettings::of_ticket(&mut reader, text),
-            None => StoreSettings::read_to_restore(&mut reader),
-        };
+        let store = to_restore(&mut reader, ticket);
         let version = version(&mut reader);
         let prefix = node_prefix(&mut reader);
         let control_plane = match when {
@@ -55,6 +74,31 @@ impl ImportSettings {
             When::ControlPlaneUnreachable => ControlPlaneSettings::read(&mut reader).map(Some),
         };
         finish(reader, || Some(Self { store: store?, version: version?, prefix, control_plane: control_plane? }))
+    }
+}
+
+impl DblessImportSettings {
+    /// Reads them, or says everything that is wrong with them. `ticket` is as for [`ImportSettings::read`].
+    pub fn read(source: &Source, ticket: Option<&str>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        let (store, version) = (to_restore(&mut reader, ticket), given_version(&mut reader));
+        let patience = reader.config_timeout();
+        finish(reader, || Some(Self { store: store?, version: version?, patience }))
+    }
+}
+
+impl NodeSettings {
+    /// Reads these two and nothing else; none if they are wrong, which who reads all of them says.
+    pub fn read(source: &Source) -> Option<Self> {
+        let mut reader = Reader::new(source);
+        Some(Self { version: version(&mut reader)?, prefix: node_prefix(&mut reader) })
+    }
+}
+
+fn to_restore(reader: &mut Reader<'_>, ticket: Option<&str>) -> Option<StoreSettings> {
+    match ticket {
+        Some(text) => StoreSettings::of_ticket(reader, text),
+        None => StoreSettings::read_to_restore(reader),
     }
 }
 

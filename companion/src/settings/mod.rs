@@ -4,6 +4,7 @@
 mod address;
 mod certificates;
 mod cluster;
+mod follow;
 mod history;
 mod http;
 mod import;
@@ -25,9 +26,10 @@ mod store;
 pub use address::Address;
 pub use certificates::{CertificateFiles, Reread};
 pub use cluster::{ClusterSettings, Revocation, Trust};
+pub use follow::Follow;
 pub use history::HistoryLimit;
 pub use http::{Chosen, HttpSettings};
-pub use import::{ControlPlaneSettings, ImportSettings, When};
+pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, NodeSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
@@ -36,7 +38,7 @@ pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
 pub use reports::ReportKeys;
-pub use restore::{RestoreRules, VersionMatch};
+pub use restore::{Prefer, RestoreRules, VersionMatch};
 pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
@@ -170,16 +172,10 @@ fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Resul
 
 fn check_all_names(reader: &mut Reader<'_>) {
     reader.refuse_misspelt_names();
-    refuse_what_is_not_built_yet(reader);
+    warn_of_what_is_not_built_yet(reader);
 }
 
-// To ignore such a setting could mean to leave out a protection that somebody counts on.
-fn refuse_what_is_not_built_yet(reader: &mut Reader<'_>) {
-    for name in names::NOT_YET {
-        if let Some(given) = reader.text(name) {
-            reader.wrong(format!("{}: this version of lifeboat does not have this setting yet: unset it", given.name));
-        }
-    }
+fn warn_of_what_is_not_built_yet(reader: &mut Reader<'_>) {
     for name in names::NOT_YET_HARMLESS {
         if let Some(given) = reader.text(name) {
             tracing::warn!("{}: this version of lifeboat does not have this setting yet, and ignores it", given.name);

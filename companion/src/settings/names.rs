@@ -35,7 +35,8 @@ pub const SETTINGS: &[Setting] = &[
         "LIFEBOAT_FALLBACK_STORAGE",
         "fallback-storage",
         "none",
-        "further stores, comma separated: restoring asks all of them at once, and the newest snapshot that verifies wins",
+        "further stores, comma separated: exporting gives them what is published in the first, and restoring asks all of them \
+         at once: the newest snapshot that verifies wins",
     ),
     setting("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "export", "off", "`on`: keep what the control plane sends"),
     setting(
@@ -185,6 +186,13 @@ pub const SETTINGS: &[Setting] = &[
          default any",
     ),
     setting(
+        "LIFEBOAT_PREFER",
+        "prefer",
+        "manifest",
+        "what is restored where another exporter, such as Kong's own, has written `config.json` since: `manifest`, what \
+         Lifeboat has published, or `newest`, that one; without keys only",
+    ),
+    setting(
         "LIFEBOAT_CP_CONFIG_TIMEOUT",
         "cp-config-timeout",
         "10s",
@@ -195,6 +203,13 @@ pub const SETTINGS: &[Setting] = &[
         "feed-on-refusal",
         "off",
         "`on`: also restore a node that the control plane turns away",
+    ),
+    setting(
+        "LIFEBOAT_FOLLOW",
+        "follow",
+        "off",
+        "`on`: while the control plane is gone, the relay looks every 10 to 15 s whether something newer is published, such \
+         as an emergency change, and gives it to all nodes; needs `LIFEBOAT_TRUSTED_KEYS` or `LIFEBOAT_ENCRYPTION_KEYS`",
     ),
     setting(
         "LIFEBOAT_ELECTION",
@@ -361,21 +376,15 @@ pub const SETTINGS: &[Setting] = &[
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
 
-/// Settings of later versions that protect something. To ignore one of them would leave out a protection that somebody
-/// counts on, so each is an error.
-pub const NOT_YET: &[&str] = &["LIFEBOAT_FOLLOW"];
-
 /// Settings of later versions without which nothing is less safe: said in the log, and ignored.
-pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_PREFER", "LIFEBOAT_DRILL_EVERY"];
+pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.
 pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let known = |name: &str| {
         let plain = name.strip_suffix("_FILE").unwrap_or(name);
-        SETTINGS.iter().any(|setting| setting.variable == plain)
-            || NOT_YET.contains(&plain)
-            || NOT_YET_HARMLESS.contains(&plain)
+        SETTINGS.iter().any(|setting| setting.variable == plain) || NOT_YET_HARMLESS.contains(&plain)
     };
     let mut unknown: Vec<&str> = names
         .into_iter()
@@ -464,7 +473,7 @@ mod tests {
                 assert_ne!(setting.variable, other.variable);
                 assert!(setting.flag.is_none() || setting.flag != other.flag, "{:?}", setting.flag);
             }
-            assert!(!NOT_YET.contains(&setting.variable) && !NOT_YET_HARMLESS.contains(&setting.variable));
+            assert!(!NOT_YET_HARMLESS.contains(&setting.variable));
         }
     }
 }

@@ -8,7 +8,7 @@ use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
 
 use super::cluster::{checked, identity};
-use super::{ClusterSettings, Reader, Trust};
+use super::{ClusterSettings, Follow, Reader, Trust};
 use crate::relay::Limits;
 use crate::tls::{Accepts, Authorities, AuthoritySource, NodeNames, ServerSide, ServerTls};
 
@@ -23,6 +23,8 @@ pub struct RelaySettings {
     pub rules: Rules,
     /// How much it takes on at once.
     pub limits: Limits,
+    /// How what is published is followed while the control plane is gone; not at all by default (`LIFEBOAT_FOLLOW`).
+    pub follow: Option<Follow>,
 }
 
 impl RelaySettings {
@@ -31,6 +33,7 @@ impl RelaySettings {
         let on_refusal =
             if reader.switch("LIFEBOAT_FEED_ON_REFUSAL") { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
         let config_timeout = reader.config_timeout();
+        let follow = Follow::read(reader);
         let retry = (Duration::from_secs(5), Duration::from_secs(10));
         let cluster = cluster?;
         let side = match &cluster.trust {
@@ -43,7 +46,13 @@ impl RelaySettings {
         let tls = ServerTls::new(side?).map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok();
         let (listen, tls) = (listen?, tls?);
         refuse_itself(reader, listen, cluster);
-        Some(Self { listen, tls, rules: Rules { config_timeout, on_refusal, retry }, limits: Limits::default() })
+        Some(Self {
+            listen,
+            tls,
+            rules: Rules { config_timeout, on_refusal, retry },
+            limits: Limits::default(),
+            follow,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which snapshots may be restored: of which versions, and how old.
+//! Which snapshots may be restored: of which versions, how old, and whose.
 
 use std::time::Duration;
 
@@ -13,6 +13,18 @@ pub struct RestoreRules {
     pub version: VersionMatch,
     /// How old (`LIFEBOAT_MAX_AGE`).
     pub age: AgeLimit,
+    /// Whose, if another exporter writes there, too (`LIFEBOAT_PREFER`).
+    pub prefer: Prefer,
+}
+
+/// What is restored where somebody else has written `config.json` since the manifest was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefer {
+    /// What the manifest names.
+    #[default]
+    Manifest,
+    /// The newer one: that `config.json`.
+    Newest,
 }
 
 /// Which version's snapshots a node may have.
@@ -27,7 +39,7 @@ pub enum VersionMatch {
 
 impl RestoreRules {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        Self { version: version(reader), age: AgeLimit(age(reader)) }
+        Self { version: version(reader), age: AgeLimit(age(reader)), prefer: prefer(reader) }
     }
 }
 
@@ -39,6 +51,29 @@ fn version(reader: &mut Reader<'_>) -> VersionMatch {
         other => {
             reader.wrong(format!("{}: {other:?} is neither minor nor exact", given.name));
             VersionMatch::default()
+        }
+    }
+}
+
+fn prefer(reader: &mut Reader<'_>) -> Prefer {
+    let Some(given) = reader.text("LIFEBOAT_PREFER") else { return Prefer::default() };
+    let is_set = |reader: &mut Reader<'_>, name: &str| {
+        reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
+    };
+    match given.value.trim() {
+        "manifest" => Prefer::Manifest,
+        "newest" if is_set(reader, "LIFEBOAT_TRUSTED_KEYS") || is_set(reader, "LIFEBOAT_ENCRYPTION_KEYS") => {
+            reader.wrong(format!(
+                "{}: newest would restore a config.json that nobody has signed, which LIFEBOAT_TRUSTED_KEYS and \
+                 LIFEBOAT_ENCRYPTION_KEYS forbid: set it to manifest, or unset the keys",
+                given.name
+            ));
+            Prefer::default()
+        }
+        "newest" => Prefer::Newest,
+        other => {
+            reader.wrong(format!("{}: {other:?} is neither manifest nor newest", given.name));
+            Prefer::default()
         }
     }
 }
@@ -66,16 +101,30 @@ mod tests {
     #[test]
     fn by_default_any_age_and_the_same_minor_version_will_do() {
         let rules = read(&[]).unwrap();
-        assert_eq!(rules, RestoreRules { version: VersionMatch::Minor, age: AgeLimit(None) });
+        assert_eq!(rules, RestoreRules { version: VersionMatch::Minor, age: AgeLimit(None), prefer: Prefer::Manifest });
         assert_eq!(read(&[("LIFEBOAT_MAX_AGE", "off")]).unwrap().age, AgeLimit(None));
         let strict = read(&[("LIFEBOAT_VERSION_MATCH", "exact"), ("LIFEBOAT_MAX_AGE", "7d")]).unwrap();
         let week = Duration::from_secs(7 * 24 * 60 * 60);
-        assert_eq!(strict, RestoreRules { version: VersionMatch::Exact, age: AgeLimit(Some(week)) });
+        assert_eq!(
+            strict,
+            RestoreRules { version: VersionMatch::Exact, age: AgeLimit(Some(week)), prefer: Prefer::Manifest }
+        );
     }
 
     #[test]
     fn mistakes_are_named_with_a_valid_value() {
         assert!(read(&[("LIFEBOAT_VERSION_MATCH", "patch")]).unwrap_err().contains("neither minor nor exact"));
         assert!(read(&[("LIFEBOAT_MAX_AGE", "old")]).unwrap_err().contains("LIFEBOAT_MAX_AGE"));
+        assert!(read(&[("LIFEBOAT_PREFER", "mine")]).unwrap_err().contains("neither manifest nor newest"));
+    }
+
+    #[test]
+    fn what_nobody_has_signed_is_preferred_only_where_no_keys_are_set() {
+        assert_eq!(read(&[("LIFEBOAT_PREFER", "newest")]).unwrap().prefer, Prefer::Newest);
+        assert_eq!(read(&[("LIFEBOAT_PREFER", "manifest")]).unwrap().prefer, Prefer::Manifest);
+        for keys in ["LIFEBOAT_TRUSTED_KEYS", "LIFEBOAT_ENCRYPTION_KEYS_FILE"] {
+            let error = read(&[("LIFEBOAT_PREFER", "newest"), (keys, "x")]).unwrap_err();
+            assert!(error.contains("nobody has signed"), "{error}");
+        }
     }
 }

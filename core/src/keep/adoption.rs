@@ -74,6 +74,11 @@ impl Nodes {
         }
     }
 
+    /// How many of them say that they run another configuration than this one, or none.
+    pub fn running_another(&self, hash: ConfigHash) -> usize {
+        self.0.values().filter(|node| node.runs.is_some_and(|(runs, _)| runs != hash)).count()
+    }
+
     /// What the nodes say of the configuration `hash` of so many bytes, which the backup node received at `received`.
     pub fn adoption(&self, hash: ConfigHash, bytes: u64, received: Moment) -> Adoption {
         if self.0.is_empty() {
@@ -135,6 +140,17 @@ mod tests {
     fn without_a_node_nobody_can_tell() {
         assert_eq!(adoption(&[]), Adoption::NobodyCanTell);
         assert_eq!(adoption(&[(FIRST, NodeNews::Joined, 0), (FIRST, NodeNews::Left, 1)]), Adoption::NobodyCanTell);
+    }
+
+    #[test]
+    fn nodes_that_run_another_one_are_counted_and_those_that_say_nothing_are_not() {
+        let news = [
+            (FIRST, NodeNews::Runs(hash(6)), 1),
+            (SECOND, NodeNews::Runs(hash(7)), 1),
+            (NodeLink(3), NodeNews::Joined, 1),
+        ];
+        assert_eq!(nodes(&news).running_another(hash(7)), 1);
+        assert_eq!(nodes(&news).running_another(hash(8)), 2);
     }
 
     #[test]

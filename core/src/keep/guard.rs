@@ -18,7 +18,7 @@ pub struct ShrinkGuard {
 }
 
 /// What would be lost, by kind of entity: first what traffic needs, then the rest by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Shrunk(Vec<Loss>);
 
@@ -63,7 +63,8 @@ impl Shrunk {
         &self.0
     }
 
-    fn between(published: &EntityCounts, candidate: &EntityCounts) -> Self {
+    /// What `candidate` has less of than what is published; no losses at all are none.
+    pub fn between(published: &EntityCounts, candidate: &EntityCounts) -> Self {
         let loss = |(kind, before): (&str, u64)| {
             let after = candidate.get(kind);
             (after < before).then(|| Loss { kind: kind.to_owned(), before, after })

@@ -1,5 +1,6 @@
 //! The two sessions of the control-plane link as state machines: events and the time in, actions out. No sockets.
 
+pub mod follow;
 pub mod headless;
 pub mod node;
 pub mod restore;

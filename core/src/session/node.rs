@@ -3,12 +3,14 @@
 //! configuration, it is fed from the store until its ping says that it runs it.
 
 mod event;
+mod following;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use event::{Action, Event, LinkState, Notice, Offer, Rules, Source, Trouble};
 
+use self::following::Following;
 use super::restore::{self, ControlPlaneIs, Decision, NodeHolds, OnRefusal};
 use super::{ConnectFailure, IDLE_LIMIT, REFUSAL_WINDOW};
 use crate::backoff::{Backoff, spread};
@@ -47,6 +49,7 @@ pub struct NodeSession {
     loading_until: Option<Moment>,
     source: Source,
     feeding: Feeding,
+    following: Following,
     /// The length of the snapshot of which it was said that it is too large.
     said_too_large: Option<u64>,
 }
@@ -124,6 +127,7 @@ impl NodeSession {
             loading_until: None,
             source: Source::OwnOrNone,
             feeding: Feeding::No,
+            following: Following::default(),
             said_too_large: None,
         };
         (session, vec![Action::ConnectControlPlane])
@@ -143,7 +147,9 @@ impl NodeSession {
             // It has sent something, so the store must not speak in its place. The node tries again, as it would if it
             // had failed to read that itself.
             Event::ControlPlaneUnreadable => actions.push(Action::CloseNode(Some(Frame::close(1011)))),
+            Event::Fetched(offer) if self.following.fetched(&offer) => {}
             Event::Fetched(offer) => self.fetched(offer),
+            Event::Published(bulletin) => self.published(bulletin, &mut actions),
             Event::Delivered => self.delivered(now, &mut actions),
         }
         self.restore(now, &mut actions);
@@ -166,6 +172,9 @@ impl NodeSession {
                 }
             }
             Link::Down { retry_at, .. } => wake_at = wake_at.min(*retry_at),
+        }
+        if let Some(next) = self.following.wake_at() {
+            wake_at = wake_at.min(next);
         }
         match &self.feeding {
             Feeding::Fed(Fed { next: Some(next), .. }) => wake_at.min(*next),
@@ -198,7 +207,7 @@ impl NodeSession {
         }
     }
 
-    /// Why the node has no configuration though the store has one.
+    /// Why the node does not run what the store has for it.
     pub fn trouble(&self) -> Option<Trouble> {
         let not_adopted = |fed: &Fed| {
             let attempts = fed.attempts;
@@ -210,14 +219,14 @@ impl NodeSession {
                 Some(Trouble::TooLarge { message: fed.offer.message.len(), limit })
             }
             Feeding::Fed(fed) | Feeding::Ready(fed) | Feeding::Fetching(Some(fed)) => not_adopted(fed),
-            Feeding::No | Feeding::Fetching(None) => None,
+            Feeding::No | Feeding::Fetching(None) => self.following.trouble(self.max_payload()),
         }
     }
 
     /// Whether the snapshot that was last asked to be sent is still to be sent: since then the control plane may have
     /// come, or the node have said that it has something.
     pub fn awaits_delivery(&self) -> bool {
-        matches!(self.feeding, Feeding::Fed(Fed { next: None, .. }))
+        matches!(self.feeding, Feeding::Fed(Fed { next: None, .. })) || self.following.awaits_delivery()
     }
 
     /// Whether frames pass to and from the control plane.
@@ -295,11 +304,16 @@ impl NodeSession {
             return;
         }
         self.loading_until = None;
+        if self.following.runs(hash) {
+            self.source = Source::Store;
+            actions.push(Action::Notify(Notice::Adopted(hash)));
+        }
         if let Feeding::Fed(fed) | Feeding::Fetching(Some(fed)) | Feeding::Ready(fed) = &self.feeding
             && fed.attempts > 0
             && fed.offer.message.config_hash() == hash
         {
             self.source = Source::Store;
+            self.following.was_restored(&fed.offer);
             actions.push(Action::Notify(Notice::Adopted(hash)));
         }
         self.feeding = Feeding::No;
@@ -323,6 +337,7 @@ impl NodeSession {
                 up.has_given = true;
                 self.source = Source::ControlPlane;
                 self.feeding = Feeding::No;
+                self.following.was_given();
                 self.loading_until = Some(now + loading_time(frame.payload.len() as u64 * EXPANDS));
                 actions.push(Action::Notify(Notice::Given(frame.payload.len() as u64)));
                 actions.push(Action::ToNode(frame));
@@ -446,7 +461,9 @@ impl NodeSession {
 
     // The node's time to load it begins when it has all of it: a large one may wait for its turn before it is sent.
     fn delivered(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        if let Feeding::Fed(fed) = &mut self.feeding {
+        if self.following.awaits_delivery() {
+            actions.extend(self.following.delivered(now).map(Action::Notify));
+        } else if let Feeding::Fed(fed) = &mut self.feeding {
             fed.next = Some(now + fed.wait);
             actions.push(Action::Notify(Notice::Fed { attempt: fed.attempts }));
         }
@@ -466,11 +483,13 @@ impl NodeSession {
             };
             actions.push(Action::Fetch);
         }
-        match restore::decide(self.node_holds(), self.control_plane_is(now, actions), self.rules.on_refusal) {
+        let control_plane = self.control_plane_is(now, actions);
+        match restore::decide(self.node_holds(), control_plane, self.rules.on_refusal) {
             Decision::Feed => self.feed(max_payload, now, actions),
             Decision::LeaveAlone => self.feeding = Feeding::No,
             Decision::Wait => {}
         }
+        self.follow(control_plane, now, actions);
     }
 
     fn feed(&mut self, max_payload: u64, now: Moment, actions: &mut Vec<Action>) {
@@ -518,6 +537,10 @@ impl NodeSession {
             Link::Connecting { again: true, .. } | Link::Down { .. } => Some(self.last_heard),
             Link::Up(_) => None,
         }
+    }
+
+    fn link_is_lost(&self) -> bool {
+        matches!(self.link, Link::Down { refused: false, .. } | Link::Connecting { again: true, .. })
     }
 
     fn node_holds(&self) -> NodeHolds {

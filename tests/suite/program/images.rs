@@ -17,18 +17,18 @@ use serde_json::Value;
 use super::{Cluster, Store, configuration};
 
 /// The cache of a node that runs [`recording::after_change`].
-const RECORDED: &[u8] = include_bytes!("../../data/kong-3.9.1/dbless.lmdb/data.mdb");
+pub(super) const RECORDED: &[u8] = include_bytes!("../../data/kong-3.9.1/dbless.lmdb/data.mdb");
 const LOCK: &[u8] = b"the node's own";
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 
 /// A node's prefix, and the folder in which lifeboat may work.
-struct Beside {
+pub(super) struct Beside {
     prefix: NodePrefix,
     temporary: PathBuf,
 }
 
 impl Beside {
-    fn with_cache(cluster: &Cluster, data: &[u8]) -> Self {
+    pub(super) fn with_cache(cluster: &Cluster, data: &[u8]) -> Self {
         let beside = Self { prefix: NodePrefix::new(cluster.path("kong")), temporary: cluster.path("temporary") };
         fs::create_dir_all(beside.prefix.lmdb_folder()).unwrap();
         fs::create_dir(&beside.temporary).unwrap();
@@ -37,7 +37,7 @@ impl Beside {
         beside
     }
 
-    fn given_to(&self, invocation: Invocation) -> Invocation {
+    pub(super) fn given_to(&self, invocation: Invocation) -> Invocation {
         invocation
             .with("LIFEBOAT_CACHE_IMAGE", "on")
             .with("KONG_PREFIX", self.prefix.path())

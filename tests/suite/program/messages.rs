@@ -53,7 +53,7 @@ async fn everything_that_is_missing_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn a_misspelt_setting_and_one_of_a_later_version_are_said_beside_all_else_that_is_wrong() {
+async fn a_misspelt_setting_is_said_beside_all_else_that_is_wrong() {
     let invocation = lifeboat(["run", "--import", "on"])
         .with("LIFEBOAT_RELAY_LISTN", "127.0.0.1:8005")
         .with("LIFEBOAT_XYZZY", "1")
@@ -61,7 +61,7 @@ async fn a_misspelt_setting_and_one_of_a_later_version_are_said_beside_all_else_
     let parts = [
         "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN?",
         "LIFEBOAT_XYZZY is not a setting",
-        "LIFEBOAT_FOLLOW: this version of lifeboat does not have this setting yet",
+        "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS",
         STORAGE,
     ];
     says(invocation, WRONG_USAGE, &parts).await;

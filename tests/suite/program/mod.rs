@@ -4,8 +4,12 @@
 mod choices;
 mod commands;
 mod crash;
+mod dbless;
 mod doctor;
+mod emergency;
+mod exec;
 mod images;
+mod importing;
 mod keys;
 mod listening;
 mod looking;

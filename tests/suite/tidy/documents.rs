@@ -71,6 +71,18 @@ fn the_table_of_metrics_is_the_codes() {
 }
 
 #[test]
+fn alerts_ask_for_metrics_that_there_are() {
+    let rules = document("deploy/prometheus/lifeboat.rules.yml");
+    let code: String = rules.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let asked = code.split(|letter| !is_name(letter)).filter(|word| word.starts_with("lifeboat_"));
+    let unknown: Vec<String> =
+        asked.filter(|name| METRICS.iter().all(|metric| metric.name != *name)).map(str::to_owned).collect();
+    assert_none(&unknown, "an alert on a metric that nobody writes never fires");
+    assert!(code.contains("lifeboat_keep_held"), "the rules are where this test looks for them");
+}
+
+#[test]
 fn the_readmes_two_commands_are_one_line_each() {
     let readme = document("README.md");
     let wrong: Vec<String> = ["demo", "test"].iter().filter_map(|name| marked_command(&readme, name).err()).collect();

@@ -20,9 +20,15 @@ fn build() -> PathBuf {
         other => other,
     };
     let target = folder.parent().expect("a profile's folder lies in the target folder");
-    // All of the workspace, so that its dependencies have the features with which they have been built already.
+    // As whoever calls was built: tests with all of the workspace, benchmarks without the filter's host. Then its
+    // dependencies have the features with which they have been built already.
+    let packages: &[&str] = match cfg!(feature = "wasm-host") {
+        true => &["--workspace"],
+        false => &["--package", "lifeboat", "--package", "lifeboat-tests", "--no-default-features"],
+    };
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--workspace", "--bin", "lifeboat", "--message-format", "json-render-diagnostics"])
+        .args(["build", "--bin", "lifeboat", "--message-format", "json-render-diagnostics"])
+        .args(packages)
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -75,6 +75,17 @@ impl Invocation {
         self
     }
 
+    /// As another user, of root's group and of no other, from a folder that it can't write to: where we may do that. Gives
+    /// the user that it will be.
+    pub fn as_another_user(&mut self, user: u32) -> u32 {
+        self.command.current_dir("/");
+        if !rustix::process::geteuid().is_root() {
+            return rustix::process::geteuid().as_raw();
+        }
+        self.command.uid(user).gid(0);
+        user
+    }
+
     /// With more arguments.
     pub fn and<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments);
@@ -139,6 +150,11 @@ impl Running {
     /// As [`says`](Self::says).
     pub async fn prints(&self, part: &str) -> String {
         self.stdout.line(part).await
+    }
+
+    /// Its process's id.
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// What it has logged so far.

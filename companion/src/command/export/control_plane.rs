@@ -15,14 +15,15 @@ use crate::settings::{ExportSettings, Source};
 /// Connects to the control plane as a backup node of each version, keeps the configuration that it sends, and ends.
 pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {
     let ExportSettings { store, cluster, keep: each } = ExportSettings::read(source)?;
-    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    // What is wrong with it is said before a control plane is asked.
+    Archive::open(&store).map_err(anyhow::Error::from)?;
     let cluster = Arc::new(cluster);
     for settings in each {
         let node = BackupNode::new(settings.version);
         let (beside, rules) = (settings.beside.clone(), settings.rules);
         let answer = inquiry::ask(cluster.clone(), settings, node.clone(), store.max_config, clock).await;
         match answer.map_err(anyhow::Error::from)? {
-            Answer::Sent(received) => keep(beside, &archive, &node, rules, &received, output, clock).await?,
+            Answer::Sent(received) => keep(beside, &store, &node, rules, &received, output, clock).await?,
             Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
                 return Err(anyhow!("nothing was exported for Kong {}: {why}", node.version).into());
             }

@@ -20,8 +20,7 @@ pub(super) async fn once(source: &Source, url: &Url, output: Output, clock: Cloc
     let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
-    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    keep(None, &archive, &BackupNode::new(version), settings.rules, &received, output, clock).await
+    keep(None, &settings.store, &BackupNode::new(version), settings.rules, &received, output, clock).await
 }
 
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.
@@ -38,6 +37,7 @@ pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<()
     // The node itself was asked what it runs, and by no link that may be cut off.
     let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
     let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock).electing(settings.election);
+    let exporter = exporter.mirrored_in(settings.store.others());
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
     let ended = tokio::select! {
         _ = terminate.recv() => false,

@@ -4,6 +4,7 @@
 mod control_plane;
 mod dbless;
 mod image;
+mod pinned;
 
 use std::path::Path;
 
@@ -13,16 +14,20 @@ use lifeboat_core::object_key::ObjectKeys;
 use tracing::warn;
 
 use super::{Failure, Output, stdout};
-use crate::archive::Archive;
+use crate::archive::{Archive, Stay};
 use crate::cli::Export;
 use crate::clock::Clock;
-use crate::keep::{BackupNode, Exported, Exporter, thin_once};
+use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
 use crate::node_cache::NodePrefix;
 use crate::origin::{Origin, read_file};
-use crate::settings::{FileSettings, Reader, Source};
+use crate::settings::{FileSettings, Reader, Source, StoreSettings};
 
 /// Keeps what was asked for.
 pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {
+    if asked.pin {
+        let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
+        return pinned::export(source, &asked.from, stay, asked.output, clock).await;
+    }
     match (&asked.from, asked.watch) {
         (Origin::Dbless(url), true) => dbless::watch(source, url, clock).await,
         (Origin::Dbless(url), false) => dbless::once(source, url, asked.output, clock).await,
@@ -41,20 +46,20 @@ pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(),
 async fn file(source: &Source, path: &Path, output: Output, clock: Clock) -> Result<(), Failure> {
     let FileSettings { store, version, rules } = FileSettings::read(source)?;
     let received = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
-    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
-    keep(None, &archive, &BackupNode::new(version), rules, &received, output, clock).await
+    keep(None, &store, &BackupNode::new(version), rules, &received, output, clock).await
 }
 
 /// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.
 async fn keep(
     beside: Option<NodePrefix>,
-    archive: &Archive,
+    store: &StoreSettings,
     node: &BackupNode,
     rules: Rules,
     received: &Received,
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
+    let archive = &Archive::open(store).map_err(anyhow::Error::from)?;
     let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
     let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
     if let Some(prefix) = beside
@@ -66,6 +71,7 @@ async fn keep(
         thin_once(archive, node.version, clock).await;
     }
     print(archive, &exported, output)?;
+    mirror_once(archive, store, node.version).await;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What is known of keeping one version: plain values, as they were told last.
 
+use std::collections::BTreeMap;
+
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::{Held, Standing};
@@ -18,6 +20,8 @@ pub struct KeepFacts {
     pub newest: Option<Newest>,
     /// Where that stands, as this exporter has judged it last; none before it has.
     pub judged: Option<Judged>,
+    /// How many nodes say that they run another configuration than the published one.
+    pub nodes_that_differ: usize,
     /// How the leader is chosen, once that is known.
     pub strategy: Option<Strategy>,
     /// Who leads.
@@ -32,6 +36,8 @@ pub struct KeepFacts {
     pub failing: Option<Failing>,
     /// What holds the election up, if something does.
     pub election_failing: Option<Failing>,
+    /// Whether each further store has what is published, as far as this exporter leads and has tried.
+    pub other_stores: BTreeMap<String, bool>,
 }
 
 /// A configuration from the control plane.
@@ -91,6 +97,7 @@ impl KeepFacts {
             is_connected: false,
             newest: None,
             judged: None,
+            nodes_that_differ: 0,
             strategy: None,
             lead: Lead::Unknown,
             published: None,
@@ -98,6 +105,7 @@ impl KeepFacts {
             last_success: None,
             failing: None,
             election_failing: None,
+            other_stores: BTreeMap::new(),
         }
     }
 

@@ -46,6 +46,12 @@ struct ConfigurationLabels {
 }
 
 #[derive(EncodeLabelSet)]
+struct StoreLabels {
+    kong_version: Version,
+    store: String,
+}
+
+#[derive(EncodeLabelSet)]
 struct EntityLabels {
     kong_version: Version,
     kind: &'static str,
@@ -61,6 +67,7 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     each(&names::KEEP_CONNECTED, |facts| Some(facts.is_connected.into()))?;
     each(&names::KEEP_RECEIVED_AT, |facts| Some(Number::Time(facts.newest?.at)))?;
     each(&names::KEEP_HELD, |facts| Some(facts.holds().is_some().into()))?;
+    each(&names::KEEP_NODES_THAT_DIFFER, |facts| Some(Number::Whole(facts.nodes_that_differ as u64)))?;
     each(&names::KEEP_LEADER, |facts| Some(facts.leads().into()))?;
     each(&names::KEEP_EPOCH, |facts| facts.epoch().map(Number::Whole))?;
     each(&names::KEEP_LAST_ATTEMPT, |facts| facts.last_attempt.map(Number::Time))?;
@@ -77,6 +84,7 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     write_gauge(encoder, &names::KEEP_STANDING, all.iter().flat_map(standings))?;
     write_gauge(encoder, &names::KEEP_HELD_INFO, all.iter().filter_map(held))?;
     write_gauge(encoder, &names::KEEP_ELECTION_INFO, all.iter().filter_map(election))?;
+    write_gauge(encoder, &names::KEEP_OTHER_STORE, all.iter().flat_map(other_stores))?;
     write_gauge(encoder, &names::KEEP_CONFIGURATION_INFO, all.iter().filter_map(configuration))?;
     write_gauge(encoder, &names::KEEP_ENTITIES, all.iter().flat_map(entities))
 }
@@ -106,6 +114,11 @@ fn configuration(facts: &KeepFacts) -> Option<(ConfigurationLabels, Number)> {
     let manifest = facts.published.as_ref()?;
     let (config_hash, state) = (manifest.config_hash.to_string(), state_name(manifest.state));
     Some((ConfigurationLabels { kong_version: Version(facts.version), config_hash, state }, Number::Whole(1)))
+}
+
+fn other_stores(facts: &KeepFacts) -> impl Iterator<Item = (StoreLabels, Number)> {
+    let labels = |store: &String| StoreLabels { kong_version: Version(facts.version), store: store.clone() };
+    facts.other_stores.iter().map(move |(store, is_current)| (labels(store), (*is_current).into()))
 }
 
 fn entities(facts: &KeepFacts) -> impl Iterator<Item = (EntityLabels, Number)> {

@@ -138,6 +138,11 @@ impl KeepMetrics {
         self.lock().judged = Some(Judged { newest, standing });
     }
 
+    /// So many nodes run another configuration than the published one.
+    pub fn nodes_differ(&self, count: usize) {
+        self.lock().nodes_that_differ = count;
+    }
+
     /// How the leader is chosen.
     pub fn elects_by(&self, strategy: Strategy) {
         self.lock().strategy = Some(strategy);
@@ -206,6 +211,21 @@ impl KeepMetrics {
     pub fn noticed_another_exporter(&self, trace: Trace) {
         let labels = TraceLabels { kong_version: Version(self.lock().version), object: trace.name() };
         self.counters.others.get_or_create(&labels).inc();
+    }
+
+    /// A further store has what is published.
+    pub fn keeps_up(&self, store: &str) {
+        self.lock().other_stores.insert(store.to_owned(), true);
+    }
+
+    /// It doesn't, or has something newer.
+    pub fn falls_behind(&self, store: &str) {
+        self.lock().other_stores.insert(store.to_owned(), false);
+    }
+
+    /// Another exporter tells of this store from now on.
+    pub fn forgets_store(&self, store: &str) {
+        self.lock().other_stores.remove(store);
     }
 
     /// A step took so long.

@@ -121,6 +121,14 @@ async fn what_is_held_says_which_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nodes_that_run_another_configuration_are_counted() {
+    let scene = Scene::begin();
+    assert_eq!(scene.read("lifeboat_keep_nodes_that_differ"), ["0"]);
+    scene.keep.nodes_differ(3);
+    assert_eq!(scene.read("lifeboat_keep_nodes_that_differ"), ["3"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lead_that_is_not_renewed_in_time_is_none() {
     let scene = Scene::begin();
     let until = Moment::after_start(Duration::from_secs(25));

@@ -39,7 +39,7 @@ pub struct StoreSettings {
     pub keys: KeySource,
     /// How many snapshots of a version stay.
     pub history: HistoryLimit,
-    /// Further stores that are restored from, and how to get into them.
+    /// Further stores, which get what is published in the first and are restored from, and how to get into them.
     pub fallbacks: Vec<(StorageUrl, Access)>,
     /// Which snapshots may be restored.
     pub restore: RestoreRules,
@@ -121,6 +121,17 @@ impl StoreSettings {
             fallbacks: Vec::new(),
             restore: RestoreRules::default(),
         }
+    }
+
+    /// Each further store by itself, with all else as it is for the first.
+    pub fn others(&self) -> Vec<Self> {
+        let other = |(url, access): &(StorageUrl, Access)| Self {
+            url: url.clone(),
+            access: access.clone(),
+            fallbacks: Vec::new(),
+            ..self.clone()
+        };
+        self.fallbacks.iter().map(other).collect()
     }
 
     /// Where to restore from: a ticket if there is one, else the store.

@@ -137,6 +137,13 @@ impl Keeper {
         self.facts.standing(self.now)
     }
 
+    /// How many connected nodes of the kept version say that they run another configuration than the published one;
+    /// none, where nothing is known to be published.
+    pub fn nodes_that_differ(&self) -> usize {
+        let published = self.facts.store.published.as_ref();
+        published.map_or(0, |named| self.facts.nodes.running_another(named.config_hash))
+    }
+
     /// What the control plane sent last.
     pub fn newest(&self) -> Option<ConfigHash> {
         self.facts.newest.as_ref().map(|newest| newest.hash)

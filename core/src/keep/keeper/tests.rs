@@ -86,6 +86,19 @@ fn a_node_that_runs_it_confirms_it() {
 }
 
 #[test]
+fn a_node_differs_that_runs_another_one_than_the_published() {
+    let mut table = Table::with_one_published();
+    table.node(NodeNews::Joined);
+    assert_eq!(table.keeper.nodes_that_differ(), 0, "it hasn't said what it runs");
+    table.node(NodeNews::Runs(hash(1)));
+    assert_eq!(table.keeper.nodes_that_differ(), 0);
+    table.node(NodeNews::Runs(hash(2)));
+    assert_eq!(table.keeper.nodes_that_differ(), 1);
+    table.node(NodeNews::Left);
+    assert_eq!(table.keeper.nodes_that_differ(), 0);
+}
+
+#[test]
 fn what_no_node_confirms_is_published_after_five_minutes_as_received() {
     let mut table = Table::leader();
     table.node(NodeNews::Joined);

@@ -8,6 +8,7 @@ use crate::frame::Frame;
 use crate::kong::basic_info::NotBasicInfo;
 use crate::kong::message::ReconfigureMessage;
 use crate::session::ConnectFailure;
+use crate::session::follow::{Bulletin, Publication};
 use crate::session::restore::OnRefusal;
 
 /// A snapshot as it is given to nodes: one for all, shared.
@@ -17,6 +18,8 @@ pub struct Offer {
     pub message: ReconfigureMessage,
     /// The size of the configuration in bytes, decompressed.
     pub config_bytes: u64,
+    /// What has published it; none for a bare `config.json`.
+    pub publication: Option<Publication>,
 }
 
 /// How a node's session behaves; the same for all.
@@ -49,7 +52,9 @@ pub enum Event {
     ControlPlaneClosed,
     /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
     ControlPlaneUnreadable,
-    /// What [`Action::Fetch`] asked for.
+    /// The store was looked at, after this node's control plane was lost (`LIFEBOAT_FOLLOW`).
+    Published(Bulletin),
+    /// What [`Action::Fetch`] or [`Action::FetchPublished`] asked for.
     Fetched(Arc<Offer>),
     /// The last byte of what [`Action::Feed`] asked for has gone.
     Delivered,
@@ -68,6 +73,8 @@ pub enum Action {
     ToNode(Frame),
     /// Fetch the snapshot, again and again until there is one.
     Fetch,
+    /// Fetch what is published now, which is this or another newer one. An answer that is older is ignored.
+    FetchPublished(Publication),
     /// Send the node this snapshot, as soon as it has its turn, and say when it has gone ([`Event::Delivered`]).
     Feed(Arc<Offer>),
     /// Close the node's link, with this frame first if there is one.
@@ -108,6 +115,13 @@ pub enum Notice {
         /// What its newest ping carried.
         runs: ConfigHash,
     },
+    /// The node was sent what was published newly, several times, and goes on with what it had.
+    NotFollowing {
+        /// How often it was sent that.
+        attempts: u32,
+        /// What its newest ping carried.
+        runs: ConfigHash,
+    },
     /// The snapshot is larger than the node takes: not sent.
     TooLarge {
         /// The message's size in bytes, compressed.
@@ -143,7 +157,7 @@ pub enum LinkState {
     Refused,
 }
 
-/// Why an empty node stays empty though there is a snapshot.
+/// Why a node does not run the snapshot that is for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// It was sent the snapshot several times and doesn't run it.

@@ -10,6 +10,8 @@ use crate::kong::message::ReconfigureMessage;
 use crate::payload::Payload;
 use crate::time::WallTime;
 
+mod following;
+
 const RULES: Rules = Rules {
     config_timeout: Duration::from_secs(10),
     on_refusal: OnRefusal::LeaveAlone,
@@ -30,7 +32,7 @@ fn offer(padding: usize) -> Arc<Offer> {
     let json = format!(r#"{{"services":[],"x":"{}"}}"#, (0..padding).map(|n| format!("{n:x}")).collect::<String>());
     let payload = Payload::compress(json.as_bytes());
     let message = ReconfigureMessage::around(&payload, hash('a'), None, WallTime::from_system(SystemTime::UNIX_EPOCH));
-    Arc::new(Offer { message, config_bytes: json.len() as u64 })
+    Arc::new(Offer { message, config_bytes: json.len() as u64, publication: None })
 }
 
 impl Table {
@@ -96,6 +98,7 @@ fn name(action: &Action) -> String {
         Action::ToControlPlane(frame) => format!("to cp: {:?}", frame.opcode),
         Action::ToNode(frame) => format!("to node: {:?}", frame.opcode),
         Action::Fetch => "fetch".into(),
+        Action::FetchPublished(publication) => format!("fetch published {}", publication.sequence),
         Action::Feed(_) => "feed".into(),
         Action::CloseNode(_) => "close node".into(),
         Action::Notify(notice) => {
@@ -190,7 +193,7 @@ fn for_a_node_that_does_not_adopt_it_the_snapshot_is_fetched_again_and_another_o
     assert!(actions.contains(&"fetch".to_owned()) && !actions.contains(&"feed".to_owned()), "{actions:?}");
     let payload = Payload::compress(b"{}");
     let message = ReconfigureMessage::around(&payload, hash('b'), None, WallTime::from_system(SystemTime::UNIX_EPOCH));
-    let chosen = Arc::new(Offer { message, config_bytes: 2 });
+    let chosen = Arc::new(Offer { message, config_bytes: 2, publication: None });
     // Nobody said again that it is not adopted: it is another one.
     assert_eq!(table.fetched(chosen), ["feed"]);
     assert_eq!(table.session.trouble(), None);
@@ -198,7 +201,7 @@ fn for_a_node_that_does_not_adopt_it_the_snapshot_is_fetched_again_and_another_o
 }
 
 fn clone_of(offer: &Offer) -> Offer {
-    Offer { message: offer.message.clone(), config_bytes: offer.config_bytes }
+    Offer { message: offer.message.clone(), config_bytes: offer.config_bytes, publication: None }
 }
 
 #[test]

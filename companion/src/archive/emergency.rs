@@ -1,0 +1,101 @@
+//! Publishing what an operator has written by hand, instead of what the control plane sends: an emergency change. How an
+//! old snapshot is published again is in `rollback`.
+
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::guard::Shrunk;
+use lifeboat_core::keep::{Pin, Received};
+use lifeboat_core::manifest::State;
+use lifeboat_core::time::WallTime;
+
+use super::rollback::{TRIES, instead_of};
+use super::{Archive, Author, Published, Standing, Stay, Terms};
+use crate::storage::StorageError;
+
+/// What was published, and what it has less of.
+#[derive(Debug)]
+pub struct Emergency {
+    /// What is published now.
+    pub published: Published,
+    /// What it has less of than what was published before; empty if it lost nothing, or there was nothing.
+    pub losses: Shrunk,
+}
+
+impl Archive {
+    /// Publishes a configuration that stays, always as a new snapshot, so that who follows what is published takes notice
+    /// of it. Nothing holds it back: an operator has asked for just this. Where nothing was published, it stays until the
+    /// control plane is heard of for the first time.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when an exporter published meanwhile, again and again. Else as [`Archive::publish`].
+    pub async fn publish_pinned(
+        &self,
+        author: &Author,
+        received: &Received,
+        stay: Stay,
+        now: WallTime,
+    ) -> Result<Emergency, StorageError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_to_publish_pinned(author, received, stay, now).await {
+                Err(StorageError::Conflict { .. }) if tries < TRIES => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_to_publish_pinned(
+        &self,
+        author: &Author,
+        received: &Received,
+        stay: Stay,
+        now: WallTime,
+    ) -> Result<Emergency, StorageError> {
+        let over = self.standing(author.version).await?;
+        let (mut epoch, mut instead, mut losses) = (1, ConfigHash::EMPTY, Shrunk::default());
+        if let Standing::Published(published) = &over {
+            (epoch, instead) = (published.manifest.epoch, instead_of(published));
+            losses = Shrunk::between(&published.manifest.counts, received.configuration.counts());
+            // A crash may have come before this was written, and once another one is published nobody can.
+            self.complete(published).await?;
+        }
+        let pin = match stay {
+            Stay::UntilUnpinned => Pin::Unpin,
+            Stay::UntilItChanges => Pin::Change { instead_of: instead },
+        };
+        let terms = Terms { epoch, state: State::Pinned, pin: Some(pin) };
+        let published = self.publish(author, received, &over, &terms, now).await?;
+        Ok(Emergency { published, losses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{CHANGED, FIRST, author, in_memory, publish, received, version};
+    use super::*;
+
+    #[tokio::test]
+    async fn it_names_what_it_stands_in_for_also_the_second_time() {
+        let archive = in_memory();
+        let first = publish(&archive, FIRST).await;
+        let now = first.manifest.times.exported;
+        let change = received(CHANGED);
+        let expected = Some(Pin::Change { instead_of: first.manifest.config_hash });
+        for sequence in [2, 3] {
+            let done = archive.publish_pinned(&author(), &change, Stay::UntilItChanges, now).await.unwrap();
+            let manifest = &done.published.manifest;
+            assert_eq!((manifest.sequence, manifest.state, manifest.pin), (sequence, State::Pinned, expected));
+        }
+        let hard = archive.publish_pinned(&author(), &change, Stay::UntilUnpinned, now).await.unwrap();
+        assert_eq!(hard.published.manifest.pin, Some(Pin::Unpin));
+        assert_eq!(archive.published(version()).await.unwrap().unwrap().manifest.sequence, 4);
+    }
+
+    #[tokio::test]
+    async fn it_is_published_where_nothing_was_and_gives_way_to_whatever_the_control_plane_has() {
+        let (archive, change) = (in_memory(), received(FIRST));
+        let done = archive.publish_pinned(&author(), &change, Stay::UntilItChanges, change.at).await.unwrap();
+        assert_eq!(done.published.manifest.pin, Some(Pin::Change { instead_of: ConfigHash::EMPTY }));
+        assert!(done.losses.losses().is_empty());
+    }
+}

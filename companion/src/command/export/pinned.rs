@@ -1,0 +1,94 @@
+//! `lifeboat export --from … --pin`: an operator publishes a configuration of their own while the control plane is gone.
+
+use anyhow::Context;
+use lifeboat_core::keep::Received;
+use lifeboat_core::kong::version::KongVersion;
+use tracing::warn;
+
+use super::super::{Failure, Output, stdout};
+use crate::archive::{Archive, Emergency, Stay};
+use crate::clock::Clock;
+use crate::keep::{BackupNode, mirror_once, thin_once};
+use crate::origin::{Dbless, Origin, read_file};
+use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
+
+/// What is to be published, and where.
+struct Change {
+    store: StoreSettings,
+    version: KongVersion,
+    received: Received,
+}
+
+/// Publishes what was asked for, as a new snapshot that stays.
+pub(super) async fn export(
+    source: &Source,
+    from: &Origin,
+    stay: Stay,
+    output: Output,
+    clock: Clock,
+) -> Result<(), Failure> {
+    let Change { store, version, received } = Change::read(source, from, clock).await?;
+    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    let author = BackupNode::new(version).author();
+    let done = archive.publish_pinned(&author, &received, stay, clock.wall()).await;
+    let done = done.map_err(anyhow::Error::from).context("nothing was published")?;
+    thin_once(&archive, version, clock).await;
+    say(&archive, &done, stay, output)?;
+    mirror_once(&archive, &store, version).await;
+    Ok(())
+}
+
+impl Change {
+    async fn read(source: &Source, from: &Origin, clock: Clock) -> Result<Self, Failure> {
+        match from {
+            Origin::File(path) => {
+                let FileSettings { store, version, .. } = FileSettings::read(source)?;
+                let received = read_file(path, version, store.max_config, clock.wall()).await;
+                Ok(Self { store, version, received: received.map_err(anyhow::Error::from)? })
+            }
+            Origin::Dbless(url) => {
+                let DblessSettings { store, version, .. } = DblessSettings::read(source)?;
+                let node = Dbless::new(url.clone(), store.max_config, clock).map_err(anyhow::Error::from)?;
+                let version = node.version(version).await.map_err(anyhow::Error::from)?;
+                let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
+                Ok(Self { store, version, received })
+            }
+            Origin::ControlPlane => {
+                let mut reader = Reader::new(source);
+                reader.wrong(
+                    "--pin goes with --from file:PATH or --from dbless:URL; what the control plane has sent stays with \
+                     `lifeboat pin`",
+                );
+                Err(Failure::Settings(reader.into_problems()))
+            }
+        }
+    }
+}
+
+fn say(archive: &Archive, done: &Emergency, stay: Stay, output: Output) -> Result<(), Failure> {
+    let (manifest, losses) = (&done.published.manifest, &done.losses);
+    if !losses.losses().is_empty() {
+        warn!("it has less of this than what was published before: {losses}");
+    }
+    let until = match stay {
+        Stay::UntilItChanges => "until the control plane's configuration changes",
+        Stay::UntilUnpinned => "until lifeboat unpin",
+    };
+    let text = match output {
+        Output::Json => {
+            serde_json::to_string_pretty::<lifeboat_core::manifest::Manifest>(manifest).map_err(anyhow::Error::from)?
+        }
+        Output::Table => format!(
+            "published configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes. New nodes are restored \
+             from it {until}; nodes that are in an outage now take it up within 30 s where their relay has \
+             LIFEBOAT_FOLLOW=on",
+            manifest.config_hash,
+            manifest.kong_version,
+            manifest.sequence,
+            archive.place(),
+            manifest.counts.get("services"),
+            manifest.counts.get("routes"),
+        ),
+    };
+    Ok(stdout::line(&text).map_err(anyhow::Error::from)?)
+}

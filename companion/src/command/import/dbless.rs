@@ -1,0 +1,138 @@
+//! `lifeboat import --dbless URL`: through the Admin API of a node without a database, once or whenever it is empty.
+
+use std::time::Duration;
+
+use lifeboat_core::backoff::Backoff;
+use reqwest::Url;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::{Failure, stdout};
+use crate::archive::Sources;
+use crate::clock::Clock;
+use crate::delivery::{self, DblessNode, Loaded, fetched_unless};
+use crate::settings::{DblessImportSettings, Source, When};
+
+/// How often a node that has a configuration is asked whether it still does: a container that has started anew has none.
+const EVERY: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// A node, and what it can be given.
+struct Restoring {
+    node: DblessNode,
+    settings: DblessImportSettings,
+    sources: Sources,
+    when: When,
+    clock: Clock,
+}
+
+/// Gives the node a configuration, if it has none and is given none, and ends.
+pub(super) async fn once(
+    source: &Source,
+    url: &Url,
+    ticket: Option<&str>,
+    when: When,
+    clock: Clock,
+) -> Result<(), Failure> {
+    let said = Restoring::new(source, url, ticket, when, clock)?.restore().await?;
+    stdout::line(&said).map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+/// Does so whenever the node is empty, until SIGTERM or SIGINT. The store is read only then.
+pub(super) async fn watch(
+    source: &Source,
+    url: &Url,
+    ticket: Option<&str>,
+    when: When,
+    clock: Clock,
+) -> Result<(), Failure> {
+    let restoring = Restoring::new(source, url, ticket, when, clock)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    info!("the node at {url} is given a configuration of {} whenever it is empty", restoring.sources.places());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = restoring.keep_from_being_empty() => {}
+    }
+    info!("stopping");
+    Ok(())
+}
+
+impl Restoring {
+    fn new(source: &Source, url: &Url, ticket: Option<&str>, when: When, clock: Clock) -> Result<Self, Failure> {
+        let settings = DblessImportSettings::read(source, ticket)?;
+        let sources = Sources::open(&settings.store).map_err(anyhow::Error::from)?;
+        let node = DblessNode::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
+        Ok(Self { node, settings, sources, when, clock })
+    }
+
+    /// Gives it a configuration, and says what was given.
+    async fn restore(&self) -> Result<String, Failure> {
+        let url = self.node.url();
+        let version = self.node.version(self.settings.version, self.settings.patience).await;
+        let version = version.map_err(anyhow::Error::from)?;
+        // A node that has one needs nothing from the store.
+        self.still_empty(Duration::ZERO).await?;
+        let patience = match self.when {
+            When::Always => Duration::ZERO,
+            When::ControlPlaneUnreachable => self.settings.patience,
+        };
+        let fetching = delivery::configuration(&self.sources, version, self.clock.wall());
+        let chosen = fetched_unless(self.still_empty(patience), fetching).await?.map_err(anyhow::Error::from)?;
+        let (config_hash, place) = (chosen.verified.config_hash(), chosen.place);
+        match self.node.load(chosen.verified).await.map_err(anyhow::Error::from)? {
+            Loaded::Now(hash) => Ok(format!(
+                "gave configuration {config_hash} from {place} to the node at {url}, which runs it as {hash}"
+            )),
+            Loaded::BySomebodyElse(_) => {
+                Err(Failure::NothingToDo(format!("the node at {url} was given a configuration meanwhile: it stays")))
+            }
+        }
+    }
+
+    /// Ends well only if the node has nothing after this time either.
+    async fn still_empty(&self, patience: Duration) -> Result<(), Failure> {
+        match self.node.runs_within(patience).await.map_err(anyhow::Error::from)? {
+            None => Ok(()),
+            Some(hash) => Err(Failure::NothingToDo(format!(
+                "the node at {} runs configuration {hash} already, and a newer one is never replaced by an older",
+                self.node.url()
+            ))),
+        }
+    }
+
+    async fn keep_from_being_empty(&self) {
+        let mut backoff = Backoff::new(EVERY, LONGEST_WAIT);
+        loop {
+            let wait = match self.node.runs().await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => self.restored().await,
+                Err(error) => Err(error.into()),
+            };
+            let wait = match wait {
+                Ok(()) => {
+                    backoff.reset();
+                    EVERY
+                }
+                Err(error) => {
+                    let wait = backoff.next_wait(rand::random());
+                    warn!("{error:#}. Trying again in {:.0} s", wait.as_secs_f64());
+                    wait
+                }
+            };
+            self.clock.reach(self.clock.now() + wait).await;
+        }
+    }
+
+    async fn restored(&self) -> anyhow::Result<()> {
+        match self.restore().await {
+            Ok(said) => info!("{said}"),
+            Err(Failure::NothingToDo(why)) => info!("{why}"),
+            Err(Failure::Failed(error)) => return Err(error),
+            Err(other) => return Err(other.into()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The program that `lifeboat exec` becomes. Why it is started, and with what, is decided elsewhere.
+//!
+//! It is the same process with the same id: what waits for it, signals it or reads its exit code notices nothing. It gets
+//! our environment as it is but for our own secrets, which open every backup and of which a gateway has no use.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::settings::names::SETTINGS;
+
+/// What Kong reads a declarative file's path from.
+const DECLARATIVE_CONFIG: &str = "KONG_DECLARATIVE_CONFIG";
+
+/// A program and its arguments.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Program {
+    name: OsString,
+    arguments: Vec<OsString>,
+}
+
+/// Why there is no such program.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} can't be started: {reason}")]
+pub struct NotStarted {
+    name: String,
+    #[source]
+    reason: std::io::Error,
+}
+
+impl Program {
+    /// The program that a command line names; none if it is empty.
+    pub fn of(command: &[OsString]) -> Option<Self> {
+        let (name, arguments) = command.split_first()?;
+        Some(Self { name: name.clone(), arguments: arguments.to_vec() })
+    }
+
+    /// Becomes it, and doesn't return then. It loads `declarative` if there is one.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn become_it(&self, declarative: Option<&Path>) -> Result<Infallible, NotStarted> {
+        let mut command = Command::new(&self.name);
+        command.args(&self.arguments);
+        our_secrets().for_each(|variable| {
+            command.env_remove(variable);
+        });
+        if let Some(path) = declarative {
+            command.env(DECLARATIVE_CONFIG, path);
+        }
+        Err(NotStarted { name: self.to_string(), reason: command.exec() })
+    }
+}
+
+impl NotStarted {
+    /// What a shell ends with then.
+    pub fn exit_code(&self) -> u8 {
+        if self.reason.kind() == ErrorKind::NotFound { 127 } else { 126 }
+    }
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = Path::new(&self.name).file_name().unwrap_or(OsStr::new("the program"));
+        f.write_str(&name.to_string_lossy())
+    }
+}
+
+// Arguments may be secrets.
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Program({self}, ..)")
+    }
+}
+
+fn our_secrets() -> impl Iterator<Item = &'static str> {
+    let ours = SETTINGS.iter().filter(|setting| setting.variable.starts_with("LIFEBOAT_"));
+    ours.filter(|setting| setting.flag.is_none()).map(|setting| setting.variable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_secrets_are_what_opens_or_signs_backups_and_reports_and_nothing_of_the_clouds() {
+        let secrets: Vec<_> = our_secrets().collect();
+        let known = ["LIFEBOAT_ENCRYPTION_KEYS", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_REPORT_KEYS", "LIFEBOAT_TICKET"];
+        assert_eq!(secrets, known);
+    }
+
+    #[test]
+    fn arguments_do_not_print() {
+        let program = Program::of(&["/usr/bin/kong".into(), "--password=wonderful-secret".into()]).unwrap();
+        assert_eq!(format!("{program:?} {program}"), "Program(kong, ..) kong");
+        assert_eq!(Program::of(&[]), None);
+    }
+}

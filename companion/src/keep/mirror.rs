@@ -1,0 +1,219 @@
+//! Other stores beside the first one: each gets what is published there, after it was, and for as long as this exporter
+//! leads. The newest wins; what a store has missed while it was away it is not given later. How it is copied is the
+//! archive's.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{join_all, select_all};
+use lifeboat_core::backoff::Backoff;
+use lifeboat_core::kong::version::KongVersion;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::{debug, error, info, warn};
+
+use super::thinner::Thinner;
+use crate::archive::{Archive, Mirrored, Published};
+use crate::chance;
+use crate::clock::Clock;
+use crate::metrics::KeepMetrics;
+use crate::settings::StoreSettings;
+use crate::storage::{Fence, StorageError};
+
+/// How long a command that publishes once waits for other stores.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is published in the first store; none while this exporter doesn't lead.
+#[derive(Debug)]
+pub(super) struct Mirrors(watch::Sender<Option<Published>>);
+
+/// What one other store is kept with.
+struct Mirror {
+    first: Archive,
+    settings: StoreSettings,
+    published: watch::Receiver<Option<Published>>,
+    version: KongVersion,
+    fence: Fence,
+    clock: Clock,
+    metrics: KeepMetrics,
+    other: Option<Other>,
+    backoff: Backoff,
+}
+
+struct Other {
+    archive: Archive,
+    thinner: Thinner,
+}
+
+impl Mirrors {
+    /// For these stores, and the work that is to be done beside everything else. Dropping that ends it.
+    pub(super) fn new(
+        first: &Archive,
+        stores: Vec<StoreSettings>,
+        version: KongVersion,
+        fence: &Fence,
+        clock: Clock,
+        metrics: &KeepMetrics,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (sender, published) = watch::channel(None);
+        let mirrors = stores.into_iter().map(|settings| Mirror {
+            first: first.clone(),
+            settings,
+            published: published.clone(),
+            version,
+            fence: fence.clone(),
+            clock,
+            metrics: metrics.clone(),
+            other: None,
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        });
+        let mirrors: Vec<_> = mirrors.map(|mirror| mirror.run().boxed()).collect();
+        let work = async move {
+            if mirrors.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            select_all(mirrors).await;
+        };
+        (Self(sender), work)
+    }
+
+    /// Says what is published; nothing, by who doesn't lead.
+    pub(super) fn published(&self, published: Option<&Published>) {
+        self.0.send_if_modified(|known| {
+            let is_same = match (&*known, published) {
+                (Some(known), Some(published)) => known.is_same_document(published),
+                (None, None) => true,
+                _ => false,
+            };
+            if !is_same {
+                *known = published.cloned();
+            }
+            !is_same
+        });
+    }
+}
+
+impl Mirror {
+    async fn run(mut self) {
+        loop {
+            let thinned = async {
+                match &mut self.other {
+                    Some(other) => other.thinner.turn().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.published.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.catch_up().await;
+                }
+                () = thinned => {}
+            }
+        }
+    }
+
+    // Until the newest is there, or this exporter doesn't lead any more.
+    async fn catch_up(&mut self) {
+        loop {
+            let Some(published) = self.published.borrow_and_update().clone() else {
+                self.metrics.forgets_store(&self.settings.url.to_string());
+                return;
+            };
+            match self.copy(&published).await {
+                Ok(mirrored) => {
+                    self.backoff.reset();
+                    self.say(&published, mirrored);
+                    return;
+                }
+                // Who leads next begins from where this was left.
+                Err(StorageError::NotLeading { .. }) => return,
+                Err(error) => {
+                    self.failed(&error);
+                    let wait = self.backoff.next_wait(chance::random());
+                    self.clock.reach(self.clock.now() + wait).await;
+                }
+            }
+        }
+    }
+
+    async fn copy(&mut self, published: &Published) -> Result<Mirrored, StorageError> {
+        let other = match &mut self.other {
+            Some(other) => other,
+            // A folder may be on a disk that is not there yet.
+            None => {
+                let archive = Archive::open(&self.settings)?.fenced(self.fence.clone());
+                let thinner = Thinner::new(archive.clone(), self.version, self.clock);
+                self.other.insert(Other { archive, thinner })
+            }
+        };
+        let mirrored = self.first.mirror(published, &other.archive).await?;
+        if mirrored == Mirrored::Now {
+            other.thinner.written();
+        }
+        Ok(mirrored)
+    }
+
+    fn say(&self, published: &Published, mirrored: Mirrored) {
+        let (place, sequence) = (self.settings.url.to_string(), published.manifest.sequence);
+        match mirrored {
+            Mirrored::Already | Mirrored::Now => self.metrics.keeps_up(&place),
+            Mirrored::Newer { .. } => self.metrics.falls_behind(&place),
+        }
+        say(&place, sequence, mirrored);
+    }
+
+    fn failed(&self, error: &StorageError) {
+        let place = self.settings.url.to_string();
+        self.metrics.falls_behind(&place);
+        if self.backoff.failures() == 0 {
+            warn!(
+                "{place} does not have what is published: {error}. The first store has it; this one gets it as soon as it can \
+                 be written again"
+            );
+        } else {
+            debug!("{place} does not have what is published: {error}");
+        }
+    }
+}
+
+fn say(place: &str, sequence: u64, mirrored: Mirrored) {
+    match mirrored {
+        Mirrored::Already => debug!("{place} has snapshot {sequence}"),
+        Mirrored::Now => info!("{place} has snapshot {sequence}, too"),
+        Mirrored::Newer { epoch, sequence: there } => error!(
+            "{place} has something newer than the first store: snapshot {there} of epoch {epoch}, and importing takes that \
+             one. Was the first store replaced by an empty one? What is right has to be decided by hand: publish it in the \
+             first store, and delete lifeboat/manifest.json in this one"
+        ),
+    }
+}
+
+/// Gives other stores what is published in the first one, for a command that has just published there. What can't be done
+/// soon is said, and left to an exporter.
+pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, version: KongVersion) {
+    let stores = settings.others();
+    if stores.is_empty() {
+        return;
+    }
+    let published = match first.published(version).await {
+        Ok(Some(published)) => published,
+        Ok(None) => return,
+        Err(error) => {
+            warn!("other stores are left as they are: {error}");
+            return;
+        }
+    };
+    let published = &published;
+    let each = stores.into_iter().map(|settings| async move {
+        let place = settings.url.to_string();
+        let mirrored = async { first.mirror(published, &Archive::open(&settings)?).await };
+        match timeout(PATIENCE, mirrored).await {
+            Ok(Ok(mirrored)) => say(&place, published.manifest.sequence, mirrored),
+            Ok(Err(error)) => warn!("{place} does not have what is published: {error}"),
+            Err(_) => warn!("{place} does not have what is published after {} s", PATIENCE.as_secs()),
+        }
+    });
+    join_all(each).await;
+}

@@ -1,0 +1,313 @@
+//! Looks at what is published while nodes have lost their control plane (`LIFEBOAT_FOLLOW`): one look for all nodes of a
+//! version of Kong, at nothing but manifests. Which node is given what was published is decided by its session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use lifeboat_core::backoff::spread;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
+use tokio::sync::{Notify, watch};
+use tracing::{debug, info, warn};
+
+use crate::archive::Sources;
+use crate::clock::Clock;
+use crate::settings::Follow;
+
+/// Who has just lost the control plane wants to know what is published now, and many lose it together.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Looks for all nodes of a relay. Clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Follower {
+    sources: Sources,
+    clock: Clock,
+    follow: Option<Follow>,
+    desks: Arc<Mutex<HashMap<KongVersion, Desk>>>,
+}
+
+/// What is known of one version of Kong.
+#[derive(Debug)]
+struct Desk {
+    bulletins: watch::Sender<Option<Seen>>,
+    /// How many looks were begun.
+    begun: u64,
+    is_looking: bool,
+    soon: Arc<Notify>,
+    /// What each store had when it was first looked at since the control plane was last there.
+    at_first: HashMap<String, Publication>,
+    /// The newest of all since then. What a store shows may go back; what is known doesn't.
+    newest: Publication,
+    has_said_that_it_went_back: bool,
+    has_said_that_it_failed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    look: u64,
+    bulletin: Bulletin,
+}
+
+/// Tells one node's session what is published. While there is one, the store is looked at.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    bulletins: watch::Receiver<Option<Seen>>,
+    /// Looks that were begun before the node lost its control plane don't count.
+    after: u64,
+}
+
+/// What a manifest publishes.
+pub(super) fn publication(manifest: &Manifest) -> Publication {
+    let choice = if manifest.pin.is_some() { Choice::Operators } else { Choice::ControlPlanes };
+    let Manifest { epoch, sequence, config_hash, .. } = *manifest;
+    Publication { epoch, sequence, config_hash, choice }
+}
+
+impl Follower {
+    pub(super) fn new(sources: Sources, follow: Option<Follow>, clock: Clock) -> Self {
+        Self { sources, clock, follow, desks: Arc::default() }
+    }
+
+    /// For a node that has just lost its control plane; nothing where following is off.
+    pub(super) fn subscribe(&self, version: KongVersion) -> Option<Subscription> {
+        let follow = self.follow?;
+        let mut desks = self.lock();
+        let desk = desks.entry(version).or_insert_with(Desk::new);
+        let subscription = Subscription { bulletins: desk.bulletins.subscribe(), after: desk.begun };
+        desk.soon.notify_one();
+        if !std::mem::replace(&mut desk.is_looking, true) {
+            tokio::spawn(self.clone().look_again_and_again(version, follow, desk.soon.clone()));
+        }
+        Some(subscription)
+    }
+
+    /// Some node's link came about: the next outage is another one.
+    pub(super) fn control_plane_is_there(&self) {
+        if self.follow.is_some() {
+            self.lock().values_mut().for_each(Desk::forget);
+        }
+    }
+
+    async fn look_again_and_again(self, version: KongVersion, follow: Follow, soon: Arc<Notify>) {
+        while let Some(look) = self.begin(version) {
+            let began = self.clock.now();
+            self.look(version, look).await;
+            let due = began + spread(follow.every.0, follow.every.1, rand::random());
+            tokio::select! {
+                () = self.clock.reach(due) => {}
+                () = async { soon.notified().await; self.clock.reach(began + SHORTEST).await } => {}
+            }
+        }
+    }
+
+    // The number of the look that begins now; none when nobody is interested any more.
+    fn begin(&self, version: KongVersion) -> Option<u64> {
+        let mut desks = self.lock();
+        let desk = desks.get_mut(&version)?;
+        desk.is_looking = desk.bulletins.receiver_count() > 0;
+        desk.begun += u64::from(desk.is_looking);
+        desk.is_looking.then_some(desk.begun)
+    }
+
+    async fn look(&self, version: KongVersion, look: u64) {
+        let (mut found, mut failed) = (Vec::new(), None);
+        for (place, published) in self.sources.published_in_each(version).await {
+            match published {
+                Ok(Some(published)) => found.push((place, publication(&published.manifest))),
+                Ok(None) => found.push((place, Publication::NOTHING)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let mut desks = self.lock();
+        let Some(desk) = desks.get_mut(&version) else { return };
+        if let Some(error) = &failed {
+            desk.failed(version, error);
+        }
+        if !found.is_empty() {
+            desk.has_said_that_it_failed &= failed.is_some();
+            desk.found(version, look, found);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<KongVersion, Desk>> {
+        self.desks.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            bulletins: watch::Sender::new(None),
+            begun: 0,
+            is_looking: false,
+            soon: Arc::default(),
+            at_first: HashMap::new(),
+            newest: Publication::NOTHING,
+            has_said_that_it_went_back: false,
+            has_said_that_it_failed: false,
+        }
+    }
+
+    fn forget(&mut self) {
+        self.at_first.clear();
+        self.newest = Publication::NOTHING;
+        self.has_said_that_it_went_back = false;
+        self.has_said_that_it_failed = false;
+    }
+
+    fn found(&mut self, version: KongVersion, look: u64, found: Vec<(String, Publication)>) {
+        let is_first = self.at_first.is_empty();
+        let newest = newest(found.iter().map(|(_, publication)| *publication));
+        for (place, publication) in found {
+            let known = self.at_first.entry(place).or_insert(publication);
+            if known.is_same_snapshot(&publication) {
+                // A new leader may have written its manifest anew.
+                *known = newest_of(*known, publication);
+            }
+        }
+        if !is_first && newest.is_newer_than(&self.newest) {
+            let Publication { sequence, choice, .. } = newest;
+            let who = match choice {
+                Choice::Operators => "an operator has published",
+                Choice::ControlPlanes => "an exporter has published",
+            };
+            info!(
+                "{who} snapshot {sequence} of Kong {version}: it is given to nodes that are in an outage and have an older one"
+            );
+        }
+        if self.newest.is_newer_than(&newest) && !std::mem::replace(&mut self.has_said_that_it_went_back, true) {
+            warn!(
+                "what is published for Kong {version} has gone back from snapshot {} to {}, which no node is given that has \
+                 a newer one: is a store out of date, or has somebody put an old manifest there?",
+                self.newest.sequence, newest.sequence
+            );
+        }
+        self.newest = newest_of(self.newest, newest);
+        let at_first = self::newest(self.at_first.values().copied());
+        let bulletin = Bulletin { newest: self.newest, at_first };
+        self.bulletins.send_replace(Some(Seen { look, bulletin }));
+    }
+
+    fn failed(&mut self, version: KongVersion, error: &crate::storage::StorageError) {
+        if std::mem::replace(&mut self.has_said_that_it_failed, true) {
+            debug!("what is published for Kong {version} is not known: {error}");
+        } else {
+            warn!("what is published for Kong {version} is not known: {error}. Nodes go on with what they have");
+        }
+    }
+}
+
+fn newest(all: impl Iterator<Item = Publication>) -> Publication {
+    all.fold(Publication::NOTHING, newest_of)
+}
+
+fn newest_of(one: Publication, other: Publication) -> Publication {
+    if (other.epoch, other.sequence) > (one.epoch, one.sequence) { other } else { one }
+}
+
+impl Subscription {
+    /// What the next look shows, once there is one. Loses nothing when dropped before it is ready.
+    pub(super) async fn next(&mut self) -> Bulletin {
+        loop {
+            if self.bulletins.changed().await.is_err() {
+                // The desk is kept for as long as the relay is there.
+                std::future::pending::<()>().await;
+            }
+            if let Some(Seen { look, bulletin }) = *self.bulletins.borrow_and_update()
+                && look > self.after
+            {
+                return bulletin;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::kong::version::KongVersion;
+
+    use super::*;
+    use crate::archive::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, version};
+    use crate::archive::{Archive, Stay};
+    use crate::settings::RestoreRules;
+
+    fn follower(archive: &Archive) -> Follower {
+        let rules = RestoreRules::default();
+        let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
+        Follower::new(Sources::of(archive.clone(), rules), Some(follow), Clock::start())
+    }
+
+    async fn change(archive: &Archive) {
+        archive.publish_pinned(&author(), &received(CHANGED), Stay::UntilItChanges, now()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_published_is_told_within_fifteen_seconds_with_what_there_was_at_first() {
+        let archive = in_memory();
+        publish(&archive, FIRST).await;
+        let follower = follower(&archive);
+        let mut node = follower.subscribe(version()).unwrap();
+        let Bulletin { newest, at_first } = node.next().await;
+        assert_eq!((newest.sequence, newest.choice, at_first), (1, Choice::ControlPlanes, newest));
+        change(&archive).await;
+        let since = tokio::time::Instant::now();
+        // Looks that show nothing new are told, too: what could not be fetched is asked for again then.
+        let news = async {
+            loop {
+                let bulletin = node.next().await;
+                if bulletin.newest.sequence == 2 {
+                    return bulletin;
+                }
+            }
+        };
+        let Bulletin { newest, at_first } = news.await;
+        assert_eq!((newest.choice, at_first.sequence), (Choice::Operators, 1));
+        assert!(since.elapsed() <= Duration::from_secs(16), "{:?}", since.elapsed());
+        // Who comes later in the same outage is told the same, and the next outage is another one.
+        let mut late = follower.subscribe(version()).unwrap();
+        assert_eq!(late.next().await, Bulletin { newest, at_first });
+        follower.control_plane_is_there();
+        assert_eq!(late.next().await, Bulletin { newest, at_first: newest });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manifest_that_was_put_back_is_no_news() {
+        let archive = in_memory();
+        publish(&archive, FIRST).await;
+        let old = archive.published(version()).await.unwrap().unwrap();
+        let follower = follower(&archive);
+        let mut node = follower.subscribe(version()).unwrap();
+        node.next().await;
+        change(&archive).await;
+        while node.next().await.newest.sequence < 2 {}
+        archive.put_back(&old).await;
+        assert_eq!(node.next().await.newest.sequence, 2);
+        assert_eq!(node.next().await.newest.sequence, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_looks_when_nobody_wants_to_know() {
+        let archive = in_memory();
+        let follower = follower(&archive);
+        drop(follower.subscribe(version()));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let begun = || follower.lock()[&version()].begun;
+        let before = begun();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(begun(), before);
+        // Another version's nodes have looks of their own; who subscribes again is served again.
+        follower.subscribe(KongVersion::new(3, 8, 1)).unwrap().next().await;
+        assert_eq!(begun(), before);
+        follower.subscribe(version()).unwrap().next().await;
+        assert_eq!(begun(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn without_the_setting_nobody_is_told_anything() {
+        let rules = RestoreRules::default();
+        let follower = Follower::new(Sources::of(in_memory(), rules), None, Clock::start());
+        assert!(follower.subscribe(version()).is_none());
+    }
+}

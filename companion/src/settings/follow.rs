@@ -1,0 +1,67 @@
+//! Whether nodes in an outage follow what is published, and who must have signed it.
+
+use std::time::Duration;
+
+use super::Reader;
+
+/// How what is published is followed (`LIFEBOAT_FOLLOW=on`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// Between which waits the store is looked at, as long as any node has lost its control plane.
+    pub every: (Duration, Duration),
+}
+
+impl Default for Follow {
+    /// So that a node has what was published within 30 s, also if a fetch comes in between.
+    fn default() -> Self {
+        Self { every: (Duration::from_secs(10), Duration::from_secs(15)) }
+    }
+}
+
+impl Follow {
+    /// Follows only what somebody must have signed: anything else would reach all nodes, and not only new ones, from
+    /// whoever can write to the store.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        if !reader.switch("LIFEBOAT_FOLLOW") {
+            return None;
+        }
+        let is_set = |reader: &mut Reader<'_>, name: &str| {
+            reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
+        };
+        if is_set(reader, "LIFEBOAT_TICKET") {
+            reader.wrong("LIFEBOAT_FOLLOW: a ticket holds one snapshot, so there is nothing to follow: unset it");
+        } else if !is_set(reader, "LIFEBOAT_TRUSTED_KEYS") && !is_set(reader, "LIFEBOAT_ENCRYPTION_KEYS") {
+            reader.wrong(
+                "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS: without them, whoever can write \
+                 to the store could give every node in an outage another configuration within seconds (lifeboat keygen \
+                 makes keys)",
+            );
+        }
+        Some(Self::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Source;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Option<Follow>, String> {
+        let source = Source::from_environment(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let mut reader = Reader::new(&source);
+        let follow = Follow::read(&mut reader);
+        if reader.problems().list().is_empty() { Ok(follow) } else { Err(reader.into_problems().to_string()) }
+    }
+
+    #[test]
+    fn it_is_off_by_default_and_on_only_where_somebody_must_have_signed() {
+        assert_eq!(read(&[]).unwrap(), None);
+        let error = read(&[("LIFEBOAT_FOLLOW", "on")]).unwrap_err();
+        assert!(error.contains("LIFEBOAT_TRUSTED_KEYS") && error.contains("LIFEBOAT_ENCRYPTION_KEYS"), "{error}");
+        for keys in ["LIFEBOAT_TRUSTED_KEYS", "LIFEBOAT_TRUSTED_KEYS_FILE", "LIFEBOAT_ENCRYPTION_KEYS_FILE"] {
+            assert!(read(&[("LIFEBOAT_FOLLOW", "on"), (keys, "x")]).unwrap().is_some(), "{keys}");
+        }
+        let ticket = [("LIFEBOAT_FOLLOW", "on"), ("LIFEBOAT_TICKET", "x"), ("LIFEBOAT_TRUSTED_KEYS", "x")];
+        assert!(read(&ticket).unwrap_err().contains("nothing to follow"));
+    }
+}

@@ -1,0 +1,175 @@
+//! Following what is published (`LIFEBOAT_FOLLOW`): a node that has a configuration is given a newly published one while
+//! its control plane is gone. The rule is in `follow`, the feeding of empty nodes in the session itself.
+
+use std::sync::Arc;
+
+use super::{ATTEMPTS_BEFORE_NOTICE, Action, FIRST_REPEAT, Fed, NodeHolds, NodeSession, Notice, Offer, Trouble};
+use crate::digest::ConfigHash;
+use crate::session::follow::{Bulletin, Has, Publication};
+use crate::session::restore::ControlPlaneIs;
+use crate::time::Moment;
+
+/// How far a node is on its way to what is published.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// Not known before the store was looked at.
+    has: Option<Has>,
+    /// The control plane has given it a configuration in this session.
+    was_given: bool,
+    way: Way,
+}
+
+#[derive(Debug, Default)]
+enum Way {
+    #[default]
+    Nowhere,
+    Fetching(Publication),
+    /// It is to be sent, or was sent and doesn't run it yet.
+    Sending(Publication, Fed),
+    /// It doesn't take this one.
+    TooLarge {
+        publication: Publication,
+        message: u64,
+    },
+}
+
+impl Following {
+    /// It runs what it was fed while it had nothing.
+    pub(super) fn was_restored(&mut self, offer: &Offer) {
+        self.has = Some(Has::Snapshot(offer.publication.unwrap_or(Publication::NOTHING)));
+    }
+
+    /// The control plane has the last word: what was published until the node loses it counts as older.
+    pub(super) fn was_given(&mut self) {
+        (self.has, self.was_given, self.way) = (None, true, Way::Nowhere);
+    }
+
+    pub(super) fn awaits_delivery(&self) -> bool {
+        matches!(&self.way, Way::Sending(_, Fed { attempts: 1.., next: None, .. }))
+    }
+
+    pub(super) fn delivered(&mut self, now: Moment) -> Option<Notice> {
+        let Way::Sending(_, fed) = &mut self.way else { return None };
+        fed.next = Some(now + fed.wait);
+        Some(Notice::Fed { attempt: fed.attempts })
+    }
+
+    pub(super) fn trouble(&self, max_payload: Option<u64>) -> Option<Trouble> {
+        match &self.way {
+            Way::Sending(_, Fed { attempts, .. }) if *attempts >= ATTEMPTS_BEFORE_NOTICE => {
+                Some(Trouble::NotAdopted { attempts: *attempts })
+            }
+            Way::TooLarge { message, .. } => {
+                Some(Trouble::TooLarge { message: *message, limit: max_payload.unwrap_or_default() })
+            }
+            Way::Nowhere | Way::Fetching(_) | Way::Sending(..) => None,
+        }
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Moment> {
+        match &self.way {
+            Way::Sending(_, fed) => fed.next,
+            Way::Nowhere | Way::Fetching(_) | Way::TooLarge { .. } => None,
+        }
+    }
+
+    /// The node says that it runs this; whether that is what it was sent.
+    pub(super) fn runs(&mut self, hash: ConfigHash) -> bool {
+        match &self.way {
+            Way::Sending(publication, fed) if fed.attempts > 0 && fed.offer.message.config_hash() == hash => {
+                self.has = Some(Has::Snapshot(*publication));
+                self.way = Way::Nowhere;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What is published; gives what is to be fetched.
+    fn published(&mut self, bulletin: Bulletin, runs: ConfigHash) -> Option<Publication> {
+        let Bulletin { newest, at_first } = bulletin;
+        let before = if self.was_given { newest } else { at_first };
+        let has = self.has.get_or_insert(Has::Another { published: before });
+        if let Has::Another { published } = has
+            && at_first.is_newer_than(published)
+        {
+            // A store has come back that could not be asked then, and what it has may be as old as the others'.
+            *published = at_first;
+        }
+        let (Has::Snapshot(known) | Has::Another { published: known }) = has;
+        if known.is_same_snapshot(&newest) {
+            // A new leader has written its manifest anew.
+            *known = newest;
+            return None;
+        }
+        if !has.gives_way_to(&newest) {
+            return None;
+        }
+        if newest.config_hash == runs {
+            *has = Has::Snapshot(newest);
+            self.way = Way::Nowhere;
+            return None;
+        }
+        match &self.way {
+            Way::Sending(publication, _) | Way::TooLarge { publication, .. }
+                if publication.is_same_snapshot(&newest) =>
+            {
+                None
+            }
+            _ => {
+                self.way = Way::Fetching(newest);
+                Some(newest)
+            }
+        }
+    }
+
+    /// Whether it was waited for here. What was fetched may be another one than was asked for: the newest may be damaged,
+    /// or another newer one.
+    pub(super) fn fetched(&mut self, offer: &Arc<Offer>) -> bool {
+        let Way::Fetching(wanted) = self.way else { return false };
+        let is_wanted = offer.message.config_hash() == wanted.config_hash;
+        let fetched = if is_wanted { Some(wanted) } else { offer.publication };
+        let given = fetched.filter(|fetched| self.has.is_some_and(|has| has.gives_way_to(fetched)));
+        self.way = given.map_or(Way::Nowhere, |given| Way::Sending(given, Fed::new(offer.clone())));
+        true
+    }
+}
+
+impl NodeSession {
+    /// Whether the node's control plane is gone, so that what is published meanwhile is of interest to it.
+    pub fn is_in_fallback(&self) -> bool {
+        self.basic_info.is_some() && self.link_is_lost()
+    }
+
+    pub(super) fn published(&mut self, bulletin: Bulletin, actions: &mut Vec<Action>) {
+        let (NodeHolds::Something, true, Some(runs)) = (self.node_holds(), self.link_is_lost(), self.runs) else {
+            return;
+        };
+        actions.extend(self.following.published(bulletin, runs).map(Action::FetchPublished));
+    }
+
+    // After every event: is there something to send, or to send again?
+    pub(super) fn follow(&mut self, control_plane: ControlPlaneIs, now: Moment, actions: &mut Vec<Action>) {
+        let Some(max_payload) = self.max_payload() else { return };
+        if self.node_holds() != NodeHolds::Something || control_plane != ControlPlaneIs::Gone {
+            self.following.way = Way::Nowhere;
+            return;
+        }
+        let Way::Sending(publication, fed) = &mut self.following.way else { return };
+        if fed.attempts > 0 && fed.next.is_none_or(|next| next > now) {
+            return;
+        }
+        let (message, runs) = (fed.offer.message.len(), self.runs.unwrap_or(ConfigHash::EMPTY));
+        if message > max_payload {
+            actions.push(Action::Notify(Notice::TooLarge { message, limit: max_payload }));
+            self.following.way = Way::TooLarge { publication: *publication, message };
+            return;
+        }
+        if fed.attempts == ATTEMPTS_BEFORE_NOTICE {
+            actions.push(Action::Notify(Notice::NotFollowing { attempts: fed.attempts, runs }));
+        }
+        fed.attempts += 1;
+        (fed.wait, fed.next) = (if fed.attempts == 1 { FIRST_REPEAT } else { fed.pause.next_wait(1.0) }, None);
+        actions.push(Action::Feed(fed.offer.clone()));
+    }
+}
