@@ -102,6 +102,39 @@ fn a_returned_control_plane_without_a_configuration_leaves_the_restored_one_alon
 }
 
 #[test]
+fn a_control_plane_that_returns_with_an_empty_database_is_passed_on_with_an_alert_and_what_is_published_stays() {
+    play(async {
+        let world = World::begin().await;
+        let (first, lost) = (configuration(&recording::first()), configuration(&recording::lost_database()));
+        world.control_plane.push(recording::first());
+        let _backup = world.backup();
+        world.published(&first).await;
+        world.control_plane.stop().await;
+        let relay = world.relay().await;
+        let nodes: Vec<Actor> = (0..3).map(|_| world.node(relay.address)).collect();
+        for node in &nodes {
+            node.wait_for(|state| state.configuration.as_ref() == Some(&first)).await;
+        }
+        world.control_plane.push(recording::lost_database());
+        world.control_plane_comes_back().await;
+        for node in &nodes {
+            world.confirmed(node.node_id(), &lost).await;
+            let state = node.state();
+            assert_eq!((state.connections, state.configuration), (1, Some(lost.clone())), "{:?}", state.log);
+        }
+        let line = world.log.wait_for(&["ERROR", &lost.hash, "without a single route"]).await;
+        assert!(line.contains("was passed on"), "{line}");
+        assert_eq!(world.log.lines_with("without a single route").len(), 1, "it is said once, not once per node");
+        world.log.wait_for(&["ERROR", &lost.hash, "is held"]).await;
+
+        // So whoever comes in the next outage is whole again.
+        world.control_plane.stop().await;
+        let fresh = world.node(relay.address);
+        fresh.wait_for(|state| state.configuration.as_ref() == Some(&first)).await;
+    });
+}
+
+#[test]
 fn with_kongs_own_times_the_link_is_made_again_after_five_to_ten_seconds() {
     play(async {
         let world = World::begin().await;

@@ -99,6 +99,36 @@ fn a_large_message_reaches_all_nodes_though_there_is_room_for_one_at_a_time_and_
 }
 
 #[test]
+fn a_control_plane_whose_large_message_waits_for_room_is_neither_silent_nor_gone() {
+    play(async {
+        let mut world = World::begin().await;
+        world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "1s");
+        world.keep(&recording::first()).await;
+        // More than a socket's buffers hold, so that who doesn't read it holds the room.
+        let large: bytes::Bytes = generator::reconfigure_message(&generator::configuration(50_000)).into();
+        let sent = configuration(&large);
+        world.control_plane.push(large.clone());
+        let relay = world
+            .relay_with(|settings| {
+                let limits = &mut settings.limits;
+                (limits.freight, limits.slow) = (large.len(), Duration::from_secs(12));
+            })
+            .await;
+        let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
+        stuck.introduce().await.unwrap();
+        // The room is taken as soon as the control plane has begun to send.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let began = Instant::now();
+        let node = world.node(relay.address);
+        world.confirmed(node.node_id(), &sent).await;
+        assert!(began.elapsed() > Duration::from_secs(10), "there was room after {:?}", began.elapsed());
+        let state = node.state();
+        assert_eq!((state.received, state.connections), (1, 1), "{:?}", state.log);
+        assert_eq!(world.log.lines_with("the control plane is gone").len(), 0);
+    });
+}
+
+#[test]
 fn an_outage_snapshot_goes_to_a_few_nodes_at_a_time_and_to_all_in_the_end() {
     play(async {
         let world = World::begin().await;

@@ -147,7 +147,9 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         assert_eq!(held.status, 503);
         assert!(held.body.contains("not ready: Kong 3.9.1: configuration 0123456789abcdef"), "{}", held.body);
         assert!(held.body.contains("lifeboat release"), "{}", held.body);
+        world.confirmed(node.node_id(), &lost).await;
         let scrape = page_until(at, "/metrics", |found| found.body.contains("reason=\"shrunk\"")).await;
+        assert_eq!(scrape.number("lifeboat_relay_empty_configurations_total"), 1.0);
         check_and_note(&scrape, &mut seen);
         assert_eq!(scrape.number(&format!("lifeboat_keep_held{VERSION}")), 1.0);
 

@@ -41,6 +41,7 @@ fn a_node_whose_certificate_was_revoked_gets_not_one_byte() {
         ("optional", Says::Revoked, "was revoked"),
         ("optional", Says::Forged, "not signed by the certificate's issuer"),
         ("optional", Says::Stale, "not valid now"),
+        ("optional", Says::TryLater, "try later"),
     ] {
         play(async {
             let (world, relay, _responder) = outage(mode, says).await;

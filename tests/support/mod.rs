@@ -5,6 +5,7 @@ pub mod admin_api;
 pub mod archive_contract;
 pub mod cloud;
 pub mod cluster;
+pub mod crowd;
 pub mod dbless_node;
 pub mod faulty;
 pub mod forward_proxy;

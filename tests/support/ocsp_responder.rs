@@ -29,6 +29,8 @@ pub enum Says {
     Forged,
     /// Not revoked, until yesterday.
     Stale,
+    /// That it is busy, without a signature (RFC 6960 section 4.2.1).
+    TryLater,
     /// HTTP 500.
     Nothing,
 }
@@ -120,6 +122,10 @@ fn answer(authority: &Authority, request: &[u8], says: Says) -> Vec<u8> {
     let Ok(request) = OcspRequest::from_der(request) else { return Vec::new() };
     if says == Says::Nothing {
         return Vec::new();
+    }
+    if says == Says::TryLater {
+        let response = OcspResponse { response_status: OcspResponseStatus::TryLater, response_bytes: None };
+        return response.to_der().expect("it is complete");
     }
     let single = single(request.tbs_request.request_list[0].req_cert.clone(), says);
     let tbs_response_data = ResponseData {

@@ -179,6 +179,11 @@ pub(super) const RELAY_NOT_ADOPTED: Metric = counter(
     &[],
     "how often a node was given a snapshot several times and did not come to run it",
 );
+pub(super) const RELAY_GIVEN_NOTHING: Metric = counter(
+    "lifeboat_relay_empty_configurations_total",
+    &[],
+    "how often the control plane sent a node a configuration without a single route, which was passed on",
+);
 pub(super) const RELAY_CONTROL_PLANE: Metric = gauge(
     "lifeboat_relay_control_plane_reachable",
     &[],
@@ -244,6 +249,7 @@ pub const METRICS: &[&Metric] = &[
     &RELAY_NODES_FROM_STORE,
     &RELAY_RESTORED,
     &RELAY_NOT_ADOPTED,
+    &RELAY_GIVEN_NOTHING,
     &RELAY_CONTROL_PLANE,
     &RELAY_REFUSED,
     &REPORTS,

@@ -23,6 +23,7 @@ pub struct RelayMetrics {
     refused: Family<RefusalLabels, Counter>,
     restored: Counter,
     not_adopted: Counter,
+    given_nothing: Counter,
 }
 
 /// What is known of the relay.
@@ -61,6 +62,7 @@ impl RelayMetrics {
         register(registry, &names::RELAY_REFUSED, self.refused.clone());
         register(registry, &names::RELAY_RESTORED, self.restored.clone());
         register(registry, &names::RELAY_NOT_ADOPTED, self.not_adopted.clone());
+        register(registry, &names::RELAY_GIVEN_NOTHING, self.given_nothing.clone());
     }
 
     pub(super) fn write_gauges(&self, encoder: &mut DescriptorEncoder<'_>, now: WallTime) -> fmt::Result {
@@ -146,6 +148,11 @@ impl NodePresence {
     /// The node was given a snapshot several times and does not run it.
     pub fn not_adopting(&self) {
         self.relay.not_adopted.inc();
+    }
+
+    /// The control plane has sent the node a configuration without routes.
+    pub fn given_nothing(&self) {
+        self.relay.given_nothing.inc();
     }
 
     fn runs_from_store(&mut self, is_so: bool) {

@@ -2,6 +2,7 @@
 //! The session decides (in `core`); here are sockets and the one shared copy of what is fed.
 
 mod admission;
+mod emptiness;
 mod follower;
 mod freight;
 mod handshake;
@@ -33,6 +34,7 @@ pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use view::RelayView;
 
 use self::admission::Admission;
+use self::emptiness::Emptiness;
 use self::follower::Follower;
 use self::freight::Freight;
 use self::incremental::Incremental;
@@ -65,6 +67,7 @@ struct Shared {
     instance: Arc<str>,
     turns: Turns,
     admission: Admission,
+    emptiness: Emptiness,
     follower: Follower,
     freight: Freight,
     incremental: Incremental,
@@ -99,6 +102,7 @@ impl Relay {
             instance: uuid::Uuid::new_v4().to_string().into(),
             turns: Turns::for_this_machine(),
             admission: Admission::new(&limits),
+            emptiness: Emptiness::default(),
             follower: Follower::new(sources.clone(), settings.follow, clock),
             freight: Freight::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),

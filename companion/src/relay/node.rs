@@ -145,8 +145,23 @@ impl Driver {
         {
             self.tell(NodeNews::Runs(hash)).await;
         }
-        let actions = self.session.handle(event, self.shared.clock.now(), rand::random());
-        self.act(actions).await
+        let passing = match &event {
+            Event::FromControlPlane(frame) => Some(frame.clone()),
+            _ => None,
+        };
+        let (now, mut actions) = (self.shared.clock.now(), Vec::new());
+        if matches!((&event, &self.incoming), (Event::Tick, Incoming::Waiting(_))) {
+            // What the control plane has sent waits here for room, and its pong behind it.
+            actions = self.session.handle(Event::ControlPlaneHeard, now, rand::random());
+        }
+        actions.extend(self.session.handle(event, now, rand::random()));
+        let flow = self.act(actions).await;
+        if let Some(frame) = passing
+            && self.shared.emptiness.saw(&frame)
+        {
+            self.presence.given_nothing();
+        }
+        flow
     }
 
     async fn act(&mut self, actions: Vec<Action>) -> ControlFlow<()> {
@@ -216,6 +231,7 @@ impl Driver {
             }
         }
         if control_plane_failed && self.control_plane.take().is_some() {
+            self.incoming = Incoming::Nothing;
             return Box::pin(self.take(Event::ControlPlaneClosed)).await;
         }
         ControlFlow::Continue(())

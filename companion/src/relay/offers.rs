@@ -46,7 +46,11 @@ struct Fetched {
 
 /// An offer that is there or on its way.
 #[derive(Debug)]
-pub(super) struct PendingOffer(watch::Receiver<Option<Fetched>>);
+pub(super) struct PendingOffer {
+    offers: Offers,
+    version: KongVersion,
+    result: watch::Receiver<Option<Fetched>>,
+}
 
 impl Offers {
     pub(super) fn new(sources: Sources, clock: Clock) -> Self {
@@ -55,6 +59,10 @@ impl Offers {
 
     /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
     pub(super) fn request(&self, version: KongVersion) -> PendingOffer {
+        PendingOffer { offers: self.clone(), version, result: self.result(version) }
+    }
+
+    fn result(&self, version: KongVersion) -> watch::Receiver<Option<Fetched>> {
         let mut fetches = self.fetches.lock().expect("nothing panics while it holds this lock");
         let now = self.clock.now();
         let current = fetches.get(&version).filter(|fetch| {
@@ -62,13 +70,13 @@ impl Offers {
             under_way || (fetch.result.borrow().is_some() && now - fetch.since < FRESH)
         });
         if let Some(fetch) = current {
-            return PendingOffer(fetch.result.clone());
+            return fetch.result.clone();
         }
         let previous = fetches.get(&version).and_then(|fetch| fetch.result.borrow().clone());
         let (sender, result) = watch::channel(None);
         tokio::spawn(fetch(self.sources.clone(), self.clock, version, previous, sender));
         fetches.insert(version, Fetch { result: result.clone(), since: now });
-        PendingOffer(result)
+        result
     }
 }
 
@@ -90,11 +98,14 @@ impl Offers {
 impl PendingOffer {
     /// The offer, as soon as it is there.
     pub(super) async fn ready(&mut self) -> Arc<Offer> {
-        let fetched = self.0.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
-        match fetched {
-            Some(fetched) => fetched.offer,
-            // The fetch ended without one, which it does only when nobody waits.
-            None => std::future::pending().await,
+        loop {
+            if let Ok(fetched) = self.result.wait_for(Option::is_some).await
+                && let Some(fetched) = &*fetched
+            {
+                return fetched.offer.clone();
+            }
+            // A fetch ends without one when nobody waits, and that may have been just before we came.
+            self.result = self.offers.result(self.version);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::settings::Revocation;
 use crate::tls::{Accepts, Answer, NoQuestion, NotAnswered, Question, ServerTls};
 
-/// Kong allows 5 s, and a node gives its handshake up after as many.
+/// Kong allows 5 s (KONG.md section 1), and a node gives its handshake up after as many.
 const LIMIT: Duration = Duration::from_secs(4);
 /// For how long an answer is believed at most: after a restart thousands of nodes come at once.
 const BELIEVED: Duration = Duration::from_secs(300);
@@ -57,7 +57,7 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    // Kong takes an answer that does not prove anything for a revocation (`kong/clustering/tls.lua`, 3.9.1).
+    // Kong takes an answer that proves nothing for a revocation, also one that says "try later" (KONG.md section 1).
     fn is_answer(&self) -> bool {
         matches!(self, Self::Revoked | Self::Disproved(_))
     }
@@ -99,12 +99,11 @@ impl Revocations {
         if let Some(known) = self.known(&question, now) {
             return known;
         }
-        let unreachable = |why: String| Problem::Unreachable(question.responder.clone(), why);
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         let answer = match fetch(client, &question).await {
             Ok(answer) => answer,
             Err(why) => {
-                let problem = unreachable(why);
+                let problem = Problem::Unreachable(question.responder.clone(), why);
                 self.remember(|known| {
                     known.silent_until.insert(question.responder.clone(), (now + LEFT_ALONE, problem.clone()));
                 });
@@ -120,7 +119,6 @@ impl Revocations {
                 Ok(())
             }
             Ok(Answer::Revoked) => Err(Problem::Revoked),
-            Err(problem @ NotAnswered::Unsuccessful(_)) => Err(unreachable(problem.to_string())),
             Err(problem) => Err(Problem::Disproved(problem)),
         }
     }

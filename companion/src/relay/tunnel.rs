@@ -15,7 +15,7 @@ use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsStream;
 use tracing::debug;
 
@@ -110,11 +110,9 @@ async fn pass(shared: Arc<Shared>, both: [OnUpgrade; 2], path: String, peer: Soc
     let (mut node, mut ahead_of_node) = parts(node);
     let (mut control_plane, ahead) = parts(control_plane);
     let passing = async {
-        node.write_all(&ahead).await?;
-        node.flush().await?;
-        let hello = hello(&mut node, &mut control_plane, &mut ahead_of_node, &path);
-        let hello = timeout(HELLO_LIMIT, hello).await;
-        match hello.unwrap_or(Ok(None))?.as_deref().and_then(Hello::decode) {
+        write(&mut node, &ahead).await?;
+        let hello = hello(&mut node, &mut control_plane, &mut ahead_of_node, &path).await?;
+        match hello.as_deref().and_then(Hello::decode) {
             Some(hello) => {
                 tokio::select! {
                     passed = both_ways(&mut node, &mut control_plane) => passed,
@@ -136,27 +134,36 @@ async fn watch(shared: &Shared, peer: SocketAddr, hello: Hello) {
     std::future::pending::<()>().await;
 }
 
-// Passes the node's first message on as it comes, and looks at it.
+// Passes the node's first message on as it comes, and looks at it. What was read is passed on whole, however late.
 async fn hello(
     node: &mut Stream,
     control_plane: &mut Stream,
     seen: &mut BytesMut,
     path: &str,
 ) -> std::io::Result<Option<Bytes>> {
-    control_plane.write_all(seen).await?;
-    control_plane.flush().await?;
+    let until = Instant::now() + HELLO_LIMIT;
+    write(control_plane, seen).await?;
     while path == RPC_PATH && seen.len() < HELLO_SIZE {
         if let Some(message) = first_message(seen) {
             return Ok(message);
         }
         let known = seen.len();
-        if node.read_buf(seen).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        control_plane.write_all(&seen[known..]).await?;
-        control_plane.flush().await?;
+        match timeout_at(until, node.read_buf(seen)).await {
+            Ok(Ok(0)) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => read?,
+            Err(_) => return Ok(None),
+        };
+        write(control_plane, &seen[known..]).await?;
     }
     Ok(None)
+}
+
+async fn write(stream: &mut Stream, bytes: &[u8]) -> std::io::Result<()> {
+    let written = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    timeout(SILENCE, written).await.map_err(|_| std::io::ErrorKind::TimedOut)?
 }
 
 async fn both_ways(node: &mut Stream, control_plane: &mut Stream) -> std::io::Result<()> {

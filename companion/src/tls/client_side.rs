@@ -36,6 +36,8 @@ struct State {
     now: ClientSide,
     before: Option<ClientSide>,
     shows: Shows,
+    /// What follows from these.
+    config: Arc<ClientConfig>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,8 @@ enum Shows {
 impl ClientTls {
     /// This side, with nothing before it.
     pub fn new(side: ClientSide) -> Self {
-        Self(Arc::new(RwLock::new(State { now: side, before: None, shows: Shows::Now })))
+        let config = config(&side);
+        Self(Arc::new(RwLock::new(State { now: side, before: None, shows: Shows::Now, config })))
     }
 
     /// The side as it is now.
@@ -55,33 +58,23 @@ impl ClientTls {
         self.read().now.clone()
     }
 
-    /// The configuration for a connection that begins now.
+    /// The configuration for a connection that begins now; one for all of them.
     pub fn config(&self) -> Arc<ClientConfig> {
-        let state = self.read();
-        let Some(before) = &state.before else { return config(&state.now) };
-        let (shown, other) = match state.shows {
-            Shows::Now => (&state.now, before),
-            Shows::Before => (before, &state.now),
-        };
-        match (&shown.believes, &other.believes) {
-            (Believes::Authorities(one), Believes::Authorities(two)) => {
-                client_config_pki(&one.and(two), &shown.identity)
-            }
-            _ => client_config_shared_with(&shown.identity, &other.identity),
-        }
+        self.read().config.clone()
     }
 
     /// From now on it is this side; the one until now is still used with who knows that one only.
     pub fn renew(&self, side: ClientSide) {
         let mut state = self.0.write().expect("nothing panics while it holds this lock");
         state.before = Some(std::mem::replace(&mut state.now, side));
-        state.shows = Shows::Now;
+        state.show(Shows::Now);
     }
 
     /// The rotation is over.
     pub fn forget_before(&self) {
         let mut state = self.0.write().expect("nothing panics while it holds this lock");
-        (state.before, state.shows) = (None, Shows::Now);
+        state.before = None;
+        state.show(Shows::Now);
     }
 
     /// The control plane presented this certificate. In `shared` mode all members have the same, so it would not accept
@@ -94,7 +87,11 @@ impl ClientTls {
         }
         let has_earlier = before.identity.leaf().der() == presented;
         let fits = if has_earlier { Shows::Before } else { Shows::Now };
-        std::mem::replace(&mut state.shows, fits) != fits
+        let is_another = state.shows != fits;
+        if is_another {
+            state.show(fits);
+        }
+        is_another
     }
 
     /// The control plane did not accept what it was shown, though it has not said so. Returns whether it is to be tried
@@ -103,13 +100,34 @@ impl ClientTls {
         let mut state = self.0.write().expect("nothing panics while it holds this lock");
         let has_other = state.before.is_some() && matches!(state.now.believes, Believes::Authorities(_));
         if has_other {
-            state.shows = if state.shows == Shows::Now { Shows::Before } else { Shows::Now };
+            let other = if state.shows == Shows::Now { Shows::Before } else { Shows::Now };
+            state.show(other);
         }
         has_other
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
         self.0.read().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl State {
+    fn show(&mut self, shows: Shows) {
+        self.shows = shows;
+        let Some(before) = &self.before else {
+            self.config = config(&self.now);
+            return;
+        };
+        let (shown, other) = match shows {
+            Shows::Now => (&self.now, before),
+            Shows::Before => (before, &self.now),
+        };
+        self.config = match (&shown.believes, &other.believes) {
+            (Believes::Authorities(one), Believes::Authorities(two)) => {
+                client_config_pki(&one.and(two), &shown.identity)
+            }
+            _ => client_config_shared_with(&shown.identity, &other.identity),
+        };
     }
 }
 

@@ -71,6 +71,8 @@ enum Link {
 #[derive(Debug)]
 struct Up {
     since: Moment,
+    /// Since when it has sent nothing of a message.
+    quiet_since: Moment,
     has_given: bool,
     said_silent: bool,
     pong_due: Option<Moment>,
@@ -137,7 +139,7 @@ impl NodeSession {
         match event {
             Event::Tick => self.tick(now, chance, &mut actions),
             Event::FromNode(frame) => self.node_sent(frame, now, &mut actions),
-            Event::ControlPlaneHeard => self.control_plane_lives(),
+            Event::ControlPlaneHeard => self.control_plane_heard(now),
             Event::FromControlPlane(frame) => self.control_plane_sent(frame, now, chance, &mut actions),
             Event::ControlPlaneConnected => self.connected(now, &mut actions),
             Event::ControlPlaneFailed(failure) => self.connect_failed(failure, now, chance, &mut actions),
@@ -166,7 +168,7 @@ impl NodeSession {
             Link::Up(up) => {
                 wake_at = up.pong_due.map_or(wake_at, |due| wake_at.min(due));
                 if empty && !up.has_given && !up.said_silent {
-                    wake_at = wake_at.min(up.since + self.rules.config_timeout);
+                    wake_at = wake_at.min(up.quiet_since + self.rules.config_timeout);
                 }
             }
             Link::Down { retry_at, .. } => wake_at = wake_at.min(*retry_at),
@@ -344,8 +346,14 @@ impl NodeSession {
     }
 
     fn connected(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        self.link =
-            Link::Up(Up { since: now, has_given: false, said_silent: false, pong_due: None, pongs_to_swallow: 0 });
+        self.link = Link::Up(Up {
+            since: now,
+            quiet_since: now,
+            has_given: false,
+            said_silent: false,
+            pong_due: None,
+            pongs_to_swallow: 0,
+        });
         // From now on it is the control plane's turn; if it stays silent, feeding goes on.
         if let Feeding::Fed(fed) = &self.feeding {
             self.feeding = Feeding::Ready(fed.clone());
@@ -361,7 +369,7 @@ impl NodeSession {
         let (Link::Up(up), Some((basic_info, _))) = (&mut self.link, &self.basic_info) else {
             return;
         };
-        up.since = now;
+        (up.since, up.quiet_since) = (now, now);
         actions.push(Action::ToControlPlane(basic_info.clone()));
         let in_its_name = match (&self.unanswered_ping, self.runs) {
             (Some(ping), _) => ping.clone(),
@@ -424,6 +432,14 @@ impl NodeSession {
     fn answer_ping(&mut self, actions: &mut Vec<Action>) {
         if self.unanswered_ping.take().is_some() {
             actions.push(Action::ToNode(Frame::empty_pong()));
+        }
+    }
+
+    // A large message may take long on its way, and is not silence.
+    fn control_plane_heard(&mut self, now: Moment) {
+        self.control_plane_lives();
+        if let Link::Up(up) = &mut self.link {
+            up.quiet_since = now;
         }
     }
 
@@ -544,7 +560,7 @@ impl NodeSession {
             Link::Connecting { again: true, .. } => ControlPlaneIs::Gone,
             Link::Connecting { again: false, .. } => ControlPlaneIs::BeingAsked,
             Link::Up(up) if up.has_given => ControlPlaneIs::Giving,
-            Link::Up(up) if now - up.since >= self.rules.config_timeout => {
+            Link::Up(up) if now - up.quiet_since >= self.rules.config_timeout => {
                 if empty && !std::mem::replace(&mut up.said_silent, true) {
                     actions.push(Action::Notify(Notice::Silent(now - up.since)));
                 }

@@ -20,6 +20,7 @@ mod several;
 mod stored;
 mod thinned;
 mod tickets;
+mod upgraded;
 mod verified;
 
 use std::path::PathBuf;

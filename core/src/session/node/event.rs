@@ -40,7 +40,7 @@ pub enum Event {
     Tick,
     /// The node sent a frame.
     FromNode(Frame),
-    /// Some bytes came from the control plane.
+    /// A part of a message came from the control plane, or one waits to be read.
     ControlPlaneHeard,
     /// The control plane sent a frame.
     FromControlPlane(Frame),

@@ -225,6 +225,23 @@ fn a_control_plane_that_stays_silent_is_waited_for_and_then_the_node_is_fed() {
 }
 
 #[test]
+fn a_control_plane_in_the_middle_of_a_long_message_is_neither_silent_nor_gone() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    assert_eq!(table.after(HEAD_START), ["fetch"]);
+    table.on(Event::Fetched(offer(0)));
+    for _ in 0..10 {
+        table.after_seconds(4);
+        assert_eq!(table.on(Event::ControlPlaneHeard), Vec::<String>::new());
+        table.ping(ConfigHash::EMPTY);
+        assert_eq!(table.session.link_state(), LinkState::Up);
+    }
+    // It has stopped in the middle.
+    let actions = [table.after_seconds(9), table.after_seconds(1)].concat();
+    assert!(actions.contains(&"feed".to_owned()), "{actions:?}");
+}
+
+#[test]
 fn a_node_that_the_control_plane_has_given_something_is_never_fed_while_it_may_be_loading_it() {
     let mut table = Table::empty_node();
     table.on(Event::ControlPlaneConnected);

@@ -1,0 +1,75 @@
+//! What the relay costs: `restore` (how long an empty node waits in an outage), `passing` (what a push takes longer by it),
+//! `push`, `rush`, `idle` and `restart` (thousands of nodes), each beside the least that it could take, in the same run.
+//!
+//! Run by `cargo bench -p lifeboat-tests --no-default-features --bench relay`, with names after `--` for some of them; all
+//! take ten minutes, and 20,000 open files. Nodes, broadcasters and the relay are processes of their own on the same
+//! machine and share its processors. Ends with an error if a limit is not kept.
+
+mod idle;
+mod passing;
+mod push;
+mod report;
+mod restart;
+mod restore;
+mod rush;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lifeboat_tests::crowd::outage::{NOTHING, Outage};
+use lifeboat_tests::crowd::{Crowd, CrowdOptions, is_part};
+
+use self::report::Report;
+
+/// Services (and as many routes) that make about 10 KB, 1 MB and 6.6 MB, compressed.
+const SMALL: usize = 70;
+const LARGE: usize = 7_900;
+const LARGEST: usize = 50_000;
+/// Nothing that is measured takes nearly as long.
+const HUNG: Duration = Duration::from_secs(180);
+
+fn main() -> ExitCode {
+    match is_part() {
+        Some(ended) => ended,
+        None => tokio::runtime::Runtime::new().expect("a runtime can be started").block_on(measure()),
+    }
+}
+
+async fn measure() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let mut report = Report::default();
+    if is_wanted("restore") {
+        restore::measure(&Outage::begin(LARGEST).await, &mut report).await;
+    }
+    let (small, large) = (Outage::begin(SMALL).await, Outage::begin(LARGE).await);
+    if is_wanted("passing") {
+        passing::measure(&small, &mut report).await;
+    }
+    if is_wanted("push") {
+        push::measure(&large, &mut report).await;
+    }
+    if is_wanted("rush") {
+        rush::measure(&large, &mut report).await;
+    }
+    if is_wanted("idle") {
+        idle::with_control_plane(&small, &mut report).await;
+        idle::in_an_outage(&small, &mut report).await;
+    }
+    if is_wanted("restart") {
+        restart::measure(&small, &mut report).await;
+    }
+    report.verdict()
+}
+
+/// Nodes that say at first that they run this.
+fn nodes(outage: &Outage, to: SocketAddr, nodes: usize, within: Duration, runs: &str) -> Crowd {
+    let (runs, adopts) = (runs.to_owned(), outage.hash.clone());
+    Crowd::start(&CrowdOptions { to, nodes, within, runs, adopts }, outage.certificate())
+}
+
+/// Empty ones.
+fn empty_nodes(outage: &Outage, to: SocketAddr, count: usize, within: Duration) -> Crowd {
+    nodes(outage, to, count, within, NOTHING)
+}

@@ -1,0 +1,46 @@
+//! 1,000 empty nodes within one second of an outage, and a snapshot of 1 MB for each of them: what it costs the store, and
+//! when the last one has it, beside the same crowd at a broadcaster that has the bytes in memory.
+
+use std::time::Duration;
+
+use lifeboat_tests::crowd::outage::Outage;
+use lifeboat_tests::crowd::{Broadcaster, Crowd};
+
+use super::report::Report;
+use super::{HUNG, empty_nodes};
+
+const NODES: usize = 1_000;
+const WITHIN: Duration = Duration::from_secs(1);
+/// What giving it to all may take, as often as the least.
+const LIMIT: f64 = 1.5;
+
+pub(super) async fn measure(outage: &Outage, report: &mut Report) {
+    let broadcaster = Broadcaster::start(NODES, outage.certificate());
+    broadcaster.push(&outage.message);
+    let crowd = empty_nodes(outage, broadcaster.address(), NODES, WITHIN);
+    let least = all_have_it(&crowd).await;
+    drop(crowd);
+
+    let before = outage.store.counts().get;
+    let (_relay, address) = outage.relay("127.0.0.1:0").await;
+    let crowd = empty_nodes(outage, address, NODES, WITHIN);
+    let restored = all_have_it(&crowd).await;
+    let gets = outage.store.counts().get - before;
+    // The manifest and the payload.
+    report.add(
+        &format!("{NODES} empty nodes within a second of an outage: GETs at the store"),
+        gets as f64,
+        "",
+        Some(2.0),
+    );
+    report.add("… until the last of them has 1 MB", restored, "ms", None);
+    report.add("… the same at a minimal broadcaster that has it in memory", least, "ms", None);
+    report.add("… times as long", restored / least, "", Some(LIMIT));
+}
+
+/// From the start of the crowd, which takes a second to come, to the last message, in milliseconds.
+async fn all_have_it(crowd: &Crowd) -> f64 {
+    let begun = lifeboat_tests::crowd::now();
+    let seen = crowd.wait_for(HUNG, |seen| seen.messages >= NODES as u64).await;
+    (seen.last_message - begun) as f64 / 1e6
+}
