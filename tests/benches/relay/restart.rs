@@ -29,5 +29,10 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     report.add(&format!("a relay with {NODES} nodes ends by SIGTERM after"), seconds(told, down), "s", None);
     report.add("… and is started again: all are back after", seconds(told, back.last_link), "s", None);
     report.add("… tries that came to nothing", (back.failed - before.failed) as f64, "", None);
-    report.add("… the slowest connection that came to a link", back.slowest_link as f64 / 1e9, "s", Some(5.0));
+    report.add(
+        "… the slowest connection, of at most 5 s, that came to a link",
+        back.slowest_link as f64 / 1e9,
+        "s",
+        None,
+    );
 }

@@ -1,6 +1,6 @@
 //! How long an empty node waits in an outage: from its connection until it has the last byte of a configuration of 6.6 MB,
 //! beside the least that it could take, a TLS WebSocket server with the bytes in memory and one bare GET. Each round has a
-//! relay that was just started and knows nothing.
+//! relay that serves a node and has never asked the store, and a client of the store that hasn't either.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::report::{Report, at_percent};
-use super::{HUNG, empty_nodes};
+use super::{HUNG, empty_nodes, nodes};
 
 const ROUNDS: usize = 15;
 /// Each takes 5 s, and they hardly differ.
@@ -29,10 +29,10 @@ const CONNECT: f64 = 5_000.0;
 pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     let bare = Broadcaster::start(64, outage.certificate());
     bare.push(&outage.message);
-    let (store, payload) = (outage.bare_store(), payload(outage).await);
+    let payload = payload(outage).await;
     let (mut least, mut refused, mut hung) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let get = bare_get(&store, &payload).await;
+        let get = bare_get(&outage.bare_store(), &payload).await;
         least.push(get + given_after(outage, bare.address()).await);
         refused.push(restored_after(outage).await);
     }
@@ -55,9 +55,11 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     report.add("… times as long", (hung - CONNECT) / least, "", Some(LIMIT));
 }
 
-/// By a relay that knows nothing yet.
+/// By a relay that has fetched nothing yet; a node that has its configuration is there already, as in any outage.
 async fn restored_after(outage: &Outage) -> f64 {
     let (relay, address) = outage.relay("127.0.0.1:0").await;
+    let before = nodes(outage, address, 1, Duration::ZERO, &outage.hash);
+    before.wait_for(HUNG, |seen| seen.up == 1).await;
     let after = given_after(outage, address).await;
     drop(relay);
     after
