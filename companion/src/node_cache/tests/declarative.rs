@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +9,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::{Policy, Verified, verify_bare};
 
 use super::recorded::{RECORDED, empty_prefix, everything_below, fresh_node, never_written, prefix_with, recorded_id};
+use super::running::RunningKong;
 use crate::node_cache::{
     CacheError, NodePrefix, Present, Step, place_declarative_file, present, remove_declarative_file,
 };
@@ -85,16 +84,13 @@ fn what_an_earlier_start_has_left_is_removed_unless_kong_runs() {
     fs::write(prefix.path().join(".lifeboat-import/declarative.json"), "half").unwrap();
     let before = everything_below(prefix.path());
 
-    let mut kong = Command::new("sleep").arg0("nginx: master process").arg("600").spawn().unwrap();
-    fs::create_dir(prefix.path().join("pids")).unwrap();
-    fs::write(prefix.path().join("pids/nginx.pid"), kong.id().to_string()).unwrap();
+    let kong = RunningKong::start(&prefix);
     let refused = [
         remove_declarative_file(&prefix).unwrap_err(),
         place(&prefix).unwrap_err(),
         present(&prefix, recorded_id().version).unwrap_err(),
     ];
-    kong.kill().unwrap();
-    kong.wait().unwrap();
+    drop(kong);
     for error in refused {
         assert!(matches!(error, CacheError::KongRuns { .. }), "{error}");
     }

@@ -5,3 +5,4 @@ mod image;
 mod killed;
 mod place;
 pub(crate) mod recorded;
+mod running;

@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +13,7 @@ use super::recorded::{
     RECORDED, contents, deep, described_as, empty_prefix, everything_below, fresh_node, never_written, prefix_with,
     recorded_id, recorded_image, stored_image,
 };
+use super::running::RunningKong;
 use crate::node_cache::{CacheError, NodePrefix, Outcome, Step, place_config_cache, place_image};
 
 const KONG_2: KongVersion = KongVersion::new(2, 8, 5);
@@ -136,19 +135,16 @@ fn an_image_for_another_node_is_not_put_in_place() {
 #[test]
 fn nothing_is_done_while_kong_runs_by_its_pid_file() {
     let (_folder, prefix) = empty_prefix();
-    let mut kong = Command::new("sleep").arg0("nginx: master process").arg("600").spawn().unwrap();
-    fs::create_dir(prefix.path().join("pids")).unwrap();
-    fs::write(prefix.path().join("pids/nginx.pid"), format!("{}\n", kong.id())).unwrap();
+    let kong = RunningKong::start(&prefix);
     let refused = [
         place(&prefix).unwrap_err(),
         place_config_cache(&prefix, &configuration(), KONG_2, &mut |_: Step| {}).unwrap_err(),
     ];
-    kong.kill().unwrap();
-    kong.wait().unwrap();
     for error in refused {
         assert!(matches!(error, CacheError::KongRuns { .. }), "{error}");
         assert!(error.to_string().contains(&format!("pids/nginx.pid names process {}", kong.id())), "{error}");
     }
+    drop(kong);
     // The file is left by a Kong that was killed.
     assert_eq!(placed(&prefix), None);
 }
