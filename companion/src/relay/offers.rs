@@ -62,6 +62,19 @@ impl Offers {
         PendingOffer { offers: self.clone(), version, result: self.result(version) }
     }
 
+    /// The same, of which one that was fetched before this was published is not taken for new any more.
+    pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingOffer {
+        let is_older = |fetched: &Fetched| fetched.offer.publication.is_none_or(|known| wanted.is_newer_than(&known));
+        let mut fetches = self.fetches.lock().expect("nothing panics while it holds this lock");
+        if let Some(fetch) = fetches.get_mut(&version)
+            && fetch.result.borrow().as_ref().is_some_and(is_older)
+        {
+            fetch.since = Moment::default();
+        }
+        drop(fetches);
+        self.request(version)
+    }
+
     fn result(&self, version: KongVersion) -> watch::Receiver<Option<Fetched>> {
         let mut fetches = self.fetches.lock().expect("nothing panics while it holds this lock");
         let now = self.clock.now();
@@ -77,21 +90,6 @@ impl Offers {
         tokio::spawn(fetch(self.sources.clone(), self.clock, version, previous, sender));
         fetches.insert(version, Fetch { result: result.clone(), since: now });
         result
-    }
-}
-
-impl Offers {
-    /// The same, of which one that was fetched before this was published is not taken for new any more.
-    pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingOffer {
-        let is_older = |fetched: &Fetched| fetched.offer.publication.is_none_or(|known| wanted.is_newer_than(&known));
-        let mut fetches = self.fetches.lock().expect("nothing panics while it holds this lock");
-        if let Some(fetch) = fetches.get_mut(&version)
-            && fetch.result.borrow().as_ref().is_some_and(is_older)
-        {
-            fetch.since = Moment::default();
-        }
-        drop(fetches);
-        self.request(version)
     }
 }
 
