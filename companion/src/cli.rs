@@ -12,6 +12,7 @@ use crate::command::Output;
 use crate::command::diff::Compared;
 use crate::command::keygen::Purpose;
 use crate::origin::{Origin, admin_url};
+use crate::settings::KongProgram;
 use crate::settings::names::SETTINGS;
 use crate::settings::source::{ConfError, Source};
 use crate::storage::LONGEST_LINK;
@@ -64,6 +65,18 @@ pub enum Task {
                             lifeboat doctor --import on --output json   (with its settings in the environment)"
     )]
     Doctor(Doctor),
+    /// Rehearse an outage on the live setup without touching it: is an empty node restored, how fast, how old is what it gets
+    #[command(
+        after_help = "A relay of its own on a loopback port, whose control plane is never there, restores an empty node of each \
+                            version with the live stores, keys and certificate; where a kong program is on the PATH, also a \
+                            real data plane with its own prefix and ports, which is stopped again. Nothing is written to a \
+                            store. Exits with 0 if all nodes came to run their configuration, else with 1.\n\n\
+                            Examples:\n  lifeboat drill --storage s3://backups/kong --kong-version 3.9.1 --cluster-cert cluster.crt \
+                            --cluster-cert-key cluster.key\n  \
+                            lifeboat drill --no-kong --output json   (with the settings of lifeboat run in the environment)\n  \
+                            lifeboat drill --metrics-file /var/lib/node_exporter/lifeboat-drill.prom"
+    )]
+    Drill(Drill),
     /// Show one snapshot: what its manifest says, whether it could be restored, and on request what is in it
     #[command(after_help = "Examples:\n  lifeboat show --storage s3://backups/kong\n  \
                             lifeboat show 41 --storage s3://backups/kong --kong-version 3.9.1 --output json\n  \
@@ -180,6 +193,23 @@ pub struct List {
 /// What `doctor` takes.
 #[derive(Debug, Args)]
 pub struct Doctor {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `drill` takes.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// Kong's program, started as a scratch data plane; without it, the one on the PATH, if there is one
+    #[arg(long, value_name = "PATH", conflicts_with = "no_kong")]
+    pub kong: Option<PathBuf>,
+    /// No real data plane: only the node in this process
+    #[arg(long)]
+    pub no_kong: bool,
+    /// Also write the result as Prometheus metrics into this file, for node_exporter's textfile collector
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -332,6 +362,17 @@ pub struct Keygen {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+impl Drill {
+    /// Which real data plane is wanted.
+    pub fn program(&self) -> KongProgram {
+        match &self.kong {
+            _ if self.no_kong => KongProgram::Nowhere,
+            Some(path) => KongProgram::At(path.clone()),
+            None => KongProgram::OnPath,
+        }
+    }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {

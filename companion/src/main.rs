@@ -7,7 +7,8 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, exec, export, import, keygen, list, pin, presign, release, rollback, run, show, verify,
+    Failure, demo, diff, doctor, drill, exec, export, import, keygen, list, pin, presign, release, rollback, run, show,
+    verify,
 };
 use lifeboat::logging;
 use rustix::fs::Mode;
@@ -29,11 +30,11 @@ fn main() -> ExitCode {
     if matches!(request.task, Task::Exec(_)) {
         umask(inherited);
     }
-    // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
+    // The demo tells its story on standard output, the doctor and a drill what they have found; what lifeboat says meanwhile is for who
     // asks (LIFEBOAT_LOG=info).
     let level = match request.task {
         Task::Demo => "error",
-        Task::Doctor(_) => "off",
+        Task::Doctor(_) | Task::Drill(_) => "off",
         _ => "info",
     };
     if let Err(error) = logging::init(&request.source, level) {
@@ -62,6 +63,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
