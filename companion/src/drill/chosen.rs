@@ -14,6 +14,7 @@ use super::scratch_node::Proof;
 use crate::archive::{Chosen, Sources};
 use crate::background::computed;
 use crate::clock::Clock;
+use crate::storage::StorageError;
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
 const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -134,7 +135,10 @@ fn remarks(chosen: &Chosen, version: KongVersion) -> Vec<String> {
         .skipped
         .iter()
         .map(|(place, skipped)| format!("{} in {place} is newer and is not used: {}", skipped.key, skipped.reason));
-    let mut remarks: Vec<String> = skipped.chain(chosen.failed.iter().map(ToString::to_string)).collect();
+    // Where another version's backup is taken, that there is none of this one is said below.
+    let is_new = |error: &&StorageError| chosen.version == version || !matches!(error, StorageError::NotFound { .. });
+    let failed = chosen.failed.iter().filter(is_new).map(ToString::to_string);
+    let mut remarks: Vec<String> = skipped.chain(failed).collect();
     if chosen.version != version {
         remarks.push(format!(
             "there is no backup of Kong {version} itself: that of {} is given (LIFEBOAT_VERSION_MATCH=exact forbids that)",
@@ -160,12 +164,10 @@ async fn behind(sources: &Sources, chosen: &Chosen) -> Vec<String> {
         let what = match published {
             Ok(Some(published)) if published.manifest.id() == manifest.id() => return None,
             Ok(Some(published)) => format!("snapshot {}", published.manifest.sequence),
-            Ok(None) => "nothing".to_owned(),
-            Err(error) => return Some(error.to_string()),
+            // Restoring has said so.
+            Ok(None) | Err(_) => return None,
         };
         Some(format!("{place} has {what} published, and {} snapshot {}", chosen.place, manifest.sequence))
     });
-    let mut said: Vec<String> = said.collect();
-    said.retain(|remark| !chosen.failed.iter().any(|error| error.to_string() == *remark));
-    said
+    said.collect()
 }

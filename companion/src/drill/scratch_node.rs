@@ -53,8 +53,11 @@ pub(super) async fn restored(
 ) -> Result<Given, Mishap> {
     let begun = clock.now();
     let node = Node::start(options(settings, stage, version));
-    let running = timeout(RESTORE_LIMIT, node.wait_for(|state| state.hash() != EMPTY_HASH || state.rejected > 0)).await;
-    let Ok(running) = running else { return Err(stayed_empty(&node.state(), version)) };
+    let runs = node.wait_for(|state| state.hash() != EMPTY_HASH || state.rejected > 0);
+    let running = tokio::select! {
+        running = timeout(RESTORE_LIMIT, runs) => running.map_err(|_| stayed_empty(&node.state(), version, clock.now() - begun)),
+        trouble = stage.stuck() => Err(in_trouble(&trouble, version)),
+    }?;
     let running_in = clock.now() - begun;
     let Some(configuration) = running.configuration else { return Err(could_not_load(&running, version)) };
     if configuration.hash != expected.config_hash().to_string() {
@@ -101,13 +104,20 @@ fn options(settings: &DrillSettings, stage: &Stage, version: KongVersion) -> Nod
     }
 }
 
-fn stayed_empty(state: &NodeState, version: KongVersion) -> Mishap {
+fn in_trouble(trouble: &str, version: KongVersion) -> Mishap {
+    Mishap::new(
+        Step::Node,
+        format!("an empty node of Kong {version} is not restored: {trouble}"),
+        "if the message is too long for it, raise KONG_CLUSTER_MAX_PAYLOAD here and cluster_max_payload on the data planes",
+    )
+}
+
+fn stayed_empty(state: &NodeState, version: KongVersion, waited: Duration) -> Mishap {
     let why = state.last_error.as_deref().unwrap_or("it was connected and given nothing");
     Mishap::new(
         Step::Node,
-        format!("an empty node of Kong {version} was not restored within {} s: {why}", RESTORE_LIMIT.as_secs()),
-        "if the message is too long for it, raise KONG_CLUSTER_MAX_PAYLOAD here and on the data planes; LIFEBOAT_LOG=debug \
-         lifeboat drill shows what the relay does",
+        format!("an empty node of Kong {version} was not restored within {} s: {why}", waited.as_secs()),
+        "LIFEBOAT_LOG=debug lifeboat drill shows what its relay does",
     )
 }
 

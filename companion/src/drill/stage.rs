@@ -9,6 +9,7 @@ use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{Mishap, Step};
@@ -16,18 +17,22 @@ use crate::archive::Sources;
 use crate::clock::Clock;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
-use crate::relay::{Limits, Relay};
+use crate::relay::{Limits, Relay, RelayView};
 use crate::settings::{Address, ClusterSettings, DrillSettings, RelaySettings};
 use crate::tls::{Accepts, ServerSide, ServerTls};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// A scratch node and a Kong, each of which may try again.
 const CONNECTIONS: usize = 16;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What a node could not take at once it may take a moment later.
+const PASSES_WITHIN: Duration = Duration::from_secs(3);
 
 /// The private relay. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Stage {
     address: SocketAddr,
+    view: RelayView,
     stop: CancellationToken,
     running: JoinHandle<()>,
     _gone: DeadEnd,
@@ -67,12 +72,34 @@ impl Stage {
         let (stop, witnesses, metrics) = (CancellationToken::new(), Witnesses::default(), RelayMetrics::default());
         let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop.clone(), metrics).await;
         let relay = relay.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { address: relay.address(), stop, running: tokio::spawn(relay.run()), _gone: gone })
+        Ok(Self { address: relay.address(), view: relay.view(), stop, running: tokio::spawn(relay.run()), _gone: gone })
     }
 
     /// Where the relay listens.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl Stage {
+    /// Why a node stays empty although there is a snapshot, in a sentence of the relay's.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.view.nodes().into_iter().find_map(|node| node.trouble)
+    }
+
+    /// Waits until there is such a trouble that does not pass.
+    pub(super) async fn stuck(&self) -> String {
+        let mut since = None;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(trouble) = self.trouble() else {
+                since = None;
+                continue;
+            };
+            if since.get_or_insert_with(Instant::now).elapsed() > PASSES_WITHIN {
+                return trouble;
+            }
+        }
     }
 }
 

@@ -99,11 +99,8 @@ impl DrillMetrics {
         let begin = format!("{}{{kong_version=\"", names::DRILL_LAST_SUCCESS.name);
         for line in text.lines().filter_map(|line| line.strip_prefix(&begin)) {
             let Some((version, number)) = line.split_once("\"} ") else { continue };
-            let time = number.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            if let (Ok(version), Some(time)) =
-                (version.parse(), time.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(time)))
-            {
-                self.lock().passed.insert(version, WallTime::from_system(time));
+            if let (Ok(version), Some(time)) = (version.parse(), number.trim().parse().ok().and_then(wall_time)) {
+                self.lock().passed.insert(version, time);
             }
         }
     }
@@ -126,6 +123,12 @@ impl DrillMetrics {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().expect("nothing panics while it holds this lock")
     }
+}
+
+// To the millisecond, as it was.
+fn wall_time(unix_seconds: f64) -> Option<WallTime> {
+    let since = Duration::try_from_secs_f64((unix_seconds * 1000.0).round() / 1000.0 + 0.000_1).ok()?;
+    Some(WallTime::from_system(SystemTime::UNIX_EPOCH.checked_add(since)?))
 }
 
 impl Collector for DrillMetrics {

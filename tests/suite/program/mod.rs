@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod dbless;
 mod doctor;
+mod drill;
 mod emergency;
 mod exec;
 mod images;

@@ -76,7 +76,10 @@ async fn restore(
                     let (program, version) = (found.program.clone(), found.version);
                     return Ok(KongRun { program, version, started_in, ready_in });
                 }
-                Err(_) => status::why_not(scratch.status_address(), restored.config_hash).await,
+                Err(_) => {
+                    let why = status::why_not(scratch.status_address(), restored.config_hash).await;
+                    stage.trouble().map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})"))
+                }
             }
         }
         Err(why) => why,
