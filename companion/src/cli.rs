@@ -9,6 +9,7 @@ use lifeboat_core::keys::KeyName;
 use reqwest::Url;
 
 use crate::command::Output;
+use crate::command::demo::Part;
 use crate::command::diff::Compared;
 use crate::command::keygen::Purpose;
 use crate::origin::{Origin, admin_url};
@@ -139,8 +140,19 @@ pub enum Task {
     Keygen(Keygen),
     /// Rehearse an outage in one process: a control plane, a store and a data plane on loopback, with recorded data
     #[command(after_help = "Examples:\n  lifeboat demo\n  \
-                            lifeboat demo --storage s3://backups/kong   (against your own store, under a prefix of its own)")]
-    Demo,
+                            lifeboat demo --storage s3://backups/kong   (against your own store, under a prefix of its own)\n\n\
+                            Its actors as processes of their own, to rehearse by hand (docs/getting-started.md):\n  \
+                            lifeboat demo control-plane --folder rehearsal\n  \
+                            lifeboat demo node --folder rehearsal --once")]
+    Demo(Demo),
+}
+
+/// What `demo` takes.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Only this part of it
+    #[command(subcommand)]
+    pub part: Option<Part>,
 }
 
 /// What `export` takes.

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
     // asks (LIFEBOAT_LOG=info).
     let level = match request.task {
-        Task::Demo => "error",
+        Task::Demo(_) => "error",
         Task::Doctor(_) => "off",
         _ => "info",
     };
@@ -78,7 +78,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
-        Task::Demo => demo::demo(source, clock).await,
+        Task::Demo(asked) => demo::demo(source, asked.part.as_ref(), clock).await,
     }
 }
 

@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod dbless;
 mod doctor;
+mod documents;
 mod emergency;
 mod exec;
 mod images;
