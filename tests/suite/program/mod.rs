@@ -8,6 +8,7 @@ mod dbless;
 mod doctor;
 mod emergency;
 mod exec;
+mod healthcheck;
 mod images;
 mod importing;
 mod keys;
