@@ -11,6 +11,7 @@ use reqwest::Url;
 use crate::command::Output;
 use crate::command::demo::Part;
 use crate::command::diff::Compared;
+use crate::command::healthcheck::Part;
 use crate::command::keygen::Purpose;
 use crate::origin::{Origin, admin_url};
 use crate::settings::names::SETTINGS;
@@ -45,6 +46,14 @@ pub enum Task {
                             --cluster-cert-key cluster.key"
     )]
     Run,
+    /// Ask the `lifeboat run` of the same settings how it is: for containers, which have nothing else to ask with
+    #[command(
+        after_help = "It exits with 0 if all is well, else with 1, and says why. LIFEBOAT_HTTP_LISTEN is the only setting that \
+                            it reads.\n\n\
+                            Examples:\n  lifeboat healthcheck\n  lifeboat healthcheck --for relay\n  \
+                            lifeboat healthcheck --for export --timeout 10s --http-listen 127.0.0.1:8116"
+    )]
+    Healthcheck(Healthcheck),
     /// Keep one configuration, once
     #[command(after_help = "Examples:\n  lifeboat export --from cp --storage s3://backups/kong --control-plane \
                             cp.example.com:8005 --kong-version 3.9.1 --cluster-cert cluster.crt --cluster-cert-key cluster.key\n  \
@@ -176,6 +185,17 @@ pub struct Export {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// What `healthcheck` takes.
+#[derive(Debug, Args)]
+pub struct Healthcheck {
+    /// What of it must be well
+    #[arg(long = "for", value_enum, value_name = "PART", default_value = "process")]
+    pub part: Part,
+    /// After how long without an answer it counts as ill
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = patience)]
+    pub timeout: Duration,
 }
 
 /// What `list` takes.
@@ -354,6 +374,14 @@ fn lifetime(text: &str) -> Result<Duration, String> {
         }
         Ok(lifetime) => Ok(lifetime),
         Err(error) => Err(format!("{error} (valid: 12h, 3d)")),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(patience) if patience.is_zero() => Err("nobody answers in no time (valid: 3s)".to_owned()),
+        Ok(patience) => Ok(patience),
+        Err(error) => Err(format!("{error} (valid: 3s, 500ms)")),
     }
 }
 

@@ -7,11 +7,13 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, exec, export, import, keygen, list, pin, presign, release, rollback, run, show, verify,
+    Failure, demo, diff, doctor, exec, export, healthcheck, import, keygen, list, pin, presign, release, rollback, run,
+    show, verify,
 };
 use lifeboat::logging;
 use rustix::fs::Mode;
 use rustix::process::umask;
+use tokio::runtime::{Builder, Runtime};
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -32,14 +34,18 @@ fn main() -> ExitCode {
     // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
     // asks (LIFEBOAT_LOG=info).
     let level = match request.task {
-        Task::Demo(_) => "error",
-        Task::Doctor(_) => "off",
-        _ => "info",
+        Task::Demo(_) => Some("error"),
+        Task::Doctor(_) => Some("off"),
+        // It is asked about another process, also where that one's settings are wrong.
+        Task::Healthcheck(_) => None,
+        _ => Some("info"),
     };
-    if let Err(error) = logging::init(&request.source, level) {
+    if let Some(level) = level
+        && let Err(error) = logging::init(&request.source, level)
+    {
         return fail(&error, WRONG_USAGE);
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime(&request.task) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, FAILED),
     };
@@ -55,10 +61,19 @@ fn main() -> ExitCode {
     }
 }
 
+// What is started every few seconds, and waits for one answer, needs no thread for each of the host's processors.
+fn runtime(task: &Task) -> std::io::Result<Runtime> {
+    match task {
+        Task::Healthcheck(_) => Builder::new_current_thread().enable_all().build(),
+        _ => Runtime::new(),
+    }
+}
+
 async fn perform(request: Request) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
         Task::Run => run::run(source, clock).await,
+        Task::Healthcheck(asked) => healthcheck::healthcheck(source, &asked).await,
         Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,

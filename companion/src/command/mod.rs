@@ -8,6 +8,7 @@ pub mod diff;
 pub mod doctor;
 pub mod exec;
 pub mod export;
+pub mod healthcheck;
 pub mod import;
 pub mod keygen;
 pub mod list;

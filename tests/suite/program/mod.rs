@@ -9,6 +9,7 @@ mod doctor;
 mod documents;
 mod emergency;
 mod exec;
+mod healthcheck;
 mod images;
 mod importing;
 mod keys;

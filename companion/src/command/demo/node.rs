@@ -62,7 +62,8 @@ async fn tell(node: &Node, timeline: &Timeline, is_enough: impl Fn(&NodeState) -
     let (mut applied, mut told) = (0, 0);
     loop {
         let state = node.wait_for(|state| state.log.len() > told).await;
-        for line in &state.log[told..] {
+        // What it has applied is said with more words below.
+        for line in state.log[told..].iter().filter(|line| !line.starts_with("applied")) {
             timeline.say(line)?;
         }
         told = state.log.len();
