@@ -9,7 +9,7 @@ use lifeboat_core::keys::KeyName;
 use reqwest::Url;
 
 use crate::command::Output;
-use crate::command::demo::Part;
+use crate::command::demo::Actor;
 use crate::command::diff::Compared;
 use crate::command::healthcheck::Part;
 use crate::command::keygen::Purpose;
@@ -159,9 +159,9 @@ pub enum Task {
 /// What `demo` takes.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Only this part of it
+    /// Only this actor of it
     #[command(subcommand)]
-    pub part: Option<Part>,
+    pub actor: Option<Actor>,
 }
 
 /// What `export` takes.

@@ -93,7 +93,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
-        Task::Demo(asked) => demo::demo(source, asked.part.as_ref(), clock).await,
+        Task::Demo(asked) => demo::demo(source, asked.actor.as_ref(), clock).await,
     }
 }
 

@@ -37,7 +37,7 @@ const BUCKET: &str = "kong-backups";
 
 /// One of the rehearsal's actors, as a process of its own.
 #[derive(Debug, clap::Subcommand)]
-pub enum Part {
+pub enum Actor {
     /// Be a control plane that sends a recorded configuration, until a signal
     #[command(after_help = "Examples:\n  lifeboat demo control-plane --folder rehearsal\n  \
                             lifeboat demo control-plane --folder rehearsal --sends changed")]
@@ -48,11 +48,11 @@ pub enum Part {
     Node(NodePart),
 }
 
-/// Plays one part, or rehearses an outage; that with `--storage` against that store, in a prefix of its own.
-pub async fn demo(source: &Source, part: Option<&Part>, clock: Clock) -> Result<(), Failure> {
-    match part {
-        Some(Part::ControlPlane(part)) => control_plane::play(part).await,
-        Some(Part::Node(part)) => node::play(part, clock).await,
+/// Plays one actor, or rehearses an outage; that with `--storage` against that store, in a prefix of its own.
+pub async fn demo(source: &Source, actor: Option<&Actor>, clock: Clock) -> Result<(), Failure> {
+    match actor {
+        Some(Actor::ControlPlane(part)) => control_plane::play(part).await,
+        Some(Actor::Node(part)) => node::play(part, clock).await,
         None => whole(source, clock).await,
     }
 }
