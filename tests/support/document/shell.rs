@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 /// No block of a document takes nearly as long: who gets here has hung.
 const HUNG: Duration = Duration::from_secs(90);
+/// How long the output of a shell that has ended is read for more: only what is already written is wanted.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A running bash with `set -euo pipefail`, the leader of a process group of its own.
 pub struct Shell {
@@ -50,10 +52,18 @@ impl Shell {
         self.write(&format!("{commands}\necho '{end}'\n")).await;
         let mut printed = String::new();
         loop {
-            match timeout(HUNG, self.output.next_line()).await {
-                Ok(Ok(Some(line))) if line == end => return printed,
-                Ok(Ok(Some(line))) => printed.extend([&*line, "\n"]),
-                Ok(_) => panic!("one of these commands failed:\n{commands}\n--- they printed\n{printed}"),
+            // What was started in the background may keep the output open after the shell has failed.
+            let line = async {
+                tokio::select! {
+                    biased;
+                    line = self.output.next_line() => line.ok().flatten(),
+                    _ = self.child.wait() => timeout(LAST_WORDS, self.output.next_line()).await.ok()?.ok()?,
+                }
+            };
+            match timeout(HUNG, line).await {
+                Ok(Some(line)) if line == end => return printed,
+                Ok(Some(line)) => printed.extend([&*line, "\n"]),
+                Ok(None) => panic!("one of these commands failed:\n{commands}\n--- they printed\n{printed}"),
                 Err(_) => panic!("these commands hang:\n{commands}\n--- they printed\n{printed}"),
             }
         }
