@@ -73,3 +73,8 @@ async fn follow(name: &str) {
 async fn getting_started_goes_from_nothing_to_a_rehearsed_outage() {
     follow("getting-started.md").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_security_model_says_of_keys_is_so() {
+    follow("security.md").await;
+}
