@@ -7,8 +7,8 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, exec, export, healthcheck, import, keygen, list, pin, presign, release, rollback, run,
-    show, verify,
+    Failure, completions, demo, diff, doctor, exec, export, healthcheck, import, keygen, list, manual, pin, presign,
+    release, rollback, run, show, verify,
 };
 use lifeboat::logging;
 use rustix::fs::Mode;
@@ -27,8 +27,8 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(error) => return fail(&error, WRONG_USAGE),
     };
-    // The program that we become writes its files as it would without us.
-    if matches!(request.task, Task::Exec(_)) {
+    // The program that we become writes its files as it would without us, and manual pages are for everybody.
+    if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
         umask(inherited);
     }
     // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
@@ -36,8 +36,10 @@ fn main() -> ExitCode {
     let level = match request.task {
         Task::Demo(_) => Some("error"),
         Task::Doctor(_) => Some("off"),
-        // It is asked about another process, also where that one's settings are wrong.
+        // What it is asked about is another process, whose settings may be wrong.
         Task::Healthcheck(_) => None,
+        // These say the same whatever the settings are.
+        Task::Completions(_) | Task::Manual(_) => None,
         _ => Some("info"),
     };
     if let Some(level) = level
@@ -93,6 +95,8 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
+        Task::Completions(asked) => completions::completions(asked.shell),
+        Task::Manual(asked) => manual::manual(asked.folder.as_deref()),
         Task::Demo(asked) => demo::demo(source, asked.actor.as_ref(), clock).await,
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod choice;
+pub mod completions;
 mod configuration;
 pub mod demo;
 pub mod diff;
@@ -12,6 +13,7 @@ pub mod healthcheck;
 pub mod import;
 pub mod keygen;
 pub mod list;
+pub mod manual;
 pub mod pin;
 pub mod presign;
 pub mod release;

@@ -3,6 +3,7 @@
 
 mod choices;
 mod commands;
+mod completions;
 mod crash;
 mod dbless;
 mod doctor;
