@@ -179,6 +179,21 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("unpin", &[example("", "lifeboat unpin --storage s3://backups/kong --kong-version 3.9.1")]),
     (
+        "drill",
+        &[
+            example(
+                "",
+                "lifeboat drill --storage s3://backups/kong --kong-version 3.9.1 --cluster-cert cluster.crt \
+                 --cluster-cert-key cluster.key",
+            ),
+            example("with the settings of lifeboat run in the environment", "lifeboat drill --no-kong --output json"),
+            example(
+                "for a cron job beside node_exporter",
+                "lifeboat drill --metrics-file /var/lib/node_exporter/lifeboat-drill.prom",
+            ),
+        ],
+    ),
+    (
         "demo",
         &[
             example("", "lifeboat demo"),
