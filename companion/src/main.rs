@@ -7,11 +7,18 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, exec, export, import, keygen, list, pin, presign, release, rollback, run, show, verify,
+    Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
+    presign, release, rollback, run, show, verify,
 };
 use lifeboat::logging;
 use rustix::fs::Mode;
 use rustix::process::umask;
+use tokio::runtime::{Builder, Runtime};
+
+/// musl's own lets one thread at a time allocate, and takes half as long again for a large configuration.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -25,21 +32,27 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(error) => return fail(&error, WRONG_USAGE),
     };
-    // The program that we become writes its files as it would without us.
-    if matches!(request.task, Task::Exec(_)) {
+    // The program that we become writes its files as it would without us, and manual pages are for everybody.
+    if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
         umask(inherited);
     }
-    // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
-    // asks (LIFEBOAT_LOG=info).
+    // The demo tells its story on standard output, the doctor and a drill what they have found; what lifeboat says meanwhile
+    // is for who asks (LIFEBOAT_LOG=info).
     let level = match request.task {
-        Task::Demo => "error",
-        Task::Doctor(_) => "off",
-        _ => "info",
+        Task::Demo(_) => Some("error"),
+        Task::Doctor(_) | Task::Drill(_) => Some("off"),
+        // What it is asked about is another process, whose settings may be wrong.
+        Task::Healthcheck(_) => None,
+        // These say the same whatever the settings are.
+        Task::Completions(_) | Task::Manual(_) => None,
+        _ => Some("info"),
     };
-    if let Err(error) = logging::init(&request.source, level) {
+    if let Some(level) = level
+        && let Err(error) = logging::init(&request.source, level)
+    {
         return fail(&error, WRONG_USAGE);
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime(&request.task) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, FAILED),
     };
@@ -55,13 +68,23 @@ fn main() -> ExitCode {
     }
 }
 
+// What is started every few seconds, and waits for one answer, needs no thread for each of the host's processors.
+fn runtime(task: &Task) -> std::io::Result<Runtime> {
+    match task {
+        Task::Healthcheck(_) => Builder::new_current_thread().enable_all().build(),
+        _ => Runtime::new(),
+    }
+}
+
 async fn perform(request: Request) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
         Task::Run => run::run(source, clock).await,
+        Task::Healthcheck(asked) => healthcheck::healthcheck(source, &asked).await,
         Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
@@ -78,7 +101,9 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
-        Task::Demo => demo::demo(source, clock).await,
+        Task::Completions(asked) => completions::completions(asked.shell),
+        Task::Manual(asked) => manual::manual(asked.folder.as_deref()),
+        Task::Demo(asked) => demo::demo(source, asked.actor.as_ref(), clock).await,
     }
 }
 

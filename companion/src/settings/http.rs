@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Reader;
+use super::{Problems, Reader, Source};
 
 /// The default, which only this host reaches.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8115);
@@ -31,6 +31,15 @@ pub enum Chosen {
 }
 
 impl HttpSettings {
+    /// Reads them alone, whatever else is set and however wrong that is.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn read_alone(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        Self::read(&mut reader).ok_or_else(|| reader.into_problems())
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let Some(given) = reader.text("LIFEBOAT_HTTP_LISTEN") else {
             return Some(Self::Listen { address: DEFAULT, chosen: Chosen::ByDefault });
@@ -56,13 +65,10 @@ impl HttpSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Source;
 
     fn read(value: Option<&str>) -> Result<HttpSettings, String> {
         let given = value.map(|value| ("LIFEBOAT_HTTP_LISTEN".to_owned(), value.to_owned()));
-        let source = Source::from_environment(given);
-        let mut reader = Reader::new(&source);
-        HttpSettings::read(&mut reader).ok_or_else(|| reader.into_problems().to_string())
+        HttpSettings::read_alone(&Source::from_environment(given)).map_err(|problems| problems.to_string())
     }
 
     #[test]

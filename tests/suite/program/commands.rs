@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::cli;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
@@ -231,19 +230,6 @@ async fn runs_beside_real_backups(store: &Store) {
     });
     assert_eq!(real, before, "the demo touched real backups");
     assert!(rehearsed.iter().any(|(file, ..)| file.ends_with("config.json")), "{rehearsed:?}");
-}
-
-#[tokio::test]
-async fn the_help_of_every_command_has_an_example() {
-    let definition = cli::definition();
-    let commands: Vec<&str> = definition.get_subcommands().map(|command| command.get_name()).collect();
-    assert!(commands.contains(&"run"), "{commands:?}");
-    for arguments in commands.iter().map(|command| vec![*command, "--help"]).chain([vec!["--help"]]) {
-        let help = succeeds(lifeboat(&arguments)).await;
-        let examples = help.stdout.split("Example").nth(1).unwrap_or_else(|| panic!("{arguments:?}: {help}"));
-        let command = if arguments.len() > 1 { arguments[0] } else { "run" };
-        assert!(examples.contains(&format!("lifeboat {command}")), "{arguments:?}: {help}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,15 @@
 
 mod choices;
 mod commands;
+mod completions;
 mod crash;
 mod dbless;
 mod doctor;
+mod documents;
+mod drill;
 mod emergency;
 mod exec;
+mod healthcheck;
 mod images;
 mod importing;
 mod keys;

@@ -1,0 +1,133 @@
+//! `lifeboat healthcheck`: how the `lifeboat run` of the same settings is, for whoever watches a container in which there is
+//! no other program. What is well is decided by that process; here it is only asked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::configuration::printable;
+use super::{Failure, stdout};
+use crate::cli::Healthcheck;
+use crate::settings::{HttpSettings, Source};
+
+/// The most that is read of an answer, in bytes: Docker keeps 4 KiB of what is said.
+const LONGEST_ANSWER: usize = 4 << 10;
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Whether the program runs (`/healthz`): for a probe that restarts it
+    Process,
+    /// Whether nodes are served (`/readyz`): for a probe that sends nodes to it
+    Relay,
+    /// Whether the newest configuration is published (`/readyz/export`): for eyes, no restart makes it better
+    Export,
+}
+
+impl Part {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Process => "/healthz",
+            Self::Relay => "/readyz",
+            Self::Export => "/readyz/export",
+        }
+    }
+}
+
+/// Asks, and fails with the reason if all isn't well. No other setting than the address is read, so that whatever is wrong
+/// with the others doesn't hide how the process is.
+pub async fn healthcheck(source: &Source, asked: &Healthcheck) -> Result<(), Failure> {
+    let address = address(source)?;
+    let answer = timeout(asked.timeout, ask(address, asked.part.path())).await;
+    let (status, body) = answer.unwrap_or_else(|_| Err(silent(address, asked.timeout)))?;
+    let lines: Vec<String> = body.lines().map(printable).collect();
+    if status != StatusCode::OK {
+        let why = if lines.is_empty() { "without a word".to_owned() } else { lines.join("; ") };
+        return Err(anyhow!("http://{address}{} answers {}: {why}", asked.part.path(), status.as_u16()).into());
+    }
+    Ok(stdout::line(&lines.join("\n")).map_err(anyhow::Error::from)?)
+}
+
+// Docker knows 0 and 1 only: no answer to this question is wrong usage.
+fn address(source: &Source) -> anyhow::Result<SocketAddr> {
+    match HttpSettings::read_alone(source)? {
+        HttpSettings::Off => bail!(
+            "LIFEBOAT_HTTP_LISTEN is off: nobody can be asked how lifeboat is. Set it to an address, such as \
+             127.0.0.1:8115, or do without this check"
+        ),
+        HttpSettings::Listen { address, .. } if address.port() == 0 => bail!(
+            "LIFEBOAT_HTTP_LISTEN: {address} leaves the port to the system, and nobody but lifeboat's log knows which it \
+             is: choose one, such as 127.0.0.1:8115"
+        ),
+        HttpSettings::Listen { address, .. } => Ok(reachable(address)),
+    }
+}
+
+// What listens on all addresses is asked on this host's own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
+    let stream = TcpStream::connect(address).await.with_context(|| {
+        format!(
+            "nobody listens on {address} (LIFEBOAT_HTTP_LISTEN): lifeboat doesn't run here, or with another address"
+        )
+    })?;
+    let strange =
+        || format!("http://{address}{path} is not answered as lifeboat does: something else may listen there");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.with_context(strange)?;
+    // Ends with the answer.
+    let _connection = tokio::spawn(connection);
+    let request = Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let answer = sender.send_request(request.expect("these are valid")).await.with_context(strange)?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
+    // The status says how it is, with or without words.
+    let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+    Ok((status, body))
+}
+
+fn silent(address: SocketAddr, patience: Duration) -> anyhow::Error {
+    let patience = humantime::format_duration(patience);
+    anyhow!("http://{address} did not answer within {patience}: lifeboat hangs, or this host has too much to do")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address_of(listen: &str) -> Result<SocketAddr, String> {
+        let source = Source::from_environment([("LIFEBOAT_HTTP_LISTEN".to_owned(), listen.to_owned())]);
+        address(&source).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_listens_everywhere_is_asked_on_loopback() {
+        assert_eq!(address_of("").unwrap().to_string(), "127.0.0.1:8115");
+        assert_eq!(address_of("0.0.0.0:8115").unwrap().to_string(), "127.0.0.1:8115");
+        assert_eq!(address_of("[::]:99").unwrap().to_string(), "[::1]:99");
+        assert_eq!(address_of("192.0.2.7:99").unwrap().to_string(), "192.0.2.7:99");
+    }
+
+    #[test]
+    fn where_nobody_can_be_asked_the_cure_is_said() {
+        for nowhere in ["off", "127.0.0.1:0", "localhost"] {
+            let refused = address_of(nowhere).unwrap_err();
+            assert!(refused.contains("LIFEBOAT_HTTP_LISTEN") && refused.contains("127.0.0.1:8115"), "{refused}");
+        }
+    }
+}
