@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     };
     // These tell what they do themselves, the one in its log and the other as its story.
     let terminal = match request.task {
-        Task::Run | Task::Demo => None,
+        Task::Run | Task::Demo(_) => None,
         _ => Terminal::of_standard_error(),
     };
     let format = match level.map(|level| logging::init(&request.source, level, terminal)) {
