@@ -15,11 +15,6 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 
-/// musl's own lets one thread at a time allocate, and takes half as long again for a large configuration.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 const NOTHING_TO_DO: u8 = 3;
