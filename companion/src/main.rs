@@ -17,11 +17,6 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 
-/// musl's own lets one thread at a time allocate, and takes half as long again for a large configuration.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
     let inherited = umask(Mode::from_raw_mode(0o077));

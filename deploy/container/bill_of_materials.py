@@ -7,6 +7,7 @@ Crates that only ran while the program was built (build scripts, macros, tests) 
 here depends on the time or the machine, so the same sources give the same files.
 """
 
+import gzip
 import hashlib
 import json
 import pathlib
@@ -163,7 +164,8 @@ def main():
     lock_file = pathlib.Path(metadata["workspace_root"]) / "Cargo.lock"
     written = json.dumps(bill(packages, edges, lock_file, authorities_version, rust_version), indent=1, ensure_ascii=False)
     (folder / "sbom.cdx.json").write_text(written + "\n")
-    (folder / "licences.txt").write_text(licences(packages))
+    # Without a time in it: the same sources give the same file.
+    (folder / "licences.txt.gz").write_bytes(gzip.compress(licences(packages).encode(), mtime=0))
 
 
 main()
