@@ -11,6 +11,7 @@ pub mod command;
 pub mod companion;
 pub mod delivery;
 pub mod dial;
+pub mod drill;
 pub mod ending;
 pub mod http;
 pub mod keep;

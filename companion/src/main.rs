@@ -7,8 +7,8 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, completions, demo, diff, doctor, exec, export, healthcheck, import, keygen, list, manual, pin, presign,
-    release, rollback, run, show, verify,
+    Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
+    presign, release, rollback, run, show, verify,
 };
 use lifeboat::ending::Ending;
 use lifeboat::logging::{self, Format};
@@ -29,11 +29,11 @@ fn main() -> ExitCode {
     if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
         umask(inherited);
     }
-    // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
-    // asks (LIFEBOAT_LOG=info).
+    // The demo tells its story on standard output, the doctor and a drill what they have found; what lifeboat says meanwhile
+    // is for who asks (LIFEBOAT_LOG=info).
     let level = match request.task {
-        Task::Demo => Some("error"),
-        Task::Doctor(_) => Some("off"),
+        Task::Demo(_) => Some("error"),
+        Task::Doctor(_) | Task::Drill(_) => Some("off"),
         // What it is asked about is another process, whose settings may be wrong.
         Task::Healthcheck(_) => None,
         // These say the same whatever the settings are.
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     };
     // These tell what they do themselves, the one in its log and the other as its story.
     let terminal = match request.task {
-        Task::Run | Task::Demo => None,
+        Task::Run | Task::Demo(_) => None,
         _ => Terminal::of_standard_error(),
     };
     let format = match level.map(|level| logging::init(&request.source, level, terminal)) {
@@ -80,6 +80,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
@@ -98,7 +99,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
         Task::Completions(asked) => completions::completions(asked.shell),
         Task::Manual(asked) => manual::manual(asked.folder.as_deref()),
-        Task::Demo => demo::demo(source, clock).await,
+        Task::Demo(asked) => demo::demo(source, asked.actor.as_ref(), clock).await,
     }
 }
 

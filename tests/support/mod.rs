@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod cluster;
 pub mod crowd;
 pub mod dbless_node;
+pub mod document;
 pub mod faulty;
 pub mod forward_proxy;
 pub mod forwarder;

@@ -10,10 +10,12 @@ use lifeboat_core::keys::KeyName;
 use reqwest::Url;
 
 use crate::command::Output;
+use crate::command::demo::Actor;
 use crate::command::diff::Compared;
 use crate::command::healthcheck::Part;
 use crate::command::keygen::Purpose;
 use crate::origin::{Origin, admin_url};
+use crate::settings::KongProgram;
 use crate::storage::LONGEST_LINK;
 
 /// What `export` takes.
@@ -64,6 +66,23 @@ pub struct List {
 /// What `doctor` takes.
 #[derive(Debug, Args)]
 pub struct Doctor {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `drill` takes.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// Kong's program, started as a scratch data plane; without it, the one on the PATH, if there is one
+    #[arg(long, value_name = "PATH", conflicts_with = "no_kong", value_hint = ValueHint::ExecutablePath)]
+    pub kong: Option<PathBuf>,
+    /// No real data plane: only the node in this process
+    #[arg(long)]
+    pub no_kong: bool,
+    /// Also write the result as Prometheus metrics into this file, for node_exporter's textfile collector
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub metrics_file: Option<PathBuf>,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -233,6 +252,25 @@ pub struct Manual {
     /// whole is printed
     #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
+}
+
+/// What `demo` takes.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Only this actor of it
+    #[command(subcommand)]
+    pub actor: Option<Actor>,
+}
+
+impl Drill {
+    /// Which real data plane is wanted.
+    pub fn program(&self) -> KongProgram {
+        match &self.kong {
+            _ if self.no_kong => KongProgram::Nowhere,
+            Some(path) => KongProgram::At(path.clone()),
+            None => KongProgram::OnPath,
+        }
+    }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {

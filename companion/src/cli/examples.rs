@@ -179,12 +179,40 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("unpin", &[example("", "lifeboat unpin --storage s3://backups/kong --kong-version 3.9.1")]),
     (
+        "drill",
+        &[
+            example(
+                "",
+                "lifeboat drill --storage s3://backups/kong --kong-version 3.9.1 --cluster-cert cluster.crt \
+                 --cluster-cert-key cluster.key",
+            ),
+            example("with the settings of lifeboat run in the environment", "lifeboat drill --no-kong --output json"),
+            example(
+                "for a cron job beside node_exporter",
+                "lifeboat drill --metrics-file /var/lib/node_exporter/lifeboat-drill.prom",
+            ),
+        ],
+    ),
+    (
         "demo",
         &[
             example("", "lifeboat demo"),
             example("with a store of your own", "lifeboat demo --storage s3://backups/kong"),
+            example("its control plane alone", "lifeboat demo control-plane --folder rehearsal"),
+            example("a data plane that is born empty", "lifeboat demo node --folder rehearsal --once"),
         ],
     ),
+    (
+        "demo control-plane",
+        &[
+            example("", "lifeboat demo control-plane --folder rehearsal"),
+            example(
+                "back with another configuration",
+                "lifeboat demo control-plane --folder rehearsal --sends changed",
+            ),
+        ],
+    ),
+    ("demo node", &[example("", "lifeboat demo node --folder rehearsal --connect 127.0.0.1:8005 --once")]),
     (
         "keygen",
         &[

@@ -16,7 +16,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Keep or restore once", &["export", "import", "exec", "presign"]),
     ("Look at backups", &["doctor", "list", "show", "diff", "verify"]),
     ("Decide what is restored", &["release", "rollback", "pin", "unpin"]),
-    ("Rehearse and set up", &["demo", "keygen", "completions", "man", "help"]),
+    ("Rehearse and set up", &["drill", "demo", "keygen", "completions", "man", "help"]),
 ];
 
 /// How the program ends.

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 pub use arguments::{
-    Completions, Diff, Doctor, Exec, Export, Healthcheck, Import, Keygen, List, Manual, Pin, Presign, Release,
-    Rollback, Show, Unpin, Verify,
+    Completions, Demo, Diff, Doctor, Drill, Exec, Export, Healthcheck, Import, Keygen, List, Manual, Pin, Presign,
+    Release, Rollback, Show, Unpin, Verify,
 };
 pub use examples::{Example, examples_of};
 pub use help::{EXIT_CODES, broken};
@@ -102,11 +102,18 @@ pub enum Task {
     Pin(Pin),
     /// Let exporters publish again what the control plane sends
     Unpin(Unpin),
+    /// Rehearse an outage on the live setup, without touching it
+    ///
+    /// A relay of its own on a loopback port, whose control plane is never there, restores an empty node of each version with
+    /// the live stores, keys and certificate; where a kong program is on the PATH, also a real data plane with its own prefix
+    /// and ports, which is stopped again. Nothing is written to a store. It exits with 0 if all nodes came to run their
+    /// configuration, else with 1.
+    Drill(Drill),
     /// Rehearse an outage in one process, with recorded data
     ///
     /// A control plane, a store and a data plane are started on loopback. With --storage it uses a store of yours, below a
-    /// prefix of its own.
-    Demo,
+    /// prefix of its own. Its actors can also be started as processes of their own, to rehearse by hand.
+    Demo(Demo),
     /// Make keys to sign and to trust, or to seal and to open
     ///
     /// Printed as settings; with --folder written into files of mode 0600, the public half 0644.

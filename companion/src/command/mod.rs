@@ -7,6 +7,7 @@ mod configuration;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod drill;
 pub mod exec;
 pub mod export;
 pub mod healthcheck;

@@ -7,6 +7,8 @@ mod completions;
 mod crash;
 mod dbless;
 mod doctor;
+mod documents;
+mod drill;
 mod emergency;
 mod exec;
 mod healthcheck;

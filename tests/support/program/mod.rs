@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{ErrorKind, PipeReader, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -58,6 +59,14 @@ pub enum Memory {
     Peak,
     /// What is resident now.
     Resident,
+}
+
+/// The folder in which `lifeboat` is, for a `PATH`.
+///
+/// # Panics
+/// When it can't be built.
+pub fn folder() -> &'static Path {
+    executable().parent().expect("a program lies in a folder")
 }
 
 /// Prepares a start of `lifeboat` with these arguments.

@@ -81,11 +81,14 @@ async fn keep(
 
 fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Result<()> {
     let manifest = exported.manifest();
-    let key = ObjectKeys::new(manifest.kong_version).config_json();
+    let form = match manifest.snapshot.sealed {
+        Some(_) => "sealed, and no config.json".to_owned(),
+        None => ObjectKeys::new(manifest.kong_version).config_json().to_string(),
+    };
     match output {
         Output::Json => stdout::line(&serde_json::to_string_pretty(manifest)?)?,
         Output::Table => stdout::line(&format!(
-            "{} configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes, {} bytes of JSON ({key})",
+            "{} configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes, {} bytes of JSON ({form})",
             if exported.is_new() { "kept" } else { "already kept:" },
             manifest.config_hash,
             manifest.kong_version,

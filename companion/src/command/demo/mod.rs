@@ -1,6 +1,10 @@
 //! `lifeboat demo`: an outage, rehearsed in one process. Control plane, data plane and store play their parts over real
 //! sockets, mutual TLS and signed requests, with data that a real Kong sent; keeping and restoring is the product's own.
 
+mod control_plane;
+mod credentials;
+mod node;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -8,8 +12,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, ensure};
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
+pub use self::control_plane::{ControlPlanePart, Recorded};
+pub use self::node::NodePart;
 use super::{Failure, stdout};
 use crate::archive::Archive;
 use crate::clock::Clock;
@@ -28,8 +35,25 @@ const STEP_LIMIT: Duration = Duration::from_secs(30);
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const BUCKET: &str = "kong-backups";
 
-/// Rehearses an outage; with `--storage` against that store, in a prefix of its own.
-pub async fn demo(source: &Source, clock: Clock) -> Result<(), Failure> {
+/// One of the rehearsal's actors, as a process of its own.
+#[derive(Debug, clap::Subcommand)]
+pub enum Actor {
+    /// Be a control plane that sends a recorded configuration, until a signal
+    ControlPlane(ControlPlanePart),
+    /// Be a data plane that is born empty, and say what it comes to run, until a signal
+    Node(NodePart),
+}
+
+/// Plays one actor, or rehearses an outage; that with `--storage` against that store, in a prefix of its own.
+pub async fn demo(source: &Source, actor: Option<&Actor>, clock: Clock) -> Result<(), Failure> {
+    match actor {
+        Some(Actor::ControlPlane(part)) => control_plane::play(part).await,
+        Some(Actor::Node(part)) => node::play(part, clock).await,
+        None => whole(source, clock).await,
+    }
+}
+
+async fn whole(source: &Source, clock: Clock) -> Result<(), Failure> {
     check_names(source)?;
     let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
     let certificate = ClusterCertificate::version_1(SystemTime::now());
@@ -211,6 +235,25 @@ fn describe(store: Option<&S3Store>, archive: &Archive) -> String {
     match store {
         Some(store) => format!("an S3 store on {} that checks signatures", store.endpoint()),
         None => format!("your store: {}", archive.place()),
+    }
+}
+
+/// A configuration in a line.
+fn described(configuration: &Configuration) -> String {
+    let table: serde_json::Value = serde_json::from_slice(&configuration.table).unwrap_or_default();
+    let count = |entity: &str| table[entity].as_array().map_or(0, Vec::len);
+    let Configuration { hash, table: bytes } = configuration;
+    format!("{hash}: {} services, {} routes, {} bytes", count("services"), count("routes"), bytes.len())
+}
+
+/// Works until somebody wants it to end, which is no failure.
+async fn until_a_signal(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    tokio::select! {
+        done = work => Ok(done?),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
     }
 }
 

@@ -1,0 +1,79 @@
+//! `lifeboat demo node`: the rehearsal's data plane as a process of its own, born without a configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::time::timeout;
+
+use super::credentials::there;
+use super::{Timeline, described, until_a_signal};
+use crate::clock::Clock;
+use crate::command::Failure;
+use crate::rehearsal::node::{Node, NodeOptions, NodeState};
+use crate::tls::client_config_shared;
+
+/// With `--once`, who has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
+/// lost are tried again within 10 s.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What it takes.
+#[derive(Debug, clap::Args)]
+pub struct NodePart {
+    /// Where it connects, as a data plane's cluster_control_plane: a relay, or a control plane
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8005")]
+    pub connect: SocketAddr,
+    /// Where the cluster certificate and its key lie, as lifeboat demo control-plane has made them
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub folder: PathBuf,
+    /// End as soon as it runs a configuration; exit with 1 if it has none after 60 s
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Plays it until a signal, or until it runs a configuration.
+pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {
+    let identity = there(&part.folder)?;
+    let options =
+        NodeOptions { hostname: "demo".into(), ..NodeOptions::new(part.connect, client_config_shared(&identity)) };
+    let timeline = Timeline { clock };
+    timeline.say(&format!("an empty data plane starts, and connects to {}", part.connect))?;
+    let node = Node::start(options);
+    if !part.once {
+        return until_a_signal(tell(&node, &timeline, |_| false)).await;
+    }
+    let configured = tell(&node, &timeline, |state| state.configuration.is_some());
+    match timeout(LIMIT, configured).await {
+        Ok(told) => told?,
+        Err(_) => {
+            let reason = node.state().last_error.map_or_else(String::new, |error| format!("; the last link: {error}"));
+            return Err(anyhow!("no configuration came within {} s{reason}", LIMIT.as_secs()).into());
+        }
+    }
+    // Its ping has told the relay what it runs, or will have within the second.
+    let pings = node.state().pings;
+    let _ = timeout(Duration::from_secs(2), node.wait_for(|state| state.pings > pings)).await;
+    node.stop().await;
+    Ok(())
+}
+
+async fn tell(node: &Node, timeline: &Timeline, is_enough: impl Fn(&NodeState) -> bool) -> anyhow::Result<()> {
+    let (mut applied, mut told) = (0, 0);
+    loop {
+        let state = node.wait_for(|state| state.log.len() > told).await;
+        // What it has applied is said with more words below.
+        for line in state.log[told..].iter().filter(|line| !line.starts_with("applied")) {
+            timeline.say(line)?;
+        }
+        told = state.log.len();
+        if state.applied > applied {
+            applied = state.applied;
+            let configuration = state.configuration.as_ref().context("what was applied is there")?;
+            timeline.say(&format!("it runs {}", described(configuration)))?;
+        }
+        if is_enough(&state) {
+            return Ok(());
+        }
+    }
+}
