@@ -14,12 +14,11 @@ use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, age, seco
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
 /// What a reader misses least on a narrow terminal.
-const CONCESSIONS: [Concession; 5] = [
+const CONCESSIONS: [Concession; 4] = [
     Concession::Shorten("CONFIGURATION", 13),
     Concession::Drop("READ"),
     Concession::Drop("CONFIGURATION"),
-    Concession::Drop("RUNNING"),
-    Concession::Drop("AGE"),
+    Concession::Drop("REAL KONG"),
 ];
 
 pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
@@ -87,7 +86,6 @@ fn failure(mishap: &Mishap) -> Value {
     json!({ "step": mishap.step.name(), "reason": mishap.reason, "cure": mishap.cure })
 }
 
-/// For a terminal of this width; `None` if it isn't for one.
 pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -> String {
     let titles = ["KONG", "RESULT", "SNAPSHOT", "CONFIGURATION", "AGE", "READ", "RUNNING", "REAL KONG"];
     let mut table = Table::new(&titles);
@@ -98,16 +96,15 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
     for drill in &drilled.versions {
         let version = drill.version;
         for remark in drill.remarks() {
-            text.push_str(&folded_lines(&format!("\n\nKong {version}: {}", printable(remark)), width));
+            text.push_str(&format!("\n\nKong {version}: {}", printable(remark)));
         }
         if let Some(mishap) = drill.mishap() {
             let lines: Vec<String> = mishap.reason.lines().map(printable).collect();
-            let said = format!("\n\nKong {version}: {}\nWhat to do: {}", lines.join("\n"), mishap.cure);
-            text.push_str(&folded_lines(&said, width));
+            text.push_str(&format!("\n\nKong {version}: {}\nWhat to do: {}", lines.join("\n"), mishap.cure));
         }
     }
-    text.push_str(&folded_lines(&format!("\n\n{}\n{}", drilled.store, ending(drilled)), width));
-    text
+    text.push_str(&format!("\n\n{}\n{}", drilled.store, ending(drilled)));
+    folded_lines(&text, width)
 }
 
 fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
