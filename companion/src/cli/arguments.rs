@@ -13,6 +13,7 @@ use crate::command::Output;
 use crate::command::demo::Actor;
 use crate::command::diff::Compared;
 use crate::command::healthcheck::Part;
+use crate::command::import::AlsoWell;
 use crate::command::keygen::Purpose;
 use crate::origin::{Origin, admin_url};
 use crate::settings::KongProgram;
@@ -137,6 +138,9 @@ pub struct Import {
     /// With --dbless: don't end, but do so whenever the node has none, until a signal
     #[arg(long, requires = "dbless")]
     pub watch: bool,
+    /// Exit with 0 here too, for who takes everything else for a failure, as init containers and systemd do
+    #[arg(long, value_enum, value_name = "WHEN", conflicts_with = "watch")]
+    pub exit_zero_if: Option<AlsoWell>,
 }
 
 /// What `exec` takes.

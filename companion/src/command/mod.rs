@@ -23,6 +23,7 @@ pub mod run;
 pub mod show;
 mod stdout;
 mod stopped;
+mod table;
 pub mod verify;
 
 use crate::settings::Problems;

@@ -153,14 +153,16 @@ fn expected(minute: u64, alerts: &[String]) -> Value {
     })
 }
 
-/// Runs promtool as the rules' own tests do.
+/// Runs the promtool that the rules' own tests run.
 ///
 /// # Errors
 /// What it says when it isn't content.
 pub(super) fn promtool(arguments: &[&str], input: &str) -> Result<(), String> {
-    let mut command = Command::new(of_repository("deploy/prometheus/promtool"));
+    let found = Command::new(of_repository("deploy/prometheus/promtool")).stderr(Stdio::inherit()).output();
+    let found = String::from_utf8(found.expect("deploy/prometheus/promtool can be started").stdout);
+    let mut command = Command::new(found.expect("paths here are plain text").trim());
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("deploy/prometheus/promtool can be started");
+    let mut child = command.spawn().expect("deploy/prometheus/promtool has found it");
     child.stdin.take().expect("it was asked for").write_all(input.as_bytes()).expect("it reads all of it");
     let output = child.wait_with_output().expect("it ends");
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();

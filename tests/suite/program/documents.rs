@@ -78,3 +78,13 @@ async fn getting_started_goes_from_nothing_to_a_rehearsed_outage() {
 async fn what_the_security_model_says_of_keys_is_so() {
     follow("security.md").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_looked_at_and_decided_upon_as_written() {
+    follow("backups.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_keeps_relays_and_looks_at_it() {
+    follow("../README.md").await;
+}

@@ -22,6 +22,7 @@ mod messages;
 mod origins;
 mod several;
 mod stored;
+mod terminal;
 mod thinned;
 mod tickets;
 mod upgraded;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use lifeboat_core::keep::drill::DrillOutcome;
 
 use super::stopped::unless_stopped;
+use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::cli;
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<
     .await?;
     let text = match asked.output {
         Output::Json => report::as_json(&drilled, clock.wall()),
-        Output::Table => report::as_table(&drilled, clock.wall()),
+        Output::Table => report::as_table(&drilled, clock.wall(), terminal_width()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     if let Some(path) = &asked.metrics_file {

@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use lifeboat_core::keep::drill::DrillOutcome;
 use lifeboat_core::time::WallTime;
 use serde_json::{Value, json};
 
 use super::super::check::{Verdict, in_words};
 use super::super::configuration::printable;
+use super::super::table::{Concession, Table, folded_lines};
 use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, age, seconds};
 
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
-/// Where nobody knows how wide the output is.
-const WIDTH: u16 = 120;
+/// What a reader misses least on a narrow terminal.
+const CONCESSIONS: [Concession; 4] = [
+    Concession::Shorten("CONFIGURATION", 13),
+    Concession::Drop("READ"),
+    Concession::Drop("CONFIGURATION"),
+    Concession::Drop("REAL KONG"),
+];
 
 pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
     let versions: Vec<Value> = drilled.versions.iter().map(|drill| version(drill, now)).collect();
@@ -82,20 +86,13 @@ fn failure(mishap: &Mishap) -> Value {
     json!({ "step": mishap.step.name(), "reason": mishap.reason, "cure": mishap.cure })
 }
 
-pub(super) fn as_table(drilled: &Drilled, now: WallTime) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["KONG", "RESULT", "SNAPSHOT", "CONFIGURATION", "AGE", "READ", "RUNNING", "REAL KONG"]);
+pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -> String {
+    let titles = ["KONG", "RESULT", "SNAPSHOT", "CONFIGURATION", "AGE", "READ", "RUNNING", "REAL KONG"];
+    let mut table = Table::new(&titles);
     for drill in &drilled.versions {
-        table.add_row(row(drill, now));
+        table.add(row(drill, now));
     }
-    if table.width().is_none() {
-        table.set_width(WIDTH);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    let mut text = table.trim_fmt();
+    let (mut text, _) = table.fitted(width, &CONCESSIONS);
     for drill in &drilled.versions {
         let version = drill.version;
         for remark in drill.remarks() {
@@ -107,7 +104,7 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime) -> String {
         }
     }
     text.push_str(&format!("\n\n{}\n{}", drilled.store, ending(drilled)));
-    text
+    folded_lines(&text, width)
 }
 
 fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
