@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::archive::{Archive, Sources};
 use crate::clock::Clock;
+use crate::drill::ScheduledDrill;
 use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::metrics::Metrics;
@@ -39,6 +40,7 @@ pub struct Companion {
     http: Option<(SocketAddr, JoinHandle<()>)>,
     reports: Reports,
     teller: JoinHandle<()>,
+    drill: Option<JoinHandle<()>>,
 }
 
 /// What all versions are kept with.
@@ -53,7 +55,7 @@ struct Shared {
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay, certificates, http, report_keys } = settings;
+        let RunSettings { store, cluster, keep, relay, certificates, http, report_keys, drill } = settings;
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
@@ -83,10 +85,13 @@ impl Companion {
             }
             None => None,
         };
+        let drill = drill.map(|drill| ScheduledDrill::new(drill, metrics.clone(), clock).run(stop.clone()));
         let shared = Shared { cluster, archive, store, clock, metrics };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
-        let mut companion = Self { stop, headless, exporters, images, relay, rotation, http: None, reports, teller };
+        let drill = drill.map(tokio::spawn);
+        let mut companion =
+            Self { stop, headless, exporters, images, relay, rotation, http: None, reports, teller, drill };
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, &shared)?;
         }
@@ -144,7 +149,7 @@ impl Companion {
         let http = self.http.as_mut().map(|(_, http)| http);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
         let teller = [&mut self.teller];
-        let all = parts.into_iter().flatten().chain(relay).chain(http).chain(teller);
+        let all = parts.into_iter().flatten().chain(relay).chain(http).chain(teller).chain(&mut self.drill);
         let (ended, ..) = futures::future::select_all(all).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
@@ -163,6 +168,10 @@ impl Companion {
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+        // It may have started a data plane, which ends with it.
+        if let Some(drill) = self.drill {
+            let _ = timeout(SHUTDOWN_LIMIT, drill).await;
         }
         // Last: how the end goes can be watched.
         if let Some((_, http)) = self.http {

@@ -7,17 +7,15 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::{
-    Failure, demo, diff, doctor, exec, export, healthcheck, import, keygen, list, pin, presign, release, rollback, run,
-    show, verify,
+    Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
+    presign, release, rollback, run, show, verify,
 };
-use lifeboat::logging;
+use lifeboat::ending::Ending;
+use lifeboat::logging::{self, Format};
+use lifeboat::progress::Terminal;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
-
-const FAILED: u8 = 1;
-const WRONG_USAGE: u8 = 2;
-const NOTHING_TO_DO: u8 = 3;
 
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
@@ -25,39 +23,44 @@ fn main() -> ExitCode {
     let matches = cli::definition().get_matches();
     let request = match cli::read(&matches, environment()) {
         Ok(request) => request,
-        Err(error) => return fail(&error, WRONG_USAGE),
+        Err(error) => return end(&Ending::wrong_usage(&error), Format::Text),
     };
-    // The program that we become writes its files as it would without us.
-    if matches!(request.task, Task::Exec(_)) {
+    // The program that we become writes its files as it would without us, and manual pages are for everybody.
+    if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
         umask(inherited);
     }
-    // The demo tells its story on standard output and the doctor what it has found; what lifeboat says meanwhile is for who
-    // asks (LIFEBOAT_LOG=info).
+    // The demo tells its story on standard output, the doctor and a drill what they have found; what lifeboat says meanwhile
+    // is for who asks (LIFEBOAT_LOG=info).
     let level = match request.task {
         Task::Demo(_) => Some("error"),
-        Task::Doctor(_) => Some("off"),
-        // It is asked about another process, also where that one's settings are wrong.
+        Task::Doctor(_) | Task::Drill(_) => Some("off"),
+        // What it is asked about is another process, whose settings may be wrong.
         Task::Healthcheck(_) => None,
+        // These say the same whatever the settings are.
+        Task::Completions(_) | Task::Manual(_) => None,
         _ => Some("info"),
     };
-    if let Some(level) = level
-        && let Err(error) = logging::init(&request.source, level)
-    {
-        return fail(&error, WRONG_USAGE);
-    }
+    // These tell what they do themselves, the one in its log and the other as its story.
+    let terminal = match request.task {
+        Task::Run | Task::Demo(_) => None,
+        _ => Terminal::of_standard_error(),
+    };
+    let format = match level.map(|level| logging::init(&request.source, level, terminal)) {
+        // Without a log there is no form of it.
+        None => Format::Text,
+        Some(Ok(format)) => format,
+        Some(Err(error)) => return end(&Ending::wrong_usage(&error), Format::Text),
+    };
     let runtime = match runtime(&request.task) {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error, FAILED),
+        Err(error) => return end(&Ending::failed(&error), format),
     };
     let result = runtime.block_on(perform(request));
     // A background task may be in the middle of something long; nobody waits for it any more.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Settings(problems)) => fail(&problems, WRONG_USAGE),
-        Err(Failure::NothingToDo(why)) => fail(&format_args!("nothing to do: {why}"), NOTHING_TO_DO),
-        Err(Failure::AsAShell { code, why }) => fail(&why, code),
-        Err(Failure::Failed(error)) => fail(&format_args!("{error:#}"), FAILED),
+        Err(failure) => end(&failure.into(), format),
     }
 }
 
@@ -77,6 +80,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Export(asked) => export::export(source, &asked, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
+        Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
@@ -93,6 +97,8 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
+        Task::Completions(asked) => completions::completions(asked.shell),
+        Task::Manual(asked) => manual::manual(asked.folder.as_deref()),
         Task::Demo(asked) => demo::demo(source, asked.actor.as_ref(), clock).await,
     }
 }
@@ -102,7 +108,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    eprintln!("lifeboat: {error}");
-    ExitCode::from(code)
+fn end(ending: &Ending, format: Format) -> ExitCode {
+    eprintln!("{}", ending.line(format, Clock::start().wall()));
+    ExitCode::from(ending.code)
 }

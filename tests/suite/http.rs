@@ -95,6 +95,7 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_REPORT_KEYS", REPORT_KEY);
+        world.set("LIFEBOAT_DRILL_EVERY", "1s");
         let other = tempfile::tempdir().unwrap();
         world.set("LIFEBOAT_FALLBACK_STORAGE", format!("file://{}", other.path().display()));
         let (first, lost) = (configuration(&recording::first()), of_a_lost_database());
@@ -123,6 +124,9 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         ] {
             assert_eq!(good.number(&format!("{series}{VERSION}")), number, "{series}");
         }
+        let drilled = |found: &Page| found.number(&format!("lifeboat_drill_success{VERSION}")) == 1.0;
+        let told = |found: &Page| found.body.contains("lifeboat_drill_success{") && drilled(found);
+        check_and_note(&page_until(at, "/metrics", told).await, &mut seen);
         let info = format!("{{kong_version=\"3.9.1\",config_hash=\"{}\",state=\"confirmed\"}}", first.hash);
         assert_eq!(good.number(&format!("lifeboat_keep_configuration_info{info}")), 1.0);
         for step in ["decode", "compress", "write_payload", "read_back", "manifest", "config_json"] {

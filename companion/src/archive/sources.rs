@@ -52,6 +52,13 @@ fn said(errors: &[StorageError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+impl NoneChosen {
+    /// The class of the first store's error: one word.
+    pub fn class(&self) -> &'static str {
+        self.0.first().map_or("not_found", StorageError::class)
+    }
+}
+
 impl Sources {
     /// Opens all stores that the settings name.
     ///
@@ -106,6 +113,26 @@ impl Sources {
             }
         }
         Err(NoneChosen(failed))
+    }
+
+    /// The versions of Kong of which any store has something.
+    ///
+    /// # Errors
+    /// When none can tell.
+    pub async fn versions(&self) -> Result<Vec<KongVersion>, StorageError> {
+        let (mut versions, mut failed) = (Vec::new(), Vec::new());
+        for listed in all_in_time(self.archives.iter().map(Archive::versions)).await {
+            match listed {
+                Ok(listed) => versions.extend(listed),
+                Err(error) => failed.push(error),
+            }
+        }
+        versions.sort_unstable();
+        versions.dedup();
+        match failed.into_iter().next() {
+            Some(error) if versions.is_empty() => Err(error),
+            _ => Ok(versions),
+        }
     }
 
     /// Whether the newest that is published in any store has this payload.

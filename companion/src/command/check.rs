@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use crate::progress::step;
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,6 +60,7 @@ impl Check {
 
 /// What a check comes to, or that it took too long.
 pub(super) async fn within(name: &'static str, limit: Duration, check: impl Future<Output = Check>) -> Check {
+    let _progress = step(format_args!("checking: {name}"));
     timeout(limit, check).await.unwrap_or_else(|_| {
         let seen = format!("it was not over after {} s", limit.as_secs());
         Check::fail(name, seen, "look at the network on the way, and at the load of the other side")

@@ -8,6 +8,7 @@ use lifeboat_core::verify::Verified;
 
 use crate::archive::Archive;
 use crate::background::computed;
+use crate::progress::step;
 
 /// The version that was given, or else the only one of which there are backups.
 pub(super) async fn version(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<KongVersion> {
@@ -27,6 +28,7 @@ pub(super) async fn version(archive: &Archive, given: Option<KongVersion>) -> an
 
 /// What a snapshot holds.
 pub(super) async fn configuration(verified: Verified) -> anyhow::Result<Configuration> {
+    let _progress = step(format_args!("reading {} bytes of configuration", verified.config_bytes()));
     computed(move || {
         let json = verified.config_json()?;
         Configuration::from_json(json.into()).context("the snapshot holds no configuration")

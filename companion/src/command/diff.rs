@@ -12,6 +12,7 @@ use lifeboat_core::time::WallTime;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
+use super::table::{folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, PickError};
 use crate::background::computed;
@@ -73,7 +74,7 @@ pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Fa
     .await;
     let text = match asked.output {
         Output::Json => as_json(&difference, version, &before, &after),
-        Output::Table => as_text(&difference, version, &before, &after),
+        Output::Table => folded_lines(&as_text(&difference, version, &before, &after), terminal_width()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     Ok(())

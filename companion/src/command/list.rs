@@ -1,7 +1,5 @@
 //! `lifeboat list`: which snapshots there are.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::kong::version::KongVersion;
@@ -9,13 +7,25 @@ use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use serde_json::json;
 
+use super::table::{Concession, Table, folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
+use crate::progress::step;
 use crate::settings::{Source, StoreSettings};
 use crate::storage::StorageError;
 
 /// The state of a payload without a manifest.
 const UNPUBLISHED: &str = "unpublished";
+
+/// What a reader misses least on a narrow terminal.
+const CONCESSIONS: [Concession; 6] = [
+    Concession::Drop("RECEIVED"),
+    Concession::Shorten("CONFIGURATION", 13),
+    Concession::Drop("BYTES"),
+    Concession::Drop("CONFIGURATION"),
+    Concession::Drop("SERVICES"),
+    Concession::Drop("ROUTES"),
+];
 
 /// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
 pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
@@ -24,7 +34,7 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
     let text = match output {
         Output::Json => as_json(&histories),
         Output::Table if histories.is_empty() => format!("no backups in {}", archive.place()),
-        Output::Table => as_table(&histories, now),
+        Output::Table => as_table(&histories, now, terminal_width()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     let problems: Vec<&str> = histories.iter().filter_map(|history| history.problem.as_deref()).collect();
@@ -34,6 +44,7 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
 async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, StorageError> {
     let mut histories = Vec::new();
     for version in archive.versions().await? {
+        let _progress = step(format_args!("listing the snapshots of Kong {version}"));
         histories.push(archive.history(version, limit).await?);
     }
     Ok(histories)
@@ -60,24 +71,22 @@ fn as_json(histories: &[History]) -> String {
     serde_json::to_string_pretty(&histories).expect("a listing always has a JSON form")
 }
 
-fn as_table(histories: &[History], now: WallTime) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["KONG", "SNAPSHOT", "STATE", "CONFIGURATION", "RECEIVED", "AGE", "SERVICES", "ROUTES", "BYTES"]);
+fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> String {
+    let titles = ["KONG", "SNAPSHOT", "STATE", "CONFIGURATION", "RECEIVED", "AGE", "SERVICES", "ROUTES", "BYTES"];
+    let mut table = Table::new(&titles).with_numbers_in(&["SERVICES", "ROUTES", "BYTES"]);
     let mut notes = Vec::new();
     for history in histories {
         for listed in &history.snapshots {
-            table.add_row(row(history, listed, now));
+            table.add(row(history, listed, now));
         }
         notes.extend(notes_on(history));
     }
-    for column in [6, 7, 8] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
     notes.insert(0, "* published: what new nodes are restored from".to_owned());
-    format!("{}\n{}", table.trim_fmt(), notes.join("\n"))
+    let (table, has_less) = table.fitted(width, &CONCESSIONS);
+    if has_less {
+        notes.push("There is more than fits on this terminal: --output json has it".to_owned());
+    }
+    format!("{table}\n{}", folded_lines(&notes.join("\n"), width))
 }
 
 fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {

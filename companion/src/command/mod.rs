@@ -2,16 +2,19 @@
 
 mod check;
 mod choice;
+pub mod completions;
 mod configuration;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod drill;
 pub mod exec;
 pub mod export;
 pub mod healthcheck;
 pub mod import;
 pub mod keygen;
 pub mod list;
+pub mod manual;
 pub mod pin;
 pub mod presign;
 pub mod release;
@@ -20,6 +23,7 @@ pub mod run;
 pub mod show;
 mod stdout;
 mod stopped;
+mod table;
 pub mod verify;
 
 use crate::settings::Problems;

@@ -14,6 +14,7 @@ use lifeboat_core::verify::{Verified, Writer};
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
+use super::table::{folded, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
 use crate::background::computed;
@@ -184,9 +185,9 @@ fn entities(counts: &EntityCounts) -> String {
 }
 
 fn rows(rows: &[(&str, String)]) -> String {
-    let mut text = String::new();
+    let (mut text, width) = (String::new(), terminal_width());
     for (name, value) in rows {
-        let _ = writeln!(text, "{name:<14}{}", printable(value));
+        let _ = writeln!(text, "{name:<14}{}", folded(&printable(value), width, 14, 14));
     }
     text.pop();
     text

@@ -10,7 +10,8 @@ use lifeboat_core::time::WallTime;
 use serde::Serialize;
 
 use super::Program;
-use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
+use crate::drill::seconds;
+use crate::metrics::{self, DrillFacts, DrillMetrics, KeepFacts, RelayFacts, standing_name, strategy_name};
 use crate::relay::{NodeStatus, OnlyIncremental, RelayView};
 use crate::reports::ReportsView;
 
@@ -49,6 +50,7 @@ struct Export {
     last_attempt: Option<WallTime>,
     last_success: Option<WallTime>,
     failing: Option<Failing>,
+    drill: Option<Drill>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -91,6 +93,17 @@ struct Failing {
 }
 
 #[derive(Clone, Debug, Serialize)]
+struct Drill {
+    passed: bool,
+    reason: Option<String>,
+    ended: WallTime,
+    took_s: f64,
+    sequence: Option<u64>,
+    running_in_s: Option<f64>,
+    last_success: Option<WallTime>,
+}
+
+#[derive(Clone, Debug, Serialize)]
 struct Relay {
     ready: bool,
     reason: Option<String>,
@@ -115,7 +128,7 @@ impl Status {
             store: program.store.clone(),
             control_plane: program.control_plane.clone(),
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
-            export: metrics.keep_facts().iter().map(Export::of).collect(),
+            export: metrics.keep_facts().iter().map(|facts| Export::of(facts, &metrics.drills())).collect(),
             relay: metrics.relay_facts().map(|facts| Relay::of(&facts, metrics.relay_view().as_ref(), now)),
             reports: program.reports.view(),
         }
@@ -123,7 +136,7 @@ impl Status {
 }
 
 impl Export {
-    fn of(facts: &KeepFacts) -> Self {
+    fn of(facts: &KeepFacts, drills: &DrillMetrics) -> Self {
         let ready = facts.check_ready();
         Self {
             kong_version: facts.version,
@@ -136,6 +149,7 @@ impl Export {
             last_attempt: facts.last_attempt,
             last_success: facts.last_success,
             failing: facts.election_failing.as_ref().or(facts.failing.as_ref()).map(Failing::of),
+            drill: drills.of(facts.version).map(Drill::of),
         }
     }
 }
@@ -184,6 +198,20 @@ impl Leadership {
 impl Failing {
     fn of(failing: &metrics::Failing) -> Self {
         Self { since: failing.since, class: failing.class, reason: failing.reason.clone() }
+    }
+}
+
+impl Drill {
+    fn of(facts: DrillFacts) -> Self {
+        Self {
+            passed: facts.reason.is_none(),
+            reason: facts.reason,
+            ended: facts.ended,
+            took_s: seconds(facts.took),
+            sequence: facts.sequence,
+            running_in_s: facts.running_in.map(seconds),
+            last_success: facts.last_success,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{BackupNode, Headless, News};
 use crate::admin::AdminError;
 use crate::clock::Clock;
+use crate::progress::step;
 use crate::settings::{ClusterSettings, KeepSettings};
 
 /// What the connection and a large message may take on top of the time that the control plane has to send something.
@@ -44,6 +45,7 @@ pub async fn ask(
     clock: Clock,
 ) -> Result<Answer, AdminError> {
     let limit = keep.config_timeout + ALLOWANCE;
+    let _progress = step(format_args!("waiting for the control plane at {}", cluster.control_plane));
     let headless = Headless::new(cluster, keep, node, max_config, clock)?;
     Ok(timeout(limit, answer(headless)).await.unwrap_or_else(|_| {
         Answer::Unreachable(format!("the control plane sent no whole configuration within {} s", limit.as_secs()))

@@ -1,6 +1,7 @@
 //! What the program says of itself to machines: typed handles, one for each part, that are told what happens, and the
 //! registry from which all of it is written. No part gives a metric's name; those are in `names`.
 
+mod drill;
 mod exposition;
 mod keep;
 pub mod names;
@@ -20,6 +21,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 
+pub use drill::{DrillFacts, DrillMetrics};
 pub use exposition::Form;
 pub use keep::{Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name};
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
@@ -50,6 +52,7 @@ struct Parts {
     relay: OnceLock<RelayMetrics>,
     reports: OnceLock<Reports>,
     cluster_certificate_ends: Mutex<Option<WallTime>>,
+    drills: DrillMetrics,
 }
 
 /// The gauges, whose values are asked for when somebody looks.
@@ -78,6 +81,7 @@ impl Metrics {
             relay: OnceLock::new(),
             reports: OnceLock::new(),
             cluster_certificate_ends: Mutex::default(),
+            drills: DrillMetrics::default(),
         };
         let mut registry = Registry::default();
         parts.store.register(&mut registry);
@@ -121,6 +125,11 @@ impl Metrics {
     /// The control plane is shown this certificate from now on. Which one nodes see, the relay tells.
     pub fn shows(&self, certificate: &Leaf) {
         *self.parts.cluster_certificate() = Some(WallTime::from_system(certificate.not_after()));
+    }
+
+    /// Where rehearsals of an outage are told.
+    pub fn drills(&self) -> DrillMetrics {
+        self.parts.drills.clone()
     }
 
     /// The filter's reports are these.
@@ -201,6 +210,7 @@ impl Collector for Gauges {
         let ends = ends.map(|(certificate, ends)| (CertificateLabels { certificate }, Number::Time(ends)));
         write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;
         keep::write_all(&mut encoder, &parts.keep_facts())?;
+        parts.drills.write_all(&mut encoder)?;
         if let Some(reports) = parts.reports.get() {
             reports::write_all(&mut encoder, &reports.view())?;
         }

@@ -164,6 +164,29 @@ pub(super) const KEEP_STEP: Metric = histogram(
     "how long each step from the control plane's message to a published snapshot took",
 );
 
+pub(super) const DRILL_SUCCESS: Metric = gauge(
+    "lifeboat_drill_success",
+    VERSION,
+    "1 if the newest rehearsal of an outage passed, 0 if it failed; told by the exporter that leads, where \
+     LIFEBOAT_DRILL_EVERY is set",
+);
+pub(super) const DRILL_LAST: Metric =
+    gauge("lifeboat_drill_last_timestamp_seconds", VERSION, "when the newest rehearsal ended");
+pub(super) const DRILL_LAST_SUCCESS: Metric =
+    gauge("lifeboat_drill_last_success_timestamp_seconds", VERSION, "when the newest rehearsal that passed ended");
+pub(super) const DRILL_DURATION: Metric =
+    gauge("lifeboat_drill_duration_seconds", VERSION, "how long the newest rehearsal took, a real data plane included");
+pub(super) const DRILL_RESTORE_DURATION: Metric = gauge(
+    "lifeboat_drill_restore_duration_seconds",
+    VERSION,
+    "how long it took in it from the start of an empty node until that ran the configuration",
+);
+pub(super) const DRILL_LAST_SEEN: Metric = gauge(
+    "lifeboat_drill_last_seen_timestamp_seconds",
+    VERSION,
+    "when the control plane was last known to have the configuration that was restored in it",
+);
+
 pub(super) const RELAY_READY: Metric =
     gauge("lifeboat_relay_ready", &[], "1 if the relay listens with a valid certificate: what /readyz answers");
 pub(super) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "nodes that are connected");
@@ -244,6 +267,12 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_PAYLOAD_BYTES,
     &KEEP_ENTITIES,
     &KEEP_STEP,
+    &DRILL_SUCCESS,
+    &DRILL_LAST,
+    &DRILL_LAST_SUCCESS,
+    &DRILL_DURATION,
+    &DRILL_RESTORE_DURATION,
+    &DRILL_LAST_SEEN,
     &RELAY_READY,
     &RELAY_NODES,
     &RELAY_NODES_FROM_STORE,

@@ -2,6 +2,7 @@
 //! values are asked for when somebody looks.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
@@ -25,6 +26,7 @@ pub(super) struct Version(pub(super) KongVersion);
 pub(super) enum Number {
     Whole(u64),
     Time(WallTime),
+    Seconds(Duration),
 }
 
 impl EncodeLabelValue for Version {
@@ -39,6 +41,7 @@ impl EncodeGaugeValue for Number {
             // The library writes no larger ones, and a manifest may claim any.
             Self::Whole(number) => EncodeGaugeValue::encode(&i64::try_from(*number).unwrap_or(i64::MAX), encoder),
             Self::Time(time) => EncodeGaugeValue::encode(&time.unix_seconds(), encoder),
+            Self::Seconds(duration) => EncodeGaugeValue::encode(&duration.as_secs_f64(), encoder),
         }
     }
 }

@@ -108,6 +108,12 @@ pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersio
     }
 }
 
+/// The same for several; an empty list where none is given.
+pub(super) fn given_versions(reader: &mut Reader<'_>) -> Option<Vec<KongVersion>> {
+    let given = reader.text("KONG_VERSION").or_else(|| reader.text(VERSIONS));
+    if given.is_none() { Some(Vec::new()) } else { versions(reader) }
+}
+
 /// The versions of Kong whose configurations are kept, each once.
 fn versions(reader: &mut Reader<'_>) -> Option<Vec<KongVersion>> {
     let Some(given) = reader.text(VERSIONS).filter(|given| given.value.contains(',')) else {

@@ -4,6 +4,7 @@
 mod address;
 mod certificates;
 mod cluster;
+mod drill;
 mod follow;
 mod history;
 mod http;
@@ -26,6 +27,7 @@ mod store;
 pub use address::Address;
 pub use certificates::{CertificateFiles, Reread};
 pub use cluster::{ClusterSettings, Revocation, Trust};
+pub use drill::{DrillEvery, DrillSettings, KongProgram, KongSettings};
 pub use follow::Follow;
 pub use history::HistoryLimit;
 pub use http::{Chosen, HttpSettings};
@@ -64,6 +66,8 @@ pub struct RunSettings {
     pub http: HttpSettings,
     /// What authenticates the filter's reports.
     pub report_keys: ReportKeys,
+    /// How often an outage is rehearsed, if at all.
+    pub drill: Option<DrillEvery>,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -95,10 +99,25 @@ impl RunSettings {
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         let http = HttpSettings::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
+        let every = DrillEvery::interval(&mut reader, role);
+        let config_timeout = reader.config_timeout();
         finish(reader, || {
             let (http, report_keys, cluster, relay) = (http?, report_keys?, cluster?, relay?);
+            let (store, keep) = (store?, keep?);
             let certificates = CertificateFiles::of(source, relay.is_some());
-            Some(Self { store: store?, cluster, keep: keep?, relay, certificates, http, report_keys })
+            let settings = |every| DrillEvery {
+                every,
+                settings: DrillSettings {
+                    store: store.clone(),
+                    cluster: cluster.clone(),
+                    relay: relay.as_ref().map(|relay| relay.tls.clone()),
+                    config_timeout,
+                    versions: keep.iter().map(|keep| keep.version).collect(),
+                    kong: KongSettings { program: KongProgram::OnPath, source: source.clone() },
+                },
+            };
+            let drill = every?.map(settings);
+            Some(Self { store, cluster, keep, relay, certificates, http, report_keys, drill })
         })
     }
 }
@@ -163,23 +182,10 @@ fn refuse_a_ticket(reader: &mut Reader<'_>) {
 }
 
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
-    check_all_names(&mut reader);
+    reader.refuse_misspelt_names();
     match build() {
         Some(settings) if reader.problems().list().is_empty() => Ok(settings),
         _ => Err(reader.into_problems()),
-    }
-}
-
-fn check_all_names(reader: &mut Reader<'_>) {
-    reader.refuse_misspelt_names();
-    warn_of_what_is_not_built_yet(reader);
-}
-
-fn warn_of_what_is_not_built_yet(reader: &mut Reader<'_>) {
-    for name in names::NOT_YET_HARMLESS {
-        if let Some(given) = reader.text(name) {
-            tracing::warn!("{}: this version of lifeboat does not have this setting yet, and ignores it", given.name);
-        }
     }
 }
 

@@ -372,19 +372,22 @@ pub const SETTINGS: &[Setting] = &[
         "127.0.0.1:8115",
         "where metrics, health and status are read, in plain HTTP without a password; `off`: nowhere",
     ),
+    setting(
+        "LIFEBOAT_DRILL_EVERY",
+        "drill-every",
+        "off",
+        "how often the exporter that leads rehearses an outage, such as `24h`: what `lifeboat drill` does",
+    ),
     setting("LIFEBOAT_LOG", "log", "info", "what is logged: a level, or `target=level` pairs"),
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
-
-/// Settings of later versions without which nothing is less safe: said in the log, and ignored.
-pub const NOT_YET_HARMLESS: &[&str] = &["LIFEBOAT_DRILL_EVERY"];
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.
 pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let known = |name: &str| {
         let plain = name.strip_suffix("_FILE").unwrap_or(name);
-        SETTINGS.iter().any(|setting| setting.variable == plain) || NOT_YET_HARMLESS.contains(&plain)
+        SETTINGS.iter().any(|setting| setting.variable == plain)
     };
     let mut unknown: Vec<&str> = names
         .into_iter()
@@ -473,7 +476,6 @@ mod tests {
                 assert_ne!(setting.variable, other.variable);
                 assert!(setting.flag.is_none() || setting.flag != other.flag, "{:?}", setting.flag);
             }
-            assert!(!NOT_YET_HARMLESS.contains(&setting.variable));
         }
     }
 }

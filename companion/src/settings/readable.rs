@@ -1,9 +1,6 @@
 //! Settings as far as they can be read, mistakes and all.
 
-use super::{
-    ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, check_all_names,
-    store_of,
-};
+use super::{ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of};
 
 /// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
 /// mistakes, and goes on.
@@ -33,7 +30,7 @@ impl ReadableSettings {
         let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.text(name).is_some());
         let keep = if role != Role::Importer || has_version { KeepSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
-        check_all_names(&mut reader);
+        reader.refuse_misspelt_names();
         Self { role, store, cluster, keep, relay, problems: reader.into_problems() }
     }
 }

@@ -66,3 +66,34 @@ impl Cloud {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The permissions that a role for Google names.
+    fn of_role(yaml: &str) -> Vec<&str> {
+        yaml.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect()
+    }
+
+    // Those that a message about these kinds of access names.
+    fn asked_for(access: &[Access]) -> Vec<&'static str> {
+        let words = access.iter().flat_map(|access| Cloud::Google.permission(*access).split([' ', ',']));
+        let mut names: Vec<_> = words.filter(|word| word.starts_with("storage.")).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn the_roles_that_are_shipped_for_google_have_what_messages_ask_for_and_nothing_else() {
+        let importer = include_str!("../../../deploy/iam/gcs-importer.role.yaml");
+        assert_eq!(of_role(importer), asked_for(&[Access::Reading, Access::Listing]));
+        let exporter = include_str!("../../../deploy/iam/gcs-exporter.role.yaml");
+        let replacing = include_str!("../../../deploy/iam/gcs-replacing.role.yaml");
+        let mut both = [of_role(exporter), of_role(replacing)].concat();
+        both.sort_unstable();
+        assert_eq!(both, asked_for(&[Access::Reading, Access::Writing, Access::Listing]));
+        assert_eq!(of_role(replacing), asked_for(&[Access::Deleting]));
+    }
+}

@@ -45,6 +45,7 @@ use self::presign::Presigner;
 use self::retry::retried;
 use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
 use crate::metrics::{Operation, RequestOutcome, StoreMetrics};
+use crate::progress::step;
 use crate::settings::StoreSettings;
 
 /// A listing has any number of pages; all of them together may take this long.
@@ -199,6 +200,7 @@ impl Storage {
         folder: &str,
         listing: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failed> {
+        let _progress = step(format_args!("listing {folder}"));
         let listing = self.attempt(folder, Access::Listing, LISTING_LIMIT, listing);
         tokio::time::timeout(LISTING_WITHIN, listing).await.unwrap_or_else(|_| {
             let error = StorageError::Unavailable {

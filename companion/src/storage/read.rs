@@ -14,6 +14,7 @@ use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
 use crate::metrics::Operation;
+use crate::progress::transfer;
 
 /// An answer may announce any size: not more than this is set aside before it has come.
 const SET_ASIDE: u64 = 64 << 20;
@@ -92,6 +93,7 @@ impl Storage {
 
     /// The object's tag, if the object has exactly these bytes.
     pub(super) async fn tag_if_it_has(&self, key: &str, expected: &[u8]) -> Result<Option<Tag>, Failed> {
+        let progress = transfer(format_args!("reading back {key}"));
         let compared = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
             let tag = Tag::of(&result.meta);
@@ -102,6 +104,7 @@ impl Storage {
                     Some(after) => rest = after,
                     None => return Ok(None),
                 }
+                progress.reached((expected.len() - rest.len()) as u64, expected.len() as u64);
             }
             Ok(rest.is_empty().then_some(tag))
         });
@@ -125,15 +128,17 @@ impl Storage {
 
     /// One try.
     pub(super) async fn read_once(&self, key: &str, limit: u64) -> Result<(Bytes, Tag), Failed> {
+        let progress = transfer(format_args!("reading {key}"));
         let reading = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
-            let tag = Tag::of(&result.meta);
+            let (tag, size) = (Tag::of(&result.meta), result.meta.size);
             let limit = limit.saturating_add(1);
-            let mut bytes = BytesMut::with_capacity(result.meta.size.min(limit).min(SET_ASIDE) as usize);
+            let mut bytes = BytesMut::with_capacity(size.min(limit).min(SET_ASIDE) as usize);
             let mut stream = result.into_stream();
             while let Some(piece) = stream.try_next().await? {
                 let room = limit.saturating_sub(bytes.len() as u64) as usize;
                 bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+                progress.reached(bytes.len() as u64, size);
                 if bytes.len() as u64 >= limit {
                     break;
                 }

@@ -9,6 +9,7 @@ use super::diagnosis::Failed;
 use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
+use crate::progress::step;
 
 /// What a write does about an object that is there already.
 #[derive(Clone, Debug)]
@@ -67,6 +68,7 @@ impl Storage {
             Write::Create => PutMode::Create,
             Write::Update(Tag(version)) => PutMode::Update(version),
         };
+        let _progress = step(format_args!("writing {key} ({} bytes)", bytes.len()));
         let path = Path::from(key);
         let options = PutOptions { mode, ..PutOptions::default() };
         let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes), options);

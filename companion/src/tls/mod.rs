@@ -38,7 +38,7 @@ pub use error::TlsError;
 pub use failure::{FailureClass, HandshakeFailure, Peer, explain, explain_tls};
 pub use identity::{Identity, certificates_from_pem};
 pub use leaf::Leaf;
-pub use pinned::{NotTheClusterCertificate, client_config_shared, server_config_shared};
+pub use pinned::{NotTheClusterCertificate, client_config_shared, client_config_shared_with, server_config_shared};
 pub use revocation::{Answer, NoQuestion, NotAnswered, Question};
 pub use server_side::{Accepts, ServerSide, ServerTls};
 pub use turns::Turns;

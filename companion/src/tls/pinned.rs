@@ -25,8 +25,8 @@ pub fn client_config_shared(identity: &Identity) -> Arc<ClientConfig> {
     super::client_config(ALL_VERSIONS, Arc::new(verifier), identity.certified_key())
 }
 
-/// The same during a rotation: the server may also present `other`'s certificate.
-pub(super) fn client_config_shared_with(identity: &Identity, other: &Identity) -> Arc<ClientConfig> {
+/// The same where the server may also present `other`'s certificate: during a rotation, or in a rehearsal.
+pub fn client_config_shared_with(identity: &Identity, other: &Identity) -> Arc<ClientConfig> {
     let verifier = PinnedCertificates::new(vec![identity.leaf().clone(), other.leaf().clone()]);
     super::client_config(ALL_VERSIONS, Arc::new(verifier), identity.certified_key())
 }

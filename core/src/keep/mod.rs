@@ -1,6 +1,6 @@
 //! The keep flow's state machines: which snapshot the manifest names and why ([`keeper`]), who may write it
-//! ([`election`]), what is held back ([`guard`], [`adoption`]), and what of the history may go ([`thinning`]). Nothing
-//! here reads, writes or waits.
+//! ([`election`]), what is held back ([`guard`], [`adoption`]), what of the history may go ([`thinning`]), and when an outage
+//! is rehearsed ([`drill`]). Nothing here reads, writes or waits.
 //!
 //! Whoever drives the two machines of a version owes them this:
 //! - each action that touches the store is answered by exactly one event, also when it timed out ([`Event::Failed`]);
@@ -17,6 +17,7 @@
 //! [`Action::Recheck`]: keeper::Action::Recheck
 
 pub mod adoption;
+pub mod drill;
 pub mod election;
 pub mod guard;
 pub mod history;

@@ -2,10 +2,12 @@
 //! prints.
 
 mod secret;
+mod texts;
 
 use serde_json::{Map, Value};
 
 use self::secret::Rules;
+pub use self::texts::SecretTexts;
 use crate::json::{Error, Lexer};
 use crate::kong::Configuration;
 

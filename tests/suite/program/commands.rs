@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::cli;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
@@ -233,19 +232,6 @@ async fn runs_beside_real_backups(store: &Store) {
     assert!(rehearsed.iter().any(|(file, ..)| file.ends_with("config.json")), "{rehearsed:?}");
 }
 
-#[tokio::test]
-async fn the_help_of_every_command_has_an_example() {
-    let definition = cli::definition();
-    let commands: Vec<&str> = definition.get_subcommands().map(|command| command.get_name()).collect();
-    assert!(commands.contains(&"run"), "{commands:?}");
-    for arguments in commands.iter().map(|command| vec![*command, "--help"]).chain([vec!["--help"]]) {
-        let help = succeeds(lifeboat(&arguments)).await;
-        let examples = help.stdout.split("Example").nth(1).unwrap_or_else(|| panic!("{arguments:?}: {help}"));
-        let command = if arguments.len() > 1 { arguments[0] } else { "run" };
-        assert!(examples.contains(&format!("lifeboat {command}")), "{arguments:?}: {help}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_json_is_one_object_a_line() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
@@ -257,8 +243,24 @@ async fn a_log_in_json_is_one_object_a_line() {
     let ended = running.ends().await;
     assert_eq!(ended.code, Some(0), "{ended}");
     assert!(ended.stderr.lines().count() > 4, "{ended}");
-    for line in ended.stderr.lines() {
+    are_objects(&ended.stderr);
+}
+
+fn are_objects(log: &str) {
+    for line in log.lines() {
         let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(entry["level"].is_string() && entry["fields"]["message"].is_string(), "{line}");
+        assert!(entry["timestamp"].is_string() && entry["target"].is_string(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn why_it_has_ended_is_an_object_too_where_the_log_is_in_json() {
+    let run = lifeboat(["run", "--export", "on"]).with("LIFEBOAT_LOG_FORMAT", "json").with("LIFEBOAT_LOG", "off");
+    let ended = run.finish().await;
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{ended}");
+    are_objects(&ended.stderr);
+    let entry: Value = serde_json::from_str(&ended.stderr).unwrap();
+    let message = entry["fields"]["message"].as_str().unwrap();
+    assert!(message.contains("KONG_CLUSTER_CERT is not set") && entry["fields"]["exit_code"] == 2, "{message}");
 }

@@ -93,3 +93,18 @@ async fn kongs_own_backup_is_taken_over_step_by_step_and_given_back() {
 async fn how_it_works_shows_what_it_claims() {
     follow("how-it-works.md").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_security_model_says_of_keys_is_so() {
+    follow("security.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_looked_at_and_decided_upon_as_written() {
+    follow("backups.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_keeps_relays_and_looks_at_it() {
+    follow("../README.md").await;
+}

@@ -146,6 +146,31 @@ async fn a_node_that_has_a_configuration_asks_neither_its_control_plane_nor_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_knows_only_success_and_failure_is_told_success_where_the_node_can_be_started() {
+    let (cluster, store) = (Cluster::start().await, Store::folder());
+    let prefix = fresh(&cluster, "started-anyway");
+    let ended_with = async |also: &[&str], prefix: &NodePrefix| {
+        let arguments = ["import", "--always"].iter().chain(also);
+        let import = store.given_to(cluster.lifeboat(arguments)).with("KONG_PREFIX", prefix.path());
+        import.finish().await
+    };
+    // There is no backup.
+    let failed = ended_with(&["--exit-zero-if", "nothing-to-do"], &prefix).await;
+    assert_eq!(failed.code, Some(1), "{failed}");
+    let tolerated = ended_with(&["--exit-zero-if", "failed"], &prefix).await;
+    assert!(tolerated.code == Some(0) && tolerated.stderr.contains("ERROR"), "{tolerated}");
+    let wrong = ended_with(&["--exit-zero-if", "failed", "--kong-version", "3"], &prefix).await;
+    assert_eq!(wrong.code, Some(2), "settings are put right before anything is started: {wrong}");
+
+    fs::create_dir(prefix.lmdb_folder()).unwrap();
+    fs::write(prefix.data_file(), RECORDED).unwrap();
+    for also in ["nothing-to-do", "failed"] {
+        let nothing = ended_with(&["--exit-zero-if", also], &prefix).await;
+        assert!(nothing.code == Some(0) && nothing.stderr.contains("has a configuration already"), "{nothing}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_of_another_patch_version_will_do_unless_that_is_forbidden() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     with_image(&cluster, &store).await;

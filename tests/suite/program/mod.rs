@@ -3,10 +3,12 @@
 
 mod choices;
 mod commands;
+mod completions;
 mod crash;
 mod dbless;
 mod doctor;
 mod documents;
+mod drill;
 mod emergency;
 mod exec;
 mod healthcheck;
@@ -20,6 +22,7 @@ mod messages;
 mod origins;
 mod several;
 mod stored;
+mod terminal;
 mod thinned;
 mod tickets;
 mod upgraded;

@@ -1,5 +1,6 @@
 //! What a started program writes, gathered while it runs. Nothing is interpreted here.
 
+use std::fs::File;
 use std::io::{PipeReader, Read};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -34,6 +35,19 @@ impl Captured {
         Self(receiver)
     }
 
+    // Whoever reads from a terminal that nobody writes to any more gets an error.
+    pub(super) fn of_terminal(mut terminal: File) -> Self {
+        let (sender, receiver) = watch::channel(Text::default());
+        tokio::task::spawn_blocking(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+                sender.send_modify(|text| text.bytes.extend_from_slice(&buffer[..count]));
+            }
+            sender.send_modify(|text| text.is_complete = true);
+        });
+        Self(receiver)
+    }
+
     // What filled the pipe before the program began is not its own.
     pub(super) fn of_held(mut held: PipeReader) -> Self {
         let (sender, receiver) = watch::channel(Text::default());
@@ -55,6 +69,13 @@ impl Captured {
         let complete = timeout(HUNG, receiver.wait_for(|text| text.is_complete)).await;
         assert!(matches!(complete, Ok(Ok(_))), "the output does not end");
         self.text()
+    }
+
+    pub(super) async fn part(&self, part: &str) {
+        let has_it = |text: &Text| String::from_utf8_lossy(&text.bytes).contains(part);
+        let mut receiver = self.0.clone();
+        let _ = timeout(HUNG, receiver.wait_for(|text| text.is_complete || has_it(text))).await;
+        assert!(has_it(&self.0.borrow()), "lifeboat never showed {part:?}, but:\n{}", self.text());
     }
 
     pub(super) async fn line(&self, part: &str) -> String {

@@ -3,6 +3,7 @@
 
 mod built;
 mod captured;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use self::built::executable;
 use self::captured::Captured;
+use self::terminal::Terminal;
 
 /// Nothing that is waited for takes nearly as long: who gets here has hung.
 const HUNG: Duration = Duration::from_secs(60);
@@ -27,6 +29,7 @@ const HUNG: Duration = Duration::from_secs(60);
 pub struct Invocation {
     command: Command,
     held: Option<PipeReader>,
+    terminal: Option<Terminal>,
 }
 
 /// A started program. Dropping it kills it.
@@ -74,7 +77,7 @@ pub fn lifeboat<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Invo
         command.env("PATH", path);
     }
     command.kill_on_drop(true);
-    Invocation { command, held: None }
+    Invocation { command, held: None, terminal: None }
 }
 
 impl Invocation {
@@ -126,6 +129,17 @@ impl Invocation {
         self
     }
 
+    /// On a terminal that is so many columns wide, which all its outputs are: what is written there is its result.
+    ///
+    /// # Panics
+    /// When the system gives no terminal.
+    pub fn on_a_terminal(mut self, columns: u16) -> Self {
+        let terminal = Terminal::new(columns);
+        self.command.stdin(terminal.end()).stdout(terminal.end()).stderr(terminal.end()).env("TERM", "xterm-256color");
+        self.terminal = Some(terminal);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -133,8 +147,13 @@ impl Invocation {
     pub fn start(mut self) -> Running {
         let mut child = self.command.spawn().expect("lifeboat starts");
         let pid = child.id().and_then(|id| Pid::from_raw(id as i32)).expect("it has an id until it was waited for");
-        let stdout = child.stdout.take().map_or_else(Captured::nothing, Captured::of);
-        let stderr = Captured::of(child.stderr.take().expect("it was asked for"));
+        // Its ends of the terminal are the program's alone now: what is read from the other side ends with the program.
+        drop(self.command);
+        let stdout = match self.terminal {
+            Some(terminal) => Captured::of_terminal(terminal.into_reader()),
+            None => child.stdout.take().map_or_else(Captured::nothing, Captured::of),
+        };
+        let stderr = child.stderr.take().map_or_else(Captured::nothing, Captured::of);
         Running { child, pid, stdout, stderr, held: self.held }
     }
 
@@ -159,6 +178,14 @@ impl Running {
     /// As [`says`](Self::says).
     pub async fn prints(&self, part: &str) -> String {
         self.stdout.line(part).await
+    }
+
+    /// Waits until its results, or the terminal that it has, show this part, in a line that may not have ended.
+    ///
+    /// # Panics
+    /// As [`says`](Self::says).
+    pub async fn shows(&self, part: &str) {
+        self.stdout.part(part).await;
     }
 
     /// Its process's id.

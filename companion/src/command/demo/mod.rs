@@ -39,12 +39,8 @@ const BUCKET: &str = "kong-backups";
 #[derive(Debug, clap::Subcommand)]
 pub enum Actor {
     /// Be a control plane that sends a recorded configuration, until a signal
-    #[command(after_help = "Examples:\n  lifeboat demo control-plane --folder rehearsal\n  \
-                            lifeboat demo control-plane --folder rehearsal --sends changed")]
     ControlPlane(ControlPlanePart),
     /// Be a data plane that is born empty, and say what it comes to run, until a signal
-    #[command(after_help = "Examples:\n  lifeboat demo node --folder rehearsal\n  \
-                            lifeboat demo node --folder rehearsal --connect 127.0.0.1:8005 --once")]
     Node(NodePart),
 }
 

@@ -18,6 +18,7 @@ use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
 
 use super::check::{self, Check, Verdict, count};
+use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::archive::Archive;
 use crate::clock::Clock;
@@ -32,7 +33,7 @@ pub async fn doctor(source: &Source, output: Output, clock: Clock) -> Result<(),
     let checks = examine(ReadableSettings::read(source), clock).await;
     let text = match output {
         Output::Json => report::as_json(&checks),
-        Output::Table => report::as_table(&checks),
+        Output::Table => report::as_table(&checks, terminal_width()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     match count(&checks, Verdict::Fail) {

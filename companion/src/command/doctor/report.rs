@@ -1,44 +1,34 @@
 //! Prints the checks: a table and the cures for people, JSON for programs.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use serde_json::json;
 
+use super::super::table::{Table, folded_lines};
 use super::check::{Check, Verdict, count, worst};
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
-/// Where nobody knows how wide the output is.
-const WIDTH: u16 = 120;
 
 pub(super) fn as_json(checks: &[Check]) -> String {
     let report = json!({ "format": FORMAT, "verdict": worst(checks), "checks": checks });
     serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
 }
 
-pub(super) fn as_table(checks: &[Check]) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(WIDTH);
-    }
-    table.set_header(["CHECK", "RESULT", "SEEN"]);
+/// For a terminal of this width; `None` if it isn't for one.
+pub(super) fn as_table(checks: &[Check], width: Option<usize>) -> String {
+    let mut table = Table::new(&["CHECK", "RESULT"]);
     for check in checks {
-        table.add_row([check.name, check.verdict.word(), &check.seen]);
+        table.add(vec![check.name.to_owned(), check.verdict.word().to_owned()]);
     }
-    let seen = ColumnConstraint::LowerBoundary(Width::Fixed(30));
-    let widths = [ColumnConstraint::ContentWidth, ColumnConstraint::ContentWidth, seen];
-    for (column, width) in table.column_iter_mut().zip(widths) {
-        column.set_padding((0, 2)).set_constraint(width);
-    }
-    let mut text = table.trim_fmt();
+    // What is seen may have been said by somebody else, in several lines.
+    let seen: Vec<String> = checks.iter().map(|check| check.seen.lines().collect::<Vec<_>>().join("; ")).collect();
+    let mut text = table.with_text("SEEN", &seen, width);
     let mut cures: Vec<String> = Vec::new();
     for check in checks {
         let Some(cure) = &check.cure else { continue };
         let line = format!("\n\n{} ({}): {cure}", check.name, check.verdict.word());
         // What helps against two things is said once.
         if !cures.contains(&line) {
-            text.push_str(&line);
+            text.push_str(&folded_lines(&line, width));
             cures.push(line);
         }
     }
@@ -61,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_row_for_each_check_and_the_cure_below() {
-        let table = as_table(&checks());
+        let table = as_table(&checks(), None);
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].contains("CHECK") && lines[0].contains("RESULT") && lines[0].contains("SEEN"), "{table}");
         assert!(

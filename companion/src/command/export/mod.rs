@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
 use crate::node_cache::NodePrefix;
 use crate::origin::{Origin, read_file};
+use crate::progress::step;
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
 
 /// Keeps what was asked for.
@@ -60,6 +61,7 @@ async fn keep(
     clock: Clock,
 ) -> Result<(), Failure> {
     let archive = &Archive::open(store).map_err(anyhow::Error::from)?;
+    let progress = step(format_args!("keeping configuration {} of Kong {}", received.config_hash, node.version));
     let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
     let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
     if let Some(prefix) = beside
@@ -70,18 +72,23 @@ async fn keep(
     if exported.is_new() {
         thin_once(archive, node.version, clock).await;
     }
+    drop(progress);
     print(archive, &exported, output)?;
+    let _progress = step("keeping it in the other stores");
     mirror_once(archive, store, node.version).await;
     Ok(())
 }
 
 fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Result<()> {
     let manifest = exported.manifest();
-    let key = ObjectKeys::new(manifest.kong_version).config_json();
+    let form = match manifest.snapshot.sealed {
+        Some(_) => "sealed, and no config.json".to_owned(),
+        None => ObjectKeys::new(manifest.kong_version).config_json().to_string(),
+    };
     match output {
         Output::Json => stdout::line(&serde_json::to_string_pretty(manifest)?)?,
         Output::Table => stdout::line(&format!(
-            "{} configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes, {} bytes of JSON ({key})",
+            "{} configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes, {} bytes of JSON ({form})",
             if exported.is_new() { "kept" } else { "already kept:" },
             manifest.config_hash,
             manifest.kong_version,

@@ -10,6 +10,7 @@ use crate::archive::{Archive, Emergency, Stay};
 use crate::clock::Clock;
 use crate::keep::{BackupNode, mirror_once, thin_once};
 use crate::origin::{Dbless, Origin, read_file};
+use crate::progress::step;
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
 
 /// What is to be published, and where.
@@ -30,10 +31,13 @@ pub(super) async fn export(
     let Change { store, version, received } = Change::read(source, from, clock).await?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let author = BackupNode::new(version).author();
+    let progress = step(format_args!("publishing configuration {} of Kong {version}", received.config_hash));
     let done = archive.publish_pinned(&author, &received, stay, clock.wall()).await;
     let done = done.map_err(anyhow::Error::from).context("nothing was published")?;
     thin_once(&archive, version, clock).await;
+    drop(progress);
     say(&archive, &done, stay, output)?;
+    let _progress = step("publishing it in the other stores");
     mirror_once(&archive, &store, version).await;
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::background::computed;
 use crate::clock::Clock;
 use crate::delivery::{self, Asked, fetched_unless};
 use crate::node_cache::{CacheForm, NodePrefix, Outcome, Present, place_config_cache, place_image, present};
+use crate::progress::step;
 use crate::settings::{ControlPlaneSettings, ImportSettings, Source, When};
 
 /// What goes into a node's cache.
@@ -66,11 +67,14 @@ async fn place(cache: Cache, prefix: NodePrefix, version: KongVersion) -> Result
         Cache::Configuration(verified) => (verified.config_hash(), prefix.config_cache()),
         Cache::Image(image) => (image.config_hash(), prefix.data_file()),
     };
+    let progress = step(format_args!("writing {}", path.display()));
     let placed = computed(move || match cache {
         Cache::Configuration(verified) => place_config_cache(&prefix, &verified, version, &mut |_| {}),
         Cache::Image(image) => place_image(&prefix, &image, version, &mut |_| {}),
     });
-    match placed.await.map_err(anyhow::Error::from)? {
+    let placed = placed.await;
+    drop(progress);
+    match placed.map_err(anyhow::Error::from)? {
         Outcome::Placed { instead_of } => {
             if let Some(what) = instead_of {
                 info!("{} was {what}, which no Kong can use: replaced", path.display());

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
+use tracing::{error, info};
 
 use super::stopped::unless_stopped;
 use super::{Failure, stdout};
@@ -18,8 +19,32 @@ use crate::settings::{Source, When};
 /// The most that a ticket has: a manifest and two links.
 const TICKET_LIMIT: u64 = 4 << 20;
 
+/// What is as good as a filled cache to whoever starts the node next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AlsoWell {
+    /// The node has a configuration, or its control plane is there
+    NothingToDo,
+    /// That, or it failed: the node is started in any case, and the log says that it may have no configuration
+    Failed,
+}
+
 /// Gives the published snapshot, or the one of a ticket, to the node.
 pub async fn import(source: &Source, asked: &Import, clock: Clock) -> Result<(), Failure> {
+    let ended = give(source, asked, clock).await;
+    match (ended, asked.exit_zero_if) {
+        (Err(Failure::NothingToDo(why)), Some(_)) => {
+            info!("nothing to do: {why}");
+            Ok(())
+        }
+        (Err(Failure::Failed(failed)), Some(AlsoWell::Failed)) => {
+            error!("the node was given nothing, and has no configuration unless its control plane is back: {failed:#}");
+            Ok(())
+        }
+        (ended, _) => ended,
+    }
+}
+
+async fn give(source: &Source, asked: &Import, clock: Clock) -> Result<(), Failure> {
     let ticket = asked.ticket.as_deref().map(read_ticket).transpose()?;
     let ticket = ticket.as_deref();
     let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };

@@ -11,9 +11,11 @@ use lifeboat_core::object_key::ObjectKeys;
 use self::snapshot::Examined;
 use super::check::{Check, Verdict, worst};
 use super::configuration::version;
+use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, Published};
 use crate::cli::Verify;
+use crate::progress::step;
 use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
 
@@ -36,11 +38,12 @@ pub async fn verify(source: &Source, asked: &Verify) -> Result<(), Failure> {
     } else {
         let version = version(&archive, settings.version).await?;
         let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
+        let _progress = step(format_args!("verifying a snapshot of Kong {version}"));
         vec![settled(&archive, version, pick).await.map_err(anyhow::Error::from)?]
     };
     let text = match asked.output {
         Output::Json => report::as_json(&archive, &examined),
-        Output::Table => report::as_table(&archive, &examined),
+        Output::Table => report::as_table(&archive, &examined, terminal_width()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     match examined.iter().filter(|examined| examined.verdict() == Verdict::Fail).count() {
@@ -69,10 +72,11 @@ async fn all(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<Ve
             Err(error) => return Err(error.into()),
         };
         let past = archive.past(version).await?;
-        for past in past.iter().rev().filter(|past| snapshot::has_a_manifest(past)) {
-            if named == Some(past.id.sequence) {
-                continue;
-            }
+        let others = past.iter().rev().filter(|past| snapshot::has_a_manifest(past) && named != Some(past.id.sequence));
+        let others: Vec<_> = others.collect();
+        let progress = step(format_args!("verifying the snapshots of Kong {version}"));
+        for (done, past) in others.iter().enumerate() {
+            progress.reached(done as u64, others.len() as u64);
             match settled(archive, version, Pick::Sequence(past.id.sequence)).await {
                 Ok(other) => examined.push(other),
                 // It was too old, and an exporter has deleted it just now.

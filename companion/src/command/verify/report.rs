@@ -1,18 +1,15 @@
 //! Prints what was found: a row for each snapshot and the cures for people, JSON for programs.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use serde_json::{Value, json};
 
 use super::super::check::{Check, Verdict};
 use super::super::configuration::printable;
+use super::super::table::{Table, folded_lines};
 use super::snapshot::Examined;
 use crate::archive::Archive;
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
-/// Where nobody knows how wide the output is.
-const WIDTH: u16 = 120;
 
 pub(super) fn as_json(archive: &Archive, examined: &[Examined]) -> String {
     let snapshots: Vec<Value> = examined
@@ -35,42 +32,31 @@ pub(super) fn as_json(archive: &Archive, examined: &[Examined]) -> String {
     serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
 }
 
-pub(super) fn as_table(archive: &Archive, examined: &[Examined]) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(WIDTH);
-    }
-    table.set_header(["KONG", "SNAPSHOT", "STATE", "RESULT", "SEEN"]);
+/// For a terminal of this width; `None` if it isn't for one.
+pub(super) fn as_table(archive: &Archive, examined: &[Examined], width: Option<usize>) -> String {
+    let mut table = Table::new(&["KONG", "SNAPSHOT", "STATE", "RESULT"]);
     for examined in examined {
-        table.add_row([
-            examined.version.to_string(),
-            number(examined),
-            examined.state.clone(),
-            examined.verdict().word().to_owned(),
-            printable(&seen(examined)),
-        ]);
+        let (version, verdict) = (examined.version.to_string(), examined.verdict().word().to_owned());
+        table.add(vec![version, number(examined), examined.state.clone(), verdict]);
     }
-    let seen = ColumnConstraint::LowerBoundary(Width::Fixed(40));
-    let narrow = ColumnConstraint::ContentWidth;
-    for (column, width) in table.column_iter_mut().zip([narrow, narrow, narrow, narrow, seen]) {
-        column.set_padding((0, 2)).set_constraint(width);
-    }
-    let mut text = table.trim_fmt();
+    let seen: Vec<String> = examined.iter().map(|examined| printable(&seen(examined))).collect();
+    let mut text = table.with_text("SEEN", &seen, width);
     for examined in examined {
         for check in &examined.checks {
             let Some(cure) = &check.cure else { continue };
             let snapshot = format!("Kong {}, snapshot {}", examined.version, number(examined));
-            text.push_str(&format!("\n\n{snapshot}, {} ({}): {cure}", check.name, check.verdict.word()));
+            let line = format!("{snapshot}, {} ({}): {cure}", check.name, check.verdict.word());
+            text.push_str(&format!("\n\n{}", folded_lines(&line, width)));
         }
         if let Some(instead) = &examined.instead {
-            text.push_str(&format!("\n\nUntil then, {}", printable(instead)));
+            let line = format!("Until then, {}", printable(instead));
+            text.push_str(&format!("\n\n{}", folded_lines(&line, width)));
         }
     }
     let of = |verdict| examined.iter().filter(|examined| examined.verdict() == verdict).count();
     let (passed, odd, failed) = (of(Verdict::Pass), of(Verdict::Warn), of(Verdict::Fail));
-    text.push_str(&format!("\n\n* published. {}: {passed} passed, {odd} to look at, {failed} failed", archive.place()));
-    text
+    let line = format!("* published. {}: {passed} passed, {odd} to look at, {failed} failed", archive.place());
+    format!("{text}\n\n{}", folded_lines(&line, width))
 }
 
 fn worst(examined: &[Examined]) -> Verdict {

@@ -15,6 +15,7 @@ use reqwest::{StatusCode, Url};
 use crate::background::computed;
 use crate::clock::Clock;
 use crate::origin::{Dbless, DblessError, Errors};
+use crate::progress::step;
 
 /// How often it is asked whether it has been given something.
 const EVERY: Duration = Duration::from_secs(1);
@@ -99,6 +100,7 @@ impl DblessNode {
     /// # Errors
     /// Also when it isn't `expected`, if something is, or has a database.
     pub async fn version(&self, expected: Option<KongVersion>, patience: Duration) -> Result<KongVersion, DblessError> {
+        let _progress = step(format_args!("waiting for the node at {} to be given a configuration", self.url()));
         let until = self.clock.now() + patience;
         loop {
             match self.api.version(expected).await {
@@ -139,6 +141,7 @@ impl DblessNode {
     /// # Errors
     /// It doesn't take it.
     pub async fn load(&self, verified: Verified) -> Result<Loaded, LoadError> {
+        let _progress = step(format_args!("giving a configuration to the node at {}", self.url()));
         let json: Bytes = computed(move || verified.config_json()).await.map_err(LoadError::Payload)?.into();
         let mut backoff = Backoff::new(EVERY, LONGEST_WAIT);
         for _ in 0..TRIES {

@@ -1,0 +1,297 @@
+//! What each command takes, besides the settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use clap_complete::Shell;
+use lifeboat_core::keys::KeyName;
+use reqwest::Url;
+
+use crate::command::Output;
+use crate::command::demo::Actor;
+use crate::command::diff::Compared;
+use crate::command::healthcheck::Part;
+use crate::command::import::AlsoWell;
+use crate::command::keygen::Purpose;
+use crate::origin::{Origin, admin_url};
+use crate::settings::KongProgram;
+use crate::storage::LONGEST_LINK;
+
+/// What `export` takes.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Where the configuration comes from: cp, the control plane; file:PATH, declarative configuration in YAML or JSON,
+    /// as decK and DB-less Kong have it, or a node's config.cache.json.gz; dbless:URL, the Admin API of a node without a
+    /// database, such as the Ingress Controller's
+    #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
+    pub from: Origin,
+    /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
+    #[arg(long, conflicts_with = "pin")]
+    pub watch: bool,
+    /// With file or dbless: publish it as an emergency change, which stays until the control plane's configuration
+    /// changes, whatever it loses
+    #[arg(long)]
+    pub pin: bool,
+    /// With --pin: it stays until `lifeboat unpin`, whatever the control plane sends
+    #[arg(long, requires = "pin")]
+    pub hard: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `healthcheck` takes.
+#[derive(Debug, Args)]
+pub struct Healthcheck {
+    /// What of it must be well
+    #[arg(long = "for", value_enum, value_name = "PART", default_value = "process")]
+    pub part: Part,
+    /// After how long without an answer it counts as ill
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = patience)]
+    pub timeout: Duration,
+}
+
+/// What `list` takes.
+#[derive(Debug, Args)]
+pub struct List {
+    /// How many snapshots of each version of Kong are shown, newest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub limit: usize,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `drill` takes.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// Kong's program, started as a scratch data plane; without it, the one on the PATH, if there is one
+    #[arg(long, value_name = "PATH", conflicts_with = "no_kong", value_hint = ValueHint::ExecutablePath)]
+    pub kong: Option<PathBuf>,
+    /// No real data plane: only the node in this process
+    #[arg(long)]
+    pub no_kong: bool,
+    /// Also write the result as Prometheus metrics into this file, for node_exporter's textfile collector
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub metrics_file: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `show` takes.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// Print the configuration itself, as JSON with its secrets masked
+    #[arg(long)]
+    pub config: bool,
+    /// Print it byte for byte as it is, private keys and credentials in clear text
+    #[arg(long, requires = "config")]
+    pub reveal_secrets: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The earlier one: a snapshot's number, `published`, or file:PATH
+    #[arg(value_name = "A")]
+    pub before: Compared,
+    /// The later one, likewise
+    #[arg(value_name = "B", default_value = "published")]
+    pub after: Compared,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `import` takes.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// A file with a ticket of `lifeboat presign` to restore from, or - for standard input; comes before LIFEBOAT_TICKET
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub ticket: Option<PathBuf>,
+    /// Only if the control plane gives no configuration: this is how it is anyway
+    #[arg(long, conflicts_with = "always")]
+    pub if_cp_unreachable: bool,
+    /// Whatever the control plane says: it is not asked, and whoever feeds a node without a database isn't waited for
+    #[arg(long)]
+    pub always: bool,
+    /// The Admin API of a running node without a database, which is given a configuration if it has none
+    #[arg(long, value_name = "URL", value_parser = admin_url)]
+    pub dbless: Option<Url>,
+    /// With --dbless: don't end, but do so whenever the node has none, until a signal
+    #[arg(long, requires = "dbless")]
+    pub watch: bool,
+    /// Exit with 0 here too, for who takes everything else for a failure, as init containers and systemd do
+    #[arg(long, value_enum, value_name = "WHEN", conflicts_with = "watch")]
+    pub exit_zero_if: Option<AlsoWell>,
+}
+
+/// What `exec` takes.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The program and its arguments
+    #[arg(value_name = "CMD", last = true, required = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// What `presign` takes.
+#[derive(Debug, Args)]
+pub struct Presign {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
+    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
+    pub expires_in: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `release` takes.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// Which snapshot, by its number in `lifeboat list`; the newest held one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `rollback` takes.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// Which snapshot, by its number in `lifeboat list`
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: u64,
+    /// It stays until `lifeboat unpin`, whatever the control plane sends
+    #[arg(long)]
+    pub hard: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `pin` takes.
+#[derive(Debug, Args)]
+pub struct Pin {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `verify` takes.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
+    #[arg(value_name = "SEQUENCE")]
+    pub sequence: Option<u64>,
+    /// Every snapshot, published or held; of every version of Kong, unless one is given
+    #[arg(long, conflicts_with = "sequence")]
+    pub all: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `unpin` takes.
+#[derive(Debug, Args)]
+pub struct Unpin {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `keygen` takes.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// What the key is for
+    #[arg(value_enum, value_name = "PURPOSE")]
+    pub purpose: Purpose,
+    /// The key's name, which manifests and messages tell: letters, digits, dots, hyphens, underscores. Without it, one
+    /// is made that no other key has
+    #[arg(long)]
+    pub name: Option<KeyName>,
+    /// Where files are written, none of which may be there yet. Without it, the keys are printed
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `completions` takes.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// What `man` takes.
+#[derive(Debug, Args)]
+pub struct Manual {
+    /// Where the pages of all commands are written, as lifeboat.1, lifeboat-run.1 and so on. Without it, the page of the
+    /// whole is printed
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+}
+
+/// What `demo` takes.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Only this actor of it
+    #[command(subcommand)]
+    pub actor: Option<Actor>,
+}
+
+impl Drill {
+    /// Which real data plane is wanted.
+    pub fn program(&self) -> KongProgram {
+        match &self.kong {
+            _ if self.no_kong => KongProgram::Nowhere,
+            Some(path) => KongProgram::At(path.clone()),
+            None => KongProgram::OnPath,
+        }
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(lifetime) if lifetime < Duration::from_secs(1) => Err("it must be a second or more (valid: 12h)".to_owned()),
+        Ok(lifetime) if lifetime > LONGEST_LINK => {
+            Err("no store's links live longer than seven days (valid: 7d)".to_owned())
+        }
+        Ok(lifetime) => Ok(lifetime),
+        Err(error) => Err(format!("{error} (valid: 12h, 3d)")),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(patience) if patience.is_zero() => Err("nobody answers in no time (valid: 3s)".to_owned()),
+        Ok(patience) => Ok(patience),
+        Err(error) => Err(format!("{error} (valid: 3s, 500ms)")),
+    }
+}

@@ -1,0 +1,201 @@
+//! What `--help` says besides what clap makes of the definition: commands in groups, examples, exit codes.
+
+use std::fmt::Write;
+
+use clap::Command;
+use clap::builder::StyledStr;
+
+use super::examples::{Example, examples_of};
+
+/// The narrowest terminal that help is laid out for.
+const WIDTH: usize = 80;
+
+/// Which commands are listed together, and what they have in common.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Run", &["run", "healthcheck"]),
+    ("Keep or restore once", &["export", "import", "exec", "presign"]),
+    ("Look at backups", &["doctor", "list", "show", "diff", "verify"]),
+    ("Decide what is restored", &["release", "rollback", "pin", "unpin"]),
+    ("Rehearse and set up", &["drill", "demo", "keygen", "completions", "man", "help"]),
+];
+
+/// How the program ends.
+pub const EXIT_CODES: &[(u8, &str)] =
+    &[(0, "it is done"), (1, "it failed"), (2, "wrong usage or settings"), (3, "there was nothing to do")];
+
+/// The definition with its help.
+pub(super) fn explained(program: Command) -> Command {
+    let (template, after) = (template(&program), after_program());
+    let program = program.mut_subcommands(|command| with_examples(command, ""));
+    program.help_template(template).after_help(after)
+}
+
+fn with_examples(command: Command, above: &str) -> Command {
+    let path = format!("{above}{}", command.get_name());
+    let examples = section(examples_of(&path));
+    let below = format!("{path} ");
+    command.mut_subcommands(|command| with_examples(command, &below)).after_help(examples)
+}
+
+// clap lists commands in one list, and most of twenty would be looked past.
+fn template(program: &Command) -> StyledStr {
+    let header = program.get_styles().get_header();
+    let mut text = StyledStr::new();
+    text.push_str("{about-with-newline}\n{usage-heading} {usage}\n");
+    for (title, names) in GROUPS {
+        let _ = write!(text, "\n{header}{title}:{header:#}\n");
+        for name in *names {
+            let about = match program.find_subcommand(name) {
+                Some(command) => command.get_about().map(ToString::to_string).unwrap_or_default(),
+                None => "Print this help, or that of a command".to_owned(),
+            };
+            let literal = program.get_styles().get_literal();
+            let _ = writeln!(text, "  {literal}{name:<12}{literal:#} {about}");
+        }
+    }
+    let _ = write!(text, "\n{header}Options:{header:#}\n{{options}}{{after-help}}");
+    text
+}
+
+fn after_program() -> String {
+    let codes: Vec<String> = EXIT_CODES.iter().map(|(code, meaning)| format!("  {code}  {meaning}")).collect();
+    format!(
+        "{}\n\nExit codes:\n{}\n\nEvery setting is a variable and a flag: lifeboat COMMAND --help lists them all.",
+        section(examples_of("")),
+        codes.join("\n")
+    )
+}
+
+fn section(examples: &[Example]) -> String {
+    let title = if examples.len() == 1 { "Example:" } else { "Examples:" };
+    examples.iter().fold(title.to_owned(), |text, example| {
+        let remark = if example.remark.is_empty() { String::new() } else { format!("\n  # {}", example.remark) };
+        let lines: String = broken(example.line, WIDTH - 2).iter().map(|line| format!("\n  {line}")).collect();
+        format!("{text}{remark}{lines}")
+    })
+}
+
+/// A command's line in lines of at most so many columns, as a shell puts them together again. A flag stays with its value.
+pub fn broken(line: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words(line) {
+        match lines.last_mut() {
+            // A blank and the backslash come after it.
+            Some(last) if last.len() + 1 + word.len() + 2 <= width => {
+                last.push(' ');
+                last.push_str(&word);
+            }
+            Some(last) => {
+                last.push_str(" \\");
+                lines.push(format!("    {word}"));
+            }
+            None => lines.push(word),
+        }
+    }
+    lines
+}
+
+// What belongs on one line.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        match words.last_mut() {
+            Some(last) if (last.starts_with("--") && !word.starts_with("--") && !last.contains(' ')) || last == ">" => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{definition, read};
+    use super::*;
+
+    /// Each command, also those below others, by what is typed after `lifeboat`.
+    fn all(command: &Command, above: &[String]) -> Vec<Vec<String>> {
+        let below = command.get_subcommands().filter(|command| command.get_name() != "help");
+        let below = below.flat_map(|command| all(command, &[above, &[command.get_name().to_owned()]].concat()));
+        [above.to_vec()].into_iter().chain(below).collect()
+    }
+
+    fn help(path: &[String], flag: &str) -> String {
+        let arguments = ["lifeboat".to_owned()].into_iter().chain(path.iter().cloned()).chain([flag.to_owned()]);
+        definition().term_width(WIDTH).try_get_matches_from(arguments).unwrap_err().to_string()
+    }
+
+    /// The lines that can be pasted, put together again as a shell does.
+    fn pasted(help: &str) -> Vec<String> {
+        let joined = help.replace("\\\n", " ");
+        let examples = joined.split("\nExample").nth(1).unwrap_or_default().to_owned();
+        let is_command = |line: &&str| line.split_whitespace().find(|word| !word.contains('=')) == Some("lifeboat");
+        examples.lines().filter(is_command).map(|line| line.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn each_example_in_the_help_of_each_command_is_one_of_its_own_and_is_accepted() {
+        let commands = all(&definition(), &[]);
+        assert!(commands.contains(&vec!["run".to_owned()]), "{commands:?}");
+        for path in commands {
+            let help = help(&path, "--help");
+            let examples = pasted(&help);
+            assert!(!examples.is_empty(), "{path:?} has no example (companion/src/cli/examples.rs):\n{help}");
+            for example in examples {
+                let command = example.split(" > ").next().unwrap().split(" | ").next().unwrap();
+                let words: Vec<&str> = command.split_whitespace().skip_while(|word| *word != "lifeboat").collect();
+                let own = words[1..].iter().zip(&path).filter(|(typed, own)| typed == own).count();
+                assert_eq!(own, path.len(), "an example of another command in {path:?}: {example}");
+                let matches = definition().try_get_matches_from(&words);
+                let matches = matches.unwrap_or_else(|error| panic!("{example}: {error}"));
+                // Of a file that isn't here nothing can be read, and nothing else is wrong.
+                if let Err(error) = read(&matches, []) {
+                    assert!(error.to_string().contains("can't be read"), "{example}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal_of_80_columns() {
+        for path in all(&definition(), &[]) {
+            for flag in ["-h", "--help"] {
+                let help = help(&path, flag);
+                let widest = help.lines().max_by_key(|line| line.chars().count()).unwrap();
+                assert!(widest.chars().count() <= WIDTH, "{path:?} {flag}: {widest}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_command_is_in_one_group_and_explained_in_one_line() {
+        let definition = definition();
+        let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        for command in definition.get_subcommands() {
+            let name = command.get_name();
+            let times = grouped.iter().filter(|other| **other == name).count();
+            assert_eq!(times, 1, "{name} is in {times} groups (companion/src/cli/help.rs)");
+        }
+        for name in grouped.iter().filter(|name| **name != "help") {
+            assert!(definition.find_subcommand(name).is_some(), "{name} is no command");
+        }
+    }
+
+    #[test]
+    fn the_short_help_leaves_the_settings_out_and_the_long_one_has_them() {
+        let list = ["list".to_owned()];
+        assert!(!help(&list, "-h").contains("--storage <VALUE>"));
+        assert!(help(&list, "--help").contains("--storage <VALUE>"));
+        assert!(!help(&[], "--help").contains("--storage <VALUE>"));
+    }
+
+    #[test]
+    fn a_long_line_is_broken_where_a_shell_puts_it_together_again() {
+        let line = "lifeboat run --export on --storage s3://backups/kong > file";
+        let lines = broken(line, 30);
+        assert_eq!(lines, ["lifeboat run --export on \\", "    --storage s3://backups/kong \\", "    > file"]);
+        assert_eq!(broken(line, 99), [line]);
+    }
+}

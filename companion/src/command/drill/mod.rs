@@ -1,0 +1,48 @@
+//! `lifeboat drill`: an outage, rehearsed with the settings of `lifeboat run`, while the live relays and exporters go on.
+
+mod report;
+
+use anyhow::Context;
+use lifeboat_core::keep::drill::DrillOutcome;
+
+use super::stopped::unless_stopped;
+use super::table::terminal_width;
+use super::{Failure, Output, stdout};
+use crate::cli;
+use crate::clock::Clock;
+use crate::drill::{Drill, Drilled, textfile};
+use crate::settings::{DrillSettings, Source};
+
+/// Rehearses, prints what came of it, and fails afterwards if a node was not restored.
+pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<(), Failure> {
+    let settings = DrillSettings::read(source, asked.program())?;
+    let drill = Drill::new(settings, clock);
+    let drilled = unless_stopped(async {
+        let versions = match drill.versions().await {
+            Ok(versions) => versions,
+            Err(mishap) => return Err(anyhow::anyhow!("{}. {}", mishap.reason, mishap.cure).into()),
+        };
+        Ok(drill.run(&versions).await)
+    })
+    .await?;
+    let text = match asked.output {
+        Output::Json => report::as_json(&drilled, clock.wall()),
+        Output::Table => report::as_table(&drilled, clock.wall(), terminal_width()),
+    };
+    stdout::line(&text).map_err(anyhow::Error::from)?;
+    if let Some(path) = &asked.metrics_file {
+        let written = textfile::write(path, &drilled);
+        written.with_context(|| format!("--metrics-file: {} can't be written", path.display()))?;
+    }
+    verdict(&drilled)
+}
+
+fn verdict(drilled: &Drilled) -> Result<(), Failure> {
+    match drilled.outcome() {
+        DrillOutcome::Passed => Ok(()),
+        DrillOutcome::Failed => {
+            let failed = drilled.versions.iter().filter(|version| !version.passed()).count();
+            Err(anyhow::anyhow!("{failed} of {} versions of Kong could not be restored", drilled.versions.len()).into())
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Prints what a drill came to: a row for each version and what to do for people, JSON for programs (docs/drill.md).
+
+use std::time::Duration;
+
+use lifeboat_core::keep::drill::DrillOutcome;
+use lifeboat_core::time::WallTime;
+use serde_json::{Value, json};
+
+use super::super::check::{Verdict, in_words};
+use super::super::configuration::printable;
+use super::super::table::{Concession, Table, folded_lines};
+use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, age, seconds};
+
+/// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
+const FORMAT: u32 = 1;
+/// What a reader misses least on a narrow terminal.
+const CONCESSIONS: [Concession; 4] = [
+    Concession::Shorten("CONFIGURATION", 13),
+    Concession::Drop("READ"),
+    Concession::Drop("CONFIGURATION"),
+    Concession::Drop("REAL KONG"),
+];
+
+pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
+    let versions: Vec<Value> = drilled.versions.iter().map(|drill| version(drill, now)).collect();
+    let report = json!({
+        "format": FORMAT,
+        "lifeboat": env!("CARGO_PKG_VERSION"),
+        "store": drilled.store,
+        "started": drilled.started,
+        "took_s": seconds(drilled.took),
+        "verdict": worst(drilled),
+        "versions": versions,
+    });
+    serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
+}
+
+fn version(drill: &VersionDrill, now: WallTime) -> Value {
+    json!({
+        "kong_version": drill.version,
+        "verdict": verdict(drill),
+        "took_s": seconds(drill.took),
+        "snapshot": drill.restored.as_ref().ok().map(|restored| snapshot(restored, now)),
+        "times": drill.restored.as_ref().ok().map(|restored| json!({
+            "read_s": seconds(restored.read_in),
+            "running_s": seconds(restored.running_in),
+            "confirmed_s": seconds(restored.confirmed_in),
+        })),
+        "kong": kong(&drill.kong),
+        "remarks": drill.remarks(),
+        "failure": drill.mishap().map(failure),
+    })
+}
+
+fn snapshot(restored: &Rehearsed, now: WallTime) -> Value {
+    json!({
+        "sequence": restored.sequence,
+        "state": restored.state,
+        "kong_version": restored.of,
+        "store": restored.store,
+        "config_hash": restored.config_hash,
+        "bytes": restored.config_bytes,
+        "published": restored.published,
+        "last_seen": restored.last_seen,
+        "age_s": restored.last_seen.map(|seen| seconds(age(seen, now))),
+    })
+}
+
+fn kong(part: &KongPart) -> Value {
+    match part {
+        KongPart::Absent => Value::Null,
+        KongPart::Skipped(why) => json!({ "result": "not_started", "reason": why }),
+        KongPart::Failed(mishap) => json!({ "result": "failed", "reason": mishap.reason }),
+        KongPart::Ran(ran) => json!({
+            "result": "passed",
+            "reason": null,
+            "program": ran.program,
+            "version": ran.version,
+            "start_s": seconds(ran.started_in),
+            "ready_s": seconds(ran.ready_in),
+        }),
+    }
+}
+
+fn failure(mishap: &Mishap) -> Value {
+    json!({ "step": mishap.step.name(), "reason": mishap.reason, "cure": mishap.cure })
+}
+
+pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -> String {
+    let titles = ["KONG", "RESULT", "SNAPSHOT", "CONFIGURATION", "AGE", "READ", "RUNNING", "REAL KONG"];
+    let mut table = Table::new(&titles);
+    for drill in &drilled.versions {
+        table.add(row(drill, now));
+    }
+    let (mut text, _) = table.fitted(width, &CONCESSIONS);
+    for drill in &drilled.versions {
+        let version = drill.version;
+        for remark in drill.remarks() {
+            text.push_str(&format!("\n\nKong {version}: {}", printable(remark)));
+        }
+        if let Some(mishap) = drill.mishap() {
+            let lines: Vec<String> = mishap.reason.lines().map(printable).collect();
+            text.push_str(&format!("\n\nKong {version}: {}\nWhat to do: {}", lines.join("\n"), mishap.cure));
+        }
+    }
+    text.push_str(&format!("\n\n{}\n{}", drilled.store, ending(drilled)));
+    folded_lines(&text, width)
+}
+
+fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
+    let mut row = vec![drill.version.to_string(), verdict(drill).word().to_owned()];
+    let nothing = || "-".to_owned();
+    match &drill.restored {
+        Ok(restored) => row.extend([
+            restored.sequence.map_or_else(nothing, |sequence| sequence.to_string()),
+            restored.config_hash.to_string(),
+            restored.last_seen.map_or_else(nothing, |seen| in_words(age(seen, now))),
+            in_short(restored.read_in),
+            in_short(restored.running_in),
+        ]),
+        Err(_) => row.extend(std::iter::repeat_with(nothing).take(5)),
+    }
+    row.push(match &drill.kong {
+        KongPart::Absent => nothing(),
+        KongPart::Skipped(_) => "not started".to_owned(),
+        KongPart::Failed(_) => "failed".to_owned(),
+        KongPart::Ran(ran) => format!("ready in {}", in_short(ran.ready_in)),
+    });
+    row
+}
+
+fn ending(drilled: &Drilled) -> String {
+    let took = in_short(drilled.took);
+    match drilled.outcome() {
+        DrillOutcome::Passed => {
+            format!("passed in {took}: if the control plane went now, new data planes would be served")
+        }
+        DrillOutcome::Failed => {
+            format!("failed after {took}: if the control plane went now, new data planes would stay empty")
+        }
+    }
+}
+
+fn in_short(duration: Duration) -> String {
+    match duration.as_millis() {
+        millis @ 0..1_000 => format!("{millis} ms"),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
+}
+
+fn verdict(drill: &VersionDrill) -> Verdict {
+    match drill.mishap() {
+        Some(_) => Verdict::Fail,
+        None if drill.remarks().is_empty() => Verdict::Pass,
+        None => Verdict::Warn,
+    }
+}
+
+fn worst(drilled: &Drilled) -> Verdict {
+    drilled.versions.iter().map(verdict).max().unwrap_or(Verdict::Fail)
+}

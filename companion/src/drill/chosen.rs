@@ -1,0 +1,173 @@
+//! What a new node is to be given tonight: which snapshot of which store, and what of it must arrive. The relay of the
+//! drill finds it once more by itself.
+
+use std::time::Duration;
+
+use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Provenance;
+use tokio::time::timeout;
+
+use super::outcome::{Mishap, Rehearsed, Step};
+use super::scratch_node::Proof;
+use crate::archive::{Chosen, Sources};
+use crate::background::computed;
+use crate::clock::Clock;
+use crate::storage::StorageError;
+
+/// A large snapshot on a slow line; each request has time-outs of its own.
+const READ_LIMIT: Duration = Duration::from_secs(120);
+
+/// What a node is expected to get.
+#[derive(Debug)]
+pub(super) struct Expected {
+    version: KongVersion,
+    sequence: Option<u64>,
+    state: Option<lifeboat_core::manifest::State>,
+    of: KongVersion,
+    store: String,
+    config_hash: ConfigHash,
+    config_bytes: u64,
+    config_sha256: Sha256Digest,
+    published: Option<WallTime>,
+    last_seen: Option<WallTime>,
+    read_in: Duration,
+    remarks: Vec<String>,
+}
+
+impl Expected {
+    /// Reads and verifies the newest snapshot of all stores, and keeps what there is to say of it.
+    pub(super) async fn find(sources: &Sources, version: KongVersion, clock: Clock) -> Result<Self, Mishap> {
+        let begun = clock.now();
+        let chosen = match timeout(READ_LIMIT, sources.restore(version, clock.wall())).await {
+            Ok(Ok(chosen)) => chosen,
+            Ok(Err(error)) => return Err(Mishap::no_snapshot(&error)),
+            Err(_) => {
+                let reason = format!("no snapshot could be read from {} within {READ_LIMIT:?}", sources.places());
+                let cure = "no new node would be restored in an outage: look at the network on the way to the store";
+                return Err(Mishap::new(Step::Snapshot, reason, cure));
+            }
+        };
+        let read_in = clock.now() - begun;
+        let mut remarks = remarks(&chosen, version);
+        remarks.extend(behind(sources, &chosen).await);
+        let (config_hash, config_bytes) = (chosen.verified.config_hash(), chosen.verified.config_bytes());
+        let (of, store) = (chosen.version, chosen.place.clone());
+        let (sequence, state, published, last_seen) = match chosen.verified.provenance() {
+            Provenance::Manifest(manifest) => {
+                let times = &manifest.times;
+                (Some(manifest.sequence), Some(manifest.state), Some(times.exported), Some(times.last_seen))
+            }
+            Provenance::BareConfigJson => (None, None, None, None),
+        };
+        let config_sha256 = digest(chosen).await?;
+        Ok(Self {
+            version,
+            sequence,
+            state,
+            of,
+            store,
+            config_hash,
+            config_bytes,
+            config_sha256,
+            published,
+            last_seen,
+            read_in,
+            remarks,
+        })
+    }
+
+    pub(super) fn config_hash(&self) -> ConfigHash {
+        self.config_hash
+    }
+
+    /// The digest that the node's bytes must have.
+    pub(super) fn config_sha256(&self) -> Sha256Digest {
+        self.config_sha256
+    }
+
+    /// What there is to report, now that a node runs it.
+    pub(super) fn rehearsed(self, proof: Proof) -> Rehearsed {
+        let mut remarks = self.remarks;
+        // Kong 2 hashes in another way.
+        if let Some(computed) = proof.computed_hash
+            && computed != self.config_hash
+            && self.version.major_minor().0 >= 3
+        {
+            remarks.push(format!(
+                "its bytes are the published ones; Kong's hash of them is {computed}, and they are named {}: as it should be \
+                 only where the control plane has another version than these nodes, which it adapts what it sends to",
+                self.config_hash
+            ));
+        }
+        Rehearsed {
+            sequence: self.sequence,
+            state: self.state,
+            of: self.of,
+            store: self.store,
+            config_hash: self.config_hash,
+            config_bytes: self.config_bytes,
+            published: self.published,
+            last_seen: self.last_seen,
+            read_in: self.read_in,
+            running_in: proof.running_in,
+            confirmed_in: proof.confirmed_in,
+            remarks,
+        }
+    }
+}
+
+// A manifest has the digest; where there is none, the bytes are all that there is.
+async fn digest(chosen: Chosen) -> Result<Sha256Digest, Mishap> {
+    if let Provenance::Manifest(manifest) = chosen.verified.provenance() {
+        return Ok(manifest.config.sha256);
+    }
+    let json = computed(move || chosen.verified.config_json()).await;
+    let json = json.map_err(|rejected| {
+        Mishap::new(Step::Snapshot, format!("config.json: {rejected}"), "let an exporter write it anew")
+    })?;
+    Ok(Sha256Digest::of(&json))
+}
+
+fn remarks(chosen: &Chosen, version: KongVersion) -> Vec<String> {
+    let skipped = chosen
+        .skipped
+        .iter()
+        .map(|(place, skipped)| format!("{} in {place} is newer and is not used: {}", skipped.key, skipped.reason));
+    // Where another version's backup is taken, that there is none of this one is said below.
+    let is_new = |error: &&StorageError| chosen.version == version || !matches!(error, StorageError::NotFound { .. });
+    let failed = chosen.failed.iter().filter(is_new).map(ToString::to_string);
+    let mut remarks: Vec<String> = skipped.chain(failed).collect();
+    if chosen.version != version {
+        remarks.push(format!(
+            "there is no backup of Kong {version} itself: that of {} is given (LIFEBOAT_VERSION_MATCH=exact forbids that)",
+            chosen.version
+        ));
+    }
+    if let Provenance::BareConfigJson = chosen.verified.provenance() {
+        remarks.push(
+            "it is a bare config.json: without a manifest nothing tells how old or how complete it is".to_owned(),
+        );
+    }
+    remarks
+}
+
+// Further stores that would be of little help if the one were lost that this came from.
+async fn behind(sources: &Sources, chosen: &Chosen) -> Vec<String> {
+    let Provenance::Manifest(manifest) = chosen.verified.provenance() else { return Vec::new() };
+    let others = sources.published_in_each(chosen.version).await;
+    if others.len() < 2 {
+        return Vec::new();
+    }
+    let said = others.into_iter().filter(|(place, _)| *place != chosen.place).filter_map(|(place, published)| {
+        let what = match published {
+            Ok(Some(published)) if published.manifest.id() == manifest.id() => return None,
+            Ok(Some(published)) => format!("snapshot {}", published.manifest.sequence),
+            // Restoring has said so.
+            Ok(None) | Err(_) => return None,
+        };
+        Some(format!("{place} has {what} published, and {} snapshot {}", chosen.place, manifest.sequence))
+    });
+    said.collect()
+}

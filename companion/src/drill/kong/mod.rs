@@ -1,0 +1,95 @@
+//! The real data plane of a drill: found, started on a prefix and on ports of its own, waited for, stopped.
+
+mod environment;
+mod error_log;
+mod found;
+mod scratch;
+mod status;
+
+use std::time::Duration;
+
+use lifeboat_core::kong::version::KongVersion;
+use tokio::time::timeout;
+
+use self::environment::environment;
+use self::found::Found;
+use self::scratch::Scratch;
+use super::outcome::{KongPart, KongRun, Mishap, Rehearsed, Step};
+use super::stage::Stage;
+use crate::archive::Sources;
+use crate::clock::Clock;
+use crate::settings::{DrillSettings, KongProgram};
+
+/// Kong loads 50,000 services in 12 s (KONG.md section 1).
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+/// Lets a Kong of this version come to run what the node in this process has run, if there is one.
+pub(super) async fn run(
+    settings: &DrillSettings,
+    version: KongVersion,
+    restored: &Rehearsed,
+    clock: Clock,
+) -> KongPart {
+    let found = match found::find(&settings.kong).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return KongPart::Absent,
+        Err(mishap) => return KongPart::Failed(mishap),
+    };
+    if found.version != version {
+        let program = found.program.display();
+        let (is, wanted) =
+            (found.version, format!("{program} is Kong {}: it was not started for {version}", found.version));
+        return match settings.kong.program {
+            KongProgram::At(_) => {
+                let cure = format!("drill with --kong-version {is}, or give the path of a Kong {version}");
+                KongPart::Failed(Mishap::new(Step::Kong, wanted, cure))
+            }
+            KongProgram::OnPath | KongProgram::Nowhere => KongPart::Skipped(wanted),
+        };
+    }
+    match restore(settings, &found, restored, clock).await {
+        Ok(ran) => KongPart::Ran(ran),
+        Err(mishap) => KongPart::Failed(mishap),
+    }
+}
+
+async fn restore(
+    settings: &DrillSettings,
+    found: &Found,
+    restored: &Rehearsed,
+    clock: Clock,
+) -> Result<KongRun, Mishap> {
+    let sources = Sources::open(&settings.store).map_err(|error| Mishap::not_opened(&error))?;
+    let stage = Stage::set(settings, sources.clone(), clock).await?;
+    let begun = clock.now();
+    let mut scratch = Scratch::new(&found.program).map_err(|error| Mishap::no_scratch(&error))?;
+    let environment = environment(settings, &scratch, stage.address())?;
+    let failed = match scratch.start(&environment).await {
+        Ok(()) => {
+            let started_in = clock.now() - begun;
+            let ready = status::ready(&scratch, restored.config_hash);
+            match timeout(READY_LIMIT, ready).await {
+                Ok(Err(gone)) => gone,
+                Ok(Ok(())) => {
+                    let ready_in = clock.now() - begun;
+                    scratch.stop(&environment).await;
+                    let (program, version) = (found.program.clone(), found.version);
+                    return Ok(KongRun { program, version, started_in, ready_in });
+                }
+                Err(_) => {
+                    let why = status::why_not(scratch.status_address(), restored.config_hash).await;
+                    stage.trouble().map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})"))
+                }
+            }
+        }
+        Err(why) => why,
+    };
+    let log = error_log::last_lines(&scratch, settings, &sources, restored.of, clock).await;
+    scratch.stop(&environment).await;
+    Err(Mishap::new(
+        Step::Kong,
+        format!("{failed}{log}"),
+        "new data planes would fail likewise: look for the plugin, the licence or the setting that its log names; \
+         lifeboat drill --no-kong leaves it out",
+    ))
+}

@@ -1,0 +1,121 @@
+//! An outage, rehearsed on the live setup without touching it: a relay of its own, whose control plane is certainly gone,
+//! with the live stores, keys and certificate; and an empty node of each version, which is to come to run the newest
+//! snapshot. Nothing is written to a store, and no other process notices. What is printed is in `command/drill`.
+
+mod chosen;
+mod kong;
+mod outcome;
+mod scheduled;
+mod scratch_node;
+mod stage;
+pub mod textfile;
+
+use std::time::{Duration, SystemTime};
+
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::WallTime;
+
+pub use outcome::{Drilled, KongPart, KongRun, Mishap, Rehearsed, Step, VersionDrill};
+pub use scheduled::ScheduledDrill;
+
+use self::chosen::Expected;
+use self::scratch_node::Given;
+use self::stage::Stage;
+use crate::archive::Sources;
+use crate::clock::Clock;
+use crate::settings::DrillSettings;
+
+/// How often something may be published in the middle of a drill.
+const TRIES: u32 = 3;
+
+/// A drill that can be made as often as one likes.
+#[derive(Clone, Debug)]
+pub struct Drill {
+    settings: DrillSettings,
+    clock: Clock,
+}
+
+impl Drill {
+    /// With these settings.
+    pub fn new(settings: DrillSettings, clock: Clock) -> Self {
+        Self { settings, clock }
+    }
+
+    /// The versions that the settings name; where they name none, all of which the first store has something.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub async fn versions(&self) -> Result<Vec<KongVersion>, Mishap> {
+        if !self.settings.versions.is_empty() {
+            return Ok(self.settings.versions.clone());
+        }
+        let sources = self.sources()?;
+        let listed = sources.versions().await.map_err(|error| Mishap::unlisted(&error))?;
+        if listed.is_empty() { Err(Mishap::nothing_there(&sources.places())) } else { Ok(listed) }
+    }
+
+    /// Rehearses these versions, one after the other. Who drops it ends all that it has started.
+    pub async fn run(&self, versions: &[KongVersion]) -> Drilled {
+        let (started, begun) = (self.clock.wall(), self.clock.now());
+        let certificate = self.certificate_remark();
+        let mut drilled = Vec::new();
+        for version in versions {
+            drilled.push(self.rehearse(*version, certificate.as_deref()).await);
+        }
+        let store = self.sources().map(|sources| sources.places()).unwrap_or_default();
+        Drilled { started, took: self.clock.now() - begun, store, versions: drilled }
+    }
+
+    async fn rehearse(&self, version: KongVersion, remark: Option<&str>) -> VersionDrill {
+        let (started, begun) = (self.clock.wall(), self.clock.now());
+        let mut restored = self.restore(version).await;
+        if let (Ok(restored), Some(remark)) = (&mut restored, remark) {
+            restored.remarks.push(remark.to_owned());
+        }
+        let kong = match &restored {
+            Ok(restored) => kong::run(&self.settings, version, restored, self.clock).await,
+            Err(_) => KongPart::Absent,
+        };
+        VersionDrill { version, started, took: self.clock.now() - begun, restored, kong }
+    }
+
+    async fn restore(&self, version: KongVersion) -> Result<Rehearsed, Mishap> {
+        let mut tries = 1;
+        loop {
+            let expected = Expected::find(&self.sources()?, version, self.clock).await?;
+            let stage = Stage::set(&self.settings, self.sources()?, self.clock).await?;
+            let given = scratch_node::restored(&self.settings, &stage, version, &expected, self.clock).await?;
+            match given {
+                Given::AsExpected(proof) => return Ok(expected.rehearsed(proof)),
+                // Something else was published since we looked.
+                Given::Another(_) if tries < TRIES => tries += 1,
+                Given::Another(hash) => return Err(Mishap::another(&expected, &hash)),
+            }
+        }
+    }
+
+    fn sources(&self) -> Result<Sources, Mishap> {
+        Sources::open(&self.settings.store).map_err(|error| Mishap::not_opened(&error))
+    }
+
+    // The scratch node takes it all the same, as Kong's control plane would; a real data plane may look at its dates.
+    fn certificate_remark(&self) -> Option<String> {
+        let leaf = self.settings.cluster.tls.side().identity.leaf().clone();
+        let (begins, ends) = (WallTime::from_system(leaf.not_before()), WallTime::from_system(leaf.not_after()));
+        let now = self.clock.wall();
+        if now > ends {
+            return Some(format!("the cluster certificate ended at {ends}: data planes may refuse the relay"));
+        }
+        (now < begins).then(|| format!("the cluster certificate is valid from {begins} on only"))
+    }
+}
+
+/// Seconds, for people and for programs.
+pub(crate) fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// How long ago that was; nothing, if it lies ahead.
+pub(crate) fn age(then: WallTime, now: WallTime) -> Duration {
+    SystemTime::from(now).duration_since(then.to_system()).unwrap_or_default()
+}

@@ -1,0 +1,132 @@
+//! The drills of `lifeboat run`: on the exporter that leads, one at a time, on a thread of their own. When one is due is
+//! decided in `core`.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use lifeboat_core::keep::drill::{DrillOutcome, DrillSchedule};
+use lifeboat_core::kong::version::KongVersion;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::subscriber::{NoSubscriber, set_default};
+use tracing::{error, info, warn};
+
+use super::{Drill, Drilled, VersionDrill, age};
+use crate::clock::Clock;
+use crate::metrics::{DrillMetrics, KeepFacts, Metrics};
+use crate::settings::DrillEvery;
+
+/// How often it is looked at who leads.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Drills for as long as the program runs.
+#[derive(Debug)]
+pub struct ScheduledDrill {
+    drill: Drill,
+    every: Duration,
+    metrics: Metrics,
+    clock: Clock,
+}
+
+impl ScheduledDrill {
+    /// Results are told to `metrics`, which also know who leads.
+    pub fn new(settings: DrillEvery, metrics: Metrics, clock: Clock) -> Self {
+        let DrillEvery { every, settings } = settings;
+        Self { drill: Drill::new(settings, clock), every, metrics, clock }
+    }
+
+    /// Drills until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut schedule = DrillSchedule::new(self.every, self.clock.now(), rand::random());
+        let look = LOOK_EVERY.min(self.every);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(look) => {}
+            }
+            let led: Vec<KongVersion> = self
+                .metrics
+                .keep_facts()
+                .iter()
+                .filter(|facts| facts.leads())
+                .map(|facts: &KeepFacts| facts.version)
+                .collect();
+            // Who leads now tells of them.
+            self.results().keep_only(&led);
+            if led.is_empty() || !schedule.is_due(self.clock.now()) {
+                continue;
+            }
+            let outcome = match apart(self.drill.clone(), led, stop.clone()).await {
+                Ok(Some(drilled)) => self.tell(&drilled),
+                Ok(None) => return,
+                Err(error) => {
+                    error!("an outage could not be rehearsed: {error:#}");
+                    DrillOutcome::Failed
+                }
+            };
+            schedule.ended(outcome, self.clock.now(), rand::random());
+        }
+    }
+
+    fn tell(&self, drilled: &Drilled) -> DrillOutcome {
+        for version in &drilled.versions {
+            self.results().ended(version);
+            self.log(version);
+        }
+        drilled.outcome()
+    }
+
+    fn log(&self, drill: &VersionDrill) {
+        let version = drill.version;
+        if let Some(mishap) = drill.mishap() {
+            error!(
+                "the rehearsal of an outage failed for Kong {version}: {}. What to do: {}",
+                mishap.reason, mishap.cure
+            );
+            return;
+        }
+        for remark in drill.remarks() {
+            warn!("the rehearsal of an outage passed for Kong {version}, but: {remark}");
+        }
+        if let Ok(restored) = &drill.restored {
+            let seen = restored.last_seen.map_or_else(
+                || "of unknown age".to_owned(),
+                |seen| format!("which the control plane last had {} s ago", age(seen, self.clock.wall()).as_secs()),
+            );
+            info!(
+                "rehearsed an outage for Kong {version}: an empty node ran configuration {} after {} ms, {seen}",
+                restored.config_hash,
+                restored.running_in.as_millis()
+            );
+        }
+    }
+
+    fn results(&self) -> DrillMetrics {
+        self.metrics.drills()
+    }
+}
+
+// On a thread and a runtime of its own: loading a large configuration keeps a processor busy for seconds, and what the
+// private relay logs would be taken for what a live one says. Nothing comes of it after `stop`; then all that it has started
+// is gone.
+async fn apart(drill: Drill, versions: Vec<KongVersion>, stop: CancellationToken) -> anyhow::Result<Option<Drilled>> {
+    let (sender, receiver) = oneshot::channel();
+    let play = move || {
+        let _silent = set_default(NoSubscriber::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(sender.send(Err(error.into()))),
+        };
+        let drilled = runtime.block_on(async {
+            tokio::select! {
+                drilled = drill.run(&versions) => Some(drilled),
+                () = stop.cancelled() => None,
+            }
+        });
+        runtime.shutdown_background();
+        let _ = sender.send(Ok(drilled));
+    };
+    std::thread::Builder::new().name("drill".to_owned()).spawn(play).context("no thread can be started")?;
+    receiver.await.context("it ended without a result")?
+}

@@ -1,0 +1,140 @@
+//! The empty node in this process. It is one of the rehearsal's cast, which knows Kong's protocol on its own: a mistake of
+//! the relay's shows against it.
+
+use std::time::Duration;
+
+use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::kong::version::KongVersion;
+use tokio::time::timeout;
+
+use super::chosen::Expected;
+use super::outcome::{Mishap, Step};
+use super::stage::Stage;
+use crate::background::computed;
+use crate::clock::Clock;
+use crate::rehearsal::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
+use crate::settings::DrillSettings;
+use crate::tls::client_config_shared_with;
+
+/// How long a node may be without a configuration. The relay reads the snapshot once more meanwhile.
+const RESTORE_LIMIT: Duration = Duration::from_secs(150);
+/// How long it may wait for the answer to its ping.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+/// Kong looks once in a second; that would be measured.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What the node came to run.
+pub(super) enum Given {
+    /// What was expected.
+    AsExpected(Proof),
+    /// Something of this hash.
+    Another(String),
+}
+
+/// How long it took, and what the bytes are.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// Until the node ran it.
+    pub(super) running_in: Duration,
+    /// Until the relay had answered the ping that said so.
+    pub(super) confirmed_in: Duration,
+    /// Kong's hash of the bytes; none where they can't be hashed.
+    pub(super) computed_hash: Option<ConfigHash>,
+}
+
+/// Lets an empty node of this version be restored, and looks at what it was given.
+pub(super) async fn restored(
+    settings: &DrillSettings,
+    stage: &Stage,
+    version: KongVersion,
+    expected: &Expected,
+    clock: Clock,
+) -> Result<Given, Mishap> {
+    let begun = clock.now();
+    let node = Node::start(options(settings, stage, version));
+    let runs = node.wait_for(|state| state.hash() != EMPTY_HASH || state.rejected > 0);
+    let running = tokio::select! {
+        running = timeout(RESTORE_LIMIT, runs) => running.map_err(|_| stayed_empty(&node.state(), version, clock.now() - begun)),
+        trouble = stage.stuck() => Err(in_trouble(&trouble, version)),
+    }?;
+    let running_in = clock.now() - begun;
+    let Some(configuration) = running.configuration else { return Err(could_not_load(&running, version)) };
+    if configuration.hash != expected.config_hash().to_string() {
+        return Ok(Given::Another(configuration.hash));
+    }
+    let answered = node.wait_for(|state| state.pings > running.pings && state.pongs > running.pongs);
+    if timeout(ANSWER_LIMIT, answered).await.is_err() {
+        return Err(not_answered(&node.state()));
+    }
+    let confirmed_in = clock.now() - begun;
+    node.stop().await;
+    let table = configuration.table;
+    let (digest, computed_hash) = computed(move || {
+        let digest = Sha256Digest::of(&table);
+        (digest, Configuration::from_json_with_hashes(table).ok().map(|(_, hashes)| hashes.config))
+    })
+    .await;
+    if digest != expected.config_sha256() {
+        let reason = format!(
+            "the node was given other bytes (SHA-256 {digest}) than those that were published ({})",
+            expected.config_sha256()
+        );
+        return Err(Mishap::new(
+            Step::Node,
+            reason,
+            "that should never happen: please report it, with lifeboat's version",
+        ));
+    }
+    Ok(Given::AsExpected(Proof { running_in, confirmed_in, computed_hash }))
+}
+
+fn options(settings: &DrillSettings, stage: &Stage, version: KongVersion) -> NodeOptions {
+    let own = settings.cluster.tls.side().identity;
+    let tls = client_config_shared_with(&own, &settings.relay_identity());
+    let asks_for_wrpc = version.major_minor() == (3, 0);
+    NodeOptions {
+        hostname: "lifeboat-drill".to_owned(),
+        version: version.announced(),
+        max_payload: usize::try_from(settings.cluster.max_payload).unwrap_or(usize::MAX),
+        wrpc: if asks_for_wrpc { Wrpc::AskedFirst } else { Wrpc::NotAsked },
+        poll_interval: POLL,
+        reconnect: Duration::from_millis(500)..Duration::from_secs(1),
+        ..NodeOptions::new(stage.address(), tls)
+    }
+}
+
+fn in_trouble(trouble: &str, version: KongVersion) -> Mishap {
+    Mishap::new(
+        Step::Node,
+        format!("an empty node of Kong {version} is not restored: {trouble}"),
+        "if the message is too long for it, raise KONG_CLUSTER_MAX_PAYLOAD here and cluster_max_payload on the data planes",
+    )
+}
+
+fn stayed_empty(state: &NodeState, version: KongVersion, waited: Duration) -> Mishap {
+    let why = state.last_error.as_deref().unwrap_or("it was connected and given nothing");
+    Mishap::new(
+        Step::Node,
+        format!("an empty node of Kong {version} was not restored within {} s: {why}", waited.as_secs()),
+        "LIFEBOAT_LOG=debug lifeboat drill shows what its relay does",
+    )
+}
+
+fn could_not_load(state: &NodeState, version: KongVersion) -> Mishap {
+    let why = state.log.iter().rev().find(|line| line.contains("running config")).cloned().unwrap_or_default();
+    Mishap::new(
+        Step::Node,
+        format!("an empty node of Kong {version} could not load what it was given: {why}"),
+        "that should never happen, since the snapshot verifies: please report it, with lifeboat's version",
+    )
+}
+
+fn not_answered(state: &NodeState) -> Mishap {
+    let why = state.last_error.as_deref().unwrap_or("its link stands");
+    Mishap::new(
+        Step::Node,
+        format!("the relay did not answer the node's ping within {} s: {why}", ANSWER_LIMIT.as_secs()),
+        "look at the load of this host; data planes give a link up after 45 s",
+    )
+}

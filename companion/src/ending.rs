@@ -1,0 +1,78 @@
+//! The program's last line, if it did not do what it was asked for: why, and with which exit code. For people, or as an
+//! object of the same shape as the log's, so that whoever collects the one understands the other.
+
+use std::fmt::Display;
+
+use lifeboat_core::time::WallTime;
+use serde_json::json;
+
+use crate::command::Failure;
+use crate::logging::Format;
+
+/// An end that isn't the wanted one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The exit code.
+    pub code: u8,
+    level: &'static str,
+    why: String,
+}
+
+impl Ending {
+    /// Wrong usage or settings.
+    pub fn wrong_usage(why: &dyn Display) -> Self {
+        Self { code: 2, level: "ERROR", why: why.to_string() }
+    }
+
+    /// Anything else that failed.
+    pub fn failed(why: &dyn Display) -> Self {
+        Self { code: 1, level: "ERROR", why: why.to_string() }
+    }
+
+    /// The line, written at `now`.
+    pub fn line(&self, format: Format, now: WallTime) -> String {
+        let Self { code, level, why } = self;
+        match format {
+            Format::Text => format!("lifeboat: {why}"),
+            Format::Json => json!({
+                "timestamp": now.to_string(),
+                "level": level,
+                "fields": { "message": why, "exit_code": code },
+                "target": "lifeboat",
+            })
+            .to_string(),
+        }
+    }
+}
+
+impl From<Failure> for Ending {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Settings(problems) => Self::wrong_usage(&problems),
+            Failure::NothingToDo(why) => Self { code: 3, level: "INFO", why: format!("nothing to do: {why}") },
+            Failure::AsAShell { code, why } => Self { code, ..Self::failed(&why) },
+            Failure::Failed(error) => Self::failed(&format_args!("{error:#}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_what_a_person_reads_or_an_object_of_the_logs_shape() {
+        let now = WallTime::from_system(SystemTime::UNIX_EPOCH);
+        let ending = Ending::from(Failure::Failed(anyhow::anyhow!("no\nstore").context("nothing was kept")));
+        assert_eq!(ending.line(Format::Text, now), "lifeboat: nothing was kept: no\nstore");
+        let line = ending.line(Format::Json, now);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(object["fields"]["message"], "nothing was kept: no\nstore");
+        assert_eq!((&object["level"], &object["fields"]["exit_code"]), (&json!("ERROR"), &json!(1)));
+        assert_eq!(object["timestamp"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(Ending::from(Failure::NothingToDo("it runs".to_owned())).code, 3);
+    }
+}
