@@ -163,11 +163,15 @@ impl Companion {
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
-        for task in self.headless.into_iter().chain(self.images).chain([self.rotation]).chain(self.drill) {
+        for task in self.headless.into_iter().chain(self.images).chain([self.rotation]) {
             task.abort();
         }
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
+        }
+        // It may have started a data plane, which ends with it.
+        if let Some(drill) = self.drill {
+            let _ = timeout(SHUTDOWN_LIMIT, drill).await;
         }
         // Last: how the end goes can be watched.
         if let Some((_, http)) = self.http {

@@ -1,6 +1,8 @@
 //! Upkeep: what this repository promises about itself, asked of its own files. Nothing here runs Lifeboat.
 
+mod commands;
 mod documents;
+mod messages;
 mod sources;
 
 use std::path::{Path, PathBuf};

@@ -56,12 +56,9 @@ impl ScheduledDrill {
             if led.is_empty() || !schedule.is_due(self.clock.now()) {
                 continue;
             }
-            let drilled = tokio::select! {
-                () = stop.cancelled() => return,
-                drilled = apart(self.drill.clone(), led) => drilled,
-            };
-            let outcome = match drilled {
-                Ok(drilled) => self.tell(&drilled),
+            let outcome = match apart(self.drill.clone(), led, stop.clone()).await {
+                Ok(Some(drilled)) => self.tell(&drilled),
+                Ok(None) => return,
                 Err(error) => {
                     error!("an outage could not be rehearsed: {error:#}");
                     DrillOutcome::Failed
@@ -110,9 +107,10 @@ impl ScheduledDrill {
 }
 
 // On a thread and a runtime of its own: loading a large configuration keeps a processor busy for seconds, and what the
-// private relay logs would be taken for what a live one says. Ends when nobody waits any more.
-async fn apart(drill: Drill, versions: Vec<KongVersion>) -> anyhow::Result<Drilled> {
-    let (mut sender, receiver) = oneshot::channel();
+// private relay logs would be taken for what a live one says. Nothing comes of it after `stop`; then all that it has started
+// is gone.
+async fn apart(drill: Drill, versions: Vec<KongVersion>, stop: CancellationToken) -> anyhow::Result<Option<Drilled>> {
+    let (sender, receiver) = oneshot::channel();
     let play = move || {
         let _silent = set_default(NoSubscriber::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -123,13 +121,11 @@ async fn apart(drill: Drill, versions: Vec<KongVersion>) -> anyhow::Result<Drill
         let drilled = runtime.block_on(async {
             tokio::select! {
                 drilled = drill.run(&versions) => Some(drilled),
-                () = sender.closed() => None,
+                () = stop.cancelled() => None,
             }
         });
         runtime.shutdown_background();
-        if let Some(drilled) = drilled {
-            let _ = sender.send(Ok(drilled));
-        }
+        let _ = sender.send(Ok(drilled));
     };
     std::thread::Builder::new().name("drill".to_owned()).spawn(play).context("no thread can be started")?;
     receiver.await.context("it ended without a result")?

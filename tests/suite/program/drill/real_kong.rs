@@ -150,6 +150,20 @@ async fn a_signal_in_the_middle_leaves_no_process_and_no_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_is_stopped_in_the_middle_of_its_drill_leaves_nothing_either() {
+    let (site, kong) = (Site::in_a_folder().await, StandIn::new(&[("STAND_IN_FAULT", "rejects")]));
+    let exporter = site.cluster.lifeboat(["run", "--export", "on", "--drill-every", "1s"]);
+    let exporter = kong.on_path_of(site.store.given_to(exporter)).start();
+    while kong.noted("data-plane").is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    exporter.signal(Signal::TERM);
+    let ended = exporter.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    kong.assert_gone();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kong_of_another_version_is_not_started_and_one_that_was_asked_for_must_be_the_right_one() {
     let (site, kong) = (Site::in_a_folder().await, StandIn::new(&[("STAND_IN_VERSION", "Kong Enterprise 3.8.0.1")]));
     let other = json(&ends(kong.on_path_of(site.drill(["--output", "json"])), 0).await);
