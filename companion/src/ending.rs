@@ -58,9 +58,18 @@ impl From<Failure> for Ending {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
+
+    #[test]
+    fn the_documentation_shows_the_last_line_as_it_is() {
+        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_271_400));
+        let ending = Ending::failed(&"a part of lifeboat has ended unexpectedly");
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command-line.md");
+        let (document, line) = (std::fs::read_to_string(document).unwrap(), ending.line(Format::Json, now));
+        assert!(document.lines().any(|shown| shown == line), "docs/command-line.md should say:\n{line}");
+    }
 
     #[test]
     fn the_last_line_is_what_a_person_reads_or_an_object_of_the_logs_shape() {

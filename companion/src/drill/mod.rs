@@ -23,6 +23,7 @@ use self::scratch_node::Given;
 use self::stage::Stage;
 use crate::archive::Sources;
 use crate::clock::Clock;
+use crate::progress::step;
 use crate::settings::DrillSettings;
 
 /// How often something may be published in the middle of a drill.
@@ -68,12 +69,17 @@ impl Drill {
 
     async fn rehearse(&self, version: KongVersion, remark: Option<&str>) -> VersionDrill {
         let (started, begun) = (self.clock.wall(), self.clock.now());
+        let restoring = step(format_args!("restoring a scratch node of Kong {version}"));
         let mut restored = self.restore(version).await;
+        drop(restoring);
         if let (Ok(restored), Some(remark)) = (&mut restored, remark) {
             restored.remarks.push(remark.to_owned());
         }
         let kong = match &restored {
-            Ok(restored) => kong::run(&self.settings, version, restored, self.clock).await,
+            Ok(restored) => {
+                let _progress = step(format_args!("looking for a real Kong {version}, and starting it"));
+                kong::run(&self.settings, version, restored, self.clock).await
+            }
             Err(_) => KongPart::Absent,
         };
         VersionDrill { version, started, took: self.clock.now() - begun, restored, kong }

@@ -28,3 +28,101 @@ impl RelayView {
         self.incremental.known()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use axum::Router;
+    use lifeboat_core::kong::version::KongVersion;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::super::NodeIdentity;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::http::{Http, Program};
+    use crate::keep::Witnesses;
+    use crate::metrics::{Metrics, NodePresence};
+    use crate::relay::nodes::Seat;
+    use crate::reports::Reports;
+    use crate::settings::{Chosen, HttpSettings, ReportKeys};
+
+    /// A relay as it is looked at, with nodes that only sit there.
+    struct Relay {
+        address: SocketAddr,
+        _seats: Vec<(Seat, NodePresence)>,
+    }
+
+    impl Relay {
+        async fn with(count: u32) -> Self {
+            let (clock, nodes) = (Clock::start(), Nodes::default());
+            let (store, control_plane) = ("s3://kong/backups".to_owned(), "cp:8005".to_owned());
+            let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
+            let metrics = Metrics::new(clock);
+            metrics.relay().shows(RelayView::new(nodes.clone(), Incremental::new(Duration::ZERO, clock)));
+            let seat = |number| (nodes.join(&identity(number), clock.wall()), metrics.relay().node());
+            let seats = (0..count).map(seat).collect();
+            let program = Program { metrics: metrics.clone(), store, control_plane, reports };
+            let settings = HttpSettings::Listen { address: ([127, 0, 0, 1], 0).into(), chosen: Chosen::OnPurpose };
+            let http = Http::bind(settings, program, Router::new()).await.unwrap().unwrap();
+            let address = http.address();
+            tokio::spawn(http.run());
+            Self { address, _seats: seats }
+        }
+
+        async fn page(&self, path: &str) -> String {
+            let (mut stream, mut answer) = (TcpStream::connect(self.address).await.unwrap(), String::new());
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: lifeboat\r\n\r\n").as_bytes()).await.unwrap();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        }
+
+        /// How long a page takes where nothing else disturbs.
+        async fn fastest(&self, path: &str) -> Duration {
+            let mut fastest = Duration::MAX;
+            for _ in 0..7 {
+                let begun = Instant::now();
+                self.page(path).await;
+                fastest = fastest.min(begun.elapsed());
+            }
+            fastest
+        }
+    }
+
+    fn identity(number: u32) -> NodeIdentity {
+        NodeIdentity {
+            id: uuid::Uuid::from_u128(number.into()).to_string(),
+            hostname: format!("kong-dp-7c9d5b8f6-{number:05}"),
+            version: Some(KongVersion::new(3, 9, 1)),
+            target: String::new(),
+            address: ([10, 0, 0, 1], 40_000).into(),
+            via: None,
+        }
+    }
+
+    /// The names and labels of all series.
+    fn series(metrics: &str) -> Vec<&str> {
+        let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series).collect()
+    }
+
+    #[tokio::test]
+    async fn thousands_of_nodes_are_one_number_among_the_metrics() {
+        let (one, thousands) =
+            (Relay::with(1).await.page("/metrics").await, Relay::with(5_000).await.page("/metrics").await);
+        assert!(thousands.contains("lifeboat_relay_nodes 5000"), "{thousands}");
+        assert_eq!(series(&one), series(&thousands));
+    }
+
+    #[tokio::test]
+    async fn a_status_page_takes_as_long_as_there_are_nodes_and_no_longer() {
+        let (hundreds, thousands) = (Relay::with(500).await, Relay::with(5_000).await);
+        let status: serde_json::Value = serde_json::from_str(&thousands.page("/status").await).unwrap();
+        assert_eq!(status["relay"]["nodes"].as_array().map(Vec::len), Some(5_000));
+        let (few, many) = (hundreds.fastest("/status").await, thousands.fastest("/status").await);
+        // Ten times as many. If each were looked for among all others, it would be a hundred times.
+        assert!(many < 30 * few, "{few:?} with 500 nodes, {many:?} with 5,000");
+    }
+}

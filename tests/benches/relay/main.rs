@@ -1,5 +1,5 @@
 //! What the relay costs: `restore` (how long an empty node waits in an outage), `passing` (what a push takes longer by it),
-//! `push`, `rush`, `idle` and `restart` (thousands of nodes), each beside the least that it could take, in the same run.
+//! `push`, `rush`, `idle`, `watched` and `restart` (thousands of nodes), each beside the least that it could take, in the same run.
 //!
 //! Run by `cargo bench -p lifeboat-tests --no-default-features --bench relay`, with names after `--` for some of them; all
 //! take ten minutes, and 20,000 open files. Nodes, broadcasters and the relay are processes of their own on the same
@@ -12,6 +12,7 @@ mod report;
 mod restart;
 mod restore;
 mod rush;
+mod watched;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -56,6 +57,9 @@ async fn measure() -> ExitCode {
     if is_wanted("idle") {
         idle::with_control_plane(&small, &mut report).await;
         idle::in_an_outage(&small, &mut report).await;
+    }
+    if is_wanted("watched") {
+        watched::measure(&small, &mut report).await;
     }
     if is_wanted("restart") {
         restart::measure(&small, &mut report).await;

@@ -1,4 +1,5 @@
-//! How much memory the program takes for the largest configuration that was seen.
+//! How much memory the program takes for the largest configuration that was seen, and that it is no more than docs/sizing.md
+//! says.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Memory, Running};
+use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 use super::{Cluster, Store, configuration, relay_address, stored};
@@ -15,6 +17,49 @@ const SERVICES: usize = 50_000;
 /// If each had a copy of its own, the relay would be found out.
 const NODES: usize = 5;
 const MEGABYTE: f64 = 1e6;
+const MIB: u64 = 1 << 20;
+/// What fits 58 MB, and what the limits below are made from.
+const MAX_CONFIG: u64 = 64 * MIB;
+
+/// What docs/sizing.md says a container needs, in MiB: of its own, times `LIFEBOAT_MAX_CONFIG`, and KiB for each node.
+struct Needs {
+    /// How the document says it.
+    said: &'static str,
+    base: u64,
+    times_max_config: u64,
+    node_kib: u64,
+}
+
+const EXPORTER: Needs =
+    Needs { said: "64 MiB + 3 × `LIFEBOAT_MAX_CONFIG`", base: 64, times_max_config: 3, node_kib: 0 };
+const DRILLING_EXPORTER: Needs = Needs {
+    said: "with `LIFEBOAT_DRILL_EVERY` once more",
+    times_max_config: EXPORTER.times_max_config + 1,
+    ..EXPORTER
+};
+const RELAY: Needs = Needs {
+    said: "64 MiB + 2 × `LIFEBOAT_MAX_CONFIG` + 128 KiB × nodes",
+    base: 64,
+    times_max_config: 2,
+    node_kib: 128,
+};
+
+impl Needs {
+    /// The limit that the document derives, in bytes.
+    fn limit(&self, nodes: usize) -> u64 {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sizing.md");
+        let document = std::fs::read_to_string(document).unwrap();
+        assert!(document.contains(self.said), "docs/sizing.md does not say {:?}", self.said);
+        self.base * MIB + self.times_max_config * MAX_CONFIG + self.node_kib * 1024 * nodes as u64
+    }
+
+    fn hold(&self, running: &Running, nodes: usize) {
+        let (peak, limit) = (running.memory(Memory::Peak), self.limit(nodes));
+        let (taken, allowed) = (peak as f64 / MEGABYTE, limit as f64 / MEGABYTE);
+        eprintln!("a peak of {taken:.1} MB; {} allows {allowed:.1} MB", self.said);
+        assert!(peak <= limit, "it took {taken:.1} MB, and {} are {allowed:.1} MB:\n{}", self.said, running.log());
+    }
+}
 
 struct Large {
     message: Bytes,
@@ -62,6 +107,41 @@ async fn keeping_takes_less_than_three_times_as_much(store: &Store) {
     assert!(peak < 3 * json, "keeping {json} bytes took {peak} bytes");
 }
 
+/// What a container is given has to be enough for all that goes on at the same time: one configuration is being read while
+/// the one before it is still being written.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_is_sent_58_megabytes_again_and_again_stays_below_its_containers_limit() {
+    let (cluster, store, large) = (Cluster::start().await, Store::s3().await, large());
+    let larger = generator::configuration(SERVICES + 1);
+    assert!(larger.len() as u64 <= MAX_CONFIG, "{}", larger.len());
+    let larger = Bytes::from(generator::reconfigure_message(&larger));
+    let hash = configuration(&larger).hash;
+    let exporter = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"]);
+    let exporter = store.given_to(exporter).with("LIFEBOAT_MAX_CONFIG", MAX_CONFIG.to_string());
+    cluster.control_plane.push(large.message.clone());
+    let running = exporter.start();
+    running.says(&format!("published configuration {}", large.hash)).await;
+    cluster.control_plane.push(larger.clone());
+    cluster.control_plane.push(large.message.clone());
+    cluster.control_plane.push(larger);
+    running.says(&format!("published configuration {hash}")).await;
+    EXPORTER.hold(&running, 0);
+    running.signal(Signal::TERM);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+}
+
+/// A drill expands the configuration once, on top of what the exporter itself may be doing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_rehearses_with_58_megabytes_takes_one_configuration_more() {
+    let (cluster, store, large) = (Cluster::start().await, Store::folder(), large());
+    cluster.control_plane.push(large.message.clone());
+    let exporter = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0", "--drill-every", "1s"]);
+    let running = store.given_to(exporter).with("LIFEBOAT_MAX_CONFIG", MAX_CONFIG.to_string()).start();
+    running.says("rehearsed an outage for Kong 3.9.1: an empty node ran configuration ").await;
+    DRILLING_EXPORTER.hold(&running, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_has_fed_58_megabytes_to_five_nodes_holds_one_compressed_copy() {
     let (cluster, store, large) = (Cluster::start().await, Store::folder(), large());
@@ -72,7 +152,8 @@ async fn a_relay_that_has_fed_58_megabytes_to_five_nodes_holds_one_compressed_co
     let compressed: u64 = payloads.map(|file| file.metadata().unwrap().len()).sum();
     cluster.control_plane.stop().await;
 
-    let relay = store.given_to(cluster.lifeboat(["run", "--import", "on"])).start();
+    let relay = cluster.lifeboat(["run", "--import", "on"]).with("LIFEBOAT_MAX_CONFIG", MAX_CONFIG.to_string());
+    let relay = store.given_to(relay).start();
     let address = relay_address(&relay).await;
     let before = settled(&relay).await;
     let nodes: Vec<_> = (0..NODES).map(|_| cluster.node(address)).collect();
@@ -89,6 +170,7 @@ async fn a_relay_that_has_fed_58_megabytes_to_five_nodes_holds_one_compressed_co
         compressed as f64 / MEGABYTE,
         peak as f64 / MEGABYTE
     );
+    RELAY.hold(&relay, NODES);
     assert!(after < 2 * compressed + 40_000_000, "{after} bytes are resident for {compressed} bytes of payload");
 }
 
