@@ -5,12 +5,13 @@ of a container, in a network where nobody answers. A relay must get ready there,
     starts.py BINARY (compose|kubernetes|unit) FILE...
 
 FILE is what podman-compose or kustomize have made of the manifests, or a unit of systemd with the file of its settings beside
-it. Names of files that a manifest mounts and nobody makes, settings that Lifeboat doesn't know or takes for wrong, and probes
-that ask for what isn't there fail here.
+it. Names of files that a manifest mounts and nobody makes, settings that Lifeboat doesn't know or takes for wrong, probes that
+ask for what isn't there, and less memory than docs/sizing.md derives from LIFEBOAT_MAX_CONFIG fail here.
 """
 
 import json
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -24,11 +25,26 @@ RESTRICTED = HERE / "container" / "restricted.py"
 PATIENCE = 60
 
 
+def in_bytes(memory):
+    number, unit = re.fullmatch(r"(\d+)([KMGkmg])i?", memory).groups()
+    return int(number) << {"k": 10, "m": 20, "g": 30}[unit.lower()]
+
+
+def least_memory(arguments, settings):
+    """What docs/sizing.md derives from the largest configuration, without the nodes of a relay."""
+    largest = int(settings["LIFEBOAT_MAX_CONFIG"])
+    exports = settings.get("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT") == "on"
+    restores = settings.get("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT") == "on" or arguments[0] == "import"
+    return sum((64 << 20) + times * largest for is_on, times in ((exports, 3), (restores, 2)) if is_on)
+
+
 class Container:
     """A container to be started; `mounts` tells what lies at each path: the cluster's certificate, or an empty folder."""
 
-    def __init__(self, name, arguments, settings, mounts, probes):
+    def __init__(self, name, arguments, settings, mounts, probes, memory):
         self.name, self.arguments, self.settings, self.mounts, self.probes = name, arguments, settings, mounts, probes
+        least = least_memory(arguments, settings)
+        assert in_bytes(memory) >= least, f"{name} may take {memory}, and docs/sizing.md says {least >> 20} MiB"
 
 
 def of_compose(text):
@@ -44,7 +60,7 @@ def of_compose(text):
             source, path, *_ = volume.split(":")
             mounts[path] = ("cluster.crt", "cluster.key") if source == "cluster-certificate" else ()
         settings = {key: str(value) for key, value in service["environment"].items()}
-        yield Container(name, service.get("command", ["run"]), settings, mounts, [check[1:]])
+        yield Container(name, service.get("command", ["run"]), settings, mounts, [check[1:]], service["mem_limit"])
 
 
 def of_kubernetes(text):
@@ -76,7 +92,8 @@ def container_of_pod(deployment, container, volumes, maps):
         if kind in container:
             get = container[kind]["httpGet"]
             probes.append(f"http://127.0.0.1:{ports.get(get['port'], get['port'])}{get['path']}")
-    return Container(f"{deployment}/{container['name']}", container["args"], settings, mounts, probes)
+    memory = container["resources"]["limits"]["memory"]
+    return Container(f"{deployment}/{container['name']}", container["args"], settings, mounts, probes, memory)
 
 
 def assert_least_privilege(deployment, pod, container):
@@ -95,7 +112,7 @@ def assert_least_privilege(deployment, pod, container):
 
 def of_unit(text, settings_text):
     """A unit's environment. What systemd does besides is for systemd-analyze to judge."""
-    settings, files, command = {}, [], None
+    settings, files, command, memory = {}, [], None, None
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key == "Environment":
@@ -105,6 +122,8 @@ def of_unit(text, settings_text):
             files.append(value.partition(":")[0])
         elif key == "ExecStart":
             command = shlex.split(value)
+        elif key == "MemoryMax":
+            memory = value
     for line in settings_text.splitlines():
         if line and not line.startswith("#"):
             name, _, value = line.partition("=")
@@ -114,7 +133,7 @@ def of_unit(text, settings_text):
     if "KONG_PREFIX" in settings:
         mounts[settings["KONG_PREFIX"]] = ()
     probes = [["/lifeboat", "healthcheck"]] if command[1] == "run" else []
-    return Container(command[1], command[1:], settings, mounts, probes)
+    return Container(command[1], command[1:], settings, mounts, probes, memory)
 
 
 class World:

@@ -1,6 +1,7 @@
 //! Tests against what somebody else wrote: stores as the real HTTP servers that they are, moto (S3 with IAM) and Azurite,
-//! LMDB's own library, and Envoy. `tests/servers/run` installs and starts them.
+//! LMDB's own library, Envoy, and Prometheus' promtool. `tests/servers/run` installs and starts them.
 
+mod alerts;
 mod azure;
 mod azurite;
 mod contract;

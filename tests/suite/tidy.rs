@@ -2,6 +2,7 @@
 
 mod commands;
 mod documents;
+mod messages;
 mod sources;
 
 use std::path::{Path, PathBuf};

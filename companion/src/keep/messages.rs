@@ -6,82 +6,77 @@ use std::time::Duration;
 use lifeboat_core::kong::reconfigure::DecodeError;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::headless::Notice;
-use tracing::{Level, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::AdminError;
 use crate::dial::DialError;
 use crate::settings::Address;
 use crate::websocket::LinkError;
 
+// Logs a sentence and gives it back.
+macro_rules! said {
+    ($level:ident, $($sentence:tt)+) => {{
+        let sentence = format!($($sentence)+);
+        $level!("{sentence}");
+        sentence
+    }};
+}
+
 /// Logs what a session has to say, and gives it back.
 pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) -> String {
-    let (level, sentence) = match notice {
+    match notice {
         // These are said where more is known.
-        Notice::Silent(_) | Notice::NotKept => return String::new(),
+        Notice::Silent(_) | Notice::NotKept => String::new(),
         Notice::Connected => {
-            (Level::INFO, format!("connected to control plane {control_plane} as a backup node of Kong {version}"))
+            said!(info, "connected to control plane {control_plane} as a backup node of Kong {version}")
         }
         Notice::Refused(status) => {
             let how = status.map_or("closed the link at once".to_owned(), |status| format!("answered HTTP {status}"));
-            let sentence = format!(
+            said!(
+                error,
                 "control plane {control_plane} {how}: it accepts no node of Kong {version}. A control plane takes nodes \
                  of its own major version that are not newer than itself: check KONG_VERSION. What is in the store stays"
-            );
-            (Level::ERROR, sentence)
+            )
         }
         Notice::Lost { retry_in } => {
-            (Level::WARN, format!("lost the control plane {control_plane}; trying again in {}", seconds(retry_in)))
+            said!(warn, "lost the control plane {control_plane}; trying again in {}", seconds(retry_in))
         }
         // The reason has been logged where it arose.
         Notice::Unreachable { failures, retry_in } => {
             let wait = seconds(retry_in);
-            (Level::INFO, format!("attempt {failures} to reach the control plane failed; trying again in {wait}"))
+            said!(info, "attempt {failures} to reach the control plane failed; trying again in {wait}")
         }
-        Notice::Fragment => {
-            let sentence = format!(
-                "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
-                 something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
-            );
-            (Level::ERROR, sentence)
-        }
-    };
-    say(level, sentence)
+        Notice::Fragment => said!(
+            error,
+            "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
+             something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
+        ),
+    }
 }
 
 pub(super) fn not_reached(control_plane: &Address, error: &DialError) -> String {
-    say(Level::WARN, format!("control plane {control_plane}: {error}"))
+    said!(warn, "control plane {control_plane}: {error}")
 }
 
 pub(super) fn not_kept(error: &DecodeError) -> String {
-    say(Level::ERROR, format!("a configuration from the control plane could not be kept: {error}"))
+    said!(error, "a configuration from the control plane could not be kept: {error}")
 }
 
 pub(super) fn link_ended(control_plane: &Address, error: &LinkError) -> String {
     match error {
         LinkError::Closed | LinkError::Broken(_) => {
-            say(Level::INFO, format!("the link to control plane {control_plane} ended: {error}"))
+            said!(info, "the link to control plane {control_plane} ended: {error}")
         }
-        LinkError::TooLong { length, limit } => say(
-            Level::ERROR,
-            format!(
-                "the link to control plane {control_plane} was given up: its message of {length} bytes is longer than \
-                 cluster_max_payload allows ({limit} bytes). Raise KONG_CLUSTER_MAX_PAYLOAD, here and on the data planes, \
-                 which can't take it either"
-            ),
+        LinkError::TooLong { length, limit } => said!(
+            error,
+            "the link to control plane {control_plane} was given up: its message of {length} bytes is longer than \
+             cluster_max_payload allows ({limit} bytes). Raise KONG_CLUSTER_MAX_PAYLOAD, here and on the data planes, which \
+             can't take it either"
         ),
         LinkError::Protocol(_) | LinkError::Stuck => {
-            say(Level::ERROR, format!("the link to control plane {control_plane} was given up: {error}"))
+            said!(error, "the link to control plane {control_plane} was given up: {error}")
         }
     }
-}
-
-fn say(level: Level, sentence: String) -> String {
-    match level {
-        Level::ERROR => error!("{sentence}"),
-        Level::WARN => warn!("{sentence}"),
-        _ => info!("{sentence}"),
-    }
-    sentence
 }
 
 pub(super) fn log_silence(
@@ -103,13 +98,13 @@ pub(super) fn log_silence(
              LIFEBOAT_ADMIN_URL"
         ),
     };
-    let sentence = format!(
+    said!(
+        warn,
         "control plane {control_plane} is connected and has sent nothing for {}. Likely causes: the configuration uses a \
          plugin that is not in this node's list (set LIFEBOAT_PLUGINS), the control plane has a Wasm filter that is not in \
          its list (set LIFEBOAT_FILTERS), or the control plane can't reach its database. {see}",
         seconds(wait)
-    );
-    say(Level::WARN, sentence)
+    )
 }
 
 fn meaning(status: &str) -> &'static str {

@@ -75,6 +75,26 @@ async fn getting_started_goes_from_nothing_to_a_rehearsed_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_runbooks_commands_do_what_it_says_in_each_of_its_situations() {
+    follow("runbook.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn troubleshooting_begins_with_commands_that_work() {
+    follow("troubleshooting.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kongs_own_backup_is_taken_over_step_by_step_and_given_back() {
+    follow("enterprise.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_it_works_shows_what_it_claims() {
+    follow("how-it-works.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_security_model_says_of_keys_is_so() {
     follow("security.md").await;
 }

@@ -150,8 +150,8 @@ async fn who_knows_only_success_and_failure_is_told_success_where_the_node_can_b
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let prefix = fresh(&cluster, "started-anyway");
     let ended_with = async |also: &[&str], prefix: &NodePrefix| {
-        let arguments = ["import", "--always"].iter().chain(also);
-        let import = store.given_to(cluster.lifeboat(arguments)).with("KONG_PREFIX", prefix.path());
+        let import =
+            store.given_to(cluster.lifeboat(["import", "--always"]).and(also)).with("KONG_PREFIX", prefix.path());
         import.finish().await
     };
     // There is no backup.

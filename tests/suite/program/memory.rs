@@ -32,6 +32,11 @@ struct Needs {
 
 const EXPORTER: Needs =
     Needs { said: "64 MiB + 3 × `LIFEBOAT_MAX_CONFIG`", base: 64, times_max_config: 3, node_kib: 0 };
+const DRILLING_EXPORTER: Needs = Needs {
+    said: "with `LIFEBOAT_DRILL_EVERY` once more",
+    times_max_config: EXPORTER.times_max_config + 1,
+    ..EXPORTER
+};
 const RELAY: Needs = Needs {
     said: "64 MiB + 2 × `LIFEBOAT_MAX_CONFIG` + 128 KiB × nodes",
     base: 64,
@@ -124,6 +129,17 @@ async fn an_exporter_that_is_sent_58_megabytes_again_and_again_stays_below_its_c
     running.signal(Signal::TERM);
     let ended = running.ends().await;
     assert_eq!(ended.code, Some(0), "{ended}");
+}
+
+/// A drill expands the configuration once, on top of what the exporter itself may be doing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_rehearses_with_58_megabytes_takes_one_configuration_more() {
+    let (cluster, store, large) = (Cluster::start().await, Store::folder(), large());
+    cluster.control_plane.push(large.message.clone());
+    let exporter = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0", "--drill-every", "1s"]);
+    let running = store.given_to(exporter).with("LIFEBOAT_MAX_CONFIG", MAX_CONFIG.to_string()).start();
+    running.says("rehearsed an outage for Kong 3.9.1: an empty node ran configuration ").await;
+    DRILLING_EXPORTER.hold(&running, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// No block of a document takes nearly as long: who gets here has hung.
 const HUNG: Duration = Duration::from_secs(90);
@@ -51,6 +51,7 @@ impl Shell {
         let end = format!("--- end of block {} ---", self.blocks);
         self.write(&format!("{commands}\necho '{end}'\n")).await;
         let mut printed = String::new();
+        let hung = Instant::now() + HUNG;
         loop {
             // What was started in the background may keep the output open after the shell has failed.
             let line = async {
@@ -60,7 +61,7 @@ impl Shell {
                     _ = self.child.wait() => timeout(LAST_WORDS, self.output.next_line()).await.ok()?.ok()?,
                 }
             };
-            match timeout(HUNG, line).await {
+            match timeout_at(hung, line).await {
                 Ok(Some(line)) if line == end => return printed,
                 Ok(Some(line)) => printed.extend([&*line, "\n"]),
                 Ok(None) => panic!("one of these commands failed:\n{commands}\n--- they printed\n{printed}"),

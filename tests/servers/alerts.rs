@@ -1,0 +1,321 @@
+//! Each alert of `deploy/prometheus/lifeboat.rules.yml`, fired by what the program itself tells of a world in which it should
+//! be: metrics are scraped while all is well and afterwards, and Prometheus' own promtool says which alerts come of it. How
+//! it is asked is in `timeline`; numbers that were made up are in the rules' own tests.
+
+mod timeline;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lifeboat::companion::Companion;
+use lifeboat::rehearsal::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
+use lifeboat::rehearsal::message::Configuration;
+use lifeboat::rehearsal::node::NodeOptions;
+use lifeboat::rehearsal::recording;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_tests::page::{Page, page_until};
+use lifeboat_tests::stage::{Actor, play};
+use lifeboat_tests::world::{VERSION, World, configuration};
+
+use self::timeline::{Scrape, Timeline, promtool};
+use super::installed::of_repository;
+
+/// How long all is well before something happens, in minutes: longer than any rule waits or looks back, but an hour.
+const WELL: u64 = 40;
+
+const HELD: &[&str] = &["LifeboatConfigurationHeld", "LifeboatNewestNotPublished", "LifeboatNodesDiffer"];
+const OUTAGE: &[&str] =
+    &["LifeboatExporterWithoutControlPlane", "LifeboatNodesServedFromStore", "LifeboatRelayWithoutControlPlane"];
+const NOT_ADOPTING: &str = "LifeboatNodesNotAdopting";
+const TOO_OLD: &str = "LifeboatBackupTooOld";
+const DEAD_STORE: &[&str] = &["LifeboatExportFailing", "LifeboatNewestNotPublished", "LifeboatNoLeader"];
+const TWO_LEADERS: &[&str] = &["LifeboatTwoLeaders"];
+const OTHER_STORE: &[&str] = &["LifeboatOtherStoreBehind"];
+const ANOTHER_EXPORTER: &[&str] = &["LifeboatAnotherExporter"];
+const DRILL: &[&str] = &["LifeboatDrillFailing"];
+const NO_EXPORTER: &str = "LifeboatExporterMissing";
+const EXPIRING: &str = "LifeboatCertificateExpiring";
+const ENDS_SOON: &str = "LifeboatCertificateEndsSoon";
+const NOT_READY: &str = "LifeboatRelayNotReady";
+
+fn series(name: &str) -> String {
+    format!("lifeboat_{name}{{kong_version=\"3.9.1\"}}")
+}
+
+fn at(companion: &Companion) -> SocketAddr {
+    companion.http_address().expect("it listens")
+}
+
+/// What the program tells once it is so.
+async fn scrape(companion: &Companion, is_so: impl Fn(&Page) -> bool) -> Scrape {
+    Scrape::of(page_until(at(companion), "/metrics", is_so).await)
+}
+
+fn is_ready(found: &Page) -> bool {
+    found.number(&series("keep_ready")) == 1.0
+}
+
+/// A world in which all is well, and the program in it.
+async fn well(world: &World) -> (Companion, Actor, Scrape) {
+    world.control_plane.push(recording::first());
+    let companion = world.companion().await;
+    let node = world.node(companion.relay_address().expect("import is on"));
+    world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+    let is_well = |found: &Page| is_ready(found) && found.body.contains("state=\"confirmed\"");
+    let quiet = scrape(&companion, is_well).await;
+    (companion, node, quiet)
+}
+
+/// What it told while all was well, for a while.
+fn begin(quiet: &Scrape) -> Timeline {
+    let mut timeline = Timeline::default();
+    timeline.holds(&[("a", quiet)], WELL);
+    timeline.fires(&[]);
+    timeline
+}
+
+#[test]
+fn while_all_is_well_nothing_fires_and_every_line_is_as_prometheus_wants_it() {
+    play(async {
+        let mut world = World::begin().await;
+        let other = tempfile::tempdir().unwrap();
+        world.set("LIFEBOAT_FALLBACK_STORAGE", format!("file://{}", other.path().display()));
+        world.set("LIFEBOAT_DRILL_EVERY", "1s");
+        let (companion, _node, _) = well(&world).await;
+        let other = "lifeboat_keep_other_store_current";
+        let is_busy =
+            |found: &Page| found.body.contains("lifeboat_drill_success{") && found.sum(other, "store=") == 1.0;
+        let quiet = scrape(&companion, is_busy).await;
+        let mut timeline = Timeline::default();
+        for minutes in [1, 4, 10, 20, 30, 35] {
+            timeline.holds(&[("a", &quiet)], minutes);
+            timeline.fires(&[]);
+        }
+        timeline.check();
+        let checked = promtool(&["check", "metrics"], quiet.text());
+        assert!(checked.is_ok(), "{checked:?}");
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn a_control_plane_that_has_lost_its_database() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
+        let lost = Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() };
+        world.control_plane.push(lost.to_message().unwrap());
+        world.confirmed(node.node_id(), &lost).await;
+        let differs = |found: &Page| found.number(&series("keep_nodes_that_differ")) == 1.0;
+        let held = |found: &Page| found.number(&series("keep_held")) == 1.0 && differs(found);
+        let held = scrape(&companion, held).await;
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &held)], 20);
+        timeline.fires(HELD);
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn an_outage_in_which_nodes_are_restored_and_one_is_not() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, _node, quiet) = well(&world).await;
+        let relay = companion.relay_address().unwrap();
+        world.control_plane.stop().await;
+        let restored = world.node(relay);
+        restored.wait_for(|state| state.applied == 1).await;
+        let is_so = |found: &Page| {
+            found.number("lifeboat_relay_nodes_served_from_store") == 1.0
+                && found.number(&series("keep_control_plane_connected")) == 0.0
+                && found.number(&series("keep_nodes_that_differ")) == 0.0
+        };
+        let outage = scrape(&companion, is_so).await;
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &outage)], 20);
+        timeline.fires(OUTAGE);
+        let options = NodeOptions { rejects: Some(Arc::new(|_| true)), ..world.node_options(relay) };
+        let _rejecting = Actor::start(options);
+        let is_so = |found: &Page| found.number("lifeboat_relay_nodes_not_adopting_total") == 1.0;
+        let not_adopting = scrape(&companion, is_so).await;
+        timeline.goes_on(&[("a", &not_adopting)], 10);
+        timeline.fires(&[OUTAGE, &[NOT_ADOPTING]].concat());
+        timeline.goes_on(&[("a", &outage)], 100);
+        timeline.fires(&[OUTAGE, &[TOO_OLD]].concat());
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn a_store_that_is_dead() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, _node, quiet) = well(&world).await;
+        companion.stop().await;
+        world.store.stop().await;
+        let companion = world.companion().await;
+        let failures = "lifeboat_keep_failures_total";
+        let fails = |more_than: f64| move |found: &Page| found.sum(failures, "class=\"unavailable\"") > more_than;
+        let first = scrape(&companion, fails(0.0)).await;
+        let then = scrape(&companion, fails(first.sum(failures, "class=\"unavailable\""))).await;
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &first)], 1);
+        timeline.grows("a", &first, &then, 20);
+        timeline.fires(DEAD_STORE);
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn two_exporters_without_an_election() {
+    play(async {
+        let mut world = World::begin().await;
+        world.set("LIFEBOAT_ELECTION", "none");
+        let (one, _node, quiet) = well(&world).await;
+        let other = world.companion().await;
+        let (of_one, of_other) = (scrape(&one, is_ready).await, scrape(&other, is_ready).await);
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &of_one), ("b", &of_other)], 6);
+        timeline.fires(TWO_LEADERS);
+        timeline.check();
+        one.stop().await;
+        other.stop().await;
+    });
+}
+
+#[test]
+fn a_further_store_that_cannot_be_written() {
+    play(async {
+        let mut world = World::begin().await;
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        world.set("LIFEBOAT_FALLBACK_STORAGE", format!("file://{}", other.display()));
+        let (companion, node, _) = well(&world).await;
+        let is_current = |number: f64| {
+            move |found: &Page| {
+                let name = "lifeboat_keep_other_store_current";
+                found.body.contains(name) && found.sum(name, "store=") == number && is_ready(found)
+            }
+        };
+        let quiet = scrape(&companion, is_current(1.0)).await;
+        // Below a file there is no folder.
+        std::fs::remove_dir_all(&other).unwrap();
+        std::fs::write(&other, "").unwrap();
+        world.control_plane.push(recording::after_change());
+        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        let behind = scrape(&companion, is_current(0.0)).await;
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &behind)], 35);
+        timeline.fires(OTHER_STORE);
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn somebody_else_who_writes_config_json() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, _node, quiet) = well(&world).await;
+        companion.stop().await;
+        let theirs = configuration(&recording::after_change()).table;
+        // S3 tells the time of a write in whole seconds.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        std::fs::write(world.path_of(&ObjectKeys::new(VERSION).config_json()), &theirs).unwrap();
+        let companion = world.companion().await;
+        let name = "lifeboat_keep_other_exporter_total";
+        let noticed = |found: &Page| found.sum(name, "object=\"config_json\"") > 0.0 && is_ready(found);
+        let noticed = scrape(&companion, noticed).await;
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &noticed)], 20);
+        timeline.fires(ANOTHER_EXPORTER);
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn a_backup_that_no_node_could_be_restored_from() {
+    play(async {
+        let mut world = World::begin().await;
+        world.set("LIFEBOAT_DRILL_EVERY", "1s");
+        let (companion, _node, _) = well(&world).await;
+        let drilled = |number: f64| {
+            move |found: &Page| {
+                found.body.contains("lifeboat_drill_success{") && found.number(&series("drill_success")) == number
+            }
+        };
+        let quiet = scrape(&companion, drilled(1.0)).await;
+        for key in world.kept().iter().filter(|key| key.ends_with(".json.gz")) {
+            std::fs::write(world.path_of(key), b"damaged").unwrap();
+        }
+        let failed = scrape(&companion, drilled(0.0)).await;
+        let mut timeline = begin(&quiet);
+        timeline.holds(&[("a", &failed)], 22);
+        timeline.fires(DRILL);
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn a_relay_whose_certificate_grows_old_and_an_exporter_that_is_gone() {
+    play(async {
+        let mut world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        drop(node);
+        companion.stop().await;
+        world.set("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "off");
+        let mut timeline = begin(&quiet);
+        let day = Duration::from_secs(24 * 60 * 60);
+        for (ends, fires) in [
+            (Some(100 * day), &[NO_EXPORTER][..]),
+            (Some(20 * day), &[NO_EXPORTER, EXPIRING]),
+            (Some(2 * day), &[NO_EXPORTER, EXPIRING, ENDS_SOON]),
+            (None, &[NO_EXPORTER, EXPIRING, ENDS_SOON, NOT_READY]),
+        ] {
+            let begins = SystemTime::now() - CLUSTER_VALIDITY + ends.unwrap_or_default() - Duration::from_secs(60);
+            let old = ClusterCertificate::version_1(begins);
+            world.set("KONG_CLUSTER_CERT", old.certificate_pem.clone());
+            world.set("KONG_CLUSTER_CERT_KEY", old.key_pem.clone());
+            let relay = world.companion().await;
+            let is_ready = if ends.is_some() { 1.0 } else { 0.0 };
+            let told = scrape(&relay, |found| found.number("lifeboat_relay_ready") == is_ready).await;
+            timeline.holds(&[("a", &told)], 16);
+            timeline.fires(fires);
+            relay.stop().await;
+        }
+        timeline.check();
+    });
+}
+
+#[test]
+fn there_is_a_scene_for_every_alert() {
+    let single = [NOT_ADOPTING, TOO_OLD, NO_EXPORTER, EXPIRING, ENDS_SOON, NOT_READY];
+    let scenes = [HELD, OUTAGE, DEAD_STORE, TWO_LEADERS, OTHER_STORE, ANOTHER_EXPORTER, DRILL, &single];
+    let played: BTreeSet<String> = scenes.concat().into_iter().map(str::to_owned).collect();
+    let rules = std::fs::read_to_string(of_repository("deploy/prometheus/lifeboat.rules.yml")).unwrap();
+    let written = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned);
+    assert_eq!(played, written.collect());
+}
+
+#[test]
+fn an_alert_that_does_not_fire_and_one_that_should_not_are_both_noticed() {
+    let told = |number: u32| {
+        let body = format!("lifeboat_keep_held{{kong_version=\"3.9.1\"}} {number}\nlifeboat_keep_ready 1\n");
+        Scrape::of(Page { status: 200, content_type: String::new(), body })
+    };
+    for (number, fires, is_right) in [(1, HELD[0], true), (0, HELD[0], false), (1, "", false), (0, "", true)] {
+        let mut timeline = Timeline::default();
+        timeline.holds(&[("a", &told(number))], 5);
+        let fires: Vec<&str> = [fires].into_iter().filter(|alert| !alert.is_empty()).collect();
+        timeline.fires(&fires);
+        assert_eq!(timeline.verdict().is_ok(), is_right, "{number}, {fires:?}");
+    }
+}
