@@ -105,6 +105,11 @@ async fn backups_are_looked_at_and_decided_upon_as_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn completions_and_manual_pages_are_made_as_written() {
+    follow("command-line.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_readme_keeps_relays_and_looks_at_it() {
     follow("../README.md").await;
 }
