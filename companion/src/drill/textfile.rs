@@ -27,7 +27,7 @@ pub fn write(path: &Path, drilled: &Drilled) -> io::Result<()> {
 /// Notes that a drill, begun then, failed before it was known which versions there are: those that the file tells of.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_failure(path: &Path, mishap: &Mishap, started: WallTime) -> io::Result<()> {
     let (metrics, before) = (DrillMetrics::default(), before(path));
     metrics.remember(&before);
