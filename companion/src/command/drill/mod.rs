@@ -27,7 +27,7 @@ pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<
                 if let Some(path) = &asked.metrics_file {
                     written(path, textfile::write_failure(path, &mishap, clock.wall()))?;
                 }
-                return Err(anyhow::anyhow!("{}. {}", mishap.reason, mishap.cure).into());
+                return Err(anyhow::anyhow!("{} ({})", mishap.reason, mishap.cure).into());
             }
         };
         Ok(drill.run(&versions).await)
