@@ -10,6 +10,7 @@ use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT, Published};
+use crate::progress::step;
 use crate::storage::StorageError;
 
 const AT_ONCE: usize = 8;
@@ -67,7 +68,13 @@ impl Archive {
             newest_first.filter(|(index, past)| *index < limit || is_named(past)).map(|(_, past)| past).collect();
         let older = past.len() - shown.len();
         let listed = shown.into_iter().map(|past| self.listed(version, past, published.as_ref()));
-        let snapshots = futures::stream::iter(listed).buffered(AT_ONCE).try_collect().await?;
+        let (progress, count, mut done) =
+            (step(format_args!("listing the snapshots of Kong {version}")), listed.len() as u64, 0);
+        let count_one = |_: &Listed| {
+            done += 1;
+            progress.reached(done, count);
+        };
+        let snapshots = futures::stream::iter(listed).buffered(AT_ONCE).inspect_ok(count_one).try_collect().await?;
         Ok(History { version, published: named.map(|id| id.sequence), problem, snapshots, older })
     }
 

@@ -10,7 +10,6 @@ use serde_json::json;
 use super::table::{Concession, Table, folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
-use crate::progress::step;
 use crate::settings::{Source, StoreSettings};
 use crate::storage::StorageError;
 
@@ -44,7 +43,6 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
 async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, StorageError> {
     let mut histories = Vec::new();
     for version in archive.versions().await? {
-        let _progress = step(format_args!("listing the snapshots of Kong {version}"));
         histories.push(archive.history(version, limit).await?);
     }
     Ok(histories)

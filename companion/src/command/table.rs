@@ -189,7 +189,7 @@ mod tests {
         let elsewhere = checks.clone().with_text("SEEN", &seen, None);
         let row = "store: list  fail    nobody may list the bucket, says the store";
         assert_eq!(elsewhere, format!("CHECK        RESULT  SEEN\n{row}"));
-        let beside = checks.clone().with_text("SEEN", &seen, Some(56));
+        let beside = checks.clone().with_text("SEEN", &seen, Some(57));
         let rows = "store: list  fail    nobody may list the bucket, says the\n                     store";
         assert_eq!(beside, format!("CHECK        RESULT  SEEN\n{rows}"));
         let below = checks.with_text("SEEN", &seen, Some(40));

@@ -157,7 +157,9 @@ fn what_troubleshooting_quotes_is_said_somewhere() {
 fn each_alert_has_its_place_in_the_runbook() {
     let (rules, runbook) = (document("deploy/prometheus/lifeboat.rules.yml"), document("docs/runbook.md"));
     let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
-    let missing: Vec<String> = alerts.filter(|alert| !runbook.contains(alert)).map(str::to_owned).collect();
+    let rows: Vec<&str> = runbook.lines().filter(|line| line.starts_with("| Lifeboat")).collect();
+    let is_there = |alert: &&str| rows.iter().any(|row| row.split([' ', ',', ';']).any(|word| word == *alert));
+    let missing: Vec<String> = alerts.filter(|alert| !is_there(alert)).map(str::to_owned).collect();
     assert_none(&missing, "who is woken by one of these looks for it in docs/runbook.md");
     assert!(rules.contains("- alert: "), "the alerts are where this test looks for them");
 }
