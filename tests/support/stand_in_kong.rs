@@ -16,7 +16,7 @@ use std::time::Duration;
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::node::{EMPTY_HASH, Node, NodeOptions};
 use lifeboat::tls::{Authorities, AuthoritySource, Identity, client_config_pki, client_config_shared};
-use rustix::process::{Pid, Signal, kill_process, setsid, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, setsid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -76,7 +76,9 @@ fn stop(arguments: &[String]) -> io::Result<()> {
     let pid = fs::read_to_string(Path::new(prefix).join("pids/nginx.pid"))?;
     let pid = pid.trim().parse().ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no pid"))?;
     kill_process(pid, Signal::TERM)?;
-    while test_kill_process(pid).is_ok() {
+    // Whoever is to wait for it may take its time.
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         sleep(Duration::from_millis(10));
     }
     writeln!(io::stdout(), "Kong stopped")

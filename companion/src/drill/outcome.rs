@@ -134,6 +134,11 @@ impl Drilled {
 }
 
 impl VersionDrill {
+    /// One that failed before anything was restored.
+    pub(super) fn failed(version: KongVersion, started: WallTime, mishap: Mishap) -> Self {
+        Self { version, started, took: Duration::ZERO, restored: Err(mishap), kong: KongPart::Absent }
+    }
+
     /// Whether its nodes came to run the configuration.
     pub fn passed(&self) -> bool {
         self.mishap().is_none()

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::Drilled;
+use lifeboat_core::time::WallTime;
+
+use super::{Drilled, Mishap, VersionDrill};
 use crate::metrics::DrillMetrics;
 
 /// Writes the metrics of a drill into `path`, in one moment, readable by everybody. When it last passed is taken from the
@@ -15,12 +17,31 @@ use crate::metrics::DrillMetrics;
 /// When the file can't be written.
 pub fn write(path: &Path, drilled: &Drilled) -> io::Result<()> {
     let metrics = DrillMetrics::default();
-    if let Ok(before) = std::fs::read_to_string(path) {
-        metrics.remember(&before);
-    }
+    metrics.remember(&before(path));
     for version in &drilled.versions {
         metrics.ended(version);
     }
+    replace(path, &metrics)
+}
+
+/// Notes that a drill, begun then, failed before it was known which versions there are: those that the file tells of.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_failure(path: &Path, mishap: &Mishap, started: WallTime) -> io::Result<()> {
+    let (metrics, before) = (DrillMetrics::default(), before(path));
+    metrics.remember(&before);
+    for version in DrillMetrics::versions_in(&before) {
+        metrics.ended(&VersionDrill::failed(version, started, mishap.clone()));
+    }
+    replace(path, &metrics)
+}
+
+fn before(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn replace(path: &Path, metrics: &DrillMetrics) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Beside it, and under a name that the collector does not read: it takes `*.prom`.
     let mut file = tempfile::Builder::new().prefix(".lifeboat-drill-").suffix(".tmp").tempfile_in(folder)?;

@@ -105,6 +105,13 @@ impl DrillMetrics {
         }
     }
 
+    /// The versions that a text tells of, which [`text`](Self::text) once was.
+    pub fn versions_in(text: &str) -> Vec<KongVersion> {
+        let begin = format!("{}{{kong_version=\"", names::DRILL_SUCCESS.name);
+        let lines = text.lines().filter_map(|line| line.strip_prefix(&begin));
+        lines.filter_map(|line| line.split_once('"')?.0.parse().ok()).collect()
+    }
+
     pub(super) fn write_all(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let known = self.lock();
         let mut each = |metric: &Metric, number: fn(&DrillFacts) -> Option<Number>| {

@@ -154,6 +154,14 @@ fn what_troubleshooting_quotes_is_said_somewhere() {
 }
 
 #[test]
+fn a_message_has_one_entry() {
+    let mut seen = BTreeSet::new();
+    let again = quotations(&document(DOCUMENT)).into_iter().filter(|quotation| !seen.insert(quotation.clone()));
+    let again: Vec<String> = again.map(|quotation| quotation.0.join("…")).collect();
+    assert_none(&again, "who searches docs/troubleshooting.md finds only the first of these");
+}
+
+#[test]
 fn each_alert_has_its_place_in_the_runbook() {
     let (rules, runbook) = (document("deploy/prometheus/lifeboat.rules.yml"), document("docs/runbook.md"));
     let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));

@@ -2,6 +2,9 @@
 
 mod report;
 
+use std::io;
+use std::path::Path;
+
 use anyhow::Context;
 use lifeboat_core::keep::drill::DrillOutcome;
 
@@ -20,7 +23,12 @@ pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<
     let drilled = unless_stopped(async {
         let versions = match drill.versions().await {
             Ok(versions) => versions,
-            Err(mishap) => return Err(anyhow::anyhow!("{}. {}", mishap.reason, mishap.cure).into()),
+            Err(mishap) => {
+                if let Some(path) = &asked.metrics_file {
+                    written(path, textfile::write_failure(path, &mishap, clock.wall()))?;
+                }
+                return Err(anyhow::anyhow!("{} ({})", mishap.reason, mishap.cure).into());
+            }
         };
         Ok(drill.run(&versions).await)
     })
@@ -31,10 +39,13 @@ pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     if let Some(path) = &asked.metrics_file {
-        let written = textfile::write(path, &drilled);
-        written.with_context(|| format!("--metrics-file: {} can't be written", path.display()))?;
+        written(path, textfile::write(path, &drilled))?;
     }
     verdict(&drilled)
+}
+
+fn written(path: &Path, result: io::Result<()>) -> anyhow::Result<()> {
+    result.with_context(|| format!("--metrics-file: {} can't be written", path.display()))
 }
 
 fn verdict(drilled: &Drilled) -> Result<(), Failure> {

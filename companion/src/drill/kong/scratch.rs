@@ -122,7 +122,7 @@ impl Scratch {
 
     /// Whether the data plane's first process is there.
     pub(super) fn is_running(&self) -> bool {
-        self.master().is_some_and(|master| test_kill_process(master).is_ok())
+        self.master().is_some_and(is_alive)
     }
 
     fn conf(&self) -> PathBuf {
@@ -157,9 +157,17 @@ impl Drop for Scratch {
     }
 }
 
+// A process that has ended and that nobody has waited for, as in a container whose first process does not, is none.
+fn is_alive(process: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).unwrap_or_default();
+    // proc_pid_stat(5): the state comes after the name, which may have anything in it.
+    let is_left_over = stat.rsplit_once(')').is_some_and(|(_, after)| after.trim_start().starts_with(['Z', 'X']));
+    test_kill_process(process).is_ok() && !is_left_over
+}
+
 fn ended(process: Pid, limit: Duration) -> bool {
     let begun = Instant::now();
-    while test_kill_process(process).is_ok() {
+    while is_alive(process) {
         if begun.elapsed() > limit {
             return false;
         }
@@ -172,4 +180,20 @@ fn ended(process: Pid, limit: Duration) -> bool {
 fn free_ports() -> io::Result<(SocketAddr, SocketAddr)> {
     let (one, other) = (TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
     Ok((one.local_addr()?, other.local_addr()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_not_alive_though_nobody_has_waited_for_it() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        assert!(is_alive(process));
+        child.kill().unwrap();
+        assert!(ended(process, Duration::from_secs(10)), "it is a zombie, and counts as one that lives");
+        child.wait().unwrap();
+        assert!(!is_alive(process));
+    }
 }

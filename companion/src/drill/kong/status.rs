@@ -65,3 +65,42 @@ fn client() -> Client {
     let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build();
     client.expect("plain HTTP on this host needs nothing that could be missing")
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const WANTED: &str = "384134637443dc79d772bc1ee8e72d62";
+
+    async fn said_of(body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let router = Router::new().route("/status", get(move || async move { body }));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let said = why_not(at, WANTED.parse().unwrap()).await;
+        serving.abort();
+        said
+    }
+
+    #[tokio::test]
+    async fn what_a_data_plane_runs_instead_is_said() {
+        let empty = said_of("{\"configuration_hash\":\"00000000000000000000000000000000\"}").await;
+        assert!(empty.contains("has no configuration") && empty.contains(WANTED), "{empty}");
+        let other = said_of("{\"configuration_hash\":\"0123456789abcdef0123456789abcdef\"}").await;
+        assert!(other.contains("0123456789abcdef0123456789abcdef, and not 3841"), "{other}");
+        let loaded = said_of("{\"configuration_hash\":\"384134637443dc79d772bc1ee8e72d62\"}").await;
+        assert!(loaded.contains("not ready"), "{loaded}");
+        assert!(said_of("{}").await.contains("tells no configuration_hash"));
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_is_told_from_one_that_is_empty() {
+        let at = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let said = why_not(at, WANTED.parse().unwrap()).await;
+        assert!(said.contains("can't be asked"), "{said}");
+    }
+}

@@ -40,7 +40,19 @@ pub(super) fn open(settings: &StoreSettings, wire: Wire) -> Result<Opened, Stora
         return Ok(Opened { store: folder::open(path, place)?, presigner: Presigner::Nothing(NO_LINKS) });
     }
     let opened = cloud(settings, &wire);
-    opened.map_err(|error| StorageError::Misconfigured { place, reason: error.to_string() })
+    opened.map_err(|error| StorageError::Misconfigured { place, reason: why(&error) })
+}
+
+/// What is wrong with the settings or with this host. A client for HTTPS that can't be made keeps the reason to its causes.
+fn why(error: &object_store::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source());
+    match causes.map(ToString::to_string).find(|cause| cause.contains("CA certificates")) {
+        Some(cause) => format!(
+            "no HTTPS client can be made: {cause}: install this system's package ca-certificates, or name a file with \
+             the certificates of authorities in SSL_CERT_FILE"
+        ),
+        None => error.to_string(),
+    }
 }
 
 fn cloud(settings: &StoreSettings, wire: &Wire) -> object_store::Result<Opened> {
@@ -81,4 +93,23 @@ fn client_options(authorities: &ExtraAuthorities) -> object_store::Result<Client
 /// The store's library would repeat conditional writes after a 5xx, and one's own success would look like a conflict.
 fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_authorities_is_told_what_to_install() {
+        let cause = rustls::Error::General("No CA certificates were loaded from the system".into());
+        let error = object_store::Error::Generic { store: "HTTP client", source: Box::new(cause) };
+        let why = why(&error);
+        assert!(why.contains("No CA certificates") && why.contains("ca-certificates"), "{why}");
+    }
+
+    #[test]
+    fn what_else_is_wrong_is_said_as_it_is() {
+        let error = object_store::Error::Generic { store: "S3", source: "a region is needed".into() };
+        assert_eq!(why(&error), error.to_string());
+    }
 }

@@ -75,6 +75,12 @@ async fn a_drill_from_cron_leaves_its_result_for_node_exporter() {
     assert_eq!(line(&bad, success), line(&good, success));
     let beside = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(!beside.into_iter().any(|name| name.to_string_lossy().ends_with(".tmp")), "nothing else stays");
+    // A store in which nothing is left, and no setting that says which versions there should be.
+    std::fs::remove_dir_all(&site.store.objects).unwrap();
+    std::fs::write(&file, &good).unwrap();
+    let lost = ends(drill().with("KONG_VERSION", ""), 1).await;
+    assert!(lost.stderr.contains("there are no backups in ") && lost.stderr.contains("start an exporter"), "{lost}");
+    assert_eq!((line(&read(), "success"), line(&read(), success)), ("0".to_owned(), line(&good, success)));
     let nowhere = site.drill(["--no-kong", "--metrics-file", "/no/such/folder/x.prom"]);
     let nowhere = ends(nowhere, 1).await;
     assert!(nowhere.stderr.contains("--metrics-file: /no/such/folder/x.prom can't be written"), "{nowhere}");
