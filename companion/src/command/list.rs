@@ -79,7 +79,13 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
         }
         notes.extend(notes_on(history));
     }
-    notes.insert(0, "* published: what new nodes are restored from".to_owned());
+    if histories.iter().any(|history| history.published.is_some()) {
+        notes.insert(0, "* published: what new nodes are restored from".to_owned());
+    }
+    let notes_alone = histories.iter().all(|history| history.snapshots.is_empty());
+    if notes_alone {
+        return folded_lines(&notes.join("\n"), width);
+    }
     let (table, has_less) = table.fitted(width, &CONCESSIONS);
     if has_less {
         notes.push("There is more than fits on this terminal: --output json has it".to_owned());
@@ -109,6 +115,12 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
 fn notes_on(history: &History) -> Vec<String> {
     let mut notes = Vec::new();
     let version = history.version;
+    if history.published.is_none() && history.problem.is_none() && history.snapshots.is_empty() {
+        notes.push(format!(
+            "Kong {version}: no snapshot of lifeboat's; what else lies there, such as a bare config.json of Kong's own \
+             exporter, is shown by lifeboat show --kong-version {version}"
+        ));
+    }
     if history.published.is_none() && history.problem.is_none() && !history.snapshots.is_empty() {
         notes.push(format!("Kong {version}: nothing is published: there is no manifest.json"));
     }
@@ -186,5 +198,24 @@ fn age(received: WallTime, now: WallTime) -> String {
         60..3_600 => format!("{} min", seconds / 60),
         3_600..86_400 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_config_json_is_no_snapshot_and_where_to_look_is_said() {
+        let history = History {
+            version: KongVersion::new(3, 9, 1),
+            published: None,
+            problem: None,
+            snapshots: Vec::new(),
+            older: 0,
+        };
+        let text = as_table(&[history], WallTime::from_system(std::time::SystemTime::UNIX_EPOCH), None);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("lifeboat show --kong-version 3.9.1") && !text.contains("* published"), "{text}");
     }
 }

@@ -60,7 +60,8 @@ async fn what_takes_long_is_shown_on_a_terminal_and_gone_when_it_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_no_terminal_nothing_is_shown_of_what_takes_long() {
     let (list, answer) = list_of_a_slow_store();
-    let running = list.start();
+    // As where a terminal is used for the results only.
+    let running = list.with("TERM", "xterm-256color").start();
     // As long as it takes for something to be shown, and longer.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     answer.send(()).unwrap();
@@ -71,26 +72,20 @@ async fn where_there_is_no_terminal_nothing_is_shown_of_what_takes_long() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_color_takes_the_colours_out_of_help_and_log() {
-    let (cluster, store) = (Cluster::start().await, Store::folder());
-    let file = cluster.path("kong.yml");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kong.yml");
     std::fs::write(&file, "_format_version: '3.0'\n").unwrap();
     let from = format!("file:{}", file.display());
-    for colourful in [lifeboat_help, export] {
-        let shown = colourful(&store, &from).on_a_terminal(80).finish().await;
-        assert!(has_colours(&shown.stdout), "{shown:?}");
-        for off in [("NO_COLOR", "1"), ("TERM", "dumb")] {
-            let shown = colourful(&store, &from).on_a_terminal(80).with(off.0, off.1).finish().await;
-            assert!(!has_colours(&shown.stdout), "{off:?}: {shown:?}");
-        }
+    for (name, value, has) in [("LIFEBOAT_LOG", "info", true), ("NO_COLOR", "1", false), ("TERM", "dumb", false)] {
+        let help = lifeboat(["--help"]).on_a_terminal(80).with(name, value).finish().await;
+        assert_eq!(has_colours(&help.stdout), has, "{name}: {help:?}");
+        // One that is kept already would be no news.
+        let store = Store::folder();
+        let export = store.given_to(lifeboat(["export", "--from", &from, "--kong-version", VERSION]));
+        let log = export.on_a_terminal(80).with(name, value).finish().await;
+        assert!(log.stdout.contains("INFO"), "{log:?}");
+        assert_eq!(has_colours(&log.stdout), has, "{name}: {log:?}");
     }
-}
-
-fn lifeboat_help(_: &Store, _: &str) -> Invocation {
-    lifeboat(["--help"])
-}
-
-fn export(store: &Store, from: &str) -> Invocation {
-    store.given_to(lifeboat(["export", "--from", from, "--kong-version", VERSION]))
 }
 
 /// What is wider than the terminal, but for words that would be: the key of an object is not broken.
