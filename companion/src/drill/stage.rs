@@ -79,9 +79,7 @@ impl Stage {
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
-}
 
-impl Stage {
     /// Why a node stays empty although there is a snapshot, in a sentence of the relay's.
     pub(super) fn trouble(&self) -> Option<String> {
         self.view.nodes().into_iter().find_map(|node| node.trouble)
