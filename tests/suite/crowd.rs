@@ -102,7 +102,8 @@ fn a_large_message_reaches_all_nodes_though_there_is_room_for_one_at_a_time_and_
 fn a_control_plane_whose_large_message_waits_for_room_is_neither_silent_nor_gone() {
     play(async {
         let mut world = World::begin().await;
-        world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "1s");
+        // Long enough for a busy machine to begin with a large message, and shorter than there is no room.
+        world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "5s");
         world.keep(&recording::first()).await;
         // More than a socket's buffers hold, so that who doesn't read it holds the room.
         let large: bytes::Bytes = generator::reconfigure_message(&generator::configuration(50_000)).into();
@@ -111,13 +112,13 @@ fn a_control_plane_whose_large_message_waits_for_room_is_neither_silent_nor_gone
         let relay = world
             .relay_with(|settings| {
                 let limits = &mut settings.limits;
-                (limits.freight, limits.slow) = (large.len(), Duration::from_secs(12));
+                (limits.freight, limits.slow) = (large.len(), Duration::from_secs(14));
             })
             .await;
         let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
         stuck.introduce().await.unwrap();
         // The room is taken as soon as the control plane has begun to send.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let began = Instant::now();
         let node = world.node(relay.address);
         world.confirmed(node.node_id(), &sent).await;
