@@ -76,6 +76,14 @@ fn begin(quiet: &Scrape) -> Timeline {
     timeline
 }
 
+/// After a while in which all was well, this for so many minutes: then these fire, and no others.
+fn after_a_quiet_while(quiet: &Scrape, told: &[(&str, &Scrape)], minutes: u64, fire: &[&str]) {
+    let mut timeline = begin(quiet);
+    timeline.holds(told, minutes);
+    timeline.fires(fire);
+    timeline.check();
+}
+
 #[test]
 fn while_all_is_well_nothing_fires_and_every_line_is_as_prometheus_wants_it() {
     play(async {
@@ -112,10 +120,7 @@ fn a_control_plane_that_has_lost_its_database() {
         let differs = |found: &Page| found.number(&series("keep_nodes_that_differ")) == 1.0;
         let held = |found: &Page| found.number(&series("keep_held")) == 1.0 && differs(found);
         let held = scrape(&companion, held).await;
-        let mut timeline = begin(&quiet);
-        timeline.holds(&[("a", &held)], 20);
-        timeline.fires(HELD);
-        timeline.check();
+        after_a_quiet_while(&quiet, &[("a", &held)], 20, HELD);
         companion.stop().await;
     });
 }
@@ -180,10 +185,7 @@ fn two_exporters_without_an_election() {
         let (one, _node, quiet) = well(&world).await;
         let other = world.companion().await;
         let (of_one, of_other) = (scrape(&one, is_ready).await, scrape(&other, is_ready).await);
-        let mut timeline = begin(&quiet);
-        timeline.holds(&[("a", &of_one), ("b", &of_other)], 6);
-        timeline.fires(TWO_LEADERS);
-        timeline.check();
+        after_a_quiet_while(&quiet, &[("a", &of_one), ("b", &of_other)], 6, TWO_LEADERS);
         one.stop().await;
         other.stop().await;
     });
@@ -210,10 +212,7 @@ fn a_further_store_that_cannot_be_written() {
         world.control_plane.push(recording::after_change());
         world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
         let behind = scrape(&companion, is_current(0.0)).await;
-        let mut timeline = begin(&quiet);
-        timeline.holds(&[("a", &behind)], 35);
-        timeline.fires(OTHER_STORE);
-        timeline.check();
+        after_a_quiet_while(&quiet, &[("a", &behind)], 35, OTHER_STORE);
         companion.stop().await;
     });
 }
@@ -232,10 +231,7 @@ fn somebody_else_who_writes_config_json() {
         let name = "lifeboat_keep_other_exporter_total";
         let noticed = |found: &Page| found.sum(name, "object=\"config_json\"") > 0.0 && is_ready(found);
         let noticed = scrape(&companion, noticed).await;
-        let mut timeline = begin(&quiet);
-        timeline.holds(&[("a", &noticed)], 20);
-        timeline.fires(ANOTHER_EXPORTER);
-        timeline.check();
+        after_a_quiet_while(&quiet, &[("a", &noticed)], 20, ANOTHER_EXPORTER);
         companion.stop().await;
     });
 }
@@ -256,10 +252,7 @@ fn a_backup_that_no_node_could_be_restored_from() {
             std::fs::write(world.path_of(key), b"damaged").unwrap();
         }
         let failed = scrape(&companion, drilled(0.0)).await;
-        let mut timeline = begin(&quiet);
-        timeline.holds(&[("a", &failed)], 22);
-        timeline.fires(DRILL);
-        timeline.check();
+        after_a_quiet_while(&quiet, &[("a", &failed)], 22, DRILL);
         companion.stop().await;
     });
 }

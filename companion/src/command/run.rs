@@ -1,9 +1,9 @@
 //! `lifeboat run`: what the settings say, until a signal.
 
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::Failure;
+use super::stopped::Stop;
 use crate::clock::Clock;
 use crate::companion::Companion;
 use crate::settings::{RunSettings, Source};
@@ -11,12 +11,10 @@ use crate::settings::{RunSettings, Source};
 /// Runs until SIGTERM or SIGINT; what is waiting to be written then is written first.
 pub async fn run(source: &Source, clock: Clock) -> Result<(), Failure> {
     let settings = RunSettings::read(source)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let mut stop = Stop::listen()?;
     let mut companion = Companion::start(settings, clock).await?;
     let stopped = tokio::select! {
-        _ = terminate.recv() => true,
-        _ = interrupt.recv() => true,
+        () = stop.told() => true,
         () = companion.failed() => false,
     };
     info!("stopping");

@@ -1,9 +1,33 @@
-//! Commands that wait, and are a container's first process: such a one gets no signal that it doesn't ask for, and would be
-//! waited for until it is killed.
+//! Signals that end a command: a container's first process gets none that it does not ask for, and would be waited for until
+//! it is killed.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
+
+/// SIGTERM and SIGINT, listened for from its making on.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Listens from now on; neither signal ends the process by itself any more.
+    ///
+    /// # Errors
+    /// If the system gives no signal handler.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
+    }
+
+    /// Returns when either signal comes.
+    pub(super) async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
 
 /// What `work` comes to, unless a container's runtime, or somebody at a terminal, wants it to end before. Kong's image names
 /// SIGQUIT.
@@ -11,15 +35,18 @@ use super::Failure;
 /// # Errors
 /// What `work` fails with, or what a shell ends with after such a signal.
 pub(super) async fn unless_stopped<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let listen = |kind: SignalKind| signal(kind).map_err(anyhow::Error::from);
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut quit = listen(SignalKind::quit())?;
+    let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    let mut quit = listen_for(SignalKind::quit())?;
     tokio::select! {
         done = work => done,
         failure = stopped(&mut terminate, "SIGTERM", SignalKind::terminate()) => Err(failure),
         failure = stopped(&mut interrupt, "SIGINT", SignalKind::interrupt()) => Err(failure),
         failure = stopped(&mut quit, "SIGQUIT", SignalKind::quit()) => Err(failure),
     }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    Ok(signal(kind).map_err(anyhow::Error::from)?)
 }
 
 async fn stopped(signal: &mut Signal, name: &str, kind: SignalKind) -> Failure {

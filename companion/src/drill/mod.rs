@@ -10,7 +10,7 @@ mod scratch_node;
 mod stage;
 pub mod textfile;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
@@ -59,37 +59,46 @@ impl Drill {
     pub async fn run(&self, versions: &[KongVersion]) -> Drilled {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let certificate = self.certificate_remark();
+        let sources = self.sources();
         let mut drilled = Vec::new();
         for version in versions {
-            drilled.push(self.rehearse(*version, certificate.as_deref()).await);
+            drilled.push(self.rehearse(*version, &sources, certificate.as_deref()).await);
         }
-        let store = self.sources().map(|sources| sources.places()).unwrap_or_default();
+        let store = sources.map(|sources| sources.places()).unwrap_or_default();
         Drilled { started, took: self.clock.now() - begun, store, versions: drilled }
     }
 
-    async fn rehearse(&self, version: KongVersion, remark: Option<&str>) -> VersionDrill {
+    async fn rehearse(
+        &self,
+        version: KongVersion,
+        sources: &Result<Sources, Mishap>,
+        remark: Option<&str>,
+    ) -> VersionDrill {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let restoring = step(format_args!("restoring a scratch node of Kong {version}"));
-        let mut restored = self.restore(version).await;
+        let mut restored = match sources {
+            Ok(sources) => self.restore(version, sources).await,
+            Err(mishap) => Err(mishap.clone()),
+        };
         drop(restoring);
         if let (Ok(restored), Some(remark)) = (&mut restored, remark) {
             restored.remarks.push(remark.to_owned());
         }
-        let kong = match &restored {
-            Ok(restored) => {
+        let kong = match (sources, &restored) {
+            (Ok(sources), Ok(restored)) => {
                 let _progress = step(format_args!("looking for a real Kong {version}, and starting it"));
-                kong::run(&self.settings, version, restored, self.clock).await
+                kong::run(&self.settings, sources, version, restored, self.clock).await
             }
-            Err(_) => KongPart::Absent,
+            (Err(_), _) | (_, Err(_)) => KongPart::Absent,
         };
         VersionDrill { version, started, took: self.clock.now() - begun, restored, kong }
     }
 
-    async fn restore(&self, version: KongVersion) -> Result<Rehearsed, Mishap> {
+    async fn restore(&self, version: KongVersion, sources: &Sources) -> Result<Rehearsed, Mishap> {
         let mut tries = 1;
         loop {
-            let expected = Expected::find(&self.sources()?, version, self.clock).await?;
-            let stage = Stage::set(&self.settings, self.sources()?, self.clock).await?;
+            let expected = Expected::find(sources, version, self.clock).await?;
+            let stage = Stage::set(&self.settings, sources.clone(), self.clock).await?;
             let given = scratch_node::restored(&self.settings, &stage, version, &expected, self.clock).await?;
             match given {
                 Given::AsExpected(proof) => return Ok(expected.rehearsed(proof)),
@@ -119,9 +128,4 @@ impl Drill {
 /// Seconds, for people and for programs.
 pub(crate) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-/// How long ago that was; nothing, if it lies ahead.
-pub(crate) fn age(then: WallTime, now: WallTime) -> Duration {
-    SystemTime::from(now).duration_since(then.to_system()).unwrap_or_default()
 }

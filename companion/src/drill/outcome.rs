@@ -199,16 +199,15 @@ impl Mishap {
 
     /// No new node of this version can be restored from any store.
     pub(super) fn no_snapshot(error: &NoneChosen) -> Self {
-        let cure = match error.class() {
+        let what_to_do = match error.class() {
             "not_found" => {
-                "no new node would be restored in an outage: look whether an exporter of this version of Kong runs and is \
-                 ready (/readyz/export), and what lifeboat verify says of what is in the store"
+                "look whether an exporter of this version of Kong runs and is ready (/readyz/export), and what lifeboat \
+                 verify says of what is in the store"
             }
-            "denied" => "no new node would be restored in an outage: give these credentials the right to read",
-            _ => {
-                "no new node would be restored in an outage: lifeboat doctor with the same settings looks at each step by itself"
-            }
+            "denied" => "give these credentials the right to read",
+            _ => DOCTOR,
         };
+        let cure = format!("no new node would be restored in an outage: {what_to_do}");
         Self::new(Step::Snapshot, error.to_string(), cure)
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, set_default};
 use tracing::{error, info, warn};
 
-use super::{Drill, Drilled, VersionDrill, age};
+use super::{Drill, Drilled, VersionDrill};
 use crate::clock::Clock;
 use crate::metrics::{DrillMetrics, KeepFacts, Metrics};
 use crate::settings::DrillEvery;
@@ -91,7 +91,7 @@ impl ScheduledDrill {
         if let Ok(restored) = &drill.restored {
             let seen = restored.last_seen.map_or_else(
                 || "of unknown age".to_owned(),
-                |seen| format!("which the control plane last had {} s ago", age(seen, self.clock.wall()).as_secs()),
+                |seen| format!("which the control plane last had {} s ago", self.clock.wall().since(seen).as_secs()),
             );
             info!(
                 "rehearsed an outage for Kong {version}: an empty node ran configuration {} after {} ms, {seen}",

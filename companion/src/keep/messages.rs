@@ -21,6 +21,7 @@ macro_rules! said {
         sentence
     }};
 }
+pub(super) use said;
 
 /// Logs what a session has to say, and gives it back.
 pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) -> String {

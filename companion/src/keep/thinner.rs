@@ -11,6 +11,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
 use tracing::{info, warn};
 
+use super::messages::said;
 use crate::archive::{Archive, Thinned};
 use crate::clock::Clock;
 use crate::storage::StorageError;
@@ -106,12 +107,7 @@ impl Thinner {
             // Another one thins now.
             Err(StorageError::NotLeading { .. }) => {}
             Err(error @ (StorageError::Denied { .. } | StorageError::Misconfigured { .. })) => {
-                if self.is_to_say_that_it_may_not() {
-                    warn!(
-                        "old snapshots stay: {error}. Nothing else depends on it, and LIFEBOAT_HISTORY=all keeps all of \
-                         them without asking. This is said once"
-                    );
-                }
+                self.object(&error);
             }
             Err(error) => info!("old snapshots stay for now: {error}"),
         }
@@ -119,8 +115,15 @@ impl Thinner {
     }
 
     // Once: a right that nothing else needs may be missing for ever.
-    fn is_to_say_that_it_may_not(&mut self) -> bool {
-        !std::mem::replace(&mut self.has_said_that_it_may_not, true)
+    fn object(&mut self, error: &StorageError) -> Option<String> {
+        if std::mem::replace(&mut self.has_said_that_it_may_not, true) {
+            return None;
+        }
+        Some(said!(
+            warn,
+            "old snapshots stay: {error}. Nothing else depends on it, and LIFEBOAT_HISTORY=all keeps all of them without \
+             asking. This is said once"
+        ))
     }
 }
 
@@ -166,7 +169,11 @@ mod tests {
     #[test]
     fn a_right_that_is_missing_is_asked_for_once() {
         let mut thinner = Thinner::new(in_memory(), version(), Clock::start());
-        assert!(thinner.is_to_say_that_it_may_not());
-        assert!(!thinner.is_to_say_that_it_may_not());
+        let key = "3.9.1/lifeboat/snapshots/1".to_owned();
+        let (place, cure, reason) = ("s3://kong".to_owned(), "grant it".to_owned(), "AccessDenied".to_owned());
+        let denied = StorageError::Denied { place, key, what: crate::storage::Access::Deleting, cure, reason };
+        let sentence = thinner.object(&denied).unwrap();
+        assert!(sentence.contains("grant it") && sentence.contains("LIFEBOAT_HISTORY=all"), "{sentence}");
+        assert_eq!(thinner.object(&denied), None);
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 
-use super::cluster::identity;
 use super::keep::given_versions;
+use super::relay::shown_to_nodes;
 use super::{Problems, Reader, Role, Source, StoreSettings, Trust, finish};
 use crate::settings::ClusterSettings;
 use crate::tls::{Accepts, Identity, ServerSide, ServerTls};
@@ -117,10 +117,7 @@ impl DrillEvery {
 // The outer option: whether it could be read. In `shared` mode all have the one certificate.
 fn relay(reader: &mut Reader<'_>, cluster: &ClusterSettings) -> Option<Option<ServerTls>> {
     let Trust::Pki(_) = cluster.trust else { return Some(None) };
-    if reader.text("LIFEBOAT_RELAY_CERT").is_none() {
-        return Some(None);
-    }
-    let identity = identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY")?;
+    let Some(identity) = shown_to_nodes(reader)? else { return Some(None) };
     let accepts = Accepts::Certificates(vec![cluster.identity.leaf().der().clone()]);
     let tls = ServerTls::new(ServerSide { identity, accepts });
     tls.map_err(|error| reader.wrong(format!("LIFEBOAT_RELAY_CERT: {error}"))).ok().map(Some)

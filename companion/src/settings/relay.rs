@@ -10,7 +10,7 @@ use lifeboat_core::session::restore::OnRefusal;
 use super::cluster::{checked, identity};
 use super::{ClusterSettings, Follow, Reader, Trust};
 use crate::relay::Limits;
-use crate::tls::{Accepts, Authorities, AuthoritySource, NodeNames, ServerSide, ServerTls};
+use crate::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
 
 /// How nodes are served.
 #[derive(Clone)]
@@ -74,11 +74,16 @@ fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     }
 }
 
+/// What nodes see, if it isn't the cluster's certificate. The outer option: whether it could be read.
+pub(super) fn shown_to_nodes(reader: &mut Reader<'_>) -> Option<Option<Identity>> {
+    match reader.text("LIFEBOAT_RELAY_CERT") {
+        Some(_) => identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY").map(Some),
+        None => Some(None),
+    }
+}
+
 fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<ServerSide> {
-    let own = match reader.text("LIFEBOAT_RELAY_CERT") {
-        Some(_) => identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY")?,
-        None => cluster.identity.clone(),
-    };
+    let own = shown_to_nodes(reader)?.unwrap_or_else(|| cluster.identity.clone());
     let given = match reader.text("LIFEBOAT_RELAY_CLIENT_CA") {
         Some(given) => given,
         None => {

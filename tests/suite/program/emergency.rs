@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifeboat::rehearsal::recording;
+use lifeboat_tests::document::typed;
 use lifeboat_tests::keys::signing;
 use lifeboat_tests::program::{Invocation, lifeboat};
 use serde_json::Value;
@@ -13,13 +14,8 @@ const DOCUMENT: &str = include_str!("../../../docs/emergency.md");
 
 /// The documented commands: arguments, and the file that the result goes into.
 fn documented() -> Vec<(Vec<String>, Option<String>)> {
-    let mut is_block = false;
-    let commands = DOCUMENT.lines().filter(|line| {
-        is_block ^= line.starts_with("```");
-        is_block && line.starts_with("lifeboat ")
-    });
-    let commands = commands.map(|line| {
-        let (line, file) = line.split_once(" > ").map_or((line, None), |(line, file)| (line, Some(file.to_owned())));
+    let commands = typed(DOCUMENT).into_iter().map(|line| {
+        let (line, file) = line.split_once(" > ").map_or((&*line, None), |(line, file)| (line, Some(file.to_owned())));
         (line.split(' ').skip(1).map(str::to_owned).collect(), file)
     });
     commands.collect()

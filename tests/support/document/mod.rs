@@ -31,6 +31,19 @@ pub struct Commands {
     pub prints: Vec<String>,
 }
 
+/// The lines with which a document tells to type `lifeboat`, whoever runs them.
+///
+/// # Panics
+/// As [`pieces`].
+pub fn typed(document: &str) -> Vec<String> {
+    let texts = pieces(document).into_iter().filter_map(|piece| match piece {
+        Piece::Commands(commands) | Piece::Elsewhere(commands, _) => Some(commands.text),
+        Piece::Stage(_) => None,
+    });
+    let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.filter(|line| line.starts_with("lifeboat ")).collect()
+}
+
 /// Reads a document.
 ///
 /// # Panics

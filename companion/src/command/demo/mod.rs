@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, ensure};
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 pub use self::control_plane::{ControlPlanePart, Recorded};
 pub use self::node::NodePart;
+use super::stopped::Stop;
 use super::{Failure, stdout};
 use crate::archive::Archive;
 use crate::clock::Clock;
@@ -248,12 +248,10 @@ fn described(configuration: &Configuration) -> String {
 
 /// Works until somebody wants it to end, which is no failure.
 async fn until_a_signal(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let mut stop = Stop::listen()?;
     tokio::select! {
         done = work => Ok(done?),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = stop.told() => Ok(()),
     }
 }
 

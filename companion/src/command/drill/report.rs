@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::check::{Verdict, in_words};
 use super::super::configuration::printable;
 use super::super::table::{Concession, Table, folded_lines};
-use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, age, seconds};
+use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, seconds};
 
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
@@ -62,7 +62,7 @@ fn snapshot(restored: &Rehearsed, now: WallTime) -> Value {
         "bytes": restored.config_bytes,
         "published": restored.published,
         "last_seen": restored.last_seen,
-        "age_s": restored.last_seen.map(|seen| seconds(age(seen, now))),
+        "age_s": restored.last_seen.map(|seen| seconds(now.since(seen))),
     })
 }
 
@@ -114,7 +114,7 @@ fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
         Ok(restored) => row.extend([
             restored.sequence.map_or_else(nothing, |sequence| sequence.to_string()),
             restored.config_hash.to_string(),
-            restored.last_seen.map_or_else(nothing, |seen| in_words(age(seen, now))),
+            restored.last_seen.map_or_else(nothing, |seen| in_words(now.since(seen))),
             in_short(restored.read_in),
             in_short(restored.running_in),
         ]),

@@ -2,10 +2,10 @@
 
 use lifeboat_core::keep::keeper::{Doubt, Rules};
 use reqwest::Url;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::super::stopped::Stop;
 use super::super::{Failure, Output};
 use super::keep;
 use crate::archive::Archive;
@@ -26,8 +26,7 @@ pub(super) async fn once(source: &Source, url: &Url, output: Output, clock: Cloc
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.
 pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<(), Failure> {
     let settings = DblessSettings::read(source)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let mut told = Stop::listen()?;
     let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
     // Who starts this looks at it: a wrong address or version is said at once and not tried again.
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
@@ -40,8 +39,7 @@ pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<()
     let exporter = exporter.mirrored_in(settings.store.others());
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
     let ended = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+        () = told.told() => false,
         () = node.follow(version, newest) => true,
         _ = &mut exporting => true,
     };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use reqwest::Url;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use super::super::stopped::Stop;
 use super::{Failure, stdout};
 use crate::archive::Sources;
 use crate::clock::Clock;
@@ -48,12 +48,10 @@ pub(super) async fn watch(
     clock: Clock,
 ) -> Result<(), Failure> {
     let restoring = Restoring::new(source, url, ticket, when, clock)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let mut stop = Stop::listen()?;
     info!("the node at {url} is given a configuration of {} whenever it is empty", restoring.sources.places());
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = stop.told() => {}
         () = restoring.keep_from_being_empty() => {}
     }
     info!("stopping");

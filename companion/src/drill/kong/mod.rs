@@ -26,6 +26,7 @@ const READY_LIMIT: Duration = Duration::from_secs(120);
 /// Lets a Kong of this version come to run what the node in this process has run, if there is one.
 pub(super) async fn run(
     settings: &DrillSettings,
+    sources: &Sources,
     version: KongVersion,
     restored: &Rehearsed,
     clock: Clock,
@@ -47,7 +48,7 @@ pub(super) async fn run(
             KongProgram::OnPath | KongProgram::Nowhere => KongPart::Skipped(wanted),
         };
     }
-    match restore(settings, &found, restored, clock).await {
+    match restore(settings, sources, &found, restored, clock).await {
         Ok(ran) => KongPart::Ran(ran),
         Err(mishap) => KongPart::Failed(mishap),
     }
@@ -55,11 +56,11 @@ pub(super) async fn run(
 
 async fn restore(
     settings: &DrillSettings,
+    sources: &Sources,
     found: &Found,
     restored: &Rehearsed,
     clock: Clock,
 ) -> Result<KongRun, Mishap> {
-    let sources = Sources::open(&settings.store).map_err(|error| Mishap::not_opened(&error))?;
     let stage = Stage::set(settings, sources.clone(), clock).await?;
     let begun = clock.now();
     let mut scratch = Scratch::new(&found.program).map_err(|error| Mishap::no_scratch(&error))?;
@@ -84,7 +85,7 @@ async fn restore(
         }
         Err(why) => why,
     };
-    let log = error_log::last_lines(&scratch, settings, &sources, restored.of, clock).await;
+    let log = error_log::last_lines(&scratch, settings, sources, restored.of, clock).await;
     scratch.stop(&environment).await;
     Err(Mishap::new(
         Step::Kong,

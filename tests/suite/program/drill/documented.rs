@@ -1,18 +1,10 @@
 //! docs/drill.md: its commands, run as they stand there, and the members of its example.
 
+use lifeboat_tests::document::typed;
+
 use super::*;
 
 const DOCUMENT: &str = include_str!("../../../../docs/drill.md");
-
-/// The documented commands.
-fn commands() -> Vec<Vec<&'static str>> {
-    let mut is_block = false;
-    let lines = DOCUMENT.lines().filter(|line| {
-        is_block ^= line.starts_with("```");
-        is_block && line.starts_with("lifeboat ")
-    });
-    lines.map(|line| line.split(' ').skip(1).collect()).collect()
-}
 
 fn members(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
@@ -31,9 +23,10 @@ fn members(value: &Value, at: &str, found: &mut Vec<String>) {
 async fn the_documented_commands_pass_and_print_what_is_documented() {
     let site = Site::in_a_folder().await;
     let file = site.cluster.path("lifeboat-drill.prom");
-    let commands = commands();
+    let commands = typed(DOCUMENT);
     assert_eq!(commands.len(), 4, "{commands:?}");
-    for arguments in commands {
+    for command in &commands {
+        let arguments: Vec<&str> = command.split(' ').skip(1).collect();
         let fitted = arguments.iter().map(|argument| match *argument {
             "/var/lib/node_exporter/lifeboat-drill.prom" => file.to_str().unwrap(),
             other => other,

@@ -42,6 +42,13 @@ impl StandIn {
         serde_json::from_str(&text).ok()
     }
 
+    /// Waits until it was called so.
+    async fn notes(&self, command: &str) {
+        while self.noted(command).is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Nothing of the data plane that was started is there any more.
     fn assert_gone(&self) {
         let folder = self.noted("start").expect("it was started")["environment"]["HOME"].as_str().unwrap().to_owned();
@@ -130,25 +137,18 @@ async fn a_data_plane_that_fails_is_told_with_what_it_logged_without_secrets() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_in_the_middle_leaves_no_process_and_no_folder() {
-    let (site, kong) = (Site::in_a_folder().await, StandIn::new(&[("STAND_IN_FAULT", "hangs")]));
-    let running = kong.on_path_of(site.drill([])).start();
-    while kong.noted("start").is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let site = Site::in_a_folder().await;
+    for (fault, begun, signal, code) in
+        [("hangs", "start", Signal::TERM, 143), ("rejects", "data-plane", Signal::INT, 130)]
+    {
+        let kong = StandIn::new(&[("STAND_IN_FAULT", fault)]);
+        let running = kong.on_path_of(site.drill([])).start();
+        kong.notes(begun).await;
+        running.signal(signal);
+        let ended = running.ends().await;
+        assert_eq!(ended.code, Some(code), "{ended}");
+        kong.assert_gone();
     }
-    running.signal(Signal::TERM);
-    let ended = running.ends().await;
-    assert_eq!(ended.code, Some(143), "{ended}");
-    kong.assert_gone();
-
-    let kong = StandIn::new(&[("STAND_IN_FAULT", "rejects")]);
-    let running = kong.on_path_of(site.drill([])).start();
-    while kong.noted("data-plane").is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    running.signal(Signal::INT);
-    let ended = running.ends().await;
-    assert_eq!(ended.code, Some(130), "{ended}");
-    kong.assert_gone();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,9 +156,7 @@ async fn an_exporter_that_is_stopped_in_the_middle_of_its_drill_leaves_nothing_e
     let (site, kong) = (Site::in_a_folder().await, StandIn::new(&[("STAND_IN_FAULT", "rejects")]));
     let exporter = site.cluster.lifeboat(["run", "--export", "on", "--drill-every", "1s"]);
     let exporter = kong.on_path_of(site.store.given_to(exporter)).start();
-    while kong.noted("data-plane").is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    kong.notes("data-plane").await;
     exporter.signal(Signal::TERM);
     let ended = exporter.ends().await;
     assert_eq!(ended.code, Some(0), "{ended}");
