@@ -126,6 +126,38 @@ fn a_control_plane_that_has_lost_its_database() {
 }
 
 #[test]
+fn a_held_configuration_is_told_by_the_leader_though_another_exporter_follows_and_is_ready() {
+    play(async {
+        let world = World::begin().await;
+        let (leader, node, quiet) = well(&world).await;
+        let follower = world.companion().await;
+        let follows = |found: &Page| is_ready(found) && found.number(&series("keep_leader")) == 0.0;
+        let following = scrape(&follower, follows).await;
+
+        let told = page_until(at(&follower), "/readyz/export", |page| page.body.contains("leads")).await;
+        assert_eq!(told.status, 200, "{}", told.body);
+        assert!(told.body.contains("ask that one whether the newest is published"), "{}", told.body);
+
+        let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
+        let lost = Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() };
+        world.control_plane.push(lost.to_message().unwrap());
+        world.confirmed(node.node_id(), &lost).await;
+        let differs = |found: &Page| found.number(&series("keep_nodes_that_differ")) == 1.0;
+        let held = scrape(&leader, |found| found.number(&series("keep_held")) == 1.0 && differs(found)).await;
+        let following_still = scrape(&follower, follows).await;
+
+        let mut timeline = Timeline::default();
+        timeline.holds(&[("a", &quiet), ("b", &following)], WELL);
+        timeline.fires(&[]);
+        timeline.holds(&[("a", &held), ("b", &following_still)], 20);
+        timeline.fires(HELD);
+        timeline.check();
+        leader.stop().await;
+        follower.stop().await;
+    });
+}
+
+#[test]
 fn an_outage_in_which_nodes_are_restored_and_one_is_not() {
     play(async {
         let world = World::begin().await;

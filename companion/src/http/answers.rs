@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::{Program, Status};
-use crate::metrics::{Form, KeepFacts};
+use crate::metrics::{Form, KeepFacts, Lead};
 
 const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
 
@@ -45,7 +45,21 @@ async fn ready_export(State(program): Shared) -> Response {
         Some(format!("Kong {}: {reason}", facts.version))
     };
     let reasons: Vec<String> = all.iter().filter_map(why_not).collect();
-    if reasons.is_empty() { "ready\n".into_response() } else { not_ready(&reasons) }
+    if !reasons.is_empty() {
+        return not_ready(&reasons);
+    }
+
+    let followed: String = all.iter().filter_map(leader_elsewhere).collect();
+    format!("ready\n{followed}").into_response()
+}
+
+// Ready says little of an exporter that follows: whoever asks it is told whom to ask.
+fn leader_elsewhere(facts: &KeepFacts) -> Option<String> {
+    let Lead::Others { leader } = &facts.lead else { return None };
+    Some(format!(
+        "Kong {}: the exporter on {leader} leads, and this one follows; ask that one whether the newest is published\n",
+        facts.version
+    ))
 }
 
 async fn metrics(State(program): Shared, headers: HeaderMap) -> Response {
