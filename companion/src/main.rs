@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
+use lifeboat::command::confirm::Ask;
 use lifeboat::command::{
     Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
     presign, release, rollback, run, show, verify,
@@ -89,12 +90,14 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }
-        Task::Release(asked) => release::release(source, asked.sequence, asked.output, clock).await,
+        Task::Release(asked) => {
+            release::release(source, asked.sequence, Ask::unless_told(asked.yes), asked.output, clock).await
+        }
         Task::Rollback(asked) => {
             let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
-            rollback::rollback(source, asked.sequence, stay, asked.output, clock).await
+            rollback::rollback(source, asked.sequence, stay, Ask::unless_told(asked.yes), asked.output, clock).await
         }
-        Task::Pin(asked) => pin::pin(source, asked.sequence, asked.output, clock).await,
+        Task::Pin(asked) => pin::pin(source, asked.sequence, Ask::unless_told(asked.yes), asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
         Task::Completions(asked) => completions::completions(asked.shell),

@@ -68,6 +68,15 @@ impl Archive {
         Ok(self.publish(author, &received, &over, &terms, now).await?)
     }
 
+    /// The snapshot that [`release`](Self::release) would publish: the one with this number, or else the newest held one.
+    ///
+    /// # Errors
+    /// There is none, or the store.
+    pub async fn held_sequence(&self, author: &Author, sequence: Option<u64>) -> Result<u64, ReleaseError> {
+        let over = self.standing(author.version).await?;
+        Ok(self.held(author, &over, sequence).await?.id.sequence)
+    }
+
     async fn held(&self, author: &Author, over: &Standing, sequence: Option<u64>) -> Result<Past, ReleaseError> {
         let mut newest_first = self.past_beside(author.version, over.named()).await?.into_iter().rev();
         let place = self.place().to_owned();

@@ -171,6 +171,9 @@ pub struct Release {
     /// Which snapshot, by its number in `lifeboat list`; the newest held one if none is given
     #[arg(value_name = "SEQUENCE")]
     pub sequence: Option<u64>,
+    /// Don't ask before it is done, which happens on a terminal only
+    #[arg(long)]
+    pub yes: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -185,6 +188,9 @@ pub struct Rollback {
     /// It stays until `lifeboat unpin`, whatever the control plane sends
     #[arg(long)]
     pub hard: bool,
+    /// Don't ask before it is done, which happens on a terminal only
+    #[arg(long)]
+    pub yes: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -196,6 +202,9 @@ pub struct Pin {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
     #[arg(value_name = "SEQUENCE")]
     pub sequence: Option<u64>,
+    /// Don't ask before it is done, which happens on a terminal only
+    #[arg(long)]
+    pub yes: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

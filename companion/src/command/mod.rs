@@ -4,6 +4,7 @@ mod check;
 mod choice;
 pub mod completions;
 mod configuration;
+pub mod confirm;
 pub mod demo;
 pub mod diff;
 pub mod doctor;

@@ -3,29 +3,41 @@
 use anyhow::Context;
 
 use super::choice::Choice;
+use super::confirm::Ask;
 use super::{Failure, Output};
 use crate::archive::Stay;
 use crate::clock::Clock;
 use crate::settings::Source;
 
 /// Publishes an old snapshot as a new one that stays.
-pub async fn rollback(source: &Source, sequence: u64, stay: Stay, output: Output, clock: Clock) -> Result<(), Failure> {
+pub async fn rollback(
+    source: &Source,
+    sequence: u64,
+    stay: Stay,
+    ask: Ask,
+    output: Output,
+    clock: Clock,
+) -> Result<(), Failure> {
     let choice = Choice::open(source).await?;
+    let before = choice.before_publishing(sequence, ask).await?;
+
     let chosen = choice.archive.roll_back(&choice.author, sequence, stay, clock.wall()).await;
     let chosen = chosen.map_err(anyhow::Error::from).context("nothing was changed")?;
     let until = match stay {
         Stay::UntilItChanges => "until the control plane's configuration changes",
         Stay::UntilUnpinned => "until lifeboat unpin",
     };
-    choice.say(&chosen, output, |manifest| {
-        format!(
-            "snapshot {sequence} of Kong {} is published as snapshot {}, configuration {}, in {}. New nodes are restored \
-             from it {until}",
-            choice.version(),
-            manifest.sequence,
-            manifest.config_hash,
-            choice.place()
-        )
-    })
-    .await
+    choice
+        .say(&chosen, output, |manifest| {
+            format!(
+                "snapshot {sequence} of Kong {} is published as snapshot {}, configuration {}, in {}. New nodes are \
+                 restored from it {until}",
+                choice.version(),
+                manifest.sequence,
+                manifest.config_hash,
+                choice.place()
+            )
+        })
+        .await?;
+    choice.say_how_to_undo(before.as_ref(), output)
 }

@@ -7,6 +7,7 @@ mod terminal;
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::io::{ErrorKind, PipeReader, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -39,6 +40,7 @@ pub struct Running {
     stdout: Captured,
     stderr: Captured,
     held: Option<PipeReader>,
+    keyboard: Option<File>,
 }
 
 /// How a program ended and what it said.
@@ -149,12 +151,16 @@ impl Invocation {
         let pid = child.id().and_then(|id| Pid::from_raw(id as i32)).expect("it has an id until it was waited for");
         // Its ends of the terminal are the program's alone now: what is read from the other side ends with the program.
         drop(self.command);
-        let stdout = match self.terminal {
-            Some(terminal) => Captured::of_terminal(terminal.into_reader()),
-            None => child.stdout.take().map_or_else(Captured::nothing, Captured::of),
+        let (stdout, keyboard) = match self.terminal {
+            Some(terminal) => {
+                let ours = terminal.into_reader();
+                let keyboard = ours.try_clone().expect("our end can be had twice");
+                (Captured::of_terminal(ours), Some(keyboard))
+            }
+            None => (child.stdout.take().map_or_else(Captured::nothing, Captured::of), None),
         };
         let stderr = child.stderr.take().map_or_else(Captured::nothing, Captured::of);
-        Running { child, pid, stdout, stderr, held: self.held }
+        Running { child, pid, stdout, stderr, held: self.held, keyboard }
     }
 
     /// Starts it and waits until it ends.
@@ -186,6 +192,15 @@ impl Running {
     /// As [`says`](Self::says).
     pub async fn shows(&self, part: &str) {
         self.stdout.part(part).await;
+    }
+
+    /// Types a line on its terminal.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn is_answered(&mut self, line: &str) {
+        let keyboard = self.keyboard.as_mut().expect("it is on a terminal");
+        writeln!(keyboard, "{line}").expect("a terminal takes what is typed");
     }
 
     /// Its process's id.
