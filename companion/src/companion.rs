@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::rotation::Rotation;
-use crate::settings::{ClusterSettings, KeepSettings, RunSettings, StoreSettings};
+use crate::settings::{ClusterSettings, HealthListen, KeepSettings, RunSettings, StoreSettings};
 
 /// How long what is waiting may take to be written when the program is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub struct Companion {
     relay: Option<(SocketAddr, JoinHandle<()>)>,
     rotation: JoinHandle<()>,
     http: Option<(SocketAddr, JoinHandle<()>)>,
+    health: Option<(SocketAddr, JoinHandle<()>)>,
     reports: Reports,
     teller: JoinHandle<()>,
     drill: Option<JoinHandle<()>>,
@@ -55,7 +56,7 @@ struct Shared {
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
-        let RunSettings { store, cluster, keep, relay, certificates, http, report_keys, drill } = settings;
+        let RunSettings { store, cluster, keep, relay, certificates, http, health, report_keys, drill } = settings;
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
@@ -74,7 +75,11 @@ impl Companion {
         metrics.shows_reports(reports.clone());
         let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
         let program = Program { metrics: metrics.clone(), store: place, control_plane, reports: reports.clone() };
-        let http = Http::bind(http, program, reports.router()).await?;
+        let http = Http::bind(http, program.clone(), reports.router()).await?;
+        let health = match health {
+            HealthListen(Some(address)) => Some(Http::bind_health(address, program).await?),
+            HealthListen(None) => None,
+        };
         let teller = tokio::spawn(teller.run(stop.clone()));
         let relay = match relay {
             Some(relay) => {
@@ -90,13 +95,25 @@ impl Companion {
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
         let drill = drill.map(tokio::spawn);
-        let mut companion =
-            Self { stop, headless, exporters, images, relay, rotation, http: None, reports, teller, drill };
+        let mut companion = Self {
+            stop,
+            headless,
+            exporters,
+            images,
+            relay,
+            rotation,
+            http: None,
+            health: None,
+            reports,
+            teller,
+            drill,
+        };
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, &shared)?;
         }
         // Who asks now is told of all parts.
-        companion.http = http.map(|http| (http.address(), tokio::spawn(http.run())));
+        let [http, health] = [http, health].map(|served| served.map(|http| (http.address(), tokio::spawn(http.run()))));
+        (companion.http, companion.health) = (http, health);
         Ok(companion)
     }
 
@@ -138,6 +155,11 @@ impl Companion {
         self.http.as_ref().map(|(address, _)| *address)
     }
 
+    /// Where health alone is answered, if anywhere.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(|(address, _)| *address)
+    }
+
     /// What the filter in gateways reports.
     pub fn reports(&self) -> &Reports {
         &self.reports
@@ -146,7 +168,7 @@ impl Companion {
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.
     pub async fn failed(&mut self) {
         let relay = self.relay.as_mut().map(|(_, relay)| relay);
-        let http = self.http.as_mut().map(|(_, http)| http);
+        let http = [&mut self.http, &mut self.health].into_iter().flatten().map(|(_, http)| http);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
         let teller = [&mut self.teller];
         let all = parts.into_iter().flatten().chain(relay).chain(http).chain(teller).chain(&mut self.drill);
@@ -174,7 +196,7 @@ impl Companion {
             let _ = timeout(SHUTDOWN_LIMIT, drill).await;
         }
         // Last: how the end goes can be watched.
-        if let Some((_, http)) = self.http {
+        for (_, http) in [self.http, self.health].into_iter().flatten() {
             http.abort();
         }
     }

@@ -19,6 +19,8 @@ pub mod logging;
 pub mod metrics;
 pub mod node_cache;
 pub mod origin;
+mod per_minute;
+mod places;
 pub mod progress;
 pub mod rehearsal;
 pub mod relay;

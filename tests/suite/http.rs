@@ -2,18 +2,23 @@
 //! the backup. Read over HTTP while all of it happens.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use lifeboat::companion::Companion;
 use lifeboat::metrics::names::{Kind, METRICS};
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
+use lifeboat_tests::crowd::may_open;
 use lifeboat_tests::page::{Page, accepting, page, page_until};
 use lifeboat_tests::reporting::{REPORT_KEY, Worker};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{STORE_SECRET, World, configuration};
 use serde_json::Value;
+use tokio::net::TcpStream;
 
+/// How many connections a stranger holds open and says nothing on.
+const IDLE: usize = 2000;
 const VERSION: &str = "{kong_version=\"3.9.1\"}";
 
 fn at(companion: &Companion) -> SocketAddr {
@@ -267,6 +272,41 @@ fn who_asks_for_open_metrics_gets_them_and_who_asks_for_nothing_is_told_what_the
         assert!(export.body.contains("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off"), "{}", export.body);
         let posted = reqwest::Client::new().post(format!("http://{at}/metrics")).body("x").send().await.unwrap();
         assert_eq!(posted.status().as_u16(), 405);
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn two_thousand_idle_connections_from_a_probes_own_address_keep_no_probe_waiting() {
+    play(async {
+        may_open(IDLE as u64 + 1024);
+        let mut world = World::begin().await;
+        world.set("LIFEBOAT_HEALTH_LISTEN", "127.0.0.1:0");
+        let companion = world.companion().await;
+        let health = companion.health_address().expect("it listens");
+        for (listen, paths) in [(at(&companion), &["/healthz", "/readyz", "/metrics"][..]), (health, &["/readyz"])] {
+            let mut idle = Vec::new();
+            for _ in 0..IDLE {
+                idle.push(TcpStream::connect(listen).await.unwrap());
+            }
+            for path in paths.repeat(2) {
+                // Whoever was closed comes back at once: there are always as many.
+                let is_closed = |stream: &TcpStream| !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+                idle.retain(|stream| !is_closed(stream));
+                while idle.len() < IDLE {
+                    idle.push(TcpStream::connect(listen).await.unwrap());
+                }
+                assert_eq!(page(listen, path).await.status, 200, "{path}");
+            }
+        }
+
+        let scrape = page(at(&companion), "/metrics").await;
+        let made_room = scrape.number("lifeboat_http_connections_unanswered_total{reason=\"made_room\"}");
+        assert!(made_room > IDLE as f64, "{made_room}");
+        let lines = world.log.lines_with("made room for others without an answer");
+        assert!((1..=4).contains(&lines.len()), "a line a minute for each address: {lines:?}");
+        assert!(world.log.lines_with("LIFEBOAT_HEALTH_LISTEN made room").len() <= 2, "{lines:?}");
+        assert_eq!(page(health, "/metrics").await.status, 404, "health alone is answered there");
         companion.stop().await;
     });
 }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::configuration::printable;
 use super::{Failure, stdout};
 use crate::cli::Healthcheck;
-use crate::settings::{HttpSettings, Source};
+use crate::settings::{HealthListen, HttpSettings, Source};
 
 /// The most that is read of an answer, in bytes: Docker keeps 4 KiB of what is said.
 const LONGEST_ANSWER: usize = 4 << 10;
@@ -58,6 +58,11 @@ pub async fn healthcheck(source: &Source, asked: &Healthcheck) -> Result<(), Fai
 
 // Docker knows 0 and 1 only: no answer to this question is wrong usage.
 fn address(source: &Source) -> anyhow::Result<SocketAddr> {
+    if let HealthListen(Some(address)) = HealthListen::read_alone(source)?
+        && address.port() != 0
+    {
+        return Ok(reachable(address));
+    }
     match HttpSettings::read_alone(source)? {
         HttpSettings::Off => bail!(
             "LIFEBOAT_HTTP_LISTEN is off: nobody can be asked how lifeboat is. Set it to an address, such as \
@@ -84,7 +89,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
     let stream = TcpStream::connect(address).await.with_context(|| {
         format!(
-            "nobody listens on {address} (LIFEBOAT_HTTP_LISTEN): lifeboat doesn't run here, or with another address"
+            "nobody listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN): lifeboat doesn't run here, or with another address"
         )
     })?;
     let strange =
@@ -121,6 +126,13 @@ mod tests {
         assert_eq!(address_of("0.0.0.0:8115").unwrap().to_string(), "127.0.0.1:8115");
         assert_eq!(address_of("[::]:99").unwrap().to_string(), "[::1]:99");
         assert_eq!(address_of("192.0.2.7:99").unwrap().to_string(), "192.0.2.7:99");
+    }
+
+    #[test]
+    fn where_health_has_an_address_of_its_own_it_is_asked_there() {
+        let listen = [("LIFEBOAT_HTTP_LISTEN", "off"), ("LIFEBOAT_HEALTH_LISTEN", "0.0.0.0:8116")];
+        let source = Source::from_environment(listen.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(address(&source).unwrap().to_string(), "127.0.0.1:8116");
     }
 
     #[test]

@@ -13,17 +13,30 @@ use crate::metrics::{Form, KeepFacts, Lead};
 
 const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
 
+/// What probes ask for.
+pub(super) const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/readyz/export"];
+
 type Shared = State<Arc<Program>>;
 
+/// Everything that there is to ask.
 pub(super) fn routes(program: Program) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/readyz/export", get(ready_export))
+    health(Router::new())
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .fallback(|| async { (StatusCode::NOT_FOUND, WHAT_THERE_IS) })
         .with_state(Arc::new(program))
+}
+
+/// What probes ask for, alone.
+pub(super) fn health_routes(program: Program) -> Router {
+    let elsewhere = "this is lifeboat's health. There is:\n/healthz\n/readyz\n/readyz/export\n";
+    let fallback = move || async move { (StatusCode::NOT_FOUND, elsewhere) };
+    health(Router::new()).fallback(fallback).with_state(Arc::new(program))
+}
+
+fn health(router: Router<Arc<Program>>) -> Router<Arc<Program>> {
+    let [process, relay, export] = HEALTH;
+    router.route(process, get(|| async { "ok\n" })).route(relay, get(ready)).route(export, get(ready_export))
 }
 
 async fn ready(State(program): Shared) -> Response {

@@ -12,10 +12,11 @@ use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+pub(crate) use connections::MOST_CONNECTIONS;
 pub use status::Status;
 
 use crate::bind::{BindError, listen};
-use crate::metrics::Metrics;
+use crate::metrics::{HttpMetrics, Metrics};
 use crate::reports::Reports;
 use crate::settings::{Chosen, HttpSettings};
 
@@ -23,6 +24,7 @@ use crate::settings::{Chosen, HttpSettings};
 const LONGEST_BODY: usize = 64 << 10;
 
 const SETTING: &str = "LIFEBOAT_HTTP_LISTEN";
+const HEALTH_SETTING: &str = "LIFEBOAT_HEALTH_LISTEN";
 
 /// What there is to tell besides what the parts of the program tell themselves.
 #[derive(Clone, Debug)]
@@ -40,9 +42,11 @@ pub struct Program {
 /// An HTTP server that is bound to its address.
 #[derive(Debug)]
 pub struct Http {
+    setting: &'static str,
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    metrics: HttpMetrics,
 }
 
 impl Http {
@@ -53,9 +57,10 @@ impl Http {
     /// host may have, the program does all else, and says so.
     pub async fn bind(settings: HttpSettings, program: Program, more: Router) -> Result<Option<Self>, BindError> {
         let HttpSettings::Listen { address, chosen } = settings else { return Ok(None) };
+        let metrics = program.metrics.http();
         let router = answers::routes(program).merge(more).layer(DefaultBodyLimit::max(LONGEST_BODY));
         match (listen(SETTING, address).await, chosen) {
-            (Ok((listener, address)), _) => Ok(Some(Self { listener, address, router })),
+            (Ok((listener, address)), _) => Ok(Some(Self { setting: SETTING, listener, address, router, metrics })),
             (Err(error), Chosen::OnPurpose) => Err(error),
             (Err(error), Chosen::ByDefault) => {
                 warn!(
@@ -67,6 +72,17 @@ impl Http {
         }
     }
 
+    /// Binds an address on which health is answered, and nothing else.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub async fn bind_health(address: SocketAddr, program: Program) -> Result<Self, BindError> {
+        let (listener, address) = listen(HEALTH_SETTING, address).await?;
+        let metrics = program.metrics.http();
+        let router = answers::health_routes(program);
+        Ok(Self { setting: HEALTH_SETTING, listener, address, router, metrics })
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -74,8 +90,13 @@ impl Http {
 
     /// Answers until it is dropped.
     pub async fn run(self) {
-        info!("metrics, health and status are on http://{}", self.address);
-        connections::serve(self.listener, self.router).await;
+        let Self { setting, listener, address, router, metrics } = self;
+        if setting == HEALTH_SETTING {
+            info!("health alone is on http://{address}");
+        } else {
+            info!("metrics, health and status are on http://{address}");
+        }
+        connections::serve(setting, listener, router, metrics).await;
     }
 }
 

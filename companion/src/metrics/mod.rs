@@ -3,6 +3,7 @@
 
 mod drill;
 mod exposition;
+mod http;
 mod keep;
 pub mod names;
 mod relay;
@@ -23,6 +24,7 @@ use prometheus_client::registry::Registry;
 
 pub use drill::{DrillFacts, DrillMetrics};
 pub use exposition::Form;
+pub use http::{HttpMetrics, LeftUnanswered};
 pub use keep::{Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name};
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
 pub use step::{Step, StepTimes, StepUnderWay};
@@ -47,6 +49,7 @@ struct Parts {
     clock: Clock,
     started: WallTime,
     store: StoreMetrics,
+    http: HttpMetrics,
     counters: KeepCounters,
     keeps: Mutex<Vec<KeepMetrics>>,
     relay: OnceLock<RelayMetrics>,
@@ -76,6 +79,7 @@ impl Metrics {
             clock,
             started: clock.wall(),
             store: StoreMetrics::default(),
+            http: HttpMetrics::default(),
             counters: KeepCounters::default(),
             keeps: Mutex::default(),
             relay: OnceLock::new(),
@@ -85,6 +89,7 @@ impl Metrics {
         };
         let mut registry = Registry::default();
         parts.store.register(&mut registry);
+        parts.http.register(&mut registry);
         parts.counters.register(&mut registry);
         let parts = Arc::new(parts);
         registry.register_collector(Box::new(Gauges(parts.clone())));
@@ -94,6 +99,11 @@ impl Metrics {
     /// Where requests to the store are counted.
     pub fn store(&self) -> StoreMetrics {
         self.parts.store.clone()
+    }
+
+    /// Where connections without an answer are counted.
+    pub fn http(&self) -> HttpMetrics {
+        self.parts.http.clone()
     }
 
     /// Where the steps of publishing are measured.

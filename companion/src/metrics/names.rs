@@ -218,6 +218,14 @@ pub(super) const RELAY_REFUSED: Metric = counter(
     "connections that were no node's or whose certificate was not accepted",
 );
 
+pub(super) const HTTP_LEFT_UNANSWERED: Metric = counter(
+    "lifeboat_http_connections_unanswered_total",
+    &["reason"],
+    "connections to LIFEBOAT_HTTP_LISTEN and LIFEBOAT_HEALTH_LISTEN that were closed without an answer: too many were open \
+     and it was the oldest of its kind (made_room), its request did not come in time (no_request), it took too long \
+     (too_slow)",
+);
+
 pub(super) const REPORTS: Metric = counter(
     "lifeboat_reports_total",
     &["outcome"],
@@ -281,6 +289,7 @@ pub const METRICS: &[&Metric] = &[
     &RELAY_GIVEN_NOTHING,
     &RELAY_CONTROL_PLANE,
     &RELAY_REFUSED,
+    &HTTP_LEFT_UNANSWERED,
     &REPORTS,
     &REPORTING_WORKERS,
     &REPORTING_WITHOUT_CONFIGURATION,

@@ -1,8 +1,6 @@
 //! Who may come in, before anything is known of them: how many connections there are at all, and how many that say
 //! nothing. Nothing is read here.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Limits;
+use crate::http::MOST_CONNECTIONS;
+use crate::places::{self, Places};
 
 /// Files that the process needs besides its nodes' connections.
-const OTHER_FILES: u64 = 128;
+const OTHER_FILES: u64 = 128 + MOST_CONNECTIONS as u64;
 /// A node's own connection, and the one to the control plane on its behalf.
 const FILES_PER_NODE: u64 = 2;
 /// How often it is said that nobody else can come in.
@@ -25,24 +25,16 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Admission {
     connections: Arc<Semaphore>,
-    silent: Arc<Silent>,
-    most_silent: usize,
+    silent: Places,
     said: Mutex<Option<Instant>>,
 }
 
 /// A connection's place. It is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    number: u64,
-    silent: Arc<Silent>,
+    silent: places::Place,
     given_up: CancellationToken,
     _connection: OwnedSemaphorePermit,
-}
-
-#[derive(Debug, Default)]
-struct Silent {
-    next: AtomicU64,
-    waiting: Mutex<BTreeMap<u64, CancellationToken>>,
 }
 
 impl Admission {
@@ -50,8 +42,7 @@ impl Admission {
         let connections = limits.connections.unwrap_or_else(connections_by_files);
         Self {
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            silent: Arc::default(),
-            most_silent: limits.silent,
+            silent: Places::new(limits.silent),
             said: Mutex::new(None),
         }
     }
@@ -63,16 +54,8 @@ impl Admission {
             return None;
         };
         let given_up = CancellationToken::new();
-        let number = self.silent.next.fetch_add(1, Ordering::Relaxed);
-        let mut waiting = self.silent.waiting.lock().expect("nothing panics while it holds this lock");
-        waiting.insert(number, given_up.clone());
-        if waiting.len() > self.most_silent
-            && let Some((_, oldest)) = waiting.pop_first()
-        {
-            oldest.cancel();
-        }
-        drop(waiting);
-        Some(Arc::new(Place { number, silent: self.silent.clone(), given_up, _connection: connection }))
+        let silent = self.silent.take(&given_up);
+        Some(Arc::new(Place { silent, given_up, _connection: connection }))
     }
 
     fn say_full(&self) {
@@ -90,18 +73,12 @@ impl Admission {
 impl Place {
     /// The connection has said something.
     pub(super) fn spoke(&self) {
-        self.silent.waiting.lock().expect("nothing panics while it holds this lock").remove(&self.number);
+        self.silent.leave();
     }
 
     /// Waits until the place is wanted for another one.
     pub(super) async fn given_up(&self) {
         self.given_up.cancelled().await;
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.spoke();
     }
 }
 

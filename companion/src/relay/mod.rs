@@ -13,6 +13,7 @@ mod node;
 mod nodes;
 mod offers;
 mod outlook;
+mod refusals;
 mod revocation;
 mod secured;
 mod tunnel;
@@ -41,6 +42,7 @@ use self::incremental::Incremental;
 use self::nodes::Nodes;
 use self::offers::Offers;
 use self::outlook::Outlook;
+use self::refusals::Refusals;
 use self::revocation::Revocations;
 use crate::archive::Sources;
 use crate::bind::{BindError, listen};
@@ -71,6 +73,7 @@ struct Shared {
     follower: Follower,
     freight: Freight,
     incremental: Incremental,
+    refusals: Refusals,
     revocations: Revocations,
     offers: Offers,
     outlook: Outlook,
@@ -106,6 +109,7 @@ impl Relay {
             follower: Follower::new(sources.clone(), settings.follow, clock),
             freight: Freight::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
+            refusals: Refusals::new(metrics.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
             offers: Offers::new(sources, clock),
             outlook: Outlook::new(cluster.control_plane.clone(), metrics.clone()),

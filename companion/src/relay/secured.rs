@@ -49,8 +49,7 @@ pub(super) async fn accept(
             if failure.class == FailureClass::RefusedByPeer {
                 shared.settings.tls.was_refused(peer.ip());
             }
-            shared.metrics.refused(failure.class);
-            warn!(%peer, "a connection was refused: {failure}");
+            shared.refusals.refused(peer, failure.class, failure);
             None
         }
         Err(_) => {
@@ -77,8 +76,8 @@ async fn was_not_revoked(
             Some(stream)
         }
         Verdict::Refused(problem) => {
-            shared.metrics.refused(FailureClass::Revoked);
-            warn!(%peer, "a connection was refused: the node's certificate is not accepted, since {problem} (cluster_ocsp)");
+            let why = format!("the node's certificate is not accepted, since {problem} (cluster_ocsp)");
+            shared.refusals.refused(peer, FailureClass::Revoked, why);
             None
         }
     }

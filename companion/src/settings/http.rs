@@ -62,6 +62,45 @@ impl HttpSettings {
     }
 }
 
+/// Where health alone is answered, besides [`HttpSettings`]: an address that somebody has chosen, or nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthListen(pub Option<SocketAddr>);
+
+impl HealthListen {
+    /// Reads it alone, as [`HttpSettings::read_alone`] does.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read_alone(source: &Source) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source);
+        Self::read(&mut reader).ok_or_else(|| reader.into_problems())
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(given) = reader.text("LIFEBOAT_HEALTH_LISTEN") else { return Some(Self(None)) };
+        let text = given.value.trim();
+        let Ok(address) = text.parse() else {
+            reader.wrong(format!(
+                "{}: {text:?} is no IP address with a port (valid: 0.0.0.0:8116, [::]:8116)",
+                given.name
+            ));
+            return None;
+        };
+        if let Some(HttpSettings::Listen { address: pages, .. }) = HttpSettings::read(reader)
+            && pages == address
+            && address.port() != 0
+        {
+            reader.wrong(format!(
+                "{}: {address} is LIFEBOAT_HTTP_LISTEN's already, where health is answered too. Choose another port, or \
+                 leave it out",
+                given.name
+            ));
+            return None;
+        }
+        Some(Self(Some(address)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +121,20 @@ mod tests {
             Ok(HttpSettings::Listen { address: DEFAULT, chosen: Chosen::OnPurpose })
         );
         assert_eq!(read(Some("off")), Ok(HttpSettings::Off));
+    }
+
+    #[test]
+    fn health_may_have_an_address_of_its_own_and_no_other_one() {
+        let read = |health: &str, pages: &str| {
+            let given = [("LIFEBOAT_HEALTH_LISTEN", health), ("LIFEBOAT_HTTP_LISTEN", pages)];
+            let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            HealthListen::read_alone(&Source::from_environment(given)).map_err(|problems| problems.to_string())
+        };
+        assert_eq!(read("", ""), Ok(HealthListen(None)));
+        assert_eq!(read("0.0.0.0:8116", "off"), Ok(HealthListen(Some(([0, 0, 0, 0], 8116).into()))));
+        assert!(read("8116", "").unwrap_err().contains("LIFEBOAT_HEALTH_LISTEN: \"8116\""));
+        let twice = read("127.0.0.1:8115", "").unwrap_err();
+        assert!(twice.contains("is LIFEBOAT_HTTP_LISTEN's already"), "{twice}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use drill::{DrillEvery, DrillSettings, KongProgram, KongSettings};
 pub use follow::Follow;
 pub use history::HistoryLimit;
-pub use http::{Chosen, HttpSettings};
+pub use http::{Chosen, HealthListen, HttpSettings};
 pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, NodeSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
@@ -64,6 +64,8 @@ pub struct RunSettings {
     pub certificates: CertificateFiles,
     /// Where metrics, health and status are read.
     pub http: HttpSettings,
+    /// Where health alone is answered, besides.
+    pub health: HealthListen,
     /// What authenticates the filter's reports.
     pub report_keys: ReportKeys,
     /// How often an outage is rehearsed, if at all.
@@ -98,11 +100,13 @@ impl RunSettings {
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         let http = HttpSettings::read(&mut reader);
+        let health = HealthListen::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
         let every = DrillEvery::interval(&mut reader, role);
         let config_timeout = reader.config_timeout();
         finish(reader, || {
-            let (http, report_keys, cluster, relay) = (http?, report_keys?, cluster?, relay?);
+            let (http, health, report_keys) = (http?, health?, report_keys?);
+            let (cluster, relay) = (cluster?, relay?);
             let (store, keep) = (store?, keep?);
             let certificates = CertificateFiles::of(source, relay.is_some());
             let settings = |every| DrillEvery {
@@ -117,7 +121,7 @@ impl RunSettings {
                 },
             };
             let drill = every?.map(settings);
-            Some(Self { store, cluster, keep, relay, certificates, http, report_keys, drill })
+            Some(Self { store, cluster, keep, relay, certificates, http, health, report_keys, drill })
         })
     }
 }

@@ -373,6 +373,13 @@ pub const SETTINGS: &[Setting] = &[
         "where metrics, health and status are read, in plain HTTP without a password; `off`: nowhere",
     ),
     setting(
+        "LIFEBOAT_HEALTH_LISTEN",
+        "health-listen",
+        "none",
+        "a further address, on which health alone is answered, for probes: then `LIFEBOAT_HTTP_LISTEN` can stay with those \
+         who read metrics",
+    ),
+    setting(
         "LIFEBOAT_DRILL_EVERY",
         "drill-every",
         "off",

@@ -42,7 +42,10 @@ async fn a_healthcheck_says_how_a_running_lifeboat_is_and_nothing_else_of_its_se
     assert_eq!(running.ends().await.code, Some(0));
     let gone = checked(address, []).await;
     assert_eq!(gone.code, Some(1), "{gone}");
-    assert!(gone.stderr.contains(&format!("nobody listens on {address} (LIFEBOAT_HTTP_LISTEN)")), "{gone}");
+    assert!(
+        gone.stderr.contains(&format!("nobody listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN)")),
+        "{gone}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
