@@ -16,6 +16,7 @@ pub mod mutation;
 pub mod object_key;
 pub mod payload;
 pub mod report;
+pub mod schema;
 pub mod seal;
 pub mod session;
 pub mod storage_url;

@@ -76,6 +76,12 @@ pub enum Refused {
     },
 }
 
+/// The id that Kong would give to an entity without one, not nested, as it is written; none where it would choose one at
+/// random.
+pub(crate) fn id_without_one(kind: &Kind, entity: &Map<String, Value>) -> Option<String> {
+    identity::kongs_own(kind, entity, None)
+}
+
 /// Reads a file of JSON or YAML, gzip of it too, that nodes of `version` are to get; `max_config` bounds it in bytes,
 /// decompressed.
 ///

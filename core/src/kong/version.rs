@@ -43,6 +43,11 @@ impl KongVersion {
         (self.major, self.minor)
     }
 
+    /// Whether it is Enterprise's, by its fourth number.
+    pub fn is_enterprise(&self) -> bool {
+        self.enterprise.is_some()
+    }
+
     /// As a node of this version announces itself.
     pub fn announced(&self) -> String {
         let edition = if self.enterprise.is_some() { "-enterprise-edition" } else { "" };
