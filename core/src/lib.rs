@@ -2,6 +2,7 @@
 //! are arguments, so every state machine can be tested as a table, natively and under `wasm32-wasip1`.
 
 pub mod backoff;
+pub mod certificate;
 pub mod declarative;
 pub mod difference;
 pub mod digest;

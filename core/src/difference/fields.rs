@@ -30,7 +30,7 @@ pub(super) fn changed_fields(
 }
 
 struct Comparison<'a> {
-    masks: (Mask, Mask),
+    masks: (Mask<'a>, Mask<'a>),
     entities: (&'a Entities<'a>, &'a Entities<'a>),
     found: Vec<Field>,
 }

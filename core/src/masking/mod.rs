@@ -6,29 +6,34 @@ mod texts;
 
 use serde_json::{Map, Value};
 
-use self::secret::Rules;
+use self::secret::{Rules, is_harmless};
 pub use self::texts::SecretTexts;
 use crate::json::{Error, Lexer};
 use crate::kong::Configuration;
+use crate::schema::SchemaSet;
 
 /// What stands where a secret was.
 pub const MASK: &str = "(masked)";
 
 /// Covers the secrets of one entity. When in doubt, a value is covered.
 #[derive(Debug, Clone, Copy)]
-pub struct Mask {
+pub struct Mask<'a> {
     rules: Rules,
+    kind: &'a str,
+    plugin: Option<&'a str>,
 }
 
-impl Mask {
+impl<'a> Mask<'a> {
     /// The mask for an entity of this kind (`plugins`, `keyauth_credentials` …).
-    pub fn of(kind: &str, entity: &Map<String, Value>) -> Self {
-        Self { rules: Rules::of(kind, entity.get("name").and_then(Value::as_str)) }
+    pub fn of(kind: &'a str, entity: &'a Map<String, Value>) -> Self {
+        let name = entity.get("name").and_then(Value::as_str);
+        Self { rules: Rules::of(kind, name), kind, plugin: name.filter(|_| kind == "plugins") }
     }
 
     /// The value of the field at `path` (a member's name, then names inside of it), its secrets covered.
     pub fn cover(&self, path: &[&str], value: &Value) -> Value {
-        if self.rules.is_secret(path, value) {
+        let is_marked = || !is_harmless(value) && SchemaSet::any_marks_secret(self.kind, self.plugin, path);
+        if self.rules.is_secret(path, value) || is_marked() {
             return Value::from(MASK);
         }
         match value {
@@ -80,9 +85,11 @@ fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
 }
 
 fn covered(kind: &str, json: &[u8]) -> Vec<u8> {
-    let covered = match serde_json::from_slice(json) {
-        Ok(Value::Object(entity)) => Mask::of(kind, &entity).cover(&[], &Value::Object(entity)),
-        Ok(value) => Mask::of(kind, &Map::new()).cover(&[kind], &value),
+    let covered = match serde_json::from_slice::<Value>(json) {
+        Ok(value) => match value.as_object() {
+            Some(entity) => Mask::of(kind, entity).cover(&[], &value),
+            None => Mask::of(kind, &Map::new()).cover(&[kind], &value),
+        },
         // More deeply nested than serde_json reads: nobody has looked inside.
         Err(_) => Value::from(MASK),
     };
@@ -115,6 +122,16 @@ mod tests {
         }
         let covered = Configuration::from_json(Bytes::from(text)).unwrap();
         assert_eq!(covered.counts(), recorded.counts());
+    }
+
+    #[test]
+    fn what_kong_itself_takes_for_a_secret_is_covered_whatever_it_is_called() {
+        let entity = serde_json::json!({"name": "ai-proxy", "config": {"route_type": "llm/v1/chat", "auth": {
+            "gcp_service_account_json": "hidden", "param_location": "query", "aws_access_key_id": null}}});
+        let covered = Mask::of("plugins", entity.as_object().unwrap()).cover(&[], &entity);
+        let expected = serde_json::json!({"name": "ai-proxy", "config": {"route_type": "llm/v1/chat", "auth": {
+            "gcp_service_account_json": MASK, "param_location": "query", "aws_access_key_id": null}}});
+        assert_eq!(covered, expected);
     }
 
     #[test]

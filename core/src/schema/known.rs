@@ -4,7 +4,8 @@
 
 use super::address::{self, AddressKind, NoAddress};
 use super::language::{Field, Record, Rule, Type};
-use super::{SchemaSet, pem, perl_regex};
+use super::{SchemaSet, perl_regex};
+use crate::certificate;
 
 /// A check of Kong's that its schema doesn't show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +28,16 @@ pub(super) enum Known {
     /// A path of RFC 3986.
     Path,
     Certificate,
+    /// One that Kong refuses once it has expired, and with it all of a configuration.
+    CaCertificate,
     PrivateKey,
     HeaderName,
     /// An address or a range of addresses.
     AddressRange,
     /// An address with a scheme and a host.
     Url,
+    /// What a browser's origin must be: `*` or a regular expression.
+    Origin,
     /// A program, which Kong compiles.
     Code,
 }
@@ -52,7 +57,8 @@ pub(super) fn add(set: &mut SchemaSet) {
                 ("routes", "paths") if has_regex_prefix(field) => mark_elements(field, Known::RoutePath),
                 ("routes", "snis") => mark_elements(field, Known::ServerName),
                 ("routes", "sources" | "destinations") => mark_ranges(field),
-                ("certificates", "cert" | "cert_alt") | ("ca_certificates", "cert") => mark(field, Known::Certificate),
+                ("certificates", "cert" | "cert_alt") => mark(field, Known::Certificate),
+                ("ca_certificates", "cert") => mark(field, Known::CaCertificate),
                 ("certificates", "key" | "key_alt") => mark(field, Known::PrivateKey),
                 _ => {}
             }
@@ -64,6 +70,7 @@ pub(super) fn add(set: &mut SchemaSet) {
             match (plugin.as_str(), name.as_str()) {
                 ("pre-function" | "post-function", _) => mark_elements(field, Known::Code),
                 ("ip-restriction", "allow" | "deny") => mark_elements(field, Known::AddressRange),
+                ("cors", "origins") => mark_elements(field, Known::Origin),
                 ("http-log", "http_endpoint") => mark(field, Known::Url),
                 ("key-auth", "key_names") => mark_elements(field, Known::HeaderName),
                 (_, "custom_fields_by_lua") => mark_values(field, Known::Code),
@@ -179,8 +186,10 @@ impl Known {
                 perl_regex::mistake(regex).map(|reason| format!("invalid regex: '{regex}' (PCRE: {reason})"))
             }
             Self::Path => path_mistake(text),
-            Self::Certificate => pem::is_no_certificate(text).then(|| "invalid certificate".to_owned()),
-            Self::PrivateKey => pem::is_no_private_key(text).then(|| "invalid key".to_owned()),
+            Self::Certificate | Self::CaCertificate => {
+                certificate::is_no_certificate(text).then(|| "invalid certificate".to_owned())
+            }
+            Self::PrivateKey => certificate::is_no_private_key(text).then(|| "invalid key".to_owned()),
             Self::HeaderName => {
                 let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
                 (!text.bytes().all(is_allowed))
@@ -188,6 +197,10 @@ impl Known {
             }
             Self::AddressRange => address::is_no_range(text).then(|| format!("invalid ip or cidr range: '{text}'")),
             Self::Url => url_mistake(text),
+            Self::Origin if text == "*" => None,
+            Self::Origin => {
+                perl_regex::mistake(text).map(|reason| format!("'{text}' is not a valid regex (PCRE: {reason})"))
+            }
             Self::Code => None,
         }
     }

@@ -10,7 +10,6 @@ mod finding;
 mod known;
 mod language;
 mod lua_pattern;
-mod pem;
 mod perl_regex;
 mod read;
 mod recorded;
@@ -82,6 +81,12 @@ impl SchemaSet {
     pub fn marks_secret(&self, kind: &str, plugin: Option<&str>, path: &[&str]) -> bool {
         let records = [plugin.and_then(|name| self.plugins.get(name)), self.entities.get(kind)];
         records.into_iter().flatten().any(|record| record.marks_secret(path))
+    }
+
+    /// The same by the recorded schemas of any version. A certificate may be a reference, too, and is public all the same.
+    pub fn any_marks_secret(kind: &str, plugin: Option<&str>, path: &[&str]) -> bool {
+        let is_public = matches!((kind, path), ("certificates", ["cert" | "cert_alt"]));
+        !is_public && recorded::all().any(|set| set.marks_secret(kind, plugin, path))
     }
 
     /// What a node would refuse in a declarative configuration, all of it, and what could not be checked.

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use super::language::Type;
 use super::{SchemaSet, SchemaSource, read};
 use crate::kong::inflate::inflate;
 use crate::kong::version::KongVersion;
@@ -34,11 +35,23 @@ pub(super) fn of(version: KongVersion) -> Option<&'static SchemaSet> {
     Some(set)
 }
 
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = &'static SchemaSet> {
+    RECORDED.iter().map(|(_, set)| &**set)
+}
+
 fn set(version: KongVersion, gzip: &[u8]) -> SchemaSet {
     let json = inflate(gzip, LIMIT).expect("a test reads what is in the program");
     let mut set = read::set(&json, SchemaSource::Recorded(version)).expect("a test reads what is in the program");
     // The control plane on which these were recorded had two Wasm filters, which Kong calls plugins. Other nodes have
     // others.
+    if let Some(filters) = set.entities.get_mut("filter_chains").and_then(|chains| chains.fields.get_mut("filters"))
+        && let Type::Array(filter) = &mut filters.of_type
+        && let Type::Record(filter) = &mut filter.of_type
+        && let Some(name) = filter.fields.get_mut("name")
+    {
+        name.rules.clear();
+    }
     set.plugins.retain(|_, plugin| plugin.fields.get("config").is_some_and(|config| config.record().is_some()));
     set
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::view::{Shape, is_left_out};
 use super::{Check, Members, NO_MEMBERS, Step, is_empty_table};
+use crate::certificate;
 use crate::schema::finding::Unchecked;
 use crate::schema::known::Known;
 use crate::schema::language::{Field, Rule, Type};
@@ -23,14 +24,14 @@ impl<'a> Check<'a> {
     /// The fields of an entity, or of a field that has fields.
     pub(super) fn fields(&mut self, shape: Shape<'a>, members: &'a Members, beside: &Beside<'_>) {
         let before = self.count();
-        let mut has_shorthand = false;
+        let has_shorthand = shape.uses_shorthand(members);
         for (name, value) in members {
             match shape.field(name) {
                 _ if beside.names.contains(&name.as_str()) => {}
                 Some(field) if field.is_abstract || is_left_out(field, value) => {}
                 Some(field) if value.is_null() && field.is_auto => {}
                 Some(field) => self.within(Step::Field(name), |check| check.value(field, value)),
-                None if shape.shorthand(name).is_some() => has_shorthand = true,
+                None if shape.shorthand(name).is_some() => {}
                 None => self.within(Step::Field(name), |check| check.violate("unknown field")),
             }
         }
@@ -68,7 +69,8 @@ impl<'a> Check<'a> {
             return self.violate(format!("value must be {}", shown(expected)));
         }
         if value.is_null() {
-            if field.is_required {
+            // Whether Kong fills in a default for what is written as null has not been seen.
+            if field.is_required && field.default.is_none() {
                 self.violate("required field missing");
             }
             return;
@@ -98,7 +100,7 @@ impl<'a> Check<'a> {
             (Type::Boolean, _) => self.violate("expected a boolean"),
             (Type::Array(elements) | Type::Set(elements), Value::Array(values)) => {
                 for (at, value) in values.iter().enumerate() {
-                    self.within(Step::Element(at), |check| check.value(elements, value));
+                    self.within(Step::Element(at), |check| check.element(elements, value));
                 }
             }
             (Type::Array(_) | Type::Set(_) | Type::Map { .. }, value) if is_empty_table(value) => {}
@@ -128,13 +130,17 @@ impl<'a> Check<'a> {
         if let Some(reason) = mistake(keys, &Value::from(name), &mut self.budget) {
             self.violate(reason);
         }
-        // In a map of lists Kong wants each to be there.
-        if value.is_null() && matches!(values.of_type, Type::Array(_)) {
-            self.violate("required field missing");
-        }
         if self.count() == before {
-            self.value(values, value);
+            self.element(values, value);
         }
+    }
+
+    /// Of what a list or a map holds Kong requires all, whatever the schema says.
+    fn element(&mut self, field: &'a Field, value: &'a Value) {
+        if value.is_null() {
+            return self.violate("required field missing");
+        }
+        self.value(field, value);
     }
 
     fn text(&mut self, field: &Field, text: &str) {
@@ -143,6 +149,12 @@ impl<'a> Check<'a> {
             // Kong takes no empty text unless a schema says so.
             _ if text.is_empty() && !allows_empty => self.violate("length must be at least 1"),
             Some(Known::Code) => self.note_code(),
+            Some(Known::CaCertificate) => {
+                let end = self.scope.now.and_then(|now| certificate::valid_until(text).filter(|end| *end < now));
+                if let Some(end) = end {
+                    self.violate(format!("certificate expired: it was valid until {end}"));
+                }
+            }
             _ => {}
         }
     }

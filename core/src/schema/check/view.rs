@@ -36,6 +36,18 @@ impl<'a> Shape<'a> {
         self.base.shorthands.get(name)
     }
 
+    /// Whether something is written by another name, in this or in a field of it: where Kong moves it to isn't in the
+    /// schema, so what seems to be missing may be there.
+    pub(super) fn uses_shorthand(&self, members: &Map<String, Value>) -> bool {
+        members.iter().any(|(name, value)| match (self.field(name), value) {
+            (None, value) => !value.is_null() && self.shorthand(name).is_some(),
+            (Some(field), Value::Object(members)) => {
+                field.record().is_some_and(|record| Shape::of(record).uses_shorthand(members))
+            }
+            _ => false,
+        })
+    }
+
     /// The field at the end of a path.
     pub(super) fn at(&self, path: &[String]) -> Option<&'a Field> {
         let (first, rest) = path.split_first()?;
