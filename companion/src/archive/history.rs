@@ -57,7 +57,7 @@ impl Archive {
         let (published, problem) = match self.published(version).await {
             Ok(published) => (published, None),
             // The others may be what somebody looks for who has just found this one damaged.
-            Err(error @ StorageError::Misconfigured { .. }) => (None, Some(error.to_string())),
+            Err(error @ StorageError::Unusable { .. }) => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
         let named = published.as_ref().map(|published| published.manifest.id());

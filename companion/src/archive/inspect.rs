@@ -70,6 +70,14 @@ impl Archive {
         self.storage.try_writing(&visitors_keys(author), &registration(author)).await
     }
 
+    /// Writes an object that is no backup, compares what can be read back, and deletes it again if that is allowed.
+    ///
+    /// # Errors
+    /// When it can't be written or read, and [`StorageError::ReadBackDiffers`].
+    pub async fn try_writing_and_reading(&self, author: &Author) -> Result<(), StorageError> {
+        self.storage.try_writing_and_reading(&visitors_keys(author), &registration(author)).await
+    }
+
     /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not
     /// answered yet, or has no clock of its own.
     pub fn skew(&self, now: SystemTime) -> Option<Skew> {

@@ -62,6 +62,15 @@ impl Archive {
         Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
     }
 
+    /// Opens an archive that is read: as [`open`](Self::open), but a folder that isn't there is an error, and is not made.
+    ///
+    /// # Errors
+    /// As [`Storage::open_existing`].
+    pub fn open_existing(settings: &StoreSettings) -> Result<Self, StorageError> {
+        let archive = Self::over(Storage::open_existing(settings)?, settings.max_config);
+        Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
+    }
+
     /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
     /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
@@ -97,6 +106,11 @@ impl Archive {
     /// What a snapshot for this version must be to be accepted now.
     pub fn policy(&self, version: KongVersion) -> Policy {
         Policy { version, max_config: self.max_config, keys: self.keys.current() }
+    }
+
+    // For an object that was read and is bad: of nothing else may a message say that it can be deleted.
+    fn unusable_object(&self, reason: String) -> StorageError {
+        StorageError::Unusable { place: self.place().to_owned(), reason }
     }
 
     // For what this archive can't use and trying again won't change.

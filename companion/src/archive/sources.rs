@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Sources {
     archives: Vec<Archive>,
+    /// Why others are not among them.
+    unopened: Vec<StorageError>,
     rules: RestoreRules,
 }
 
@@ -69,12 +71,25 @@ impl Sources {
         for other in settings.others() {
             archives.push(Archive::open(&other)?);
         }
-        Ok(Self { archives, rules: settings.restore })
+        Ok(Self { archives, unopened: Vec::new(), rules: settings.restore })
+    }
+
+    /// Opens those stores that the settings name and that are there, for a command that only reads: no folder is made. Why
+    /// another can't be opened is told when something is read, so that a control plane which is there is heard first.
+    pub fn open_existing(settings: &StoreSettings) -> Self {
+        let (mut archives, mut unopened) = (Vec::new(), Vec::new());
+        for store in std::iter::once(settings.clone()).chain(settings.others()) {
+            match Archive::open_existing(&store) {
+                Ok(archive) => archives.push(archive),
+                Err(error) => unopened.push(error),
+            }
+        }
+        Self { archives, unopened, rules: settings.restore }
     }
 
     /// One store.
     pub fn of(archive: Archive, rules: RestoreRules) -> Self {
-        Self { archives: vec![archive], rules }
+        Self { archives: vec![archive], unopened: Vec::new(), rules }
     }
 
     /// The same, whose requests are counted there.
@@ -90,7 +105,8 @@ impl Sources {
 
     /// The stores' names for people.
     pub fn places(&self) -> String {
-        self.archives.iter().map(Archive::place).collect::<Vec<_>>().join(", ")
+        let unopened = self.unopened.iter().map(StorageError::place);
+        self.archives.iter().map(Archive::place).chain(unopened).collect::<Vec<_>>().join(", ")
     }
 
     /// The newest snapshot of all stores that verifies: of this version if there is one, else, if the rules allow that, the
@@ -99,7 +115,7 @@ impl Sources {
     /// # Errors
     /// When no store has one, or none could be asked.
     pub async fn restore(&self, version: KongVersion, now: WallTime) -> Result<Chosen, NoneChosen> {
-        let mut failed = Vec::new();
+        let mut failed = self.unopened.clone();
         if let Some(chosen) = self.restore_exactly(version, now, &mut failed).await {
             return Ok(Chosen { failed, ..chosen });
         }
@@ -129,7 +145,7 @@ impl Sources {
         }
         versions.sort_unstable();
         versions.dedup();
-        match failed.into_iter().next() {
+        match self.unopened.iter().cloned().chain(failed).next() {
             Some(error) if versions.is_empty() => Err(error),
             _ => Ok(versions),
         }
@@ -173,7 +189,11 @@ impl Sources {
     /// # Errors
     /// As [`Archive::pick`].
     pub async fn picked(&self, version: KongVersion) -> Result<Picked, PickError> {
-        self.archives[0].pick(version, Pick::Published).await
+        match (self.archives.first(), self.unopened.first()) {
+            (Some(archive), _) => archive.pick(version, Pick::Published).await,
+            (None, Some(error)) => Err(error.clone().into()),
+            (None, None) => unreachable!("there is a first store, whether it could be opened or not"),
+        }
     }
 
     async fn restore_exactly(

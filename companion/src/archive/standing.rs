@@ -80,14 +80,14 @@ impl Archive {
     /// The newest published manifest for a version of Kong, if there is one.
     ///
     /// # Errors
-    /// [`StorageError::Misconfigured`] when what lies there isn't accepted.
+    /// [`StorageError::Unusable`] when what lies there isn't accepted.
     pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
         match self.standing(version).await? {
             Standing::Absent => Ok(None),
             Standing::Published(published) => Ok(Some(*published)),
             Standing::Unaccepted(unaccepted) => {
                 let key = ObjectKeys::new(version).manifest();
-                Err(self.unusable(format!("{key} is not accepted: {}", unaccepted.reason)))
+                Err(self.unusable_object(format!("{key} is not accepted: {}", unaccepted.reason)))
             }
         }
     }
@@ -110,13 +110,13 @@ impl Archive {
             }
             // Whose writer was proven before that was found out: a later Lifeboat of ours.
             Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
-                Err(self.unusable(format!("{key} can't be used: {reason}")))
+                Err(self.unusable_object(format!("{key} can't be used: {reason}")))
             }
             Err(reason) if policy.keys.demand() != Demand::Nothing => {
                 Ok(Standing::Unaccepted(Unaccepted { reason, tag }))
             }
             // Numbers go on after the highest that is taken, with or without a manifest.
-            Err(reason) => Err(self.unusable(format!(
+            Err(reason) => Err(self.unusable_object(format!(
                 "{key} can't be used: {reason}. It was left as it is; new nodes are restored from the newest whole \
                  snapshot. Delete it, and the next export writes it anew"
             ))),

@@ -26,7 +26,7 @@ impl Choice {
     /// Opens the store for the version of Kong that was given, or else the only one of which there are backups.
     pub(super) async fn open(source: &Source) -> Result<Self, Failure> {
         let settings = ReleaseSettings::read(source)?;
-        let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+        let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
         let author = BackupNode::new(version(&archive, settings.version).await?).author();
         let flag = source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE").filter(|given| given.is_argument);
         let storage_flag = flag.map(|given| format!(" {} {}", given.name, given.value)).unwrap_or_default();

@@ -63,7 +63,7 @@ struct Side {
 /// Prints what has become of `before`.
 pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let reader = Reader { archive: &archive, version, max_config: settings.store.max_config, now };
     let (before, after) = (reader.read(&asked.before).await?, reader.read(&asked.after).await?);

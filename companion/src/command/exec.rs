@@ -119,7 +119,7 @@ async fn restored(settings: ImportSettings, clock: Clock) -> Result<Start, Failu
         }
     };
     let fetching = async {
-        let sources = Sources::open(&store)?;
+        let sources = Sources::open_existing(&store);
         let fetched = timeout(FETCHED_WITHIN, delivery::configuration(&sources, version, clock.wall())).await;
         let limit = FETCHED_WITHIN.as_secs();
         Ok(fetched.map_err(|_| anyhow!("{} did not answer within {limit} s", sources.places()))??)

@@ -28,7 +28,7 @@ const CONCESSIONS: [Concession; 6] = [
 
 /// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
 pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
-    let archive = Archive::open(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
+    let archive = Archive::open_existing(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
     let histories = read(&archive, limit).await.map_err(anyhow::Error::from)?;
     let text = match output {
         Output::Json => as_json(&histories),

@@ -20,7 +20,7 @@ pub async fn presign(
     now: WallTime,
 ) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let pick = sequence.map_or(Pick::Published, Pick::Sequence);
     let issued = archive.issue(version, pick, lifetime, now).await.map_err(anyhow::Error::from)?;

@@ -25,7 +25,7 @@ use crate::storage::StorageError;
 /// Shows what was asked for, and fails afterwards if no node could be restored from it.
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
     match archive.pick(version, pick).await {

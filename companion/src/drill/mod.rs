@@ -50,7 +50,7 @@ impl Drill {
         if !self.settings.versions.is_empty() {
             return Ok(self.settings.versions.clone());
         }
-        let sources = self.sources()?;
+        let sources = self.sources();
         let listed = sources.versions().await.map_err(|error| Mishap::unlisted(&error))?;
         if listed.is_empty() { Err(Mishap::nothing_there(&sources.places())) } else { Ok(listed) }
     }
@@ -64,32 +64,23 @@ impl Drill {
         for version in versions {
             drilled.push(self.rehearse(*version, &sources, certificate.as_deref()).await);
         }
-        let store = sources.map(|sources| sources.places()).unwrap_or_default();
-        Drilled { started, took: self.clock.now() - begun, store, versions: drilled }
+        Drilled { started, took: self.clock.now() - begun, store: sources.places(), versions: drilled }
     }
 
-    async fn rehearse(
-        &self,
-        version: KongVersion,
-        sources: &Result<Sources, Mishap>,
-        remark: Option<&str>,
-    ) -> VersionDrill {
+    async fn rehearse(&self, version: KongVersion, sources: &Sources, remark: Option<&str>) -> VersionDrill {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let restoring = step(format_args!("restoring a scratch node of Kong {version}"));
-        let mut restored = match sources {
-            Ok(sources) => self.restore(version, sources).await,
-            Err(mishap) => Err(mishap.clone()),
-        };
+        let mut restored = self.restore(version, sources).await;
         drop(restoring);
         if let (Ok(restored), Some(remark)) = (&mut restored, remark) {
             restored.remarks.push(remark.to_owned());
         }
-        let kong = match (sources, &restored) {
-            (Ok(sources), Ok(restored)) => {
+        let kong = match &restored {
+            Ok(restored) => {
                 let _progress = step(format_args!("looking for a real Kong {version}, and starting it"));
                 kong::run(&self.settings, sources, version, restored, self.clock).await
             }
-            (Err(_), _) | (_, Err(_)) => KongPart::Absent,
+            Err(_) => KongPart::Absent,
         };
         VersionDrill { version, started, took: self.clock.now() - begun, restored, kong }
     }
@@ -109,8 +100,8 @@ impl Drill {
         }
     }
 
-    fn sources(&self) -> Result<Sources, Mishap> {
-        Sources::open(&self.settings.store).map_err(|error| Mishap::not_opened(&error))
+    fn sources(&self) -> Sources {
+        Sources::open_existing(&self.settings.store)
     }
 
     // The scratch node takes it all the same, as Kong's control plane would; a real data plane may look at its dates.

@@ -181,10 +181,6 @@ impl Mishap {
         Self { step, reason: reason.into(), cure: cure.into() }
     }
 
-    pub(super) fn not_opened(error: &StorageError) -> Self {
-        Self::new(Step::Store, error.to_string(), DOCTOR)
-    }
-
     pub(super) fn unlisted(error: &StorageError) -> Self {
         let cure =
             format!("name the versions of Kong (LIFEBOAT_KONG_VERSIONS), or see that the store can be read: {DOCTOR}");

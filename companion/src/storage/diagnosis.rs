@@ -117,6 +117,9 @@ impl Attempt<'_> {
                 .into();
         }
         let whereabouts = Cloud::of(self.place).whereabouts();
+        if let Failure::WebPage = failure {
+            return self.misconfigured(format!("{origin}: {failure}: {whereabouts}, or what stands in between")).into();
+        }
         let cure = if failure.is_of_a_server() { "is the store well, or a proxy in between" } else { whereabouts };
         let mut failed = Failed::from(self.unavailable(format!("{failure} ({origin}: {cure})")));
         failed.is_uncertain = !failure.is_before_sending();

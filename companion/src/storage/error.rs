@@ -50,6 +50,14 @@ pub enum StorageError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// An object was read, and can't be used; trying again won't help.
+    #[error("{place}: {reason}")]
+    Unusable {
+        /// The store.
+        place: String,
+        /// Which object, what is wrong with it, and what to do.
+        reason: String,
+    },
     /// The store can't be reached or fails; trying again may help.
     #[error("{place}: {what} {key} failed: {reason}")]
     Unavailable {
@@ -84,9 +92,23 @@ impl StorageError {
             Self::Conflict { .. } => "conflict",
             Self::NotLeading { .. } => "not_leading",
             Self::Denied { .. } => "denied",
-            Self::Misconfigured { .. } => "misconfigured",
+            Self::Misconfigured { .. } | Self::Unusable { .. } => "misconfigured",
             Self::Unavailable { .. } => "unavailable",
             Self::ReadBackDiffers { .. } => "read_back_differs",
+        }
+    }
+
+    /// The store, for people.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::NotFound { place, .. }
+            | Self::Conflict { place, .. }
+            | Self::NotLeading { place, .. }
+            | Self::Denied { place, .. }
+            | Self::Misconfigured { place, .. }
+            | Self::Unusable { place, .. }
+            | Self::Unavailable { place, .. }
+            | Self::ReadBackDiffers { place, .. } => place,
         }
     }
 

@@ -25,6 +25,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
+use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_core::time::WallTime;
 use object_store::client::{HttpConnector, ReqwestConnector};
 use object_store::path::Path;
@@ -84,6 +85,17 @@ impl Storage {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
         Self::open_over(settings, Arc::new(ReqwestConnector::default()))
+    }
+
+    /// Opens a store that is read: as [`open`](Self::open), but a folder that isn't there is an error, and is not made.
+    ///
+    /// # Errors
+    /// [`StorageError::Misconfigured`].
+    pub fn open_existing(settings: &StoreSettings) -> Result<Self, StorageError> {
+        if let StorageUrl::File { path } = &settings.url {
+            open::must_exist(path, settings.url.to_string())?;
+        }
+        Self::open(settings)
     }
 
     /// Opens the store over connections of the caller's making: tests put a bad network there.

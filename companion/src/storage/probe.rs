@@ -101,6 +101,27 @@ impl Storage {
         written.map(|_| ())
     }
 
+    /// The same, and compares what can be read back before it is deleted.
+    ///
+    /// # Errors
+    /// Also when it can't be read, and [`StorageError::ReadBackDiffers`] when other bytes come back.
+    pub async fn try_writing_and_reading(&self, keys: &ProbeKeys, content: &[u8]) -> Result<(), StorageError> {
+        let may_delete = self.may_delete(&keys.passing).await;
+        let key = if may_delete { &keys.passing } else { &keys.lasting };
+        let compared = async {
+            self.write(key, Bytes::copy_from_slice(content), Write::Replace).await?;
+            match self.has_bytes(key, content).await? {
+                true => Ok(()),
+                false => Err(StorageError::ReadBackDiffers { place: self.place.clone(), key: key.clone() }),
+            }
+        };
+        let compared = compared.await;
+        if may_delete {
+            Probe { storage: self, key, may_delete, content, written: 0 }.clear().await;
+        }
+        compared
+    }
+
     // Deleting what isn't there shows whether deleting is allowed: S3 answers 204 or 403, the others 404 or 403.
     async fn may_delete(&self, key: &str) -> bool {
         for _ in 0..2 {

@@ -188,9 +188,10 @@ impl<'a> History<'a> {
             StorageError::Conflict { .. } => self.has_company || self.stage.weathers.iter().any(Weather::has_been_late),
             // The other exporter wrote config.json meanwhile.
             StorageError::ReadBackDiffers { .. } => self.has_company && text.contains("config.json"),
-            StorageError::NotFound { .. } | StorageError::NotLeading { .. } | StorageError::Misconfigured { .. } => {
-                false
-            }
+            StorageError::NotFound { .. }
+            | StorageError::NotLeading { .. }
+            | StorageError::Misconfigured { .. }
+            | StorageError::Unusable { .. } => false,
         };
         assert!(is_expected && text.starts_with("s3://kong/backups: ") && text.contains("3.9.1/"), "{text}");
     }

@@ -19,6 +19,7 @@ mod listening;
 mod looking;
 mod memory;
 mod messages;
+mod mistaken_places;
 mod origins;
 mod several;
 mod stored;

@@ -70,14 +70,16 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     checks.extend(store.as_ref().map(keys::check));
     let looked = async {
         let store = store?;
+        let new_folder = store::new_folder(&store);
         let archive = match store::open(&store, role) {
             Ok(archive) => archive,
             Err(check) => return Some((vec![check], None)),
         };
-        Some(match &store.access {
+        let (found, archive) = match &store.access {
             Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, clock).await, None),
             _ => look(archive, role, version, clock).await,
-        })
+        };
+        Some((new_folder.into_iter().chain(found).collect(), archive))
     };
     let (asked, looked) = tokio::join!(asked, looked);
     let sends = asked.as_ref().and_then(|findings| findings.sends);

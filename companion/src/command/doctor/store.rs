@@ -42,7 +42,6 @@ pub(super) struct Findings {
 
 /// Opens the store as the role would.
 pub(super) fn open(settings: &StoreSettings, role: Role) -> Result<Archive, Check> {
-    // To open a folder is to make it, which is not for an importer to do.
     if let StorageUrl::File { path } = &settings.url
         && role == Role::Importer
         && !Path::new(path).exists()
@@ -53,12 +52,22 @@ pub(super) fn open(settings: &StoreSettings, role: Role) -> Result<Archive, Chec
     Archive::open(settings).map_err(|error| failed(STORE, &error))
 }
 
+/// That the folder was not there: opening makes it, as `lifeboat run` does, and a mistyped path looks the same.
+pub(super) fn new_folder(settings: &StoreSettings) -> Option<Check> {
+    let StorageUrl::File { path } = &settings.url else { return None };
+    let seen = format!("the folder {path} was not there, and was made, as lifeboat run makes it");
+    let cure = "if it should have been there, check KONG_CLUSTER_FALLBACK_CONFIG_STORAGE";
+    (!Path::new(path).exists()).then(|| Check::warn(STORE, seen, cure))
+}
+
 pub(super) async fn findings(archive: &Archive, role: Role, author: Option<&Author>, clock: Clock) -> Findings {
     let (listed, read) = tokio::join!(timeout(LIMIT, archive.versions()), timeout(LIMIT, reading(archive, author)));
     let versions = listed.as_ref().ok().and_then(|listed| listed.as_ref().ok()).cloned().unwrap_or_default();
+    // Of a bucket that does not exist some servers say that it has no such object, and make it for the first write.
+    let is_there = !matches!(listed, Ok(Err(StorageError::Misconfigured { .. })));
     let listing = listed.map_or_else(|_| too_late(LISTING), |listed| listing(listed, role));
     let read = read.unwrap_or_else(|_| Some(too_late(READING)));
-    let is_readable = read.as_ref().map_or(listing.verdict, |read| read.verdict) != Verdict::Fail;
+    let is_readable = is_there && read.as_ref().map_or(listing.verdict, |read| read.verdict) != Verdict::Fail;
     let mut checks: Vec<Check> = [listing].into_iter().chain(read).collect();
     match author {
         // What is dead would only be asked in vain.
@@ -99,11 +108,13 @@ async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
 }
 
 async fn writing(archive: &Archive, author: &Author) -> Vec<Check> {
+    if let Err(error) = archive.try_writing_and_reading(author).await {
+        return vec![failed(WRITING, &error)];
+    }
+    let written = Check::pass(WRITING, "allowed; the bytes that were read back are those that were written");
     match archive.probe_as_visitor(author).await {
-        Ok(conditions) => {
-            vec![Check::pass(WRITING, "allowed; what was written was read back"), conditional(&conditions)]
-        }
-        Err(error) => vec![failed(WRITING, &error)],
+        Ok(conditions) => vec![written, conditional(&conditions)],
+        Err(error) => vec![written, failed(CONDITIONS, &error)],
     }
 }
 
@@ -160,7 +171,9 @@ pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
         | StorageError::Conflict { .. }
         | StorageError::NotLeading { .. }
         | StorageError::ReadBackDiffers { .. } => "look at who else writes to this place".to_owned(),
-        StorageError::Misconfigured { .. } => "correct the setting or the object that is named".to_owned(),
+        StorageError::Misconfigured { .. } | StorageError::Unusable { .. } => {
+            "correct the setting or the object that is named".to_owned()
+        }
     };
     Check::fail(name, error.to_string(), cure)
 }

@@ -31,7 +31,7 @@ pub(super) async fn import(source: &Source, ticket: Option<&str>, when: When, cl
     if let Present::Configuration(what) = found {
         return Err(already_configured(&what));
     }
-    let sources = Sources::open(&store).map_err(anyhow::Error::from)?;
+    let sources = Sources::open_existing(&store);
     let asking = ask(control_plane, version, store.max_config, clock);
     let cache = fetched_unless(asking, fetch(&sources, version, &form, clock.wall())).await?;
     place(cache?, prefix, version).await

@@ -61,7 +61,7 @@ pub(super) async fn watch(
 impl Restoring {
     fn new(source: &Source, url: &Url, ticket: Option<&str>, when: When, clock: Clock) -> Result<Self, Failure> {
         let settings = DblessImportSettings::read(source, ticket)?;
-        let sources = Sources::open(&settings.store).map_err(anyhow::Error::from)?;
+        let sources = Sources::open_existing(&settings.store);
         let node = DblessNode::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
         Ok(Self { node, settings, sources, when, clock })
     }

@@ -32,7 +32,7 @@ enum Newest {
 /// Examines what was asked for, and fails afterwards if something of it is bad.
 pub async fn verify(source: &Source, asked: &Verify) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let examined = if asked.all {
         all(&archive, settings.version).await?
     } else {
@@ -118,7 +118,7 @@ async fn newest(archive: &Archive, version: KongVersion) -> Result<Newest, Stora
     match archive.published(version).await {
         Ok(Some(published)) => Ok(Newest::Published(Box::new(published))),
         Ok(None) => Ok(Newest::Absent),
-        Err(error @ StorageError::Misconfigured { .. }) => Ok(Newest::Unusable(error)),
+        Err(error @ StorageError::Unusable { .. }) => Ok(Newest::Unusable(error)),
         Err(error) => Err(error),
     }
 }

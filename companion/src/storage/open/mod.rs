@@ -34,6 +34,8 @@ pub(super) struct Opened {
     pub(super) presigner: Presigner,
 }
 
+pub(super) use self::folder::must_exist;
+
 pub(super) fn open(settings: &StoreSettings, wire: Wire) -> Result<Opened, StorageError> {
     let place = settings.url.to_string();
     if let StorageUrl::File { path } = &settings.url {

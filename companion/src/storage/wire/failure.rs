@@ -39,6 +39,8 @@ pub(in crate::storage) enum Failure {
         /// Bytes.
         limit: u64,
     },
+    /// A web page, where an object or a store's error should be: whoever answers is no object store.
+    WebPage,
     /// The connection was closed or reset.
     Reset,
     /// Anything else.
@@ -136,6 +138,7 @@ impl fmt::Display for Failure {
             }
             Self::CutOff { received, announced: None } => write!(f, "the answer broke off after {received} bytes"),
             Self::TooLong { limit } => write!(f, "the answer did not end within {limit} bytes"),
+            Self::WebPage => f.write_str("it answered with a web page (text/html), so it is no object store"),
             Self::Reset => f.write_str("the connection was closed before there was an answer"),
             Self::Other(why) => f.write_str(why),
         }

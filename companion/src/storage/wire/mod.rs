@@ -122,8 +122,18 @@ impl HttpService for Client {
                 return Err(error);
             }
         };
+        if endpoint == Endpoint::Store && parts.status.is_success() && is_html(&parts.headers) {
+            note(Outcome::Failed(Failure::WebPage));
+            return Err(HttpError::new(HttpErrorKind::Decode, Failure::WebPage));
+        }
+
         if !(parts.status.is_success() || parts.status == StatusCode::NOT_MODIFIED) {
             let body = body::beginning(body, ERROR_BODY_LIMIT).await;
+            // Servers and proxies that are in trouble answer 5xx with pages of their own, in front of a store, too.
+            if endpoint == Endpoint::Store && parts.status.is_client_error() && is_page(&parts.headers, &body) {
+                note(Outcome::Failed(Failure::WebPage));
+                return Err(HttpError::new(HttpErrorKind::Decode, Failure::WebPage));
+            }
             let answer = Answer::new(parts.status, &parts.headers, ErrorBody::parse(&body));
             self.told.hear(endpoint, &answer);
             note(Outcome::Answered(answer));
@@ -139,6 +149,17 @@ impl HttpService for Client {
         let body = HttpResponseBody::new(Watched::new(body, announced, limit, hearing));
         Ok(HttpResponse::from_parts(parts, body))
     }
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media_type.trim_start().to_ascii_lowercase().starts_with("text/html")
+}
+
+// Some stores call their XML text/html.
+fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    let begin = String::from_utf8_lossy(&body[..body.len().min(256)]).trim_start().to_ascii_lowercase();
+    is_html(headers) && (begin.starts_with("<!doctype html") || begin.starts_with("<html"))
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
