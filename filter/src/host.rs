@@ -70,10 +70,15 @@ pub(crate) fn answer(body_size: usize) -> Answer {
     }
 }
 
-/// What a request knows of `kong.version` and `kong.node.id`. Only in a request: in a root context these two are an
-/// error, and others crash the worker.
-pub(crate) fn identity() -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    (abi::property(&["kong", "version"]), abi::property(&["kong", "node", "id"]))
+/// What a request knows of `kong.version`. Only in a request: in a root context this is an error, and other properties
+/// crash the worker. In Kong 3.4 the answer is empty, and asking is harmless.
+pub(crate) fn kong_version() -> Option<Vec<u8>> {
+    abi::property(&["kong", "version"])
+}
+
+/// What a request knows of `kong.node.id`, likewise.
+pub(crate) fn kong_node_id() -> Option<Vec<u8>> {
+    abi::property(&["kong", "node", "id"])
 }
 
 /// Sets a header of the response that is under way.

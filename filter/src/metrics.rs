@@ -1,5 +1,5 @@
-//! The metrics that the gateway has been told of. Each is defined when there is something to say of it, in a tick. Not
-//! here: what they say (`lifeboat_core::report::Metric`).
+//! The metrics that the gateway has been told of. Each is defined when there is something to say of it, in a tick, and so
+//! not before the filter may act: Kong before 3.8 traps. Not here: what they say (`lifeboat_core::report::Metric`).
 
 use std::collections::HashMap;
 

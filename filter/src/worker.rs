@@ -43,7 +43,8 @@ impl Filter for Worker {
         self.headers.begin(request, root);
     }
 
-    /// No call is dispatched here: that would trap (KONG.md section 4, point 2). A tick follows soon.
+    /// No call is dispatched here: that would trap (KONG.md section 4, point 2). A tick follows soon. The tick period is
+    /// set here, whether anything comes of ticks or not: in a request it would trap (point 12).
     fn on_configure(&mut self, root: u32, size: usize) {
         let settings = host::settings(size);
         if self.ticking != Some(root) {
@@ -54,7 +55,11 @@ impl Filter for Worker {
         log(self.reporter.configure(root, settings));
     }
 
+    /// Where the filter may not act not even the clock is read.
     fn on_tick(&mut self, root: u32) {
+        if !self.reporter.may_act() {
+            return;
+        }
         for action in self.reporter.on_tick(root, host::now()) {
             self.carry_out(action);
         }
@@ -66,15 +71,19 @@ impl Filter for Worker {
     }
 
     fn on_request_headers(&mut self, _request: u32) {
-        if self.reporter.wants_identity() {
-            let (version, node_id) = host::identity();
-            self.reporter.learn_identity(version, node_id);
+        if self.reporter.wants_version() {
+            log(self.reporter.learn_version(host::kong_version().as_deref()));
+        }
+        if self.reporter.wants_node_id() {
+            self.reporter.learn_node_id(host::kong_node_id());
         }
     }
 
     fn on_response_headers(&mut self, request: u32) {
-        if let Some(header) = self.headers.of(request) {
-            host::set_response_header(header, &self.reporter.header_value());
+        if let Some(header) = self.headers.of(request)
+            && let Some(value) = self.reporter.header_value()
+        {
+            host::set_response_header(header, &value);
         }
     }
 

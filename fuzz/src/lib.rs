@@ -114,7 +114,9 @@ impl Scene {
             0 => SystemTime::UNIX_EPOCH + Duration::from_millis(choices.number() >> 16),
             _ => self.now + step,
         };
+        let may_act = self.reporter.may_act();
         for action in self.reporter.on_tick(root, self.now) {
+            assert!(may_act, "something is done where nothing is known to be harmless: {action:?}");
             if let Action::Dispatch(call) = action {
                 self.dispatch(call, choices);
             }
@@ -170,11 +172,20 @@ impl Scene {
     fn request(&mut self, root: u32, choices: &mut Choices<'_>) {
         let request = u32::from(choices.byte());
         self.headers.begin(request, root);
-        if self.reporter.wants_identity() {
-            self.reporter.learn_identity(Some(choices.bytes().to_vec()), Some(choices.bytes().to_vec()));
+        if self.reporter.wants_version() {
+            let version = match choices.byte() % 4 {
+                0 => choices.bytes(),
+                1 => b"3.4.2",
+                _ => b"3.9.1",
+            };
+            drop(self.reporter.learn_version(Some(version)));
         }
-        if self.headers.of(request).is_some() {
-            let value = self.reporter.header_value();
+        if self.reporter.wants_node_id() {
+            self.reporter.learn_node_id(Some(choices.bytes().to_vec()));
+        }
+        if self.headers.of(request).is_some()
+            && let Some(value) = self.reporter.header_value()
+        {
             assert!(value.len() < 100 && value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{value:?}");
         }
         if choices.byte().is_multiple_of(2) {

@@ -24,19 +24,17 @@ pub(crate) struct Envoy {
     _child: Child,
 }
 
-/// Where the filter's clusters are.
-pub(crate) struct Clusters<'a> {
+/// Where the filter's clusters are. None has TLS: the control plane is looked for in plain HTTP.
+pub(crate) struct Clusters {
     pub(crate) companion: SocketAddr,
     /// It is the Status API, and the service behind the gateway.
     pub(crate) service: SocketAddr,
     pub(crate) control_plane: SocketAddr,
-    /// Envoy's certificate and key for the control plane, as PEM.
-    pub(crate) identity: (&'a str, &'a str),
 }
 
 impl Envoy {
     /// Starts one with this filter, which has these settings, and waits until it is ready.
-    pub(crate) async fn start(wasm: &str, settings: &Value, clusters: &Clusters<'_>) -> Self {
+    pub(crate) async fn start(wasm: &str, settings: &Value, clusters: &Clusters) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("envoy.json"), configuration(settings, clusters, wasm).to_string()).expect("a new file");
@@ -94,20 +92,8 @@ pub(crate) fn filter() -> String {
     String::from_utf8_lossy(&built.stdout).lines().last().expect("it prints a path").to_owned()
 }
 
-fn configuration(settings: &Value, clusters: &Clusters<'_>, wasm: &str) -> Value {
+fn configuration(settings: &Value, clusters: &Clusters, wasm: &str) -> Value {
     const TYPE: &str = "type.googleapis.com/envoy.extensions";
-    let (certificate, key) = clusters.identity;
-    let mut control_plane = cluster("control_plane", clusters.control_plane);
-    control_plane["transport_socket"] = json!({
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": format!("{TYPE}.transport_sockets.tls.v3.UpstreamTlsContext"),
-            "sni": "cp.example.com",
-            "common_tls_context": {"tls_certificates": [
-                {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}}
-            ]}
-        }
-    });
     let filter = json!({
         "name": "lifeboat",
         "typed_config": {
@@ -141,7 +127,8 @@ fn configuration(settings: &Value, clusters: &Clusters<'_>, wasm: &str) -> Value
                 ]}]
             }],
             "clusters": [
-                cluster("companion", clusters.companion), cluster("service", clusters.service), control_plane
+                cluster("companion", clusters.companion), cluster("service", clusters.service),
+                cluster("control_plane", clusters.control_plane)
             ]
         }
     })

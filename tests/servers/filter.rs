@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
-use lifeboat::rehearsal::certificate::Authority;
 use lifeboat::rehearsal::recording;
 use lifeboat_core::manifest::State;
 use lifeboat_tests::stage::play;
@@ -37,8 +36,7 @@ async fn service(hash: Arc<Mutex<String>>) -> SocketAddr {
 fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
     let wasm = filter();
     play(async {
-        // Envoy refuses the X.509 version 1 certificates of `kong hybrid gen_cert`.
-        let mut world = World::with_authority(&Authority::new("the cluster's authority")).await;
+        let mut world = World::begin().await;
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "off");
         world.set("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0");
         world.set("LIFEBOAT_REPORT_KEYS", KEY);
@@ -48,10 +46,9 @@ fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
             companion: companion.http_address().expect("it answers over HTTP"),
             service: service(runs.clone()).await,
             control_plane: world.control_plane.address(),
-            identity: (&world.certificate.certificate_pem, &world.certificate.key_pem),
         };
         let settings = json!({
-            "companion": "companion", "status_api": "service", "control_plane": "control_plane", "interval_s": 1,
+            "host": "envoy", "companion": "companion", "status_api": "service", "control_plane": "control_plane", "interval_s": 1,
             "report_key": KEY, "node": "envoy-1", "response_header": "x-lifeboat"
         });
         let envoy = Envoy::start(&wasm, &settings, &clusters).await;
@@ -70,6 +67,8 @@ fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
         seen("every thread reports", &|view| view["workers_reporting"] == 3 && view["without_configuration"] == 3)
             .await;
         seen("the control plane is there", &|view| view["control_plane"] == json!({"reachable": 3})).await;
+        let node = json!({"reporting": 1, "without_configuration": 1, "control_plane": {"reachable": 1}});
+        assert_eq!(view()["nodes"], node, "three threads are one node");
 
         world.control_plane.push(recording::first());
         let sent = configuration(&recording::first());

@@ -50,7 +50,7 @@ def address(port):
 
 
 def wasm(name, file):
-    settings = {"companion": "service", "status_api": "service", "control_plane": "service",
+    settings = {"host": "envoy", "companion": "service", "status_api": "service", "control_plane": "service",
                 "report_key": "0123456789abcdef", "response_header": None}
     return [{"name": name, "typed_config": {"@type": TYPE + "filters.http.wasm.v3.Wasm", "config": {
         "name": name, "vm_config": {"vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": file}}},

@@ -1,9 +1,12 @@
-//! The built `lifeboat.wasm` in a host that behaves like Kong's. That the host does behave so: `host`.
+//! The built `lifeboat.wasm` in a host that behaves like Kong's 3.9.1, and where that is said like another's. That the host
+//! does behave so: `host`, `host_versions`. That the filter hurts no traffic in any of them: `never_hurts`.
 
 mod control_plane;
 mod envoy;
 mod host;
+mod host_versions;
 mod metrics;
+mod never_hurts;
 mod reports;
 mod requests;
 mod settings;
@@ -27,10 +30,13 @@ const TICK: Duration = Duration::from_secs(5);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MEBIBYTE: usize = 1024 * 1024;
 
-/// What `wasm-build.sh` builds, built once for all tests.
+/// What `wasm-build.sh` builds, built once for all tests; or another filter, to see that tests fail with one that hurts.
 fn wasm() -> &'static [u8] {
     static WASM: OnceLock<Vec<u8>> = OnceLock::new();
     WASM.get_or_init(|| {
+        if let Ok(path) = std::env::var("LIFEBOAT_TEST_FILTER") {
+            return std::fs::read(path).expect("LIFEBOAT_TEST_FILTER names a filter");
+        }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm-build.sh");
         let built = Command::new(script).output().expect("wasm-build.sh starts");
         let messages = String::from_utf8_lossy(&built.stderr);
@@ -46,7 +52,7 @@ fn filter() -> Filter {
     FILTER.get_or_init(|| Filter::compile(wasm()).expect("lifeboat.wasm compiles")).clone()
 }
 
-/// A host in which the filter is configured.
+/// A host in which the filter is configured, and has learnt from a request that it may act.
 fn configured() -> WasmHost {
     configured_with(SETTINGS)
 }
@@ -54,6 +60,7 @@ fn configured() -> WasmHost {
 fn configured_with(settings: &str) -> WasmHost {
     let mut host = WasmHost::start(&filter()).unwrap();
     assert_eq!(host.configure(settings.as_bytes()), Ok(true));
+    assert_eq!(host.request(), Ok(vec![0, 0]));
     host
 }
 

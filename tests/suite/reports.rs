@@ -51,6 +51,52 @@ fn an_authenticated_report_of_a_node_that_runs_it_confirms_a_configuration() {
         assert_eq!(status["workers"][0]["config_hash"], json!(sent.hash));
         assert_eq!(status["workers"][0]["control_plane"]["state"], "timed_out");
         assert_eq!(status["control_plane"], json!({"timed_out": 1}));
+        let nodes = json!({"reporting": 1, "control_plane": {"timed_out": 1}, "without_configuration": 0});
+        assert_eq!(status["nodes"], nodes);
+        companion.stop().await;
+    });
+}
+
+/// KONG.md section 4, point 10: of one node with one worker three instances were seen to report.
+#[test]
+fn a_node_counts_once_and_what_is_left_of_an_old_chain_neither_delays_nor_speaks_for_it() {
+    play(async {
+        let mut world = World::begin().await;
+        let companion = keeper(&mut world, Some(REPORT_KEY)).await;
+        let sent = configuration(&recording::first());
+        let instance = |number: u64, configured_ago_ms: u64, state: &str| {
+            let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
+            worker.report["worker"] = json!(format!("{number:016x}"));
+            worker.report["kong_node_id"] = json!("0b1c6b0c-7b1a-4a56-9d9e-0c8f3f0f2f11");
+            worker.report["configured_at_ms"] = json!(now_ms() - configured_ago_ms);
+            worker.report["control_plane"]["state"] = json!(state);
+            worker
+        };
+        let mut old = instance(1, 60_000, "refused");
+        let mut new = [instance(2, 1_000, "reachable"), instance(3, 2_000, "reachable")];
+        for worker in [&mut old].into_iter().chain(&mut new) {
+            assert_eq!(worker.reports().await.0, 202);
+        }
+        let reports = status(&companion).await;
+        let nodes = json!({"reporting": 1, "control_plane": {"reachable": 1}, "without_configuration": 0});
+        assert_eq!((&reports["nodes"], reports["workers_reporting"].as_u64()), (&nodes, Some(3)));
+        let metrics = page(companion.http_address().unwrap(), "/metrics").await;
+        for (series, number) in [
+            ("lifeboat_reports_nodes", 1.0),
+            ("lifeboat_reports_nodes_without_configuration", 0.0),
+            (r#"lifeboat_reports_control_plane_nodes{state="reachable"}"#, 1.0),
+            ("lifeboat_reports_workers", 3.0),
+        ] {
+            assert_eq!(metrics.number(series), number, "{series}");
+        }
+
+        // One of the three tells the new hash: the node runs it.
+        world.control_plane.push(recording::first());
+        world.log.wait_for(&["is not published yet", "waits for a node"]).await;
+        new[0].report["config_hash"] = json!(sent.hash);
+        assert_eq!(new[0].reports().await.0, 202);
+        world.published(&sent).await;
+        assert_eq!(world.manifest().state, State::Confirmed);
         companion.stop().await;
     });
 }

@@ -92,7 +92,7 @@ pub(super) const KEEP_HELD_INFO: Metric = gauge(
 pub(super) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
     "lifeboat_keep_nodes_that_differ",
     VERSION,
-    "nodes behind the relay of this process and workers that report to it which run another configuration than the \
+    "nodes behind the relay of this process and nodes that report to it which run another configuration than the \
      published one, or none",
 );
 pub(super) const KEEP_LEADER: Metric =
@@ -231,17 +231,29 @@ pub(super) const REPORTS: Metric = counter(
     &["outcome"],
     "reports of the filter: accepted, counted_only where LIFEBOAT_REPORT_KEYS is not set, or why they were refused",
 );
+pub(super) const REPORTING_NODES: Metric = gauge(
+    "lifeboat_reports_nodes",
+    &[],
+    "gateways whose authenticated reports arrive, each counted once; one is forgotten after five intervals of silence",
+);
+pub(super) const REPORTING_NODES_WITHOUT_CONFIGURATION: Metric =
+    gauge("lifeboat_reports_nodes_without_configuration", &[], "those of them that have no configuration");
+pub(super) const REPORTED_CONTROL_PLANE_BY_NODES: Metric = gauge(
+    "lifeboat_reports_control_plane_nodes",
+    &["state"],
+    "how many of them see the control plane like this from their own network",
+);
 pub(super) const REPORTING_WORKERS: Metric = gauge(
     "lifeboat_reports_workers",
     &[],
-    "workers of gateways whose authenticated reports arrive; one is forgotten after five intervals of silence",
+    "instances of the filter that report: one for each worker of a gateway, more after its chain was deleted and made anew",
 );
 pub(super) const REPORTING_WITHOUT_CONFIGURATION: Metric =
     gauge("lifeboat_reports_workers_without_configuration", &[], "those of them whose node has no configuration");
 pub(super) const REPORTED_CONTROL_PLANE: Metric = gauge(
     "lifeboat_reports_control_plane_workers",
     &["state"],
-    "how many of them see the control plane like this from the gateway's own network",
+    "how many of these instances see the control plane like this from the gateway's own network",
 );
 
 /// The metrics, in the order in which they are documented.
@@ -291,6 +303,9 @@ pub const METRICS: &[&Metric] = &[
     &RELAY_REFUSED,
     &HTTP_LEFT_UNANSWERED,
     &REPORTS,
+    &REPORTING_NODES,
+    &REPORTING_NODES_WITHOUT_CONFIGURATION,
+    &REPORTED_CONTROL_PLANE_BY_NODES,
     &REPORTING_WORKERS,
     &REPORTING_WITHOUT_CONFIGURATION,
     &REPORTED_CONTROL_PLANE,

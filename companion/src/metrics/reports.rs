@@ -1,4 +1,4 @@
-//! What the filter reports from inside gateways: how many reports came, and what their workers see. Asked of the ledger
+//! What the filter reports from inside gateways: how many reports came, and what their nodes and workers see. Asked of the ledger
 //! when somebody looks.
 
 use std::fmt;
@@ -26,14 +26,22 @@ pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView)
     let outcomes = [("accepted", view.accepted), ("counted_only", view.counted_only)].into_iter().chain(refused);
     write_counter(encoder, &names::REPORTS, outcomes.map(|(outcome, count)| (Outcome { outcome }, count)))?;
     for (metric, count) in [
+        (&names::REPORTING_NODES, view.nodes.reporting),
+        (&names::REPORTING_NODES_WITHOUT_CONFIGURATION, view.nodes.without_configuration),
         (&names::REPORTING_WORKERS, view.workers_reporting),
         (&names::REPORTING_WITHOUT_CONFIGURATION, view.without_configuration),
     ] {
         write_number(encoder, metric, Number::Whole(count as u64))?;
     }
-    let states = view.control_plane.iter();
-    let states = states.map(|(state, count)| (State { state: state.as_str() }, Number::Whole(*count as u64)));
-    write_gauge(encoder, &names::REPORTED_CONTROL_PLANE, states)
+    for (metric, states) in [
+        (&names::REPORTED_CONTROL_PLANE_BY_NODES, &view.nodes.control_plane),
+        (&names::REPORTED_CONTROL_PLANE, &view.control_plane),
+    ] {
+        let states = states.iter();
+        let states = states.map(|(state, count)| (State { state: state.as_str() }, Number::Whole(*count as u64)));
+        write_gauge(encoder, metric, states)?;
+    }
+    Ok(())
 }
 
 fn write_counter<L: EncodeLabelSet>(

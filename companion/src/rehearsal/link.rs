@@ -30,6 +30,9 @@ type Socket = TokioIo<Upgraded>;
 /// Serves one TCP connection until it ends.
 pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scene: &watch::Sender<Scene>) {
     while_not_hanging(scene).await;
+    if speaks_no_tls(&stream).await {
+        return refuse_plain_http(stream, scene).await;
+    }
     let tls = match TlsAcceptor::from(options.tls.clone()).accept(stream).await {
         Ok(tls) => tls,
         Err(error) => return record(scene, Event::HandshakeFailed(error.to_string())),
@@ -56,6 +59,25 @@ pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scen
     if let Ok(socket) = upgrade.await {
         Link::new(introduction, options, scene).live(socket.into_inner()).await;
     }
+}
+
+/// Whether the first byte is none that TLS begins with.
+async fn speaks_no_tls(stream: &TcpStream) -> bool {
+    const HANDSHAKE: u8 = 22;
+    let mut first = [HANDSHAKE];
+    stream.peek(&mut first).await.is_ok_and(|read| read == 1) && first != [HANDSHAKE]
+}
+
+/// Plain HTTP at the cluster's port is answered with 400, as nginx does (KONG.md section 4, point 9).
+async fn refuse_plain_http(stream: TcpStream, scene: &watch::Sender<Scene>) {
+    let service = service_fn(|request: Request<Body>| {
+        record(scene, Event::Answered(StatusCode::BAD_REQUEST, request.uri().path().to_owned()));
+        let mut response = Response::new("The plain HTTP request was sent to HTTPS port\n".to_owned());
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        async { Ok::<_, Infallible>(response) }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    let _ = http.keep_alive(false).serve_connection(TokioIo::new(stream), service).await;
 }
 
 type Accepted = Mutex<Option<(Introduction, UpgradeFut)>>;

@@ -214,6 +214,16 @@ async fn an_upgrade_can_be_answered_with_a_status() {
 }
 
 #[tokio::test]
+async fn plain_http_at_the_port_for_tls_is_answered_with_400() {
+    let (control_plane, _) = cluster().await;
+    let url = format!("http://{}/", control_plane.address());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(soon(client.get(url).send()).await.unwrap().status().as_u16(), 400);
+    let answered = Event::Answered(StatusCode::BAD_REQUEST, "/".to_owned());
+    assert!(control_plane.scene().events.contains(&answered));
+}
+
+#[tokio::test]
 async fn from_a_hanging_control_plane_a_node_parts_and_comes_back() {
     let (control_plane, options) = cluster().await;
     let ms = Duration::from_millis;

@@ -79,6 +79,13 @@ impl Reports {
 }
 
 impl Teller {
+    /// The nodes of which the last instance has fallen silent.
+    fn gone(&self) -> Vec<String> {
+        let mut ledger = self.reports.ledger();
+        let silent = ledger.fall_silent(self.reports.clock.now());
+        silent.into_iter().map(|name| name.node).filter(|node| ledger.node(node).is_none()).collect()
+    }
+
     /// Tells who runs what and who has fallen silent, until it is told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -87,14 +94,13 @@ impl Teller {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(name) = self.heard.recv() => {
-                    let newest = self.reports.ledger().newest(&name).cloned();
-                    if let Some(newest) = newest {
-                        self.testimonies.hear(name, &newest.report).await;
+                    let node = self.reports.ledger().node(&name.node);
+                    if let Some(node) = node {
+                        self.testimonies.hear(&node).await;
                     }
                 }
                 _ = look.tick() => {
-                    let silent = self.reports.ledger().fall_silent(self.reports.clock.now());
-                    for name in silent {
+                    for name in self.gone() {
                         self.testimonies.forget(&name).await;
                     }
                 }

@@ -20,7 +20,9 @@ pub struct ReportsView {
     pub counted_only: u64,
     /// Reports that were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// How many workers report.
+    /// The nodes that report, each counted once.
+    pub nodes: NodesView,
+    /// How many instances of the filter report: at least one for each worker of a node.
     pub workers_reporting: usize,
     /// How many of them see the control plane like this.
     pub control_plane: BTreeMap<Reachability, usize>,
@@ -28,6 +30,18 @@ pub struct ReportsView {
     pub without_configuration: usize,
     /// The workers, in order of their nodes; no more than a thousand.
     pub workers: Vec<WorkerView>,
+}
+
+/// The nodes that report. One with several workers, or with instances of the filter that are left of an old chain, counts
+/// once.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NodesView {
+    /// How many there are.
+    pub reporting: usize,
+    /// How many of them see the control plane like this.
+    pub control_plane: BTreeMap<Reachability, usize>,
+    /// How many of them have no configuration.
+    pub without_configuration: usize,
 }
 
 /// The newest report of one worker.
@@ -39,6 +53,7 @@ pub struct WorkerView {
     sequence: u64,
     received: WallTime,
     interval_s: u64,
+    configured: Option<WallTime>,
     filter_version: String,
     kong_version: Option<String>,
     config_hash: Option<ConfigHash>,
@@ -61,11 +76,19 @@ impl ReportsView {
             accepted: tally.accepted,
             counted_only: tally.counted_only,
             refused: tally.refused.clone(),
+            nodes: NodesView::default(),
             workers_reporting: 0,
             control_plane: BTreeMap::new(),
             without_configuration: 0,
             workers: Vec::new(),
         };
+        for node in ledger.nodes() {
+            view.nodes.reporting += 1;
+            if let Some(seen) = node.control_plane {
+                *view.nodes.control_plane.entry(seen.state).or_default() += 1;
+            }
+            view.nodes.without_configuration += usize::from(node.config_hash.is_some_and(|hash| hash.is_empty()));
+        }
         for (name, newest) in ledger.workers() {
             view.workers_reporting += 1;
             if let Some(seen) = newest.report.control_plane {
@@ -83,9 +106,10 @@ impl ReportsView {
 impl WorkerView {
     fn of(name: &WorkerName, Reporting { report, received }: &Reporting) -> Self {
         let since = |ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)).map(WallTime::from_system);
+        let plausible = |time: &WallTime| *time <= *received + Duration::from_secs(3600);
         let control_plane = report.control_plane.as_ref();
         let control_plane = control_plane.and_then(|seen| {
-            let since = since(seen.since_ms).filter(|since| *since <= *received + Duration::from_secs(3600))?;
+            let since = since(seen.since_ms).filter(plausible)?;
             Some(ControlPlaneView { state: seen.state, since })
         });
         Self {
@@ -95,6 +119,7 @@ impl WorkerView {
             sequence: report.sequence,
             received: *received,
             interval_s: report.interval_s,
+            configured: report.configured_at_ms.and_then(since).filter(plausible),
             filter_version: report.filter_version.clone(),
             kong_version: report.kong_version.clone(),
             config_hash: report.config_hash,

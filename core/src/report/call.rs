@@ -12,7 +12,7 @@ use super::{REPORT_PATH, SIGNATURE_HEADER, Upstream};
 pub enum CallKind {
     /// `GET /status` of Kong's Status API.
     Status,
-    /// Anything that the control plane's cluster listener answers.
+    /// Anything that the control plane's cluster listener answers in HTTP.
     Probe,
     /// `POST /v1/reports` of the companion.
     Report,
@@ -48,9 +48,6 @@ impl Call {
             ("user-agent", concat!("lifeboat-filter/", env!("CARGO_PKG_VERSION"))),
             ("accept", "application/json"),
         ];
-        if self.kind == CallKind::Probe {
-            headers.push((":scheme", "https"));
-        }
         if self.body.is_some() {
             headers.push(("content-type", "application/json"));
         }
@@ -128,15 +125,18 @@ pub enum CallFailure {
     /// Nothing came in time.
     #[error("it did not answer in time")]
     Timeout,
-    /// The connection was refused, or ended early.
-    #[error("the connection was refused or broke")]
+    /// The connection was refused or reset: the host doesn't tell which.
+    #[error("the connection was refused or reset")]
     BrokenConnection,
     /// The host wants `IP:port`.
     #[error("its address could not be resolved")]
     ResolverFailure,
-    /// Something answers there, but not with a certificate that the gateway trusts.
+    /// Something answers there, but not with a certificate that the gateway trusts: in Envoy, where a cluster has TLS.
     #[error("the TLS handshake failed")]
     TlsHandshakeFailure,
+    /// Somebody accepted the connection, and ended it or sent something else than HTTP.
+    #[error("the connection was accepted and no HTTP answer came")]
+    Unanswered,
     /// The host refused to dispatch the call.
     #[error("the gateway did not send the call")]
     NotSent,
@@ -166,6 +166,7 @@ impl CallFailure {
             Self::BrokenConnection => "broken_connection",
             Self::ResolverFailure => "resolver_failure",
             Self::TlsHandshakeFailure => "tls_handshake_failure",
+            Self::Unanswered => "unanswered",
             Self::NotSent => "not_sent",
             Self::NoAnswer => "no_answer",
             Self::BadStatus => "bad_status",
@@ -181,6 +182,8 @@ impl CallFailure {
             Some(b"broken connection") => Self::BrokenConnection,
             Some(b"resolver failure") => Self::ResolverFailure,
             Some(b"tls handshake failure") => Self::TlsHandshakeFailure,
+            // What came is not HTTP (ngx_wasm_module, Apache-2.0, t/03-proxy_wasm/hfuncs/130-proxy_dispatch_http.t).
+            Some(b"reader failure") => Self::Unanswered,
             _ => Self::Other,
         }
     }
@@ -193,6 +196,9 @@ impl CallFailure {
             Self::Timeout
         } else if says("DNS") || says("no healthy upstream") {
             Self::ResolverFailure
+        } else if says("connection termination") {
+            // The cluster's host has accepted, and closed before it answered.
+            Self::Unanswered
         } else if says("connect") || says("reset") {
             Self::BrokenConnection
         } else {
@@ -220,6 +226,7 @@ mod tests {
         assert_eq!(failed(b"broken connection"), Err(CallFailure::BrokenConnection));
         assert_eq!(failed(b"resolver failure"), Err(CallFailure::ResolverFailure));
         assert_eq!(failed(b"tls handshake failure"), Err(CallFailure::TlsHandshakeFailure));
+        assert_eq!(failed(b"reader failure"), Err(CallFailure::Unanswered));
         assert_eq!(failed(b"\xff"), Err(CallFailure::Other));
         assert_eq!(Answer::default().http_status(&address()), Err(CallFailure::Other));
     }
@@ -249,6 +256,7 @@ mod tests {
         for (body, failure) in [
             (format!("{before_headers}remote connection failure"), CallFailure::BrokenConnection),
             (format!("{before_headers}connection timeout"), CallFailure::Timeout),
+            (format!("{before_headers}connection termination"), CallFailure::Unanswered),
             (
                 format!(
                     "{before_headers}remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"
@@ -273,7 +281,7 @@ mod tests {
             for required in [":method", ":path", ":authority"] {
                 assert!(call.headers().iter().any(|(name, value)| *name == required && !value.is_empty()));
             }
-            assert_eq!(call.headers().contains(&(":scheme", "https")), kind == CallKind::Probe);
+            assert!(call.headers().iter().all(|(name, _)| *name != ":scheme"), "TLS fails on a cluster's certificate");
             assert!(call.headers().contains(&(SIGNATURE_HEADER, "hmac-sha256=00")));
         }
     }

@@ -34,6 +34,11 @@ pub struct Report {
     pub sent_at_ms: u64,
     /// Seconds between reports: after several of these without one, the worker is gone.
     pub interval_s: u64,
+    /// When this instance was given its settings, by the gateway's wall clock, likewise in milliseconds. Kong never ends
+    /// the instances of a chain that was deleted (KONG.md section 4, point 10): of several of one node, the one with the
+    /// newest settings speaks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_at_ms: Option<u64>,
     /// The filter's version.
     pub filter_version: String,
     /// Kong's version, if a request or an answer of its Status API named it.
@@ -66,16 +71,18 @@ pub struct ControlPlane {
     pub since_ms: u64,
 }
 
-/// Whether something answers at the control plane's address. What a later version adds is read as
+/// Whether something answers at the control plane's address, asked in plain HTTP. What a later version adds is read as
 /// [`Reachability::Unreachable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reachability {
     /// It answered in HTTP, whatever it said.
     Reachable,
-    /// Something answers there, with a certificate that the gateway doesn't trust: that of `kong hybrid gen_cert`, say.
+    /// Something accepted the connection and gave no HTTP answer: a load balancer without a backend, say.
+    AcceptedNoAnswer,
+    /// The gateway spoke TLS and didn't trust the certificate: a cluster of Envoy's with TLS, or a filter before this one.
     TlsHandshakeFailed,
-    /// The connection was refused, or broke.
+    /// The connection was refused or reset: the gateway doesn't tell which.
     Refused,
     /// Nothing came in time.
     TimedOut,
@@ -87,15 +94,16 @@ pub enum Reachability {
 }
 
 impl Reachability {
-    /// Whether something answers there.
+    /// Whether it answers in HTTP. Whatever else may be there is not known to be a control plane.
     pub fn is_reachable(self) -> bool {
-        matches!(self, Self::Reachable | Self::TlsHandshakeFailed)
+        self == Self::Reachable
     }
 
     /// As it stands in a report.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reachable => "reachable",
+            Self::AcceptedNoAnswer => "accepted_no_answer",
             Self::TlsHandshakeFailed => "tls_handshake_failed",
             Self::Refused => "refused",
             Self::TimedOut => "timed_out",
@@ -146,6 +154,7 @@ mod tests {
             sequence: 7,
             sent_at_ms: 1_795_169_515_922,
             interval_s: 10,
+            configured_at_ms: None,
             filter_version: "0.1.0".to_owned(),
             kong_version: Some("3.9.1".to_owned()),
             config_hash: Some("3ff47162e7a7ce1344f336316b66484e".parse().unwrap()),
@@ -200,6 +209,7 @@ mod tests {
     fn a_state_is_called_the_same_everywhere() {
         for state in [
             Reachability::Reachable,
+            Reachability::AcceptedNoAnswer,
             Reachability::TlsHandshakeFailed,
             Reachability::Refused,
             Reachability::TimedOut,

@@ -6,7 +6,7 @@ use super::CallFailure;
 /// One metric of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
-    /// 1 if something answers at the control plane's address, 0 if nothing does.
+    /// 1 if the control plane's address answers in HTTP, 0 if it doesn't.
     ControlPlaneReachable,
     /// 1 if the node has no configuration, 0 if it has one.
     ConfigEmpty,

@@ -41,11 +41,11 @@ pub(super) fn status(answer: &Answer, upstream: &Upstream) -> Result<ConfigHash,
     }
 }
 
-/// What a probe has shown: somebody is there, and any answer means that, or nobody is.
+/// What a probe has shown: any HTTP answer means that somebody is there. Kong's listener, asked without TLS, says 400.
 pub(super) fn probe(answer: &Answer, upstream: &Upstream) -> Result<Reachability, Failure> {
     match answer.http_status(upstream) {
-        Ok(_) | Err(CallFailure::Unreadable) => Ok(Reachability::Reachable),
-        Err(CallFailure::TlsHandshakeFailure) => Ok(Reachability::TlsHandshakeFailed),
+        Ok(_) => Ok(Reachability::Reachable),
+        Err(CallFailure::Unreadable) => Err(CallFailure::Unanswered.into()),
         Err(class) => Err(class.into()),
     }
 }
@@ -56,6 +56,8 @@ pub(super) fn unreachable(class: CallFailure, upstream: &Upstream) -> Option<Rea
     match class {
         CallFailure::BrokenConnection if upstream.is_cluster() => Some(Reachability::Unreachable),
         CallFailure::BrokenConnection => Some(Reachability::Refused),
+        CallFailure::Unanswered => Some(Reachability::AcceptedNoAnswer),
+        CallFailure::TlsHandshakeFailure => Some(Reachability::TlsHandshakeFailed),
         CallFailure::Timeout => Some(Reachability::TimedOut),
         CallFailure::ResolverFailure => Some(Reachability::Unresolved),
         CallFailure::NotSent | CallFailure::NoAnswer => None,
@@ -104,13 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn any_answer_means_that_somebody_is_there_and_each_failure_is_told_apart() {
-        for number in ["200", "400", "503", "?"] {
+    fn any_http_answer_means_that_somebody_is_there_and_each_failure_is_told_apart() {
+        for number in ["200", "400", "503"] {
             let seen = probe(&answer(number, AnswerBody::default()), &upstream());
             assert_eq!(seen.ok(), Some(Reachability::Reachable), "{number}");
         }
         for (reason, state) in [
             ("tls handshake failure", Reachability::TlsHandshakeFailed),
+            ("reader failure", Reachability::AcceptedNoAnswer),
             ("broken connection", Reachability::Refused),
             ("timeout", Reachability::TimedOut),
             ("resolver failure", Reachability::Unresolved),
@@ -120,6 +123,8 @@ mod tests {
             let seen = probe(&failed, &upstream()).or_else(|failure| unreachable(failure.class, &upstream()).ok_or(()));
             assert_eq!(seen, Ok(state), "{reason}");
         }
+        let no_status = probe(&answer("?", AnswerBody::default()), &upstream());
+        assert_eq!(no_status.err().map(|failure| failure.class), Some(CallFailure::Unanswered));
         assert_eq!(unreachable(CallFailure::NoAnswer, &upstream()), None, "what the gateway didn't try is not known");
         let cluster = Upstream::parse("control_plane").unwrap();
         assert_eq!(unreachable(CallFailure::BrokenConnection, &cluster), Some(Reachability::Unreachable));

@@ -5,8 +5,8 @@ use lifeboat_tests::wasm_host::Behaviour;
 
 use super::*;
 
-const CLUSTERS: &str =
-    r#"{"companion":"lifeboat","status_api":"status","control_plane":"control_plane","response_header":"x-lifeboat"}"#;
+const CLUSTERS: &str = r#"{"host":"envoy","companion":"lifeboat","status_api":"status","control_plane":"control_plane",
+    "response_header":"x-lifeboat"}"#;
 
 fn envoy(settings: &str) -> WasmHost {
     let mut host = WasmHost::start_worker(&filter(), Behaviour::Envoy, 1).unwrap();
@@ -30,12 +30,12 @@ fn next_report(host: &mut WasmHost, status: &Reply, probe: &Reply) -> (u32, Repo
 }
 
 #[test]
-fn reports_go_to_a_cluster_and_requests_are_asked_for_kong_no_more_than_thrice() {
+fn reports_go_to_a_cluster_and_requests_are_not_asked_for_kong() {
     let mut host = envoy(CLUSTERS);
     for _ in 0..50 {
         assert_eq!(host.request(), Ok(vec![0, 0]));
     }
-    assert_eq!(host.property_reads(), 3 * 2);
+    assert_eq!(host.property_reads(), 0);
     let (token, report) = next_report(&mut host, &Reply::http(200, STATUS), &Reply::http(404, b""));
     let [call] = host.under_way() else { panic!("not one report") };
     assert_eq!(call.upstream, "lifeboat");
@@ -56,6 +56,7 @@ fn what_envoy_says_when_a_cluster_can_t_be_reached_is_not_taken_for_an_answer() 
         (Reply::made_up_by_envoy(503, refused), Reachability::Unreachable),
         (Reply::made_up_by_envoy(503, "connection timeout"), Reachability::TimedOut),
         (Reply::made_up_by_envoy(503, untrusted), Reachability::TlsHandshakeFailed),
+        (Reply::made_up_by_envoy(503, "connection termination"), Reachability::AcceptedNoAnswer),
         (Reply::made_up_by_envoy(503, refused).with("x-envoy-upstream-service-time", "2"), Reachability::Reachable),
     ] {
         let (token, report) = next_report(&mut host, &Reply::made_up_by_envoy(503, refused), &probe);
@@ -64,15 +65,27 @@ fn what_envoy_says_when_a_cluster_can_t_be_reached_is_not_taken_for_an_answer() 
         host.reply(token, Reply::made_up_by_envoy(503, refused)).unwrap();
     }
     let (_, report) = next_report(&mut host, &Reply::http(200, STATUS), &Reply::http(200, b""));
-    assert_eq!(report.since_acknowledged.reports_failed, 4);
+    assert_eq!(report.since_acknowledged.reports_failed, 5);
 }
 
+/// Nothing in a request tells Envoy from Kong 3.4, where acting kills workers.
 #[test]
-fn an_address_where_envoy_wants_a_cluster_is_said_and_traps_nothing() {
-    let mut host = envoy(SETTINGS);
-    host.advance(INTERVAL * 3).unwrap();
-    assert_eq!((host.dispatched(), host.traps()), (0, 0));
-    assert!(host.log()[0].text.contains("the gateway did not send the call"), "{:?}", host.log());
+fn without_its_name_or_with_addresses_it_stays_passive_in_envoy_and_says_why() {
+    let unnamed = CLUSTERS.replace(r#""host":"envoy","#, "");
+    for (settings, reasons) in [
+        (unnamed, [r#"set host to "envoy""#, r#"set host to "envoy""#]),
+        (settings_with(r#""host":"envoy""#), ["companion is an address", "requests here know no kong.version"]),
+    ] {
+        let mut host = envoy(&settings);
+        for _ in 0..50 {
+            host.advance(TICK).unwrap();
+            assert_eq!(host.request(), Ok(vec![0, 0]));
+        }
+        assert_eq!((host.dispatched(), host.metrics(), host.traps(), host.property_reads()), (0, 0, 0, 3));
+        assert_eq!(host.response_headers(), []);
+        let [wrong, passive] = host.log() else { panic!("not two lines: {:?}", host.log()) };
+        assert!(wrong.text.contains(reasons[0]) && passive.text.contains(reasons[1]), "{:?}", host.log());
+    }
 }
 
 #[test]

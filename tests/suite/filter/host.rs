@@ -48,13 +48,13 @@ fn serialised(headers: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-fn data(at: usize, bytes: &[u8]) -> String {
+pub(super) fn data(at: usize, bytes: &[u8]) -> String {
     let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
     format!("(data (i32.const {at}) \"{escaped}\")")
 }
 
 /// A dispatch of these headers to an upstream, as an expression that gives its status.
-fn dispatch(upstream: &str, headers: &[(&str, &str)]) -> (String, String) {
+pub(super) fn dispatch(upstream: &str, headers: &[(&str, &str)]) -> (String, String) {
     let map = serialised(headers);
     let data = data(100, upstream.as_bytes()) + &data(200, &map);
     let call = format!(
@@ -66,11 +66,15 @@ fn dispatch(upstream: &str, headers: &[(&str, &str)]) -> (String, String) {
     (data, call)
 }
 
-const GET: [(&str, &str); 2] = [(":method", "GET"), (":path", "/")];
+pub(super) const GET: [(&str, &str); 2] = [(":method", "GET"), (":path", "/")];
+
+/// A tiny filter with these functions.
+pub(super) fn module(functions: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {PRELUDE} {functions})")).expect("the tiny filter is valid")
+}
 
 fn start(functions: &str) -> WasmHost {
-    let wasm = wat::parse_str(format!("(module {PRELUDE} {functions})")).expect("the tiny filter is valid");
-    WasmHost::start(&Filter::compile(&wasm).unwrap()).unwrap()
+    WasmHost::start(&Filter::compile(&module(functions)).unwrap()).unwrap()
 }
 
 /// A host whose filter does this when it is configured.
@@ -216,6 +220,12 @@ fn a_second_tick_period_for_a_root_traps_and_another_root_has_its_own() {
     let mut host = on_configure("", &set.repeat(2));
     assert!(reason(host.configure(b"")).contains("already set"));
 
+    let in_request =
+        format!(r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {set} (i32.const 0))"#);
+    let mut host = start(&in_request);
+    assert_eq!(host.configure(b""), Ok(true));
+    assert!(reason(host.request()).contains("root context"), "and not in a request");
+
     let mut host = on_tick("", "(drop (call $log (i32.const 2) (i32.const 0) (i32.const 0)))", "");
     assert_eq!(host.configure(b""), Ok(true));
     host.advance(3 * SECOND).unwrap();
@@ -323,8 +333,7 @@ fn envoy_takes_clusters_for_upstreams_and_dispatches_at_any_time() {
         let (data, call) = dispatch(upstream, &WITH_AUTHORITY);
         let body = format!("(call $must_be {call} (i32.const {status})) (i32.const 1)");
         let functions = format!(r#"{data} (func (export "proxy_on_configure") (param i32 i32) (result i32) {body})"#);
-        let wasm = wat::parse_str(format!("(module {PRELUDE} {functions})")).expect("the tiny filter is valid");
-        let filter = Filter::compile(&wasm).unwrap();
+        let filter = Filter::compile(&module(&functions)).unwrap();
         let mut host = WasmHost::start_worker(&filter, Behaviour::Envoy, 1).unwrap();
         assert_eq!(host.configure(b""), Ok(true), "{upstream}");
     }

@@ -14,18 +14,18 @@ fn metrics_say_what_is_known_and_count_what_happened() {
         assert_eq!(host.metric(unknown), None, "{unknown} isn't known yet");
     }
     for (probe, answer) in [
-        (Reply::http(400, b""), Reply::http(204, b"")),
-        (Reply::http(400, b""), Reply::http(401, b"")),
+        (Reply::failed("reader failure"), Reply::http(204, b"")),
+        (Reply::failed("tls handshake failure"), Reply::http(401, b"")),
         (Reply::failed("timeout"), Reply::failed("broken connection")),
     ] {
         for call in calls(&host, "GET /") {
             host.reply(call.token, probe.clone()).unwrap();
         }
         let (token, _) = report_after(&mut host, Reply::http(200, STATUS));
+        assert_eq!(host.metric("cp_reachable"), Some(Gauge(0)), "{probe:?}");
         host.reply(token, answer).unwrap();
         host.advance(TICK).unwrap();
     }
-    assert_eq!(host.metric("cp_reachable"), Some(Gauge(0)));
     assert_eq!(host.metric("config_empty"), Some(Gauge(0)));
     assert_eq!(host.metric("config_age_seconds"), Some(Gauge(25)));
     assert_eq!(host.metric("reports_sent"), Some(Counter(3)));
@@ -33,10 +33,10 @@ fn metrics_say_what_is_known_and_count_what_happened() {
     assert_eq!(host.metric("reports_failed_reason=broken_connection"), Some(Counter(1)));
 
     for call in calls(&host, "GET /") {
-        host.reply(call.token, Reply::failed("tls handshake failure")).unwrap();
+        host.reply(call.token, Reply::http(400, b"")).unwrap();
     }
     report_after(&mut host, Reply::http(200, STATUS_EMPTY));
-    assert_eq!(host.metric("cp_reachable"), Some(Gauge(1)), "something answers there");
+    assert_eq!(host.metric("cp_reachable"), Some(Gauge(1)), "it answers again");
     assert_eq!(host.metric("config_empty"), Some(Gauge(1)));
     assert_eq!(host.metric("config_age_seconds"), Some(Gauge(0)), "it has just changed");
 }

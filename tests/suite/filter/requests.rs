@@ -3,13 +3,12 @@
 use super::*;
 
 #[test]
-fn the_first_request_tells_who_the_node_is_and_no_later_one_is_asked() {
-    let mut host = configured();
-    host.advance(TICK).unwrap();
+fn nothing_is_done_until_a_request_has_told_who_the_node_is_and_no_later_one_is_asked() {
+    let mut host = WasmHost::start(&filter()).unwrap();
+    assert_eq!(host.configure(SETTINGS.as_bytes()), Ok(true));
+    host.advance(INTERVAL * 100).unwrap();
+    assert_eq!((host.dispatched(), host.metrics(), host.log()), (0, 0, &[][..]), "a node without traffic");
     assert_eq!(host.property_reads(), 0, "no property is read in a root context");
-    let (token, report) = report_after(&mut host, Reply::http(200, STATUS));
-    assert_eq!((report.kong_node_id, report.kong_version), (None, None), "nothing is guessed");
-    host.reply(token, Reply::http(204, b"")).unwrap();
     for _ in 0..50 {
         assert_eq!(host.request(), Ok(vec![0, 0]));
     }
@@ -31,11 +30,11 @@ fn a_response_gets_a_header_if_its_own_chain_asks_for_one() {
     assert_eq!(header(&host), said("config=unknown, control-plane=unknown"));
     host.advance(TICK).unwrap();
     for call in calls(&host, "GET /") {
-        host.reply(call.token, Reply::failed("tls handshake failure")).unwrap();
+        host.reply(call.token, Reply::failed("broken connection")).unwrap();
     }
     report_after(&mut host, Reply::http(200, STATUS));
     host.request().unwrap();
-    assert_eq!(header(&host), said(&format!("config={HASH}, control-plane=tls_handshake_failed")));
+    assert_eq!(header(&host), said(&format!("config={HASH}, control-plane=refused")));
 
     assert_eq!(host.configure(SETTINGS.as_bytes()), Ok(true));
     host.request().unwrap();

@@ -31,6 +31,8 @@ fn bad_settings_never_break_the_reconfiguration() {
         assert_eq!((host.dispatched(), host.log().len()), (0, 1), "{shown}");
         assert_eq!(host.broken_reconfigurations(), 0, "{shown}");
         assert_eq!(host.request(), Ok(vec![0, 0]), "{shown}");
+        host.advance(INTERVAL * 10).unwrap();
+        assert_eq!((host.dispatched(), host.log().len()), (0, 1), "{shown}");
         assert!(host.memory_size() <= 2 * MEBIBYTE, "{shown}: {}", host.memory_size());
         assert_eq!(host.configure(SETTINGS.as_bytes()), Ok(true), "{shown}");
         host.advance(TICK).unwrap();
@@ -81,6 +83,17 @@ fn of_settings_that_are_partly_wrong_the_rest_is_used_and_the_companion_is_told(
     assert_eq!(host.metric("settings_problems"), Some(MetricValue::Gauge(0)), "what was put right is not shown");
 }
 
+/// In Kong 3.4 settings are a text. Whether a host passes on what is in it or its JSON, they are read.
+#[test]
+fn settings_in_a_text_are_read() {
+    for settings in [SETTINGS.to_owned(), serde_json::to_string(SETTINGS).unwrap()] {
+        let mut host = configured_with(&settings);
+        host.advance(TICK).unwrap();
+        let (_, report) = report_after(&mut host, Reply::http(200, STATUS));
+        assert_eq!((report.node.as_deref(), host.log()), (Some("dp-1"), &[][..]), "{settings}");
+    }
+}
+
 /// What Kong is told of the settings is what the filter knows of them.
 #[test]
 fn the_schema_beside_the_filter_names_the_settings_that_the_filter_reads() {
@@ -95,8 +108,9 @@ fn the_schema_beside_the_filter_names_the_settings_that_the_filter_reads() {
         assert!(named.is_some_and(|problem| !problem.contains("not set")), "{setting} is a setting");
     }
     let everything = json!({
-        "companion": "10.0.0.5:8115", "status_api": "127.0.0.1:8100", "control_plane": "[::1]:8005", "interval_s": 3600,
-        "report_key": "0123456789abcdef", "node": "dp-1", "response_header": "x-lifeboat"
+        "host": "kong-3.10", "companion": "10.0.0.5:8115", "status_api": "127.0.0.1:8100",
+        "control_plane": "[::1]:8005", "probe": "off", "interval_s": 3600, "report_key": "0123456789abcdef",
+        "node": "dp-1", "response_header": "x-lifeboat"
     });
     let read = lifeboat_core::report::FilterSettings::read(everything.to_string().as_bytes());
     assert_eq!(read.problems, []);

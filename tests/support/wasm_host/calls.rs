@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use wasmtime::{Caller, FuncType, Linker, Result, ValType, bail};
 
+use super::Behaviour;
 use super::memory::{give, pairs, read, write, write_u32};
-use super::world::{Behaviour, DispatchedCall, LogLine, Phase, World};
+use super::world::{DispatchedCall, LogLine, Phase, World};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -82,13 +83,13 @@ fn current_time(mut caller: Caller<'_, World>, time: u32) -> Result<u32> {
     Ok(OK)
 }
 
-/// A second period for the same root traps (`ngx_proxy_wasm_hfuncs_set_tick_period`).
+/// A second period for the same root traps, and one in a request (`ngx_proxy_wasm_hfuncs_set_tick_period`).
 fn set_tick_period(mut caller: Caller<'_, World>, milliseconds: u32) -> Result<u32> {
     let period = Duration::from_millis(milliseconds.max(1).into());
-    if caller.data_mut().start_timer(period).is_err() {
-        bail!("tick_period already set");
+    match caller.data_mut().start_timer(period) {
+        Ok(()) => Ok(OK),
+        Err(reason) => bail!("{reason}"),
     }
-    Ok(OK)
 }
 
 /// A body that arrived in pieces is copied past the end of a buffer that is too small for it
@@ -104,7 +105,7 @@ fn get_buffer(
     let world = caller.data();
     let bytes = match (buffer, &world.reply) {
         (PLUGIN_CONFIGURATION, _) => world.configuration().to_vec(),
-        (BODY_OF_ANSWER, Some(reply)) if world.behaviour == Behaviour::Kong && reply.body.len() > max_size as usize => {
+        (BODY_OF_ANSWER, Some(reply)) if world.behaviour.is_kong() && reply.body.len() > max_size as usize => {
             bail!("{} bytes copied into a buffer of {max_size}", reply.body.len())
         }
         (BODY_OF_ANSWER, Some(reply)) => reply.body.clone(),
@@ -154,7 +155,8 @@ fn replace_header(
 }
 
 /// Traps outside ticks and requests (KONG.md section 4, point 2). What Kong does in the callback of another call is not
-/// known, so the strictest is assumed: a trap there too. `:method` and `:path` are required.
+/// known, so the strictest is assumed: a trap there too. `:method` and `:path` are required. Versions of Kong before 3.8 may
+/// lose the worker.
 #[expect(clippy::too_many_arguments, reason = "the ABI has ten")]
 fn dispatch(
     mut caller: Caller<'_, World>,
@@ -170,7 +172,7 @@ fn dispatch(
     token: u32,
 ) -> Result<u32> {
     let (phase, behaviour) = (caller.data().phase, caller.data().behaviour);
-    if behaviour == Behaviour::Kong && !matches!(phase, Phase::Tick | Phase::RequestHeaders) {
+    if behaviour.is_kong() && !matches!(phase, Phase::Tick | Phase::RequestHeaders) {
         bail!("can only send HTTP dispatch in requests and ticks, not in {phase:?}");
     }
     let upstream = String::from_utf8_lossy(&read(&mut caller, upstream, upstream_size)?).into_owned();
@@ -197,6 +199,10 @@ fn dispatch(
             return Ok(INTERNAL_FAILURE);
         }
     }
+    if behaviour.dies_of_a_call(world.under_way.len()) {
+        world.worker_crashed = true;
+        bail!("signal 11: a call was dispatched beside {} others", world.under_way.len());
+    }
     world.dispatched += 1;
     let number = call.token;
     world.under_way.push(call);
@@ -215,7 +221,8 @@ fn get_property(mut caller: Caller<'_, World>, path: u32, path_size: u32, data: 
     let value = match path.as_str() {
         "plugin_root_id" => caller.data().context.to_string(),
         _ if !caller.data().in_root() => match path.as_str() {
-            "kong.version" => "3.9.1".to_owned(),
+            "kong.version" => caller.data().behaviour.kong_version().unwrap_or_default().to_owned(),
+            "kong.node.id" if caller.data().behaviour == Behaviour::Kong34 => String::new(),
             "kong.node.id" => "0b1c6b0c-7b1a-4a56-9d9e-0c8f3f0f2f11".to_owned(),
             _ => return Ok(NOT_FOUND),
         },
@@ -235,7 +242,7 @@ fn get_property(mut caller: Caller<'_, World>, path: u32, path_size: u32, data: 
 /// The node has no `nginx_wasm_shm_kv` (KONG.md section 4, point 7). In Envoy there is nothing under the key.
 fn shared_data(caller: Caller<'_, World>, _: u32, _: u32, _: u32, _: u32, _: u32) -> Result<u32> {
     match caller.data().behaviour {
-        Behaviour::Kong => bail!("shared data: could not resolve namespace"),
         Behaviour::Envoy => Ok(NOT_FOUND),
+        _ => bail!("shared data: could not resolve namespace"),
     }
 }

@@ -1,7 +1,7 @@
 //! Metrics as a host keeps them: defined once under a name, then counted or set. In Kong they are the workers' in common;
 //! here each worker has its own.
 
-use wasmtime::{Caller, Linker, Result};
+use wasmtime::{Caller, Linker, Result, bail};
 
 use super::memory::{read, write_u32};
 use super::world::{MetricValue, World};
@@ -23,6 +23,7 @@ pub(super) fn offer(linker: &mut Linker<World>) -> Result<()> {
 }
 
 fn define(mut caller: Caller<'_, World>, kind: u32, name: u32, name_size: u32, metric: u32) -> Result<u32> {
+    refuse_where_there_are_none(&caller)?;
     let name = String::from_utf8(read(&mut caller, name, name_size)?)?;
     let value = match kind {
         0 => MetricValue::Counter(0),
@@ -41,18 +42,28 @@ fn define(mut caller: Caller<'_, World>, kind: u32, name: u32, name_size: u32, m
     Ok(OK)
 }
 
-fn record(mut caller: Caller<'_, World>, metric: u32, value: u64) -> u32 {
-    change(&mut caller, metric, |metric| match metric {
-        MetricValue::Gauge(_) => Some(MetricValue::Gauge(value)),
-        MetricValue::Counter(_) => None,
-    })
+/// Before Kong 3.8 (seen on 3.4.2).
+fn refuse_where_there_are_none(caller: &Caller<'_, World>) -> Result<()> {
+    if caller.data().behaviour.traps_at_metrics() {
+        bail!("metrics: not yet implemented");
+    }
+    Ok(())
 }
 
-fn increment(mut caller: Caller<'_, World>, metric: u32, gain: i64) -> u32 {
-    change(&mut caller, metric, |metric| match metric {
+fn record(mut caller: Caller<'_, World>, metric: u32, value: u64) -> Result<u32> {
+    refuse_where_there_are_none(&caller)?;
+    Ok(change(&mut caller, metric, |metric| match metric {
+        MetricValue::Gauge(_) => Some(MetricValue::Gauge(value)),
+        MetricValue::Counter(_) => None,
+    }))
+}
+
+fn increment(mut caller: Caller<'_, World>, metric: u32, gain: i64) -> Result<u32> {
+    refuse_where_there_are_none(&caller)?;
+    Ok(change(&mut caller, metric, |metric| match metric {
         MetricValue::Counter(value) => Some(MetricValue::Counter(value + gain)),
         MetricValue::Gauge(_) => None,
-    })
+    }))
 }
 
 fn change(caller: &mut Caller<'_, World>, metric: u32, change: impl FnOnce(MetricValue) -> Option<MetricValue>) -> u32 {

@@ -1,13 +1,14 @@
 //! A Proxy-Wasm host that behaves like Kong's ngx_wasm_module for the calls that the filter makes: configuration in, a
 //! clock to advance, dispatched calls out, answers in, log lines out, and traps exactly where Kong traps (KONG.md
 //! section 4, and the Apache-2.0 source and tests of ngx_wasm_module where that is said). It is a state, not a script:
-//! no test lists the host calls that it expects. Where it is not known what Kong does, this host traps. It can also
-//! behave like Envoy.
+//! no test lists the host calls that it expects. Where it is not known what Kong does, this host traps. It behaves like
+//! Kong 3.9.1 unless it is told to behave like an earlier one or like Envoy ([`Behaviour`]).
 //!
 //! After a trap it does what Kong does (points 5 and 6): the instance is gone with all that it knew, the next thing that
 //! happens finds a new one, in which all roots are configured again, without `on_vm_start`, and old timers and calls go
-//! on.
+//! on. A worker that was killed stays dead; [`Gateway`] starts another one.
 
+mod behaviour;
 mod calls;
 mod gateway;
 mod memory;
@@ -19,8 +20,9 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
 
-pub use gateway::Gateway;
-pub use world::{Behaviour, DispatchedCall, LogLine, MetricValue, Reply};
+pub use behaviour::Behaviour;
+pub use gateway::{Gateway, Harm};
+pub use world::{DispatchedCall, LogLine, MetricValue, Reply};
 use world::{Event, Phase, World};
 
 /// A filter, compiled once for many hosts.
@@ -76,7 +78,7 @@ impl WasmHost {
     ///
     /// An import that Kong does not offer is an error, as it is there.
     pub fn start(filter: &Filter) -> Result<Self, Trap> {
-        Self::start_worker(filter, Behaviour::Kong, 1)
+        Self::start_worker(filter, Behaviour::Kong39, 1)
     }
 
     /// The same in a host of these habits, as worker number so and so: each draws other random numbers.
@@ -125,8 +127,8 @@ impl WasmHost {
                 }
                 Event::CallFailed(token, reason) => {
                     let reply = match self.world().behaviour {
-                        Behaviour::Kong => Reply::failed(reason),
                         Behaviour::Envoy => Reply::made_up_by_envoy(504, "upstream request timeout"),
+                        _ => Reply::failed(reason),
                     };
                     self.reply(token, reply)?;
                 }
@@ -136,12 +138,19 @@ impl WasmHost {
         Ok(())
     }
 
-    /// The answer to a call that is under way arrives. A call that already ended gets none.
+    /// The answer to a call that is under way arrives, or it fails, of which a Kong before 3.9 says nothing and a Kong 3.7
+    /// may die. A call that already ended gets none.
     pub fn reply(&mut self, token: u32, reply: Reply) -> Result<(), Trap> {
-        match self.world_mut().take_call(token) {
-            Some(call) => self.call_back(call.root, token, reply),
-            None => Ok(()),
+        let Some(call) = self.world_mut().take_call(token) else { return Ok(()) };
+        let (behaviour, beside) = (self.world().behaviour, self.world().under_way.len());
+        if reply.is_failure() && behaviour.dies_of_a_failure(beside) {
+            self.world_mut().worker_crashed = true;
+            return Err(Trap(format!("signal 11: a call failed beside {beside} others")));
         }
+        if reply.is_failure() && !behaviour.calls_back_for_a_failure() {
+            return Ok(());
+        }
+        self.call_back(call.root, token, reply)
     }
 
     /// The host calls back for a token, whether there is such a call or not: twice, too late, or for another context.
@@ -245,6 +254,11 @@ impl WasmHost {
         self.world().property_reads
     }
 
+    /// How many metrics the filter has defined.
+    pub fn metrics(&self) -> usize {
+        self.world().metrics.len()
+    }
+
     /// The metric of this name, if it is defined.
     pub fn metric(&self, name: &str) -> Option<MetricValue> {
         let metric = self.world().metrics.iter().find(|(known, _)| known == name);
@@ -260,6 +274,15 @@ impl WasmHost {
     pub fn memory_size(&mut self) -> usize {
         let memory = self.instance.get_memory(&mut self.store, "memory");
         memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// What its clock shows, since 1970-01-01T00:00:00Z.
+    fn clock(&self) -> Duration {
+        self.world().now
+    }
+
+    fn set_clock(&mut self, now: Duration) {
+        self.world_mut().now = now;
     }
 
     fn world(&self) -> &World {
@@ -282,6 +305,9 @@ impl WasmHost {
         Params: WasmParams,
         Results: WasmResults,
     {
+        if self.world().worker_crashed {
+            return Err(Trap("the worker is gone".to_owned()));
+        }
         if !matches!(phase, Phase::Configure | Phase::VmStart | Phase::ContextCreate) {
             self.revive()?;
         }
@@ -301,7 +327,7 @@ impl WasmHost {
 
     /// If the instance has trapped: a new one, with all roots in it.
     fn revive(&mut self) -> Result<(), Trap> {
-        if self.trapped.take().is_none() {
+        if self.world().worker_crashed || self.trapped.take().is_none() {
             return Ok(());
         }
         let placeholder = World::new(self.world().behaviour, 0);

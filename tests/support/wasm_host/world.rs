@@ -7,15 +7,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// Whose habits a host has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Behaviour {
-    /// Kong 3.9.1 with ngx_wasm_module (KONG.md section 4).
-    Kong,
-    /// Envoy 1.40: a call goes to a cluster, may be made at any time, and ends in an answer that Envoy makes up if the
-    /// cluster can't be reached; there are no properties of Kong's; a root that was replaced is told so and deleted.
-    Envoy,
-}
+use super::Behaviour;
 
 /// Where in its life the filter is. Some host calls trap in some phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +98,11 @@ impl Reply {
     pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
         let header = self.headers.iter().find(|(key, _)| key == name);
         header.map(|(_, value)| value.as_slice())
+    }
+
+    /// Whether the call failed: nothing was answered.
+    pub(super) fn is_failure(&self) -> bool {
+        self.header(":status").is_none()
     }
 
     pub(super) fn header_count(&self) -> usize {
@@ -240,22 +237,24 @@ impl World {
         self.roots.values_mut().for_each(|root| root.has_timer = false);
     }
 
-    /// Starts the timer of the root that is running; in Kong an error if it has one already.
-    pub(super) fn start_timer(&mut self, period: Duration) -> Result<(), ()> {
+    /// Starts the timer of the root that is running; in Kong an error if it has one already, and in a request.
+    pub(super) fn start_timer(&mut self, period: Duration) -> Result<(), &'static str> {
         let timer = Timer { period, due: self.now + period };
-        let Some(root) = self.roots.get_mut(&self.context) else { return Ok(()) };
-        match self.behaviour {
-            Behaviour::Kong if root.has_timer => return Err(()),
-            Behaviour::Kong => root.timers.push(timer),
-            Behaviour::Envoy => root.timers = vec![timer],
+        let is_kong = self.behaviour.is_kong();
+        match self.roots.get_mut(&self.context) {
+            Some(root) if is_kong && root.has_timer => return Err("tick_period already set"),
+            Some(root) if is_kong => root.timers.push(timer),
+            Some(root) => root.timers = vec![timer],
+            None if is_kong => return Err("can only set tick_period in root context"),
+            None => return Ok(()),
         }
-        root.has_timer = true;
+        self.roots.entry(self.context).and_modify(|root| root.has_timer = true);
         Ok(())
     }
 
     /// What happens next, if anything does until then. The clock goes there, and a timer is set anew.
     pub(super) fn next_event(&mut self, until: Duration) -> Option<Event> {
-        let unresolvable = |call: &&DispatchedCall| self.behaviour == Behaviour::Kong && !call.is_to_an_address();
+        let unresolvable = |call: &&DispatchedCall| self.behaviour.is_kong() && !call.is_to_an_address();
         if let Some(call) = self.under_way.iter().find(unresolvable) {
             return Some(Event::CallFailed(call.token, "resolver failure"));
         }

@@ -1,20 +1,24 @@
-//! The companion's ledger of reports: who may write in it, the newest of each worker, and when one is forgotten. A
-//! report informs and confirms, it decides nothing: its key is weak (`ReportKey`). Not here: HTTP, and what follows.
+//! The companion's ledger of reports: who may write in it, the newest of each worker, what those of a node say together,
+//! and when one is forgotten. A report informs and confirms, it decides nothing: its key is weak (`ReportKey`). Not here:
+//! HTTP, and what follows.
 
 mod admission;
+mod node;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use self::node::ReportingNode;
 use super::{MAX_REPORT, Report, ReportKey};
 use crate::time::{Moment, WallTime};
 
-/// One worker of one gateway: how it calls its node, or else Kong's id of the node, and its own number.
+/// One worker of one gateway, or rather one instance of the filter in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WorkerName {
-    /// The node; empty if the report didn't name it.
+    /// Kong's id of the node, which all its instances know whatever their settings say; in Envoy, which has none, the name
+    /// that the settings give it; without that the instance itself, since nothing tells to which others it belongs.
     pub node: String,
     /// 16 hexadecimal digits.
     pub worker: String,
@@ -183,6 +187,20 @@ impl Ledger {
         self.workers.iter().filter(|(_, entry)| !entry.is_silent).map(|(name, entry)| (name, &entry.newest))
     }
 
+    /// The nodes that report, each once, however many workers and instances do so for it.
+    pub fn nodes(&self) -> impl Iterator<Item = ReportingNode> {
+        let speaking: Vec<_> = self.workers().collect();
+        let nodes = speaking.chunk_by(|(one, _), (other, _)| one.node == other.node);
+        nodes.filter_map(|instances| ReportingNode::of(instances.iter().copied())).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The node of this name, while it reports.
+    pub fn node(&self, name: &str) -> Option<ReportingNode> {
+        let first = WorkerName { node: name.to_owned(), worker: String::new() };
+        let entries = self.workers.range(first..).take_while(|(worker, _)| worker.node == name);
+        ReportingNode::of(entries.filter(|(_, entry)| !entry.is_silent).map(|(worker, entry)| (worker, &entry.newest)))
+    }
+
     /// The newest report of a worker.
     pub fn newest(&self, name: &WorkerName) -> Option<&Reporting> {
         self.workers.get(name).map(|entry| &entry.newest)
@@ -196,7 +214,7 @@ impl Ledger {
 
 impl WorkerName {
     fn of(report: &Report) -> Self {
-        let node = report.node.as_ref().or(report.kong_node_id.as_ref()).cloned().unwrap_or_default();
+        let node = report.kong_node_id.as_ref().or(report.node.as_ref()).unwrap_or(&report.worker).clone();
         Self { node, worker: report.worker.clone() }
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::report::{Counters, FORMAT};
+use crate::report::{ControlPlane, Counters, FORMAT, Reachability};
 
 const KEY: &str = "0123456789abcdef";
 const WALL_MS: u64 = 1_795_169_515_000;
@@ -31,6 +31,7 @@ fn report(worker: u64, sequence: u64) -> Report {
         sequence,
         sent_at_ms: WALL_MS,
         interval_s: 10,
+        configured_at_ms: None,
         filter_version: "0.1.0".to_owned(),
         kong_version: Some("3.9.1".to_owned()),
         config_hash: Some("3ff47162e7a7ce1344f336316b66484e".parse().unwrap()),
@@ -87,6 +88,103 @@ fn a_worker_is_forgotten_after_five_intervals_of_silence_and_said_once() {
     assert_eq!(shown(&ledger).len(), 2, "one that reports again is there again");
     ledger.fall_silent(at(10_000));
     assert_eq!(ledger.workers.len(), 0, "nothing is remembered for ever");
+}
+
+/// A report of an instance in a Kong with this id.
+fn report_of(node: &str, worker: u64, sequence: u64) -> Report {
+    Report { kong_node_id: Some(node.to_owned()), ..report(worker, sequence) }
+}
+
+fn sees(state: Reachability) -> Option<ControlPlane> {
+    Some(ControlPlane { state, since_ms: WALL_MS })
+}
+
+/// Kong's instances of a chain that was deleted and made anew: one in each of two workers, and one of before, which goes
+/// on with the settings of before, its own name for the node among them.
+#[test]
+fn a_node_counts_once_and_the_instance_with_the_newest_settings_speaks_for_it() {
+    let mut ledger = Ledger::default();
+    let old = Report {
+        node: Some("before".to_owned()),
+        configured_at_ms: Some(WALL_MS - 90_000),
+        control_plane: sees(Reachability::Refused),
+        ..report_of("0b1c", 1, 1)
+    };
+    let new = |worker| Report {
+        configured_at_ms: Some(WALL_MS - 10_000),
+        control_plane: sees(Reachability::Reachable),
+        ..report_of("0b1c", worker, 1)
+    };
+    for report in [new(2), new(3), old, report_of("another", 4, 1)] {
+        take(&mut ledger, &report, 0).unwrap();
+    }
+    let nodes: Vec<_> = ledger.nodes().map(|node| (node.name, node.instances)).collect();
+    assert_eq!(nodes, [("0b1c".to_owned(), 3), ("another".to_owned(), 1)]);
+    let node = ledger.node("0b1c").unwrap();
+    assert_eq!(node.control_plane, sees(Reachability::Reachable), "the old one came last and doesn't count");
+    assert_eq!((node.kong_version.as_deref(), ledger.node("0b")), (Some("3.9.1"), None));
+    assert_eq!(ledger.workers().count(), 4);
+}
+
+#[test]
+fn what_a_node_runs_is_what_its_newest_report_says_that_knows() {
+    let mut ledger = Ledger::default();
+    let mut take_later = |report: &Report, later: u64| {
+        let body = serde_json::to_vec(report).unwrap();
+        let signature = keys()[0].signature(&body);
+        ledger
+            .take(&body, Some(signature.as_bytes()), &keys(), wall() + Duration::from_secs(later), at(later))
+            .unwrap();
+        ledger.node("0b1c").unwrap().config_hash.map(|hash| hash.to_string()[..1].to_owned())
+    };
+    let runs = |worker, digit: &str| Report {
+        config_hash: Some(digit.repeat(32).parse().unwrap()),
+        ..report_of("0b1c", worker, 1)
+    };
+    let unknown = Report { config_hash: None, configured_at_ms: Some(WALL_MS), ..report_of("0b1c", 9, 1) };
+    assert_eq!(take_later(&unknown, 1), None);
+    assert_eq!(take_later(&runs(1, "1"), 2).as_deref(), Some("1"));
+    assert_eq!(take_later(&runs(2, "2"), 3).as_deref(), Some("2"));
+    let unknown = Report { sequence: 2, ..unknown };
+    assert_eq!(take_later(&unknown, 4).as_deref(), Some("2"), "one that doesn't know takes nothing back");
+}
+
+#[test]
+fn a_node_is_there_as_long_as_one_of_its_instances_reports() {
+    let mut ledger = Ledger::default();
+    take(&mut ledger, &report_of("0b1c", 1, 1), 0).unwrap();
+    take(&mut ledger, &report_of("0b1c", 2, 1), 30).unwrap();
+    ledger.fall_silent(at(50));
+    assert_eq!(ledger.node("0b1c").map(|node| node.instances), Some(1));
+    ledger.fall_silent(at(80));
+    assert_eq!((ledger.node("0b1c"), ledger.nodes().count()), (None, 0));
+}
+
+#[test]
+fn an_instance_that_claims_to_be_configured_in_the_future_does_not_speak_for_ever() {
+    let mut ledger = Ledger::default();
+    let claims = |worker, configured_at_ms, state| Report {
+        configured_at_ms: Some(configured_at_ms),
+        control_plane: sees(state),
+        ..report_of("0b1c", worker, 1)
+    };
+    take(&mut ledger, &claims(1, u64::MAX, Reachability::Refused), 0).unwrap();
+    let later = Report { sent_at_ms: WALL_MS + 1000, ..claims(2, WALL_MS + 1000, Reachability::Reachable) };
+    take(&mut ledger, &later, 1).unwrap();
+    assert_eq!(ledger.node("0b1c").unwrap().control_plane, sees(Reachability::Reachable));
+}
+
+/// An Envoy has no id; two of the same name can't be told apart, and one without a name can't be put together.
+#[test]
+fn a_gateway_without_an_id_goes_by_its_name_and_else_by_its_instances() {
+    let mut ledger = Ledger::default();
+    for report in [report(1, 1), report(2, 1)] {
+        take(&mut ledger, &report, 0).unwrap();
+        take(&mut ledger, &Report { node: None, worker: report.worker.replace('0', "a"), ..report.clone() }, 0)
+            .unwrap();
+    }
+    let counted: Vec<_> = ledger.nodes().map(|node| (node.name.len(), node.instances)).collect();
+    assert_eq!(counted, [(16, 1), (16, 1), (4, 2)]);
 }
 
 #[test]

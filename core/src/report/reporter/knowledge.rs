@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::digest::ConfigHash;
 use crate::report::outcome::Failure;
-use crate::report::{ControlPlane, Metric, Reachability, status};
+use crate::report::{ControlPlane, Metric, Reachability};
 
 /// What the last questions have brought, until a report tells it. What comes while one is under way replaces what was
 /// learnt before: the newest counts.
@@ -66,13 +66,15 @@ fn see<T: PartialEq>(seen: &mut Option<Seen<T>>, value: T, now: SystemTime, elap
 pub(super) struct Knowledge {
     config: Option<Seen<ConfigHash>>,
     control_plane: Option<Seen<Reachability>>,
+    /// The last probe could not be made, so what the one before has seen may be over.
+    is_out_of_sight: bool,
     version: Option<String>,
     node_id: Option<String>,
     requests_asked: u8,
 }
 
 impl Knowledge {
-    /// So many requests are asked who the node is. Kong's first one knows; Envoy's never do.
+    /// So many requests are asked for the node's id. Kong's first one knows.
     const REQUESTS_ASKED: u8 = 3;
 
     /// What a round has shown by now.
@@ -82,7 +84,13 @@ impl Knowledge {
         }
         if let Some(state) = round.control_plane() {
             see(&mut self.control_plane, state, now, elapsed);
+            self.is_out_of_sight = false;
         }
+    }
+
+    /// It was looked for and could not be.
+    pub(super) fn lose_sight_of_control_plane(&mut self) {
+        self.is_out_of_sight = true;
     }
 
     /// Its address may be another one now.
@@ -90,8 +98,9 @@ impl Knowledge {
         self.control_plane = None;
     }
 
+    /// The control plane as the last probe has seen it, also while the next one isn't due.
     pub(super) fn control_plane(&self) -> Option<ControlPlane> {
-        let seen = self.control_plane.as_ref()?;
+        let seen = self.control_plane.as_ref().filter(|_| !self.is_out_of_sight)?;
         Some(ControlPlane { state: seen.value, since_ms: super::milliseconds(seen.since) })
     }
 
@@ -100,13 +109,12 @@ impl Knowledge {
         self.version = version.or(self.version.take());
     }
 
-    pub(super) fn wants_identity(&self) -> bool {
+    pub(super) fn wants_node_id(&self) -> bool {
         self.node_id.is_none() && self.requests_asked < Self::REQUESTS_ASKED
     }
 
-    pub(super) fn learn_identity(&mut self, version: Option<Vec<u8>>, node_id: Option<Vec<u8>>) {
+    pub(super) fn learn_node_id(&mut self, node_id: Option<Vec<u8>>) {
         self.requests_asked = self.requests_asked.saturating_add(1);
-        self.answered_by(version.as_deref().and_then(status::version));
         let text = node_id.and_then(|bytes| String::from_utf8(bytes).ok());
         let plain = |id: &String| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
         self.node_id = text.filter(plain).or(self.node_id.take());

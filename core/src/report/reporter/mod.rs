@@ -1,6 +1,6 @@
 //! The filter's state machine: one tick asks the Status API and the control plane, the next one sends what was learnt in
-//! one report, and whatever goes wrong is told in the next report that arrives. Time, randomness and host calls are its
-//! caller's; what is known of the node is in `knowledge`.
+//! one report, and whatever goes wrong is told in the next report that arrives; all of it only where the filter may act.
+//! Time, randomness and host calls are its caller's; what is known of the node is in `knowledge`.
 
 mod knowledge;
 #[cfg(test)]
@@ -13,10 +13,11 @@ use super::flight::Flight;
 use super::health::Health;
 use super::metric::Gains;
 use super::outcome::{self, Failure};
+use super::permission::{Permission, Surroundings};
 use super::stopwatch::Stopwatch;
 use super::{
     Action, Answer, Call, CallFailure, CallKind, Counters, FORMAT, FilterSettings, LogLevel, LogLine, Metric,
-    Reachability, Report, Upstream, status,
+    NamedHost, Reachability, Report, Upstream, status,
 };
 use crate::digest::ConfigHash;
 
@@ -28,12 +29,18 @@ use crate::digest::ConfigHash;
 /// new one, and after a trap timers are doubled (KONG.md section 4, points 5 and 6). So there is one reporter for all
 /// roots of a worker, only the root that was configured last makes it work, and what a tick leads to depends on the
 /// time that has passed, not on how many ticks there were.
+///
+/// Before Kong 3.9 any call and any metric can end a worker, so nothing comes of ticks until it is known that the filter
+/// [may act](Self::may_act) here. [`configure`](Self::configure) and requests lead to no call and no metric anywhere.
 #[derive(Debug)]
 pub struct Reporter {
     worker: String,
+    surroundings: Surroundings,
     newest: Option<(u32, FilterSettings)>,
+    configured_at: Option<SystemTime>,
     stopwatch: Stopwatch,
     last_question: Option<Duration>,
+    last_probe: Option<Duration>,
     round: Round,
     knowledge: Knowledge,
     sequence: u64,
@@ -52,14 +59,19 @@ impl Reporter {
     const MAX_TIMEOUT: Duration = Duration::from_secs(5);
     /// The shortest: some networks are slow, however short the interval is.
     const MIN_TIMEOUT: Duration = Duration::from_secs(1);
+    /// How long a control plane that answers is left alone: each probe is a line in its access log.
+    const PROBE_REST: Duration = Duration::from_secs(60);
 
     /// A reporter that says in its reports that it is `worker`, a number drawn at random.
     pub fn new(worker: u64) -> Self {
         Self {
             worker: format!("{worker:016x}"),
+            surroundings: Surroundings::default(),
             newest: None,
+            configured_at: None,
             stopwatch: Stopwatch::default(),
             last_question: None,
+            last_probe: None,
             round: Round::default(),
             knowledge: Knowledge::default(),
             sequence: 0,
@@ -75,11 +87,14 @@ impl Reporter {
     }
 
     /// The root context `root` has these settings. From now on only it counts; what was asked or learnt for an older
-    /// one is forgotten, but not which configuration the node runs. A line for the log, if they are wrong.
+    /// one is forgotten, but neither which configuration the node runs nor what the filter runs in. A line for the log, if
+    /// they are wrong and that matters here.
     pub fn configure(&mut self, root: u32, settings: FilterSettings) -> Option<LogLine> {
         let reasons: Vec<String> = settings.problems.iter().map(ToString::to_string).collect();
         self.newest = Some((root, settings));
+        self.configured_at = None;
         self.last_question = None;
+        self.last_probe = None;
         self.round = Round::default();
         self.knowledge.forget_control_plane();
         self.status_call = Flight::free();
@@ -88,7 +103,8 @@ impl Reporter {
         self.status_api = Health::default();
         self.control_plane = Health::default();
         self.companion = Health::default();
-        (!reasons.is_empty()).then(|| {
+        let is_passive = self.permission() == Permission::Denied;
+        (!reasons.is_empty() && !is_passive).then(|| {
             let reasons = reasons.join("; ");
             let text = format!("these settings must be put right (traffic is not affected): {reasons}");
             LogLine { level: LogLevel::Warn, text }
@@ -96,11 +112,12 @@ impl Reporter {
     }
 
     /// The root context `root` ticked. At most one report and one question to each place are to be dispatched, in this
-    /// order, and metrics recorded.
+    /// order, and metrics recorded. Nothing at all where the filter may not act.
     pub fn on_tick(&mut self, root: u32, now: SystemTime) -> Vec<Action> {
-        let Some(interval) = self.interval_of(root) else {
+        let Some(interval) = self.interval_of(root).filter(|_| self.may_act()) else {
             return Vec::new();
         };
+        self.configured_at.get_or_insert(now);
         let elapsed = self.stopwatch.tick(now, interval);
         let lines = self.give_up(elapsed, interval);
         self.knowledge.settle(&self.round, now, elapsed);
@@ -148,20 +165,47 @@ impl Reporter {
         self.report_ended(outcome::accepted(answer, &upstream).map(|()| told))
     }
 
-    /// Whether a request should be asked which node this is. Not any more once it is known, or once some requests have
-    /// not known it either.
-    pub fn wants_identity(&self) -> bool {
-        self.knowledge.wants_identity()
+    /// Whether the filter may make calls, define metrics and set headers here. Until it may, and where it may not, only
+    /// requests are asked what this is, and few of them.
+    pub fn may_act(&self) -> bool {
+        self.permission() == Permission::Granted
     }
 
-    /// What a request has said of `kong.version` and `kong.node.id`.
-    pub fn learn_identity(&mut self, version: Option<Vec<u8>>, node_id: Option<Vec<u8>>) {
-        self.knowledge.learn_identity(version, node_id);
+    /// Whether the next request should be asked for `kong.version`, on which hangs whether the filter may act.
+    pub fn wants_version(&self) -> bool {
+        self.newest.is_some() && self.surroundings.want_version(self.host())
     }
 
-    /// What a response says of the node, where that is asked for.
-    pub fn header_value(&self) -> String {
-        self.knowledge.in_one_line()
+    /// What a request has said of `kong.version`. A line for the log, if the filter stays passive.
+    pub fn learn_version(&mut self, version: Option<&[u8]>) -> Option<LogLine> {
+        self.knowledge.answered_by(version.and_then(status::version));
+        self.surroundings.hear_version(version, self.host())
+    }
+
+    /// Whether the next request should be asked for `kong.node.id`.
+    pub fn wants_node_id(&self) -> bool {
+        self.may_act() && self.host() != Some(NamedHost::Envoy) && self.knowledge.wants_node_id()
+    }
+
+    /// What a request has said of `kong.node.id`.
+    pub fn learn_node_id(&mut self, node_id: Option<Vec<u8>>) {
+        self.knowledge.learn_node_id(node_id);
+    }
+
+    /// What a response says of the node, where that is asked for and the filter may act.
+    pub fn header_value(&self) -> Option<String> {
+        self.may_act().then(|| self.knowledge.in_one_line())
+    }
+
+    fn permission(&self) -> Permission {
+        match &self.newest {
+            Some((_, settings)) => self.surroundings.permission(settings.host),
+            None => Permission::Awaited,
+        }
+    }
+
+    fn host(&self) -> Option<NamedHost> {
+        self.settings()?.host
     }
 
     fn interval_of(&self, root: u32) -> Option<Duration> {
@@ -194,6 +238,8 @@ impl Reporter {
         if self.last_question.is_some_and(too_soon) {
             return [None, None];
         }
+
+        let control_plane = settings.control_plane.clone().filter(|_| self.probe_is_due(elapsed));
         let ask = |kind, upstream: &Option<Upstream>, flight: &mut Flight<()>| {
             let upstream = upstream.as_ref().filter(|_| flight.is_free())?;
             flight.begin(elapsed, ());
@@ -201,14 +247,25 @@ impl Reporter {
         };
         let calls = [
             ask(CallKind::Status, &settings.status_api, &mut self.status_call),
-            ask(CallKind::Probe, &settings.control_plane, &mut self.probe_call),
+            ask(CallKind::Probe, &control_plane, &mut self.probe_call),
         ];
-        let nothing_to_ask = settings.status_api.is_none() && settings.control_plane.is_none();
+        if let [_, Some(_)] = calls {
+            self.last_probe = Some(elapsed);
+        }
+
+        let nothing_to_ask = settings.status_api.is_none() && control_plane.is_none();
         if nothing_to_ask || calls.iter().any(Option::is_some) {
             self.last_question = Some(elapsed);
             self.round.begin();
         }
         calls
+    }
+
+    /// A control plane that answered is asked again after a minute, one that didn't with each question.
+    fn probe_is_due(&self, elapsed: Duration) -> bool {
+        let answered = self.round.control_plane().or(self.knowledge.control_plane().map(|seen| seen.state));
+        let is_resting = |last| elapsed.saturating_sub(last) < Self::PROBE_REST;
+        !(answered.is_some_and(Reachability::is_reachable) && self.last_probe.is_some_and(is_resting))
     }
 
     fn status_ended(&mut self, result: Result<ConfigHash, Failure>) -> Option<LogLine> {
@@ -245,6 +302,9 @@ impl Reporter {
         );
         let seen = result.map_or_else(|failure| outcome::unreachable(failure.class, &upstream), Some);
         self.round.learn_control_plane(seen);
+        if seen.is_none() {
+            self.knowledge.lose_sight_of_control_plane();
+        }
         change
     }
 
@@ -268,11 +328,12 @@ impl Reporter {
             sequence,
             sent_at_ms: milliseconds(now),
             interval_s: settings.interval.as_secs(),
+            configured_at_ms: self.configured_at.map(milliseconds),
             filter_version: env!("CARGO_PKG_VERSION").to_owned(),
             kong_version: self.knowledge.version().map(str::to_owned),
             config_hash: self.round.config_hash(),
             status_api: self.round.status_failure().map(|failure| failure.class),
-            control_plane: self.round.control_plane().and_then(|_| self.knowledge.control_plane()),
+            control_plane: self.knowledge.control_plane(),
             problems: problems(settings, &self.round),
             since_acknowledged: self.since_acknowledged,
         };

@@ -1,6 +1,8 @@
 //! What the reporter does, told as what a host does to it.
 
-use proptest::prelude::*;
+mod any_order;
+mod control_plane;
+mod permission;
 
 use super::*;
 use crate::report::{AnswerBody, ReportKey};
@@ -39,8 +41,15 @@ fn failed(reason: &str) -> Answer {
     Answer { dispatch_status: Some(reason.into()), ..Answer::default() }
 }
 
-fn reporter() -> Reporter {
+/// One that a request has told to be in Kong 3.9.1.
+fn acting() -> Reporter {
     let mut reporter = Reporter::new(0xff);
+    assert_eq!(reporter.learn_version(Some(b"3.9.1")), None);
+    reporter
+}
+
+fn reporter() -> Reporter {
+    let mut reporter = acting();
     reporter.configure(ROOT, settings());
     reporter
 }
@@ -259,12 +268,12 @@ fn next_report(reporter: &mut Reporter, seconds: &mut u64, mut reply: impl FnMut
 
 #[test]
 fn one_tick_asks_both_and_the_next_reports_both_signed() {
-    let mut reporter = Reporter::new(0xff);
+    let mut reporter = acting();
     assert_eq!(reporter.configure(ROOT, everything()), None);
     let asked = tick(&mut reporter, ROOT, at(5));
     assert_eq!(calls(&asked).iter().map(|call| call.kind).collect::<Vec<_>>(), [CallKind::Status, CallKind::Probe]);
     answer_all(&mut reporter, &asked, |kind| match kind {
-        CallKind::Probe => failed("tls handshake failure"),
+        CallKind::Probe => failed("reader failure"),
         _ => answer("200", STATUS),
     });
     let actions = tick(&mut reporter, ROOT, at(10));
@@ -273,71 +282,13 @@ fn one_tick_asks_both_and_the_next_reports_both_signed() {
     assert!(key.has_signed(call.body.as_deref().unwrap(), call.signature.as_deref().unwrap().as_bytes()));
     let report = report_in(call);
     let seen = report.control_plane.unwrap();
-    assert_eq!((seen.state, seen.since_ms), (Reachability::TlsHandshakeFailed, report.sent_at_ms));
+    assert_eq!((seen.state, seen.since_ms), (Reachability::AcceptedNoAnswer, report.sent_at_ms));
     assert!(report.config_hash.is_some());
-}
-
-#[test]
-fn a_control_plane_that_goes_is_reported_with_how_and_since_when_and_is_logged_once() {
-    let mut reporter = Reporter::new(0xff);
-    reporter.configure(ROOT, everything());
-    let mut seconds = 0;
-    let mut states = Vec::new();
-    for reason in ["", "timeout", "timeout", "broken connection", "resolver failure", "something new", ""] {
-        let report = next_report(&mut reporter, &mut seconds, |kind| match (kind, reason) {
-            (CallKind::Probe, "") => answer("400", b""),
-            (CallKind::Probe, reason) => failed(reason),
-            _ => answer("200", STATUS),
-        });
-        let seen = report.control_plane.unwrap();
-        states.push((seen.state, (report.sent_at_ms - seen.since_ms) / 1000, report.since_acknowledged.probes_failed));
-    }
-    use Reachability::*;
-    assert_eq!(
-        states,
-        [
-            (Reachable, 0, 0),
-            (TimedOut, 0, 1),
-            (TimedOut, 10, 1),
-            (Refused, 0, 1),
-            (Unresolved, 0, 1),
-            (Unreachable, 0, 1),
-            (Reachable, 0, 0)
-        ]
-    );
-}
-
-#[test]
-fn a_probe_that_the_gateway_never_makes_says_nothing_of_the_control_plane() {
-    let mut reporter = Reporter::new(0xff);
-    reporter.configure(ROOT, everything());
-    let asked = tick(&mut reporter, ROOT, at(5));
-    assert_eq!(calls(&asked).len(), 2);
-    reporter.on_dispatched(CallKind::Status, Some(1));
-    reporter.on_answer(1, &answer("200", STATUS));
-    reporter.on_dispatched(CallKind::Probe, None);
-    let report = report(&tick(&mut reporter, ROOT, at(10)));
-    assert_eq!((report.control_plane, report.since_acknowledged.probes_failed), (None, 1));
-    assert!(report.config_hash.is_some());
-}
-
-#[test]
-fn a_probe_that_hangs_holds_the_report_up_for_an_interval_at_most() {
-    let mut reporter = Reporter::new(0xff);
-    reporter.configure(ROOT, everything());
-    tick(&mut reporter, ROOT, at(5));
-    reporter.on_dispatched(CallKind::Status, Some(1));
-    reporter.on_dispatched(CallKind::Probe, Some(2));
-    reporter.on_answer(1, &answer("200", STATUS));
-    assert_eq!(tick(&mut reporter, ROOT, at(10)), [], "the probe may still end");
-    let actions = tick(&mut reporter, ROOT, at(15));
-    let report = report_in(calls(&actions)[0]);
-    assert!(report.config_hash.is_some() && report.control_plane.is_none());
 }
 
 #[test]
 fn wrong_settings_are_told_to_the_companion_when_that_much_is_known() {
-    let mut reporter = Reporter::new(0xff);
+    let mut reporter = acting();
     let settings = FilterSettings::read(br#"{"companion":"10.0.0.5:8115","status_api":"localhost:8100"}"#);
     let line = reporter.configure(ROOT, settings).unwrap();
     assert!(line.text.contains("status_api is \"localhost:8100\""), "{line:?}");
@@ -352,7 +303,7 @@ fn wrong_settings_are_told_to_the_companion_when_that_much_is_known() {
 
 #[test]
 fn without_a_companion_metrics_are_still_recorded() {
-    let mut reporter = Reporter::new(0xff);
+    let mut reporter = acting();
     let line = reporter.configure(ROOT, FilterSettings::read(br#"{"status_api":"127.0.0.1:8100"}"#));
     assert!(line.unwrap().text.contains("companion is not set"));
     let asked = reporter.on_tick(ROOT, at(5));
@@ -366,7 +317,7 @@ fn without_a_companion_metrics_are_still_recorded() {
 
 #[test]
 fn metrics_show_what_is_known_and_count_what_happened() {
-    let mut reporter = Reporter::new(0xff);
+    let mut reporter = acting();
     reporter.configure(ROOT, everything());
     let recorded = |actions: &[Action]| -> Vec<(Metric, u64)> {
         let records = actions.iter().filter_map(|action| match action {
@@ -402,11 +353,11 @@ fn metrics_show_what_is_known_and_count_what_happened() {
 #[test]
 fn who_the_node_is_is_learnt_from_a_request_and_kept() {
     let mut reporter = reporter();
-    assert!(reporter.wants_identity());
-    reporter.learn_identity(None, None);
-    assert!(reporter.wants_identity(), "another request may know");
-    reporter.learn_identity(Some(b"3.9.1".to_vec()), Some(b"0b1c6b0c-7b1a".to_vec()));
-    assert!(!reporter.wants_identity());
+    assert!(!reporter.wants_version() && reporter.wants_node_id());
+    reporter.learn_node_id(None);
+    assert!(reporter.wants_node_id(), "another request may know");
+    reporter.learn_node_id(Some(b"0b1c6b0c-7b1a".to_vec()));
+    assert!(!reporter.wants_node_id());
     reporter.configure(ROOT, settings());
     let mut seconds = 0;
     let silent = |kind| Answer { server: None, ..answer("200", if kind == CallKind::Status { STATUS } else { b"" }) };
@@ -421,124 +372,34 @@ fn who_the_node_is_is_learnt_from_a_request_and_kept() {
 fn a_gateway_that_does_not_know_who_it_is_is_not_asked_for_ever() {
     let mut reporter = reporter();
     for _ in 0..3 {
-        reporter.learn_identity(Some(b"\xff".to_vec()), Some(vec![b'x'; 65]));
+        reporter.learn_node_id(Some(vec![b'x'; 65]));
     }
-    assert!(!reporter.wants_identity());
+    assert!(!reporter.wants_node_id());
+}
+
+#[test]
+fn a_report_says_since_when_it_has_its_settings() {
+    let mut reporter = reporter();
+    let mut seconds = 0;
+    let mut configured = |reporter: &mut Reporter| {
+        next_report(reporter, &mut seconds, |_| answer("200", STATUS)).configured_at_ms.unwrap()
+    };
+    let first = configured(&mut reporter);
+    assert_eq!(configured(&mut reporter), first);
+    reporter.configure(ROOT, settings());
+    assert!(configured(&mut reporter) > first);
 }
 
 #[test]
 fn a_response_header_says_what_is_known_in_plain_text() {
-    let mut reporter = Reporter::new(0xff);
+    let mut reporter = acting();
     reporter.configure(ROOT, everything());
-    assert_eq!(reporter.header_value(), "config=unknown, control-plane=unknown");
+    assert_eq!(reporter.header_value().as_deref(), Some("config=unknown, control-plane=unknown"));
     let mut seconds = 0;
     next_report(&mut reporter, &mut seconds, |kind| match kind {
         CallKind::Probe => failed("timeout"),
         _ => answer("200", STATUS),
     });
     let expected = "config=3ff47162e7a7ce1344f336316b66484e, control-plane=timed_out";
-    assert_eq!(reporter.header_value(), expected);
-}
-
-/// Anything that a host can do, in any order.
-#[derive(Debug, Clone)]
-enum Event {
-    Configure(u32, bool),
-    Tick(u32, u64),
-    Dispatched(CallKind, Option<u32>),
-    Request(Option<Vec<u8>>, Option<Vec<u8>>),
-    Answer(u32, Option<Vec<u8>>, Vec<u8>),
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let kind = prop_oneof![Just(CallKind::Status), Just(CallKind::Probe), Just(CallKind::Report)];
-    prop_oneof![
-        (0u32..3, any::<bool>()).prop_map(|(root, valid)| Event::Configure(root, valid)),
-        (0u32..3, any::<u32>()).prop_map(|(root, time)| Event::Tick(root, time.into())),
-        (kind, proptest::option::of(0u32..4)).prop_map(|(kind, token)| Event::Dispatched(kind, token)),
-        any::<(Option<Vec<u8>>, Option<Vec<u8>>)>().prop_map(|(version, id)| Event::Request(version, id)),
-        (0u32..4, proptest::option::of(Just(b"200".to_vec())), any::<Vec<u8>>())
-            .prop_map(|(token, status, body)| Event::Answer(token, status, body)),
-        (0u32..4).prop_map(|token| Event::Answer(token, Some(b"200".to_vec()), STATUS.to_vec())),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn no_order_of_events_breaks_it_or_makes_a_large_report(events in proptest::collection::vec(event(), 0..60)) {
-        let mut reporter = Reporter::new(1);
-        let mut sequence = 0;
-        for event in events {
-            let mut actions = Vec::new();
-            match event {
-                Event::Configure(root, true) => drop(reporter.configure(root, everything())),
-                Event::Configure(root, false) => drop(reporter.configure(root, FilterSettings::read(b"{}"))),
-                Event::Tick(root, time) => actions = reporter.on_tick(root, at(time)),
-                Event::Dispatched(kind, token) => drop(reporter.on_dispatched(kind, token)),
-                Event::Request(version, id) => reporter.learn_identity(version, id),
-                Event::Answer(token, status, body) => {
-                    let body = AnswerBody::Whole(body);
-                    reporter.on_answer(token, &Answer { status, body, ..Answer::default() });
-                }
-            }
-            for call in calls(&actions).into_iter().filter(|call| call.kind == CallKind::Report) {
-                let body = call.body.as_deref().unwrap();
-                let report: Report = serde_json::from_slice(body).unwrap();
-                prop_assert!(body.len() < 2048);
-                prop_assert_eq!(report.sequence, sequence + 1);
-                prop_assert!(report.config_hash.is_none() || report.status_api.is_none());
-                sequence = report.sequence;
-            }
-        }
-    }
-
-    /// Timers of the same root, begun at any time, and callbacks that come at once.
-    #[test]
-    fn doubled_timers_double_neither_questions_nor_reports(
-        starts in proptest::collection::vec(0u64..20_000, 1..4)
-    ) {
-        let mut reporter = reporter();
-        let ticks = starts.iter().flat_map(|start| (0..200).map(move |tick| start + 5000 * tick));
-        let mut ticks: Vec<u64> = ticks.filter(|tick| (20_000..1_000_000).contains(tick)).collect();
-        ticks.sort_unstable();
-        let (mut questions, mut reports) = (Vec::new(), 0);
-        for moment in ticks {
-            for call in calls(&tick(&mut reporter, ROOT, at(0) + Duration::from_millis(moment))) {
-                reporter.on_dispatched(call.kind, Some(1));
-                let body = match call.kind {
-                    CallKind::Status => STATUS,
-                    CallKind::Probe | CallKind::Report => b"",
-                };
-                reporter.on_answer(1, &answer("200", body));
-                match call.kind {
-                    CallKind::Status => questions.push(moment),
-                    CallKind::Probe | CallKind::Report => reports += 1,
-                }
-            }
-            prop_assert!(questions.len() - reports <= 1, "one report per question, by the next tick");
-        }
-        prop_assert!(questions.len() >= 97, "{}", questions.len());
-        for pair in questions.windows(2) {
-            prop_assert!((7500..=10_000).contains(&(pair[1] - pair[0])), "{pair:?}");
-        }
-    }
-
-    /// However the wall clock is set between two ticks, back or ahead, every second tick asks at the latest.
-    #[test]
-    fn a_clock_that_is_set_stops_no_question(
-        steps in proptest::collection::vec(prop_oneof![-100_000i64..0, 5i64..100_000], 2..50)
-    ) {
-        let mut reporter = reporter();
-        let (mut second, mut silent) = (10_000_000_u64, 0);
-        for step in steps {
-            second = second.saturating_add_signed(step);
-            let actions = tick(&mut reporter, ROOT, at(second));
-            let asked = calls(&actions).iter().any(|call| call.kind == CallKind::Status);
-            silent = if asked { 0 } else { silent + 1 };
-            prop_assert!(silent <= 1);
-            for kind in [CallKind::Status, CallKind::Report] {
-                reporter.on_dispatched(kind, None);
-            }
-        }
-    }
+    assert_eq!(reporter.header_value().as_deref(), Some(expected));
 }

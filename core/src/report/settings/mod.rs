@@ -12,17 +12,20 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::key::ReportKey;
+use super::permission::NamedHost;
 pub use problem::SettingsProblem;
 pub use upstream::Upstream;
 
 /// What the filter was told to do, and what of that could not be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterSettings {
+    /// `host`: what the filter runs in, where that has to be said.
+    pub host: Option<NamedHost>,
     /// `companion`: where reports go.
     pub companion: Option<Upstream>,
     /// `status_api`: Kong's `status_listen`, as seen from the gateway itself.
     pub status_api: Option<Upstream>,
-    /// `control_plane`: the control plane's cluster listener, which is only looked for.
+    /// `control_plane`: the control plane's cluster listener, which is only looked for; none where `probe` is off.
     pub control_plane: Option<Upstream>,
     /// `interval_s`: seconds between reports, 1 to 3600; 10 if not set.
     pub interval: Duration,
@@ -36,9 +39,11 @@ pub struct FilterSettings {
     pub problems: Vec<SettingsProblem>,
 }
 
-const COMPANION: &str = r#"the companion's IP:port, such as "10.0.0.5:8115" (Kong resolves no names here; in Envoy, the name of a cluster)"#;
-const STATUS_API: &str = r#"the IP:port of Kong's status_listen, such as "127.0.0.1:8100" (Kong resolves no names here; in Envoy, the name of a cluster)"#;
-const CONTROL_PLANE: &str = r#"the IP:port of the control plane's cluster listener, such as "10.0.0.9:8005" (Kong resolves no names here; in Envoy, the name of a cluster)"#;
+const HOST: &str = r#"left out in Kong 3.9, or "envoy", or "kong-3.10""#;
+const COMPANION: &str = r#"the companion's IP:port, such as "10.0.0.5:8115" (Kong resolves no names here; in Envoy, set host to "envoy" and name a cluster)"#;
+const STATUS_API: &str = r#"the IP:port of Kong's status_listen, such as "127.0.0.1:8100" (Kong resolves no names here; in Envoy, set host to "envoy" and name a cluster)"#;
+const CONTROL_PLANE: &str = r#"the IP:port of the control plane's cluster listener, such as "10.0.0.9:8005" (Kong resolves no names here; in Envoy, set host to "envoy" and name a cluster)"#;
+const PROBE: &str = r#""on" or "off""#;
 const INTERVAL: &str = "a whole number of seconds from 1 to 3600, such as 10";
 const REPORT_KEY: &str = "one of the companion's LIFEBOAT_REPORT_KEYS: 16 to 256 printable characters without blanks, commas and #, such as openssl rand -hex 32 prints";
 const NODE: &str = r#"a name of 1 to 128 bytes without control characters, such as "dp-eu-1""#;
@@ -48,6 +53,7 @@ impl Default for FilterSettings {
     /// Nothing is set.
     fn default() -> Self {
         Self {
+            host: None,
             companion: None,
             status_api: None,
             control_plane: None,
@@ -78,17 +84,23 @@ impl FilterSettings {
         Self { problems: vec![problem], ..Self::default() }
     }
 
-    /// Reads the settings from JSON. Settings that are not known are ignored; one that is `null` is not set.
+    /// Reads the settings from JSON: an object, or a text that holds one, which is all that Kong 3.4 takes. Settings that
+    /// are not known are ignored; one that is `null` is not set.
     pub fn read(json: &[u8]) -> Self {
         let fields = match object(json) {
             Ok(fields) => fields,
             Err(problem) => return Self::unreadable(problem),
         };
         let mut fields = Fields { fields, problems: Vec::new() };
+        let host = fields.host();
+        let upstream = |value: &Value| upstream(value).filter(|upstream| upstream.suits(host));
+        let probe = fields.optional("probe", PROBE, is_on).unwrap_or(true);
+
         Self {
+            host,
             companion: fields.required("companion", COMPANION, upstream),
             status_api: fields.required("status_api", STATUS_API, upstream),
-            control_plane: fields.optional("control_plane", CONTROL_PLANE, upstream),
+            control_plane: fields.optional("control_plane", CONTROL_PLANE, upstream).filter(|_| probe),
             interval: fields.optional("interval_s", INTERVAL, interval).unwrap_or(Self::DEFAULT_INTERVAL),
             report_key: fields.secret("report_key", REPORT_KEY, ReportKey::new),
             node: fields.optional("node", NODE, node),
@@ -107,6 +119,20 @@ struct Fields {
 impl Fields {
     fn set(&self, setting: &str) -> Option<&Value> {
         self.fields.get(setting).filter(|value| !value.is_null())
+    }
+
+    /// What `host` names. Not Envoy where an address is called: Envoy calls clusters only, so this is some Kong, in which
+    /// acting on the word of such a setting could end workers.
+    fn host(&mut self) -> Option<NamedHost> {
+        let host = self.optional("host", HOST, |value| NamedHost::parse(value.as_str()?))?;
+        if host == NamedHost::Envoy {
+            let is_address = |setting: &&str| self.set(setting).and_then(upstream).is_some_and(|it| !it.is_cluster());
+            if let Some(setting) = ["companion", "status_api", "control_plane"].into_iter().find(is_address) {
+                self.problems.push(SettingsProblem::NotEnvoy { setting });
+                return None;
+            }
+        }
+        Some(host)
     }
 
     fn optional<T>(
@@ -157,11 +183,25 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, SettingsProblem> {
     if json.trim_ascii().is_empty() {
         return Err(SettingsProblem::Absent);
     }
-    serde_json::from_slice(json).map_err(|error| SettingsProblem::NotAnObject(error.to_string()))
+    let not_an_object = |error: serde_json::Error| SettingsProblem::NotAnObject(error.to_string());
+    match serde_json::from_slice(json).map_err(not_an_object)? {
+        Value::String(text) => serde_json::from_str(&text).map_err(not_an_object),
+        other => serde_json::from_value(other).map_err(not_an_object),
+    }
 }
 
 fn upstream(value: &Value) -> Option<Upstream> {
     Upstream::parse(value.as_str()?)
+}
+
+/// YAML makes `true` and `false` of an `on` and an `off` without quotes.
+fn is_on(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(is_on) => Some(*is_on),
+        Value::String(text) if text == "on" => Some(true),
+        Value::String(text) if text == "off" => Some(false),
+        _ => None,
+    }
 }
 
 fn interval(value: &Value) -> Option<Duration> {

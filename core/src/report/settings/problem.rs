@@ -35,6 +35,12 @@ pub enum SettingsProblem {
         /// What it must be, with an example.
         must: &'static str,
     },
+    /// `host` says Envoy, and this setting is an address.
+    #[error(r#"host is "envoy" and {setting} is an address: Envoy calls clusters by their names, so host is not believed; in Kong 3.9 leave it out"#)]
+    NotEnvoy {
+        /// The setting that is an address.
+        setting: &'static str,
+    },
     /// A secret has a value that it can't have, which is not repeated.
     #[error("{setting} can't be used; it must be {must}")]
     WrongSecret {

@@ -26,10 +26,10 @@ fn the_example_in_the_messages_is_valid_and_reports_every_ten_seconds() {
 fn everything_that_can_be_set_is_read() {
     let json = addresses(
         r#","control_plane":"10.0.0.9:8005","interval_s":30,"node":"dp-1","response_header":"X-Lifeboat",
-           "report_key":"0123456789abcdef0123456789abcdef""#,
+           "report_key":"0123456789abcdef0123456789abcdef","probe":"on","host":"kong-3.10""#,
     );
     let settings = FilterSettings::read(json.as_bytes());
-    assert_eq!(settings.problems, []);
+    assert_eq!((settings.problems, settings.host), (vec![], Some(NamedHost::Kong310)));
     assert_eq!(settings.control_plane.as_ref().map(Upstream::as_str), Some("10.0.0.9:8005"));
     assert_eq!((settings.interval, settings.node.as_deref()), (Duration::from_secs(30), Some("dp-1")));
     assert_eq!(settings.response_header.as_deref(), Some("x-lifeboat"));
@@ -47,12 +47,15 @@ fn settings_that_are_not_known_are_ignored_and_null_is_not_set() {
 #[test]
 fn every_mistake_is_named_at_once_with_its_setting_and_an_example() {
     let json = r#"{"companion":"lifeboat.svc:8115","status_api":8100,"control_plane":"kong","interval_s":0,"node":"",
-                   "response_header":"content-length","report_key":17}"#;
+                   "response_header":"content-length","report_key":17,"host":"kong","probe":"never"}"#;
     let found = problems(json);
-    assert_eq!(found.len(), 6, "a cluster is no mistake: {found:?}");
+    assert_eq!(found.len(), 9, "{found:?}");
     for (problem, (setting, example)) in found.iter().zip([
+        ("host is \"kong\"", "\"kong-3.10\""),
+        ("probe is \"never\"", "\"off\""),
         ("companion is \"lifeboat.svc:8115\"", "10.0.0.5:8115"),
         ("status_api is 8100", "127.0.0.1:8100"),
+        ("control_plane is \"kong\"", "set host to \"envoy\""),
         ("interval_s is 0", "10"),
         ("report_key can't be used", "openssl rand -hex 32"),
         ("node is \"\"", "dp-eu-1"),
@@ -60,6 +63,43 @@ fn every_mistake_is_named_at_once_with_its_setting_and_an_example() {
     ]) {
         assert!(problem.starts_with(setting), "{problem}");
         assert!(problem.contains(example), "{problem}");
+    }
+}
+
+/// A text is all that Kong 3.4 takes for a filter's settings. What it holds is what others give as an object.
+#[test]
+fn settings_in_a_text_are_those_in_the_text() {
+    let object = addresses(r#","interval_s":30,"node":"dp-\"1\"""#);
+    let text = serde_json::to_string(&object).unwrap();
+    let read = FilterSettings::read(text.as_bytes());
+    assert_eq!((&read, read.problems.len()), (&FilterSettings::read(object.as_bytes()), 0));
+    let twice = serde_json::to_string(&text).unwrap();
+    assert!(problems(&twice)[0].contains("not a JSON object"), "no deeper than that");
+}
+
+#[test]
+fn in_envoy_clusters_are_called_and_elsewhere_addresses() {
+    let clusters = |host: &str| format!(r#"{{"companion":"lifeboat","status_api":"status","host":"{host}"}}"#);
+    let settings = FilterSettings::read(clusters("envoy").as_bytes());
+    assert_eq!((settings.problems, settings.host), (vec![], Some(NamedHost::Envoy)));
+    assert_eq!(problems(&clusters("kong-3.10")).len(), 2);
+}
+
+/// In Kong 3.4 requests know no more than Envoy's, so nothing else could tell that this is a mistake.
+#[test]
+fn a_host_that_calls_addresses_is_not_believed_to_be_envoy() {
+    let settings = FilterSettings::read(addresses(r#","host":"envoy""#).as_bytes());
+    assert_eq!(settings.host, None);
+    let [problem] = &settings.problems[..] else { panic!("not one problem: {:?}", settings.problems) };
+    assert!(problem.to_string().contains("companion is an address"), "{problem}");
+}
+
+#[test]
+fn a_control_plane_is_not_looked_for_where_the_probe_is_off() {
+    for (probe, is_off) in [(r#""off""#, true), ("false", true), (r#""on""#, false), ("true", false), ("null", false)] {
+        let json = addresses(&format!(r#","control_plane":"10.0.0.9:8005","probe":{probe}"#));
+        let settings = FilterSettings::read(json.as_bytes());
+        assert_eq!((settings.control_plane.is_none(), settings.problems.len()), (is_off, 0), "{probe}");
     }
 }
 
@@ -101,7 +141,7 @@ fn a_header_that_could_mean_something_else_is_refused() {
 #[test]
 fn settings_that_are_absent_or_no_object_or_too_many_have_a_reason() {
     assert_eq!(problems("  "), [SettingsProblem::Absent.to_string()]);
-    for json in ["[]", "3", "{", "\"x\"", "nonsense"] {
+    for json in ["[]", "3", "{", "\"x\"", "\"[]\"", "nonsense"] {
         assert!(problems(json)[0].contains("not a JSON object"), "{json}");
     }
     let huge = " ".repeat(FilterSettings::MAX_BYTES + 1);

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::report::NamedHost;
+
 /// Where a call goes. Kong wants `IP:port`, and a host name there ends in "resolver failure" (KONG.md section 4,
-/// point 2); Envoy wants the name of a cluster (point 9).
+/// point 2); Envoy wants the name of a cluster (point 11).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     text: String,
@@ -30,6 +32,11 @@ impl Upstream {
     /// The address or name as Proxy-Wasm's dispatch wants it.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether this host can call it: Envoy calls clusters, Kong addresses.
+    pub(super) fn suits(&self, host: Option<NamedHost>) -> bool {
+        self.is_cluster == (host == Some(NamedHost::Envoy))
     }
 
     /// Whether it is the name of a cluster of Envoy's.
