@@ -1,5 +1,5 @@
 //! Tests against what somebody else wrote: stores as the real HTTP servers that they are, moto (S3 with IAM) and Azurite,
-//! LMDB's own library, Envoy, and Prometheus' promtool. `tests/servers/run` installs and starts them.
+//! LMDB's own library, Envoy, and Prometheus' promtool; and the kernel, as it limits a container's memory. `tests/servers/run` installs and starts them.
 
 mod alerts;
 mod azure;
@@ -9,5 +9,6 @@ mod envoy;
 mod filter;
 mod installed;
 mod lmdb_node;
+mod memory_limit;
 mod permissions;
 mod s3_with_iam;

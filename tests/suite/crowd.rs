@@ -76,25 +76,29 @@ fn as_many_connections_as_there_may_be_and_no_more() {
 }
 
 #[test]
-fn a_large_message_reaches_all_nodes_though_there_is_room_for_one_at_a_time_and_some_do_not_read() {
+fn a_large_message_reaches_all_nodes_though_some_do_not_read_the_one_before_and_there_is_room_for_one() {
     play(async {
         let world = World::begin().await;
-        let large: bytes::Bytes = generator::reconfigure_message(&generator::configuration(10_000)).into();
-        assert!(large.len() > 512 * 1024, "{} bytes are not large", large.len());
-        let sent = configuration(&large);
-        world.control_plane.push(large.clone());
+        let [first, second] = [50_000, 50_001].map(large);
         let relay = world
             .relay_with(|settings| {
                 let limits = &mut settings.limits;
-                (limits.freight, limits.slow) = (large.len(), Duration::from_millis(200));
+                (limits.large_messages, limits.slow) = (second.len(), Duration::from_millis(200));
             })
             .await;
+        world.control_plane.push(first.clone());
         let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
         stuck.introduce().await.unwrap();
         let nodes: Vec<Actor> = (0..4).map(|_| world.node(relay.address)).collect();
         for node in &nodes {
-            world.confirmed(node.node_id(), &sent).await;
+            world.confirmed(node.node_id(), &configuration(&first)).await;
         }
+
+        world.control_plane.push(second.clone());
+        for node in &nodes {
+            world.confirmed(node.node_id(), &configuration(&second)).await;
+        }
+        world.log.wait_for(&["stuck", "did not take a message in time"]).await;
     });
 }
 
@@ -106,27 +110,31 @@ fn a_control_plane_whose_large_message_waits_for_room_is_neither_silent_nor_gone
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "5s");
         world.keep(&recording::first()).await;
         // More than a socket's buffers hold, so that who doesn't read it holds the room.
-        let large: bytes::Bytes = generator::reconfigure_message(&generator::configuration(50_000)).into();
-        let sent = configuration(&large);
-        world.control_plane.push(large.clone());
+        let [first, second] = [50_000, 50_001].map(large);
         let relay = world
             .relay_with(|settings| {
                 let limits = &mut settings.limits;
-                (limits.freight, limits.slow) = (large.len(), Duration::from_secs(14));
+                (limits.large_messages, limits.slow) = (second.len(), Duration::from_secs(14));
             })
             .await;
+        world.control_plane.push(first);
         let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
         stuck.introduce().await.unwrap();
-        // The room is taken as soon as the control plane has begun to send.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.log.wait_for(&["stuck", "the control plane sent the node a configuration"]).await;
+
+        world.control_plane.push(second.clone());
         let began = Instant::now();
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &sent).await;
+        world.confirmed(node.node_id(), &configuration(&second)).await;
         assert!(began.elapsed() > Duration::from_secs(10), "there was room after {:?}", began.elapsed());
         let state = node.state();
         assert_eq!((state.received, state.connections), (1, 1), "{:?}", state.log);
         assert_eq!(world.log.lines_with("the control plane is gone").len(), 0);
     });
+}
+
+fn large(services: usize) -> bytes::Bytes {
+    generator::reconfigure_message(&generator::configuration(services)).into()
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod forward_proxy;
 pub mod forwarder;
 pub mod generator;
 pub mod keys;
+pub mod large_push;
 pub mod log;
 pub mod ocsp_responder;
 pub mod page;

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat::rehearsal::node::EMPTY_HASH;
@@ -14,8 +15,12 @@ use lifeboat_core::frame::Frame;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+/// A link on which nothing is said for 45 s is given up (KONG.md section 1).
+const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// A raw link to a relay.
 pub struct RawNode(Link<TlsStream<TcpStream>>);
@@ -49,6 +54,14 @@ impl RawNode {
     /// When the link is gone.
     pub async fn introduce(&mut self) -> Result<(), LinkError> {
         self.send(Frame::binary(recording::basic_info())).await?;
+        self.ping().await
+    }
+
+    /// Sends the ping of an empty node.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn ping(&mut self) -> Result<(), LinkError> {
         self.send(Frame::ping(Bytes::from_static(EMPTY_HASH.as_bytes()))).await
     }
 
@@ -58,6 +71,39 @@ impl RawNode {
     /// When the link is gone.
     pub async fn send(&mut self, frame: Frame) -> Result<(), LinkError> {
         self.0.send(&frame).await
+    }
+
+    /// Reads until a message of this length begins, and compares it with this one as it comes; after each piece there is a
+    /// pause. Nothing of it is kept. Pings meanwhile, as a node does.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    ///
+    /// # Panics
+    /// When another message comes.
+    pub async fn takes(&mut self, message: &[u8], pause: Duration) -> Result<(), LinkError> {
+        while self.0.begun() != Some(message.len() as u64) {
+            if let Ok(heard) = timeout(PING_EVERY, self.0.hear()).await {
+                heard?;
+            } else {
+                self.ping().await?;
+            }
+        }
+        let (mut taken, mut pinged) = (0, Instant::now());
+        loop {
+            if pinged.elapsed() > PING_EVERY {
+                pinged = Instant::now();
+                self.ping().await?;
+            }
+            let piece = self.0.piece();
+            assert!(message[taken..].starts_with(piece), "after {taken} bytes another message follows");
+            taken += piece.len();
+            if self.0.take_piece().is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            self.0.hear_piece().await?;
+        }
     }
 
     /// The next frame; none when the link has ended.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
+
 /// The relay's bounds; the same for all starts, and smaller in tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -18,11 +20,12 @@ pub struct Limits {
     /// After how long a node that is linked by `/v2/outlet` or asks for it is known not to ask for `/v1/outlet`: Kong's
     /// nodes ask for both within 5 to 10 s.
     pub only_v2: Duration,
-    /// How many bytes of large messages may be on their way from the control plane to nodes.
-    pub freight: usize,
+    /// How many bytes of large messages that differ may be on their way from the control plane to nodes: as much as one
+    /// configuration may have (`LIFEBOAT_MAX_CONFIG`).
+    pub large_messages: usize,
     /// How many nodes are sent the snapshot at once.
     pub sends: usize,
-    /// After how long a node that takes a message slowly makes room for others.
+    /// After how long a node that takes a message slowly may have to make room for others.
     pub slow: Duration,
 }
 
@@ -34,7 +37,7 @@ impl Default for Limits {
             silent: 1024,
             connections: None,
             only_v2: Duration::from_secs(15),
-            freight: 256 << 20,
+            large_messages: DEFAULT_MAX_CONFIG,
             sends: 16,
             slow: Duration::from_secs(2),
         }

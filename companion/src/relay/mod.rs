@@ -3,10 +3,11 @@
 
 mod admission;
 mod emptiness;
+mod feed_queue;
 mod follower;
-mod freight;
 mod handshake;
 mod incremental;
+mod large_messages;
 mod limits;
 mod messages;
 mod node;
@@ -36,9 +37,10 @@ pub use view::RelayView;
 
 use self::admission::Admission;
 use self::emptiness::Emptiness;
+use self::feed_queue::FeedQueue;
 use self::follower::Follower;
-use self::freight::Freight;
 use self::incremental::Incremental;
+use self::large_messages::LargeMessages;
 use self::nodes::Nodes;
 use self::offers::Offers;
 use self::outlook::Outlook;
@@ -71,8 +73,9 @@ struct Shared {
     admission: Admission,
     emptiness: Emptiness,
     follower: Follower,
-    freight: Freight,
+    feeds: FeedQueue,
     incremental: Incremental,
+    large: Arc<LargeMessages>,
     refusals: Refusals,
     revocations: Revocations,
     offers: Offers,
@@ -107,8 +110,9 @@ impl Relay {
             admission: Admission::new(&limits),
             emptiness: Emptiness::default(),
             follower: Follower::new(sources.clone(), settings.follow, clock),
-            freight: Freight::new(&limits),
+            feeds: FeedQueue::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
+            large: Arc::new(LargeMessages::new(&limits)),
             refusals: Refusals::new(metrics.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
             offers: Offers::new(sources, clock),

@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
 use super::admission::Place;
+use super::feed_queue::{Permit, Turn};
 use super::follower::Subscription;
-use super::freight::{Freight, LARGE, Load, Turn};
 use super::incremental::Outlet;
+use super::large_messages::{Arriving, LARGE, LargeMessages};
 use super::nodes::Seat;
 use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages};
@@ -24,7 +25,7 @@ use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
 use crate::metrics::NodePresence;
-use crate::websocket::{Heard, LinkError, hear};
+use crate::websocket::{Heard, LinkError};
 
 struct Driver {
     shared: Arc<Shared>,
@@ -35,8 +36,8 @@ struct Driver {
     fetching: Option<PendingOffer>,
     /// What is published, while the node has lost its control plane.
     bulletins: Option<Subscription>,
-    /// A large message from the control plane, and its room.
-    incoming: Incoming,
+    /// A large message that the control plane has begun to send.
+    arriving: Option<Arriving>,
     /// The snapshot that is to be sent, and its turn.
     feed: Option<(Arc<Offer>, Turn)>,
     session: NodeSession,
@@ -47,19 +48,11 @@ struct Driver {
     _place: Arc<Place>,
 }
 
-#[derive(Default)]
-enum Incoming {
-    #[default]
-    Nothing,
-    Waiting(Turn),
-    Admitted(Load),
-}
-
 /// What a driver does next.
 enum Step {
     Event(Event),
     /// The snapshot's turn has come.
-    Feed(Arc<Offer>, Load),
+    Feed(Arc<Offer>, Permit),
 }
 
 /// Serves a node until one of the two sides ends it.
@@ -74,7 +67,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
         dialing: None,
         fetching: None,
         bulletins: None,
-        incoming: Incoming::default(),
+        arriving: None,
         feed: None,
         session,
         seat: shared.seats.join(&identity, shared.clock.wall()),
@@ -92,7 +85,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
         driver.follow();
         flow = match driver.next_step().await {
             Ok(Step::Event(event)) => driver.take(event).await,
-            Ok(Step::Feed(offer, load)) => driver.feed(&offer, load).await,
+            Ok(Step::Feed(offer, permit)) => driver.feed(&offer, permit).await,
             Err(error) => {
                 debug!(node = driver.identity.id, "the node's link ended: {error}");
                 ControlFlow::Break(())
@@ -113,23 +106,23 @@ impl Driver {
                     Heard::Frame(frame) => Event::FromNode(frame),
                     Heard::Part => continue,
                 },
-                heard = hear_in_turn(&self.shared.freight, &mut self.control_plane, &mut self.incoming) => {
+                heard = hear_control_plane(&self.shared.large, &mut self.control_plane, &mut self.arriving) => {
                     self.control_plane_heard(heard)
                 }
                 dialed = finished(&mut self.dialing) => self.dialed(dialed),
                 offer = fetched(&mut self.fetching) => Event::Fetched(offer),
                 bulletin = told(&mut self.bulletins) => Event::Published(bulletin),
-                (offer, load) = turn_to_feed(&mut self.feed) => return Ok(Step::Feed(offer, load)),
+                (offer, permit) = turn_to_feed(&mut self.feed) => return Ok(Step::Feed(offer, permit)),
                 () = clock.reach(wake_at) => Event::Tick,
             }));
         }
     }
 
-    async fn feed(&mut self, offer: &Offer, load: Load) -> ControlFlow<()> {
+    async fn feed(&mut self, offer: &Offer, permit: Permit) -> ControlFlow<()> {
         if !self.session.awaits_delivery() {
             return ControlFlow::Continue(());
         }
-        match load.deliver(self.node.send_message(offer.message.pieces())).await {
+        match permit.deliver(self.node.send_message(offer.message.pieces())).await {
             Ok(()) => self.take(Event::Delivered).await,
             Err(error) => {
                 messages::not_sent(&self.identity, &error);
@@ -150,7 +143,7 @@ impl Driver {
             _ => None,
         };
         let (now, mut actions) = (self.shared.clock.now(), Vec::new());
-        if matches!((&event, &self.incoming), (Event::Tick, Incoming::Waiting(_))) {
+        if matches!(event, Event::Tick) && self.arriving.as_ref().is_some_and(Arriving::waits_for_room) {
             // What the control plane has sent waits here for room, and its pong behind it.
             actions = self.session.handle(Event::ControlPlaneHeard, now, rand::random());
         }
@@ -180,15 +173,7 @@ impl Driver {
                     control_plane_failed |= self.send_control_plane(&frame).await.is_err();
                     Ok(())
                 }
-                Action::ToNode(frame) => match std::mem::take(&mut self.incoming) {
-                    Incoming::Admitted(load) if frame.payload.len() as u64 >= LARGE => {
-                        load.deliver(self.node.send(&frame)).await
-                    }
-                    other => {
-                        self.incoming = other;
-                        self.node.send(&frame).await
-                    }
-                },
+                Action::ToNode(frame) => self.shared.large.deliver(&frame.payload, self.node.send(&frame)).await,
                 Action::Fetch => {
                     self.fetching = self.identity.version.map(|version| self.shared.offers.request(version));
                     if self.fetching.is_none() {
@@ -202,7 +187,7 @@ impl Driver {
                     Ok(())
                 }
                 Action::Feed(offer) => {
-                    self.feed = Some((offer, self.shared.freight.turn_to_feed()));
+                    self.feed = Some((offer, self.shared.feeds.turn()));
                     Ok(())
                 }
                 Action::CloseNode(frame) => {
@@ -231,7 +216,7 @@ impl Driver {
             }
         }
         if control_plane_failed && self.control_plane.take().is_some() {
-            self.incoming = Incoming::Nothing;
+            self.arriving = None;
             return Box::pin(self.take(Event::ControlPlaneClosed)).await;
         }
         ControlFlow::Continue(())
@@ -257,7 +242,7 @@ impl Driver {
             Err(error) => {
                 messages::link_ended(&self.identity, &error);
                 self.control_plane = None;
-                self.incoming = Incoming::Nothing;
+                self.arriving = None;
                 match error {
                     LinkError::Closed | LinkError::Broken(_) | LinkError::Stuck => Event::ControlPlaneClosed,
                     LinkError::Protocol(_) | LinkError::TooLong { .. } => Event::ControlPlaneUnreadable,
@@ -300,7 +285,7 @@ impl Driver {
     }
 
     async fn disconnect(&mut self) {
-        self.incoming = Incoming::Nothing;
+        self.arriving = None;
         if let Some(link) = self.control_plane.take() {
             link.close().await;
         }
@@ -319,29 +304,38 @@ impl Driver {
 
 // A large message is read only when there is room for it; until then the control plane's side of the connection fills up,
 // as it does when a node takes it slowly. Loses nothing when dropped before it is ready.
-async fn hear_in_turn(
-    freight: &Freight,
+async fn hear_control_plane(
+    large: &Arc<LargeMessages>,
     link: &mut Option<TlsLink>,
-    incoming: &mut Incoming,
+    arriving: &mut Option<Arriving>,
 ) -> Result<Heard, LinkError> {
-    if let Some(length) = link.as_ref().and_then(|link| link.begun()).filter(|length| *length >= LARGE) {
-        if let Incoming::Nothing = incoming {
-            *incoming = Incoming::Waiting(freight.room_for(length));
-        }
-        if let Incoming::Waiting(turn) = incoming {
-            *incoming = Incoming::Admitted(turn.await);
+    let Some(link) = link else { return pending().await };
+    let Some(length) = link.begun().filter(|length| *length >= LARGE) else { return link.hear().await };
+    let message = arriving.get_or_insert_with(|| large.expect(length));
+    loop {
+        message.has_room().await?;
+        if message.take(link.piece()) {
+            break;
         }
     }
-    hear(link).await
+
+    if let Some((opcode, is_final)) = link.take_piece()
+        && let Some(payload) = message.whole()
+    {
+        *arriving = None;
+        return Ok(Heard::Frame(Frame { opcode, is_final, payload }));
+    }
+    link.hear_piece().await?;
+    Ok(Heard::Part)
 }
 
-async fn turn_to_feed(feed: &mut Option<(Arc<Offer>, Turn)>) -> (Arc<Offer>, Load) {
-    let load = match feed {
+async fn turn_to_feed(feed: &mut Option<(Arc<Offer>, Turn)>) -> (Arc<Offer>, Permit) {
+    let permit = match feed {
         Some((_, turn)) => turn.await,
         None => pending().await,
     };
     let (offer, _) = feed.take().expect("its turn has just come");
-    (offer, load)
+    (offer, permit)
 }
 
 async fn fetched(fetching: &mut Option<PendingOffer>) -> Arc<Offer> {

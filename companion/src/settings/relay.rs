@@ -8,6 +8,7 @@ use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
 
 use super::cluster::{checked, identity};
+use super::store::max_config;
 use super::{ClusterSettings, Follow, Reader, Trust};
 use crate::relay::Limits;
 use crate::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
@@ -50,7 +51,7 @@ impl RelaySettings {
             listen,
             tls,
             rules: Rules { config_timeout, on_refusal, retry },
-            limits: Limits::default(),
+            limits: Limits { large_messages: max_config(reader), ..Limits::default() },
             follow,
         })
     }

@@ -15,6 +15,8 @@ const WRITE_LIMIT: Duration = Duration::from_secs(45);
 /// A long frame has more time than that: a node may be at the end of a slow line.
 const WRITTEN_PER_SECOND: u64 = 64 * 1024;
 const READ_AT_ONCE: usize = 4 * 1024;
+/// What TLS has in a record, at most.
+const PIECE: usize = 16 * 1024;
 /// What is read into for a longer frame is not kept for the next one.
 const KEPT: usize = 64 * 1024;
 
@@ -25,6 +27,8 @@ pub struct Link<S> {
     mask: Mask,
     unread: BytesMut,
     frame: Option<Header>,
+    /// How much of that frame was taken in pieces.
+    taken: usize,
     limit: u64,
 }
 
@@ -66,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// A link over `stream` on which `unread` has been received already. `mask` says which end this is; frames longer
     /// than `limit` bytes are refused.
     pub fn new(stream: S, unread: Bytes, mask: Mask, limit: u64) -> Self {
-        Self { stream, mask, unread: BytesMut::from(&unread[..]), frame: None, limit }
+        Self { stream, mask, unread: BytesMut::from(&unread[..]), frame: None, taken: 0, limit }
     }
 
     /// Allows frames of up to `limit` bytes from now on.
@@ -81,19 +85,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// The next frame, or the news that a part of one came. Loses nothing when dropped before it is ready.
     pub async fn hear(&mut self) -> Result<Heard, LinkError> {
+        let had_begun = self.frame.is_some();
         if let Some(frame) = self.take_frame()? {
             return Ok(Heard::Frame(frame));
         }
-        // For a long frame its whole length is set aside once, instead of by doubling.
-        let missing = self.frame.as_ref().map_or(0, |header| header.length as usize);
-        self.unread.reserve(missing.saturating_sub(self.unread.len()).max(READ_AT_ONCE));
-        match self.stream.read_buf(&mut self.unread).await {
-            Ok(0) => return Err(LinkError::Closed),
-            // A peer that is killed has no time for TLS's goodbye.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(LinkError::Closed),
-            read => read?,
-        };
+        // Whoever wants to take a long one in pieces is asked before it is set aside for.
+        if self.frame.is_some() && !had_begun {
+            return Ok(Heard::Part);
+        }
+        // For a long frame its whole length is set aside once, instead of by doubling, and not one byte more.
+        let missing = self.frame.as_ref().map(|header| header.length as usize - self.unread.len());
+        self.unread.reserve(missing.unwrap_or(READ_AT_ONCE));
+        self.read().await?;
         Ok(self.take_frame()?.map_or(Heard::Part, Heard::Frame))
+    }
+
+    /// What is here of the frame that has begun and was not taken yet, for whoever keeps long frames elsewhere. Only from
+    /// control planes, whose side of the link isn't masked.
+    pub fn piece(&self) -> &[u8] {
+        debug_assert!(matches!(self.mask, Mask::Ours));
+        let length = self.frame.as_ref().map_or(0, |header| header.length as usize - self.taken);
+        &self.unread[..length.min(self.unread.len())]
+    }
+
+    /// That piece was taken. When it was the last one, gives what is to be known of the frame besides, and the next frame
+    /// may come.
+    pub fn take_piece(&mut self) -> Option<(Opcode, bool)> {
+        let length = self.piece().len();
+        self.unread.advance(length);
+        self.taken += length;
+        let header = self.frame.take_if(|header| header.length as usize == self.taken)?;
+        self.taken = 0;
+        // What was read into for pieces is not kept.
+        self.unread = BytesMut::from(&self.unread[..]);
+        Some((header.opcode, header.is_final))
+    }
+
+    /// Waits for the next piece. Loses nothing when dropped before it is ready.
+    pub async fn hear_piece(&mut self) -> Result<(), LinkError> {
+        self.unread.reserve(PIECE);
+        self.read().await
     }
 
     /// Sends a frame without a pause in it.
@@ -126,6 +157,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Closes the connection as TLS does; a peer that is gone already is no error.
     pub async fn close(mut self) {
         let _ = timeout(Duration::from_secs(1), self.stream.shutdown()).await;
+    }
+
+    async fn read(&mut self) -> Result<(), LinkError> {
+        match self.stream.read_buf(&mut self.unread).await {
+            Ok(0) => Err(LinkError::Closed),
+            // A peer that is killed has no time for TLS's goodbye.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(LinkError::Closed),
+            read => read.map(drop).map_err(LinkError::from),
+        }
     }
 
     async fn write(&mut self, mut bytes: impl Buf) -> Result<(), LinkError> {
@@ -278,6 +318,51 @@ mod tests {
         assert!(server.unread.capacity() < 100_000);
         drop(server);
         assert!(sender.await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_long_frame_can_be_taken_in_pieces_between_two_others() {
+        let (mut client, mut server) = pair(1 << 20);
+        let long = Frame::binary((0..100_000_usize).map(|at| (at % 251) as u8).collect::<Vec<_>>());
+        let sent = long.clone();
+        let sender = tokio::spawn(async move {
+            for frame in [Frame::empty_pong(), sent, Frame::ping(&b"after"[..])] {
+                server.send(&frame).await.unwrap();
+            }
+            server
+        });
+        assert_eq!(frame(&mut client).await, Frame::empty_pong());
+        while client.begun().is_none() {
+            assert!(matches!(client.hear().await.unwrap(), Heard::Part));
+        }
+        assert_eq!(client.begun(), Some(100_000));
+        let mut taken = Vec::new();
+        let end = loop {
+            taken.extend_from_slice(client.piece());
+            match client.take_piece() {
+                Some(end) => break end,
+                None => client.hear_piece().await.unwrap(),
+            }
+            assert!(client.unread.capacity() < 4 * PIECE, "{}", client.unread.capacity());
+        };
+        assert_eq!((end, taken.as_slice()), ((Opcode::Binary, true), &long.payload[..]));
+        assert_eq!(frame(&mut client).await, Frame::ping(&b"after"[..]));
+        drop(sender.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn for_a_frame_its_length_is_set_aside_and_no_more() {
+        let (mut client, mut server) = pair(1 << 20);
+        let sender = tokio::spawn(async move {
+            client.send(&Frame::binary(vec![1; 300_000])).await.unwrap();
+            client
+        });
+        let mut most = 0;
+        while !matches!(server.hear().await.unwrap(), Heard::Frame(_)) {
+            most = most.max(server.unread.capacity());
+        }
+        assert!((300_000..310_000).contains(&most), "{most}");
+        drop(sender.await.unwrap());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_tests::generator;
+use lifeboat_tests::large_push::{self, LargePush};
 use lifeboat_tests::program::{Memory, Running};
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
@@ -38,23 +39,27 @@ const DRILLING_EXPORTER: Needs = Needs {
     ..EXPORTER
 };
 const RELAY: Needs = Needs {
-    said: "64 MiB + 2 × `LIFEBOAT_MAX_CONFIG` + 128 KiB × nodes",
+    said: "64 MiB + 3 × `LIFEBOAT_MAX_CONFIG` + 128 KiB × nodes",
     base: 64,
-    times_max_config: 2,
+    times_max_config: 3,
     node_kib: 128,
 };
 
 impl Needs {
     /// The limit that the document derives, in bytes.
-    fn limit(&self, nodes: usize) -> u64 {
+    fn limit(&self, nodes: usize, max_config: u64) -> u64 {
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sizing.md");
         let document = std::fs::read_to_string(document).unwrap();
         assert!(document.contains(self.said), "docs/sizing.md does not say {:?}", self.said);
-        self.base * MIB + self.times_max_config * MAX_CONFIG + self.node_kib * 1024 * nodes as u64
+        self.base * MIB + self.times_max_config * max_config + self.node_kib * 1024 * nodes as u64
     }
 
     fn hold(&self, running: &Running, nodes: usize) {
-        let (peak, limit) = (running.memory(Memory::Peak), self.limit(nodes));
+        self.hold_with(running, nodes, MAX_CONFIG);
+    }
+
+    fn hold_with(&self, running: &Running, nodes: usize, max_config: u64) {
+        let (peak, limit) = (running.memory(Memory::Peak), self.limit(nodes, max_config));
         let (taken, allowed) = (peak as f64 / MEGABYTE, limit as f64 / MEGABYTE);
         eprintln!("a peak of {taken:.1} MB; {} allows {allowed:.1} MB", self.said);
         assert!(peak <= limit, "it took {taken:.1} MB, and {} are {allowed:.1} MB:\n{}", self.said, running.log());
@@ -172,6 +177,18 @@ async fn a_relay_that_has_fed_58_megabytes_to_five_nodes_holds_one_compressed_co
     );
     RELAY.hold(&relay, NODES);
     assert!(after < 2 * compressed + 40_000_000, "{after} bytes are resident for {compressed} bytes of payload");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_of_15_megabytes_to_100_nodes_that_read_or_stall_is_in_memory_once() {
+    let store = Store::folder();
+    let mut push = LargePush::begin(&store.settings[0].1, |relay| relay).await;
+    push.push().await;
+    push.all_was_taken().await;
+    RELAY.hold_with(&push.relay, large_push::NODES, large_push::MAX_CONFIG);
+    // There is room for one: those who still have not read the first make it.
+    push.push().await;
+    RELAY.hold_with(&push.relay, large_push::NODES, large_push::MAX_CONFIG);
 }
 
 /// What is resident once that has stopped changing.

@@ -3,6 +3,7 @@
 
 mod built;
 mod captured;
+mod memory_group;
 mod terminal;
 
 use std::ffi::OsStr;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 
 use self::built::executable;
 use self::captured::Captured;
+pub use self::memory_group::MemoryGroup;
 use self::terminal::Terminal;
 
 /// Nothing that is waited for takes nearly as long: who gets here has hung.
@@ -139,6 +141,17 @@ impl Invocation {
         let terminal = Terminal::new(columns);
         self.command.stdin(terminal.end()).stdout(terminal.end()).stderr(terminal.end()).env("TERM", "xterm-256color");
         self.terminal = Some(terminal);
+        self
+    }
+
+    /// In this group from its first instruction on.
+    pub fn within(mut self, group: &MemoryGroup) -> Self {
+        let asked = self.command.as_std();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.processes()).arg(asked.get_program());
+        command.args(asked.get_args()).env_clear().stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?)))).kill_on_drop(true);
+        self.command = command;
         self
     }
 

@@ -217,7 +217,7 @@ fn fallbacks(
     Some(fallbacks)
 }
 
-fn max_config(reader: &mut Reader<'_>) -> usize {
+pub(super) fn max_config(reader: &mut Reader<'_>) -> usize {
     reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
 }
 

@@ -1,0 +1,80 @@
+//! How many nodes are sent the snapshot at once, so that the first have it soon instead of all of them late. A node that
+//! takes it slowly makes room for the others after a moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::Limits;
+use crate::websocket::LinkError;
+
+/// A wait for one's turn.
+pub(super) type Turn = BoxFuture<'static, Permit>;
+
+/// The queue.
+#[derive(Debug)]
+pub(super) struct FeedQueue {
+    sends: Arc<Semaphore>,
+    slow: Duration,
+}
+
+/// Leave to send the snapshot.
+#[derive(Debug)]
+pub(super) struct Permit {
+    turn: OwnedSemaphorePermit,
+    slow: Duration,
+}
+
+impl FeedQueue {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { sends: Arc::new(Semaphore::new(limits.sends.max(1))), slow: limits.slow }
+    }
+
+    /// The turn to send a node the snapshot.
+    pub(super) fn turn(&self) -> Turn {
+        let (sends, slow) = (self.sends.clone(), self.slow);
+        let turn = async move {
+            let turn = sends.acquire_owned().await.expect("the semaphore is never closed");
+            Permit { turn, slow }
+        };
+        turn.boxed()
+    }
+}
+
+impl Permit {
+    /// Sends it. What is sent slowly goes on without the permit: the snapshot is in memory once for all.
+    ///
+    /// # Errors
+    /// What the sending fails with.
+    pub(super) async fn deliver(self, sending: impl Future<Output = Result<(), LinkError>>) -> Result<(), LinkError> {
+        let mut sending = Box::pin(sending);
+        match timeout(self.slow, sending.as_mut()).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                drop(self.turn);
+                sending.await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_node_does_not_keep_others_from_the_snapshot() {
+        let queue = FeedQueue::new(&Limits { sends: 1, ..Limits::default() });
+        let slow = tokio::spawn(queue.turn().await.deliver(pending()));
+        for _ in 0..3 {
+            queue.turn().await.deliver(async { Ok(()) }).await.unwrap();
+        }
+        assert!(!slow.is_finished());
+    }
+}
