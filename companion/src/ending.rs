@@ -7,7 +7,7 @@ use lifeboat_core::time::WallTime;
 use serde_json::json;
 
 use crate::command::Failure;
-use crate::logging::Format;
+use crate::settings::LogFormat;
 
 /// An end that isn't the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +30,11 @@ impl Ending {
     }
 
     /// The line, written at `now`.
-    pub fn line(&self, format: Format, now: WallTime) -> String {
+    pub fn line(&self, format: LogFormat, now: WallTime) -> String {
         let Self { code, level, why } = self;
         match format {
-            Format::Text => format!("lifeboat: {why}"),
-            Format::Json => json!({
+            LogFormat::Text => format!("lifeboat: {why}"),
+            LogFormat::Json => json!({
                 "timestamp": now.to_string(),
                 "level": level,
                 "fields": { "message": why, "exit_code": code },
@@ -67,7 +67,7 @@ mod tests {
         let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_271_400));
         let ending = Ending::failed(&"a part of lifeboat has ended unexpectedly");
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command-line.md");
-        let (document, line) = (std::fs::read_to_string(document).unwrap(), ending.line(Format::Json, now));
+        let (document, line) = (std::fs::read_to_string(document).unwrap(), ending.line(LogFormat::Json, now));
         assert!(document.lines().any(|shown| shown == line), "docs/command-line.md should say:\n{line}");
     }
 
@@ -75,8 +75,8 @@ mod tests {
     fn the_last_line_is_what_a_person_reads_or_an_object_of_the_logs_shape() {
         let now = WallTime::from_system(SystemTime::UNIX_EPOCH);
         let ending = Ending::from(Failure::Failed(anyhow::anyhow!("no\nstore").context("nothing was kept")));
-        assert_eq!(ending.line(Format::Text, now), "lifeboat: nothing was kept: no\nstore");
-        let line = ending.line(Format::Json, now);
+        assert_eq!(ending.line(LogFormat::Text, now), "lifeboat: nothing was kept: no\nstore");
+        let line = ending.line(LogFormat::Json, now);
         assert_eq!(line.lines().count(), 1, "{line}");
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(object["fields"]["message"], "nothing was kept: no\nstore");

@@ -1,6 +1,5 @@
 //! `lifeboat`, the program. Reads the command line, starts the clock, and says how it ended.
 
-use std::convert::Infallible;
 use std::process::ExitCode;
 
 use lifeboat::archive::Stay;
@@ -12,8 +11,9 @@ use lifeboat::command::{
     presign, release, rollback, run, show, verify,
 };
 use lifeboat::ending::Ending;
-use lifeboat::logging::{self, Format};
+use lifeboat::logging;
 use lifeboat::progress::Terminal;
+use lifeboat::settings::LogFormat;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
@@ -22,10 +22,7 @@ fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
     let inherited = umask(Mode::from_raw_mode(0o077));
     let matches = cli::definition().get_matches();
-    let request = match cli::read(&matches, environment()) {
-        Ok(request) => request,
-        Err(error) => return end(&Ending::wrong_usage(&error), Format::Text),
-    };
+    let request = cli::read(&matches, environment());
     // The program that we become writes its files as it would without us, and manual pages are for everybody.
     if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
         umask(inherited);
@@ -46,15 +43,16 @@ fn main() -> ExitCode {
         Task::Run | Task::Demo(_) => None,
         _ => Terminal::of_standard_error(),
     };
-    let format = match level.map(|level| logging::init(&request.source, level, terminal)) {
-        // Without a log there is no form of it.
-        None => Format::Text,
-        Some(Ok(format)) => format,
-        Some(Err(error)) => return end(&Ending::wrong_usage(&error), Format::Text),
-    };
-    let runtime = match runtime(&request.task) {
-        Ok(runtime) => runtime,
-        Err(error) => return end(&Ending::failed(&error), format),
+    // Without a log there is no form of it.
+    let format = level.map_or(LogFormat::Text, |level| logging::init(&request.source, level, terminal));
+    let runtime = match (runtime(&request.task), &request.task) {
+        (Ok(runtime), _) => runtime,
+        // The gateway starts whatever happens.
+        (Err(error), Task::Exec(asked)) if !asked.check => {
+            let Err(failure) = exec::exec_undecided(asked, error);
+            return end(&failure.into(), format);
+        }
+        (Err(error), _) => return end(&Ending::failed(&error), format),
     };
     let result = runtime.block_on(perform(request));
     // A background task may be in the middle of something long; nobody waits for it any more.
@@ -86,7 +84,7 @@ async fn perform(request: Request) -> Result<(), Failure> {
         Task::Verify(asked) => verify::verify(source, &asked).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
         Task::Import(asked) => import::import(source, &asked, clock).await,
-        Task::Exec(asked) => exec::exec(source, &asked.command, clock).await.map(|never: Infallible| match never {}),
+        Task::Exec(asked) => exec::exec(source, &asked, clock).await,
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await
         }
@@ -111,7 +109,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn end(ending: &Ending, format: Format) -> ExitCode {
+fn end(ending: &Ending, format: LogFormat) -> ExitCode {
     eprintln!("{}", ending.line(format, Clock::start().wall()));
     ExitCode::from(ending.code)
 }

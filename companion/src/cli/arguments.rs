@@ -146,8 +146,21 @@ pub struct Import {
 /// What `exec` takes.
 #[derive(Debug, Args)]
 pub struct Exec {
+    /// Exit with 2 instead of starting a node that has no configuration and whose settings are wrong: for a rollout that
+    /// is to stop then
+    #[arg(long, conflicts_with = "check")]
+    pub strict: bool,
+    /// Start nothing, but check the settings: exit with 0 if an empty node would be restored in an outage, with 2 over
+    /// settings, with 3 if this node isn't one that is restored
+    #[arg(long)]
+    pub check: bool,
     /// The program and its arguments
-    #[arg(value_name = "CMD", last = true, required = true, value_hint = ValueHint::CommandWithArguments)]
+    #[arg(
+        value_name = "CMD",
+        last = true,
+        required_unless_present = "check",
+        value_hint = ValueHint::CommandWithArguments
+    )]
     pub command: Vec<OsString>,
 }
 

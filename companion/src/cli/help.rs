@@ -151,8 +151,8 @@ mod tests {
                 let matches = definition().try_get_matches_from(&words);
                 let matches = matches.unwrap_or_else(|error| panic!("{example}: {error}"));
                 // Of a file that isn't here nothing can be read, and nothing else is wrong.
-                if let Err(error) = read(&matches, []) {
-                    assert!(error.to_string().contains("can't be read"), "{example}: {error}");
+                if let Some(problem) = read(&matches, []).source.conf_problem() {
+                    assert!(problem.contains("can't be read"), "{example}: {problem}");
                 }
             }
         }

@@ -18,7 +18,7 @@ pub use examples::{Example, examples_of};
 pub use help::{EXIT_CODES, broken};
 
 use crate::settings::names::SETTINGS;
-use crate::settings::source::{ConfError, Source};
+use crate::settings::source::Source;
 
 /// Keeps Kong data planes alive while their control plane is gone
 #[derive(Debug, Parser)]
@@ -57,11 +57,11 @@ pub enum Task {
     Import(Import),
     /// Become a node's program, with a configuration if it needs one
     ///
-    /// For a container's entry point. If the node has no configuration, and its control plane gives it none, it is started
-    /// with a declarative file. The program gets this process, its signals and its environment, without LIFEBOAT_ settings
-    /// that are secret. A node that has a configuration, or whose control plane answers, is started as it is, and so is one
-    /// that nothing can be restored for: the gateway always starts. It exits with 2 over settings if the node has nothing to
-    /// start with, with 126 or 127 if the program can't be started.
+    /// For a container's entry point. If the node is a data plane (KONG_ROLE=data_plane, KONG_DATABASE=off, or --import on),
+    /// has no configuration, and its control plane gives it none, it is started with a declarative file. The program gets
+    /// this process, its signals and its environment, without LIFEBOAT_ settings that are secret. The gateway always starts:
+    /// whatever else is so, settings that are wrong among it, the program is started as it is, and the log says why. It exits
+    /// with 126 or 127 if the program can't be started.
     Exec(Exec),
     /// Print a ticket that restores one snapshot without credentials
     ///
@@ -145,28 +145,25 @@ pub fn commands() -> Command {
 }
 
 /// Reads the command line and where settings come from.
-pub fn read(
-    matches: &ArgMatches,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Request, ConfError> {
+pub fn read(matches: &ArgMatches, environment: impl IntoIterator<Item = (String, String)>) -> Request {
     let cli = Cli::from_arg_matches(matches).expect("clap has checked this");
     let mut source = Source::from_environment(environment);
     if let Some(path) = &cli.kong_conf {
-        source = source.with_kong_conf(path)?;
+        source = source.with_kong_conf(path);
     }
     for setting in SETTINGS.iter().filter(|setting| setting.flag.is_some()) {
         if let Some(value) = flags::value(matches, setting) {
             source = source.with_flag(setting.variable, value);
         }
     }
-    Ok(Request { task: cli.command, source })
+    Request { task: cli.command, source }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, ConfError> {
+    fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Request {
         let matches = definition().try_get_matches_from(arguments).unwrap();
         read(&matches, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
@@ -182,7 +179,7 @@ mod tests {
         for arguments in
             [["lifeboat", "--kong-version", "3.9.1", "run"], ["lifeboat", "run", "--kong-version", "3.9.1"]]
         {
-            let request = request(&arguments, &environment).unwrap();
+            let request = request(&arguments, &environment);
             assert_eq!(request.source.get("KONG_VERSION").unwrap().value, "3.9.1");
         }
     }

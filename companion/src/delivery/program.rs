@@ -15,6 +15,30 @@ use crate::settings::names::SETTINGS;
 /// What Kong reads a declarative file's path from.
 const DECLARATIVE_CONFIG: &str = "KONG_DECLARATIVE_CONFIG";
 
+/// Kong's commands that start no gateway (Kong's public reference of its command line). What isn't among them may start one:
+/// an image's own commands, wrappers such as `tini --` and `sh -c`, and whatever a later Kong has.
+const STARTS_NO_GATEWAY: &[&str] = &[
+    "check",
+    "config",
+    "debug",
+    "drain",
+    "health",
+    "help",
+    "hybrid",
+    "migrations",
+    "prepare",
+    "quit",
+    "reload",
+    "roar",
+    "stop",
+    "unready",
+    "vault",
+    "version",
+    "--help",
+    "-h",
+    "--version",
+];
+
 /// A program and its arguments.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
@@ -27,7 +51,6 @@ pub struct Program {
 #[error("{name} can't be started: {reason}")]
 pub struct NotStarted {
     name: String,
-    #[source]
     reason: std::io::Error,
 }
 
@@ -36,6 +59,18 @@ impl Program {
     pub fn of(command: &[OsString]) -> Option<Self> {
         let (name, arguments) = command.split_first()?;
         Some(Self { name: name.clone(), arguments: arguments.to_vec() })
+    }
+
+    /// Which of Kong's commands this is, if it is known to start no gateway: `kong health`, also behind a wrapper.
+    pub fn starts_no_gateway(&self) -> Option<&'static str> {
+        let words: Vec<&OsStr> = [&self.name].into_iter().chain(&self.arguments).map(OsString::as_os_str).collect();
+        let kong = words.iter().position(|word| Path::new(word).file_name() == Some(OsStr::new("kong")))?;
+        // What comes after a script of a shell are the script's arguments, and it may do anything.
+        if words[..kong].iter().any(|word| is_script_flag(word)) {
+            return None;
+        }
+        let command = words.get(kong + 1)?;
+        STARTS_NO_GATEWAY.iter().copied().find(|known| *command == OsStr::new(known))
     }
 
     /// Becomes it, and doesn't return then. It loads `declarative` if there is one.
@@ -76,6 +111,11 @@ impl std::fmt::Debug for Program {
     }
 }
 
+// `-c`, also with other letters before it: `bash -ec`.
+fn is_script_flag(word: &OsStr) -> bool {
+    word.to_str().is_some_and(|word| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c'))
+}
+
 fn our_secrets() -> impl Iterator<Item = &'static str> {
     let ours = SETTINGS.iter().filter(|setting| setting.variable.starts_with("LIFEBOAT_"));
     ours.filter(|setting| setting.flag.is_none()).map(|setting| setting.variable)
@@ -90,6 +130,39 @@ mod tests {
         let secrets: Vec<_> = our_secrets().collect();
         let known = ["LIFEBOAT_ENCRYPTION_KEYS", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_REPORT_KEYS", "LIFEBOAT_TICKET"];
         assert_eq!(secrets, known);
+    }
+
+    #[test]
+    fn what_starts_no_gateway_is_known_and_everything_else_may() {
+        let command = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            Program::of(&words).unwrap().starts_no_gateway()
+        };
+        for (line, known) in [
+            ("kong migrations bootstrap", "migrations"),
+            ("/usr/local/bin/kong reload", "reload"),
+            ("/docker-entrypoint.sh kong health", "health"),
+            ("tini -- kong config parse kong.yml", "config"),
+            ("tini -g -- /docker-entrypoint.sh kong version", "version"),
+            ("kong --help", "--help"),
+        ] {
+            assert_eq!(command(line), Some(known), "{line}");
+        }
+        for line in [
+            "kong start",
+            "kong docker-start",
+            "kong restart",
+            "/docker-entrypoint.sh kong docker-start",
+            "tini -- kong start -c check",
+            "sh -c kong migrations up && kong start",
+            "bash -ec $0 kong migrations",
+            "/entrypoint",
+            "kong",
+            "kong something-new",
+            "/bin/echo migrations",
+        ] {
+            assert_eq!(command(line), None, "{line}");
+        }
     }
 
     #[test]

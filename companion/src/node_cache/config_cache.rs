@@ -8,6 +8,7 @@ use lifeboat_core::verify::Verified;
 use super::file_space::check_space;
 use super::node_prefix::Owner;
 use super::place::Place;
+use super::prefix_folder::make_prefix;
 use super::present::in_config_cache;
 use super::{CacheError, CacheForm, NodePrefix, Outcome, Present, Step};
 
@@ -24,6 +25,7 @@ pub fn place_config_cache(
         return Err(CacheError::WrongForm { version, form: NAME });
     }
     prefix.check_stopped()?;
+    make_prefix(prefix)?;
     let mut place = Place::enter(prefix.path(), Owner::to_be_set(prefix.path())?, reached)?;
     if let Present::Configuration(what) = in_config_cache(prefix)? {
         return Ok(Outcome::AlreadyConfigured { what });

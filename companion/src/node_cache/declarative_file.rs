@@ -13,6 +13,7 @@ use lifeboat_core::verify::Verified;
 use super::file_space::check_space;
 use super::node_prefix::Owner;
 use super::place::Place;
+use super::prefix_folder::make_prefix;
 use super::{CacheError, NodePrefix, Step};
 
 /// Writes the configuration as a declarative file for the node on `prefix`, instead of an earlier one. The prefix is made
@@ -27,7 +28,7 @@ pub fn place_declarative_file(
 ) -> Result<PathBuf, CacheError> {
     prefix.check_stopped()?;
     let folder = prefix.path();
-    fs::create_dir_all(folder).map_err(CacheError::io(folder))?;
+    make_prefix(prefix)?;
     reached(Step::Folder);
     let path = prefix.declarative_file();
     let mut place = Place::enter(folder, Owner::of_who_we_become(folder)?, reached)?;

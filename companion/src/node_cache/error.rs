@@ -42,7 +42,6 @@ pub enum CacheError {
         /// The data file.
         path: PathBuf,
         /// What is wrong with it.
-        #[source]
         problem: LmdbError,
     },
     /// Written by another version of Kong, which would throw it away.
@@ -119,7 +118,6 @@ pub enum CacheError {
         /// The file or folder.
         path: PathBuf,
         /// What it says.
-        #[source]
         reason: std::io::Error,
     },
 }

@@ -15,6 +15,7 @@ use super::hot_copy::copy_data_file;
 use super::image::expand;
 use super::node_prefix::Owner;
 use super::place::Place;
+use super::prefix_folder::make_prefix;
 use super::present::judged;
 use super::{CacheError, CacheForm, CacheId, Contents, NodePrefix, Outcome, Patience, Present, Step};
 
@@ -30,6 +31,7 @@ pub fn place_image(
         return Err(CacheError::WrongForm { version, form: "LMDB" });
     }
     prefix.check_stopped()?;
+    make_prefix(prefix)?;
     make_folder(prefix)?;
     reached(Step::Folder);
     let folder = prefix.lmdb_folder();

@@ -48,7 +48,7 @@ struct Known {
 pub(super) enum Problem {
     #[error("its certificate was revoked")]
     Revoked,
-    #[error("{0}")]
+    #[error(transparent)]
     NoQuestion(#[from] NoQuestion),
     #[error("{0}")]
     Disproved(NotAnswered),

@@ -10,6 +10,8 @@ use crate::tls::{
     SHARED_SERVER_NAME, TlsError, certificates_from_pem,
 };
 
+const TRUSTED: &str = "KONG_LUA_SSL_TRUSTED_CERTIFICATE";
+
 /// How to reach the control plane as a node of its cluster.
 #[derive(Clone)]
 pub struct ClusterSettings {
@@ -112,10 +114,10 @@ fn control_plane(reader: &mut Reader<'_>) -> Option<Address> {
         return reader.parse(&given);
     }
     let why = "the control plane's cluster listener is needed";
-    let given = match reader.text("KONG_CLUSTER_CONTROL_PLANE") {
-        Some(given) => given,
-        None => reader.required("LIFEBOAT_CONTROL_PLANE", why, "cp.example.com:8005")?,
-    };
+    let kongs = "KONG_CLUSTER_CONTROL_PLANE";
+    // Of one that is wrong it isn't said that the other is missing.
+    let setting = if reader.is_given(kongs) { kongs } else { "LIFEBOAT_CONTROL_PLANE" };
+    let given = reader.required(setting, why, "cp.example.com:8005")?;
     reader.parse(&given)
 }
 
@@ -141,25 +143,47 @@ pub(super) fn identity(reader: &mut Reader<'_>, certificate: &str, key: &str) ->
 
 fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
     let mut pems = Vec::new();
-    let mut system = false;
+    let mut system = System::Unused;
     if let Some(given) = reader.text("KONG_CLUSTER_CA_CERT") {
         pems.push(checked(reader, &given)?);
     }
-    for item in reader.list("KONG_LUA_SSL_TRUSTED_CERTIFICATE") {
+    for item in reader.list(TRUSTED) {
         if item == "system" {
-            system = true;
+            system = System::AsSet;
         } else {
-            let name = "KONG_LUA_SSL_TRUSTED_CERTIFICATE".to_owned();
+            let name = TRUSTED.to_owned();
             pems.push(checked(reader, &super::source::Given { value: item, name, is_argument: false })?);
         }
     }
-    let sources = pems.iter().map(|pem| AuthoritySource::Pem(pem)).chain(system.then_some(AuthoritySource::System));
-    Authorities::new(sources)
-        .map_err(|error| {
-            let name = "KONG_CLUSTER_CA_CERT or KONG_LUA_SSL_TRUSTED_CERTIFICATE";
-            reader.wrong(format!("{name}: {error} (valid: /etc/kong/ca.crt)"));
-        })
-        .ok()
+    if !reader.is_given(TRUSTED) && trusts_the_system(reader) {
+        system = System::ByDefault;
+    }
+    let given = || pems.iter().map(|pem| AuthoritySource::Pem(pem));
+    let read = match system {
+        System::Unused => Authorities::new(given()),
+        System::AsSet => Authorities::new(given().chain([AuthoritySource::System])),
+        // Images without a shell often have no authorities either, and need none where one is set.
+        System::ByDefault => Authorities::new(given().chain([AuthoritySource::System]))
+            .or_else(|error| if pems.is_empty() { Err(error) } else { Authorities::new(given()) }),
+    };
+    read.map_err(|error| {
+        let name = "KONG_CLUSTER_CA_CERT or KONG_LUA_SSL_TRUSTED_CERTIFICATE";
+        reader.wrong(format!("{name}: {error} (valid: /etc/kong/ca.crt)"));
+    })
+    .ok()
+}
+
+/// Whether the machine's own authorities are trusted.
+enum System {
+    Unused,
+    AsSet,
+    ByDefault,
+}
+
+// Kong's own default since 3.0 (`kong_defaults.lua` of the OSS tags); 2.x trusts nobody whom nobody has named.
+fn trusts_the_system(reader: &mut Reader<'_>) -> bool {
+    let given = reader.text("LIFEBOAT_KONG_VERSIONS").or_else(|| reader.text("KONG_VERSION"));
+    given.is_none_or(|given| given.value.split(',').any(|version| !version.trim().starts_with("2.")))
 }
 
 // For who looks at them one by one; what is wrong with them has been said.

@@ -88,6 +88,11 @@ impl DblessImportSettings {
 }
 
 impl NodeSettings {
+    /// The prefix alone, or Kong's default where it can't be read.
+    pub fn prefix(source: &Source) -> NodePrefix {
+        node_prefix(&mut Reader::new(source))
+    }
+
     /// Reads these two and nothing else; none if they are wrong, which who reads all of them says.
     pub fn read(source: &Source) -> Option<Self> {
         let mut reader = Reader::new(source);

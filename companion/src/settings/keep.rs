@@ -91,7 +91,7 @@ pub(super) fn rules(reader: &mut Reader<'_>) -> Rules {
 /// The version of Kong that is meant, for who is about one.
 pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
     let version = given_version(reader)?;
-    if version.is_none() && reader.text(VERSIONS).is_some() {
+    if version.is_none() && reader.is_given(VERSIONS) {
         reader.wrong(format!("KONG_VERSION: {VERSIONS} names several: say which one is meant (--kong-version 3.9.1)"));
     } else if version.is_none() {
         let _ = reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1");

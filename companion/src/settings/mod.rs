@@ -6,11 +6,13 @@ mod certificates;
 mod cluster;
 mod drill;
 mod follow;
+mod gateway;
 mod history;
 mod http;
 mod import;
 mod keep;
 mod keys;
+mod log;
 pub mod names;
 mod origin;
 mod proxy;
@@ -23,17 +25,20 @@ mod role;
 mod secret;
 pub mod source;
 mod store;
+mod vault;
 
 pub use address::Address;
 pub use certificates::{CertificateFiles, Reread};
 pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use drill::{DrillEvery, DrillSettings, KongProgram, KongSettings};
 pub use follow::Follow;
+pub use gateway::Restoring;
 pub use history::HistoryLimit;
 pub use http::{Chosen, HealthListen, HttpSettings};
 pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, NodeSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
+pub use log::{LogFormat, LogSettings};
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
 pub use proxy::Proxy;
 pub use readable::ReadableSettings;
@@ -146,10 +151,11 @@ impl StoreSettings {
     }
 }
 
-/// Refuses variables that only look like settings, for who takes few settings from `source`.
+/// Refuses variables that only look like settings, and what is wrong for every command, where few settings are taken from
+/// `source`.
 pub fn check_names(source: &Source) -> Result<(), Problems> {
     let mut reader = Reader::new(source);
-    reader.refuse_misspelt_names();
+    reader.check_what_concerns_all();
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
 }
 
@@ -186,7 +192,7 @@ fn refuse_a_ticket(reader: &mut Reader<'_>) {
 }
 
 fn finish<T>(mut reader: Reader<'_>, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
-    reader.refuse_misspelt_names();
+    reader.check_what_concerns_all();
     match build() {
         Some(settings) if reader.problems().list().is_empty() => Ok(settings),
         _ => Err(reader.into_problems()),

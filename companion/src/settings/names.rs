@@ -109,7 +109,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "KONG_LUA_SSL_TRUSTED_CERTIFICATE",
         "lua-ssl-trusted-certificate",
-        "none",
+        "`system`, for Kong 2.x none",
         "pki: further authorities for the control plane's certificate, comma separated; `system` for the machine's own",
     ),
     setting(
@@ -392,9 +392,11 @@ pub const SETTINGS: &[Setting] = &[
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.
 pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let is_in_file = |setting: &Setting| setting.flag.is_none() || setting.variable == "LIFEBOAT_TRUSTED_KEYS";
     let known = |name: &str| {
-        let plain = name.strip_suffix("_FILE").unwrap_or(name);
-        SETTINGS.iter().any(|setting| setting.variable == plain)
+        let plain = name.strip_suffix("_FILE");
+        let in_file = |setting: &Setting| plain == Some(setting.variable) && is_in_file(setting);
+        SETTINGS.iter().any(|setting| setting.variable == name || in_file(setting))
     };
     let mut unknown: Vec<&str> = names
         .into_iter()
@@ -454,6 +456,8 @@ mod tests {
         let names = ["LIFEBOAT_LOG", "LIFEBOAT_PLUGIN", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_XYZZY", "PATH"];
         let problems = misspelt(names);
         assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(misspelt(["LIFEBOAT_SIGNING_KEY_FILE", "LIFEBOAT_TRUSTED_KEYS_FILE"]), [""; 0]);
+        assert_eq!(misspelt(["LIFEBOAT_LOG_FILE"]).len(), 1, "nothing is read from there");
         assert_eq!(problems[0], "LIFEBOAT_PLUGIN is not a setting: did you mean LIFEBOAT_PLUGINS?");
         assert!(problems[1].starts_with("LIFEBOAT_XYZZY is not a setting of lifeboat"), "{problems:?}");
     }

@@ -1,6 +1,8 @@
 //! Settings as far as they can be read, mistakes and all.
 
+use super::keep::node_prefix;
 use super::{ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of};
+use crate::node_cache::NodePrefix;
 
 /// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
 /// mistakes, and goes on.
@@ -16,6 +18,8 @@ pub struct ReadableSettings {
     pub keep: Option<Vec<KeepSettings>>,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
+    /// Where a node of this host keeps its files.
+    pub prefix: NodePrefix,
     /// Everything that is wrong.
     pub problems: Problems,
 }
@@ -27,10 +31,11 @@ impl ReadableSettings {
         let role = Role::read(&mut reader);
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.text(name).is_some());
+        let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.is_given(name));
         let keep = if role != Role::Importer || has_version { KeepSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
-        reader.refuse_misspelt_names();
-        Self { role, store, cluster, keep, relay, problems: reader.into_problems() }
+        let prefix = node_prefix(&mut reader);
+        reader.check_what_concerns_all();
+        Self { role, store, cluster, keep, relay, prefix, problems: reader.into_problems() }
     }
 }

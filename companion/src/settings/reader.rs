@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::names::misspelt;
 use super::source::{Given, Source};
+use super::{LogSettings, vault};
 
 /// Everything that is wrong with the settings of a start.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,10 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// That something is wrong, which has been noted among the problems.
+#[derive(Debug)]
+struct Noted;
 
 /// Reads settings from a source.
 #[derive(Debug)]
@@ -76,25 +81,83 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes every variable that only looks like a setting.
-    pub fn refuse_misspelt_names(&mut self) {
+    /// Notes what is wrong with settings that concern every command: `kong.conf` itself, the log's, and every variable
+    /// that only looks like a setting.
+    pub fn check_what_concerns_all(&mut self) {
+        if let Some(problem) = self.source.conf_problem() {
+            self.wrong(problem);
+        }
+        LogSettings::read(self, "info");
         for problem in misspelt(self.source.environment_names()) {
             self.wrong(problem);
         }
     }
 
-    /// A text, if it is set.
+    /// A text, if it is set. One of Kong's settings may stand in a file or be a reference, as Kong has it.
     pub fn text(&mut self, variable: &str) -> Option<Given> {
-        self.source.get(variable)
+        self.look(variable).ok().flatten()
     }
 
     /// A text that must be set; `example` is a valid one.
     pub fn required(&mut self, variable: &str, why: &str, example: &str) -> Option<Given> {
-        let given = self.source.get(variable);
-        if given.is_none() {
+        let given = self.look(variable);
+        if let Ok(None) = given {
             self.wrong(format!("{variable} is not set: {why} (valid: {example})"));
         }
-        given
+        given.ok().flatten()
+    }
+
+    /// Whether something is given for a setting, be it ever so wrong.
+    pub fn is_given(&self, variable: &str) -> bool {
+        self.source.get(variable).is_some() || self.source.variable(&format!("{variable}_FILE")).is_some()
+    }
+
+    /// What is given for a setting, with files and references read.
+    fn look(&mut self, variable: &str) -> Result<Option<Given>, Noted> {
+        match self.unresolved(variable)? {
+            Some(given) => self.resolved(given).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    // Kong's image takes any setting of Kong's from a file: KONG_CLUSTER_CERT_KEY_FILE. A flag wins over both forms.
+    fn unresolved(&mut self, variable: &str) -> Result<Option<Given>, Noted> {
+        let file = self.source.variable(&format!("{variable}_FILE")).filter(|_| variable.starts_with("KONG_"));
+        match (self.source.flag(variable), self.source.variable(variable), file) {
+            (None, Some(_), Some(file)) => {
+                self.wrong(format!("{variable} and {} are both set: set one of them", file.name));
+                Err(Noted)
+            }
+            (None, None, Some(file)) => self.content_of(file).map(Some),
+            _ => Ok(self.source.get(variable)),
+        }
+    }
+
+    fn content_of(&mut self, file: Given) -> Result<Given, Noted> {
+        let path = file.value.trim();
+        let bytes = self.file(&file.name, Path::new(path)).ok_or(Noted)?;
+        let value = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        if value.is_empty() {
+            self.wrong(format!("{}: the file {path} is empty", file.name));
+            return Err(Noted);
+        }
+        Ok(Given { value, ..file })
+    }
+
+    fn resolved(&mut self, given: Given) -> Result<Given, Noted> {
+        if !vault::is_reference(given.value.trim()) {
+            return Ok(given);
+        }
+        let prefix = self.source.get("KONG_VAULT_ENV_PREFIX").map(|given| given.value);
+        let variable = |name: &str| self.source.environment_value(name);
+        match vault::resolve(given.value.trim(), prefix.as_deref().map(str::trim), variable) {
+            // What anybody can read is the reference.
+            Ok(value) => Ok(Given { value, is_argument: false, ..given }),
+            Err(error) => {
+                self.wrong(format!("{}: {error}", given.name));
+                Err(Noted)
+            }
+        }
     }
 
     /// A value that has a text form.
@@ -103,7 +166,7 @@ impl<'a> Reader<'a> {
         T: std::str::FromStr,
         T::Err: fmt::Display,
     {
-        let given = self.source.get(variable)?;
+        let given = self.text(variable)?;
         self.parse(&given)
     }
 
@@ -118,7 +181,7 @@ impl<'a> Reader<'a> {
 
     /// `on` or `off`, as Kong writes it.
     pub fn switch(&mut self, variable: &str) -> bool {
-        let Some(given) = self.source.get(variable) else { return false };
+        let Some(given) = self.text(variable) else { return false };
         match given.value.trim().to_ascii_lowercase().as_str() {
             "on" | "true" => true,
             "off" | "false" => false,
@@ -131,7 +194,7 @@ impl<'a> Reader<'a> {
 
     /// A whole number between bounds.
     pub fn number(&mut self, variable: &str, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
-        let Some(given) = self.source.get(variable) else { return default };
+        let Some(given) = self.text(variable) else { return default };
         match given.value.trim().parse() {
             Ok(number) if bounds.contains(&number) => number,
             _ => {
@@ -147,7 +210,7 @@ impl<'a> Reader<'a> {
 
     /// A duration such as `10s`; a bare number counts seconds.
     pub fn duration(&mut self, variable: &str, default: Duration) -> Duration {
-        let Some(given) = self.source.get(variable) else { return default };
+        let Some(given) = self.text(variable) else { return default };
         let text = given.value.trim();
         let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
         match seconds.or_else(|| humantime::parse_duration(text).ok()) {
@@ -172,21 +235,26 @@ impl<'a> Reader<'a> {
 
     /// A comma-separated list.
     pub fn list(&mut self, variable: &str) -> Vec<String> {
-        let given = self.source.get(variable);
-        let text = given.as_ref().map_or("", |given| given.value.as_str());
-        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        let Ok(Some(given)) = self.unresolved(variable) else { return Vec::new() };
+        let items = given.value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        // Each item may be a reference.
+        let item = |item: &str| self.resolved(Given { value: item.to_owned(), ..given.clone() });
+        items.map(item).filter_map(|item| Some(item.ok()?.value.trim().to_owned())).collect()
     }
 
     /// A secret: the value itself, or with `_FILE` after its name the file that holds it.
     pub fn secret(&mut self, variable: &str) -> Option<String> {
-        let direct = self.source.get(variable).map(|given| given.value.trim().to_owned());
+        if variable.starts_with("KONG_") {
+            return self.text(variable).map(|given| given.value.trim().to_owned());
+        }
+        let direct = self.source.get(variable);
         let file = self.source.get(&format!("{variable}_FILE"));
         match (direct, file) {
             (Some(_), Some(file)) => {
                 self.wrong(format!("{variable} and {} are both set: set one of them", file.name));
                 None
             }
-            (direct, None) => direct,
+            (direct, None) => Some(self.resolved(direct?).ok()?.value.trim().to_owned()),
             (None, Some(file)) => {
                 let bytes = self.file(&file.name, Path::new(file.value.trim()))?;
                 Some(String::from_utf8_lossy(&bytes).trim().to_owned())
@@ -197,13 +265,6 @@ impl<'a> Reader<'a> {
     /// A certificate or key: a path, PEM text, or base64 of PEM text. Gives the PEM text.
     pub fn pem(&mut self, given: &Given) -> Option<Vec<u8>> {
         let text = given.value.trim();
-        if text.starts_with("{vault://") {
-            self.wrong(format!(
-                "{}: {text} is a reference that only Kong can resolve: set a path or the text itself",
-                given.name
-            ));
-            return None;
-        }
         let inline = if text.contains("-----BEGIN") { Some(text.as_bytes().to_vec()) } else { pem_in_base64(text) };
         match inline {
             Some(_) if given.is_argument && given.name.ends_with("key") => {
@@ -251,14 +312,15 @@ mod tests {
 
     #[test]
     fn a_vault_reference_says_so_and_a_missing_file_is_named() {
-        let source = source(&[("KONG_CLUSTER_CERT", "{vault://env/cert}"), ("KONG_CLUSTER_CERT_KEY", "/no/such/key")]);
+        let source = source(&[("KONG_CLUSTER_CERT", "{vault://aws/cert}"), ("KONG_CLUSTER_CERT_KEY", "/no/such/key")]);
         let mut reader = Reader::new(&source);
-        for name in ["KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY"] {
-            let given = reader.text(name).unwrap();
-            assert_eq!(reader.pem(&given), None);
-        }
+        // It isn't said to be missing, too.
+        assert_eq!(reader.required("KONG_CLUSTER_CERT", "it is needed", "cluster.crt"), None);
+        let given = reader.text("KONG_CLUSTER_CERT_KEY").unwrap();
+        assert_eq!(reader.pem(&given), None);
         let problems = reader.into_problems();
-        assert!(problems.list()[0].contains("only Kong can resolve"), "{problems}");
+        assert_eq!(problems.list().len(), 2, "{problems}");
+        assert!(problems.list()[0].contains("KONG_CLUSTER_CERT: {vault://aws/cert}"), "{problems}");
         assert!(problems.list()[1].contains("KONG_CLUSTER_CERT_KEY: /no/such/key"), "{problems}");
     }
 
@@ -284,6 +346,50 @@ mod tests {
         let mut reader = Reader::new(&in_both);
         assert_eq!(reader.secret("AWS_SECRET_ACCESS_KEY"), None);
         assert!(reader.into_problems().to_string().contains("both set"));
+    }
+
+    #[test]
+    fn what_is_kongs_may_be_a_reference_or_stand_in_a_file_whatever_it_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "{vault://env/the-mode/mtls}\n").unwrap();
+        let path = file.path().display().to_string();
+        let source = source(&[
+            ("KONG_CLUSTER_MTLS_FILE", &path),
+            ("SECURE_THE_MODE", r#"{"mtls":"pki"}"#),
+            ("KONG_VAULT_ENV_PREFIX", "secure_"),
+            ("KONG_CLUSTER_USE_PROXY", "{vault://env/switch}"),
+            ("SECURE_SWITCH", "on"),
+            ("KONG_LUA_SSL_TRUSTED_CERTIFICATE", "system,{vault://env/authority}"),
+            ("SECURE_AUTHORITY", "/etc/ca.crt"),
+            ("KONG_PROXY_SERVER", "{vault://env/switch}"),
+        ]);
+        let mut reader = Reader::new(&source);
+        let mode = reader.text("KONG_CLUSTER_MTLS").unwrap();
+        assert_eq!((mode.value.as_str(), mode.name.as_str()), ("pki", "KONG_CLUSTER_MTLS_FILE"));
+        assert!(reader.switch("KONG_CLUSTER_USE_PROXY"));
+        assert_eq!(reader.list("KONG_LUA_SSL_TRUSTED_CERTIFICATE"), ["system", "/etc/ca.crt"]);
+        assert_eq!(reader.secret("KONG_PROXY_SERVER").as_deref(), Some("on"));
+        assert_eq!(reader.problems().list(), [""; 0]);
+        assert!(reader.into_files().contains(file.path()), "the file is not looked at again");
+    }
+
+    #[test]
+    fn both_forms_of_one_of_kongs_settings_an_empty_file_and_none_are_errors_and_a_flag_wins() {
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let path = empty.path().display().to_string();
+        for (pairs, said) in [
+            ([("KONG_CLUSTER_CERT", "x"), ("KONG_CLUSTER_CERT_FILE", "/y")], "are both set"),
+            ([("KONG_CLUSTER_CERT", ""), ("KONG_CLUSTER_CERT_FILE", &path)], "is empty"),
+            ([("KONG_CLUSTER_CERT", " "), ("KONG_CLUSTER_CERT_FILE", "/no/such")], "/no/such can't be read"),
+        ] {
+            let source = source(&pairs);
+            let mut reader = Reader::new(&source);
+            assert_eq!(reader.required("KONG_CLUSTER_CERT", "it is needed", "cluster.crt"), None);
+            let problems = reader.into_problems();
+            assert!(problems.list().len() == 1 && problems.list()[0].contains(said), "{problems}");
+            let source = source.with_flag("KONG_CLUSTER_CERT", "/z".into());
+            assert_eq!(Reader::new(&source).text("KONG_CLUSTER_CERT").unwrap().value, "/z");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where settings come from: flags, then the environment, then `kong.conf`. Nothing is interpreted here.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::names;
 
@@ -11,6 +11,7 @@ pub struct Source {
     flags: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     kong_conf: BTreeMap<String, String>,
+    conf_problem: Option<String>,
 }
 
 /// A value and how its user would name the place where it stands.
@@ -22,27 +23,6 @@ pub struct Given {
     pub name: String,
     /// Whether it is a command-line argument, which anybody on the host can read.
     pub is_argument: bool,
-}
-
-/// Why a `kong.conf` can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfError {
-    /// The file can't be read.
-    #[error("--kong-conf: {path} can't be read: {error}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// A line of it has no `=`.
-    #[error("--kong-conf: {path} line {line} is neither a comment nor `name = value`")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
 }
 
 impl Source {
@@ -57,41 +37,69 @@ impl Source {
         self
     }
 
-    /// With a `kong.conf`, over which all others win.
-    pub fn with_kong_conf(mut self, path: &Path) -> Result<Self, ConfError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfError::Unreadable { path: path.into(), error })?;
-        self.kong_conf = parse_conf(&text).map_err(|line| ConfError::Line { path: path.into(), line })?;
-        Ok(self)
+    /// With a `kong.conf`, over which all others win. What is wrong with it is told with all other mistakes.
+    pub fn with_kong_conf(mut self, path: &Path) -> Self {
+        let shown = path.display();
+        match std::fs::read_to_string(path).map_err(|error| format!("{shown} can't be read: {error}")) {
+            Err(problem) => self.conf_problem = Some(format!("--kong-conf: {problem}")),
+            Ok(text) => match parse_conf(&text) {
+                Ok(values) => self.kong_conf = values,
+                Err(line) => {
+                    let problem = "is neither a comment nor `name = value`: nothing of it is read";
+                    self.conf_problem = Some(format!("--kong-conf: {shown} line {line} {problem}"));
+                }
+            },
+        }
+        self
     }
 
-    /// A setting's value; an empty one counts as not given, as Kong has it.
+    /// What is wrong with the `kong.conf`.
+    pub fn conf_problem(&self) -> Option<&str> {
+        self.conf_problem.as_deref()
+    }
+
+    /// A setting's value as it was given; an empty one counts as not given, as Kong has it. What it refers to is resolved
+    /// by [`Reader`](super::Reader).
     pub fn get(&self, variable: &str) -> Option<Given> {
-        let flag = names::SETTINGS.iter().find(|setting| setting.variable == variable).and_then(|known| known.flag);
-        let conf_name = variable.strip_prefix("KONG_").map(str::to_ascii_lowercase);
-        let from_flag = || {
-            let value = self.flags.get(variable)?;
-            Some(Given { value: value.clone(), name: format!("--{}", flag?), is_argument: true })
-        };
-        let from_environment = || {
-            let value = self.environment.get(variable)?;
-            Some(Given { value: value.clone(), name: variable.to_owned(), is_argument: false })
-        };
-        let from_conf = || {
-            let name = conf_name?;
-            let value = self.kong_conf.get(&name)?;
-            Some(Given { value: value.clone(), name: format!("{name} in kong.conf"), is_argument: false })
-        };
-        let not_empty = |given: &Given| !given.value.trim().is_empty();
-        from_flag()
-            .filter(not_empty)
-            .or_else(|| from_environment().filter(not_empty))
-            .or_else(|| from_conf().filter(not_empty))
+        self.flag(variable).or_else(|| self.variable(variable)).or_else(|| self.in_kong_conf(variable))
+    }
+
+    /// What a flag gives.
+    pub fn flag(&self, variable: &str) -> Option<Given> {
+        let known = names::SETTINGS.iter().find(|setting| setting.variable == variable)?;
+        not_empty(self.flags.get(variable)?, format!("--{}", known.flag?), Way::Argument)
+    }
+
+    /// What the environment gives.
+    pub fn variable(&self, variable: &str) -> Option<Given> {
+        not_empty(self.environment.get(variable)?, variable.to_owned(), Way::NoArgument)
+    }
+
+    /// What the `kong.conf` gives.
+    pub fn in_kong_conf(&self, variable: &str) -> Option<Given> {
+        let name = variable.strip_prefix("KONG_")?.to_ascii_lowercase();
+        not_empty(self.kong_conf.get(&name)?, format!("{name} in kong.conf"), Way::NoArgument)
+    }
+
+    /// A variable of the environment as it is, whatever its value.
+    pub fn environment_value(&self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
     }
 
     /// The names of the environment's variables.
     pub fn environment_names(&self) -> impl Iterator<Item = &str> {
         self.environment.keys().map(String::as_str)
     }
+}
+
+enum Way {
+    Argument,
+    NoArgument,
+}
+
+fn not_empty(value: &str, name: String, way: Way) -> Option<Given> {
+    let is_argument = matches!(way, Way::Argument);
+    (!value.trim().is_empty()).then(|| Given { value: value.to_owned(), name, is_argument })
 }
 
 // Values may be secrets.
@@ -135,7 +143,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let conf = folder.path().join("kong.conf");
         std::fs::write(&conf, "# comment\nCluster_MTLS = pki # as the others\nprefix=/srv/kong\n").unwrap();
-        let source = environment(&[("KONG_PREFIX", "/usr/local/kong")]).with_kong_conf(&conf).unwrap();
+        let source = environment(&[("KONG_PREFIX", "/usr/local/kong")]).with_kong_conf(&conf);
         assert_eq!(source.get("KONG_PREFIX").unwrap().value, "/usr/local/kong");
         let mtls = source.get("KONG_CLUSTER_MTLS").unwrap();
         assert_eq!((mtls.value.as_str(), mtls.name.as_str()), ("pki", "cluster_mtls in kong.conf"));
@@ -151,5 +159,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_setting_is_named() {
         assert_eq!(parse_conf("a = 1\n\nwhat is this\n"), Err(3));
+        let source = Source::default().with_kong_conf(Path::new("/no/such/kong.conf"));
+        assert!(source.conf_problem().unwrap().starts_with("--kong-conf: /no/such/kong.conf can't be read"));
     }
 }

@@ -24,10 +24,16 @@ pub enum UpgradeError {
     Status(StatusCode),
     /// It doesn't speak HTTP, or hung up.
     #[error("it did not answer as an HTTP server: {0}")]
-    Http(#[from] hyper::Error),
+    Http(hyper::Error),
     /// It said yes to something else.
     #[error("it opened something that is not this WebSocket (wrong Sec-WebSocket-Accept)")]
     Accept,
+}
+
+impl From<hyper::Error> for UpgradeError {
+    fn from(error: hyper::Error) -> Self {
+        Self::Http(error)
+    }
 }
 
 /// Opens a WebSocket at `target` (a path with its query) over a stream that is ready for HTTP. `via` names the

@@ -49,9 +49,9 @@ pub enum LinkError {
     Closed,
     /// The connection broke.
     #[error("the connection broke: {0}")]
-    Broken(#[from] io::Error),
+    Broken(io::Error),
     /// The peer doesn't speak WebSocket as it must.
-    #[error("{0}")]
+    #[error(transparent)]
     Protocol(#[from] HeaderError),
     /// A frame is longer than allowed.
     #[error("a frame of {length} bytes is longer than cluster_max_payload allows ({limit} bytes)")]
@@ -64,6 +64,12 @@ pub enum LinkError {
     /// The peer takes nothing.
     #[error("the peer did not take a frame in time")]
     Stuck,
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {

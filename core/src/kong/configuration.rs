@@ -74,10 +74,16 @@ impl<const N: usize> From<[(&str, u64); N]> for EntityCounts {
 pub enum ConfigurationError {
     /// It isn't JSON.
     #[error("the configuration is not JSON: {0}")]
-    Json(#[from] json::Error),
+    Json(json::Error),
     /// It is JSON, but an array, a string …
     #[error("the configuration is not a JSON object, which a declarative configuration is")]
     NotAnObject,
+}
+
+impl From<json::Error> for ConfigurationError {
+    fn from(error: json::Error) -> Self {
+        Self::Json(error)
+    }
 }
 
 impl Configuration {

@@ -75,7 +75,7 @@ pub enum DecodeError {
     },
     /// What was compressed isn't JSON.
     #[error("the message is not JSON: {0}")]
-    Json(#[from] json::Error),
+    Json(json::Error),
     /// It is JSON, but an array, a string …
     #[error("the message is JSON but not an object")]
     NotAnObject,
@@ -94,6 +94,12 @@ pub enum DecodeError {
     /// Its hash isn't one.
     #[error("the message's config_hash is malformed: {0}")]
     MalformedConfigHash(String),
+}
+
+impl From<json::Error> for DecodeError {
+    fn from(error: json::Error) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// Reads a `reconfigure` message, which may have at most `max_config` bytes when decompressed.

@@ -140,7 +140,7 @@ pub struct Times {
 pub enum Unreadable {
     /// Not JSON, or not of the manifest's form: half-written, or something else altogether.
     #[error("it is not a lifeboat manifest: {0}")]
-    Malformed(#[source] serde_json::Error),
+    Malformed(serde_json::Error),
     /// JSON of something else.
     #[error("it is not a lifeboat manifest: it has no format")]
     NoFormat,

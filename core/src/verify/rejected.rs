@@ -200,5 +200,11 @@ pub enum Rejected {
     BareConfigJson,
     /// A bare `config.json` that isn't a configuration.
     #[error("config.json is not a configuration: {0}")]
-    NotAConfiguration(#[from] ConfigurationError),
+    NotAConfiguration(ConfigurationError),
+}
+
+impl From<ConfigurationError> for Rejected {
+    fn from(error: ConfigurationError) -> Self {
+        Self::NotAConfiguration(error)
+    }
 }

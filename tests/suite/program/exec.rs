@@ -28,7 +28,11 @@ async fn outage(store: &Store) -> Cluster {
 /// A start of `sh -c script` on this prefix.
 fn exec(cluster: &Cluster, store: &Store, prefix: &Path, script: &str) -> Invocation {
     let arguments = ["exec", "--", "sh", "-c", script];
-    store.given_to(cluster.lifeboat(arguments)).with("KONG_PREFIX", prefix)
+    as_data_plane(store.given_to(cluster.lifeboat(arguments))).with("KONG_PREFIX", prefix)
+}
+
+fn as_data_plane(invocation: Invocation) -> Invocation {
+    invocation.with("KONG_ROLE", "data_plane").with("KONG_DATABASE", "off")
 }
 
 fn empty_prefix(cluster: &Cluster) -> PathBuf {
@@ -110,15 +114,35 @@ async fn the_gateway_starts_whatever_happens() {
     let own = exec(&cluster, &store, &cluster.path("own"), "exit 0").with("KONG_DECLARATIVE_CONFIG", "/etc/kong.yml");
     assert_as_it_is(&own.finish().await, "KONG_DECLARATIVE_CONFIG is set");
 
-    // Settings are for who has nothing to start with.
+    // Wrong settings, of a node that has nothing and of one that has something.
     let prefix = empty_prefix(&cluster);
     let wrong = || exec(&cluster, &store, &prefix, SHOW).with("LIFEBOAT_MAX_AGE", "soon");
-    let refused = wrong().finish().await;
-    assert!(refused.code == Some(2) && refused.stderr.contains("LIFEBOAT_MAX_AGE"), "{refused}");
+    let started = wrong().finish().await;
+    assert_as_it_is(&started, "it stays so in an outage");
+    assert!(started.stderr.contains("LIFEBOAT_MAX_AGE"), "{started}");
     configure(&prefix);
     let started = wrong().finish().await;
     assert_as_it_is(&started, "the node has a configuration");
     assert!(started.stderr.contains("LIFEBOAT_MAX_AGE"), "{started}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_kongs_settings_may_be_references_or_stand_in_files() {
+    let store = Store::folder();
+    let cluster = outage(&store).await;
+    let start = exec(&cluster, &store, &cluster.path("kong"), SHOW);
+    let role = cluster.path("role");
+    fs::write(&role, "data_plane\n").unwrap();
+    let storage = store.settings[0].1.clone();
+    let start = start
+        .without("KONG_ROLE")
+        .with("KONG_ROLE_FILE", role)
+        .with("KONG_DATABASE", "{vault://env/the-database}")
+        .with("THE_DATABASE", "off")
+        .with("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "{vault://env/storage}")
+        .with("STORAGE", storage);
+    let started = start.finish().await;
+    assert!(started.code == Some(0) && started.stdout.starts_with("600\n{"), "{started}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +183,8 @@ async fn a_program_that_cannot_be_started_ends_as_in_a_shell_and_leaves_no_keys(
     let plain = cluster.path("plain");
     fs::write(&plain, "no program").unwrap();
     for (name, code) in [("no-such-program-anywhere".into(), 127), (plain.display().to_string(), 126)] {
-        let start = store.given_to(cluster.lifeboat(["exec", "--", &name])).with("KONG_PREFIX", &prefix);
+        let start = as_data_plane(store.given_to(cluster.lifeboat(["exec", "--", &name])));
+        let start = start.with("KONG_PREFIX", &prefix);
         let ended = start.finish().await;
         assert!(ended.code == Some(code) && ended.stderr.contains("can't be started"), "{ended}");
         assert_eq!(fs::read_dir(&prefix).unwrap().count(), 0, "{ended}");

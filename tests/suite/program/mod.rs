@@ -11,6 +11,7 @@ mod documents;
 mod drill;
 mod emergency;
 mod exec;
+mod exec_starts;
 mod healthcheck;
 mod images;
 mod importing;

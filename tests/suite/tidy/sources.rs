@@ -57,6 +57,39 @@ fn nothing_is_unfinished_or_ignored() {
     assert_none(&found, "finish these or leave them out");
 }
 
+/// Of each error of a file that says its cause and passes it on besides, its text.
+fn causes_said_twice(source: &str) -> Vec<&str> {
+    let errors = source.split(concat!("#[", "error(")).skip(1).filter_map(|error| error.split_once(")]\n"));
+    let said_twice = errors.filter(|(text, rest)| {
+        let variant = rest.split("\n}").next().unwrap_or(rest);
+        let passes_on = |marked: &str| variant.split(marked).skip(1).any(|field| {
+            let name = field.trim_start().split(':').next().filter(|name| !name.contains(['(', ')', ',', ' ']));
+            let shown = name.map_or("{0".to_owned(), |name| format!("{{{name}"));
+            text.contains(&shown)
+        });
+        passes_on("#[from]") || passes_on("#[source]")
+    });
+    said_twice.map(|(text, _)| text).collect()
+}
+
+#[test]
+fn no_error_says_its_cause_and_passes_it_on_to_be_said_again() {
+    let offences = rust().flat_map(|file| {
+        let found = causes_said_twice(file.text().unwrap_or_default());
+        found.into_iter().map(|text| format!("{}: {text}", file.path)).collect::<Vec<_>>()
+    });
+    assert_none(&offences.collect::<Vec<_>>(), "these are printed twice in one line (`{error:#}`)");
+}
+
+#[test]
+fn a_cause_that_is_said_twice_is_told_from_one_that_is_said_once() {
+    let twice = concat!("#[", "error(\"x: {0}\")]\n    Io(#[from] io::Error),\n}");
+    let named = concat!("#[", "error(\"{path}: {reason}\")]\n    Io {\n        #[source]\n        reason: io::Error,\n    },\n}");
+    let once = concat!("#[", "error(transparent)]\n    Io(#[from] io::Error),\n}");
+    assert_eq!((causes_said_twice(twice).len(), causes_said_twice(named).len()), (1, 1));
+    assert_eq!(causes_said_twice(once), [""; 0]);
+}
+
 #[test]
 fn no_file_names_a_path_of_somebodys_machine() {
     let ours = tracked().iter().filter(|file| !file.path.starts_with("tests/data/"));

@@ -91,6 +91,12 @@ impl Invocation {
         self
     }
 
+    /// Without a variable.
+    pub fn without(mut self, variable: impl AsRef<OsStr>) -> Self {
+        self.command.env_remove(variable);
+        self
+    }
+
     /// As another user, of root's group and of no other, from a folder that it can't write to: where we may do that. Gives
     /// the user that it will be.
     pub fn as_another_user(&mut self, user: u32) -> u32 {

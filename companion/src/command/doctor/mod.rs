@@ -6,6 +6,7 @@ mod certificates;
 mod control_plane;
 mod host;
 mod keys;
+mod node;
 mod report;
 mod settings;
 mod store;
@@ -45,7 +46,7 @@ pub async fn doctor(source: &Source, output: Output, clock: Clock) -> Result<(),
 async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     let now = SystemTime::from(clock.wall());
     let mut checks = settings::checks(&settings);
-    let ReadableSettings { role, store, cluster, keep, relay, .. } = settings;
+    let ReadableSettings { role, store, cluster, keep, relay, prefix, .. } = settings;
     if let Some(cluster) = &cluster {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
     }
@@ -90,6 +91,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
             checks.extend(backup::current(&archive, version, sends).await);
         }
     }
+    checks.extend(node::declarative_file(&prefix));
     checks.extend(host::checks(role, max_config));
     checks
 }
