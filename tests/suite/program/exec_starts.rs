@@ -325,7 +325,11 @@ async fn what_an_earlier_start_was_given_is_named_while_it_lies_there() {
     };
     lie_there();
     let named = "still holds what an earlier start was given";
-    for case in host.cases().iter().filter(|case| case.level != "INFO" && !["nothing is set", "a role and nothing else"].contains(&case.name)) {
+    for case in host
+        .cases()
+        .iter()
+        .filter(|case| case.level != "INFO" && !["nothing is set", "a role and nothing else"].contains(&case.name))
+    {
         let started = host.runs(case, &[], &["/bin/echo", "started"]).await;
         assert!(started.stderr.contains(named) && left.exists(), "{}: {started}", case.name);
     }

@@ -62,11 +62,14 @@ fn causes_said_twice(source: &str) -> Vec<&str> {
     let errors = source.split(concat!("#[", "error(")).skip(1).filter_map(|error| error.split_once(")]\n"));
     let said_twice = errors.filter(|(text, rest)| {
         let variant = rest.split("\n}").next().unwrap_or(rest);
-        let passes_on = |marked: &str| variant.split(marked).skip(1).any(|field| {
-            let name = field.trim_start().split(':').next().filter(|name| !name.contains(['(', ')', ',', ' ']));
-            let shown = name.map_or("{0".to_owned(), |name| format!("{{{name}"));
-            text.contains(&shown)
-        });
+        let passes_on = |marked: &str| {
+            let pieces: Vec<&str> = variant.split(marked).collect();
+            pieces.windows(2).any(|around| {
+                let name = around[1].trim_start().split(':').next().unwrap_or_default();
+                let shown = if around[0].ends_with('(') { "{0".to_owned() } else { format!("{{{name}") };
+                text.contains(&shown)
+            })
+        };
         passes_on("#[from]") || passes_on("#[source]")
     });
     said_twice.map(|(text, _)| text).collect()
@@ -84,7 +87,10 @@ fn no_error_says_its_cause_and_passes_it_on_to_be_said_again() {
 #[test]
 fn a_cause_that_is_said_twice_is_told_from_one_that_is_said_once() {
     let twice = concat!("#[", "error(\"x: {0}\")]\n    Io(#[from] io::Error),\n}");
-    let named = concat!("#[", "error(\"{path}: {reason}\")]\n    Io {\n        #[source]\n        reason: io::Error,\n    },\n}");
+    let named = concat!(
+        "#[",
+        "error(\"{path}: {reason}\")]\n    Io {\n        #[source]\n        reason: io::Error,\n    },\n}"
+    );
     let once = concat!("#[", "error(transparent)]\n    Io(#[from] io::Error),\n}");
     assert_eq!((causes_said_twice(twice).len(), causes_said_twice(named).len()), (1, 1));
     assert_eq!(causes_said_twice(once), [""; 0]);

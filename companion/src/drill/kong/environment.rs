@@ -50,7 +50,7 @@ pub(super) fn environment(
     let source = &settings.kong.source;
     let mut variables: BTreeMap<String, String> = kept(source, OF_PROGRAMS).into_iter().collect();
     variables.extend(kept(source, KEPT));
-    if let Some(custom) = source.get("LIFEBOAT_PLUGINS").filter(|_| source.get("KONG_PLUGINS").is_none()) {
+    if let Some(custom) = source.get("LIFEBOAT_PLUGINS").filter(|_| !Reader::new(source).is_given("KONG_PLUGINS")) {
         variables.insert("KONG_PLUGINS".to_owned(), format!("bundled,{}", custom.value.trim()));
     }
     let folder = text(scratch.folder());
@@ -92,9 +92,10 @@ pub(super) fn environment(
 // The relay shows the certificate that live nodes see; this node asks for the name that stands in it.
 fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(String, String)>, Mishap> {
     let source = &settings.kong.source;
-    let authority = match source.get("KONG_CLUSTER_CA_CERT") {
-        Some(_) => certificate(source, scratch, "KONG_CLUSTER_CA_CERT", "ca.crt")?,
-        None => source.get("KONG_LUA_SSL_TRUSTED_CERTIFICATE").map_or("system".to_owned(), |given| given.value),
+    let mut reader = Reader::new(source);
+    let authority = match reader.is_given("KONG_CLUSTER_CA_CERT") {
+        true => certificate(source, scratch, "KONG_CLUSTER_CA_CERT", "ca.crt")?,
+        false => reader.text("KONG_LUA_SSL_TRUSTED_CERTIFICATE").map_or("system".to_owned(), |given| given.value),
     };
     let relay = settings.relay_identity();
     let leaf = relay.leaf();
@@ -125,7 +126,9 @@ fn certificate(source: &Source, scratch: &Scratch, setting: &str, file: &str) ->
 }
 
 fn kept(source: &Source, names: &[&str]) -> Vec<(String, String)> {
-    names.iter().filter_map(|name| Some(((*name).to_owned(), source.get(name)?.value))).collect()
+    // Files and references read: the data plane's environment has none of what they refer to.
+    let mut reader = Reader::new(source);
+    names.iter().filter_map(|name| Some(((*name).to_owned(), reader.text(name)?.value))).collect()
 }
 
 fn text(path: &Path) -> String {

@@ -12,7 +12,7 @@ use super::scratch::Scratch;
 use crate::archive::Sources;
 use crate::background::computed;
 use crate::clock::Clock;
-use crate::settings::DrillSettings;
+use crate::settings::{DrillSettings, Reader};
 
 const LINES: usize = 12;
 /// In characters: nginx' lines about Lua errors run to thousands.
@@ -55,7 +55,8 @@ async fn secrets(
         let json = chosen.verified.config_json().ok()?;
         Some(SecretTexts::of(&Configuration::from_json(Bytes::from(json)).ok()?))
     });
-    let given = ["KONG_LICENSE_DATA", "KONG_CLUSTER_CERT_KEY"].map(|name| settings.kong.source.get(name));
+    let given =
+        ["KONG_LICENSE_DATA", "KONG_CLUSTER_CERT_KEY"].map(|name| Reader::new(&settings.kong.source).text(name));
     let covered = given.into_iter().flatten().fold(texts.await?, |texts, given| texts.and(&given.value));
     Some(covered)
 }
