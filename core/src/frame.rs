@@ -31,6 +31,17 @@ pub struct Frame {
     pub payload: Bytes,
 }
 
+/// What a close frame says about why the link ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCode {
+    /// Nothing: the frame is empty, as Kong's control plane sends it.
+    Absent,
+    /// A status code of RFC 6455 section 7.4.
+    Given(u16),
+    /// A single byte, which is no code.
+    Malformed,
+}
+
 impl Frame {
     /// A whole message of bytes.
     pub fn binary(payload: impl Into<Bytes>) -> Self {
@@ -50,6 +61,15 @@ impl Frame {
     /// A close frame with a status code of RFC 6455 section 7.4.
     pub fn close(code: u16) -> Self {
         Self::whole(Opcode::Close, Bytes::copy_from_slice(&code.to_be_bytes()))
+    }
+
+    /// The code in a close frame's payload (RFC 6455 section 5.5.1).
+    pub fn close_code(&self) -> CloseCode {
+        match self.payload[..] {
+            [] => CloseCode::Absent,
+            [_] => CloseCode::Malformed,
+            [high, low, ..] => CloseCode::Given(u16::from_be_bytes([high, low])),
+        }
     }
 
     fn whole(opcode: Opcode, payload: Bytes) -> Self {
@@ -73,6 +93,15 @@ impl std::fmt::Debug for Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_close_frame_may_have_a_code_and_a_reason_after_it() {
+        let close = |payload: &'static [u8]| Frame { payload: payload.into(), ..Frame::close(0) }.close_code();
+        assert_eq!(close(b""), CloseCode::Absent);
+        assert_eq!(close(b"\x03"), CloseCode::Malformed);
+        assert_eq!(close(b"\x03\xf0not here"), CloseCode::Given(1008));
+        assert_eq!(Frame::close(1012).close_code(), CloseCode::Given(1012));
+    }
 
     #[test]
     fn a_frame_does_not_print_what_it_carries() {

@@ -1,5 +1,6 @@
 //! Lifeboat's scenarios, each named as a sentence. One binary, so that what they share is linked once.
 
+mod answers;
 mod bad_messages;
 mod certificates_change;
 mod clouds;
@@ -21,8 +22,8 @@ mod idle_cost;
 mod keep;
 mod other_paths;
 mod outage;
+mod own_control_plane;
 mod program;
-mod refusal;
 mod relay;
 mod relay_status;
 mod reports;

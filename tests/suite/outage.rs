@@ -319,6 +319,23 @@ fn six_megabytes_pass_as_one_frame_forwarded_as_fed() {
 }
 
 #[test]
+fn a_configuration_that_takes_long_to_load_is_sent_once() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&generator::reconfigure_message(&generator::configuration(30_000))).await;
+        world.control_plane.stop().await;
+        let relay = world.relay().await;
+        // Its pings carry zeros while it loads, as those of a node that has dropped what it was sent.
+        let (database_ready_after, loading_time) = (Duration::from_millis(1400), Duration::from_secs(3));
+        let options = world.node_options(relay.address);
+        let node = Actor::start(NodeOptions { database_ready_after, loading_time, ..options });
+        let state = node.wait_for(|state| state.applied == 1).await;
+        assert_eq!((state.received, state.dropped), (1, 0), "{:?}", state.log);
+        world.log.wait_for(&["the node runs configuration"]).await;
+    });
+}
+
+#[test]
 fn a_snapshot_above_the_nodes_own_limit_is_not_sent_and_the_setting_is_named() {
     play(async {
         let world = outage().await;

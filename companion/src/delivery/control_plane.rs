@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::session::answer::Refusal;
 use tracing::warn;
 
 use crate::admin::AdminError;
@@ -28,8 +29,10 @@ pub enum Asked {
 pub enum There {
     /// It gives this configuration.
     Gives(ConfigHash),
-    /// It refuses the node. With the reason.
-    TurnsAway(String),
+    /// It refuses the node.
+    Refuses(Refusal),
+    /// It does not accept the certificate that it is shown. With the certificate, the cause and the cure.
+    RefusesCertificate(String),
     /// It sends what no node can use. With the reason.
     SendsTheUnusable(String),
 }
@@ -38,10 +41,16 @@ impl fmt::Display for There {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gives(hash) => write!(f, "the control plane gives configuration {hash}: the node gets it from there"),
-            Self::TurnsAway(why) => write!(
+            Self::Refuses(refusal) => write!(
                 f,
-                "the control plane is there and turns the node away: {why}. Set LIFEBOAT_FEED_ON_REFUSAL=on to restore it \
-                 all the same"
+                "the control plane is there and refuses the node: {refusal}. To have it taken, {}; to restore it all the \
+                 same, set LIFEBOAT_FEED_ON_REFUSAL=on",
+                refusal.cure()
+            ),
+            Self::RefusesCertificate(why) => write!(
+                f,
+                "the control plane is there and refuses this certificate, so nothing is restored: whoever has a certificate \
+                 that was exchanged must get nothing. {why}"
             ),
             Self::SendsTheUnusable(why) => write!(f, "the control plane is there, and sends what can't be used: {why}"),
         }
@@ -63,9 +72,13 @@ pub async fn ask(
     let node = BackupNode::new(version);
     let why = match inquiry::ask(Arc::new(cluster), session, node, max_config, clock).await? {
         Answer::Sent(received) => return Ok(Asked::There(There::Gives(received.config_hash))),
-        Answer::Refused(why) if !feed_on_refusal => return Ok(Asked::There(There::TurnsAway(why))),
+        Answer::Refused(refusal) if !feed_on_refusal => return Ok(Asked::There(There::Refuses(refusal))),
+        Answer::CertificateRefused(why) => return Ok(Asked::There(There::RefusesCertificate(why))),
         Answer::Unusable(why) => return Ok(Asked::There(There::SendsTheUnusable(why))),
-        Answer::Refused(why) | Answer::Silent(why) | Answer::Unreachable(why) => why,
+        Answer::Refused(refusal) => {
+            format!("it refuses the node ({refusal}), which is restored all the same (LIFEBOAT_FEED_ON_REFUSAL)")
+        }
+        Answer::Silent(why) | Answer::Unreachable(why) => why,
     };
     warn!("the control plane gives no configuration: {why}");
     Ok(Asked::GivesNothing)

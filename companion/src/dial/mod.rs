@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_core::session::ConnectFailure;
+use lifeboat_core::session::answer::{ConnectFailure, HttpAnswer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -50,6 +50,12 @@ impl DialError {
     fn unreachable(reason: impl Into<String>) -> Self {
         Self { failure: ConnectFailure::Unreachable, reason: reason.into(), another_certificate: false }
     }
+
+    fn put_off(answer: HttpAnswer) -> Self {
+        let left = answer.retry_after.unwrap_or_default().as_secs_f64().ceil();
+        let reason = format!("{answer} (it asked not to be asked again, for another {left} s, by Retry-After)");
+        Self { failure: ConnectFailure::Answered(answer), reason, another_certificate: false }
+    }
 }
 
 /// Connects to the control plane's cluster listener and opens a WebSocket at `target`. `within` shortens Kong's limit.
@@ -59,14 +65,24 @@ pub async fn dial(
     relay: Option<&Relay>,
     within: Duration,
 ) -> Result<TlsLink, DialError> {
+    may_be_dialled(cluster)?;
     let via = relay.map(|relay| &*relay.via);
-    in_time(within, async {
+    let linked = in_time(within, async {
         match link(cluster, target, via, relay).await {
             Err(error) if error.another_certificate => link(cluster, target, via, relay).await,
             other => other,
         }
     })
-    .await
+    .await;
+
+    if let Err(DialError { failure: ConnectFailure::Answered(answer), .. }) = &linked {
+        cluster.put_off.answered(*answer);
+    }
+    linked
+}
+
+fn may_be_dialled(cluster: &ClusterSettings) -> Result<(), DialError> {
+    cluster.put_off.forbids().map_or(Ok(()), |answer| Err(DialError::put_off(answer)))
 }
 
 /// Connects to the control plane's cluster listener and has it accept us in TLS. `within` shortens Kong's limit.
@@ -75,6 +91,7 @@ pub async fn dial_tls(
     relay: Option<&Relay>,
     within: Duration,
 ) -> Result<TlsStream<TcpStream>, DialError> {
+    may_be_dialled(cluster)?;
     in_time(within, connect(cluster, relay)).await
 }
 
@@ -93,11 +110,13 @@ async fn link(
     let address = &cluster.control_plane;
     let tls = connect(cluster, relay).await?;
     open(tls, &address.to_string(), target, via, cluster.max_payload).await.map_err(|error| {
-        let failure = match &error {
-            UpgradeError::Status(status) if status.is_client_error() => ConnectFailure::Refused(status.as_u16()),
-            _ => ConnectFailure::Unreachable,
+        let failure = failure(&error);
+        let may_be_the_certificate = match failure {
+            ConnectFailure::EndedWithoutAnswer => true,
+            ConnectFailure::Answered(answer) => answer.is_about_the_certificate(),
+            ConnectFailure::Unreachable => false,
         };
-        let another_certificate = matches!(error, UpgradeError::Http(_)) && cluster.tls.was_refused();
+        let another_certificate = may_be_the_certificate && cluster.tls.was_refused();
         DialError { failure, reason: reason(&error), another_certificate }
     })
 }
@@ -128,7 +147,12 @@ async fn connect_once(cluster: &ClusterSettings, relay: Option<&Relay>) -> Resul
     connected.map(TlsStream::from).map_err(|error| {
         let failure = explain(Peer::ControlPlane, &error);
         let another_certificate = failure.class == FailureClass::RefusedByPeer && cluster.tls.was_refused();
-        DialError { another_certificate, ..DialError::unreachable(failure.to_string()) }
+        let reason = failure.to_string();
+        let failure = match failure.is_about_our_certificate {
+            true => ConnectFailure::EndedWithoutAnswer,
+            false => ConnectFailure::Unreachable,
+        };
+        DialError { failure, reason, another_certificate }
     })
 }
 
@@ -142,14 +166,39 @@ async fn reach(cluster: &ClusterSettings) -> Result<TcpStream, DialError> {
     }
 }
 
-// In TLS 1.3 a client learns only with the first answer that its certificate was refused.
-fn reason(error: &UpgradeError) -> String {
-    let UpgradeError::Http(http) = error else { return error.to_string() };
-    let mut causes = std::iter::successors(http.source(), |cause| (*cause).source());
-    match causes.find_map(|cause| cause.downcast_ref::<io::Error>()) {
-        Some(io) => explain(Peer::ControlPlane, io).to_string(),
-        None => error.to_string(),
+// What an error of the opening handshake tells of the control plane.
+fn failure(error: &UpgradeError) -> ConnectFailure {
+    let http = match error {
+        UpgradeError::Answered(answer) => return ConnectFailure::Answered(*answer),
+        UpgradeError::Accept => return ConnectFailure::Unreachable,
+        UpgradeError::Http(http) => http,
+    };
+    if http.is_incomplete_message() {
+        return ConnectFailure::EndedWithoutAnswer;
     }
+    let Some(io) = io_error(http) else { return ConnectFailure::Unreachable };
+    let explained = explain(Peer::ControlPlane, io);
+    if explained.class == FailureClass::Closed || explained.is_about_our_certificate {
+        ConnectFailure::EndedWithoutAnswer
+    } else {
+        ConnectFailure::Unreachable
+    }
+}
+
+fn reason(error: &UpgradeError) -> String {
+    const ENDED: &str = "it ended the connection after TLS, without an HTTP answer";
+    let UpgradeError::Http(http) = error else { return error.to_string() };
+    let Some(io) = io_error(http) else {
+        return if http.is_incomplete_message() { ENDED.to_owned() } else { error.to_string() };
+    };
+    // In TLS 1.3 a client learns only with the first answer that its certificate was refused.
+    let explained = explain(Peer::ControlPlane, io);
+    if explained.class == FailureClass::Closed { ENDED.to_owned() } else { explained.to_string() }
+}
+
+fn io_error(http: &hyper::Error) -> Option<&io::Error> {
+    let mut causes = std::iter::successors(http.source(), |cause| (*cause).source());
+    causes.find_map(|cause| cause.downcast_ref::<io::Error>())
 }
 
 fn is_own_listener(tcp: &TcpStream, listen: SocketAddr) -> bool {

@@ -17,6 +17,7 @@ use crate::archive::Sources;
 use crate::clock::Clock;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
+use crate::put_off::PutOff;
 use crate::relay::{Limits, Relay, RelayView};
 use crate::settings::{Address, ClusterSettings, DrillSettings, RelaySettings};
 use crate::tls::{Accepts, ServerSide, ServerTls};
@@ -111,7 +112,7 @@ impl Drop for Stage {
 // It is never asked, not even through a proxy.
 fn without_control_plane(cluster: &ClusterSettings, gone: SocketAddr) -> ClusterSettings {
     let control_plane = Address { host: gone.ip().to_string(), port: gone.port() };
-    ClusterSettings { control_plane, proxy: None, ..cluster.clone() }
+    ClusterSettings { control_plane, proxy: None, put_off: PutOff::default(), ..cluster.clone() }
 }
 
 // The certificates as they are now, which may have been replaced since the start. In `pki` mode, too, exactly the one that

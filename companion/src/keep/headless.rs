@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::messages;
+use super::messages::{self, Voice};
 use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
 use crate::background::finished;
 use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
-use crate::metrics::{KeepMetrics, Step};
+use crate::metrics::{ControlPlaneSays, KeepMetrics, Step};
 use crate::settings::{ClusterSettings, KeepSettings};
 use crate::websocket::{Heard, LinkError, hear};
 
@@ -42,6 +42,9 @@ pub struct Headless {
     /// How many links there have been.
     links: u64,
     cause: String,
+    /// Why our certificate was not accepted, for as long as it isn't: an outage in between has other causes.
+    refused_because: Option<String>,
+    voice: Voice,
     news: watch::Sender<Option<News>>,
     metrics: KeepMetrics,
 }
@@ -89,6 +92,8 @@ impl Headless {
             newest: Newest::default(),
             links: 0,
             cause: String::new(),
+            refused_because: None,
+            voice: Voice::Log,
             news: watch::Sender::new(None),
         })
     }
@@ -96,6 +101,12 @@ impl Headless {
     /// The same, which tells there what happens.
     pub fn observed_by(mut self, metrics: KeepMetrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// The same, whose problems are said by whoever asks: they are its news.
+    pub(super) fn for_an_asker(mut self) -> Self {
+        self.voice = Voice::Asker;
         self
     }
 
@@ -160,7 +171,7 @@ impl Headless {
             Ok(Heard::Frame(frame)) => Event::Frame(frame),
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
-                self.cause = messages::link_ended(&self.cluster.control_plane, &error);
+                self.cause = messages::link_ended(&self.cluster.control_plane, self.voice, &error);
                 self.link = None;
                 self.line_is(Line::Down);
                 match error {
@@ -183,8 +194,10 @@ impl Headless {
                 Event::Connected
             }
             Err(error) => {
-                self.cause = messages::not_reached(&self.cluster.control_plane, &error);
-                Event::ConnectFailed(error.failure)
+                // Said when the session knows what it means.
+                self.cause = error.to_string();
+                let shown = self.cluster.tls.side().identity.leaf().fingerprint();
+                Event::ConnectFailed { failure: error.failure, shown }
             }
         }
     }
@@ -194,7 +207,7 @@ impl Headless {
         self.decoding = self.waiting.take().map(|message| self.decode(message));
         match decoded {
             Err(error) => {
-                self.cause = messages::not_kept(&error);
+                self.cause = messages::not_kept(self.voice, &error);
                 Event::NotKept
             }
             Ok(message) => {
@@ -229,17 +242,45 @@ impl Headless {
             Action::Keep(message) => self.decoding = Some(self.decode(message)),
             Action::Disconnect => self.disconnect().await,
             Action::Notify(notice) => {
+                let cause = self.cause_of(&notice);
                 let said = match notice {
                     Notice::Silent(wait) => self.explain_silence(wait).await,
-                    other => messages::log(&self.cluster.control_plane, self.node.version, other),
+                    other => messages::log(&self.cluster, self.node.version, self.voice, &cause, other),
                 };
-                let cause = std::mem::take(&mut self.cause);
+                if let Some(says) = self.said_by_the_control_plane(&notice, &cause) {
+                    self.metrics.control_plane_says(says);
+                }
                 let why = match notice {
-                    Notice::Unreachable { .. } | Notice::Lost { .. } | Notice::NotKept if !cause.is_empty() => cause,
+                    Notice::Lost { early: None, .. } | Notice::NotKept if !cause.is_empty() => cause,
                     _ => said,
                 };
                 self.news.send_replace(Some(News { notice, why }));
             }
+        }
+    }
+
+    // What was found at the socket; of a certificate that stays refused, what was found when it came to be.
+    fn cause_of(&mut self, notice: &Notice) -> String {
+        let found = std::mem::take(&mut self.cause);
+        match notice {
+            Notice::CertificateRefused(_) => self.refused_because.get_or_insert(found).clone(),
+            Notice::Connected | Notice::Unreachable { .. } | Notice::Refused(_) => {
+                self.refused_because = None;
+                found
+            }
+            _ => found,
+        }
+    }
+
+    // What an operator must know of it for as long as it lasts; none for a notice that says nothing about it.
+    fn said_by_the_control_plane(&self, notice: &Notice, cause: &str) -> Option<ControlPlaneSays> {
+        match notice {
+            Notice::Refused(refusal) => Some(ControlPlaneSays::RefusesNode(refusal.to_string())),
+            Notice::CertificateRefused(_) => {
+                Some(ControlPlaneSays::RefusesCertificate(messages::certificate_refused(&self.cluster, cause)))
+            }
+            Notice::Connected | Notice::Unreachable { .. } => Some(ControlPlaneSays::Nothing),
+            _ => None,
         }
     }
 
@@ -273,7 +314,7 @@ impl Headless {
             Some(admin) => Some(admin.sync_status(&self.node.id).await),
             None => None,
         };
-        messages::log_silence(&self.cluster.control_plane, &self.node.id, wait, status)
+        messages::log_silence(&self.cluster.control_plane, self.voice, &self.node.id, wait, status)
     }
 }
 

@@ -1,10 +1,11 @@
-//! Asks a control plane once: connects as a backup node, and tells what came of it. Nothing is kept and nothing tried
-//! twice; who asks decides what an answer means.
+//! Asks a control plane once: connects as a backup node, and tells what came of it. Nothing is kept, and nothing tried
+//! twice unless the answer can't be understood otherwise; whoever asks decides what follows from it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::keep::Received;
+use lifeboat_core::session::answer::Refusal;
 use lifeboat_core::session::headless::Notice;
 use tokio::time::timeout;
 
@@ -24,9 +25,11 @@ pub enum Answer {
     Sent(Received),
     /// It took the node and sent nothing in time. With the likely causes.
     Silent(String),
-    /// It turned the node away, and so it is there. With the reason.
-    Refused(String),
-    /// There was no link, or none that lasted: network, TLS, or a failing server. With the reason.
+    /// It refused the node, and so it is there.
+    Refused(Refusal),
+    /// It does not accept our certificate, and so it is there. With the certificate, the cause and the cure.
+    CertificateRefused(String),
+    /// There was no link, or none that lasted, and nobody decided that: an outage. With the reason.
     Unreachable(String),
     /// It sent something that no node could use. With the reason.
     Unusable(String),
@@ -46,7 +49,7 @@ pub async fn ask(
 ) -> Result<Answer, AdminError> {
     let limit = keep.config_timeout + ALLOWANCE;
     let _progress = step(format_args!("waiting for the control plane at {}", cluster.control_plane));
-    let headless = Headless::new(cluster, keep, node, max_config, clock)?;
+    let headless = Headless::new(cluster, keep, node, max_config, clock)?.for_an_asker();
     Ok(timeout(limit, answer(headless)).await.unwrap_or_else(|_| {
         Answer::Unreachable(format!("the control plane sent no whole configuration within {} s", limit.as_secs()))
     }))
@@ -70,12 +73,14 @@ async fn answer(headless: Headless) -> Answer {
     }
 }
 
-// Any news but that the link is up means that nothing will come at this attempt, and there is no other.
+// Any other news means that nothing will come at this attempt, and there is no other.
 fn told(News { notice, why }: News) -> Option<Answer> {
     match notice {
-        Notice::Connected => None,
+        // It is asked once more, for that.
+        Notice::Connected | Notice::Unclear { .. } => None,
         Notice::Silent(_) => Some(Answer::Silent(why)),
-        Notice::Refused(_) => Some(Answer::Refused(why)),
+        Notice::Refused(refusal) => Some(Answer::Refused(refusal)),
+        Notice::CertificateRefused(_) => Some(Answer::CertificateRefused(why)),
         Notice::Lost { .. } | Notice::Unreachable { .. } => Some(Answer::Unreachable(why)),
         Notice::NotKept | Notice::Fragment => Some(Answer::Unusable(why)),
     }

@@ -9,12 +9,28 @@ use lifeboat_core::session::headless::Notice;
 use tracing::{error, info, warn};
 
 use crate::admin::AdminError;
-use crate::dial::DialError;
-use crate::settings::Address;
+use crate::settings::{Address, ClusterSettings};
 use crate::websocket::LinkError;
+
+/// Who tells a person what a session has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// The session, in the log: an exporter's.
+    Log,
+    /// Whoever asked, as the reason of what becomes of it. Once is enough.
+    Asker,
+}
 
 // Logs a sentence and gives it back.
 macro_rules! said {
+    ($level:ident, $voice:ident => $($sentence:tt)+) => {{
+        let sentence = format!($($sentence)+);
+        match $voice {
+            Voice::Log => $level!("{sentence}"),
+            Voice::Asker => tracing::debug!("{sentence}"),
+        }
+        sentence
+    }};
     ($level:ident, $($sentence:tt)+) => {{
         let sentence = format!($($sentence)+);
         $level!("{sentence}");
@@ -23,65 +39,102 @@ macro_rules! said {
 }
 pub(super) use said;
 
-/// Logs what a session has to say, and gives it back.
-pub(super) fn log(control_plane: &Address, version: KongVersion, notice: Notice) -> String {
+/// Says what a session has to say, and gives it back. `cause` is what was found at the socket.
+pub(super) fn log(
+    cluster: &ClusterSettings,
+    version: KongVersion,
+    voice: Voice,
+    cause: &str,
+    notice: Notice,
+) -> String {
+    let control_plane = &cluster.control_plane;
     match notice {
         // These are said where more is known.
         Notice::Silent(_) | Notice::NotKept => String::new(),
         Notice::Connected => {
             said!(info, "connected to control plane {control_plane} as a backup node of Kong {version}")
         }
-        Notice::Refused(status) => {
-            let how = status.map_or("closed the link at once".to_owned(), |status| format!("answered HTTP {status}"));
+        Notice::Refused(refusal) => {
+            let cure = refusal.cure();
             said!(
                 error,
-                "control plane {control_plane} {how}: it accepts no node of Kong {version}. A control plane takes nodes \
-                 of its own major version that are not newer than itself: check KONG_VERSION. What is in the store stays"
+                voice => "control plane {control_plane} refuses this node of Kong {version}: {refusal}. To have it taken, \
+                 {cure}. What is in the store stays"
             )
         }
-        Notice::Lost { retry_in } => {
-            said!(warn, "lost the control plane {control_plane}; trying again in {}", seconds(retry_in))
+        Notice::CertificateRefused(_) => {
+            let refused = certificate_refused(cluster, cause);
+            said!(error, voice => "control plane {control_plane}: {refused}. What is in the store stays")
         }
-        // The reason has been logged where it arose.
-        Notice::Unreachable { failures, retry_in } => {
+        // Also said to whoever waits for an answer.
+        Notice::Unclear { retry_in } => {
             let wait = seconds(retry_in);
-            said!(info, "attempt {failures} to reach the control plane failed; trying again in {wait}")
+            said!(
+                warn,
+                "control plane {control_plane}: {cause}. That may be about our certificate: it is asked once more in {wait}"
+            )
+        }
+        Notice::Lost { early: Some(early), retry_in } => {
+            said!(
+                warn,
+                voice => "lost the control plane {control_plane}: {early}; trying again in {}",
+                seconds(retry_in)
+            );
+            format!("control plane {control_plane}: {early}")
+        }
+        Notice::Lost { early: None, retry_in } => {
+            said!(warn, voice => "lost the control plane {control_plane}; trying again in {}", seconds(retry_in))
+        }
+        Notice::Unreachable { failures, retry_in } => {
+            let said = said!(warn, voice => "control plane {control_plane}: {cause}");
+            let wait = seconds(retry_in);
+            said!(info, voice => "attempt {failures} to reach the control plane failed; trying again in {wait}");
+            said
         }
         Notice::Fragment => said!(
             error,
-            "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read either: \
-             something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
+            voice => "control plane {control_plane} sent a message in fragments, which Kong's own nodes could not read \
+             either: something between rewrites WebSocket frames. Connect to the cluster listener without a proxy"
         ),
     }
 }
 
-pub(super) fn not_reached(control_plane: &Address, error: &DialError) -> String {
-    said!(warn, "control plane {control_plane}: {error}")
+/// What a refused certificate means and what to do, in a clause that names it.
+pub(crate) fn certificate_refused(cluster: &ClusterSettings, because: &str) -> String {
+    let side = cluster.tls.side();
+    let leaf = side.identity.leaf();
+    format!(
+        "it does not accept the certificate that it is shown ({}, SHA-256 {}, of KONG_CLUSTER_CERT), since {because}. Put the \
+         cluster's present certificate and its key there; the files are read again when they change",
+        leaf.name().map_or_else(|| "without a name".to_owned(), |name| format!("CN {name}")),
+        leaf.fingerprint()
+    )
 }
 
-pub(super) fn not_kept(error: &DecodeError) -> String {
-    said!(error, "a configuration from the control plane could not be kept: {error}")
+pub(super) fn not_kept(voice: Voice, error: &DecodeError) -> String {
+    said!(error, voice => "a configuration from the control plane could not be kept: {error}")
 }
 
-pub(super) fn link_ended(control_plane: &Address, error: &LinkError) -> String {
+pub(super) fn link_ended(control_plane: &Address, voice: Voice, error: &LinkError) -> String {
     match error {
         LinkError::Closed | LinkError::Broken(_) => {
-            said!(info, "the link to control plane {control_plane} ended: {error}")
+            said!(info, voice => "the link to control plane {control_plane} ended: {error}")
         }
         LinkError::TooLong { length, limit } => said!(
             error,
-            "the link to control plane {control_plane} was given up: its message of {length} bytes is longer than \
+            voice => "the link to control plane {control_plane} was given up: its message of {length} bytes is longer than \
              cluster_max_payload allows ({limit} bytes). Raise KONG_CLUSTER_MAX_PAYLOAD, here and on the data planes, which \
              can't take it either"
         ),
         LinkError::Protocol(_) | LinkError::Stuck => {
-            said!(error, "the link to control plane {control_plane} was given up: {error}")
+            said!(error, voice => "the link to control plane {control_plane} was given up: {error}")
         }
     }
 }
 
 pub(super) fn log_silence(
     control_plane: &Address,
+    voice: Voice,
     node_id: &str,
     wait: Duration,
     status: Option<Result<Option<String>, AdminError>>,
@@ -101,7 +154,7 @@ pub(super) fn log_silence(
     };
     said!(
         warn,
-        "control plane {control_plane} is connected and has sent nothing for {}. Likely causes: the configuration uses a \
+        voice => "control plane {control_plane} is connected and has sent nothing for {}. Likely causes: the configuration uses a \
          plugin that is not in this node's list (set LIFEBOAT_PLUGINS), the control plane has a Wasm filter that is not in \
          its list (set LIFEBOAT_FILTERS), or the control plane can't reach its database. {see}",
         seconds(wait)

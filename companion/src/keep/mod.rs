@@ -24,6 +24,7 @@ use crate::chance;
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
+pub(crate) use messages::certificate_refused;
 pub(crate) use mirror::mirror_once;
 pub use newest::{Line, Newest};
 pub(crate) use standing::reason as standing_reason;

@@ -25,7 +25,9 @@ use prometheus_client::registry::Registry;
 pub use drill::{DrillFacts, DrillMetrics};
 pub use exposition::Form;
 pub use http::{HttpMetrics, LeftUnanswered};
-pub use keep::{Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name};
+pub use keep::{
+    ControlPlaneSays, Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name,
+};
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
 pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};

@@ -187,8 +187,11 @@ pub(super) const DRILL_LAST_SEEN: Metric = gauge(
     "when the control plane was last known to have the configuration that was restored in it",
 );
 
-pub(super) const RELAY_READY: Metric =
-    gauge("lifeboat_relay_ready", &[], "1 if the relay listens with a valid certificate: what /readyz answers");
+pub(super) const RELAY_READY: Metric = gauge(
+    "lifeboat_relay_ready",
+    &[],
+    "1 if the relay listens with a valid certificate that the control plane does not refuse: what /readyz answers",
+);
 pub(super) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "nodes that are connected");
 pub(super) const RELAY_NODES_FROM_STORE: Metric = gauge(
     "lifeboat_relay_nodes_served_from_store",

@@ -39,6 +39,8 @@ pub struct RelayFacts {
     pub nodes_from_store: u64,
     /// Whether the newest link to the control plane came about; none before the first was tried.
     pub reaches_control_plane: Option<bool>,
+    /// The control plane does not accept the relay's certificate: which one, why, and what to do.
+    pub refused_by_control_plane: Option<String>,
 }
 
 /// A node that is connected. Dropping it tells that it no longer is.
@@ -118,14 +120,22 @@ impl RelayMetrics {
         NodePresence { relay: self.clone(), runs_from_store: false }
     }
 
-    /// The control plane took a node's link.
+    /// The control plane took a node's link, or refused that one node.
     pub fn reached(&self) {
-        self.lock().reaches_control_plane = Some(true);
+        let mut facts = self.lock();
+        (facts.reaches_control_plane, facts.refused_by_control_plane) = (Some(true), None);
     }
 
-    /// It did not.
+    /// It did not: it is gone.
     pub fn not_reached(&self) {
-        self.lock().reaches_control_plane = Some(false);
+        let mut facts = self.lock();
+        (facts.reaches_control_plane, facts.refused_by_control_plane) = (Some(false), None);
+    }
+
+    /// It does not accept the relay's certificate.
+    pub fn refused_by_the_control_plane(&self, why: String) {
+        let mut facts = self.lock();
+        (facts.reaches_control_plane, facts.refused_by_control_plane) = (Some(false), Some(why));
     }
 
     fn lock(&self) -> MutexGuard<'_, RelayFacts> {
@@ -170,13 +180,17 @@ impl Drop for NodePresence {
 }
 
 impl RelayFacts {
-    /// Whether nodes can connect: whatever store and control plane do.
+    /// Whether nodes can connect and may be given something: whether store and control plane are there does not matter. A
+    /// control plane that is there and does not accept the relay's own certificate does.
     ///
     /// # Errors
     /// Why not, in words for an operator.
     pub fn check_ready(&self, now: WallTime) -> Result<(), String> {
         if self.listens.is_none() {
             return Err("the relay does not listen".to_owned());
+        }
+        if let Some(why) = &self.refused_by_control_plane {
+            return Err(format!("the control plane refuses this relay: {why}"));
         }
         match self.certificate {
             Some((from, _)) if now < from => {
@@ -262,5 +276,19 @@ mod tests {
         assert!(facts.check_ready(now + 2 * day).unwrap_err().contains("has expired"));
         facts.certificate = Some((now + day, now + 2 * day));
         assert!(facts.check_ready(now).unwrap_err().contains("clock"));
+    }
+
+    #[test]
+    fn a_relay_whose_certificate_the_control_plane_refuses_is_not_ready_until_it_is_taken_or_another_one() {
+        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+        let relay = RelayMetrics::default();
+        relay.listens(([127, 0, 0, 1], 8005).into());
+        let refuse = || relay.refused_by_the_control_plane("it does not accept CN kong_clustering".to_owned());
+        for accept in [RelayMetrics::reached, RelayMetrics::not_reached] {
+            refuse();
+            assert!(relay.facts().check_ready(now).unwrap_err().contains("CN kong_clustering"));
+            accept(&relay);
+            assert_eq!(relay.facts().check_ready(now), Ok(()));
+        }
     }
 }

@@ -24,14 +24,36 @@ pub enum Behaviour {
     Serving,
     /// Answers pings and sends no configuration, as one whose database is away since it started.
     Silent,
-    /// Closes the link right after the node's basic_info, as for a node of a newer version.
+    /// Closes the link right after the node's basic_info with an empty close frame, as for a node of a newer version.
     Refusing,
+    /// Closes it then with this code.
+    Closing(u16),
+    /// Ends the connection then without a close frame, as one that crashes.
+    Dropping,
     /// Answers the upgrade with this status instead of 101.
     Answering(StatusCode),
+    /// The same with more in the answer than a status.
+    AnsweringWith(Answer),
+    /// Ends the connection after TLS and the request without an answer, as nginx does for the 444 with which Kong refuses a
+    /// certificate.
+    HangingUp,
+    /// Speaks HTTP without TLS, as another service on that port.
+    PlainHttp,
     /// Does nothing more and closes nothing, as a stopped process or a lost route. Goes on where it was afterwards.
     Hanging,
     /// Sends each configuration in two frames, which a node must not accept.
     Fragmenting,
+}
+
+/// An HTTP answer that opens no link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its `Retry-After`, in seconds.
+    pub retry_after: Option<u32>,
+    /// Its body.
+    pub body: &'static str,
 }
 
 /// What a control plane is started with.
@@ -141,6 +163,8 @@ impl ConnectedNode {
 pub enum Event {
     /// A TLS handshake failed.
     HandshakeFailed(String),
+    /// A request was not answered, and its connection ended.
+    HungUp,
     /// A request was answered with a status that isn't 101.
     Answered(StatusCode, String),
     /// A node has sent its basic_info.

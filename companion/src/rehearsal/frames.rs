@@ -99,8 +99,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.write(Frame::pong(Payload::Borrowed(&[]))).await
     }
 
+    /// Without a code, as Kong does it.
     pub(super) async fn close(&mut self) -> io::Result<()> {
         self.write(Frame::close_raw(Payload::Borrowed(&[]))).await
+    }
+
+    pub(super) async fn close_with(&mut self, code: u16) -> io::Result<()> {
+        self.write(Frame::close_raw(Payload::Borrowed(&code.to_be_bytes()))).await
     }
 
     async fn write(&mut self, frame: Frame<'_>) -> io::Result<()> {

@@ -9,17 +9,20 @@ use bytes::Bytes;
 use fastwebsockets::Role;
 use fastwebsockets::upgrade::{UpgradeFut, upgrade};
 use futures::{Stream, StreamExt};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming as Body;
+use hyper::header::RETRY_AFTER;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::control_plane::{Behaviour, ConnectedNode, ControlPlaneOptions, Event, Scene};
+use super::control_plane::{Answer, Behaviour, ConnectedNode, ControlPlaneOptions, Event, Scene};
 use super::frames::{Incoming, Writer, halves};
 use super::outlet::{Introduction, PATH};
 use super::pace::Patience;
@@ -30,6 +33,9 @@ type Socket = TokioIo<Upgraded>;
 /// Serves one TCP connection until it ends.
 pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scene: &watch::Sender<Scene>) {
     while_not_hanging(scene).await;
+    if scene.borrow().behaviour == Behaviour::PlainHttp {
+        return answer_without_tls(stream).await;
+    }
     if speaks_no_tls(&stream).await {
         return refuse_plain_http(stream, scene).await;
     }
@@ -38,10 +44,13 @@ pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scen
         Err(error) => return record(scene, Event::HandshakeFailed(error.to_string())),
     };
     while_not_hanging(scene).await;
+    if scene.borrow().behaviour == Behaviour::HangingUp {
+        return hang_up(tls, scene).await;
+    }
     let (accepted, by_rpc) = (Mutex::new(None), Mutex::new(None));
     let service = service_fn(|request| {
         let response = match rpc::answer(request, options, scene, &by_rpc) {
-            Ok(response) => response,
+            Ok(response) => response.map(|_| Full::default()),
             Err(request) => answer(*request, scene, &accepted),
         };
         async { Ok::<_, Infallible>(response) }
@@ -82,24 +91,42 @@ async fn refuse_plain_http(stream: TcpStream, scene: &watch::Sender<Scene>) {
 
 type Accepted = Mutex<Option<(Introduction, UpgradeFut)>>;
 
-fn answer(mut request: Request<Body>, scene: &watch::Sender<Scene>, accepted: &Accepted) -> Response<Empty<Bytes>> {
+fn answer(mut request: Request<Body>, scene: &watch::Sender<Scene>, accepted: &Accepted) -> Response<Full<Bytes>> {
     let introduction = Introduction::from_uri(request.uri());
     let behaviour = scene.borrow().behaviour;
-    let status = match (request.method(), request.uri().path(), behaviour) {
-        (&Method::GET, PATH, Behaviour::Answering(status)) => status,
+    let plain = |status| Answer { status, retry_after: None, body: "" };
+    let refusing = match (request.method(), request.uri().path(), behaviour) {
+        (&Method::GET, PATH, Behaviour::Answering(status)) => plain(status),
+        (&Method::GET, PATH, Behaviour::AnsweringWith(answer)) => answer,
         (&Method::GET, PATH, _) => match (introduction, upgrade(&mut request)) {
             (Some(introduction), Ok((response, upgrade))) => {
                 *accepted.lock().expect("nothing panics while it is locked") = Some((introduction, upgrade));
-                return response;
+                return response.map(|_| Full::default());
             }
-            _ => StatusCode::BAD_REQUEST,
+            _ => plain(StatusCode::BAD_REQUEST),
         },
-        _ => StatusCode::NOT_FOUND,
+        _ => plain(StatusCode::NOT_FOUND),
     };
-    record(scene, Event::Answered(status, request.uri().path().to_owned()));
-    let mut response = Response::new(Empty::new());
-    *response.status_mut() = status;
+    record(scene, Event::Answered(refusing.status, request.uri().path().to_owned()));
+    let mut response = Response::new(Full::from(refusing.body));
+    *response.status_mut() = refusing.status;
+    if let Some(seconds) = refusing.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
     response
+}
+
+// What has asked for TLS gets what an HTTP server says to bytes that it can't read.
+async fn answer_without_tls(mut stream: TcpStream) {
+    let _ = stream.read(&mut [0; 4096]).await;
+    let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    let _ = stream.shutdown().await;
+}
+
+async fn hang_up(mut tls: TlsStream<TcpStream>, scene: &watch::Sender<Scene>) {
+    let _ = tls.read(&mut [0; 4096]).await;
+    record(scene, Event::HungUp);
+    let _ = tls.shutdown().await;
 }
 
 pub(super) fn record(scene: &watch::Sender<Scene>, event: Event) {
@@ -149,7 +176,12 @@ impl<'a> Link<'a> {
         let (first_message, basic_info) = read_basic_info(&mut frames).await?;
         if let Some(reason) = self.refusal() {
             record(self.scene, Event::Refused(self.node.node_id.clone(), reason.clone()));
-            writer.close().await?;
+            let behaviour = self.scene.borrow().behaviour;
+            match behaviour {
+                Behaviour::Dropping => {}
+                Behaviour::Closing(code) => writer.close_with(code).await?,
+                _ => writer.close().await?,
+            }
             return Ok(reason);
         }
         let missing = self.missing_plugin(&basic_info);
@@ -224,8 +256,11 @@ impl<'a> Link<'a> {
 
     /// Kong refuses another major and a newer minor version.
     fn refusal(&self) -> Option<String> {
-        if self.scene.borrow().behaviour == Behaviour::Refusing {
-            return Some("the control plane refuses all".to_owned());
+        match self.scene.borrow().behaviour {
+            Behaviour::Refusing => return Some("the control plane refuses all".to_owned()),
+            Behaviour::Closing(code) => return Some(format!("the control plane closes all links with {code}")),
+            Behaviour::Dropping => return Some("the control plane drops all links".to_owned()),
+            _ => {}
         }
         let numbers = |version: &str| {
             let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());

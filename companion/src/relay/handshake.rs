@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -168,6 +168,10 @@ fn printable(text: &str) -> String {
 pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // As long as Kong's nodes wait at least before they come again; newer ones honour it.
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
     answer
 }
 
@@ -195,6 +199,13 @@ mod tests {
         assert!(!is_loop("c", &headers("a,b")));
         assert!(is_loop("c", &headers("a, c,b")));
         assert!(is_loop("x", &headers("a,b,c,d,e,f,g,h,i")));
+    }
+
+    #[test]
+    fn a_503_of_the_relays_own_says_when_to_come_again_and_no_other_answer_does() {
+        let retry_after = |status| text(status, "").headers().get(header::RETRY_AFTER).cloned();
+        assert_eq!(retry_after(StatusCode::SERVICE_UNAVAILABLE), Some(HeaderValue::from_static("5")));
+        assert_eq!(retry_after(StatusCode::NOT_FOUND), None);
     }
 
     #[test]

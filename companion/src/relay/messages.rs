@@ -1,6 +1,7 @@
 //! What a node's session says to whoever reads the log: what happened, what it means for traffic, what to do.
 
 use lifeboat_core::session::node::Notice;
+use lifeboat_core::session::restore::OnRefusal;
 use tracing::{debug, error, info, warn};
 
 use super::NodeIdentity;
@@ -22,18 +23,23 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice)
              Admin API tells which",
             wait.as_secs_f64()
         ),
-        Notice::Gone { retry_in } => {
+        Notice::Gone { retry_in, .. } => {
             debug!(node = id, hostname, "the control plane is gone; trying again in {:.0} s", retry_in.as_secs_f64());
         }
-        Notice::Refused(status) => {
-            let how = status.map_or("closed its link at once".to_owned(), |status| format!("answered HTTP {status}"));
-            warn!(
-                node = id,
-                hostname,
-                "control plane {control_plane} {how}: it is there and turns this node away (another major version, or newer \
-                 than the control plane?), so the node is not restored. LIFEBOAT_FEED_ON_REFUSAL=on would restore it"
-            );
-        }
+        Notice::Refused(refusal, OnRefusal::LeaveAlone) => warn!(
+            node = id,
+            hostname,
+            "control plane {control_plane} refuses this node: {refusal}. It is there, so the node is not restored \
+             (LIFEBOAT_FEED_ON_REFUSAL=on would restore it). To have it taken, {}",
+            refusal.cure()
+        ),
+        Notice::Refused(refusal, OnRefusal::Feed) => warn!(
+            node = id,
+            hostname,
+            "control plane {control_plane} refuses this node: {refusal}. The node is restored from the store all the same if \
+             it is empty, since LIFEBOAT_FEED_ON_REFUSAL is on. To have it taken, {}",
+            refusal.cure()
+        ),
         Notice::Fed { attempt } => info!(node = id, hostname, attempt, "sent the node the snapshot"),
         Notice::Adopted(hash) => {
             info!(node = id, hostname, "the node runs configuration {hash} from the store");

@@ -14,6 +14,7 @@ mod node;
 mod nodes;
 mod offers;
 mod outlook;
+mod recheck;
 mod refusals;
 mod revocation;
 mod secured;
@@ -44,6 +45,7 @@ use self::large_messages::LargeMessages;
 use self::nodes::Nodes;
 use self::offers::Offers;
 use self::outlook::Outlook;
+use self::recheck::Recheck;
 use self::refusals::Refusals;
 use self::revocation::Revocations;
 use crate::archive::Sources;
@@ -80,6 +82,7 @@ struct Shared {
     revocations: Revocations,
     offers: Offers,
     outlook: Outlook,
+    recheck: Recheck,
     seats: Nodes,
     witnesses: Witnesses,
     clock: Clock,
@@ -116,7 +119,8 @@ impl Relay {
             refusals: Refusals::new(metrics.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
             offers: Offers::new(sources, clock),
-            outlook: Outlook::new(cluster.control_plane.clone(), metrics.clone()),
+            outlook: Outlook::new(cluster.clone(), metrics.clone()),
+            recheck: Recheck::default(),
             seats: Nodes::default(),
             nodes: TaskTracker::new(),
             settings,

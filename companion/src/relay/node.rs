@@ -8,6 +8,7 @@ use std::sync::Arc;
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::keep::adoption::NodeNews;
 use lifeboat_core::kong::ping::hash_in_ping;
+use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::follow::Bulletin;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
 use tokio::task::JoinHandle;
@@ -20,7 +21,7 @@ use super::incremental::Outlet;
 use super::large_messages::{Arriving, LARGE, LargeMessages};
 use super::nodes::Seat;
 use super::offers::PendingOffer;
-use super::{NodeIdentity, Shared, messages};
+use super::{NodeIdentity, Shared, messages, recheck};
 use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
@@ -199,8 +200,12 @@ impl Driver {
                 Action::Notify(notice) => {
                     match notice {
                         Notice::Given(_) => {
+                            self.shared.outlook.gives();
                             self.presence.given();
                             self.tell(NodeNews::Given).await;
+                        }
+                        Notice::Gone { early: Some(how), .. } => {
+                            self.shared.outlook.ended_early(how, self.shared.clock.now());
                         }
                         Notice::Adopted(_) => self.presence.restored(),
                         Notice::NotAdopted { .. } => self.presence.not_adopting(),
@@ -263,8 +268,11 @@ impl Driver {
                 Event::ControlPlaneConnected
             }
             Err(error) => {
-                self.shared.outlook.failed(&error);
-                Event::ControlPlaneFailed(error.failure)
+                let verdict = self.shared.outlook.failed(&error, self.shared.clock.now());
+                if let Verdict::RefusesCertificate(_) = verdict {
+                    recheck::begin(&self.shared, &self.identity);
+                }
+                Event::ControlPlaneFailed(verdict)
             }
         }
     }

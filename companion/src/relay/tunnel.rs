@@ -52,6 +52,9 @@ pub(super) async fn open(
             debug!(%peer, path, "the control plane answered {}", response.status());
             let mut answer = Response::new(Full::default());
             *answer.status_mut() = response.status();
+            if let Some(retry_after) = response.headers().get(header::RETRY_AFTER) {
+                answer.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());
+            }
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 *answer.headers_mut() = response.headers().clone();
                 let both = [hyper::upgrade::on(&mut request), hyper::upgrade::on(&mut response)];

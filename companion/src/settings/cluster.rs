@@ -5,6 +5,7 @@ use std::fmt;
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::{Address, Proxy, Reader};
+use crate::put_off::PutOff;
 use crate::tls::{
     Authorities, AuthoritySource, Believes, ClientSide, ClientTls, CommonNames, Identity, Leaf, NodeNames,
     SHARED_SERVER_NAME, TlsError, certificates_from_pem,
@@ -33,6 +34,8 @@ pub struct ClusterSettings {
     pub authorities: Vec<Leaf>,
     /// The longest message in bytes, compressed (`cluster_max_payload`).
     pub max_payload: u64,
+    /// Until when it asked not to be dialled; nothing that is set.
+    pub put_off: PutOff,
 }
 
 /// `cluster_mtls`.
@@ -83,8 +86,19 @@ impl ClusterSettings {
         let server_name = server_name(reader, &mode, &control_plane)?;
         let identity = identity?;
         let tls = ClientTls::new(ClientSide { identity: identity.clone(), believes });
-        let (proxy, revocation) = (proxy?, revocation?);
-        Some(Self { control_plane, proxy, tls, server_name, identity, trust, revocation, authorities, max_payload })
+        let (proxy, revocation, put_off) = (proxy?, revocation?, PutOff::default());
+        Some(Self {
+            control_plane,
+            proxy,
+            tls,
+            server_name,
+            identity,
+            trust,
+            revocation,
+            authorities,
+            max_payload,
+            put_off,
+        })
     }
 }
 

@@ -202,7 +202,7 @@ pub const SETTINGS: &[Setting] = &[
         "LIFEBOAT_FEED_ON_REFUSAL",
         "feed-on-refusal",
         "off",
-        "`on`: also restore a node that the control plane turns away",
+        "`on`: also restore a node that the control plane refuses",
     ),
     setting(
         "LIFEBOAT_FOLLOW",

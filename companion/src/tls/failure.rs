@@ -66,6 +66,8 @@ pub enum FailureClass {
 pub struct HandshakeFailure {
     /// Its kind.
     pub class: FailureClass,
+    /// The peer says in an alert that it does not accept our certificate.
+    pub is_about_our_certificate: bool,
     sentence: String,
 }
 
@@ -94,7 +96,7 @@ pub fn explain(peer: Peer, error: &io::Error) -> HandshakeFailure {
         TimedOut => (FailureClass::TimedOut, format!("{peer} did not finish the TLS handshake in time")),
         _ => (FailureClass::Other, format!("the TLS handshake with {peer} failed: {error}")),
     };
-    HandshakeFailure { class, sentence }
+    HandshakeFailure { class, is_about_our_certificate: false, sentence }
 }
 
 /// Explains an error of rustls.
@@ -106,14 +108,35 @@ pub fn explain_tls(peer: Peer, error: &Error) -> HandshakeFailure {
             format!("{peer} presented no certificate: does it have cluster_cert and cluster_cert_key"),
         ),
         Error::AlertReceived(alert) => explain_alert(peer, *alert),
-        Error::InvalidMessage(_) => (FailureClass::NotTls, format!("{peer} does not speak TLS on this port ({error})")),
+        Error::InvalidMessage(_) => (
+            FailureClass::NotTls,
+            format!("{peer} does not speak TLS on this port, as plain HTTP or another service would not ({error})"),
+        ),
         Error::PeerIncompatible(_) => (
             FailureClass::NothingInCommon,
             format!("{peer} has no TLS 1.2 or 1.3 parameters in common with us ({error})"),
         ),
         _ => (FailureClass::Other, format!("the TLS handshake with {peer} failed: {error}")),
     };
-    HandshakeFailure { class, sentence }
+    let is_about_our_certificate = matches!(error, Error::AlertReceived(alert) if is_about_a_certificate(*alert));
+    HandshakeFailure { class, is_about_our_certificate, sentence }
+}
+
+fn is_about_a_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::UnknownCA
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked
+            | Alert::CertificateRequired
+            | Alert::NoCertificate
+            | Alert::AccessDenied
+            | Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::UnsupportedCertificate
+            | Alert::DecryptError
+    )
 }
 
 fn explain_certificate(peer: Peer, error: &CertificateError) -> (FailureClass, String) {
@@ -214,6 +237,20 @@ mod tests {
         for failure in failures {
             let text = failure.to_string();
             assert!(text.starts_with(char::is_lowercase) && !text.ends_with('.') && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alert_about_our_certificate_is_told_from_other_alerts() {
+        for (alert, is_so) in [
+            (AlertDescription::CertificateRevoked, true),
+            (AlertDescription::UnknownCA, true),
+            (AlertDescription::CertificateRequired, true),
+            (AlertDescription::UnrecognisedName, false),
+            (AlertDescription::InternalError, false),
+        ] {
+            let failure = explain_tls(Peer::ControlPlane, &Error::AlertReceived(alert));
+            assert_eq!(failure.is_about_our_certificate, is_so, "{failure}");
         }
     }
 

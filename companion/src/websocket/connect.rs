@@ -1,32 +1,44 @@
 //! The client's half of the opening handshake.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::Empty;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
+use lifeboat_core::session::answer::{AnswerBody, HttpAnswer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 use super::Link;
 use super::header::Mask;
+use crate::http_time;
 
 /// Names the relays that a link passes through, comma separated, so that each knows itself when it meets itself.
 pub const RELAY_HEADER: &str = "lifeboat-relay";
+
+/// How much of a refusing answer's body is read, in bytes, and for how long.
+const BODY_LIMIT: usize = 4 * 1024;
+const BODY_TIME: Duration = Duration::from_secs(1);
 
 /// Why the peer did not become a WebSocket.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
     /// It answered with another status than 101.
-    #[error("it answered HTTP {0} instead of opening a WebSocket")]
-    Status(StatusCode),
+    #[error("{0}")]
+    Answered(HttpAnswer),
     /// It doesn't speak HTTP, or hung up.
-    #[error("it did not answer as an HTTP server: {0}")]
+    #[error("it did not answer as an HTTP server, so it is no control plane of Kong: {0}")]
     Http(hyper::Error),
     /// It said yes to something else.
-    #[error("it opened something that is not this WebSocket (wrong Sec-WebSocket-Accept)")]
+    #[error(
+        "it opened something that is not this WebSocket, so it is no control plane of Kong (wrong Sec-WebSocket-Accept)"
+    )]
     Accept,
 }
 
@@ -71,7 +83,7 @@ where
         Err(error) => return Err(error.into()),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(UpgradeError::Status(response.status()));
+        return Err(UpgradeError::Answered(read_answer(response).await));
     }
     let accept = response.headers().get(header::SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().to_vec());
     if accept.as_deref() != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
@@ -81,4 +93,19 @@ where
     let Parts { io, read_buf, .. } =
         upgraded.downcast::<TokioIo<S>>().expect("what comes back is the stream that went in");
     Ok(Link::new(io.into_inner(), read_buf, Mask::Ours, limit))
+}
+
+// A body that does not come, or breaks off, tells nothing; the status does.
+async fn read_answer(response: Response<Incoming>) -> HttpAnswer {
+    let (status, retry_after) = (response.status().as_u16(), http_time::retry_after(response.headers()));
+    let (mut body, mut begin) = (response.into_body(), Vec::new());
+    let reading = async {
+        while begin.len() < BODY_LIMIT
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            begin.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        }
+    };
+    let _ = timeout(BODY_TIME, reading).await;
+    HttpAnswer { status, body: AnswerBody::of(&begin), retry_after }
 }

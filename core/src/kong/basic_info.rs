@@ -95,6 +95,13 @@ pub struct NodeInfo {
 #[error("the node's first message is not a basic_info: {0}")]
 pub struct NotBasicInfo(String);
 
+impl NotBasicInfo {
+    /// It did not come as one binary message, as Kong's nodes send it.
+    pub fn in_another_form() -> Self {
+        Self("it is not one binary message".to_owned())
+    }
+}
+
 impl NodeInfo {
     /// Reads a node's first message. Fields that Lifeboat doesn't need may be of any form.
     pub fn decode(message: &[u8]) -> Result<Self, NotBasicInfo> {

@@ -10,6 +10,7 @@ pub(crate) mod entity_name;
 mod fold;
 pub(crate) mod inflate;
 pub mod message;
+pub mod node_error;
 mod number;
 pub mod ping;
 #[cfg(test)]

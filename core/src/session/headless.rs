@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{ConnectFailure, IDLE_LIMIT, PING_INTERVAL, REFUSAL_WINDOW};
+use super::answer::{ConnectFailure, EarlyEnd, Refusal, Verdict, early_end};
+use super::own_certificate::{CertificateRefusal, OwnCertificate};
+use super::{IDLE_LIMIT, PING_INTERVAL, REFUSAL_WINDOW};
 use crate::backoff::Backoff;
-use crate::digest::ConfigHash;
+use crate::digest::{ConfigHash, Sha256Digest};
 use crate::frame::{Frame, Opcode};
 use crate::kong::ping::ping;
 use crate::time::Moment;
@@ -20,7 +22,12 @@ pub enum Event {
     /// The link is up.
     Connected,
     /// The link did not come up.
-    ConnectFailed(ConnectFailure),
+    ConnectFailed {
+        /// Why, as far as it can be seen.
+        failure: ConnectFailure,
+        /// The certificate that was shown, or would have been.
+        shown: Sha256Digest,
+    },
     /// Some bytes of a frame came: the control plane lives, even if the frame is long and the line slow.
     Heard,
     /// A frame came.
@@ -29,7 +36,7 @@ pub enum Event {
     Kept(ConfigHash),
     /// The message was none that can be kept; why is known to who tried.
     NotKept,
-    /// The link is gone.
+    /// The link is gone, without a close frame.
     Closed,
     /// What came can't be read, or we could not send: the link was given up from this side.
     GivenUp,
@@ -57,10 +64,19 @@ pub enum Notice {
     Connected,
     /// The link is up and the control plane has sent nothing for this long.
     Silent(Duration),
-    /// The control plane closed the link right after our first message, or answered with this HTTP status.
-    Refused(Option<u16>),
+    /// The control plane refused the node.
+    Refused(Refusal),
+    /// It does not accept our certificate.
+    CertificateRefused(CertificateRefusal),
+    /// It may not accept our certificate: that is known after another look, in this time.
+    Unclear {
+        /// Until then.
+        retry_in: Duration,
+    },
     /// The link was lost, and is tried again in this time.
     Lost {
+        /// How it ended, if it did so right after our first message.
+        early: Option<EarlyEnd>,
         /// Until the next try.
         retry_in: Duration,
     },
@@ -84,6 +100,7 @@ pub struct Headless {
     basic_info: Bytes,
     config_timeout: Duration,
     backoff: Backoff,
+    own_certificate: OwnCertificate,
     runs: ConfigHash,
 }
 
@@ -115,7 +132,14 @@ impl Headless {
     pub fn new(basic_info: Bytes, config_timeout: Duration, now: Moment) -> Self {
         // Kong's nodes try again after 5 to 10 s; one backup node may be a little more eager at first.
         let backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(10));
-        Self { state: State::Waiting { until: now }, basic_info, config_timeout, backoff, runs: ConfigHash::EMPTY }
+        Self {
+            state: State::Waiting { until: now },
+            basic_info,
+            config_timeout,
+            backoff,
+            own_certificate: OwnCertificate::default(),
+            runs: ConfigHash::EMPTY,
+        }
     }
 
     /// Takes one event. `chance` in `0.0..1.0` spreads reconnects.
@@ -123,7 +147,10 @@ impl Headless {
         match event {
             Event::Tick => self.tick(now, chance),
             Event::Connected => self.connected(now),
-            Event::ConnectFailed(failure) => self.connect_failed(failure, now, chance),
+            Event::ConnectFailed { failure, shown } => {
+                let verdict = self.own_certificate.judge(failure, shown, now);
+                self.connect_failed(verdict, now, chance)
+            }
             Event::Heard => {
                 self.heard(now);
                 Vec::new()
@@ -134,8 +161,8 @@ impl Headless {
                 self.was_given();
                 vec![Action::Notify(Notice::NotKept)]
             }
-            Event::Closed => self.closed(now, chance),
-            Event::GivenUp => self.wait(now, chance, |_, retry_in| Notice::Lost { retry_in }),
+            Event::Closed => self.closed(None, now, chance),
+            Event::GivenUp => self.wait(now, chance, |_, retry_in| Notice::Lost { early: None, retry_in }),
         }
     }
 
@@ -165,7 +192,7 @@ impl Headless {
             }
             State::Connected(link) if now - link.last_heard >= IDLE_LIMIT => {
                 let mut actions = vec![Action::Disconnect];
-                actions.extend(self.wait(now, chance, |_, retry_in| Notice::Lost { retry_in }));
+                actions.extend(self.wait(now, chance, |_, retry_in| Notice::Lost { early: None, retry_in }));
                 actions
             }
             State::Connected(link) => {
@@ -185,20 +212,27 @@ impl Headless {
     }
 
     fn connected(&mut self, now: Moment) -> Vec<Action> {
+        self.own_certificate.linked();
         let next_ping = now + PING_INTERVAL;
         self.state = State::Connected(Link { since: now, last_heard: now, next_ping, given: Given::Nothing });
         let first = Frame::binary(self.basic_info.clone());
         vec![Action::Notify(Notice::Connected), Action::Send(first), Action::Send(ping(self.runs))]
     }
 
-    fn connect_failed(&mut self, failure: ConnectFailure, now: Moment, chance: f64) -> Vec<Action> {
-        self.wait(now, chance, |failures, retry_in| match failure {
-            ConnectFailure::Unreachable => Notice::Unreachable { failures, retry_in },
-            ConnectFailure::Refused(status) => Notice::Refused(Some(status)),
+    fn connect_failed(&mut self, verdict: Verdict, now: Moment, chance: f64) -> Vec<Action> {
+        let retry_in = verdict.retry_in(self.backoff.next_wait(chance), chance);
+        self.wait_for(retry_in, now, |failures| match verdict {
+            Verdict::RefusesNode(refusal) => Notice::Refused(refusal),
+            Verdict::RefusesCertificate(refusal) => Notice::CertificateRefused(refusal),
+            Verdict::Unclear => Notice::Unclear { retry_in },
+            Verdict::Outage { .. } => Notice::Unreachable { failures, retry_in },
         })
     }
 
     fn frame(&mut self, frame: Frame, now: Moment, chance: f64) -> Vec<Action> {
+        let State::Connected(_) = self.state else {
+            return Vec::new();
+        };
         self.heard(now);
         match frame.opcode {
             Opcode::Binary if frame.is_final => vec![Action::Keep(frame.payload)],
@@ -210,7 +244,7 @@ impl Headless {
             Opcode::Ping => vec![Action::Send(Frame { opcode: Opcode::Pong, ..frame })],
             Opcode::Close => {
                 let mut actions = vec![Action::Disconnect];
-                actions.extend(self.closed(now, chance));
+                actions.extend(self.closed(Some(&frame), now, chance));
                 actions
             }
             Opcode::Text | Opcode::Pong => Vec::new(),
@@ -228,12 +262,16 @@ impl Headless {
         vec![Action::Send(ping(hash))]
     }
 
-    fn closed(&mut self, now: Moment, chance: f64) -> Vec<Action> {
+    fn closed(&mut self, close: Option<&Frame>, now: Moment, chance: f64) -> Vec<Action> {
         let State::Connected(link) = &self.state else {
             return Vec::new();
         };
-        let refused = link.given != Given::Something && now - link.since < REFUSAL_WINDOW;
-        self.wait(now, chance, |_, retry_in| if refused { Notice::Refused(None) } else { Notice::Lost { retry_in } })
+        let is_early = link.given != Given::Something && now - link.since < REFUSAL_WINDOW;
+        self.wait(now, chance, |_, retry_in| match early_end(close) {
+            Ok(refusal) if is_early => Notice::Refused(refusal),
+            Err(early) if is_early => Notice::Lost { early: Some(early), retry_in },
+            _ => Notice::Lost { early: None, retry_in },
+        })
     }
 
     fn was_given(&mut self) {
@@ -250,14 +288,22 @@ impl Headless {
 
     fn wait(&mut self, now: Moment, chance: f64, notice: impl FnOnce(u32, Duration) -> Notice) -> Vec<Action> {
         let retry_in = self.backoff.next_wait(chance);
+        self.wait_for(retry_in, now, |failures| notice(failures, retry_in))
+    }
+
+    fn wait_for(&mut self, retry_in: Duration, now: Moment, notice: impl FnOnce(u32) -> Notice) -> Vec<Action> {
         self.state = State::Waiting { until: now + retry_in };
-        vec![Action::Notify(notice(self.backoff.failures(), retry_in))]
+        vec![Action::Notify(notice(self.backoff.failures()))]
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::answer::{AnswerBody, HttpAnswer};
     use super::*;
+    use crate::frame::CloseCode;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -299,7 +345,9 @@ mod tests {
         let actions = table.on(Event::GivenUp);
         assert!(matches!(actions[..], [Action::Notify(Notice::Lost { .. })]), "{actions:?}");
         let mut table = Table::connected();
-        assert_eq!(table.on(Event::Closed), [Action::Notify(Notice::Refused(None))]);
+        let empty = Frame { payload: Bytes::new(), ..Frame::close(0) };
+        let refused = Action::Notify(Notice::Refused(Refusal::Closed(CloseCode::Absent)));
+        assert_eq!(table.on(Event::Frame(empty)), [Action::Disconnect, refused]);
     }
 
     #[test]
@@ -340,8 +388,8 @@ mod tests {
         let mut table = Table::connected();
         table.on(Event::Kept(hash()));
         table.after(30);
-        let retry_in = Duration::from_secs(2);
-        assert_eq!(table.after(15), [Action::Disconnect, Action::Notify(Notice::Lost { retry_in })]);
+        let lost = Notice::Lost { early: None, retry_in: Duration::from_secs(2) };
+        assert_eq!(table.after(15), [Action::Disconnect, Action::Notify(lost)]);
         assert_eq!(table.after(1), []);
         assert_eq!(table.after(1), [Action::Connect]);
     }
@@ -357,15 +405,93 @@ mod tests {
     }
 
     #[test]
-    fn being_dropped_at_once_is_a_refusal_and_later_a_loss() {
-        let mut table = Table::connected();
-        assert_eq!(table.on(Event::Closed), [Action::Notify(Notice::Refused(None))]);
-        let mut table = Table::connected();
-        table.after(5);
-        assert!(matches!(table.on(Event::Closed)[..], [Action::Notify(Notice::Lost { .. })]));
-        let mut table = Table::connected();
-        table.on(Event::Kept(hash()));
-        assert!(matches!(table.on(Event::Closed)[..], [Action::Notify(Notice::Lost { .. })]));
+    fn being_closed_at_once_is_a_refusal_by_its_code_and_later_or_without_a_frame_a_loss() {
+        let close = |code| Event::Frame(Frame::close(code));
+        for code in [1000, 1008] {
+            let refused = Notice::Refused(Refusal::Closed(CloseCode::Given(code)));
+            assert_eq!(Table::connected().on(close(code))[1..], [Action::Notify(refused)]);
+        }
+        let lost = |early| Action::Notify(Notice::Lost { early, retry_in: Duration::from_secs(2) });
+        for code in [1001, 1011, 1012, 1013] {
+            let early = EarlyEnd::Closed(CloseCode::Given(code));
+            assert_eq!(Table::connected().on(close(code))[1..], [lost(Some(early))]);
+        }
+        assert_eq!(Table::connected().on(Event::Closed), [lost(Some(EarlyEnd::WithoutCloseFrame))]);
+
+        let mut late = Table::connected();
+        late.after(5);
+        assert_eq!(late.on(close(1000))[1..], [lost(None)]);
+        let mut given = Table::connected();
+        given.on(Event::Kept(hash()));
+        assert_eq!(given.on(close(1000))[1..], [lost(None)]);
+    }
+
+    fn failed(failure: ConnectFailure) -> Event {
+        Event::ConnectFailed { failure, shown: Sha256Digest::of(b"ours") }
+    }
+
+    fn answered(status: u16, retry_after: Option<u64>) -> ConnectFailure {
+        let retry_after = retry_after.map(Duration::from_secs);
+        ConnectFailure::Answered(HttpAnswer { status, body: AnswerBody::Else, retry_after })
+    }
+
+    #[test]
+    fn retry_after_puts_the_next_dial_off() {
+        let mut table = Table::new();
+        table.on(Event::Tick);
+        assert!(matches!(table.on(failed(answered(429, Some(60))))[..], [Action::Notify(Notice::Unreachable { .. })]));
+        assert_eq!(table.after(59), []);
+        assert_eq!(table.after(11), [Action::Connect]);
+        // A refusal is asked again as usual.
+        assert_eq!(table.on(failed(answered(403, Some(60)))), [Action::Notify(Notice::Refused(Refusal::Status(403)))]);
+        assert_eq!(table.after(4), [Action::Connect]);
+    }
+
+    #[test]
+    fn a_connection_that_ends_without_an_answer_is_looked_at_again_before_it_means_something() {
+        let mut table = Table::new();
+        table.on(Event::Tick);
+        let ended = || failed(ConnectFailure::EndedWithoutAnswer);
+        assert!(matches!(table.on(ended())[..], [Action::Notify(Notice::Unclear { .. })]));
+        assert_eq!(table.after(4), []);
+        assert_eq!(table.after(2), [Action::Connect]);
+        let refused = Notice::CertificateRefused(CertificateRefusal::EndedTwice);
+        assert_eq!(table.on(ended()), [Action::Notify(refused)]);
+        table.after(60);
+        table.on(Event::Connected);
+        table.on(Event::Closed);
+        table.after(60);
+        assert!(matches!(table.on(ended())[..], [Action::Notify(Notice::Unclear { .. })]));
+    }
+
+    proptest! {
+        /// The first frame on each link is the node's basic_info: a control plane of 3.10 and later could crash else.
+        #[test]
+        fn nothing_is_sent_before_the_first_message(steps in prop::collection::vec(0u8..8, 0..60)) {
+            let (mut table, mut introduced) = (Table::new(), false);
+            for step in steps {
+                let event = match step {
+                    0 => Event::Connected,
+                    1 => failed(ConnectFailure::Unreachable),
+                    2 => Event::Frame(Frame::ping(Bytes::new())),
+                    3 => Event::Frame(Frame::binary(Bytes::new())),
+                    4 => Event::Kept(hash()),
+                    5 => Event::Closed,
+                    6 => Event::Heard,
+                    _ => {
+                        table.now = table.now + Duration::from_secs(31);
+                        Event::Tick
+                    }
+                };
+                introduced &= !matches!(event, Event::Connected);
+                for action in table.on(event) {
+                    if let Action::Send(frame) = action {
+                        prop_assert!(introduced || frame.payload[..] == *b"{}", "{frame:?}");
+                        introduced = true;
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -373,7 +499,7 @@ mod tests {
         let mut table = Table::new();
         for expected in [2, 4, 8, 10, 10] {
             assert_eq!(table.on(Event::Tick), [Action::Connect]);
-            table.on(Event::ConnectFailed(ConnectFailure::Unreachable));
+            table.on(failed(ConnectFailure::Unreachable));
             assert_eq!(table.session.wake_at(), Some(table.now + Duration::from_secs(expected)));
             table.now = table.now + Duration::from_secs(expected);
         }

@@ -1,8 +1,10 @@
 //! The two sessions of the control-plane link as state machines: events and the time in, actions out. No sockets.
 
+pub mod answer;
 pub mod follow;
 pub mod headless;
 pub mod node;
+pub mod own_certificate;
 pub mod restore;
 
 use std::time::Duration;
@@ -13,12 +15,3 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 pub const IDLE_LIMIT: Duration = Duration::from_secs(45);
 /// How soon after its basic_info a node must have been dropped for that to be a refusal and not an accident.
 pub const REFUSAL_WINDOW: Duration = Duration::from_secs(3);
-
-/// Why a connection to the control plane did not come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectFailure {
-    /// Nobody answers, TLS fails, or the answer is a 5xx: the control plane is gone.
-    Unreachable,
-    /// The control plane answered with this HTTP status, a 4xx: it is there and doesn't want this node.
-    Refused(u16),
-}

@@ -2,7 +2,9 @@
 //! the control plane is there, frames pass unchanged; while it is gone, the node's pings are answered and, if it has no
 //! configuration, it is fed from the store until its ping says that it runs it.
 
+mod control_plane;
 mod event;
+mod fed;
 mod following;
 
 use std::sync::Arc;
@@ -10,14 +12,16 @@ use std::time::Duration;
 
 pub use event::{Action, Event, LinkState, Notice, Offer, Rules, Source, Trouble};
 
+use self::control_plane::{Known, Link, Up};
+use self::fed::Fed;
 use self::following::Following;
-use super::restore::{self, ControlPlaneIs, Decision, NodeHolds, OnRefusal};
-use super::{ConnectFailure, IDLE_LIMIT, REFUSAL_WINDOW};
-use crate::backoff::{Backoff, spread};
+use super::IDLE_LIMIT;
+use super::restore::{self, Decision, NodeHolds, OnRefusal};
 use crate::digest::ConfigHash;
 use crate::frame::{Frame, Opcode};
-use crate::kong::basic_info::NodeInfo;
-use crate::kong::ping::{hash_in_ping, ping};
+use crate::kong::basic_info::{NodeInfo, NotBasicInfo};
+use crate::kong::node_error::is_node_error;
+use crate::kong::ping::hash_in_ping;
 use crate::time::Moment;
 
 /// How long a control plane may take to answer a forwarded ping before it counts as gone.
@@ -32,14 +36,11 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How many attempts without an answer are worth a warning.
 pub const ATTEMPTS_BEFORE_NOTICE: u32 = 3;
 
-// 50,000 services and routes take a node 12 s to load: 58 MB of JSON, 6.6 MB compressed (KONG.md section 1).
-const LOADED_PER_SECOND: f64 = 5e6;
-const EXPANDS: u64 = 9;
-
 /// One node's session.
 #[derive(Debug)]
 pub struct NodeSession {
     rules: Rules,
+    connected: Moment,
     link: Link,
     basic_info: Option<(Frame, NodeInfo)>,
     runs: Option<ConfigHash>,
@@ -55,63 +56,16 @@ pub struct NodeSession {
 }
 
 #[derive(Debug)]
-enum Link {
-    /// `again`: the control plane was gone before, so this try keeps nothing waiting.
-    Connecting {
-        since: Moment,
-        again: bool,
-    },
-    Up(Up),
-    Down {
-        retry_at: Moment,
-        refused: bool,
-    },
-}
-
-#[derive(Debug)]
-struct Up {
-    since: Moment,
-    /// Since when it has sent nothing of a message.
-    quiet_since: Moment,
-    has_given: bool,
-    said_silent: bool,
-    pong_due: Option<Moment>,
-    pongs_to_swallow: u32,
-}
-
-#[derive(Debug)]
 enum Feeding {
     No,
     /// The node may have been fed before, without success: then there may be another snapshot by now.
     Fetching(Option<Fed>),
     Ready(Fed),
+    /// It is sent at this moment if nothing changes until then: a large one, to a node that could not take it yet.
+    Due(Fed, Moment),
     Fed(Fed),
     /// It was not sent, and is to be fetched again: a smaller one may have been published by then.
     TooLarge(Fed),
-}
-
-/// A snapshot and how often the node was sent it.
-#[derive(Clone, Debug)]
-struct Fed {
-    offer: Arc<Offer>,
-    attempts: u32,
-    /// How long the node then has to say that it runs it.
-    wait: Duration,
-    /// When that ends; unknown until the last byte has gone.
-    next: Option<Moment>,
-    pause: Backoff,
-}
-
-impl Fed {
-    fn new(offer: Arc<Offer>) -> Self {
-        let pause = pause_for(&offer);
-        Self { offer, attempts: 0, wait: FIRST_REPEAT, next: None, pause }
-    }
-
-    /// The same snapshot goes on where it was; another one begins anew.
-    fn with(self, offer: Arc<Offer>) -> Self {
-        if offer.message.config_hash() == self.offer.message.config_hash() { self } else { Self::new(offer) }
-    }
 }
 
 impl NodeSession {
@@ -119,7 +73,8 @@ impl NodeSession {
     pub fn begin(rules: Rules, now: Moment) -> (Self, Vec<Action>) {
         let session = Self {
             rules,
-            link: Link::Connecting { since: now, again: false },
+            connected: now,
+            link: Link::asked_for_the_first_time(now),
             basic_info: None,
             runs: None,
             unanswered_ping: None,
@@ -139,18 +94,16 @@ impl NodeSession {
         match event {
             Event::Tick => self.tick(now, chance, &mut actions),
             Event::FromNode(frame) => self.node_sent(frame, now, &mut actions),
-            Event::ControlPlaneHeard => self.control_plane_heard(now),
-            Event::FromControlPlane(frame) => self.control_plane_sent(frame, now, chance, &mut actions),
-            Event::ControlPlaneConnected => self.connected(now, &mut actions),
-            Event::ControlPlaneFailed(failure) => self.connect_failed(failure, now, chance, &mut actions),
-            Event::ControlPlaneClosed => self.control_plane_closed(None, now, chance, &mut actions),
-            // It has sent something, so the store must not speak in its place. The node tries again, as it would if it
-            // had failed to read that itself.
-            Event::ControlPlaneUnreadable => actions.push(Action::CloseNode(Some(Frame::close(1011)))),
             Event::Fetched(offer) if self.following.fetched(&offer) => {}
             Event::Fetched(offer) => self.fetched(offer),
             Event::Published(bulletin) => self.published(bulletin, &mut actions),
             Event::Delivered => self.delivered(now, &mut actions),
+            Event::ControlPlaneHeard
+            | Event::FromControlPlane(_)
+            | Event::ControlPlaneConnected
+            | Event::ControlPlaneFailed(_)
+            | Event::ControlPlaneClosed
+            | Event::ControlPlaneUnreadable => self.control_plane_event(event, now, chance, &mut actions),
         }
         self.restore(now, &mut actions);
         actions
@@ -177,7 +130,7 @@ impl NodeSession {
             wake_at = wake_at.min(next);
         }
         match &self.feeding {
-            Feeding::Fed(Fed { next: Some(next), .. }) => wake_at.min(*next),
+            Feeding::Fed(Fed { next: Some(next), .. }) | Feeding::Due(_, next) => wake_at.min(*next),
             _ => wake_at,
         }
     }
@@ -199,11 +152,11 @@ impl NodeSession {
 
     /// The node's own link to the control plane.
     pub fn link_state(&self) -> LinkState {
-        match self.link {
-            Link::Connecting { again: false, .. } => LinkState::Connecting,
-            Link::Up(_) => LinkState::Up,
-            Link::Down { refused: true, .. } => LinkState::Refused,
-            Link::Connecting { again: true, .. } | Link::Down { refused: false, .. } => LinkState::Down,
+        match self.link.known() {
+            None => LinkState::Up,
+            Some(Known::Nothing | Known::Unclear) => LinkState::Connecting,
+            Some(Known::Gone) => LinkState::Down,
+            Some(Known::RefusesNode | Known::RefusesCertificate) => LinkState::Refused,
         }
     }
 
@@ -218,7 +171,9 @@ impl NodeSession {
                 let limit = self.max_payload().unwrap_or_default();
                 Some(Trouble::TooLarge { message: fed.offer.message.len(), limit })
             }
-            Feeding::Fed(fed) | Feeding::Ready(fed) | Feeding::Fetching(Some(fed)) => not_adopted(fed),
+            Feeding::Fed(fed) | Feeding::Ready(fed) | Feeding::Due(fed, _) | Feeding::Fetching(Some(fed)) => {
+                not_adopted(fed)
+            }
             Feeding::No | Feeding::Fetching(None) => self.following.trouble(self.max_payload()),
         }
     }
@@ -234,14 +189,19 @@ impl NodeSession {
         matches!(self.link, Link::Up(_))
     }
 
+    // Whether the control plane knows whose link it is.
+    fn is_introduced(&self) -> bool {
+        self.is_spliced() && self.basic_info.is_some()
+    }
+
     fn tick(&mut self, now: Moment, chance: f64, actions: &mut Vec<Action>) {
         if now - self.last_heard >= IDLE_LIMIT {
             actions.extend([Action::Notify(Notice::NodeSilent), Action::CloseNode(None)]);
             return;
         }
         match &self.link {
-            Link::Down { retry_at, .. } if *retry_at <= now => {
-                self.link = Link::Connecting { since: now, again: true };
+            Link::Down { retry_at, known } if *retry_at <= now => {
+                self.link = Link::Connecting { since: now, known: *known };
                 actions.push(Action::ConnectControlPlane);
             }
             Link::Up(Up { pong_due: Some(due), .. }) if *due <= now => {
@@ -254,30 +214,50 @@ impl NodeSession {
 
     fn node_sent(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
         self.last_heard = now;
-        if self.basic_info.is_none() && frame.is_whole_message() {
-            match NodeInfo::decode(&frame.payload) {
-                Ok(info) => self.basic_info = Some((frame.clone(), info)),
-                Err(problem) => {
-                    actions.extend([
-                        Action::Notify(Notice::NotANode(problem)),
-                        Action::CloseNode(Some(Frame::close(1008))),
-                    ]);
-                    return;
+        match frame.opcode {
+            Opcode::Ping => self.node_pinged(frame, now, actions),
+            Opcode::Close => {
+                if self.is_introduced() {
+                    actions.push(Action::ToControlPlane(frame.clone()));
+                }
+                actions.push(Action::CloseNode(Some(frame)));
+            }
+            Opcode::Pong if self.basic_info.is_none() => {}
+            _ if self.basic_info.is_none() => self.node_sent_first(frame, now, actions),
+            _ => {
+                if frame.is_whole_message() && is_node_error(&frame.payload) {
+                    self.node_failed(now);
+                }
+                if self.is_introduced() {
+                    actions.push(Action::ToControlPlane(frame));
                 }
             }
-            self.introduce(now, actions);
-            return;
         }
-        if frame.opcode == Opcode::Ping {
-            self.node_pinged(frame, now, actions);
-        } else if frame.opcode == Opcode::Close {
-            if self.is_spliced() {
-                actions.push(Action::ToControlPlane(frame.clone()));
+    }
+
+    fn node_sent_first(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
+        let read = if frame.is_whole_message() {
+            NodeInfo::decode(&frame.payload)
+        } else {
+            Err(NotBasicInfo::in_another_form())
+        };
+        match read {
+            Ok(info) => {
+                self.basic_info = Some((frame, info));
+                self.introduce(now, actions);
             }
-            actions.push(Action::CloseNode(Some(frame)));
-        } else if let Link::Up(_) = self.link {
-            actions.push(Action::ToControlPlane(frame));
+            Err(problem) => {
+                actions.extend([Action::Notify(Notice::NotANode(problem)), Action::CloseNode(Some(Frame::close(1008)))])
+            }
         }
+    }
+
+    // It could not apply what it was sent last.
+    fn node_failed(&mut self, now: Moment) {
+        if let Feeding::Fed(fed) = &mut self.feeding {
+            fed.was_not_applied(now);
+        }
+        self.following.was_not_applied(now);
     }
 
     fn node_pinged(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
@@ -285,13 +265,15 @@ impl NodeSession {
             self.node_runs(hash, now, actions);
         }
         match &mut self.link {
+            // It gets nothing of this node before the first message, which says who that is.
+            Link::Up(_) if self.basic_info.is_none() => self.unanswered_ping = Some(frame),
             Link::Up(up) => {
                 up.pong_due.get_or_insert(now + PONG_LIMIT);
                 self.unanswered_ping = Some(frame.clone());
                 actions.push(Action::ToControlPlane(frame));
             }
             // The control plane may be there in a moment: then it answers, as if nobody stood between.
-            Link::Connecting { again: false, .. } => self.unanswered_ping = Some(frame),
+            Link::Connecting { known: Known::Nothing, .. } => self.unanswered_ping = Some(frame),
             Link::Connecting { .. } | Link::Down { .. } => actions.push(Action::ToNode(Frame::empty_pong())),
         }
     }
@@ -301,14 +283,18 @@ impl NodeSession {
         if hash.is_empty() {
             // While a node loads what it was sent, its pings still carry the old hash.
             self.loading_until = self.loading_until.filter(|until| *until > now);
+            if let Feeding::Fed(fed) = &mut self.feeding {
+                fed.is_not_run(now);
+            }
             return;
         }
         self.loading_until = None;
-        if self.following.runs(hash) {
+        if self.following.runs(hash, now) {
             self.source = Source::Store;
             actions.push(Action::Notify(Notice::Adopted(hash)));
         }
-        if let Feeding::Fed(fed) | Feeding::Fetching(Some(fed)) | Feeding::Ready(fed) = &self.feeding
+        if let Feeding::Fed(fed) | Feeding::Fetching(Some(fed)) | Feeding::Ready(fed) | Feeding::Due(fed, _) =
+            &self.feeding
             && fed.attempts > 0
             && fed.offer.message.config_hash() == hash
         {
@@ -317,136 +303,6 @@ impl NodeSession {
             actions.push(Action::Notify(Notice::Adopted(hash)));
         }
         self.feeding = Feeding::No;
-    }
-
-    fn control_plane_sent(&mut self, frame: Frame, now: Moment, chance: f64, actions: &mut Vec<Action>) {
-        self.control_plane_lives();
-        let Link::Up(up) = &mut self.link else { return };
-        match frame.opcode {
-            Opcode::Close => {
-                actions.push(Action::DisconnectControlPlane);
-                self.control_plane_closed(Some(frame), now, chance, actions);
-            }
-            Opcode::Pong if up.pongs_to_swallow > 0 => up.pongs_to_swallow -= 1,
-            Opcode::Pong => {
-                self.unanswered_ping = None;
-                actions.push(Action::ToNode(frame));
-            }
-            Opcode::Ping => actions.push(Action::ToNode(frame)),
-            Opcode::Binary | Opcode::Text | Opcode::Continuation => {
-                up.has_given = true;
-                self.source = Source::ControlPlane;
-                self.feeding = Feeding::No;
-                self.following.was_given();
-                self.loading_until = Some(now + loading_time(frame.payload.len() as u64 * EXPANDS));
-                actions.push(Action::Notify(Notice::Given(frame.payload.len() as u64)));
-                actions.push(Action::ToNode(frame));
-            }
-        }
-    }
-
-    fn connected(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        self.link = Link::Up(Up {
-            since: now,
-            quiet_since: now,
-            has_given: false,
-            said_silent: false,
-            pong_due: None,
-            pongs_to_swallow: 0,
-        });
-        // From now on it is the control plane's turn; if it stays silent, feeding goes on.
-        if let Feeding::Fed(fed) = &self.feeding {
-            self.feeding = Feeding::Ready(fed.clone());
-        }
-        actions.push(Action::Notify(Notice::Spliced));
-        if self.basic_info.is_some() {
-            self.introduce(now, actions);
-        }
-    }
-
-    // The node's own first message, then what it runs: its ping if it still waits for the pong, else one in its name.
-    fn introduce(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        let (Link::Up(up), Some((basic_info, _))) = (&mut self.link, &self.basic_info) else {
-            return;
-        };
-        (up.since, up.quiet_since) = (now, now);
-        actions.push(Action::ToControlPlane(basic_info.clone()));
-        let in_its_name = match (&self.unanswered_ping, self.runs) {
-            (Some(ping), _) => ping.clone(),
-            (None, Some(hash)) => {
-                up.pongs_to_swallow += 1;
-                ping(hash)
-            }
-            (None, None) => return,
-        };
-        up.pong_due = Some(now + PONG_LIMIT);
-        actions.push(Action::ToControlPlane(in_its_name));
-    }
-
-    fn connect_failed(&mut self, failure: ConnectFailure, now: Moment, chance: f64, actions: &mut Vec<Action>) {
-        match failure {
-            ConnectFailure::Unreachable => self.lose(now, chance, actions),
-            ConnectFailure::Refused(status) => self.refused(Some(status), None, now, chance, actions),
-        }
-    }
-
-    fn control_plane_closed(&mut self, close: Option<Frame>, now: Moment, chance: f64, actions: &mut Vec<Action>) {
-        let Link::Up(up) = &self.link else { return };
-        let introduced = self.basic_info.is_some();
-        if introduced && !up.has_given && now - up.since < REFUSAL_WINDOW {
-            self.refused(None, close, now, chance, actions);
-        } else {
-            self.lose(now, chance, actions);
-        }
-    }
-
-    fn refused(
-        &mut self,
-        status: Option<u16>,
-        close: Option<Frame>,
-        now: Moment,
-        chance: f64,
-        actions: &mut Vec<Action>,
-    ) {
-        actions.push(Action::Notify(Notice::Refused(status)));
-        if self.rules.on_refusal == OnRefusal::LeaveAlone {
-            // The node sees what it would see without a relay: its link closes, and it tries again in 5 to 10 s.
-            actions.push(Action::CloseNode(Some(close.unwrap_or_else(|| Frame::close(1008)))));
-        }
-        self.down(true, now, chance);
-        self.answer_ping(actions);
-    }
-
-    fn lose(&mut self, now: Moment, chance: f64, actions: &mut Vec<Action>) {
-        let retry_in = self.down(false, now, chance);
-        actions.push(Action::Notify(Notice::Gone { retry_in }));
-        self.answer_ping(actions);
-    }
-
-    fn down(&mut self, refused: bool, now: Moment, chance: f64) -> Duration {
-        let retry_in = spread(self.rules.retry.0, self.rules.retry.1, chance);
-        self.link = Link::Down { retry_at: now + retry_in, refused };
-        retry_in
-    }
-
-    fn answer_ping(&mut self, actions: &mut Vec<Action>) {
-        if self.unanswered_ping.take().is_some() {
-            actions.push(Action::ToNode(Frame::empty_pong()));
-        }
-    }
-
-    // A large message may take long on its way, and is not silence.
-    fn control_plane_heard(&mut self, now: Moment) {
-        self.control_plane_lives();
-        if let Link::Up(up) = &mut self.link {
-            up.quiet_since = now;
-        }
-    }
-
-    fn control_plane_lives(&mut self) {
-        if let Link::Up(up) = &mut self.link {
-            up.pong_due = None;
-        }
     }
 
     fn fetched(&mut self, offer: Arc<Offer>) {
@@ -464,7 +320,7 @@ impl NodeSession {
         if self.following.awaits_delivery() {
             actions.extend(self.following.delivered(now).map(Action::Notify));
         } else if let Feeding::Fed(fed) = &mut self.feeding {
-            fed.next = Some(now + fed.wait);
+            fed.delivered(now);
             actions.push(Action::Notify(Notice::Fed { attempt: fed.attempts }));
         }
     }
@@ -487,14 +343,19 @@ impl NodeSession {
         match restore::decide(self.node_holds(), control_plane, self.rules.on_refusal) {
             Decision::Feed => self.feed(max_payload, now, actions),
             Decision::LeaveAlone => self.feeding = Feeding::No,
-            Decision::Wait => {}
+            // Nothing is on its way to the node now; if the control plane gives none after all, feeding goes on.
+            Decision::Wait => {
+                if let Feeding::Due(fed, _) | Feeding::Fed(fed) = &self.feeding {
+                    self.feeding = Feeding::Ready(fed.taken_back());
+                }
+            }
         }
         self.follow(control_plane, now, actions);
     }
 
     fn feed(&mut self, max_payload: u64, now: Moment, actions: &mut Vec<Action>) {
         let mut fed = match &self.feeding {
-            Feeding::Ready(fed) => fed.clone(),
+            Feeding::Ready(fed) | Feeding::Due(fed, _) => fed.clone(),
             Feeding::Fed(fed) if fed.next.is_some_and(|next| next <= now) => fed.clone(),
             _ => return,
         };
@@ -507,12 +368,17 @@ impl NodeSession {
             self.feeding = Feeding::TooLarge(fed);
             return;
         }
+        let may_be_sent_at = fed.may_be_sent_at(self.connected);
+        if may_be_sent_at > now {
+            self.feeding = Feeding::Due(fed, may_be_sent_at);
+            return;
+        }
+
         if fed.attempts == ATTEMPTS_BEFORE_NOTICE {
             let (attempts, runs) = (fed.attempts, self.runs.unwrap_or(ConfigHash::EMPTY));
             actions.push(Action::Notify(Notice::NotAdopted { attempts, runs }));
         }
-        fed.attempts += 1;
-        (fed.wait, fed.next) = (if fed.attempts == 1 { FIRST_REPEAT } else { fed.pause.next_wait(1.0) }, None);
+        fed.send();
         actions.push(Action::Feed(fed.offer.clone()));
         self.feeding = Feeding::Fed(fed);
     }
@@ -528,19 +394,18 @@ impl NodeSession {
             // Another one may have been chosen for it since (`lifeboat rollback`).
             Feeding::Fed(fed) if fed.attempts >= ATTEMPTS_BEFORE_NOTICE => return fed.next,
             Feeding::TooLarge(fed) => return fed.next,
-            Feeding::Fetching(_) | Feeding::Ready(_) | Feeding::Fed(_) => return None,
+            Feeding::Fetching(_) | Feeding::Ready(_) | Feeding::Due(..) | Feeding::Fed(_) => return None,
         }
         match &self.link {
-            Link::Connecting { since, again: false } => Some(*since + HEAD_START),
+            Link::Connecting { since, known: Known::Nothing } => Some(*since + HEAD_START),
             Link::Up(up) if !up.has_given => Some(up.since + HEAD_START),
-            Link::Down { refused: true, .. } if self.rules.on_refusal == OnRefusal::LeaveAlone => None,
-            Link::Connecting { again: true, .. } | Link::Down { .. } => Some(self.last_heard),
             Link::Up(_) => None,
+            Link::Connecting { known, .. } | Link::Down { known, .. } => match known {
+                Known::RefusesCertificate => None,
+                Known::RefusesNode if self.rules.on_refusal == OnRefusal::LeaveAlone => None,
+                Known::RefusesNode | Known::Nothing | Known::Gone | Known::Unclear => Some(self.last_heard),
+            },
         }
-    }
-
-    fn link_is_lost(&self) -> bool {
-        matches!(self.link, Link::Down { refused: false, .. } | Link::Connecting { again: true, .. })
     }
 
     fn node_holds(&self) -> NodeHolds {
@@ -553,33 +418,6 @@ impl NodeSession {
             Some(_) => NodeHolds::Something,
         }
     }
-
-    fn control_plane_is(&mut self, now: Moment, actions: &mut Vec<Action>) -> ControlPlaneIs {
-        let empty = self.node_holds() == NodeHolds::Nothing;
-        match &mut self.link {
-            Link::Connecting { again: true, .. } => ControlPlaneIs::Gone,
-            Link::Connecting { again: false, .. } => ControlPlaneIs::BeingAsked,
-            Link::Up(up) if up.has_given => ControlPlaneIs::Giving,
-            Link::Up(up) if now - up.quiet_since >= self.rules.config_timeout => {
-                if empty && !std::mem::replace(&mut up.said_silent, true) {
-                    actions.push(Action::Notify(Notice::Silent(now - up.since)));
-                }
-                ControlPlaneIs::Silent
-            }
-            Link::Up(_) => ControlPlaneIs::BeingAsked,
-            Link::Down { refused: true, .. } => ControlPlaneIs::Refusing,
-            Link::Down { refused: false, .. } => ControlPlaneIs::Gone,
-        }
-    }
-}
-
-// From the third attempt on a node gets at least the time that it may need to load a configuration of this size.
-fn pause_for(offer: &Offer) -> Backoff {
-    Backoff::new(2 * FIRST_REPEAT + loading_time(offer.config_bytes), LONGEST_PAUSE)
-}
-
-fn loading_time(config_bytes: u64) -> Duration {
-    FIRST_REPEAT + Duration::from_secs_f64(config_bytes as f64 / LOADED_PER_SECOND)
 }
 
 #[cfg(test)]

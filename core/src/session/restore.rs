@@ -24,8 +24,10 @@ pub enum ControlPlaneIs {
     Silent,
     /// Unreachable.
     Gone,
-    /// There, and it turned this node away.
+    /// There, and it refused this node.
     Refusing,
+    /// There, and it does not accept the certificate that we show it. Whoever else has that must get nothing from us.
+    RefusingCertificate,
 }
 
 /// What to do when the control plane refuses a node (`LIFEBOAT_FEED_ON_REFUSAL`).
@@ -51,7 +53,9 @@ pub enum Decision {
 /// Decides.
 pub fn decide(node: NodeHolds, control_plane: ControlPlaneIs, on_refusal: OnRefusal) -> Decision {
     match (node, control_plane) {
-        (NodeHolds::Something, _) | (_, ControlPlaneIs::Giving) => Decision::LeaveAlone,
+        (NodeHolds::Something, _) | (_, ControlPlaneIs::Giving | ControlPlaneIs::RefusingCertificate) => {
+            Decision::LeaveAlone
+        }
         (_, ControlPlaneIs::Refusing) if on_refusal == OnRefusal::LeaveAlone => Decision::LeaveAlone,
         (NodeHolds::Unknown, _) | (_, ControlPlaneIs::BeingAsked) => Decision::Wait,
         (NodeHolds::Nothing, ControlPlaneIs::Silent | ControlPlaneIs::Gone | ControlPlaneIs::Refusing) => {
@@ -67,7 +71,7 @@ mod tests {
     use super::*;
 
     const EVERY_NODE: [NodeHolds; 3] = [Unknown, Nothing, Something];
-    const EVERY_CONTROL_PLANE: [ControlPlaneIs; 5] = [BeingAsked, Giving, Silent, Gone, Refusing];
+    const EVERY_CONTROL_PLANE: [ControlPlaneIs; 6] = [BeingAsked, Giving, Silent, Gone, Refusing, RefusingCertificate];
 
     #[test]
     fn a_node_that_has_a_configuration_is_never_fed() {
@@ -97,6 +101,15 @@ mod tests {
         for control_plane in [Silent, Gone] {
             assert_eq!(decide(Nothing, control_plane, OnRefusal::LeaveAlone), Decision::Feed);
             assert_eq!(decide(Unknown, control_plane, OnRefusal::LeaveAlone), Decision::Wait);
+        }
+    }
+
+    #[test]
+    fn nobody_is_fed_by_one_whose_own_certificate_is_refused() {
+        for node in EVERY_NODE {
+            for on_refusal in [OnRefusal::LeaveAlone, OnRefusal::Feed] {
+                assert_eq!(decide(node, RefusingCertificate, on_refusal), Decision::LeaveAlone);
+            }
         }
     }
 

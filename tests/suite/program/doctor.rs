@@ -212,7 +212,7 @@ async fn a_control_plane_that_is_silent_refuses_or_is_away_is_told_apart() {
     cluster.control_plane.behave(Behaviour::Refusing);
     let report = examined(examine(), FAILED).await;
     assert_eq!(report.complaints(), ["control plane: link"], "{}", report.finished);
-    report.says("control plane: link", "fail", &["accepts no node of Kong 3.9.1", "KONG_VERSION"]);
+    report.says("control plane: link", "fail", &["refuses this node of Kong 3.9.1", "KONG_VERSION"]);
 
     let report = examined(examine().with("KONG_CLUSTER_CONTROL_PLANE", NOBODY), FAILED).await;
     assert_eq!(report.complaints(), ["control plane: address", "control plane: link"], "{}", report.finished);

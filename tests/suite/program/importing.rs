@@ -34,7 +34,7 @@ const TRACES: [(&str, u64); 6] = [
 ];
 
 /// A store with an image of the cache of a node that runs [`recording::after_change`].
-async fn with_image(cluster: &Cluster, store: &Store) {
+pub(super) async fn with_image(cluster: &Cluster, store: &Store) {
     cluster.control_plane.push(recording::after_change());
     let mut cache = Vec::new();
     GzDecoder::new(CACHE).read_to_end(&mut cache).unwrap();

@@ -1,6 +1,7 @@
 //! The program as its user runs it: processes, exit codes, signals, files. Here is what its tests share: stores whose
 //! objects can be looked at as files.
 
+mod answers;
 mod choices;
 mod commands;
 mod completions;

@@ -82,9 +82,13 @@ impl Findings {
                     Check::fail(CONFIGURATION, why, "correct it there, or raise the limit that is named"),
                 ]
             }
-            Answer::Refused(why) => {
-                let cure = "set KONG_VERSION to the version that the data planes run: of the control plane's own major \
-                            version, and not newer than itself";
+            Answer::Refused(refusal) => {
+                let said = format!("it refuses this node of Kong {version}: {refusal}");
+                vec![Check::fail(LINK, said, refusal.cure())]
+            }
+            Answer::CertificateRefused(why) => {
+                let cure = "put the cluster's present certificate and key into KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY; \
+                            until then a relay with this one gives nobody a configuration";
                 vec![Check::fail(LINK, why, cure)]
             }
             Answer::Unreachable(why) => {

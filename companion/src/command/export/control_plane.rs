@@ -24,7 +24,17 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
         let answer = inquiry::ask(cluster.clone(), settings, node.clone(), store.max_config, clock).await;
         match answer.map_err(anyhow::Error::from)? {
             Answer::Sent(received) => keep(beside, &store, &node, rules, &received, output, clock).await?,
-            Answer::Silent(why) | Answer::Refused(why) | Answer::Unreachable(why) | Answer::Unusable(why) => {
+            Answer::Refused(refusal) => {
+                let (version, at, cure) = (node.version, &cluster.control_plane, refusal.cure());
+                return Err(anyhow!(
+                    "nothing was exported for Kong {version}: control plane {at} refuses the node, since {refusal}: {cure}"
+                )
+                .into());
+            }
+            Answer::Silent(why)
+            | Answer::CertificateRefused(why)
+            | Answer::Unreachable(why)
+            | Answer::Unusable(why) => {
                 return Err(anyhow!("nothing was exported for Kong {}: {why}", node.version).into());
             }
         }

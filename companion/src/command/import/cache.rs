@@ -9,7 +9,7 @@ use super::{Failure, stdout};
 use crate::archive::Sources;
 use crate::background::computed;
 use crate::clock::Clock;
-use crate::delivery::{self, Asked, fetched_unless};
+use crate::delivery::{self, Asked, There, fetched_unless};
 use crate::node_cache::{CacheForm, NodePrefix, Outcome, Present, place_config_cache, place_image, present};
 use crate::progress::step;
 use crate::settings::{ControlPlaneSettings, ImportSettings, Source, When};
@@ -47,6 +47,8 @@ async fn ask(
     let Some(control_plane) = control_plane else { return Ok(()) };
     match delivery::ask(control_plane, version, max_config, clock).await.map_err(anyhow::Error::from)? {
         Asked::GivesNothing => Ok(()),
+        // Something to be put right, and not a node that has what it needs.
+        Asked::There(there @ There::RefusesCertificate(_)) => Err(anyhow::anyhow!("{there}").into()),
         Asked::There(there) => {
             Err(Failure::NothingToDo(format!("{there} (--always fills the cache without asking it)")))
         }

@@ -16,6 +16,8 @@ pub struct KeepFacts {
     pub version: KongVersion,
     /// Whether the backup node is connected to the control plane.
     pub is_connected: bool,
+    /// What it says of us.
+    pub control_plane_says: ControlPlaneSays,
     /// What the control plane sent last.
     pub newest: Option<Newest>,
     /// Where that stands, as this exporter has judged it last; none before it has.
@@ -38,6 +40,17 @@ pub struct KeepFacts {
     pub election_failing: Option<Failing>,
     /// Whether each further store has what is published, as far as this exporter leads and has tried.
     pub other_stores: BTreeMap<String, bool>,
+}
+
+/// What a control plane says of who connects to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlPlaneSays {
+    /// Nothing against us.
+    Nothing,
+    /// It refuses this node. With the cause.
+    RefusesNode(String),
+    /// It does not accept our certificate. With the certificate, the cause and the cure.
+    RefusesCertificate(String),
 }
 
 /// A configuration from the control plane.
@@ -95,6 +108,7 @@ impl KeepFacts {
         Self {
             version,
             is_connected: false,
+            control_plane_says: ControlPlaneSays::Nothing,
             newest: None,
             judged: None,
             nodes_that_differ: 0,

@@ -20,7 +20,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-pub use facts::{Failing, Judged, KeepFacts, Lead, Newest};
+pub use facts::{ControlPlaneSays, Failing, Judged, KeepFacts, Lead, Newest};
 pub use gauges::strategy_name;
 pub(super) use gauges::write_all;
 pub use readiness::standing_name;
@@ -124,6 +124,11 @@ impl KeepMetrics {
     /// It is connected no longer.
     pub fn disconnected(&self) {
         self.lock().is_connected = false;
+    }
+
+    /// The control plane has said this of us.
+    pub fn control_plane_says(&self, says: ControlPlaneSays) {
+        self.lock().control_plane_says = says;
     }
 
     /// The control plane has sent this configuration of so many bytes, decompressed.

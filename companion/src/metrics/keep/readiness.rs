@@ -4,7 +4,7 @@ use std::fmt;
 
 use lifeboat_core::keep::keeper::{Held, Standing};
 
-use super::facts::{Failing, Judged, KeepFacts, Lead};
+use super::facts::{ControlPlaneSays, Failing, Judged, KeepFacts, Lead};
 use crate::keep::standing_reason;
 
 impl KeepFacts {
@@ -24,11 +24,17 @@ impl KeepFacts {
             Lead::Unknown => return Err("no exporter is known to lead yet".to_owned()),
             Lead::Own { .. } => {}
         }
+        if let ControlPlaneSays::RefusesCertificate(why) = &self.control_plane_says {
+            return Err(format!("the control plane refuses this exporter: {why}"));
+        }
         let Some(Judged { newest: judged, standing }) = &self.judged else {
             return Err("what is in the store is not known yet".to_owned());
         };
         match self.newest.map(|newest| newest.config_hash) {
             None if self.is_connected => Err("the control plane is connected and has sent nothing yet".to_owned()),
+            None if let ControlPlaneSays::RefusesNode(why) = &self.control_plane_says => {
+                Err(format!("the control plane refuses this node: {why}"))
+            }
             None => Err("the control plane is not connected and has sent nothing since the start".to_owned()),
             newest if newest != *judged => Err("a configuration has just come and is being looked at".to_owned()),
             Some(_) if matches!(standing, Standing::Published | Standing::Pinned(_)) => Ok(()),

@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
 
-use super::date;
+use crate::http_time;
 
 /// Messages are for people; what is longer is cut.
 const LONGEST_MESSAGE: usize = 300;
@@ -76,8 +76,8 @@ impl ErrorBody {
             b"Message" => &mut self.message,
             b"Details" | b"AuthenticationErrorDetail" | b"ExtendedErrorDetail" => &mut self.detail,
             b"Region" => &mut self.region,
-            b"RequestTime" => return self.request_time = date::parse(&content),
-            b"ServerTime" => return self.server_time = date::parse(&content),
+            b"RequestTime" => return self.request_time = http_time::parse(&content),
+            b"ServerTime" => return self.server_time = http_time::parse(&content),
             _ => return,
         };
         place.get_or_insert(content);

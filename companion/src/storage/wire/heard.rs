@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use super::endpoint::Endpoint;
 use super::error_body::ErrorBody;
 use super::failure::Failure;
+use crate::http_time;
 
 tokio::task_local! {
     static HEARING: Hearing;
@@ -79,8 +80,8 @@ impl Answer {
         error.code = error.code.or_else(|| text("x-ms-error-code"));
         Self {
             status,
-            date: super::date::of_answer(headers),
-            retry_after: super::date::retry_after(headers),
+            date: http_time::of_answer(headers),
+            retry_after: http_time::retry_after(headers),
             bucket_region: text("x-amz-bucket-region"),
             error,
         }

@@ -3,7 +3,6 @@
 //! `diagnosis`.
 
 mod body;
-mod date;
 mod endpoint;
 mod error_body;
 mod failure;
@@ -29,6 +28,7 @@ pub(super) use self::heard::{Answer, Heard, LISTING_LIMIT, Outcome, hearing};
 use self::body::Watched;
 use self::heard::Hearing;
 use super::cloud::Cloud;
+use crate::http_time;
 
 /// What is read of an error's body.
 const ERROR_BODY_LIMIT: usize = 64 << 10;
@@ -107,7 +107,7 @@ impl HttpService for Client {
         let endpoint = Endpoint::of(self.cloud, &request);
         let limit = if endpoint == Endpoint::Store { hearing.body_limit() } else { CREDENTIALS_LIMIT };
         let is_head = request.method() == Method::HEAD;
-        let (issuer, request_time) = (self.told.issuer(), date::of_request(request.headers()));
+        let (issuer, request_time) = (self.told.issuer(), http_time::of_request(request.headers()));
         let origin = origin(request.uri());
         let note = |outcome| hearing.note(Heard { endpoint, origin: origin.clone(), issuer, request_time, outcome });
 

@@ -7,7 +7,7 @@ use crate::digest::ConfigHash;
 use crate::frame::Frame;
 use crate::kong::basic_info::NotBasicInfo;
 use crate::kong::message::ReconfigureMessage;
-use crate::session::ConnectFailure;
+use crate::session::answer::{EarlyEnd, Refusal, Verdict};
 use crate::session::follow::{Bulletin, Publication};
 use crate::session::restore::OnRefusal;
 
@@ -46,9 +46,9 @@ pub enum Event {
     FromControlPlane(Frame),
     /// The link to the control plane is up.
     ControlPlaneConnected,
-    /// The link to the control plane did not come up.
-    ControlPlaneFailed(ConnectFailure),
-    /// The link to the control plane is gone.
+    /// The link to the control plane did not come up, which means this.
+    ControlPlaneFailed(Verdict),
+    /// The link to the control plane is gone, without a close frame.
     ControlPlaneClosed,
     /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
     ControlPlaneUnreadable,
@@ -96,11 +96,13 @@ pub enum Notice {
     Silent(Duration),
     /// The control plane is gone, and is tried again in this time.
     Gone {
+        /// How it ended the link, if it did so right after the node's first message.
+        early: Option<EarlyEnd>,
         /// Until the next try.
         retry_in: Duration,
     },
-    /// The control plane turned the node away, with this HTTP status or by closing the link.
-    Refused(Option<u16>),
+    /// The control plane refused the node, and what follows from that.
+    Refused(Refusal, OnRefusal),
     /// The node was sent the snapshot, for the first time or again.
     Fed {
         /// How often by now.
@@ -153,7 +155,7 @@ pub enum LinkState {
     Up,
     /// Gone; tried again every few seconds.
     Down,
-    /// The control plane turned the node away; tried again likewise.
+    /// The control plane refused the node, or the certificate that it was shown in the node's name.
     Refused,
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{ATTEMPTS_BEFORE_NOTICE, Action, FIRST_REPEAT, Fed, NodeHolds, NodeSession, Notice, Offer, Trouble};
+use super::{ATTEMPTS_BEFORE_NOTICE, Action, Fed, NodeHolds, NodeSession, Notice, Offer, Trouble};
 use crate::digest::ConfigHash;
 use crate::session::follow::{Bulletin, Has, Publication};
 use crate::session::restore::ControlPlaneIs;
@@ -50,7 +50,7 @@ impl Following {
 
     pub(super) fn delivered(&mut self, now: Moment) -> Option<Notice> {
         let Way::Sending(_, fed) = &mut self.way else { return None };
-        fed.next = Some(now + fed.wait);
+        fed.delivered(now);
         Some(Notice::Fed { attempt: fed.attempts })
     }
 
@@ -74,14 +74,25 @@ impl Following {
     }
 
     /// The node says that it runs this; whether that is what it was sent.
-    pub(super) fn runs(&mut self, hash: ConfigHash) -> bool {
-        match &self.way {
+    pub(super) fn runs(&mut self, hash: ConfigHash, now: Moment) -> bool {
+        match &mut self.way {
             Way::Sending(publication, fed) if fed.attempts > 0 && fed.offer.message.config_hash() == hash => {
                 self.has = Some(Has::Snapshot(*publication));
                 self.way = Way::Nowhere;
                 true
             }
-            _ => false,
+            Way::Sending(_, fed) => {
+                fed.is_not_run(now);
+                false
+            }
+            Way::Nowhere | Way::Fetching(_) | Way::TooLarge { .. } => false,
+        }
+    }
+
+    /// The node says that it could not apply what it was sent.
+    pub(super) fn was_not_applied(&mut self, now: Moment) {
+        if let Way::Sending(_, fed) = &mut self.way {
+            fed.was_not_applied(now);
         }
     }
 
@@ -168,8 +179,7 @@ impl NodeSession {
         if fed.attempts == ATTEMPTS_BEFORE_NOTICE {
             actions.push(Action::Notify(Notice::NotFollowing { attempts: fed.attempts, runs }));
         }
-        fed.attempts += 1;
-        (fed.wait, fed.next) = (if fed.attempts == 1 { FIRST_REPEAT } else { fed.pause.next_wait(1.0) }, None);
+        fed.send();
         actions.push(Action::Feed(fed.offer.clone()));
     }
 }

@@ -5,12 +5,21 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::fed::loading_time;
 use super::*;
+use crate::frame::CloseCode;
 use crate::kong::message::ReconfigureMessage;
+use crate::kong::ping::ping;
 use crate::payload::Payload;
+use crate::session::answer::{EarlyEnd, Refusal, SECOND_LOOK, Verdict};
+use crate::session::own_certificate::CertificateRefusal;
 use crate::time::WallTime;
 
+mod answers;
 mod following;
+mod large;
+
+const OUTAGE: Verdict = Verdict::Outage { retry_after: None };
 
 const RULES: Rules = Rules {
     config_timeout: Duration::from_secs(10),
@@ -83,7 +92,7 @@ impl Table {
     }
 
     fn unreachable(&mut self) -> Vec<String> {
-        self.on(Event::ControlPlaneFailed(ConnectFailure::Unreachable))
+        self.on(Event::ControlPlaneFailed(OUTAGE))
     }
 
     fn ping(&mut self, runs: ConfigHash) -> Vec<String> {
@@ -152,15 +161,17 @@ fn a_configuration_that_the_node_dropped_is_sent_again_after_a_second_and_a_half
 
 #[test]
 fn repeats_wait_longer_for_a_larger_configuration_and_are_reported() {
-    let (mut small, mut large) =
-        (pause_for(&offer(0)), pause_for(&Offer { config_bytes: 58_000_000, ..clone_of(&offer(0)) }));
-    assert!(large.next_wait(1.0) > small.next_wait(1.0) + Duration::from_secs(10));
+    let pause_for = |config_bytes| {
+        let offer = Offer { config_bytes, ..clone_of(&offer(0)) };
+        Fed::new(Arc::new(offer)).pause.next_wait(1.0)
+    };
+    assert!(pause_for(58_000_000) > pause_for(2) + Duration::from_secs(10));
     let mut table = Table::empty_node();
     table.unreachable();
     table.fetched(offer(0));
     let (mut notices, mut attempts) = (0, Vec::new());
     for second in 0..400 {
-        table.on(Event::ControlPlaneFailed(ConnectFailure::Unreachable));
+        table.on(Event::ControlPlaneFailed(OUTAGE));
         table.ping(ConfigHash::EMPTY);
         let mut actions = table.after_seconds(1);
         if actions.iter().any(|action| action == "fetch") {
@@ -256,33 +267,10 @@ fn a_node_that_the_control_plane_has_given_something_is_never_fed_while_it_may_b
 }
 
 #[test]
-fn a_refusal_closes_the_node_and_feeds_nothing() {
-    for refusal in [Event::ControlPlaneClosed, Event::FromControlPlane(Frame::close(1000))] {
-        let mut table = Table::empty_node();
-        table.on(Event::ControlPlaneConnected);
-        let actions = table.on(refusal);
-        assert!(actions.contains(&"notify Refused".into()) && actions.contains(&"close node".into()), "{actions:?}");
-        assert!(!actions.contains(&"fetch".into()));
-    }
-    let mut table = Table::empty_node();
-    let actions = table.on(Event::ControlPlaneFailed(ConnectFailure::Refused(403)));
-    assert!(actions.contains(&"close node".into()) && !actions.contains(&"fetch".into()), "{actions:?}");
-}
-
-#[test]
 fn what_the_control_plane_sends_and_nobody_can_read_closes_the_node_and_feeds_nothing() {
     let mut table = Table::empty_node();
     table.on(Event::ControlPlaneConnected);
     assert_eq!(table.on(Event::ControlPlaneUnreadable), ["close node"]);
-}
-
-#[test]
-fn a_refused_node_is_fed_where_the_operator_says_so() {
-    let mut table = Table::begin(Rules { on_refusal: OnRefusal::Feed, ..RULES });
-    table.introduce(ConfigHash::EMPTY);
-    let actions = table.on(Event::ControlPlaneFailed(ConnectFailure::Refused(403)));
-    assert_eq!(actions, ["notify Refused", "to node: Pong", "fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed"]);
 }
 
 #[test]
@@ -310,7 +298,7 @@ fn a_returned_control_plane_is_told_who_the_node_is_and_what_it_runs_and_its_pon
 fn links_of_many_nodes_are_tried_again_between_5_and_10_seconds() {
     for (chance, wait) in [(0.0, 5_000), (0.5, 7_500), (1.0, 10_000)] {
         let (mut session, _) = NodeSession::begin(RULES, Moment::default());
-        session.handle(Event::ControlPlaneFailed(ConnectFailure::Unreachable), Moment::default(), chance);
+        session.handle(Event::ControlPlaneFailed(OUTAGE), Moment::default(), chance);
         assert_eq!(session.wake_at(), Moment::after_start(Duration::from_millis(wait)));
     }
 }
@@ -377,7 +365,11 @@ enum Step {
     Message,
     Pong,
     Fetched,
+    FetchedLarge,
     Delivered,
+    NodeError,
+    Unclear,
+    CertificateRefused,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -390,7 +382,11 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Message),
         Just(Step::Pong),
         Just(Step::Fetched),
+        Just(Step::FetchedLarge),
         Just(Step::Delivered),
+        Just(Step::NodeError),
+        Just(Step::Unclear),
+        Just(Step::CertificateRefused),
     ]
 }
 
@@ -400,7 +396,7 @@ proptest! {
     #[test]
     fn no_order_of_events_feeds_a_node_that_must_not_be_fed(steps in prop::collection::vec(step(), 0..60)) {
         let mut table = Table::empty_node();
-        let (mut runs, mut given_on_link, mut up) = ('0', false, false);
+        let (mut runs, mut given_on_link, mut up, mut doubted) = ('0', false, false, false);
         for step in steps {
             let event = match step {
                 Step::Wait(millis) => {
@@ -413,19 +409,31 @@ proptest! {
                 }
                 // What a link can't do is not tried.
                 Step::Connected if !up => { given_on_link = false; Event::ControlPlaneConnected }
-                Step::Failed if !up => Event::ControlPlaneFailed(ConnectFailure::Unreachable),
+                Step::Failed if !up => Event::ControlPlaneFailed(OUTAGE),
                 Step::Closed if up => Event::ControlPlaneClosed,
                 Step::Message if up => { given_on_link = true; Event::FromControlPlane(Frame::binary(Bytes::new())) }
                 Step::Pong if up => Event::FromControlPlane(Frame::empty_pong()),
                 Step::Fetched => Event::Fetched(offer(0)),
+                Step::FetchedLarge => Event::Fetched(large::offer()),
+                Step::NodeError => Event::FromNode(Frame::binary(large::NODE_ERROR)),
+                Step::Unclear if !up => Event::ControlPlaneFailed(Verdict::Unclear),
+                Step::CertificateRefused if !up => {
+                    Event::ControlPlaneFailed(Verdict::RefusesCertificate(CertificateRefusal::EndedTwice))
+                }
                 Step::Delivered => Event::Delivered,
                 _ => Event::Tick,
             };
+            match &event {
+                Event::ControlPlaneFailed(verdict) => doubted = *verdict != OUTAGE,
+                Event::ControlPlaneConnected => doubted = false,
+                _ => {}
+            }
             let actions = table.session.handle(event, table.now, 0.3);
             up = table.session.is_spliced();
             if actions.iter().any(|action| matches!(action, Action::Feed(_))) {
                 prop_assert_eq!(runs, '0');
                 prop_assert!(!(up && given_on_link));
+                prop_assert!(!doubted);
             }
             if actions.iter().any(|action| matches!(action, Action::CloseNode(_))) {
                 break;

@@ -1,0 +1,43 @@
+//! Asks a control plane that does not accept the relay's certificate again, until it does or that certificate was exchanged.
+//! A relay that isn't ready may be sent no nodes, whose links would tell it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lifeboat_core::backoff::spread;
+use lifeboat_core::session::answer::Verdict;
+
+use super::{NodeIdentity, Shared};
+use crate::dial::dial;
+
+/// Whether somebody asks.
+#[derive(Debug, Default)]
+pub(super) struct Recheck(AtomicBool);
+
+/// Begins to ask, in the name of the node that was refused with the relay, unless that is being done.
+pub(super) fn begin(shared: &Arc<Shared>, node: &NodeIdentity) {
+    if !shared.recheck.0.swap(true, Ordering::Relaxed) {
+        shared.spawn(ask_until_it_changes(shared.clone(), node.target.clone(), node.via.clone()));
+    }
+}
+
+async fn ask_until_it_changes(shared: Arc<Shared>, target: String, via: Option<String>) {
+    let (dialer, rules) = (shared.dialer(via.as_deref()), shared.settings.rules);
+    loop {
+        tokio::time::sleep(spread(rules.retry.0, rules.retry.1, rand::random())).await;
+        match dial(&shared.cluster, &target, Some(&dialer), rules.config_timeout).await {
+            Ok(link) => {
+                shared.outlook.reached();
+                link.close().await;
+                break;
+            }
+            Err(error) => {
+                let verdict = shared.outlook.failed(&error, shared.clock.now());
+                if !matches!(verdict, Verdict::RefusesCertificate(_)) {
+                    break;
+                }
+            }
+        }
+    }
+    shared.recheck.0.store(false, Ordering::Relaxed);
+}
