@@ -3,12 +3,18 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Url};
-use serde_json::Value;
+use lifeboat_core::kong::kind_names;
+use lifeboat_core::schema::{SCHEMAS_LIMIT, SchemaSet, canonical_json};
+use reqwest::{Client, StatusCode, Url};
+use serde_json::{Map, Value};
 
 const LIMIT: Duration = Duration::from_secs(5);
 /// `/clustering/data-planes` comes in pages; a cluster with more nodes than this has other worries.
 const PAGES: usize = 50;
+
+/// Kinds of entities that only Enterprise has, by its public documentation of the Admin API.
+const ENTERPRISE_KINDS: [&str; 5] =
+    ["consumer_groups", "consumer_group_consumers", "consumer_group_plugins", "keyauth_enc_credentials", "licenses"];
 
 /// The Admin API.
 #[derive(Clone, Debug)]
@@ -64,6 +70,53 @@ impl Admin {
             next = page["next"].as_str().map(str::to_owned);
         }
         Ok(None)
+    }
+
+    /// The schemas of all entities and plugins that the control plane has, in the form in which they are kept: `GET
+    /// /schemas/<entity>` and `/schemas/plugins/<name>`.
+    ///
+    /// # Errors
+    /// Any request that fails but one for a kind of entities that this Kong hasn't: half of the schemas would refuse what
+    /// the other half allows.
+    pub async fn schemas(&self) -> Result<Vec<u8>, AdminError> {
+        let names = self.loadable().await?.plugins;
+        let (mut entities, mut plugins, mut bytes) = (Map::new(), Map::new(), 0);
+        for kind in kind_names().chain(ENTERPRISE_KINDS) {
+            if let Some(schema) = self.schema(&[kind], &mut bytes).await? {
+                entities.insert(kind.to_owned(), schema);
+            }
+        }
+        for name in names {
+            if let Some(schema) = self.schema(&["plugins", &name], &mut bytes).await? {
+                plugins.insert(name, schema);
+            }
+        }
+        let json = canonical_json(entities, plugins);
+        SchemaSet::from_json(&json)
+            .map_err(|error| AdminError::Http(format!("what it says of its schemas: {error}")))?;
+        Ok(json)
+    }
+
+    async fn schema(&self, path: &[&str], bytes: &mut usize) -> Result<Option<Value>, AdminError> {
+        let mut url = self.url.clone();
+        let not_a_base = || AdminError::Http("it can't have a path".to_owned());
+        url.path_segments_mut().map_err(|()| not_a_base())?.pop_if_empty().push("schemas").extend(path);
+        let response = self.client.get(url).send().await.map_err(http)?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let mut response = response.error_for_status().map_err(http)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(http)? {
+            *bytes += chunk.len();
+            if *bytes > SCHEMAS_LIMIT {
+                return Err(AdminError::Http(format!("its schemas have more than {SCHEMAS_LIMIT} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(|error| AdminError::Http(format!("{}: {error}", path.join("/"))))
     }
 
     async fn get(&self, url: Url) -> Result<Value, AdminError> {

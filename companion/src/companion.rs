@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::admin::Admin;
 use crate::archive::{Archive, Sources};
 use crate::clock::Clock;
 use crate::drill::ScheduledDrill;
@@ -138,6 +139,9 @@ impl Companion {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());
             self.images.push(tokio::spawn(images.run()));
+        }
+        if let Some(admin) = keep.admin_url.clone().map(Admin::new).transpose()? {
+            self.images.push(tokio::spawn(exporter.schemas_from(admin).run()));
         }
         let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?.observed_by(metrics);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));

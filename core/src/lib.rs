@@ -11,6 +11,7 @@ pub mod json;
 pub mod keep;
 pub mod keys;
 pub mod kong;
+pub mod lifetimes;
 pub mod manifest;
 pub mod masking;
 pub mod mutation;

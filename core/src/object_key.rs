@@ -1,6 +1,6 @@
 //! The names of the objects in the store, format 1. No other module spells a key.
 
-use crate::digest::ConfigHash;
+use crate::digest::{ConfigHash, Sha256Digest};
 use crate::keep::history::Fate;
 use crate::kong::version::KongVersion;
 
@@ -99,6 +99,11 @@ impl ObjectKeys {
     /// An image of the cache of a node that runs a snapshot's configuration.
     pub fn cache_image(&self, id: SnapshotId) -> String {
         format!("{}/{}.mdb.gz", self.cache_images(), id.stem())
+    }
+
+    /// A control plane's own schemas, named after their bytes as they are stored: the same ones lie there once.
+    pub fn schemas(&self, digest: Sha256Digest) -> String {
+        format!("{}/lifeboat/schemas-{digest}.json.gz", self.version)
     }
 
     fn file(&self, id: SnapshotId, fate: Fate) -> String {

@@ -22,6 +22,7 @@ pub const TAG_BYTES: usize = 16;
 
 const PAYLOAD: &str = "lifeboat payload 1\n";
 const CACHE_IMAGE: &str = "lifeboat cache image 1\n";
+const SCHEMAS: &str = "lifeboat schemas 1\n";
 
 /// How a payload is sealed; stands in its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,8 @@ pub enum Content {
         /// The bytes that it expands to.
         expands_to: u64,
     },
+    /// A control plane's schemas, which expand to this JSON.
+    Schemas(PlainObject),
 }
 
 /// The key doesn't open it: it is another key of this name, or the payload or what it is bound to was changed.
@@ -132,6 +135,11 @@ impl Binding {
         Self { kong_version: *kong_version, sequence: *sequence, config_hash: *config_hash, content }
     }
 
+    /// Of a version's schemas, which are no single snapshot's.
+    pub fn of_schemas(kong_version: KongVersion, json: PlainObject) -> Self {
+        Self { kong_version, sequence: 0, config_hash: ConfigHash::EMPTY, content: Content::Schemas(json) }
+    }
+
     // Canonical JSON: the members sorted by name, no blanks.
     fn associated_data(&self) -> Vec<u8> {
         let Self { kong_version, sequence, config_hash, content } = self;
@@ -140,6 +148,9 @@ impl Binding {
         let (domain, content) = match content {
             Content::Configuration(PlainObject { sha256, bytes }) => {
                 (PAYLOAD, format!(r#""config":{{"bytes":{bytes},"sha256":"{sha256}"}}"#))
+            }
+            Content::Schemas(PlainObject { sha256, bytes }) => {
+                (SCHEMAS, format!(r#""json":{{"bytes":{bytes},"sha256":"{sha256}"}}"#))
             }
             Content::CacheImage { expands_to } => (CACHE_IMAGE, format!(r#""bytes":{expands_to}"#)),
         };
@@ -232,6 +243,7 @@ mod tests {
             Binding { content: Content::Configuration(PlainObject { sha256, bytes: 2 }), ..binding() },
             Binding { content: Content::Configuration(PlainObject { bytes: 3, ..config() }), ..binding() },
             Binding { content: Content::CacheImage { expands_to: 2 }, ..binding() },
+            Binding { content: Content::Schemas(PlainObject { sha256: Sha256Digest::of(b""), bytes: 2 }), ..binding() },
         ] {
             assert_eq!(open(sealed(b"x"), &key(1), NONCE, &other), Err(DoesNotOpen), "{other:?}");
         }

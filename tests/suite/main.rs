@@ -28,6 +28,7 @@ mod relay;
 mod relay_status;
 mod reports;
 mod revoked;
+mod schemas;
 mod secrets;
 mod several_stores;
 mod silence;

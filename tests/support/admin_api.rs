@@ -1,7 +1,8 @@
-//! The control plane's Admin API with what a real one answered, and one node's row added. Two addresses, `GET` only.
+//! The control plane's Admin API with what a real one answered, and one node's row added. `GET` only.
 
 use std::net::SocketAddr;
 
+use flate2::read::GzDecoder;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -10,6 +11,8 @@ use tokio::task::JoinHandle;
 
 const ROOT: &[u8] = include_bytes!("../data/kong-3.9.1/admin-root.json");
 const DATA_PLANES: &[u8] = include_bytes!("../data/kong-3.9.1/admin-clustering-data-planes.json");
+
+const SCHEMAS: &[u8] = include_bytes!("../../core/data/kong-3.9.1-schemas.json.gz");
 
 /// A running Admin API. Dropping it ends it.
 pub struct AdminApi {
@@ -71,7 +74,10 @@ async fn answer(mut stream: TcpStream, row: Option<(String, &'static str)>) {
     let (status, body) = match &request[..] {
         request if request.starts_with(b"GET / ") => ("200 OK", ROOT.to_vec()),
         request if request.starts_with(b"GET /clustering/data-planes ") => ("200 OK", data_planes(row)),
-        _ => ("404 Not Found", b"{}".to_vec()),
+        request => match schema(request) {
+            Some(schema) => ("200 OK", schema),
+            None => ("404 Not Found", b"{}".to_vec()),
+        },
     };
     let length = body.len();
     let head = format!(
@@ -79,6 +85,16 @@ async fn answer(mut stream: TcpStream, row: Option<(String, &'static str)>) {
     );
     // Who hangs up early sees nothing, and asks again.
     let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+}
+
+/// What is at `/schemas/<entity>` and `/schemas/plugins/<name>`.
+fn schema(request: &[u8]) -> Option<Vec<u8>> {
+    let request = std::str::from_utf8(request).ok()?;
+    let path = request.strip_prefix("GET /schemas/")?.split(' ').next()?;
+    let (group, name) = path.split_once('/').map_or(("entities", path), |(group, name)| (group, name));
+    let mut schemas: Value = serde_json::from_reader(GzDecoder::new(SCHEMAS)).expect("what was recorded is JSON");
+    let schema = schemas.get_mut(group)?.get_mut(name)?.take();
+    Some(schema.to_string().into_bytes())
 }
 
 fn data_planes(row: Option<(String, &'static str)>) -> Vec<u8> {

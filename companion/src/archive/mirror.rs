@@ -7,6 +7,7 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::manifest::StoredObject;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::verify;
+use tracing::debug;
 
 use super::{Archive, Published, Standing};
 use crate::background::computed;
@@ -72,6 +73,15 @@ impl Archive {
             && there.and_then(|there| there.cache_image.as_ref()) != Some(image)
         {
             self.copy(&image.object, other).await?;
+        }
+        if let Some(schemas) = &manifest.schemas
+            && there.and_then(|there| there.schemas.as_ref()) != Some(schemas)
+        {
+            // Without them what a person writes is checked less: no reason to keep a snapshot back.
+            match self.copy(&schemas.object, other).await {
+                Err(error) => debug!("{} gets no schemas: {error}", other.place()),
+                Ok(_) => debug!("{} has the control plane's schemas too", other.place()),
+            }
         }
         let key = ObjectKeys::new(version).manifest();
         let tag = other.storage.write(&key, published.document.clone(), over.replaced()).await?;

@@ -17,6 +17,7 @@ mod release;
 mod restore;
 mod rewrite;
 mod rollback;
+mod schemas;
 mod snapshot;
 mod sources;
 mod standing;

@@ -73,7 +73,11 @@ impl Archive {
             self.write_payload(author, received, &policy.keys, over.sequence()),
             self.config_json_place(version)
         )?;
-        let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
+        let mut manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
+        if let Some(schemas) = Self::schemas_of(over, &policy.keys) {
+            manifest.schemas = Some(schemas);
+            manifest = manifest.proven_with(&policy.keys);
+        }
         let encoded = Bytes::from(manifest.encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let step = self.steps.begin(version, Step::Manifest);

@@ -124,6 +124,7 @@ impl Packed {
             snapshot,
             config: self.digests.config,
             cache_image: None,
+            schemas: None,
             counts: received.configuration.counts().clone(),
             exporter: author.exporter.clone(),
             times: Times { received: received.at, exported: now, last_seen: received.at },

@@ -1,11 +1,13 @@
 //! What the keeper wants done at the store, done: one thing at a time. What was looked at or written last is remembered
 //! here, since exactly that may be replaced.
 
+use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::history::{Fate, History, Past};
 use lifeboat_core::keep::keeper::{Action, Event};
 use lifeboat_core::keep::{Keys, Named};
+use lifeboat_core::keys::Key;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::manifest::{Manifest, StoredSchemas};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use tracing::{error, info, warn};
 
@@ -91,6 +93,28 @@ impl Clerk {
         let manifest = (*published.manifest).clone();
         self.standing = Standing::Published(Box::new(published));
         Ok(Some(manifest))
+    }
+
+    /// Keeps a control plane's schemas with what is published. Gives whether there is something published to keep them
+    /// with.
+    pub(super) async fn keep_schemas(&mut self, json: Vec<u8>) -> Result<bool, StorageError> {
+        let Standing::Published(published) = &self.standing else { return Ok(false) };
+        let keys = self.archive.policy(self.author.version).keys;
+        let named = published.manifest.schemas.as_ref();
+        let is_kept = |schemas: &StoredSchemas| {
+            schemas.json.sha256 == Sha256Digest::of(&json)
+                && schemas.object.sealed.as_ref().map(|seal| &seal.key) == keys.sealing().map(Key::name)
+        };
+        if named.is_some_and(is_kept) {
+            return Ok(true);
+        }
+        let published = self.archive.attach_schemas((**published).clone(), json).await?;
+        info!(
+            "kept the control plane's schemas with snapshot {}: what is written by hand in an outage is checked against them",
+            published.manifest.sequence
+        );
+        self.standing = Standing::Published(Box::new(published));
+        Ok(true)
     }
 
     /// What was looked at or written last, as it lies in the store.

@@ -21,9 +21,11 @@ use super::campaign::{Campaign, Word};
 use super::clerk::Clerk;
 use super::mirror::Mirrors;
 use super::newest::Line;
+use super::schemas::{FetchedSchemas, SchemaIntake};
 use super::thinner::Thinner;
 use super::witness::Hearing;
-use super::{BackupNode, CacheImages, Newest, standing};
+use super::{BackupNode, CacheImages, Newest, SchemaFetcher, standing};
+use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::chance;
 use crate::clock::Clock;
@@ -41,6 +43,7 @@ pub struct Exporter {
     election: ElectionSetting,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    schemas: SchemaIntake,
     others: Vec<StoreSettings>,
     clock: Clock,
     metrics: KeepMetrics,
@@ -85,6 +88,7 @@ struct Run {
     line: Line,
     hearing: Option<Hearing>,
     images: ImageDesk,
+    schemas: SchemaIntake,
     mirrors: Mirrors,
     thinner: Thinner,
     clock: Clock,
@@ -128,8 +132,8 @@ impl Exporter {
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
         let clerk = Clerk::new(archive, node.author(), clock);
         let (election, metrics) = (ElectionSetting::Auto, KeepMetrics::unobserved(node.version, clock));
-        let images = ImageDesk::default();
-        Self { clerk: Some(clerk), rules, election, hearing: None, images, others: Vec::new(), clock, metrics }
+        let (images, schemas) = (ImageDesk::default(), SchemaIntake::default());
+        Self { clerk: Some(clerk), rules, election, hearing: None, images, schemas, others: Vec::new(), clock, metrics }
     }
 
     /// The same, which tells there what happens.
@@ -157,6 +161,12 @@ impl Exporter {
     pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
         let version = self.clerk.as_ref().expect("it doesn't work yet").version();
         self.images.images(prefix, version, temporary)
+    }
+
+    /// Who fetches the control plane's schemas for what this publishes.
+    pub fn schemas_from(&self, admin: Admin) -> SchemaFetcher {
+        let version = self.clerk.as_ref().expect("it doesn't work yet").version();
+        self.schemas.fetcher(admin, version)
     }
 
     /// Keeps an image with what was exported, if it is of that, and gives the manifest that names it.
@@ -188,6 +198,7 @@ impl Exporter {
             line: Line::Down,
             hearing: self.hearing,
             images: self.images,
+            schemas: self.schemas,
             mirrors,
             clock,
             failure: None,
@@ -210,6 +221,10 @@ impl Exporter {
                 }
                 offer = run.images.offered(), if run.clerk.is_some() => {
                     run.keep_image(offer);
+                    Vec::new()
+                }
+                fetched = run.schemas.next(), if run.clerk.is_some() => {
+                    run.keep_schemas(fetched);
                     Vec::new()
                 }
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
@@ -335,6 +350,23 @@ impl Run {
             let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
             // Who offered it may have ended.
             let _ = answer.send(kept.map(drop));
+            (clerk, Ok(event))
+        };
+        self.work = Some(work.boxed());
+    }
+
+    // Likewise.
+    fn keep_schemas(&mut self, FetchedSchemas { json, answer }: FetchedSchemas) {
+        // Whoever doesn't lead writes nothing: whoever does fetches them too.
+        if !self.fence.is_open() {
+            let _ = answer.send(Ok(false));
+            return;
+        }
+        let mut clerk = self.clerk.take().expect("it was looked for");
+        let work = async move {
+            let kept = clerk.keep_schemas(json).await;
+            let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
+            let _ = answer.send(kept);
             (clerk, Ok(event))
         };
         self.work = Some(work.boxed());

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
+use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -292,6 +293,7 @@ impl Headless {
             let decoded = decode(&message, max_config)?;
             metrics.took(Step::Decode, began.elapsed());
             tracing::debug!("decoded it");
+            metrics.ends(Lifetimes::of(&decoded.configuration));
             Ok(decoded)
         })
     }

@@ -158,6 +158,17 @@ pub(super) const KEEP_ENTITIES: Metric = gauge(
     &["kong_version", "kind"],
     "how many services, routes, plugins, upstreams and consumers the published configuration has",
 );
+pub(super) const KEEP_ENDS: Metric = gauge(
+    "lifeboat_keep_configuration_expiry_timestamp_seconds",
+    &["kong_version", "of"],
+    "when the first certificate, CA certificate or license in the configuration that the control plane sent last ends",
+);
+pub(super) const KEEP_TTL: Metric = gauge(
+    "lifeboat_keep_credentials_with_ttl",
+    VERSION,
+    "credentials and tokens with a ttl in the configuration that the control plane sent last: nodes count it from when they \
+     load them",
+);
 pub(super) const KEEP_STEP: Metric = histogram(
     "lifeboat_keep_step_duration_seconds",
     &["kong_version", "step"],
@@ -289,6 +300,8 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_CONFIG_BYTES,
     &KEEP_PAYLOAD_BYTES,
     &KEEP_ENTITIES,
+    &KEEP_ENDS,
+    &KEEP_TTL,
     &KEEP_STEP,
     &DRILL_SUCCESS,
     &DRILL_LAST,

@@ -22,3 +22,4 @@ pub mod version;
 
 pub use config_hash::SectionHashes;
 pub use configuration::{Configuration, ConfigurationError, EntityCounts};
+pub use schema::kind_names;

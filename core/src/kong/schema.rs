@@ -73,6 +73,11 @@ impl Kind {
     }
 }
 
+/// The names of all kinds of entities that open-source Kong has.
+pub fn kind_names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
 const fn kind(
     name: &'static str,
     key: Option<Key>,

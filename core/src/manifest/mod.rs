@@ -53,6 +53,9 @@ pub struct Manifest {
     /// An image of the cache of a node that runs it, if one was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_image: Option<CacheImage>,
+    /// The control plane's own schemas, if it was asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<StoredSchemas>,
     /// How many entities of each kind it has.
     #[serde(default)]
     pub counts: EntityCounts,
@@ -97,6 +100,17 @@ pub struct CacheImage {
     pub object: StoredObject,
     /// The size of the `data.mdb` in bytes.
     pub expands_to: u64,
+}
+
+/// Kong's own description of its entities and plugins, as a control plane has it: gzip of JSON. It is no part of a
+/// snapshot, and snapshots share it; whoever doesn't find it goes on without.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSchemas {
+    /// Where it lies.
+    #[serde(flatten)]
+    pub object: StoredObject,
+    /// What it expands to.
+    pub json: PlainObject,
 }
 
 /// Why a snapshot is the published one.
@@ -218,6 +232,20 @@ mod tests {
         assert_eq!(manifest.cache_image.as_ref().unwrap().object.bytes, 6301);
         let written: serde_json::Value = serde_json::from_slice(&manifest.encode()).unwrap();
         assert_eq!(written["cache_image"], image);
+    }
+
+    #[test]
+    fn schemas_are_described_as_an_object_with_what_it_expands_to() {
+        let mut json: serde_json::Value = serde_json::from_slice(GOLDEN).unwrap();
+        let schemas = serde_json::json!({
+            "key": "3.9.1/lifeboat/schemas-x.json.gz", "sha256": "e".repeat(64), "bytes": 9,
+            "json": {"sha256": "f".repeat(64), "bytes": 90},
+        });
+        json["schemas"] = schemas.clone();
+        let manifest = Manifest::decode(json.to_string().as_bytes()).unwrap();
+        assert_eq!(manifest.schemas.as_ref().unwrap().json.bytes, 90);
+        let written: serde_json::Value = serde_json::from_slice(&manifest.encode()).unwrap();
+        assert_eq!(written["schemas"], schemas);
     }
 
     #[test]

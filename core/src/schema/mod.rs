@@ -5,6 +5,7 @@
 //! and a note says what was not checked.
 
 mod address;
+mod canonical;
 mod check;
 mod finding;
 mod known;
@@ -18,12 +19,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+pub use canonical::canonical_json;
 pub use check::{CheckScope, Published, UnknownPlugins};
 pub use finding::{Findings, Unchecked, Violation};
 pub use read::UnreadableSchemas;
 
 use crate::kong::version::KongVersion;
 use language::Record;
+
+/// How many bytes a set of schemas may have as JSON. Those of 3.9.1 with all its plugins have a tenth of a megabyte.
+pub const SCHEMAS_LIMIT: usize = 8 << 20;
 
 /// The schemas of one Kong: of its entities and of the plugins that it has.
 #[derive(Debug)]
@@ -57,6 +62,9 @@ impl SchemaSet {
     /// # Errors
     /// What isn't that. A field that can't be understood is no error: it is only not checked.
     pub fn from_json(json: &[u8]) -> Result<Self, UnreadableSchemas> {
+        if json.len() > SCHEMAS_LIMIT {
+            return Err(UnreadableSchemas::TooLarge);
+        }
         read::set(json, SchemaSource::ControlPlane)
     }
 

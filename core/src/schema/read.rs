@@ -15,6 +15,9 @@ pub enum UnreadableSchemas {
     /// It isn't JSON.
     #[error("it is not JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// It is larger than any.
+    #[error("it has more than 8 MiB")]
+    TooLarge,
     /// It has no entities, or they are no schemas.
     #[error("it is not a set of schemas, which is an object with entities and plugins")]
     NotSchemas,

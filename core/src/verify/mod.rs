@@ -5,6 +5,7 @@ mod age;
 mod authentic;
 mod image;
 mod rejected;
+mod schemas;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use age::AgeLimit;
 pub use authentic::{Authentic, Place, Writer, authenticate};
 pub use image::{VerifiedImage, verify_image};
 pub use rejected::Rejected;
+pub use schemas::verify_schemas;
 
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::keys::{Demand, EncryptionKey, Keyring};

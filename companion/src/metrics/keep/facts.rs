@@ -6,6 +6,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::{Held, Standing};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::{Moment, WallTime};
 
@@ -20,6 +21,8 @@ pub struct KeepFacts {
     pub control_plane_says: ControlPlaneSays,
     /// What the control plane sent last.
     pub newest: Option<Newest>,
+    /// What of that ends by itself.
+    pub lifetimes: Option<Lifetimes>,
     /// Where that stands, as this exporter has judged it last; none before it has.
     pub judged: Option<Judged>,
     /// How many nodes say that they run another configuration than the published one.
@@ -110,6 +113,7 @@ impl KeepFacts {
             is_connected: false,
             control_plane_says: ControlPlaneSays::Nothing,
             newest: None,
+            lifetimes: None,
             judged: None,
             nodes_that_differ: 0,
             strategy: None,

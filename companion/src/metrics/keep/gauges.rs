@@ -3,6 +3,7 @@
 use std::fmt;
 
 use lifeboat_core::keep::election::Strategy;
+use lifeboat_core::lifetimes::Mortal;
 use lifeboat_core::manifest::{Manifest, State};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
@@ -57,6 +58,12 @@ struct EntityLabels {
     kind: &'static str,
 }
 
+#[derive(EncodeLabelSet)]
+struct EndLabels {
+    kong_version: Version,
+    of: &'static str,
+}
+
 /// Writes the gauges of all versions.
 pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[KeepFacts]) -> fmt::Result {
     let mut each = |metric: &Metric, number: fn(&KeepFacts) -> Option<Number>| {
@@ -86,7 +93,10 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     write_gauge(encoder, &names::KEEP_ELECTION_INFO, all.iter().filter_map(election))?;
     write_gauge(encoder, &names::KEEP_OTHER_STORE, all.iter().flat_map(other_stores))?;
     write_gauge(encoder, &names::KEEP_CONFIGURATION_INFO, all.iter().filter_map(configuration))?;
-    write_gauge(encoder, &names::KEEP_ENTITIES, all.iter().flat_map(entities))
+    write_gauge(encoder, &names::KEEP_ENTITIES, all.iter().flat_map(entities))?;
+    write_gauge(encoder, &names::KEEP_ENDS, all.iter().flat_map(ends))?;
+    let with_ttl = |facts: &KeepFacts| Some((of(facts), Number::Whole(facts.lifetimes.as_ref()?.credentials_with_ttl)));
+    write_gauge(encoder, &names::KEEP_TTL, all.iter().filter_map(with_ttl))
 }
 
 fn of(facts: &KeepFacts) -> VersionLabels {
@@ -127,6 +137,14 @@ fn entities(facts: &KeepFacts) -> impl Iterator<Item = (EntityLabels, Number)> {
         COUNTED.map(move |kind| (EntityLabels { kong_version, kind }, Number::Whole(counts.get(kind))))
     };
     facts.published.as_ref().map(of_kind).into_iter().flatten()
+}
+
+fn ends(facts: &KeepFacts) -> impl Iterator<Item = (EndLabels, Number)> {
+    let first = |of: Mortal| {
+        let labels = EndLabels { kong_version: Version(facts.version), of: of.name() };
+        Some((labels, Number::Time(facts.lifetimes.as_ref()?.first(of)?)))
+    };
+    Mortal::ALL.into_iter().filter_map(first)
 }
 
 /// What metrics and status call a strategy.

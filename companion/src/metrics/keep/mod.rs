@@ -14,6 +14,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::{Leadership, Standing};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::manifest::Manifest;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -136,6 +137,11 @@ impl KeepMetrics {
         let mut facts = self.lock();
         facts.newest = Some(Newest { config_hash, bytes, at: self.clock.wall() });
         self.counters.received.get_or_create(&VersionLabels { kong_version: Version(facts.version) }).inc();
+    }
+
+    /// When what is in the configuration that came last ends.
+    pub fn ends(&self, lifetimes: Lifetimes) {
+        self.lock().lifetimes = Some(lifetimes);
     }
 
     /// Where the newest configuration stands, if there is one.

@@ -91,6 +91,16 @@ impl<'a> Check<'a> {
                 || self.set.entities.get(*name).is_some_and(|child| field_to(kind, child).is_some())
         };
         beside.names.extend(members.keys().filter(is_beside).map(String::as_str));
+        // What is nested in an entity may be of a kind that the control plane didn't describe.
+        if self.set.source == SchemaSource::ControlPlane {
+            for (name, value) in members.iter().filter(|(name, _)| shape.field(name).is_none()) {
+                let are_objects = value.as_array().is_some_and(|values| values.iter().all(Value::is_object));
+                if are_objects && !self.set.has_entity(name) {
+                    beside.names.push(name);
+                    self.findings.leave(Unchecked::Kind(name.clone()));
+                }
+            }
+        }
         if let Some(field) = parent {
             beside.given.push(field);
             if shape

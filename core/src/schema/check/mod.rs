@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 
 pub use scope::{CheckScope, Published, UnknownPlugins};
 
-use super::SchemaSet;
 use super::finding::{Findings, Unchecked, Violation};
 use super::lua_pattern::Budget;
+use super::{SchemaSet, SchemaSource};
 use references::References;
 
 /// The formats that Kong reads.
@@ -97,9 +97,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Whether nodes have plugins that nothing is known of, which may bring kinds of entities with them.
+    /// Whether nodes have plugins that nothing is known of, which may bring kinds of entities with them. Which kinds a
+    /// control plane has, its Admin API doesn't list.
     fn may_be_a_plugins_own(&self) -> bool {
-        self.scope.plugins.iter().any(|plugin| !self.set.has_plugin(plugin))
+        self.set.source == SchemaSource::ControlPlane
+            || self.scope.plugins.iter().any(|plugin| !self.set.has_plugin(plugin))
     }
 
     /// The entities of a kind, at the top or nested in another, which `parent` names.
