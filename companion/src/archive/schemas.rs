@@ -72,6 +72,17 @@ impl Archive {
         read.await.map(Some).map_err(|reason| self.unusable(format!("{key}: {reason}")))
     }
 
+    /// The schemas that the published manifest of a version names: those of the control plane that nodes of it belong to.
+    ///
+    /// # Errors
+    /// As [`schemas`](Self::schemas), and those of the store.
+    pub async fn published_schemas(&self, version: KongVersion) -> Result<Option<SchemaSet>, StorageError> {
+        match self.published(version).await? {
+            Some(published) => self.schemas(&published.manifest).await,
+            None => Ok(None),
+        }
+    }
+
     /// What the next manifest says of schemas: the same, as long as they are sealed as everything else.
     pub(super) fn schemas_of(over: &Standing, keys: &Keyring) -> Option<StoredSchemas> {
         let schemas = over.manifest()?.schemas.clone()?;
@@ -133,7 +144,7 @@ mod tests {
             let first = with_schemas(&archive).await;
             let later = publish(&archive, CHANGED).await;
             assert_eq!(later.manifest.schemas, first.manifest.schemas);
-            let found = archive.schemas(&later.manifest).await.unwrap().unwrap();
+            let found = archive.published_schemas(version()).await.unwrap().unwrap();
             assert!(found.has_plugin("mine") && found.has_entity("things"));
             assert_eq!(found.source(), SchemaSource::ControlPlane);
             assert_eq!(archive.restore(version()).await.unwrap().skipped.len(), 0);

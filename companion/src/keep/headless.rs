@@ -215,6 +215,9 @@ impl Headless {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
                 self.metrics.received(hash, bytes as u64);
+                // Nothing waits for what is only told.
+                let (configuration, metrics) = (message.configuration.clone(), self.metrics.clone());
+                tokio::task::spawn_blocking(move || metrics.ends(hash, Lifetimes::of(&configuration)));
                 // Said only once it can't be lost any more: whoever stops the program after this line gets it written.
                 self.newest.put(Received {
                     configuration: message.configuration,
@@ -293,7 +296,6 @@ impl Headless {
             let decoded = decode(&message, max_config)?;
             metrics.took(Step::Decode, began.elapsed());
             tracing::debug!("decoded it");
-            metrics.ends(Lifetimes::of(&decoded.configuration));
             Ok(decoded)
         })
     }

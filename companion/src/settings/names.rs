@@ -147,7 +147,7 @@ pub const SETTINGS: &[Setting] = &[
         "LIFEBOAT_ADMIN_URL",
         "admin-url",
         "none",
-        "the control plane's Admin API, from which plugins, filters and `sync_status` are read instead",
+        "the control plane's Admin API, from which plugins, filters and `sync_status` are read instead, and its schemas kept",
     ),
     setting("KONG_PREFIX", "prefix", "/usr/local/kong", "the prefix of a Kong on this host or on a shared volume"),
     setting(

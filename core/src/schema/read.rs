@@ -14,7 +14,7 @@ use super::{SchemaSet, SchemaSource};
 pub enum UnreadableSchemas {
     /// It isn't JSON.
     #[error("it is not JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// It is larger than any.
     #[error("it has more than 8 MiB")]
     TooLarge,
@@ -27,7 +27,7 @@ type Members = Map<String, Value>;
 
 /// A set from JSON.
 pub(super) fn set(json: &[u8], source: SchemaSource) -> Result<SchemaSet, UnreadableSchemas> {
-    let document: Members = serde_json::from_slice(json)?;
+    let document: Members = serde_json::from_slice(json).map_err(UnreadableSchemas::Json)?;
     let schemas = |group: &str| -> Result<BTreeMap<String, Record>, UnreadableSchemas> {
         let of_group = document.get(group).and_then(Value::as_object).ok_or(UnreadableSchemas::NotSchemas)?;
         let is_schema = |schema: &Value| schema.get("fields").is_some_and(Value::is_array);

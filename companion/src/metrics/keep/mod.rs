@@ -139,9 +139,12 @@ impl KeepMetrics {
         self.counters.received.get_or_create(&VersionLabels { kong_version: Version(facts.version) }).inc();
     }
 
-    /// When what is in the configuration that came last ends.
-    pub fn ends(&self, lifetimes: Lifetimes) {
-        self.lock().lifetimes = Some(lifetimes);
+    /// When what is in a configuration ends, if that is still the one that came last.
+    pub fn ends(&self, config_hash: ConfigHash, lifetimes: Lifetimes) {
+        let mut facts = self.lock();
+        if facts.newest.is_some_and(|newest| newest.config_hash == config_hash) {
+            facts.lifetimes = Some(lifetimes);
+        }
     }
 
     /// Where the newest configuration stands, if there is one.

@@ -6,6 +6,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::keeper::{Held, Leadership, Standing};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes::{End, Lifetimes, Mortal};
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::time::{Moment, WallTime};
 
@@ -210,4 +211,34 @@ async fn a_store_that_fails_says_since_when_and_why_until_it_is_well() {
     assert!(why.contains("since 2027-01-15T08:00:00.000Z") && why.contains("no answer"), "{why}");
     scene.keep.succeeded(None);
     assert_eq!(scene.keep.facts().check_ready(), Ok(()));
+}
+
+#[test]
+fn when_something_in_the_newest_configuration_ends_is_told_of_that_one_alone() {
+    const ENDS: &str = "lifeboat_keep_configuration_expiry_timestamp_seconds";
+    let scene = Scene::begin();
+    assert_eq!(scene.read(ENDS), Vec::<String>::new());
+    let at = |seconds| WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let end = |of, seconds| End { of, name: "a".to_owned(), at: at(seconds) };
+    let ends = vec![
+        end(Mortal::Certificate, 1_800_000_100),
+        end(Mortal::CaCertificate, 1_800_000_200),
+        end(Mortal::Certificate, 1_800_000_300),
+    ];
+    let lifetimes = Lifetimes { ends, credentials_with_ttl: 3 };
+    scene.keep.received(hash('a'), 5);
+    scene.keep.ends(hash('b'), lifetimes.clone());
+    assert_eq!(scene.read(ENDS), Vec::<String>::new());
+
+    scene.keep.ends(hash('a'), lifetimes);
+    let numbers: Vec<(String, f64)> = scene
+        .read(ENDS)
+        .iter()
+        .map(|line| line.split_once(' ').map(|(of, at)| (of.to_owned(), at.parse().unwrap())).unwrap())
+        .collect();
+    assert_eq!(
+        numbers,
+        [("{of=\"ca_certificate\"}".to_owned(), 1_800_000_200.0), ("{of=\"certificate\"}".to_owned(), 1_800_000_100.0),]
+    );
+    assert_eq!(scene.read("lifeboat_keep_credentials_with_ttl"), ["3"]);
 }
