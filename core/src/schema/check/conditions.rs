@@ -20,10 +20,8 @@ impl<'a> Check<'a> {
             EntityCheck::OnlyOneOf(paths) if count(paths) != 1 => {
                 self.violate(format!("exactly one of these fields must be non-empty: {}", names(paths)));
             }
-            EntityCheck::MutuallyRequired(paths) if !matches!(count(paths), 0 | 1) || count(paths) == 1 => {
-                if count(paths) != paths.len() {
-                    self.violate(format!("all or none of these fields must be set: {}", names(paths)));
-                }
+            EntityCheck::MutuallyRequired(paths) if count(paths) > 0 && count(paths) < paths.len() => {
+                self.violate(format!("all or none of these fields must be set: {}", names(paths)));
             }
             EntityCheck::MutuallyExclusive(paths) if count(paths) > 1 => {
                 self.violate(format!("only one or none of these fields must be set: {}", names(paths)));
