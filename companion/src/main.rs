@@ -6,9 +6,10 @@ use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::confirm::Ask;
+use lifeboat::command::prune::Deletion;
 use lifeboat::command::{
     Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
-    presign, release, rollback, run, show, verify,
+    presign, prune, release, rollback, run, show, verify,
 };
 use lifeboat::ending::Ending;
 use lifeboat::logging;
@@ -97,6 +98,10 @@ async fn perform(request: Request) -> Result<(), Failure> {
         }
         Task::Pin(asked) => pin::pin(source, asked.sequence, Ask::unless_told(asked.yes), asked.output, clock).await,
         Task::Unpin(asked) => pin::unpin(source, asked.output, clock).await,
+        Task::Prune(asked) => {
+            let deletion = if asked.yes { Deletion::Done } else { Deletion::Shown };
+            prune::prune(source, deletion, asked.output, clock).await
+        }
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
         Task::Completions(asked) => completions::completions(asked.shell),
         Task::Manual(asked) => manual::manual(asked.folder.as_deref()),

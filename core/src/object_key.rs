@@ -44,6 +44,11 @@ impl ObjectKeys {
         format!("{}/lifeboat/snapshots", self.version)
     }
 
+    /// How much time has surely passed, and how much of the history was deleted lately.
+    pub fn thinning(&self) -> String {
+        format!("{}/lifeboat/thinning.json", self.version)
+    }
+
     /// The folder in which backup nodes say who they are. Operators expire it by a lifecycle rule, as with Kong's own.
     pub fn election(&self) -> String {
         format!("{}/election", self.version)

@@ -1,12 +1,12 @@
-//! A small S3-like store with the peculiarities that stores have: conditional writes that it has not, ignores or checks
-//! too early; deleting, listing or writing that isn't allowed. Objects are in memory and signatures aren't checked: for
+//! A small S3-like store with the peculiarities that stores have: conditional writes that it has not, ignores, checks too
+//! early or never lets through; versions without names; deleting, listing or writing that isn't allowed. Objects are in memory and signatures aren't checked: for
 //! that there is the cast's own store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -38,6 +38,18 @@ pub enum ConditionalWrites {
     Unanswered,
     /// Creating holds, and to replace what is there is HTTP 403, as for an account that may only create.
     CreateOnly,
+    /// Creating holds, and `If-Match` never does: it is compared with the ETag without the quotes that this store itself
+    /// puts around it (Ceph's RGW 16).
+    QuotesRefused,
+}
+
+/// How a store names the versions of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionNames {
+    /// By an `ETag`.
+    Etags,
+    /// Not at all: no answer has an `ETag` (JuiceFS' gateway).
+    None,
 }
 
 /// Whether something may be done.
@@ -60,12 +72,20 @@ pub struct Peculiarities {
     pub listing: Permission,
     /// `PUT` of an object.
     pub writing: Permission,
+    /// What answers call the version of an object.
+    pub version_names: VersionNames,
 }
 
 impl Default for Peculiarities {
     fn default() -> Self {
         let granted = Permission::Granted;
-        Self { conditional_writes: ConditionalWrites::Honoured, deleting: granted, listing: granted, writing: granted }
+        Self {
+            conditional_writes: ConditionalWrites::Honoured,
+            deleting: granted,
+            listing: granted,
+            writing: granted,
+            version_names: VersionNames::Etags,
+        }
     }
 }
 
@@ -82,9 +102,15 @@ struct Shared {
     alone: Mutex<HashMap<String, Arc<Notify>>>,
 }
 
+struct Object {
+    bytes: Bytes,
+    version: u64,
+    written: SystemTime,
+}
+
 #[derive(Default)]
 struct State {
-    objects: BTreeMap<String, (Bytes, u64)>,
+    objects: BTreeMap<String, Object>,
     writes: u64,
     requests: Vec<String>,
 }
@@ -119,7 +145,7 @@ impl PeculiarStore {
 
     /// An object's bytes.
     pub fn object(&self, key: &str) -> Option<Bytes> {
-        self.shared.state().objects.get(key).map(|(bytes, _)| bytes.clone())
+        self.shared.state().objects.get(key).map(|object| object.bytes.clone())
     }
 
     /// Puts an object there, as somebody else would.
@@ -139,17 +165,22 @@ impl Drop for PeculiarStore {
     }
 }
 
+impl State {
+    fn put(&mut self, key: &str, bytes: Bytes) -> u64 {
+        self.writes += 1;
+        let version = self.writes;
+        self.objects.insert(key.to_owned(), Object { bytes, version, written: SystemTime::now() });
+        version
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it is locked")
     }
 
     fn write(&self, key: &str, bytes: Bytes) -> u64 {
-        let mut state = self.state();
-        state.writes += 1;
-        let version = state.writes;
-        state.objects.insert(key.to_owned(), (bytes, version));
-        version
+        self.state().put(key, bytes)
     }
 
     fn holds(&self, condition: &Condition, key: &str) -> bool {
@@ -159,13 +190,7 @@ impl Shared {
     // Checking and writing are one.
     fn write_if(&self, condition: &Condition, key: &str, bytes: Bytes) -> Option<u64> {
         let mut state = self.state();
-        if !condition.holds(state.objects.get(key)) {
-            return None;
-        }
-        state.writes += 1;
-        let version = state.writes;
-        state.objects.insert(key.to_owned(), (bytes, version));
-        Some(version)
+        condition.holds(state.objects.get(key)).then(|| state.put(key, bytes))
     }
 
     // The first one waits for a second, so that it doesn't depend on luck that two have checked before one writes.
@@ -206,10 +231,10 @@ impl Condition {
         text("if-match").map(|tag| Self::Version(tag.to_owned()))
     }
 
-    fn holds(&self, object: Option<&(Bytes, u64)>) -> bool {
+    fn holds(&self, object: Option<&Object>) -> bool {
         match (self, object) {
             (Self::Absent, object) => object.is_none(),
-            (Self::Version(tag), Some((_, version))) => *tag == etag(*version),
+            (Self::Version(tag), Some(object)) => *tag == etag(object.version),
             (Self::Version(_), None) => false,
         }
     }
@@ -246,20 +271,27 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<By
     if permission == Permission::Denied {
         return error(403, "AccessDenied");
     }
-    match parts.method {
+    let mut response = match parts.method {
         Method::PUT => put(&parts.headers, &key, body.to_bytes(), peculiarities.conditional_writes, shared).await,
         Method::DELETE => {
             shared.state().objects.remove(&key);
             answered(204, None, Bytes::new())
         }
-        _ if !key.contains('/') => answered(200, None, listing(parts.uri.query().unwrap_or_default(), &key, shared)),
+        _ if !key.contains('/') => {
+            let names = peculiarities.version_names;
+            answered(200, None, listing(parts.uri.query().unwrap_or_default(), &key, names, shared))
+        }
         _ => match shared.state().objects.get(&key) {
-            Some((bytes, version)) => answered(200, Some(*version), bytes.clone()),
+            Some(object) => answered(200, Some((object.version, object.written)), object.bytes.clone()),
             // As S3 answers where listing isn't allowed.
             None if peculiarities.listing == Permission::Denied => error(403, "AccessDenied"),
             None => error(404, "NoSuchKey"),
         },
+    };
+    if peculiarities.version_names == VersionNames::None {
+        response.headers_mut().remove("etag");
     }
+    response
 }
 
 async fn put(
@@ -270,7 +302,7 @@ async fn put(
     shared: &Shared,
 ) -> Response<Full<Bytes>> {
     let Some(condition) = Condition::of(headers) else {
-        return answered(200, Some(shared.write(key, bytes)), Bytes::new());
+        return answered(200, Some((shared.write(key, bytes), SystemTime::now())), Bytes::new());
     };
     let version = match conditional_writes {
         ConditionalWrites::NotImplemented => return error(501, "NotImplemented"),
@@ -283,7 +315,8 @@ async fn put(
         ConditionalWrites::CreateOnly if matches!(condition, Condition::Version(_)) => {
             return error(403, "AccessDenied");
         }
-        ConditionalWrites::CreateOnly => shared.write_if(&condition, key, bytes),
+        ConditionalWrites::QuotesRefused if matches!(condition, Condition::Version(_)) => None,
+        ConditionalWrites::CreateOnly | ConditionalWrites::QuotesRefused => shared.write_if(&condition, key, bytes),
         ConditionalWrites::CheckedTooEarly if shared.holds(&condition, key) => {
             shared.company(key).await;
             Some(shared.write(key, bytes))
@@ -291,13 +324,13 @@ async fn put(
         ConditionalWrites::CheckedTooEarly => None,
     };
     match version {
-        Some(version) => answered(200, Some(version), Bytes::new()),
+        Some(version) => answered(200, Some((version, SystemTime::now())), Bytes::new()),
         None => error(412, "PreconditionFailed"),
     }
 }
 
 // ListObjectsV2, as much of it as is asked for here.
-fn listing(query: &str, bucket: &str, shared: &Shared) -> Bytes {
+fn listing(query: &str, bucket: &str, names: VersionNames, shared: &Shared) -> Bytes {
     let asked: HashMap<&str, String> = query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -307,16 +340,19 @@ fn listing(query: &str, bucket: &str, shared: &Shared) -> Bytes {
     let (prefix, after, delimiter) = (text("prefix"), text("start-after"), text("delimiter"));
     let state = shared.state();
     let (mut objects, mut folders) = (String::new(), BTreeSet::new());
-    for (path, (bytes, version)) in &state.objects {
+    for (path, Object { bytes, version, written }) in &state.objects {
         let Some(key) = path.strip_prefix(bucket).and_then(|key| key.strip_prefix('/')) else { continue };
         let Some(below) = key.strip_prefix(&prefix) else { continue };
         if !delimiter.is_empty() && below.contains('/') {
             folders.insert(format!("{prefix}{}/", below.split('/').next().unwrap_or_default()));
         } else if key > after.as_str() {
-            let (size, tag) = (bytes.len(), etag(*version));
+            let (size, written) = (bytes.len(), humantime::format_rfc3339_millis(*written));
+            let tag = match names {
+                VersionNames::Etags => format!("<ETag>{}</ETag>", etag(*version)),
+                VersionNames::None => String::new(),
+            };
             objects.push_str(&format!(
-                "<Contents><Key>{key}</Key><Size>{size}</Size><ETag>{tag}</ETag>\
-                 <LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+                "<Contents><Key>{key}</Key><Size>{size}</Size>{tag}<LastModified>{written}</LastModified></Contents>"
             ));
         }
     }
@@ -329,10 +365,10 @@ fn error(status: u16, code: &str) -> Response<Full<Bytes>> {
     answered(status, None, format!("<Error><Code>{code}</Code><Message>as it is set up</Message></Error>").into())
 }
 
-fn answered(status: u16, version: Option<u64>, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::builder().status(status).header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT");
-    if let Some(version) = version {
-        response = response.header("etag", etag(version));
+fn answered(status: u16, written: Option<(u64, SystemTime)>, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::builder().status(status);
+    if let Some((version, written)) = written {
+        response = response.header("etag", etag(version)).header("last-modified", httpdate::fmt_http_date(written));
     }
     response.body(Full::new(body)).expect("such an answer can be made")
 }

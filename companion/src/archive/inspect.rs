@@ -62,6 +62,14 @@ impl Archive {
         self.picked(version, &key, Place::Snapshot(id), document).map(|picked| Some(picked.manifest))
     }
 
+    /// Replaces an object that is no backup as what is published is replaced, and deletes it if that is allowed.
+    ///
+    /// # Errors
+    /// When nothing that is published could be replaced there.
+    pub async fn try_replacing(&self, author: &Author) -> Result<(), StorageError> {
+        self.storage.try_replacing(&visitors_keys(author), &registration(author)).await
+    }
+
     /// Writes an object that is no backup, and deletes it again if that is allowed: for who should not be able to.
     ///
     /// # Errors

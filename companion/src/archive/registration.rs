@@ -3,6 +3,7 @@
 
 use lifeboat_core::keep::election::record::{FORMAT, LinkHealth, Registration};
 use lifeboat_core::object_key::ObjectKeys;
+use tracing::{debug, warn};
 
 use super::{Archive, Author};
 use crate::storage::{Conditions, ProbeKeys, StorageError};
@@ -24,6 +25,22 @@ impl Archive {
     /// As [`Archive::probe`].
     pub async fn probe_as_visitor(&self, author: &Author) -> Result<Conditions, StorageError> {
         self.probe_with(visitors_keys(author), author).await
+    }
+
+    /// Finds out how this store is to be written to, for a command that writes what nodes are restored from. Where the
+    /// rights are for the backups alone, the store is taken at its word.
+    ///
+    /// # Errors
+    /// When the store can't be read or written at all.
+    pub async fn prepare_to_write(&self, author: &Author) -> Result<(), StorageError> {
+        match self.probe_as_visitor(author).await {
+            Ok(conditions) => debug!("{}: {conditions}", self.place()),
+            Err(error @ StorageError::Denied { .. }) => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     async fn probe_with(&self, keys: ProbeKeys, author: &Author) -> Result<Conditions, StorageError> {

@@ -1,21 +1,25 @@
-//! Thinning: deleting what of the history may go. Which snapshots those are is decided in `core`, by their age in the
-//! store's own time. When this is done is the exporter's business.
+//! Thinning: deleting what of the history may go. Which snapshots those are is decided in `core`, by the age that they
+//! surely have. When this is done is the exporter's business; what an operator deletes is in `prune`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::thinning::record::{Found, Reading, Record, Witnessed};
 use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
-use lifeboat_core::time::WallTime;
+use lifeboat_core::time::{Moment, WallTime};
 
 use super::Archive;
 use crate::settings::HistoryLimit;
-use crate::storage::{Entry, StorageError};
+use crate::storage::{Entry, StorageError, Write};
 
 /// How many snapshots go at once at most: what is long overdue goes in several turns.
 const AT_ONCE: usize = 100;
+/// The record has a line for each snapshot.
+const RECORD_LIMIT: u64 = 16 << 20;
 
 /// What thinning came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,59 +30,125 @@ pub struct Thinned {
     pub left: usize,
 }
 
+/// What a process that thins knows, and what its clocks show.
+#[derive(Clone, Copy, Debug)]
+pub struct Timekeeper {
+    /// What this process has seen pass: of one archive and version.
+    pub witnessed: Witnessed,
+    /// What the clock on the wall shows.
+    pub wall: WallTime,
+    /// What the monotonic clock shows.
+    pub moment: Moment,
+}
+
 /// A snapshot as a listing shows it.
-struct Shown {
+#[derive(Debug)]
+pub(super) struct Shown {
     /// Which files it has: that of each fate.
-    files: Vec<Fate>,
+    pub(super) files: Vec<Fate>,
     /// When the newest of them was written.
-    written: WallTime,
+    pub(super) written: WallTime,
 }
 
 impl Archive {
-    /// Deletes what of a version's history may go. Never what `manifest.json` names, nor what came after it, nor what came
-    /// before it or before a held one; and nothing at all unless that manifest is accepted.
+    /// Deletes what of a version's history may go: at most a tenth of it in a day. Never what `manifest.json` names, nor what
+    /// came after it, nor what came before it or before a held one; and nothing at all unless that manifest is accepted.
+    /// What is held of the configuration that the control plane has now, `newest`, is spared, too: nobody keeps it anew, and
+    /// an operator may release it.
     ///
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete, which nothing else needs: then everything stays.
-    pub async fn thin(&self, version: KongVersion, now: WallTime) -> Result<Thinned, StorageError> {
-        self.thin_around(version, None, now).await
-    }
-
-    /// The same, which spares what is held of the configuration that the control plane has now, if that is known: nobody
-    /// keeps it anew, and an operator may release it.
-    ///
-    /// # Errors
-    /// As [`thin`](Self::thin).
-    pub async fn thin_around(
+    pub async fn thin(
         &self,
         version: KongVersion,
         newest: Option<ConfigHash>,
-        now: WallTime,
+        time: &mut Timekeeper,
     ) -> Result<Thinned, StorageError> {
         let HistoryLimit::AtMost(limit) = self.history else { return Ok(Thinned::default()) };
         let shown = self.shown(version).await?;
         let Some(published) = self.named(version).await? else { return Ok(Thinned::default()) };
-        let history: Vec<Aged> = shown.iter().map(|(id, shown)| shown.aged(*id)).collect();
-        let is_held = |id: &SnapshotId| shown[id].aged(*id).past.fate.is_held();
-        let mut due = expendable(&history, Some(published.sequence), limit, self.storage.time_there(now));
-        due.retain(|id| newest != Some(id.config_hash) || !is_held(id));
+        let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, fate: shown.fate() }).collect();
+        let is_held = |id: &SnapshotId| shown[id].fate().is_held();
+        let due = |record: &Record| {
+            let aged = |past: &Past| {
+                let written = shown[&past.id].written;
+                let (first_seen, age) = record.age(past.id, written);
+                Aged { past: *past, written, first_seen, age }
+            };
+            let history: Vec<Aged> = past.iter().map(aged).collect();
+            let mut due = expendable(&history, Some(published.sequence), limit);
+            due.retain(|id| newest != Some(id.config_hash) || !is_held(id));
+            due
+        };
+        let reading = self.reading(time);
+        // Where the store tells the time, the record is of no use before something is to go.
+        if let Reading::Store(_) = reading
+            && due(&Record::now(Found::Nothing, reading, &mut Witnessed::default())).is_empty()
+        {
+            return Ok(Thinned::default());
+        }
+        let (found, over) = self.thinning_record(version).await?;
+        let mut record = Record::now(found, reading, &mut time.witnessed);
+        record.note(&past);
+        let mut due = due(&record);
+        due.truncate(record.allowance(past.len()));
         let later = due.split_off(due.len().min(AT_ONCE));
+        if due.is_empty() && matches!(reading, Reading::Store(_)) {
+            return Ok(Thinned::default());
+        }
+        record.spend(due.len());
+        // Before anything is deleted: whoever comes next counts it, whatever becomes of this process.
+        let key = ObjectKeys::new(version).thinning();
+        match self.storage.write(&key, Bytes::from(record.encode()), over).await {
+            // Somebody else thins, too.
+            Err(StorageError::Conflict { .. }) => return Ok(Thinned::default()),
+            written => drop(written?),
+        }
         if due.is_empty() {
             return Ok(Thinned::default());
         }
+        let gone = self.delete_while_published(version, published, &due, &shown).await?;
+        let left = later.len() + due.len() - gone.tried;
+        Ok(Thinned { gone: gone.gone, left })
+    }
+
+    /// What the clocks show: the store's, if it has one.
+    fn reading(&self, time: &Timekeeper) -> Reading {
+        match self.storage.own_time() {
+            Some(store) => Reading::Store(store),
+            None => Reading::Host { wall: time.wall, moment: time.moment },
+        }
+    }
+
+    async fn thinning_record(&self, version: KongVersion) -> Result<(Found, Write), StorageError> {
+        let key = ObjectKeys::new(version).thinning();
+        Ok(match self.storage.read_if_it_exists(&key, RECORD_LIMIT).await? {
+            Some((bytes, tag)) => (Found::decode(&bytes), Write::Update(tag)),
+            None => (Found::Nothing, Write::Create),
+        })
+    }
+
+    /// Deletes these snapshots, as long as this one is the published one.
+    pub(super) async fn delete_while_published(
+        &self,
+        version: KongVersion,
+        published: SnapshotId,
+        due: &[SnapshotId],
+        shown: &BTreeMap<SnapshotId, Shown>,
+    ) -> Result<Deleted, StorageError> {
         let images = self.storage.list(&ObjectKeys::new(version).cache_images(), None).await?.into_iter().collect();
-        let (mut gone, mut left) = (Vec::new(), later.len() + due.len());
-        for id in &due {
+        let mut deleted = Deleted::default();
+        for id in due {
             // What was decided holds for what was published then. Whoever publishes or chooses another one comes first.
             if self.named(version).await? != Some(published) {
                 break;
             }
             if self.delete_snapshot(version, *id, &shown[id].files, &images).await? {
-                gone.push(*id);
+                deleted.gone.push(*id);
             }
-            left -= 1;
+            deleted.tried += 1;
         }
-        Ok(Thinned { gone, left })
+        Ok(deleted)
     }
 
     // What its manifest promises is never missing: the manifest goes first, and the payload last, which is what the next
@@ -113,11 +183,11 @@ impl Archive {
         Ok(true)
     }
 
-    async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
+    pub(super) async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
         Ok(self.standing(version).await?.named())
     }
 
-    async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
+    pub(super) async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
         let listed = self.storage.entries(&ObjectKeys::new(version).snapshots(), None).await?;
         let mut snapshots: BTreeMap<SnapshotId, Shown> = BTreeMap::new();
         for Entry { key, written, .. } in listed {
@@ -130,11 +200,19 @@ impl Archive {
     }
 }
 
+/// What was deleted.
+#[derive(Debug, Default)]
+pub(super) struct Deleted {
+    /// Oldest first.
+    pub(super) gone: Vec<SnapshotId>,
+    /// How many were to be: one that somebody has published meanwhile stays.
+    pub(super) tried: usize,
+}
+
 impl Shown {
-    fn aged(&self, id: SnapshotId) -> Aged {
+    pub(super) fn fate(&self) -> Fate {
         // A manifest tells more than the payload beside it.
-        let fate = self.files.iter().copied().find(|fate| *fate != Fate::Leftover).unwrap_or(Fate::Leftover);
-        Aged { past: Past { id, fate }, written: self.written }
+        self.files.iter().copied().find(|fate| *fate != Fate::Leftover).unwrap_or(Fate::Leftover)
     }
 }
 

@@ -245,6 +245,17 @@ pub struct Unpin {
     pub output: Output,
 }
 
+/// What `prune` takes.
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Delete what may go; without it, nothing is deleted
+    #[arg(long)]
+    pub yes: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
 /// What `keygen` takes.
 #[derive(Debug, Args)]
 pub struct Keygen {

@@ -179,6 +179,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("unpin", &[example("", "lifeboat unpin --storage s3://backups/kong --kong-version 3.9.1")]),
     (
+        "prune",
+        &[
+            example("what may go", "lifeboat prune --storage s3://backups/kong --kong-version 3.9.1"),
+            example(
+                "all but what 30 snapshots need",
+                "lifeboat prune --yes --history 30 --storage s3://backups/kong --kong-version 3.9.1",
+            ),
+        ],
+    ),
+    (
         "drill",
         &[
             example(

@@ -15,7 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["run", "healthcheck"]),
     ("Keep or restore once", &["export", "import", "exec", "presign"]),
     ("Look at backups", &["doctor", "list", "show", "diff", "verify"]),
-    ("Decide what is restored", &["release", "rollback", "pin", "unpin"]),
+    ("Decide what is restored", &["release", "rollback", "pin", "unpin", "prune"]),
     ("Rehearse and set up", &["drill", "demo", "keygen", "completions", "man", "help"]),
 ];
 

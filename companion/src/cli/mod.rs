@@ -12,7 +12,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcomma
 
 pub use arguments::{
     Completions, Demo, Diff, Doctor, Drill, Exec, Export, Healthcheck, Import, Keygen, List, Manual, Pin, Presign,
-    Release, Rollback, Show, Unpin, Verify,
+    Prune, Release, Rollback, Show, Unpin, Verify,
 };
 pub use examples::{Example, examples_of};
 pub use help::{EXIT_CODES, broken};
@@ -102,6 +102,13 @@ pub enum Task {
     Pin(Pin),
     /// Let exporters publish again what the control plane sends
     Unpin(Unpin),
+    /// Show which old snapshots may go, and delete them with --yes
+    ///
+    /// Those that LIFEBOAT_HISTORY and their age allow: all of the last day stay, then one an hour for a week, then one a day,
+    /// and always what is published, the good one before it, and what a held one is compared with. Exporters delete the same by
+    /// themselves, a tenth of the history in a day at most and by no clock of a host; this deletes all of it at once, by the
+    /// clock that it shows. It exits with 0 if something may go or is gone, with 3 if nothing may.
+    Prune(Prune),
     /// Rehearse an outage on the live setup, without touching it
     ///
     /// A relay of its own on a loopback port, whose control plane is never there, restores an empty node of each version with

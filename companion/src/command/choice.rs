@@ -33,6 +33,13 @@ impl Choice {
         Ok(Self { archive, author, store: settings.store, storage_flag })
     }
 
+    /// The archive, once it is known how its store is to be written to.
+    pub(super) async fn prepared(&self) -> Result<&Archive, Failure> {
+        let prepared = self.archive.prepare_to_write(&self.author).await;
+        prepared.map_err(anyhow::Error::from).context("nothing was changed")?;
+        Ok(&self.archive)
+    }
+
     /// What is published now, as our keys accept it.
     pub(super) async fn published(&self) -> Result<Option<Manifest>, Failure> {
         let published = self.archive.published(self.version()).await.map_err(anyhow::Error::from)?;
@@ -87,7 +94,8 @@ impl Choice {
         self.author.version
     }
 
-    /// Prints which snapshot is published now: its manifest, or what `text` says of it. Then other stores get it.
+    /// Makes sure that the snapshot which is published now stays so, and prints it: its manifest, or what `text` says of it.
+    /// Then other stores get it.
     pub(super) async fn say(
         &self,
         published: &Published,
@@ -99,8 +107,9 @@ impl Choice {
             Output::Json => serde_json::to_string_pretty(manifest).map_err(anyhow::Error::from)?,
             Output::Table => text(manifest),
         };
+        self.archive.look_again(self.version(), published).await.map_err(anyhow::Error::from)?;
         stdout::line(&text).map_err(anyhow::Error::from)?;
-        mirror_once(&self.archive, &self.store, self.version()).await;
+        mirror_once(&self.archive, &self.store, &self.author).await;
         Ok(())
     }
 }

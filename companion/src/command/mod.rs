@@ -18,6 +18,7 @@ pub mod list;
 pub mod manual;
 pub mod pin;
 pub mod presign;
+pub mod prune;
 pub mod release;
 pub mod rollback;
 pub mod run;

@@ -36,7 +36,7 @@ pub async fn pin(
         (None, None) => {}
     }
 
-    let pinned = choice.archive.pin(&choice.author, sequence, clock.wall()).await;
+    let pinned = choice.prepared().await?.pin(&choice.author, sequence, clock.wall()).await;
     let pinned = pinned.map_err(anyhow::Error::from).context("nothing was pinned")?;
     choice
         .say(&pinned, output, |manifest| {
@@ -66,7 +66,7 @@ pub async fn pin(
 pub async fn unpin(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {
     let choice = Choice::open(source).await?;
     let before = choice.published().await?;
-    let unpinned = match choice.archive.unpin(&choice.author, clock.wall()).await {
+    let unpinned = match choice.prepared().await?.unpin(&choice.author, clock.wall()).await {
         Err(error @ ChoiceError::NotPinned { .. }) => return Err(Failure::NothingToDo(error.to_string())),
         unpinned => unpinned.map_err(anyhow::Error::from).context("nothing was changed")?,
     };

@@ -22,7 +22,7 @@ pub async fn release(
     let before = choice.before_publishing(sequence, ask).await?;
 
     // What was said is what is released, also if something else was held meanwhile.
-    let released = choice.archive.release(&choice.author, Some(sequence), clock.wall()).await;
+    let released = choice.prepared().await?.release(&choice.author, Some(sequence), clock.wall()).await;
     let released = released.map_err(not_released)?;
     choice
         .say(&released, output, |manifest| {

@@ -21,7 +21,7 @@ pub async fn rollback(
     let choice = Choice::open(source).await?;
     let before = choice.before_publishing(sequence, ask).await?;
 
-    let chosen = choice.archive.roll_back(&choice.author, sequence, stay, clock.wall()).await;
+    let chosen = choice.prepared().await?.roll_back(&choice.author, sequence, stay, clock.wall()).await;
     let chosen = chosen.map_err(anyhow::Error::from).context("nothing was changed")?;
     let until = match stay {
         Stay::UntilItChanges => "until the control plane's configuration changes",

@@ -86,10 +86,7 @@ impl Campaign {
     pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
         let (next, metrics) = (clock.now(), KeepMetrics::unobserved(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        let stage = match setting {
-            ElectionSetting::None => Stage::Running(Box::new(Election::new(Strategy::Alone, candidate(&author), next))),
-            _ => Stage::Probing { backoff, next },
-        };
+        let stage = Stage::Probing { backoff, next };
         Self {
             archive,
             author,
@@ -193,7 +190,11 @@ impl Campaign {
         let place = self.archive.place();
         let strategy = match probed {
             // Who chose another way than the others would lead besides their leader.
-            Ok((conditions, Others::Unknown)) if conditions.are_undecided() && backoff.failures() < UNCLEAR_TRIES => {
+            Ok((conditions, Others::Unknown))
+                if conditions.are_undecided()
+                    && self.setting != ElectionSetting::None
+                    && backoff.failures() < UNCLEAR_TRIES =>
+            {
                 let wait = backoff.next_wait(chance::random());
                 *next = self.clock.now() + wait;
                 warn!(
@@ -212,6 +213,10 @@ impl Campaign {
                 self.setting.choose(writes)
             }
             // Rights may be given for the backups alone.
+            Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::None => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                Ok(Strategy::Alone)
+            }
             Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::Auto => {
                 warn!(
                     "no leader can be elected: {error}. This exporter goes on as if it were the only one: give it that \

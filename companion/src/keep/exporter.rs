@@ -182,7 +182,7 @@ impl Exporter {
         let (fence, version) = (Fence::new(clock), author.version);
         // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
-        let (mirrors, mirroring) = Mirrors::new(&archive, self.others, version, &fence, clock, &self.metrics);
+        let (mirrors, mirroring) = Mirrors::new(&archive, self.others, &author, &fence, clock, &self.metrics);
         let mut mirroring = pin!(mirroring);
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),

@@ -7,13 +7,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{join_all, select_all};
 use lifeboat_core::backoff::Backoff;
-use lifeboat_core::kong::version::KongVersion;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::thinner::Thinner;
-use crate::archive::{Archive, Mirrored, Published};
+use crate::archive::{Archive, Author, Mirrored, Published};
 use crate::chance;
 use crate::clock::Clock;
 use crate::metrics::KeepMetrics;
@@ -32,7 +31,7 @@ struct Mirror {
     first: Archive,
     settings: StoreSettings,
     published: watch::Receiver<Option<Published>>,
-    version: KongVersion,
+    author: Author,
     fence: Fence,
     clock: Clock,
     metrics: KeepMetrics,
@@ -50,7 +49,7 @@ impl Mirrors {
     pub(super) fn new(
         first: &Archive,
         stores: Vec<StoreSettings>,
-        version: KongVersion,
+        author: &Author,
         fence: &Fence,
         clock: Clock,
         metrics: &KeepMetrics,
@@ -60,7 +59,7 @@ impl Mirrors {
             first: first.clone(),
             settings,
             published: published.clone(),
-            version,
+            author: author.clone(),
             fence: fence.clone(),
             clock,
             metrics: metrics.clone(),
@@ -144,7 +143,8 @@ impl Mirror {
             // A folder may be on a disk that is not there yet.
             None => {
                 let archive = Archive::open(&self.settings)?.fenced(self.fence.clone());
-                let thinner = Thinner::new(archive.clone(), self.version, self.clock);
+                archive.prepare_to_write(&self.author).await?;
+                let thinner = Thinner::new(archive.clone(), self.author.version, self.clock);
                 self.other.insert(Other { archive, thinner })
             }
         };
@@ -192,12 +192,12 @@ fn say(place: &str, sequence: u64, mirrored: Mirrored) {
 
 /// Gives other stores what is published in the first one, for a command that has just published there. What can't be done
 /// soon is said, and left to an exporter.
-pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, version: KongVersion) {
+pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, author: &Author) {
     let stores = settings.others();
     if stores.is_empty() {
         return;
     }
-    let published = match first.published(version).await {
+    let published = match first.published(author.version).await {
         Ok(Some(published)) => published,
         Ok(None) => return,
         Err(error) => {
@@ -208,7 +208,11 @@ pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, versi
     let published = &published;
     let each = stores.into_iter().map(|settings| async move {
         let place = settings.url.to_string();
-        let mirrored = async { first.mirror(published, &Archive::open(&settings)?).await };
+        let mirrored = async {
+            let other = Archive::open(&settings)?;
+            other.prepare_to_write(author).await?;
+            first.mirror(published, &other).await
+        };
         match timeout(PATIENCE, mirrored).await {
             Ok(Ok(mirrored)) => say(&place, published.manifest.sequence, mirrored),
             Ok(Err(error)) => warn!("{place} does not have what is published: {error}"),

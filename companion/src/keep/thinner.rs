@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::keep::thinning::record::Witnessed;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
 use tracing::{info, warn};
 
 use super::messages::said;
-use crate::archive::{Archive, Thinned};
+use crate::archive::{Archive, Thinned, Timekeeper};
 use crate::clock::Clock;
 use crate::storage::StorageError;
 
@@ -30,7 +31,8 @@ pub(super) struct Thinner {
     /// What the control plane has.
     newest: Option<ConfigHash>,
     due: Moment,
-    under_way: Option<BoxFuture<'static, Result<Thinned, StorageError>>>,
+    witnessed: Witnessed,
+    under_way: Option<BoxFuture<'static, (Witnessed, Result<Thinned, StorageError>)>>,
     has_said_that_it_may_not: bool,
 }
 
@@ -49,6 +51,7 @@ impl Thinner {
             wish: Wish::Nothing,
             newest: None,
             due: clock.now(),
+            witnessed: Witnessed::default(),
             under_way: None,
             has_said_that_it_may_not: false,
         }
@@ -74,12 +77,18 @@ impl Thinner {
             self.clock.reach(self.due).await;
             self.wish = Wish::Nothing;
         }
-        let (archive, version, newest, now) = (&self.archive, self.version, self.newest, self.clock.wall());
+        let (archive, version, newest) = (&self.archive, self.version, self.newest);
+        let (witnessed, wall, moment) = (self.witnessed, self.clock.wall(), self.clock.now());
         let turn = self.under_way.get_or_insert_with(|| {
-            let archive = archive.clone();
-            async move { archive.thin_around(version, newest, now).await }.boxed()
+            let (archive, mut time) = (archive.clone(), Timekeeper { witnessed, wall, moment });
+            async move {
+                let thinned = archive.thin(version, newest, &mut time).await;
+                (time.witnessed, thinned)
+            }
+            .boxed()
         });
-        let result = turn.await;
+        let (witnessed, result) = turn.await;
+        self.witnessed = witnessed;
         self.under_way = None;
         let left = self.say(result);
         self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
@@ -94,10 +103,10 @@ impl Thinner {
             Ok(Thinned { gone, left }) => {
                 if let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) {
                     info!(
-                        "{} old snapshots of Kong {} were deleted in {}, numbers {} to {} (LIFEBOAT_HISTORY)",
-                        gone.len(),
+                        "old snapshots of Kong {} were deleted in {}: {} of them, numbers {} to {} (LIFEBOAT_HISTORY)",
                         self.version,
                         self.archive.place(),
+                        gone.len(),
                         oldest.sequence,
                         newest.sequence
                     );
@@ -161,8 +170,11 @@ mod tests {
         publish(&archive, CHANGED).await;
         thinner.written();
         assert!(timeout(INTERVAL - BETWEEN_TURNS, thinner.turn()).await.is_err());
-        assert_eq!(snapshots(&archive).await, 3);
         timeout(2 * BETWEEN_TURNS, thinner.turn()).await.unwrap();
+        assert_eq!(snapshots(&archive).await, 3, "one went today");
+        tokio::time::advance(24 * INTERVAL).await;
+        thinner.written();
+        thinner.turn().await;
         assert_eq!(snapshots(&archive).await, 2);
     }
 

@@ -38,6 +38,11 @@ impl Conditions {
         self.create == Ability::Honoured && self.swap == Ability::Honoured
     }
 
+    /// Whether the store itself refuses to replace another version than the one that is named.
+    pub fn swap_is_compared(&self) -> bool {
+        self.swap == Ability::Honoured
+    }
+
     /// Whether the store says yes to what it should refuse, so that its answers can't be trusted.
     pub fn deceive(&self) -> bool {
         self.create.deceives() || self.swap.deceives()

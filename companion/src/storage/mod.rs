@@ -17,6 +17,7 @@ mod race;
 mod read;
 mod retry;
 mod skew;
+mod tag;
 mod wire;
 mod write;
 
@@ -29,7 +30,7 @@ use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_core::time::WallTime;
 use object_store::client::{HttpConnector, ReqwestConnector};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, UpdateVersion};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 pub use conditions::{Ability, Conditions};
 pub use error::{Access, StorageError};
@@ -37,6 +38,7 @@ pub use fence::{Fence, Open};
 pub use presign::{LONGEST as LONGEST_LINK, Link, PresignError};
 pub use probe::ProbeKeys;
 pub use skew::Skew;
+pub use tag::Tag;
 pub use write::Write;
 
 use self::cloud::Cloud;
@@ -65,10 +67,6 @@ pub struct Storage {
     fence: Option<Fence>,
     metrics: StoreMetrics,
 }
-
-/// Which one of an object's versions was read or written: an ETag, or a generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tag(UpdateVersion);
 
 /// An object as a listing shows it.
 #[derive(Clone, Debug)]
@@ -144,13 +142,10 @@ impl Storage {
         Some(Skew::new(store, now.checked_sub(heard_at.elapsed())?))
     }
 
-    /// What the store's clock shows when ours shows `now`, by its newest answer; ours, if it has not answered yet or has no
-    /// clock of its own.
-    pub fn time_there(&self, now: WallTime) -> WallTime {
-        match self.told.time() {
-            Some((store, heard_at)) => WallTime::from_system(store + heard_at.elapsed()),
-            None => now,
-        }
+    /// What the store's own clock shows, by its newest answer; `None` if it has not answered yet, or has none.
+    pub fn own_time(&self) -> Option<WallTime> {
+        let (store, heard_at) = self.told.time()?;
+        Some(WallTime::from_system(store + heard_at.elapsed()))
     }
 
     /// The keys of all objects below a folder, in no order; with `after`, only those that sort after it.
@@ -257,18 +252,7 @@ impl Storage {
 
 impl From<ObjectMeta> for Entry {
     fn from(meta: ObjectMeta) -> Self {
-        let (tag, written) = (Tag::of(&meta), WallTime::from_system(meta.last_modified.into()));
+        let (tag, written) = (Tag::listed(&meta), WallTime::from_system(meta.last_modified.into()));
         Self { key: meta.location.into(), written, tag }
-    }
-}
-
-impl Tag {
-    /// Whether the two surely have the same bytes: they have one ETag.
-    pub fn is_same_content(&self, other: &Self) -> bool {
-        self.0.e_tag.is_some() && self.0.e_tag == other.0.e_tag
-    }
-
-    fn of(meta: &ObjectMeta) -> Self {
-        Self(UpdateVersion { e_tag: meta.e_tag.clone(), version: meta.version.clone() })
     }
 }

@@ -122,6 +122,22 @@ impl Storage {
         compared
     }
 
+    /// Replaces an object as what is published is replaced: exactly the version that was read, and not again the one that
+    /// was replaced. Then deletes it if that is allowed.
+    ///
+    /// # Errors
+    /// When it can't be replaced so.
+    pub async fn try_replacing(&self, keys: &ProbeKeys, content: &[u8]) -> Result<(), StorageError> {
+        let may_delete = self.may_delete(&keys.passing).await;
+        let key = if may_delete { &keys.passing } else { &keys.lasting };
+        let mut probe = Probe { storage: self, key, may_delete, content, written: 0 };
+        let replaced = probe.replace().await;
+        if may_delete {
+            probe.clear().await;
+        }
+        replaced
+    }
+
     // Deleting what isn't there shows whether deleting is allowed: S3 answers 204 or 403, the others 404 or 403.
     async fn may_delete(&self, key: &str) -> bool {
         for _ in 0..2 {
@@ -136,6 +152,23 @@ impl Storage {
 }
 
 impl Probe<'_> {
+    async fn replace(&mut self) -> Result<(), StorageError> {
+        let (key, storage) = (self.key, self.storage);
+        storage.write(key, self.next_bytes(), Write::Replace).await?;
+        let (_, tag) = storage.read(key, 1 << 20).await?;
+        let newest = self.next_bytes();
+        storage.write(key, newest.clone(), Write::Update(tag.clone())).await?;
+        storage.read_back(key, &newest).await?;
+        match storage.write(key, self.next_bytes(), Write::Update(tag)).await {
+            Err(StorageError::Conflict { .. }) => Ok(()),
+            Ok(_) => Err(StorageError::Misconfigured {
+                place: storage.place.clone(),
+                reason: "it replaced a version of an object that had been replaced before".to_owned(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn conditions(&mut self) -> Result<Conditions, StorageError> {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(4));
         let mut before = None;

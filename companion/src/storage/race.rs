@@ -71,13 +71,11 @@ fn first(racers: &[Racer], reason: impl Fn(&Outcome) -> Option<&String>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use object_store::UpdateVersion;
-
     use super::super::Tag;
     use super::*;
 
     fn won() -> Outcome {
-        Outcome::Won(Tag(UpdateVersion { e_tag: None, version: None }))
+        Outcome::Won(Tag::of_bytes(b""))
     }
 
     fn unclear() -> Outcome {

@@ -96,7 +96,7 @@ impl Storage {
         let progress = transfer(format_args!("reading back {key}"));
         let compared = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
-            let tag = Tag::of(&result.meta);
+            let tag = Tag::of(&result.meta, expected);
             let mut rest = expected;
             let mut stream = result.into_stream();
             while let Some(piece) = stream.try_next().await? {
@@ -131,7 +131,7 @@ impl Storage {
         let progress = transfer(format_args!("reading {key}"));
         let reading = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
-            let (tag, size) = (Tag::of(&result.meta), result.meta.size);
+            let (meta, size) = (result.meta.clone(), result.meta.size);
             let limit = limit.saturating_add(1);
             let mut bytes = BytesMut::with_capacity(size.min(limit).min(SET_ASIDE) as usize);
             let mut stream = result.into_stream();
@@ -143,6 +143,7 @@ impl Storage {
                     break;
                 }
             }
+            let tag = Tag::of(&meta, &bytes);
             Ok((bytes.freeze(), tag))
         });
         reading.await

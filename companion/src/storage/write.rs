@@ -51,10 +51,10 @@ impl Storage {
         if self.must_write_plainly(&write) {
             return self.put_plainly(key, bytes, &write).await;
         }
-        match self.put_once(key, bytes.clone(), write).await {
+        match self.put_once(key, bytes.clone(), write.clone()).await {
             // Folders have no compare-and-swap, and some S3-compatible stores no conditional writes at all. There, one
             // exporter alone must write.
-            Err(failed) if failed.is_not_implemented => self.put_once(key, bytes, Write::Replace).await,
+            Err(failed) if failed.is_not_implemented => self.put_plainly(key, bytes, &write).await,
             other => other,
         }
     }
@@ -66,12 +66,16 @@ impl Storage {
             Write::Update(_) if self.fence.is_some() && mutation::is_on(Mutation::NoFencing) => PutMode::Overwrite,
             Write::Replace => PutMode::Overwrite,
             Write::Create => PutMode::Create,
-            Write::Update(Tag(version)) => PutMode::Update(version),
+            Write::Update(tag) => match tag.demanded() {
+                Some(version) => PutMode::Update(version),
+                None => return Err(self.nameless()),
+            },
         };
         let _progress = step(format_args!("writing {key} ({} bytes)", bytes.len()));
         let path = Path::from(key);
         let options = PutOptions { mode, ..PutOptions::default() };
-        let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes), options);
-        self.attempt(key, Access::Writing, LISTING_LIMIT, put).await.map(|result| Tag(result.into()))
+        let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options);
+        let written = self.attempt(key, Access::Writing, LISTING_LIMIT, put).await?;
+        Ok(Tag::written(written, &bytes))
     }
 }

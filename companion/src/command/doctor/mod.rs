@@ -15,6 +15,7 @@ mod ticket;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
 
@@ -64,6 +65,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     }
     let keep = keep.into_iter().next();
     let version = keep.as_ref().map(|keep| keep.version);
+    let election = keep.as_ref().map(|keep| keep.election).unwrap_or_default();
     let asked = async {
         let cluster = Arc::new(cluster?);
         Some(control_plane::findings(cluster, keep, max_config.unwrap_or(DEFAULT_MAX_CONFIG), clock).await)
@@ -78,7 +80,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         };
         let (found, archive) = match &store.access {
             Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, clock).await, None),
-            _ => look(archive, role, version, clock).await,
+            _ => look(archive, role, version, election, clock).await,
         };
         Some((new_folder.into_iter().chain(found).collect(), archive))
     };
@@ -101,10 +103,11 @@ async fn look(
     archive: Archive,
     role: Role,
     version: Option<KongVersion>,
+    election: ElectionSetting,
     clock: Clock,
 ) -> (Vec<Check>, Option<Archive>) {
     let author = version.map(|version| BackupNode::new(version).author());
-    let found = store::findings(&archive, role, author.as_ref(), clock).await;
+    let found = store::findings(&archive, role, author.as_ref(), election, clock).await;
     let mut checks = found.checks;
     if !found.is_readable {
         return (checks, None);

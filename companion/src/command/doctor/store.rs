@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::storage_url::StorageUrl;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ const LISTING: &str = "store: list";
 const READING: &str = "store: read";
 const WRITING: &str = "store: write";
 const CONDITIONS: &str = "store: conditional writes";
+const REPLACING: &str = "store: replace";
 const CLOCK: &str = "clock";
 /// A store that needs longer for a listing or a small object is of no use in an outage.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -60,7 +62,13 @@ pub(super) fn new_folder(settings: &StoreSettings) -> Option<Check> {
     (!Path::new(path).exists()).then(|| Check::warn(STORE, seen, cure))
 }
 
-pub(super) async fn findings(archive: &Archive, role: Role, author: Option<&Author>, clock: Clock) -> Findings {
+pub(super) async fn findings(
+    archive: &Archive,
+    role: Role,
+    author: Option<&Author>,
+    election: ElectionSetting,
+    clock: Clock,
+) -> Findings {
     let (listed, read) = tokio::join!(timeout(LIMIT, archive.versions()), timeout(LIMIT, reading(archive, author)));
     let versions = listed.as_ref().ok().and_then(|listed| listed.as_ref().ok()).cloned().unwrap_or_default();
     // Of a bucket that does not exist some servers say that it has no such object, and make it for the first write.
@@ -76,7 +84,7 @@ pub(super) async fn findings(archive: &Archive, role: Role, author: Option<&Auth
             checks.push(Check::fail(WRITING, seen, "see the rows above"));
         }
         Some(author) if role == Role::Importer => checks.push(no_writing(archive, author).await),
-        Some(author) => checks.extend(writing(archive, author).await),
+        Some(author) => checks.extend(writing(archive, author, election).await),
         None => {}
     }
     checks.extend(archive.skew(SystemTime::from(clock.wall())).map(skew));
@@ -107,21 +115,28 @@ async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
     })
 }
 
-async fn writing(archive: &Archive, author: &Author) -> Vec<Check> {
+async fn writing(archive: &Archive, author: &Author, election: ElectionSetting) -> Vec<Check> {
     if let Err(error) = archive.try_writing_and_reading(author).await {
         return vec![failed(WRITING, &error)];
     }
     let written = Check::pass(WRITING, "allowed; the bytes that were read back are those that were written");
     match archive.probe_as_visitor(author).await {
-        Ok(conditions) => vec![written, conditional(&conditions)],
+        Ok(conditions) => {
+            vec![written, conditional(&conditions, election), replacing(archive, author, &conditions).await]
+        }
         Err(error) => vec![written, failed(CONDITIONS, &error)],
     }
 }
 
-fn conditional(conditions: &Conditions) -> Check {
+fn conditional(conditions: &Conditions, election: ElectionSetting) -> Check {
     let seen = conditions.to_string();
     if conditions.lease_possible() {
         return Check::pass(CONDITIONS, seen);
+    }
+    if election == ElectionSetting::Lease {
+        let cure = "nothing will be published with LIFEBOAT_ELECTION=lease, which rests on conditional writes: set \
+                    LIFEBOAT_ELECTION=auto, or use a store that honours If-Match and If-None-Match";
+        return Check::fail(CONDITIONS, seen, cure);
     }
     let cure = if conditions.deceive() {
         "this store's answers can't be trusted: let one exporter alone write here, or use a store that honours If-Match and \
@@ -132,6 +147,22 @@ fn conditional(conditions: &Conditions) -> Check {
         "let one exporter alone write here; with a store that honours If-Match and If-None-Match several could"
     };
     Check::warn(CONDITIONS, seen, cure)
+}
+
+// As an exporter replaces the manifest, and a command of an operator's.
+async fn replacing(archive: &Archive, author: &Author, conditions: &Conditions) -> Check {
+    match archive.try_replacing(author).await {
+        Ok(()) if conditions.swap_is_compared() => Check::pass(REPLACING, "works; the store itself compares versions"),
+        Ok(()) => Check::pass(REPLACING, "works; Lifeboat looks before it writes, since the store compares nothing"),
+        Err(error) => Check {
+            cure: Some(
+                "nothing that is published here could be replaced, neither by an exporter nor by rollback, pin or release: \
+                 use another store"
+                    .to_owned(),
+            ),
+            ..failed(REPLACING, &error)
+        },
+    }
 }
 
 async fn no_writing(archive: &Archive, author: &Author) -> Check {
@@ -186,6 +217,16 @@ fn too_late(name: &'static str) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::Ability;
+
+    #[test]
+    fn a_lease_that_is_demanded_and_impossible_fails() {
+        let conditions = Conditions { create: Ability::Honoured, swap: Ability::Refused("501".to_owned()) };
+        assert_eq!(conditional(&conditions, ElectionSetting::Auto).verdict, Verdict::Warn);
+        let failed = conditional(&conditions, ElectionSetting::Lease);
+        assert_eq!(failed.verdict, Verdict::Fail);
+        assert!(failed.cure.unwrap().contains("LIFEBOAT_ELECTION=auto"));
+    }
 
     #[test]
     fn clocks_that_are_far_apart_are_told_from_those_that_agree() {

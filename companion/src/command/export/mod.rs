@@ -75,7 +75,7 @@ async fn keep(
     drop(progress);
     print(archive, &exported, output)?;
     let _progress = step("keeping it in the other stores");
-    mirror_once(archive, store, node.version).await;
+    mirror_once(archive, store, &node.author()).await;
     Ok(())
 }
 

@@ -32,13 +32,16 @@ pub(super) async fn export(
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let author = BackupNode::new(version).author();
     let progress = step(format_args!("publishing configuration {} of Kong {version}", received.config_hash));
+    let prepared = archive.prepare_to_write(&author).await;
+    prepared.map_err(anyhow::Error::from).context("nothing was published")?;
     let done = archive.publish_pinned(&author, &received, stay, clock.wall()).await;
     let done = done.map_err(anyhow::Error::from).context("nothing was published")?;
+    archive.look_again(version, &done.published).await.map_err(anyhow::Error::from)?;
     thin_once(&archive, version, clock).await;
     drop(progress);
     say(&archive, &done, stay, output)?;
     let _progress = step("publishing it in the other stores");
-    mirror_once(&archive, &store, version).await;
+    mirror_once(&archive, &store, &author).await;
     Ok(())
 }
 

@@ -28,6 +28,7 @@ pub(super) use self::heard::{Answer, Heard, LISTING_LIMIT, Outcome, hearing};
 use self::body::Watched;
 use self::heard::Hearing;
 use super::cloud::Cloud;
+use super::tag::stand_in;
 use crate::http_time;
 
 /// What is read of an error's body.
@@ -115,7 +116,7 @@ impl HttpService for Client {
         let answer = tokio::time::timeout(patience, self.client.execute(request))
             .await
             .unwrap_or_else(|_| Err(HttpError::new(HttpErrorKind::Timeout, Failure::NoAnswer(patience))));
-        let (parts, body) = match answer {
+        let (mut parts, body) = match answer {
             Ok(answer) => answer.into_parts(),
             Err(error) => {
                 note(Outcome::Failed(Failure::of(&error)));
@@ -144,6 +145,9 @@ impl HttpService for Client {
         let answer = Answer::new(parts.status, &parts.headers, ErrorBody::default());
         self.told.hear(endpoint, &answer);
         note(Outcome::Answered(answer));
+        if endpoint == Endpoint::Store {
+            stand_in(&mut parts.headers);
+        }
         let has_body = !is_head && !matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = if has_body { content_length(&parts.headers) } else { None };
         let body = HttpResponseBody::new(Watched::new(body, announced, limit, hearing));

@@ -1,6 +1,8 @@
 //! Thinning: which snapshots of the history may go. All of the last day stay, then one an hour for a week, then one a
 //! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always. How
-//! they are deleted is the archive's.
+//! old they are for sure, and how many may go in a day, is in [`record`]. How they are deleted is the archive's.
+
+pub mod record;
 
 use std::time::Duration;
 
@@ -18,8 +20,12 @@ const HOURLY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub struct Aged {
     /// The snapshot, and what became of it.
     pub past: Past,
-    /// When it was written, by the store's clock.
+    /// When it was written, by the clock of the store or of the host that wrote it.
     pub written: WallTime,
+    /// When it was there first, in seconds of the scale by which ages are measured.
+    pub first_seen: i64,
+    /// How old it surely is.
+    pub age: Duration,
 }
 
 /// The snapshots that may be deleted, oldest first.
@@ -27,10 +33,10 @@ pub struct Aged {
 /// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet; `published` is the sequence
 /// that the manifest names; `limit` is how many snapshots are to stay at most (`LIFEBOAT_HISTORY`), what a crash left not
 /// counted. Without a published one nothing is deleted: then it isn't known what is good.
-pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize, now: WallTime) -> Vec<SnapshotId> {
+pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec<SnapshotId> {
     let Some(published) = published else { return Vec::new() };
     let spared = spared(history, published);
-    let mut stays = after_periods(history, &spared, now);
+    let mut stays = after_periods(history, &spared);
     let counts = |index: usize| history[index].past.fate != Fate::Leftover;
     let mut too_many = (0..stays.len()).filter(|index| stays[*index] && counts(*index)).count().saturating_sub(limit);
     for index in 0..stays.len() {
@@ -69,17 +75,19 @@ fn spared(history: &[Aged], published: u64) -> Vec<bool> {
 
 /// What stays because of its age: of each period the newest. A leftover of a crash stays for the day in which it may
 /// still be somebody's work.
-fn after_periods(history: &[Aged], spared: &[bool], now: WallTime) -> Vec<bool> {
+fn after_periods(history: &[Aged], spared: &[bool]) -> Vec<bool> {
     let mut stays = vec![false; history.len()];
     let mut newer_period = None;
     for (index, aged) in history.iter().enumerate().rev() {
-        let age = now.since(aged.written);
-        if spared[index] || age < DAY {
+        if spared[index] || aged.age < DAY {
             stays[index] = true;
         } else if aged.past.fate != Fate::Leftover {
             // Periods are those of the calendar, not of the age: else each run would choose others.
-            let length = if age < HOURLY { HOUR } else { DAY };
-            let period = (length, (aged.written.unix_seconds() / length.as_secs_f64()) as u64);
+            let length = if aged.age < HOURLY { HOUR } else { DAY };
+            let written = (aged.written.unix_seconds() / length.as_secs_f64()) as u64;
+            // Two are of one period if both scales say so: those that are older than the record were first seen at once,
+            // and what a host's clock says may be wrong.
+            let period = (length, written, aged.first_seen.div_euclid(length.as_secs() as i64));
             stays[index] = newer_period != Some(period);
             newer_period = Some(period);
         }
@@ -104,13 +112,14 @@ mod tests {
 
     fn aged(sequence: u64, fate: Fate, seconds_ago: u64) -> Aged {
         let id = SnapshotId { sequence, config_hash: ConfigHash::from_bytes([7; 16]) };
-        Aged { past: Past { id, fate }, written: at(seconds_ago) }
+        let (written, age) = (at(seconds_ago), Duration::from_secs(seconds_ago));
+        Aged { past: Past { id, fate }, written, first_seen: written.unix_seconds() as i64, age }
     }
 
     /// The sequences that stay of a history of these ages, the last of which is published.
     fn staying(history: &[Aged], limit: usize) -> Vec<u64> {
         let published = history.last().map(|aged| aged.past.id.sequence);
-        let gone = expendable(history, published, limit, at(0));
+        let gone = expendable(history, published, limit);
         history.iter().map(|aged| aged.past.id).filter(|id| !gone.contains(id)).map(|id| id.sequence).collect()
     }
 
@@ -175,13 +184,35 @@ mod tests {
     #[test]
     fn the_one_before_the_published_one_stays_also_where_the_listing_lacks_the_published_one() {
         let history = [aged(4, Fate::Published, 300), aged(5, Fate::Published, 200), aged(6, Fate::Leftover, 100)];
-        let gone = expendable(&history, Some(7), 0, at(0));
+        let gone = expendable(&history, Some(7), 0);
         assert_eq!(gone.iter().map(|id| id.sequence).collect::<Vec<_>>(), [4]);
     }
 
     #[test]
+    fn clocks_of_hosts_neither_make_a_snapshot_old_nor_put_two_into_one_period() {
+        // All say that they are a year old, and all were first seen within a minute.
+        let young = |sequence| Aged { age: DAY / 2, ..aged(sequence, Fate::Published, 365 * 86_400) };
+        assert_eq!(staying(&[young(1), young(2), young(3), young(4)], 9), [1, 2, 3, 4]);
+        // Known for two days, one after the other; the clocks put all into one hour, or the record did.
+        let known = |sequence: u64, seen: u64, written| Aged {
+            first_seen: (NOW - seen) as i64,
+            age: Duration::from_secs(seen),
+            ..aged(sequence, Fate::Published, written)
+        };
+        let one_hour_of_clocks =
+            [known(1, 190_000, 500), known(2, 180_000, 500), known(3, 100_000, 500), known(4, 0, 0)];
+        assert_eq!(staying(&one_hour_of_clocks, 9), [1, 2, 3, 4]);
+        let one_hour_of_the_record = [190_000, 180_000, 100_000].map(|written| known(1, 180_000, written));
+        let numbered = [1, 2, 3].map(|sequence| {
+            let aged = one_hour_of_the_record[sequence as usize - 1];
+            Aged { past: known(sequence, 0, 0).past, ..aged }
+        });
+        assert_eq!(staying(&[&numbered[..], &[known(4, 0, 0)]].concat(), 9), [1, 2, 3, 4]);
+    }
+
+    #[test]
     fn nothing_goes_while_it_is_not_known_what_is_published() {
-        assert_eq!(expendable(&every(86_400, 100), None, 0, at(0)), []);
+        assert_eq!(expendable(&every(86_400, 100), None, 0), []);
     }
 
     fn fates() -> impl Strategy<Value = Fate> {
@@ -204,11 +235,11 @@ mod tests {
                 })
                 .collect();
             let published = history[chosen.index(history.len())].past.id.sequence;
-            let gone = expendable(&history, Some(published), limit, at(0));
+            let gone = expendable(&history, Some(published), limit);
             let rest: Vec<Aged> = history.iter().filter(|aged| !gone.contains(&aged.past.id)).copied().collect();
             let mut good = None;
             for aged in &history {
-                let is_recent = at(0).since(aged.written) < DAY;
+                let is_recent = aged.age < DAY;
                 let is_wanted = limit >= history.len() || aged.past.fate == Fate::Leftover;
                 let must_stay = is_recent && is_wanted || aged.past.id.sequence >= published;
                 prop_assert!(!must_stay || rest.contains(aged), "{aged:?}");

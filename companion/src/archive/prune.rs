@@ -1,0 +1,83 @@
+//! Pruning: an operator deletes at once what of the history may go by the clocks, which they have seen first. What is
+//! deleted without being asked for, by confirmed ages and a tenth a day, is in `thin`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::thinning::{Aged, expendable};
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::time::WallTime;
+
+use super::Archive;
+use super::thin::Shown;
+use crate::settings::HistoryLimit;
+use crate::storage::StorageError;
+
+/// What an operator may delete of a version's history.
+#[derive(Debug)]
+pub struct Prunable {
+    /// What is published, which stays.
+    pub published: SnapshotId,
+    /// How many snapshots there are.
+    pub there: usize,
+    /// What may go, oldest first.
+    pub snapshots: Vec<Old>,
+    shown: BTreeMap<SnapshotId, Shown>,
+}
+
+/// A snapshot that may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Old {
+    /// Which one.
+    pub id: SnapshotId,
+    /// What became of it.
+    pub fate: Fate,
+    /// When it was written, by the clock of the store or of the host that wrote it.
+    pub written: WallTime,
+    /// How old that is by the clock of the store, or by this host's.
+    pub age: Duration,
+}
+
+impl Archive {
+    /// What of a version's history may go by its limit and its age: by the store's clock, or `now` where it has none.
+    /// `None` where nothing is published, or everything is kept.
+    ///
+    /// # Errors
+    /// When the store can't be listed, or the manifest can't be read or is not accepted.
+    pub async fn prunable(&self, version: KongVersion, now: WallTime) -> Result<Option<Prunable>, StorageError> {
+        let HistoryLimit::AtMost(limit) = self.history else { return Ok(None) };
+        let shown = self.shown(version).await?;
+        let Some(published) = self.named(version).await? else { return Ok(None) };
+        let now = self.storage.own_time().unwrap_or(now);
+        let aged = |(id, shown): (&SnapshotId, &Shown)| {
+            let (past, written) = (Past { id: *id, fate: shown.fate() }, shown.written);
+            Aged { past, written, first_seen: written.unix_seconds() as i64, age: now.since(written) }
+        };
+        let history: Vec<Aged> = shown.iter().map(aged).collect();
+        let due = expendable(&history, Some(published.sequence), limit);
+        let old = |Aged { past: Past { id, fate }, written, age, .. }: &Aged| Old {
+            id: *id,
+            fate: *fate,
+            written: *written,
+            age: *age,
+        };
+        let snapshots = history.iter().filter(|aged| due.contains(&aged.past.id)).map(old).collect();
+        Ok(Some(Prunable { published, there: history.len(), snapshots, shown }))
+    }
+
+    /// Deletes that, and tells what is gone: less than that if something else is published meanwhile.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] without the right to delete.
+    pub async fn prune(&self, version: KongVersion, prunable: &Prunable) -> Result<Vec<SnapshotId>, StorageError> {
+        let due: Vec<SnapshotId> = prunable.snapshots.iter().map(|old| old.id).collect();
+        Ok(self.delete_while_published(version, prunable.published, &due, &prunable.shown).await?.gone)
+    }
+
+    /// What the store's own clock shows, by which ages are told; `None` if it has none.
+    pub fn own_time(&self) -> Option<WallTime> {
+        self.storage.own_time()
+    }
+}
