@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat::settings::HistoryLimit;
+use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::election::DEATH;
 use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
 use lifeboat_core::keep::history::Fate;
@@ -17,12 +19,13 @@ use super::clients::{Client, ClientId, Kind};
 use super::configurations::known_as;
 use super::log::Log;
 use super::objects::{Objects, Stored};
-use super::plan::Conditions;
+use super::plan::{Conditions, MANY, Plan};
 use super::{MAX_CONFIG, VERSION};
 
 /// What was found to be wrong, and what has to be remembered to find it.
 pub(crate) struct Checks {
     conditions: Conditions,
+    history: HistoryLimit,
     policy: Policy,
     violations: Vec<String>,
     /// Which exporter has written the manifest under this epoch.
@@ -31,17 +34,24 @@ pub(crate) struct Checks {
     lease: Option<(Duration, LeaseRecord)>,
     /// How often a manifest was written that names another snapshot.
     pub(crate) publications: u64,
+    /// How many payloads were deleted.
+    deletions: usize,
+    /// What an operator was told that it stays until it is unpinned.
+    promised: Option<SnapshotId>,
 }
 
 impl Checks {
-    pub(crate) fn new(conditions: Conditions) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            conditions,
+            conditions: plan.conditions,
+            history: plan.history,
             policy: Policy { version: VERSION, max_config: MAX_CONFIG, keys: Arc::new(Keyring::default()) },
             violations: Vec::new(),
             writers: BTreeMap::new(),
             lease: None,
             publications: 0,
+            deletions: 0,
+            promised: None,
         }
     }
 
@@ -80,6 +90,43 @@ impl Checks {
             && let Err(what) = self.restorable(objects)
         {
             self.wrong(what);
+        }
+        if key.ends_with(".json.gz") {
+            self.deletions += 1;
+            self.is_not_too_much(objects, key);
+        }
+    }
+
+    // No world lasts a day, so nothing is old enough to go for its age, whatever the clocks on the walls show.
+    fn is_not_too_much(&mut self, objects: &Objects, key: &str) {
+        let all = objects.below(&ObjectKeys::new(VERSION).snapshots(), Duration::MAX);
+        let there = all.iter().filter(|(key, _)| key.ends_with(".json.gz")).count();
+        if self.history == HistoryLimit::AtMost(MANY) {
+            self.wrong(format!("{key} was deleted, which no limit demands and which is no day old"));
+        }
+        // Without conditions, two may thin at the same moment.
+        if self.is_fenced() && self.deletions > (there + self.deletions).div_ceil(10) {
+            self.wrong(format!("{} snapshots were deleted in a day, and {there} are left", self.deletions));
+        }
+    }
+
+    /// An operator was told that what was just pinned stays.
+    pub(crate) fn promise(&mut self, objects: &Objects, pinned: SnapshotId) {
+        self.promised = Some(pinned);
+        match self.restorable(objects) {
+            Ok(Some(manifest)) => self.is_as_promised(&manifest, "somebody"),
+            Ok(None) => self.wrong("what an operator was told that it stays is gone".to_owned()),
+            Err(what) => self.wrong(what),
+        }
+    }
+
+    fn is_as_promised(&mut self, manifest: &Manifest, by: &str) {
+        let Some(promised) = self.promised else { return };
+        if manifest.id() != promised || manifest.pin != Some(Pin::Unpin) {
+            let (sequence, now) = (promised.sequence, manifest.sequence);
+            self.wrong(format!(
+                "an operator was told that snapshot {sequence} stays until it is unpinned, and {by} has published {now}"
+            ));
         }
     }
 
@@ -137,6 +184,10 @@ impl Checks {
             if epoch < before.epoch {
                 self.wrong(format!("epoch {epoch} was published in the place of {}", before.epoch));
             }
+        }
+        match client.kind {
+            Kind::Exporter => self.is_as_promised(&manifest, &client.name),
+            Kind::Operator => self.promised = None,
         }
         if client.kind == Kind::Exporter {
             self.is_entitled(id, epoch);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::board::Board;
 use super::database::Database;
+use super::plan::Walls;
 use super::site::Site;
 use super::world::wall;
 
@@ -50,7 +51,8 @@ pub(crate) struct ControlPlane {
 
 impl ControlPlanes {
     pub(crate) fn new(count: usize, random: &mut StdRng) -> Self {
-        let all = (0..count).map(|_| ControlPlane { outlet: Board::showing(Outlet::Down), wall: wall(random) });
+        let all =
+            (0..count).map(|_| ControlPlane { outlet: Board::showing(Outlet::Down), wall: wall(Walls::Kept, random) });
         Self { all: all.collect(), random: RefCell::new(StdRng::seed_from_u64(random.random())) }
     }
 

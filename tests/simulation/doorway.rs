@@ -93,7 +93,7 @@ fn line() -> Line {
 impl ObjectStore for Doorway {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         match line().request(Operation::Put(location.to_string(), payload.into(), options.mode)).await? {
-            Reply::Written(tag) => Ok(PutResult { e_tag: Some(tag), version: None, extensions: Default::default() }),
+            Reply::Written(e_tag) => Ok(PutResult { e_tag, version: None, extensions: Default::default() }),
             other => unreachable!("{other:?} answers no write"),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Stay};
 use lifeboat::storage::Storage;
+use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::manifest;
 use lifeboat_core::time::WallTime;
@@ -13,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clients::Kind;
 use super::doorway::{over, unknown};
-use super::site::Site;
+use super::site::{Site, State};
 use super::store::Line;
 use super::{MAX_CONFIG, VERSION};
 
@@ -74,7 +75,18 @@ impl Operator {
             _ => ("unpins", archive.unpin(&author, now).await.map_err(|error| error.to_string())),
         };
         match chosen {
-            (what, Ok(published)) => format!("{what}: snapshot {}", published.manifest.sequence),
+            (what, Ok(published)) => {
+                let sequence = published.manifest.sequence;
+                if let Err(undone) = archive.look_again(VERSION, &published).await {
+                    return format!("{what}: {undone}");
+                }
+                if published.manifest.pin == Some(Pin::Unpin) {
+                    let mut state = self.site.state();
+                    let State { checks, objects, .. } = &mut *state;
+                    checks.promise(objects, published.manifest.id());
+                }
+                format!("{what}: snapshot {sequence}")
+            }
             (what, Err(error)) => format!("{what} in vain: {error}"),
         }
     }

@@ -17,6 +17,19 @@ pub(crate) enum Conditions {
     NotImplemented,
     /// The store writes whatever the condition says.
     Ignored,
+    /// Creating holds, and a version that is named is never the right one, as at a store that minds the quotes around it.
+    NamesRefused,
+    /// Versions have no names, and creating is an ordinary write.
+    Nameless,
+}
+
+/// How far the clocks on the walls of hosts are off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walls {
+    /// By some minutes.
+    Kept,
+    /// By days.
+    Lying,
 }
 
 /// What an exporter knows of the store when it starts.
@@ -34,6 +47,9 @@ pub(crate) enum Deleting {
     Granted,
     Denied,
 }
+
+/// More snapshots than any world has: what goes then goes for its age.
+pub(crate) const MANY: usize = 1000;
 
 /// A world.
 #[derive(Clone, Debug)]
@@ -58,6 +74,7 @@ pub(crate) struct Plan {
     pub(crate) change_every: Duration,
     pub(crate) export_delay: Duration,
     pub(crate) history: HistoryLimit,
+    pub(crate) walls: Walls,
     /// When `election/` is emptied.
     pub(crate) expiry: Option<Duration>,
     /// The mean time between two things that an operator does.
@@ -73,6 +90,8 @@ impl Plan {
         let conditions = match random.random_range(0..8) {
             0 => Conditions::NotImplemented,
             1 => Conditions::Ignored,
+            2 if random.random() => Conditions::NamesRefused,
+            2 => Conditions::Nameless,
             _ => Conditions::Hold,
         };
         let lags = random.random_range(0..3) == 0;
@@ -91,11 +110,12 @@ impl Plan {
             damages: random.random_range(0..3),
             change_every: seconds(random, 10..70),
             export_delay: [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)][random.random_range(0..3)],
-            history: if random.random() {
-                HistoryLimit::Everything
-            } else {
-                HistoryLimit::AtMost(random.random_range(1..4))
+            history: match random.random_range(0..4) {
+                0 => HistoryLimit::Everything,
+                1 => HistoryLimit::AtMost(MANY),
+                _ => HistoryLimit::AtMost(random.random_range(1..4)),
             },
+            walls: if random.random_range(0..4) == 0 { Walls::Lying } else { Walls::Kept },
             expiry: (random.random_range(0..4) == 0).then(|| trouble.mul_f64(random.random())),
             operator_every: (random.random_range(0..3) == 0).then(|| seconds(random, 60..200)),
             survivors: random.random_range(1..=exporters),

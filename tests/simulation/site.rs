@@ -16,7 +16,7 @@ use super::checks::Checks;
 use super::clients::{Client, ClientId, Command, Commands, Kind};
 use super::faults::{About, Course, Step, Weather};
 use super::log::Log;
-use super::objects::{Objects, Stored};
+use super::objects::{Objects, Stored, Tags};
 use super::plan::{Conditions, Deleting, Plan};
 
 /// The store. Clones are one.
@@ -54,7 +54,7 @@ pub(crate) enum Operation {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Object(Stored),
-    Written(String),
+    Written(Option<String>),
     Deleted,
     Listed(Vec<(String, Stored)>),
 }
@@ -117,9 +117,9 @@ impl Site {
     pub(crate) fn new(plan: &Plan, random: &mut StdRng) -> Self {
         let state = State {
             plan: plan.clone(),
-            objects: Objects::new(plan.tags),
+            objects: Objects::new(if plan.conditions == Conditions::Nameless { Tags::None } else { plan.tags }),
             weather: Weather::new(plan, random),
-            checks: Checks::new(plan.conditions),
+            checks: Checks::new(plan),
             log: Log::default(),
             clients: Vec::new(),
             requests: 0,
@@ -278,12 +278,15 @@ impl State {
     ) -> Result<Reply, Refusal> {
         let before = self.objects.get(key).cloned();
         match (mode, self.plan.conditions) {
-            (PutMode::Overwrite, _) | (_, Conditions::Ignored) => {}
+            (PutMode::Overwrite, _) | (_, Conditions::Ignored | Conditions::Nameless) => {}
             (_, Conditions::NotImplemented) => return Err(Refusal::NotImplemented),
-            (PutMode::Create, Conditions::Hold) if before.is_some() => return Err(Refusal::AlreadyExists),
-            (PutMode::Create, Conditions::Hold) => {}
+            (PutMode::Create, Conditions::Hold | Conditions::NamesRefused) if before.is_some() => {
+                return Err(Refusal::AlreadyExists);
+            }
+            (PutMode::Create, Conditions::Hold | Conditions::NamesRefused) => {}
+            (PutMode::Update(_), Conditions::NamesRefused) => return Err(Refusal::Precondition),
             (PutMode::Update(UpdateVersion { e_tag, .. }), Conditions::Hold) => {
-                if before.as_ref().map(|stored| &stored.tag) != e_tag.as_ref() {
+                if before.as_ref().map(|stored| &stored.tag) != Some(e_tag) {
                     return Err(Refusal::Precondition);
                 }
             }
@@ -308,8 +311,10 @@ impl State {
         match self.plan.deleting {
             Deleting::Denied => Err(Refusal::Forbidden),
             Deleting::Granted => {
-                self.objects.delete(key, now);
-                self.checks.deleted(&self.objects, key);
+                if self.objects.get(key).is_some() {
+                    self.objects.delete(key, now);
+                    self.checks.deleted(&self.objects, key);
+                }
                 Ok(Reply::Deleted)
             }
         }

@@ -77,7 +77,7 @@ pub(crate) fn meta(key: &str, stored: &Stored) -> ObjectMeta {
         location: Path::from(key),
         last_modified: written.into(),
         size: stored.bytes.len() as u64,
-        e_tag: Some(stored.tag.clone()),
+        e_tag: stored.tag.clone(),
         version: None,
     }
 }

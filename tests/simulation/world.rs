@@ -24,12 +24,14 @@ use super::ending;
 use super::exporters::{Host, Lot};
 use super::log::Log;
 use super::operators::Operator;
-use super::plan::{Knowledge, Plan};
+use super::plan::{Knowledge, Plan, Walls};
 use super::site::Site;
 use super::store::BEGIN;
 
 /// How far a clock on a wall may be off, in seconds.
 const SKEW: u64 = 400;
+/// How far one that lies may be off, in seconds.
+const LIE: u64 = 5 * 24 * 60 * 60;
 
 /// What came of a world.
 pub(crate) struct Outcome {
@@ -88,7 +90,7 @@ async fn story(seed: u64) -> Outcome {
             storage: storage.clone(),
             site: site.clone(),
             control_planes: control_planes.clone(),
-            wall: wall(&mut random),
+            wall: wall(plan.walls, &mut random),
             calm: calm.clone(),
             random: StdRng::seed_from_u64(random.random()),
         };
@@ -129,7 +131,7 @@ async fn trouble(plan: &Plan, storage: Option<Storage>, site: &Site, database: &
     let operator = Operator {
         storage,
         site: site.clone(),
-        wall: wall(random),
+        wall: wall(plan.walls, random),
         every: plan.operator_every.unwrap_or(Duration::MAX),
         random: StdRng::seed_from_u64(random.random()),
     };
@@ -143,7 +145,11 @@ async fn trouble(plan: &Plan, storage: Option<Storage>, site: &Site, database: &
 }
 
 /// What a clock on a wall shows at the begin: no two agree.
-pub(crate) fn wall(random: &mut StdRng) -> WallTime {
-    let seconds = BEGIN - SKEW + random.random_range(0..2 * SKEW);
+pub(crate) fn wall(walls: Walls, random: &mut StdRng) -> WallTime {
+    let off = match walls {
+        Walls::Kept => SKEW,
+        Walls::Lying => LIE,
+    };
+    let seconds = BEGIN - off + random.random_range(0..2 * off);
     WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms};
+use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms, Timekeeper};
 use lifeboat::rehearsal::recording;
 use lifeboat::settings::HistoryLimit;
 use lifeboat::storage::{Storage, StorageError, Write};
@@ -96,8 +96,10 @@ pub async fn archive_contract(storage: &Storage) {
 
     // The oldest go first, with all that belongs to them. What the third try left may still be somebody's work.
     let thinning = archive.clone().with_history(HistoryLimit::AtMost(2));
-    let gone = thinning.thin(version(), now()).await.unwrap().gone;
-    assert_eq!(gone.first(), Some(&first_id), "{gone:?}");
+    let gone = thinning.thin(version(), None, &mut Timekeeper::begin(now())).await.unwrap().gone;
+    assert_eq!(gone, [first_id], "a tenth a day");
+    let again = thinning.thin(version(), None, &mut Timekeeper::begin(now())).await.unwrap().gone;
+    assert_eq!(again, [], "whoever asks");
     for key in [keys.snapshot(first_id), keys.snapshot_manifest(first_id)] {
         assert_eq!(object(storage, &key).await, None, "{key}");
     }

@@ -41,6 +41,13 @@ pub struct Timekeeper {
     pub moment: Moment,
 }
 
+impl Timekeeper {
+    /// Of a process that has only just begun.
+    pub fn begin(wall: WallTime) -> Self {
+        Self { witnessed: Witnessed::default(), wall, moment: Moment::default() }
+    }
+}
+
 /// A snapshot as a listing shows it.
 #[derive(Debug)]
 pub(super) struct Shown {

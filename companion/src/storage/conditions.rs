@@ -67,7 +67,8 @@ impl Ability {
         matches!(self, Self::Ignored | Self::Racy { .. })
     }
 
-    /// Whether asking for the condition protects anything. What is unclear is asked for: at worst nobody minds.
+    /// Whether asking for the condition protects anything. What is unclear is asked for, after a look: at worst nobody
+    /// minds.
     pub fn is_worth_asking(&self) -> bool {
         matches!(self, Self::Honoured | Self::Unclear(_))
     }

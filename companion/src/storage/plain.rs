@@ -1,19 +1,21 @@
-//! Writing where a store's conditional writes are of no use: what a condition would have said is looked up first, and
-//! what was written is read back. Between the look and the write another may write: one exporter alone should write there,
+//! Writing where a store's conditional writes are of no use, or nobody knows: what a condition would have said is looked up
+//! first, and what was written is read back. Between the look and the write another may write: one exporter alone should write there,
 //! and an operator's command looks again once [`Storage::settled_after`] has passed.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cloud::Cloud;
 use super::diagnosis::Failed;
-use super::{Access, Storage, StorageError, Tag, Write};
+use super::{Ability, Access, Storage, StorageError, Tag, Write};
 
 /// From the look to the answer of the write, for an object of at most [`SMALL`] bytes. Whoever is slower has failed, so
 /// that it is known how long a write may come after its look.
 const SMALL_WITHIN: Duration = Duration::from_secs(10);
+/// From the look to the departure of the write. Whoever was held up in between, or stood still, looks again.
+const DEPARTS_WITHIN: Duration = Duration::from_secs(5);
 /// A folder is on this host, or as fast as one that is.
 const IN_A_FOLDER: Duration = Duration::from_secs(1);
 /// A manifest is some kilobytes, and none has more.
@@ -42,14 +44,20 @@ impl Storage {
         }
     }
 
+    /// Whether nobody knows what its condition is worth.
+    pub(super) fn is_unclear(&self, write: &Write) -> bool {
+        let Some(conditions) = self.conditions() else { return false };
+        let ability = match write {
+            Write::Replace => return false,
+            Write::Create => conditions.create,
+            Write::Update(_) => conditions.swap,
+        };
+        matches!(ability, Ability::Unclear(_))
+    }
+
     /// One try.
     pub(super) async fn put_plainly(&self, key: &str, bytes: Bytes, write: &Write) -> Result<Tag, Failed> {
-        if bytes.len() > SMALL {
-            self.look_and_put(key, bytes.clone(), write).await?;
-        } else {
-            let late = |_| Err(self.too_late(key));
-            timeout(SMALL_WITHIN, self.look_and_put(key, bytes.clone(), write)).await.unwrap_or_else(late)?;
-        }
+        self.put_after_a_look(key, bytes.clone(), write, Write::Replace).await?;
         // The tag as it will be read, which not every store tells when it is written.
         let written = self.tag_if_it_has(key, &bytes).await?;
         written.ok_or_else(|| match write {
@@ -61,7 +69,23 @@ impl Storage {
         })
     }
 
-    async fn look_and_put(&self, key: &str, bytes: Bytes, write: &Write) -> Result<(), Failed> {
+    /// One try: what `write` demands is looked up, and then it is written `how`.
+    pub(super) async fn put_after_a_look(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        write: &Write,
+        how: Write,
+    ) -> Result<Tag, Failed> {
+        if bytes.len() > SMALL {
+            return self.look_and_put(key, bytes, write, how).await;
+        }
+        let written = timeout(SMALL_WITHIN, self.look_and_put(key, bytes, write, how)).await;
+        written.unwrap_or_else(|_| Err(self.too_late(key)))
+    }
+
+    async fn look_and_put(&self, key: &str, bytes: Bytes, write: &Write, how: Write) -> Result<Tag, Failed> {
+        let looked_at = Instant::now();
         let present = self.tag_of(key).await?;
         let is_as_demanded = match write {
             Write::Replace => true,
@@ -71,7 +95,10 @@ impl Storage {
         if !is_as_demanded {
             return Err(self.conflict(key).into());
         }
-        self.put_once(key, bytes, Write::Replace).await.map(drop)
+        if looked_at.elapsed() > DEPARTS_WITHIN {
+            return Err(self.too_late(key));
+        }
+        self.put_once(key, bytes, how).await
     }
 
     pub(super) async fn tag_of(&self, key: &str) -> Result<Option<Tag>, Failed> {
@@ -91,7 +118,7 @@ impl Storage {
     }
 
     fn too_late(&self, key: &str) -> Failed {
-        let reason = format!("there was no answer within {} s", SMALL_WITHIN.as_secs());
+        let reason = format!("looking and writing took more than {} s", DEPARTS_WITHIN.as_secs());
         let (place, key, what) = (self.place.clone(), key.to_owned(), Access::Writing);
         Failed { is_uncertain: true, ..StorageError::Unavailable { place, key, what, reason }.into() }
     }

@@ -51,7 +51,13 @@ impl Storage {
         if self.must_write_plainly(&write) {
             return self.put_plainly(key, bytes, &write).await;
         }
-        match self.put_once(key, bytes.clone(), write.clone()).await {
+        let put = async {
+            match self.is_unclear(&write) {
+                true => self.put_after_a_look(key, bytes.clone(), &write, write.clone()).await,
+                false => self.put_once(key, bytes.clone(), write.clone()).await,
+            }
+        };
+        match put.await {
             // Folders have no compare-and-swap, and some S3-compatible stores no conditional writes at all. There, one
             // exporter alone must write.
             Err(failed) if failed.is_not_implemented => self.put_plainly(key, bytes, &write).await,

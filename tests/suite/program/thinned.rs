@@ -1,7 +1,8 @@
-//! What is left of a history that is thinned, as an operator sees it.
+//! What is left of a history that is thinned or pruned, as an operator sees it.
 
 use bytes::Bytes;
 use lifeboat::rehearsal::recording;
+use lifeboat_tests::program::Finished;
 use serde_json::Value;
 
 use super::{Cluster, Store, stored};
@@ -10,6 +11,11 @@ async fn exported(cluster: &Cluster, store: &Store, message: Bytes, limit: &str)
     cluster.control_plane.push(message);
     let export = store.given_to(cluster.lifeboat(["export"])).with("LIFEBOAT_HISTORY", limit);
     export.finish().await.code
+}
+
+async fn pruned(cluster: &Cluster, store: &Store, limit: &str, arguments: &[&str]) -> Finished {
+    let prune = [&["prune", "--kong-version", "3.9.1"], arguments].concat();
+    store.given_to(cluster.lifeboat(prune)).with("LIFEBOAT_HISTORY", limit).finish().await
 }
 
 async fn listed(cluster: &Cluster, store: &Store) -> Vec<(u64, String, bool)> {
@@ -31,13 +37,35 @@ async fn of_many_publications_the_newest_stay_and_what_is_held_with_the_one_befo
         assert_eq!(exported(&cluster, &store, message, "2").await, Some(0));
     }
     let row = |sequence, state: &str, is_published| (sequence, state.to_owned(), is_published);
-    assert_eq!(listed(&cluster, &store).await, [row(6, "received", true), row(5, "received", false)]);
+    let newest = [row(6, "received", true), row(5, "received", false)];
+    // By itself a tenth goes in a day, and of so few, one.
+    let older = [4, 3, 2].map(|sequence| row(sequence, "received", false));
+    let all = listed(&cluster, &store).await;
+    assert_eq!(all, [&newest[..], &older[..]].concat());
+
+    let shown = pruned(&cluster, &store, "2", &[]).await;
+    assert_eq!(shown.code, Some(0), "{shown}");
+    assert!(shown.stdout.contains("3 of 5 snapshots of Kong 3.9.1"), "{shown}");
+    assert!(shown.stdout.contains("Nothing was deleted: lifeboat prune --yes deletes them"), "{shown}");
+    assert_eq!(listed(&cluster, &store).await, all);
+    let done = pruned(&cluster, &store, "2", &["--yes", "--output", "json"]).await;
+    assert_eq!(done.code, Some(0), "{done}");
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let gone = report["snapshots"].as_array().unwrap().iter().map(|snapshot| &snapshot["sequence"]);
+    assert_eq!(gone.collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(listed(&cluster, &store).await, newest);
+    for limit in ["2", "all"] {
+        let again = pruned(&cluster, &store, limit, &["--yes"]).await;
+        assert_eq!(again.code, Some(3), "{again}");
+    }
+
     assert_eq!(exported(&cluster, &store, recording::lost_database(), "2").await, Some(1), "it is held");
     let with_held = [row(7, "held", false), row(6, "received", true), row(5, "received", false)];
     assert_eq!(listed(&cluster, &store).await, with_held);
 
     // The published one is what the held one would replace: it stays, whatever the limit is.
     assert_eq!(exported(&cluster, &store, recording::first(), "1").await, Some(0));
+    assert_eq!(pruned(&cluster, &store, "1", &["--yes"]).await.code, Some(0));
     let left = listed(&cluster, &store).await;
     assert_eq!(left, [row(8, "received", true), row(6, "received", false)]);
     let published = stored::published(&store.objects).unwrap().unwrap();

@@ -46,7 +46,7 @@ struct Process {
 
 impl Process {
     fn begin() -> Self {
-        Self { time: Timekeeper { witnessed: Witnessed::default(), wall: now(), moment: Moment::default() } }
+        Self { time: Timekeeper::begin(now()) }
     }
 
     async fn thinned(&mut self, archive: &Archive, later: Duration) -> Thinned {
