@@ -6,7 +6,7 @@ use lifeboat::archive::{Archive, Author};
 use lifeboat::rehearsal::recording;
 use lifeboat::storage::{Ability, Conditions, ProbeKeys, Storage, StorageError, Write};
 use lifeboat_core::manifest::Exporter;
-use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission};
+use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission, VersionNames};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World, configuration};
 
@@ -35,6 +35,11 @@ fn without_deleting(conditional_writes: ConditionalWrites) -> Peculiarities {
 
 fn with(conditional_writes: ConditionalWrites) -> Peculiarities {
     Peculiarities { conditional_writes, ..Peculiarities::default() }
+}
+
+/// A store that gives versions no names, as JuiceFS' gateway: creating is an ordinary write there.
+fn nameless() -> Peculiarities {
+    Peculiarities { version_names: VersionNames::None, ..with(ConditionalWrites::Ignored) }
 }
 
 #[test]
@@ -100,6 +105,48 @@ fn a_store_that_ignores_conditions_is_found_out() {
 }
 
 #[test]
+fn a_store_that_refuses_the_right_name_and_one_that_gives_none_are_found_out() {
+    play(async {
+        let (world, _store) = world_with(with(ConditionalWrites::QuotesRefused)).await;
+        let Conditions { create, swap } = probed(&world.archive()).await;
+        assert_eq!(create, Ability::Honoured);
+        assert!(matches!(&swap, Ability::Refused(reason) if reason.contains("version that was read")), "{swap}");
+
+        let (world, _store) = world_with(nameless()).await;
+        let Conditions { create, swap } = probed(&world.archive()).await;
+        assert_eq!(create, Ability::Ignored);
+        assert!(matches!(&swap, Ability::Refused(reason) if reason.contains("ETag")), "{swap}");
+    });
+}
+
+#[test]
+fn where_nothing_is_known_of_a_store_without_names_nothing_is_overwritten_unseen() {
+    play(async {
+        let (world, _store) = world_with(nameless()).await;
+        let storage = Storage::open(&world.settings().store).unwrap();
+        let write = async |text: &'static str, write| storage.write("a.json", Bytes::from(text), write).await;
+        let first = write("1", Write::Replace).await.unwrap();
+        let second = write("2", Write::Update(first.clone())).await.unwrap();
+        assert!(matches!(write("3", Write::Update(first)).await, Err(StorageError::Conflict { .. })));
+        write("4", Write::Update(second)).await.unwrap();
+        assert_eq!(storage.read("a.json", 9).await.unwrap().0, "4");
+    });
+}
+
+#[test]
+fn two_exporters_at_a_store_without_names_have_one_leader_who_goes_on_publishing() {
+    play(async {
+        let (world, _store) = world_with(nameless()).await;
+        world.control_plane.push(recording::first());
+        let (_one, _other) = (world.backup(), world.backup());
+        for message in [recording::first(), recording::after_change(), recording::first(), recording::after_change()] {
+            world.control_plane.push(message.clone());
+            world.published(&configuration(&message)).await;
+        }
+    });
+}
+
+#[test]
 fn a_store_at_which_two_writers_at_once_both_win_is_found_out() {
     play(async {
         for peculiarities in
@@ -154,8 +201,14 @@ fn a_store_that_is_away_is_no_outcome() {
 #[test]
 fn without_conditions_a_write_looks_first_what_is_there() {
     play(async {
-        for how in [ConditionalWrites::NotImplemented, ConditionalWrites::Ignored, ConditionalWrites::CheckedTooEarly] {
-            let (world, _store) = world_with(with(how)).await;
+        for how in [
+            with(ConditionalWrites::NotImplemented),
+            with(ConditionalWrites::Ignored),
+            with(ConditionalWrites::CheckedTooEarly),
+            with(ConditionalWrites::QuotesRefused),
+            nameless(),
+        ] {
+            let (world, _store) = world_with(how).await;
             let storage = Storage::open(&world.settings().store).unwrap();
             let keys = ProbeKeys { passing: "probe.json".to_owned(), lasting: "node.json".to_owned() };
             storage.probe(&keys, b"{}").await.unwrap();
@@ -187,21 +240,35 @@ fn an_exporter_finds_out_once_and_says_so() {
 #[test]
 fn an_exporter_publishes_to_a_store_without_conditions_and_warns() {
     let parts = ["WARN", "has not all conditional writes", "one exporter alone"];
-    play(is_published_to(ConditionalWrites::NotImplemented, parts));
+    play(is_published_to(without_deleting(ConditionalWrites::NotImplemented), parts));
 }
 
 #[test]
 fn an_exporter_publishes_to_a_store_that_ignores_conditions_and_says_that_it_can_not_be_trusted() {
     let parts = ["ERROR", "can't be trusted", "said yes to what it should have refused"];
-    play(is_published_to(ConditionalWrites::Ignored, parts));
+    play(is_published_to(without_deleting(ConditionalWrites::Ignored), parts));
 }
 
 #[test]
 fn an_exporter_publishes_to_a_store_that_checks_too_early_and_says_that_it_can_not_be_trusted() {
     play(is_published_to(
-        ConditionalWrites::CheckedTooEarly,
+        without_deleting(ConditionalWrites::CheckedTooEarly),
         ["ERROR", "can't be trusted", "were told that they had won"],
     ));
+}
+
+#[test]
+fn an_exporter_publishes_to_a_store_that_refuses_the_right_name_and_warns() {
+    play(is_published_to(
+        without_deleting(ConditionalWrites::QuotesRefused),
+        ["WARN", "has not all conditional writes", "one exporter alone"],
+    ));
+}
+
+#[test]
+fn an_exporter_publishes_to_a_store_that_gives_versions_no_names() {
+    let peculiarities = Peculiarities { deleting: Permission::Denied, ..nameless() };
+    play(is_published_to(peculiarities, ["ERROR", "can't be trusted", "no names (ETags)"]));
 }
 
 #[test]
@@ -217,8 +284,8 @@ fn an_exporter_publishes_once_where_it_may_only_create() {
     });
 }
 
-async fn is_published_to(how: ConditionalWrites, said: [&str; 3]) {
-    let (world, store) = world_with(without_deleting(how)).await;
+async fn is_published_to(peculiarities: Peculiarities, said: [&str; 3]) {
+    let (world, store) = world_with(peculiarities).await;
     let messages = [recording::first(), recording::after_change()];
     world.control_plane.push(messages[0].clone());
     let backup = world.backup();

@@ -86,6 +86,11 @@ impl Archive {
         self.storage.try_writing_and_reading(&visitors_keys(author), &registration(author)).await
     }
 
+    /// Why the newest request failed that did, for who has given up waiting.
+    pub fn newest_failure(&self) -> Option<String> {
+        self.storage.newest_failure()
+    }
+
     /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not
     /// answered yet, or has no clock of its own.
     pub fn skew(&self, now: SystemTime) -> Option<Skew> {

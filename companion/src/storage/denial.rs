@@ -6,6 +6,11 @@ use super::cloud::Cloud;
 use super::skew::Skew;
 use super::wire::{Answer, Endpoint, Heard};
 
+/// What helps where a store can't encrypt as it is asked to.
+pub(super) const KMS_KEY: &str = "the store can't encrypt with this KMS key: check SSEKMSKeyId in \
+                                  KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG, whether the store has a key server that has this \
+                                  key, and whether these credentials may use it";
+
 /// What is wrong with credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Denial {
@@ -34,6 +39,9 @@ impl Denial {
         if is_about_time(code, &text) {
             return Some(Self::Clock(clock(heard, answer)));
         }
+        if is_about_a_kms_key(what, code, &text) {
+            return Some(Self::Credential(KMS_KEY.to_owned()));
+        }
         if is_expired(code, &text) {
             return Some(Self::Expired(expired(cloud, heard.issuer)));
         }
@@ -60,7 +68,18 @@ impl Denial {
 // https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes, Google's:
 // https://cloud.google.com/storage/docs/xml-api/reference-status.
 fn is_about_time(code: &str, text: &str) -> bool {
-    code == "RequestTimeTooSkewed" || code == "RequestExpired" || text.contains("Request date header too old")
+    code == "RequestTimeTooSkewed"
+        || code == "RequestExpired"
+        || text.contains("Request date header too old")
+        // rclone calls it AccessDenied.
+        || text.contains("difference between the request time and the server's time")
+}
+
+// Ceph's RGW answers InvalidAccessKeyId or InvalidArgument where it has no key server, or that one has no such key.
+fn is_about_a_kms_key(what: Access, code: &str, text: &str) -> bool {
+    let is_named = |word| text.to_ascii_lowercase().contains(word);
+    what == Access::Writing
+        && (code == "InvalidAccessKeyId" && is_named("kms") || code == "AccessDenied" && is_named("kms-keyid"))
 }
 
 fn is_expired(code: &str, text: &str) -> bool {

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::cloud::Cloud;
 use super::credentials::CredentialError;
-use super::denial::Denial;
+use super::denial::{Denial, KMS_KEY};
 use super::error::IN_THE_WAY;
 use super::wire::{Answer, Endpoint, Failure, Heard, Outcome};
 use super::{Access, StorageError};
@@ -186,7 +186,7 @@ impl Attempt<'_> {
             status => {
                 let reason = format!("{} {} can't be done here: {}", self.what, self.key, said_by(answer));
                 let is_not_implemented = status == 501 || code == "NotImplemented";
-                Failed { is_not_implemented, ..self.misconfigured(with_key_hint(code, reason)).into() }
+                Failed { is_not_implemented, ..self.misconfigured(with_hint(cloud, answer, reason)).into() }
             }
         }
     }
@@ -278,9 +278,18 @@ fn is_absent_object(what: Access, code: &str) -> bool {
     }
 }
 
-fn with_key_hint(code: &str, reason: String) -> String {
-    if code.starts_with("KMS.") {
-        format!("{reason}: check SSEKMSKeyId in KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG")
+fn with_hint(cloud: Cloud, answer: &Answer, reason: String) -> String {
+    let code = answer.error.code.as_deref().unwrap_or_default();
+    let message = answer.error.message.as_deref().unwrap_or_default();
+    // Emulators of Google's store have its JSON API, and of the other one a part.
+    let lacks_an_api = answer.status == StatusCode::NOT_IMPLEMENTED || message.contains("uploadType");
+    if code.starts_with("KMS.") || message.to_ascii_lowercase().contains("kms") {
+        format!("{reason}: {KMS_KEY}")
+    } else if cloud == Cloud::Google && lacks_an_api {
+        format!(
+            "{reason}: this server lacks that part of the XML API of Google Cloud Storage, by which Lifeboat lists, reads and \
+             writes. Google's own has it; of emulators, those with the JSON API alone can't be used"
+        )
     } else {
         reason
     }

@@ -142,6 +142,11 @@ impl Storage {
         Some(Skew::new(store, now.checked_sub(heard_at.elapsed())?))
     }
 
+    /// Why the newest request failed that did.
+    pub fn newest_failure(&self) -> Option<String> {
+        self.told.failure()
+    }
+
     /// What the store's own clock shows, by its newest answer; `None` if it has not answered yet, or has none.
     pub fn own_time(&self) -> Option<WallTime> {
         let (store, heard_at) = self.told.time()?;
@@ -244,6 +249,9 @@ impl Storage {
         let (result, report) = hearing(body_limit, operation).await;
         let newest = report.newest.as_ref();
         let result = result.map_err(|error| Attempt { place: &self.place, key, what }.diagnose(&error, newest));
+        if let Err(failed) = &result {
+            self.told.note_failure(failed.error.to_string());
+        }
         let outcome = result.as_ref().map_or_else(|failed| failed.outcome(), |_| RequestOutcome::Ok);
         counted.ended(outcome, report.requests);
         result

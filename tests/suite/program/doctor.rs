@@ -123,6 +123,7 @@ async fn an_exporter_where_all_is_well_is_told_so_and_nothing_is_left_in_the_sto
         "store: conditional writes",
         "store: list",
         "store: read",
+        "store: replace",
         "store: write",
     ];
     assert_eq!(names, expected);

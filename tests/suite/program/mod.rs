@@ -23,6 +23,7 @@ mod memory;
 mod messages;
 mod mistaken_places;
 mod origins;
+mod peculiar;
 mod several;
 mod stored;
 mod terminal;

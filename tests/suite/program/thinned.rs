@@ -13,8 +13,7 @@ async fn exported(cluster: &Cluster, store: &Store, message: Bytes, limit: &str)
     export.finish().await.code
 }
 
-async fn pruned(cluster: &Cluster, store: &Store, limit: &str, arguments: &[&str]) -> Finished {
-    let prune = [&["prune", "--kong-version", "3.9.1"], arguments].concat();
+async fn pruned<const N: usize>(cluster: &Cluster, store: &Store, limit: &str, prune: [&str; N]) -> Finished {
     store.given_to(cluster.lifeboat(prune)).with("LIFEBOAT_HISTORY", limit).finish().await
 }
 
@@ -43,19 +42,19 @@ async fn of_many_publications_the_newest_stay_and_what_is_held_with_the_one_befo
     let all = listed(&cluster, &store).await;
     assert_eq!(all, [&newest[..], &older[..]].concat());
 
-    let shown = pruned(&cluster, &store, "2", &[]).await;
+    let shown = pruned(&cluster, &store, "2", ["prune"]).await;
     assert_eq!(shown.code, Some(0), "{shown}");
     assert!(shown.stdout.contains("3 of 5 snapshots of Kong 3.9.1"), "{shown}");
     assert!(shown.stdout.contains("Nothing was deleted: lifeboat prune --yes deletes them"), "{shown}");
     assert_eq!(listed(&cluster, &store).await, all);
-    let done = pruned(&cluster, &store, "2", &["--yes", "--output", "json"]).await;
+    let done = pruned(&cluster, &store, "2", ["prune", "--yes", "--output", "json"]).await;
     assert_eq!(done.code, Some(0), "{done}");
     let report: Value = serde_json::from_str(&done.stdout).unwrap();
     let gone = report["snapshots"].as_array().unwrap().iter().map(|snapshot| &snapshot["sequence"]);
     assert_eq!(gone.collect::<Vec<_>>(), [2, 3, 4]);
     assert_eq!(listed(&cluster, &store).await, newest);
     for limit in ["2", "all"] {
-        let again = pruned(&cluster, &store, limit, &["--yes"]).await;
+        let again = pruned(&cluster, &store, limit, ["prune", "--yes"]).await;
         assert_eq!(again.code, Some(3), "{again}");
     }
 
@@ -65,7 +64,7 @@ async fn of_many_publications_the_newest_stay_and_what_is_held_with_the_one_befo
 
     // The published one is what the held one would replace: it stays, whatever the limit is.
     assert_eq!(exported(&cluster, &store, recording::first(), "1").await, Some(0));
-    assert_eq!(pruned(&cluster, &store, "1", &["--yes"]).await.code, Some(0));
+    assert_eq!(pruned(&cluster, &store, "1", ["prune", "--yes"]).await.code, Some(0));
     let left = listed(&cluster, &store).await;
     assert_eq!(left, [row(8, "received", true), row(6, "received", false)]);
     let published = stored::published(&store.objects).unwrap().unwrap();

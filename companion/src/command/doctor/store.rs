@@ -23,7 +23,8 @@ const CONDITIONS: &str = "store: conditional writes";
 const REPLACING: &str = "store: replace";
 const CLOCK: &str = "clock";
 /// A store that needs longer for a listing or a small object is of no use in an outage.
-const LIMIT: Duration = Duration::from_secs(25);
+/// Longer than one request may take, so that it is known what holds it up.
+const LIMIT: Duration = Duration::from_secs(35);
 /// Clocks that are this far apart are not kept by anything.
 const SKEW_WARNING: Duration = Duration::from_secs(30);
 /// S3, Google and Azure refuse requests that are this far off.
@@ -73,8 +74,8 @@ pub(super) async fn findings(
     let versions = listed.as_ref().ok().and_then(|listed| listed.as_ref().ok()).cloned().unwrap_or_default();
     // Of a bucket that does not exist some servers say that it has no such object, and make it for the first write.
     let is_there = !matches!(listed, Ok(Err(StorageError::Misconfigured { .. })));
-    let listing = listed.map_or_else(|_| too_late(LISTING), |listed| listing(listed, role));
-    let read = read.unwrap_or_else(|_| Some(too_late(READING)));
+    let listing = listed.map_or_else(|_| too_late(LISTING, archive), |listed| listing(listed, role));
+    let read = read.unwrap_or_else(|_| Some(too_late(READING, archive)));
     let is_readable = is_there && read.as_ref().map_or(listing.verdict, |read| read.verdict) != Verdict::Fail;
     let mut checks: Vec<Check> = [listing].into_iter().chain(read).collect();
     match author {
@@ -209,9 +210,13 @@ pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
     Check::fail(name, error.to_string(), cure)
 }
 
-fn too_late(name: &'static str) -> Check {
+fn too_late(name: &'static str, archive: &Archive) -> Check {
     let cure = "look whether the store is up and reachable from here, and whether its address is right";
-    Check::fail(name, format!("no answer within {} s", LIMIT.as_secs()), cure)
+    let seen = format!("not done within {} s", LIMIT.as_secs());
+    match archive.newest_failure() {
+        Some(failure) => Check::fail(name, format!("{seen}: {failure}"), cure),
+        None => Check::fail(name, seen, cure),
+    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,32 @@ fn every_answer_has_its_class_and_its_cure() {
     }
 }
 
+// What was seen of servers that call their reasons by others' names: rclone 1.75, fake-gcs-server, gcp-storage-emulator; and
+// Ceph's RGW by its source (`rgw_crypt.cc`).
+#[test]
+fn a_reason_that_a_server_calls_by_another_name_is_told_by_its_own_words() {
+    use Access::{Listing, Reading, Writing};
+    let skewed = "The difference between the request time and the server's time exceeds the maximum allowed.";
+    let kms = "Failed to retrieve the actual key, kms-keyid: backups";
+    for (place, what, status, code, message, words) in [
+        (S3, Reading, 400, "AccessDenied", skewed, "clock is wrong: set it (NTP)"),
+        (S3, Writing, 403, "InvalidAccessKeyId", kms, "check SSEKMSKeyId"),
+        (S3, Writing, 403, "AccessDenied", kms, "check SSEKMSKeyId"),
+        (S3, Writing, 400, "InvalidArgument", kms, "check SSEKMSKeyId"),
+        (S3, Reading, 403, "InvalidAccessKeyId", "no such key", "the store doesn't know AWS_ACCESS_KEY_ID"),
+        (S3, Writing, 403, "AccessDenied", "user kms is not authorized to perform: s3:PutObject", "s3:PutObject"),
+        (GOOGLE, Writing, 400, "400", "invalid uploadType", "lacks that part of the XML API"),
+        (GOOGLE, Listing, 501, "", "", "lacks that part of the XML API"),
+        (S3, Writing, 501, "NotImplemented", "", "NotImplemented"),
+    ] {
+        let mut answer = answer(status, code);
+        answer.error.message = Some(message.to_owned()).filter(|message| !message.is_empty());
+        let error = diagnosed(place, what, &heard(Outcome::Answered(answer))).error.to_string();
+        assert!(error.contains(words), "{status} {code}: {error}");
+        assert!(!error.contains("XML API") || place == GOOGLE, "{error}");
+    }
+}
+
 #[test]
 fn what_is_tried_again_is_what_may_be_answered_otherwise() {
     let again = |status, code| on_answer(S3, Access::Writing, status, code).again;

@@ -49,12 +49,22 @@ pub(super) struct Wire {
 pub(super) struct Told {
     time: Mutex<Option<(SystemTime, Instant)>>,
     issuer: Mutex<Option<Endpoint>>,
+    failure: Mutex<Option<String>>,
 }
 
 impl Told {
     /// The store's time in its newest answer, and when that came.
     pub(super) fn time(&self) -> Option<(SystemTime, Instant)> {
         *self.time.lock().expect("nothing panics while it is locked")
+    }
+
+    /// Why the newest request failed that did, for who has given up waiting for those that come after it.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().expect("nothing panics while it is locked").clone()
+    }
+
+    pub(super) fn note_failure(&self, failure: String) {
+        *self.failure.lock().expect("nothing panics while it is locked") = Some(failure);
     }
 
     fn issuer(&self) -> Option<Endpoint> {
