@@ -11,7 +11,7 @@ use lifeboat_core::object_key::SnapshotId;
 use lifeboat_core::time::WallTime;
 
 use super::Archive;
-use super::thin::Shown;
+use super::thin::{Deleted, Shown};
 use crate::settings::HistoryLimit;
 use crate::storage::StorageError;
 
@@ -73,7 +73,9 @@ impl Archive {
     /// [`StorageError::Denied`] without the right to delete.
     pub async fn prune(&self, version: KongVersion, prunable: &Prunable) -> Result<Vec<SnapshotId>, StorageError> {
         let due: Vec<SnapshotId> = prunable.snapshots.iter().map(|old| old.id).collect();
-        Ok(self.delete_while_published(version, prunable.published, &due, &prunable.shown).await?.gone)
+        let mut deleted = Deleted::default();
+        self.delete_while_published(version, prunable.published, &due, &prunable.shown, &mut deleted).await?;
+        Ok(deleted.gone)
     }
 
     /// What the store's own clock shows, by which ages are told; `None` if it has none.

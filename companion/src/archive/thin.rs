@@ -11,6 +11,7 @@ use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::time::{Moment, WallTime};
+use tracing::debug;
 
 use super::Archive;
 use crate::settings::HistoryLimit;
@@ -106,17 +107,28 @@ impl Archive {
         record.spend(due.len());
         // Before anything is deleted: whoever comes next counts it, whatever becomes of this process.
         let key = ObjectKeys::new(version).thinning();
-        match self.storage.write(&key, Bytes::from(record.encode()), over).await {
+        let tag = match self.storage.write(&key, Bytes::from(record.encode()), over).await {
             // Somebody else thins, too.
             Err(StorageError::Conflict { .. }) => return Ok(Thinned::default()),
-            written => drop(written?),
-        }
+            written => written?,
+        };
         if due.is_empty() {
             return Ok(Thinned::default());
         }
-        let gone = self.delete_while_published(version, published, &due, &shown).await?;
-        let left = later.len() + due.len() - gone.tried;
-        Ok(Thinned { gone: gone.gone, left })
+        let mut deleted = Deleted::default();
+        let done = self.delete_while_published(version, published, &due, &shown, &mut deleted).await;
+        let stayed = due.len() - deleted.gone.len();
+        if stayed > 0 {
+            record.give_back(stayed);
+            // Without it, less goes than might.
+            let written = self.storage.write(&key, Bytes::from(record.encode()), Write::Update(tag)).await;
+            if let Err(error) = written {
+                debug!("what stayed after all is counted as deleted today: {error}");
+            }
+        }
+        done?;
+        let left = later.len() + due.len() - deleted.tried;
+        Ok(Thinned { gone: deleted.gone, left })
     }
 
     /// What the clocks show: the store's, if it has one.
@@ -142,9 +154,9 @@ impl Archive {
         published: SnapshotId,
         due: &[SnapshotId],
         shown: &BTreeMap<SnapshotId, Shown>,
-    ) -> Result<Deleted, StorageError> {
+        deleted: &mut Deleted,
+    ) -> Result<(), StorageError> {
         let images = self.storage.list(&ObjectKeys::new(version).cache_images(), None).await?.into_iter().collect();
-        let mut deleted = Deleted::default();
         for id in due {
             // What was decided holds for what was published then. Whoever publishes or chooses another one comes first.
             if self.named(version).await? != Some(published) {
@@ -155,7 +167,7 @@ impl Archive {
             }
             deleted.tried += 1;
         }
-        Ok(deleted)
+        Ok(())
     }
 
     // What its manifest promises is never missing: the manifest goes first, and the payload last, which is what the next

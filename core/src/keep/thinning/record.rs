@@ -162,6 +162,13 @@ impl Record {
         }
     }
 
+    /// So many of those that were just counted stay after all.
+    pub fn give_back(&mut self, count: usize) {
+        if let Some(last) = self.deleted.last_mut() {
+            last.count = last.count.saturating_sub(count);
+        }
+    }
+
     fn begin(reading: Reading, deleted: Vec<Deleted>) -> Self {
         let time = match reading {
             Reading::Store(time) => Time::Store { seconds: seconds(time) },

@@ -102,6 +102,9 @@ fn a_tenth_goes_in_a_day_whoever_asks() {
     let mut record = at(Found::decode(&record.encode()), 1);
     assert_eq!(record.allowance(28), 1);
     record.spend(1);
+    record.give_back(1);
+    assert_eq!(record.allowance(28), 1, "what stayed is not counted");
+    record.spend(1);
     assert_eq!(at(Found::Record(record.clone()), 23).allowance(27), 0);
     // Of each, a day must have passed.
     assert_eq!(at(Found::Record(record.clone()), 24).allowance(27), 2);
