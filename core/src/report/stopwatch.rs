@@ -24,6 +24,11 @@ impl Stopwatch {
         self.elapsed = self.elapsed.saturating_add(step);
         self.elapsed
     }
+
+    /// The last tick and the time since the first one until then, if there was one.
+    pub(super) fn last(&self) -> Option<(SystemTime, Duration)> {
+        self.last_tick.map(|tick| (tick, self.elapsed))
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,10 @@ fn without_its_name_or_with_addresses_it_stays_passive_in_envoy_and_says_why() {
     let unnamed = CLUSTERS.replace(r#""host":"envoy","#, "");
     for (settings, reasons) in [
         (unnamed, [r#"set host to "envoy""#, r#"set host to "envoy""#]),
-        (settings_with(r#""host":"envoy""#), ["companion is an address", "requests here know no kong.version"]),
+        (
+            settings_with(r#""host":"envoy""#),
+            ["companion is not the name of a cluster", "requests here know no kong.version"],
+        ),
     ] {
         let mut host = envoy(&settings);
         for _ in 0..50 {

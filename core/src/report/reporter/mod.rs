@@ -86,17 +86,26 @@ impl Reporter {
         }
     }
 
-    /// The root context `root` has these settings. From now on only it counts; what was asked or learnt for an older
-    /// one is forgotten, but neither which configuration the node runs nor what the filter runs in. A line for the log, if
-    /// they are wrong and that matters here.
+    /// The root context `root` has these settings. From now on only it counts; what was asked for an older one is
+    /// forgotten, but neither which configuration the node runs, nor how the same control plane was seen, nor what the
+    /// filter runs in. A line for the log, if the settings are wrong and that matters here.
     pub fn configure(&mut self, root: u32, settings: FilterSettings) -> Option<LogLine> {
         let reasons: Vec<String> = settings.problems.iter().map(ToString::to_string).collect();
+        if let Some((now, elapsed)) = self.stopwatch.last() {
+            self.knowledge.settle(&self.round, now, elapsed);
+        }
+
+        // A chain that changes often must not make a line of each change in the control plane's access log.
+        let is_same = self.settings().is_some_and(|before| before.control_plane == settings.control_plane);
+        if !is_same {
+            self.last_probe = None;
+            self.knowledge.forget_control_plane();
+        }
+
         self.newest = Some((root, settings));
         self.configured_at = None;
         self.last_question = None;
-        self.last_probe = None;
         self.round = Round::default();
-        self.knowledge.forget_control_plane();
         self.status_call = Flight::free();
         self.probe_call = Flight::free();
         self.report_call = Flight::free();

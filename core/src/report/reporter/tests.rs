@@ -14,12 +14,13 @@ fn settings() -> FilterSettings {
     FilterSettings::read(br#"{"companion":"10.0.0.5:8115","status_api":"127.0.0.1:8100","node":"dp-1"}"#)
 }
 
+const EVERYTHING: &[u8] =
+    br#"{"companion":"10.0.0.5:8115","status_api":"127.0.0.1:8100","control_plane":"10.0.0.9:8005",
+    "node":"dp-1","report_key":"0123456789abcdef","response_header":"x-lifeboat"}"#;
+
 /// Settings with all that can be set.
 fn everything() -> FilterSettings {
-    let settings = FilterSettings::read(
-        br#"{"companion":"10.0.0.5:8115","status_api":"127.0.0.1:8100","control_plane":"10.0.0.9:8005","node":"dp-1",
-             "report_key":"0123456789abcdef","response_header":"x-lifeboat"}"#,
-    );
+    let settings = FilterSettings::read(EVERYTHING);
     assert_eq!(settings.problems, []);
     settings
 }

@@ -121,13 +121,16 @@ impl Fields {
         self.fields.get(setting).filter(|value| !value.is_null())
     }
 
-    /// What `host` names. Not Envoy where an address is called: Envoy calls clusters only, so this is some Kong, in which
-    /// acting on the word of such a setting could end workers.
+    /// What `host` names. Envoy only where nothing but clusters is called: Envoy calls nothing else, so this is some Kong, in
+    /// which acting on the word of such a setting could end workers.
     fn host(&mut self) -> Option<NamedHost> {
         let host = self.optional("host", HOST, |value| NamedHost::parse(value.as_str()?))?;
         if host == NamedHost::Envoy {
-            let is_address = |setting: &&str| self.set(setting).and_then(upstream).is_some_and(|it| !it.is_cluster());
-            if let Some(setting) = ["companion", "status_api", "control_plane"].into_iter().find(is_address) {
+            let is_cluster = |value: &Value| upstream(value).is_some_and(|upstream| upstream.is_cluster());
+            let required = ["companion", "status_api"].into_iter();
+            let all = required.map(|setting| (setting, self.set(setting).is_some_and(is_cluster)));
+            let control_plane = ("control_plane", self.set("control_plane").is_none_or(is_cluster));
+            if let Some((setting, _)) = all.chain([control_plane]).find(|(_, is_one)| !is_one) {
                 self.problems.push(SettingsProblem::NotEnvoy { setting });
                 return None;
             }

@@ -35,10 +35,10 @@ pub enum SettingsProblem {
         /// What it must be, with an example.
         must: &'static str,
     },
-    /// `host` says Envoy, and this setting is an address.
-    #[error(r#"host is "envoy" and {setting} is an address: Envoy calls clusters by their names, so host is not believed; in Kong 3.9 leave it out"#)]
+    /// `host` says Envoy, and this setting is no cluster.
+    #[error(r#"host is "envoy" and {setting} is not the name of a cluster: Envoy calls nothing else, so host is not believed; in Kong 3.9 leave it out"#)]
     NotEnvoy {
-        /// The setting that is an address.
+        /// The setting that is something else, or nothing.
         setting: &'static str,
     },
     /// A secret has a value that it can't have, which is not repeated.

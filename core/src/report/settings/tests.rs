@@ -87,11 +87,21 @@ fn in_envoy_clusters_are_called_and_elsewhere_addresses() {
 
 /// In Kong 3.4 requests know no more than Envoy's, so nothing else could tell that this is a mistake.
 #[test]
-fn a_host_that_calls_addresses_is_not_believed_to_be_envoy() {
-    let settings = FilterSettings::read(addresses(r#","host":"envoy""#).as_bytes());
-    assert_eq!(settings.host, None);
-    let [problem] = &settings.problems[..] else { panic!("not one problem: {:?}", settings.problems) };
-    assert!(problem.to_string().contains("companion is an address"), "{problem}");
+fn a_host_that_calls_anything_but_clusters_is_not_believed_to_be_envoy() {
+    let clusters = r#"{"host":"envoy","companion":"lifeboat","status_api":"status","control_plane":"control_plane"}"#;
+    assert_eq!(FilterSettings::read(clusters.as_bytes()).host, Some(NamedHost::Envoy));
+    for (json, setting) in [
+        (addresses(r#","host":"envoy""#), "companion"),
+        (r#"{"host":"envoy"}"#.to_owned(), "companion"),
+        (r#"{"host":"envoy","companion":"lifeboat"}"#.to_owned(), "status_api"),
+        (clusters.replace("\"status\"", "\"127.0.0.1:8100\""), "status_api"),
+        (clusters.replace("\"control_plane\"}", "\"10.0.0.9:8005\"}"), "control_plane"),
+    ] {
+        let settings = FilterSettings::read(json.as_bytes());
+        assert_eq!(settings.host, None, "{json}");
+        let reason = format!("{setting} is not the name of a cluster");
+        assert!(settings.problems[0].to_string().contains(&reason), "{:?}", settings.problems);
+    }
 }
 
 #[test]

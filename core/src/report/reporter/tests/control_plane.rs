@@ -71,6 +71,25 @@ fn a_control_plane_that_answers_is_looked_for_once_a_minute_and_one_that_stopped
 }
 
 #[test]
+fn a_chain_that_changes_often_does_not_make_the_control_plane_be_looked_for_more_often() {
+    let mut reporter = acting();
+    let mut probes = Vec::new();
+    for second in (0..=120).step_by(5) {
+        reporter.configure(ROOT, everything());
+        let actions = tick(&mut reporter, ROOT, at(second));
+        probes.extend(calls(&actions).iter().filter(|call| call.kind == CallKind::Probe).map(|_| second));
+        answer_all(&mut reporter, &actions, |_| answer("400", b""));
+    }
+    assert_eq!(probes, [0, 60, 120]);
+
+    let elsewhere = String::from_utf8_lossy(EVERYTHING).replace("10.0.0.9", "10.0.0.10");
+    reporter.configure(ROOT, FilterSettings::read(elsewhere.as_bytes()));
+    let actions = tick(&mut reporter, ROOT, at(125));
+    assert!(calls(&actions).iter().any(|call| call.kind == CallKind::Probe), "another address is looked for at once");
+    assert_eq!(reporter.header_value().as_deref(), Some("config=unknown, control-plane=unknown"));
+}
+
+#[test]
 fn a_probe_that_the_gateway_never_makes_says_nothing_of_the_control_plane() {
     let mut reporter = acting();
     reporter.configure(ROOT, everything());
