@@ -1,129 +1,175 @@
 //! From nested entities without ids to lists of entities that refer to one another by id, as Kong itself does when it
-//! loads a file. What Kong would refuse is refused by name.
+//! loads a file. What can't be brought into that form stays as it is written, and is found by `examine` or said here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::Refused;
+use super::examine::is_password_hash;
+use super::finding::{Finding, Severity};
 use super::identity::{Parent, kongs_own, of_content};
+use super::meta::{Meta, fill};
 use crate::kong::entity_name;
 use crate::kong::schema::{Key, Kind};
+use crate::kong::version::KongVersion;
 
 type Members = Map<String, Value>;
 
-/// What decK keeps beside entities and Kong doesn't take: harmless, since it only steers decK.
-const FOR_DECK_ALONE: [&str; 3] = ["_comment", "_ignore", "_konnect"];
+/// Which consumers are in which group, one entity for each: Enterprise's form of decK's `groups`. They have no id.
+const MEMBERSHIPS: &str = "consumer_group_consumers";
 
-/// The configuration in its final form.
-pub(super) fn flatten(document: Members) -> Result<Members, Refused> {
-    let mut flattener = Flattener::default();
-    let mut flat = Members::new();
-    let mut lists = Vec::new();
+/// What belongs to consumer groups, which Enterprise alone has.
+const OF_GROUPS: [&str; 3] = ["consumer_groups", MEMBERSHIPS, "consumer_group_plugins"];
+
+const NO_GROUPS: &str = "open-source Kong has no consumer groups, and its nodes refuse a file with them: take them out, or say \
+                         with --kong-version which Enterprise version (four numbers) the nodes run";
+
+/// The configuration in its final form, and what was noticed on the way there.
+pub(super) fn flatten(mut document: Members, version: KongVersion) -> (Members, Vec<Finding>) {
+    let mut meta = Meta::take_from(&mut document, version);
+    let transform = meta.transform.unwrap_or(true);
+    let mut flat = std::mem::take(&mut meta.kept);
+    let mut flattener = Flattener::new(meta, version);
     for (name, value) in document {
-        match (name.as_str(), value) {
-            ("_format_version", format) => drop(flat.insert(name, format)),
-            ("_transform", Value::Bool(transform)) => drop(flat.insert(name, transform.into())),
-            ("_plugin_configs", Value::Object(shared)) => flattener.shared_plugin_configs = shared,
-            (meta, value) if meta.starts_with('_') => check_meta(meta, &value)?,
-            (_, Value::Array(entities)) => lists.push((name, entities)),
-            (_, Value::Null) => {}
-            _ => return Err(member(name, "it must be a list of entities")),
+        match value {
+            Value::Array(entities) => flattener.add_list(&name, entities),
+            // To Lua an empty object is an empty list.
+            Value::Object(members) if members.is_empty() => flattener.add_list(&name, Vec::new()),
+            Value::Null => {}
+            other => {
+                let reason = "it must be a list of entities";
+                flattener.findings.push(Finding::of_member(Severity::Refused, &name, reason));
+                flat.insert(name, other);
+            }
         }
     }
-    for (kind, entities) in lists {
-        flattener.add_list(&kind, entities)?;
-    }
+
     // Kong's own default, said aloud: passwords in a file written by hand are plain, and each node hashes them.
-    flat.entry("_transform").or_insert(true.into());
-    for (kind, entities) in flattener.finish()? {
-        flat.insert(kind, Value::Array(entities.into_iter().map(Value::Object).collect()));
+    flat.insert("_transform".to_owned(), transform.into());
+    let (entities, findings) = flattener.finish(transform);
+    for (kind, entities) in entities {
+        flat.insert(kind, Value::Array(entities));
     }
-    Ok(flat)
+    (flat, findings)
 }
 
-fn check_meta(name: &str, value: &Value) -> Result<(), Refused> {
-    let is_default = |value: &Value| value.is_null() || value == "default";
-    match name {
-        _ if FOR_DECK_ALONE.contains(&name) => Ok(()),
-        "_info" if value.get("defaults").is_none_or(|defaults| defaults == &Value::Object(Members::new())) => Ok(()),
-        "_info" => Err(member(name, "decK's defaults are unknown to Kong: write them into the entities")),
-        "_workspace" if is_default(value) => Ok(()),
-        "_workspace" => Err(member(name, "a node without a control plane knows no workspace but default")),
-        _ => Err(member(name, "it is neither one of Kong's nor one of decK's that can be kept: take it out")),
-    }
+/// Whether nodes of this version know no entities of this kind, whoever brings them.
+pub(super) fn is_refused(kind: &str, version: KongVersion) -> bool {
+    OF_GROUPS.contains(&kind) && !version.is_enterprise()
 }
 
-fn member(name: impl Into<String>, reason: &str) -> Refused {
-    Refused::Member { member: name.into(), reason: reason.to_owned() }
-}
-
-fn refused(kind: &str, entity: &Members, reason: impl Into<String>) -> Refused {
-    let name = entity_name::of(kind, entity, |_| None);
-    Refused::Entity { kind: kind.to_owned(), name, reason: reason.into() }
-}
-
-#[derive(Default)]
 struct Flattener {
-    /// By kind.
-    entities: BTreeMap<String, Vec<Members>>,
-    /// decK's: configurations that several plugins share.
-    shared_plugin_configs: Members,
+    version: KongVersion,
+    meta: Meta,
+    /// By kind. What is no object stays where it was written.
+    entities: BTreeMap<String, Vec<Value>>,
     /// How often entities of the same content have come.
     twins: HashMap<String, usize>,
+    /// Consumers whose id isn't in the file, but made up from their name.
+    consumers_without_ids: HashSet<String>,
+    findings: Vec<Finding>,
 }
 
 impl Flattener {
-    fn add_list(&mut self, kind: &str, entities: Vec<Value>) -> Result<(), Refused> {
-        match Kind::named(kind) {
-            Some(kind) => entities.into_iter().try_for_each(|entity| self.add(kind, entity, None)),
-            None => entities.into_iter().try_for_each(|entity| self.add_unknown(kind, entity)),
+    fn new(mut meta: Meta, version: KongVersion) -> Self {
+        let findings = std::mem::take(&mut meta.findings);
+        let (entities, twins) = (BTreeMap::new(), HashMap::new());
+        Self { version, meta, entities, twins, consumers_without_ids: HashSet::new(), findings }
+    }
+
+    fn add_list(&mut self, name: &str, entities: Vec<Value>) {
+        if is_refused(name, self.version) {
+            self.findings.push(Finding::of_member(Severity::Refused, name, NO_GROUPS));
+        }
+        self.entities.entry(name.to_owned()).or_default();
+        match Kind::named(name) {
+            Some(kind) => entities.into_iter().for_each(|entity| self.add(kind, entity, None)),
+            None => self.add_unknown(name, entities),
         }
     }
 
-    /// An entity of a custom plugin or of Enterprise: what an id of it is made of isn't known.
-    fn add_unknown(&mut self, kind: &str, entity: Value) -> Result<(), Refused> {
-        let Value::Object(entity) = entity else { return Err(member(kind, "its entities must be objects")) };
-        if !entity.get("id").is_some_and(Value::is_string) {
-            let reason = "this kind of entity is not one of open-source Kong's. One of a custom plugin or of Enterprise \
-                          can be kept if it has an id; `deck file format dbless` converts what only decK knows";
-            return Err(refused(kind, &entity, reason));
+    /// Entities of a custom plugin or of Enterprise: by what they are told apart isn't known, so those without an id get
+    /// one by all that they are, and keep it as long as they stay the same.
+    fn add_unknown(&mut self, kind: &str, entities: Vec<Value>) {
+        let has_id = |entity: &Value| entity.get("id").is_some_and(Value::is_string);
+        // What a running Kong has written down has its id, where the kind has one at all.
+        let get_ids = entities.iter().any(has_id) || self.meta.transform != Some(false) && kind != MEMBERSHIPS;
+        for mut entity in entities {
+            if get_ids
+                && !has_id(&entity)
+                && let Value::Object(members) = &mut entity
+            {
+                members.remove("id");
+                let id = self.id_of_content(kind, members);
+                members.insert("id".to_owned(), id.into());
+            }
+            self.entities.entry(kind.to_owned()).or_default().push(entity);
         }
-        self.entities.entry(kind.to_owned()).or_default().push(entity);
-        Ok(())
     }
 
-    fn add(&mut self, kind: &Kind, entity: Value, parent: Option<Parent<'_>>) -> Result<(), Refused> {
+    fn add(&mut self, kind: &'static Kind, entity: Value, parent: Option<Parent<'_>>) {
         let Value::Object(mut entity) = entity else {
-            return Err(member(kind.name, "its entities must be objects, also where they are nested"));
+            self.entities.entry(kind.name.to_owned()).or_default().push(entity);
+            return;
         };
         entity.retain(|name, _| name != "_comment" && name != "_ignore");
         if kind.name == "plugins" {
-            self.resolve_shared_config(&mut entity)?;
+            self.resolve_shared_config(&mut entity);
         }
-        if kind.name == "consumers" && entity.contains_key("groups") {
-            let reason = "only decK knows groups inside of a consumer: `deck file format dbless` converts them";
-            return Err(refused(kind.name, &entity, reason));
+        for (of, defaults) in &self.meta.defaults {
+            if of == kind.name {
+                fill(&mut entity, defaults);
+            }
         }
+
         let mut children = Vec::new();
         for (child, field) in kind.children() {
-            if entity.get(child.name).is_some_and(|value| value.is_array() || value.is_null()) {
+            let is_list = |value: &Value| match value {
+                Value::Array(_) | Value::Null => true,
+                Value::Object(members) => members.is_empty(),
+                _ => false,
+            };
+            if entity.get(child.name).is_some_and(is_list) {
                 children.push((child, field, entity.remove(child.name)));
             }
         }
-        let id = self.identify(kind, &mut entity, parent)?;
+        let groups = if kind.name == "consumers" { self.groups_of(&mut entity) } else { Vec::new() };
+        let id = self.identify(kind, &mut entity, parent);
         for (child, field, nested) in children {
             let Some(Value::Array(nested)) = nested else { continue };
             for entity in nested {
-                self.add(child, entity, Some(Parent { field, id: &id }))?;
+                self.add(child, entity, Some(Parent { field, id: &id }));
             }
         }
-        self.entities.entry(kind.name.to_owned()).or_default().push(entity);
-        Ok(())
+        for group in groups {
+            let membership = Members::from_iter([
+                ("consumer".to_owned(), Value::from(id.as_str())),
+                ("consumer_group".to_owned(), group),
+            ]);
+            self.entities.entry(MEMBERSHIPS.to_owned()).or_default().push(Value::Object(membership));
+        }
+        self.entities.entry(kind.name.to_owned()).or_default().push(Value::Object(entity));
+    }
+
+    /// decK's groups inside of a consumer, each named by a text or by an object with its name.
+    fn groups_of(&mut self, consumer: &mut Members) -> Vec<Value> {
+        if !consumer.get("groups").is_some_and(Value::is_array) {
+            return Vec::new();
+        }
+        if !self.version.is_enterprise() {
+            self.say(Severity::Refused, "consumers", consumer, "groups", NO_GROUPS);
+            return Vec::new();
+        }
+        let Some(Value::Array(groups)) = consumer.remove("groups") else { return Vec::new() };
+        let named = |group: Value| match group {
+            Value::Object(mut members) => members.remove("id").or_else(|| members.remove("name")),
+            text => Some(text),
+        };
+        groups.into_iter().filter_map(named).collect()
     }
 
     /// The entity's id, which it has from now on, and with it whose it is.
-    fn identify(&mut self, kind: &Kind, entity: &mut Members, parent: Option<Parent<'_>>) -> Result<String, Refused> {
+    fn identify(&mut self, kind: &Kind, entity: &mut Members, parent: Option<Parent<'_>>) -> String {
         let primary = kind.primary_key();
         let written = entity.get(primary).filter(|id| !id.is_null()).cloned();
         let derived = if written.is_none() { kongs_own(kind, entity, parent) } else { None };
@@ -131,105 +177,140 @@ impl Flattener {
             entity.insert(parent.field.to_owned(), parent.id.into());
         }
         let id = match (written, derived) {
-            (Some(Value::String(id)), _) => return Ok(id),
-            (Some(_), _) => return Err(refused(kind.name, entity, format!("its {primary} must be a text"))),
-            (None, _) if primary != "id" => return Err(refused(kind.name, entity, format!("it has no {primary}"))),
+            (Some(Value::String(id)), _) => return id,
+            // What it is, is said by whoever examines it.
+            (Some(other), _) => return other.to_string(),
+            (None, _) if primary != "id" => {
+                self.say(Severity::Refused, kind.name, entity, primary, format!("it has no {primary}"));
+                return String::new();
+            }
             (None, Some(id)) => id,
             (None, None) => {
                 entity.remove("id");
-                let count = self.twins.entry(of_content(kind, entity, 0)).or_default();
-                *count += 1;
-                of_content(kind, entity, *count)
+                self.id_of_content(kind.name, entity)
             }
         };
+        if kind.name == "consumers" {
+            self.consumers_without_ids.insert(id.clone());
+        }
         entity.insert("id".to_owned(), id.as_str().into());
-        Ok(id)
+        id
+    }
+
+    fn id_of_content(&mut self, kind: &str, entity: &Members) -> String {
+        let count = self.twins.entry(of_content(kind, entity, 0)).or_default();
+        *count += 1;
+        of_content(kind, entity, *count)
     }
 
     /// decK's `_config`: the name of a shared configuration, over which the plugin's own wins.
-    fn resolve_shared_config(&self, plugin: &mut Members) -> Result<(), Refused> {
-        let Some(name) = plugin.remove("_config") else { return Ok(()) };
-        let shared = name.as_str().and_then(|name| self.shared_plugin_configs.get(name)?.as_object());
+    fn resolve_shared_config(&mut self, plugin: &mut Members) {
+        let Some(name) = plugin.get("_config") else { return };
+        let shared = name.as_str().and_then(|name| self.meta.shared_plugin_configs.get(name)?.as_object());
         let Some(shared) = shared else {
-            return Err(refused("plugins", plugin, format!("_plugin_configs has no {name}, which is its _config")));
+            let reason = format!("_plugin_configs has no {name}");
+            self.say(Severity::Refused, "plugins", plugin, "_config", reason);
+            return;
         };
         let mut config = shared.clone();
+        plugin.remove("_config");
         if let Some(Value::Object(own)) = plugin.remove("config") {
             config.extend(own);
         }
         plugin.insert("config".to_owned(), Value::Object(config));
-        Ok(())
     }
 
-    /// All entities, referring to one another by id.
-    fn finish(mut self) -> Result<BTreeMap<String, Vec<Members>>, Refused> {
-        let known: BTreeMap<String, Known> = self
-            .entities
-            .iter()
-            .map(|(kind, of_kind)| Ok((kind.clone(), Known::of(kind, of_kind)?)))
-            .collect::<Result<_, Refused>>()?;
-        for (name, of_kind) in &mut self.entities {
+    /// All entities, referring to one another by id where that is known.
+    fn finish(mut self, transform: bool) -> (BTreeMap<String, Vec<Value>>, Vec<Finding>) {
+        let known: BTreeMap<String, Known> =
+            self.entities.iter().map(|(kind, of_kind)| (kind.clone(), Known::of(kind, of_kind))).collect();
+        let mut entities = std::mem::take(&mut self.entities);
+        for (name, of_kind) in &mut entities {
             let Some(kind) = Kind::named(name) else { continue };
-            for entity in of_kind {
+            for entity in of_kind.iter_mut().filter_map(Value::as_object_mut) {
                 for reference in kind.references {
-                    let known = known.get(reference.kind);
-                    match entity.get(reference.field).filter(|value| !value.is_null()) {
-                        None if !reference.is_required => {}
-                        None => {
-                            let reason =
-                                format!("it must say in {} to which of {} it belongs", reference.field, reference.kind);
-                            return Err(refused(name, entity, reason));
-                        }
-                        Some(written) => match known.and_then(|known| known.find(written)) {
-                            Some(id) => drop(entity.insert(reference.field.to_owned(), id.into())),
-                            None => {
-                                let reason = format!("its {} {written} is none of {}", reference.field, reference.kind);
-                                return Err(refused(name, entity, reason));
-                            }
-                        },
+                    let Some(written) = entity.get(reference.field).filter(|value| !value.is_null()) else { continue };
+                    let workspace = entity.get("ws_id").and_then(Value::as_str);
+                    if let Some(id) = known.get(reference.kind).and_then(|known| known.find(written, workspace)) {
+                        entity.insert(reference.field.to_owned(), id.into());
                     }
+                }
+                if name == "plugins" && !self.version.is_enterprise() && is_set(entity, "consumer_group") {
+                    self.say(Severity::Refused, "plugins", entity, "consumer_group", NO_GROUPS);
+                }
+                if name == "basicauth_credentials" && !transform {
+                    self.check_salt(entity);
                 }
             }
         }
-        Ok(self.entities)
+        (entities, self.findings)
     }
+
+    /// A hash is of password and consumer's id together.
+    fn check_salt(&mut self, credential: &Members) {
+        let text = |field: &str| credential.get(field).and_then(Value::as_str);
+        let is_without_id = text("consumer").is_some_and(|id| self.consumers_without_ids.contains(id));
+        if !is_without_id || !text("password").is_some_and(is_password_hash) {
+            return;
+        }
+        let reason = "it is a hash of the password and the consumer's id, and the file doesn't say which id that is: logins \
+                      succeed only if it is the one that Kong derives from the consumer's name. Write the consumer's id into \
+                      the file (deck gateway dump --with-id)";
+        let severity = if self.meta.passwords_are_hashes { Severity::Warning } else { Severity::Refused };
+        self.say(severity, "basicauth_credentials", credential, "password", reason);
+    }
+
+    fn say(&mut self, severity: Severity, kind: &str, entity: &Members, field: &str, reason: impl Into<String>) {
+        let id = entity.get("id").and_then(Value::as_str).unwrap_or_default();
+        self.findings.push(Finding {
+            severity,
+            kind: kind.to_owned(),
+            name: entity_name::of(kind, entity, |_| None),
+            identity: id.to_owned(),
+            field: field.to_owned(),
+            reason: reason.into(),
+        });
+    }
+}
+
+fn is_set(entity: &Members, field: &str) -> bool {
+    entity.get(field).is_some_and(|value| !value.is_null())
 }
 
 /// What entities of one kind can be referred to by.
 struct Known {
     key: Option<&'static str>,
     ids: HashSet<String>,
-    by_name: HashMap<String, String>,
+    /// By name: each one's workspace, and its id.
+    by_name: HashMap<String, Vec<(Option<String>, String)>>,
 }
 
 impl Known {
-    fn of(name: &str, entities: &[Members]) -> Result<Self, Refused> {
+    fn of(name: &str, entities: &[Value]) -> Self {
         let kind = Kind::named(name);
         let primary = kind.map_or("id", Kind::primary_key);
-        let key = kind.and_then(|kind| kind.key.as_ref());
-        let mut known = Self { key: key.map(Key::field), ids: HashSet::new(), by_name: HashMap::new() };
+        let key = kind.and_then(|kind| kind.key.as_ref()).map(Key::field);
+        let mut known = Self { key, ids: HashSet::new(), by_name: HashMap::new() };
         for entity in entities {
             let text = |field: &str| entity.get(field).and_then(Value::as_str).map(str::to_owned);
-            let id = text(primary).unwrap_or_default();
-            if !known.ids.insert(id.clone()) {
-                let reason = "there are two of it: the same id, or the same name where each needs its own".to_owned();
-                return Err(refused(name, entity, reason));
+            let Some(id) = text(primary) else { continue };
+            if let Some(own) = key.and_then(text) {
+                known.by_name.entry(own).or_default().push((text("ws_id"), id.clone()));
             }
-            let is_unique = matches!(key, Some(Key::Unique(_)));
-            if let Some(own) = known.key.and_then(text)
-                && known.by_name.insert(own, id).is_some()
-                && is_unique
-            {
-                return Err(refused(name, entity, "there are two with this name".to_owned()));
-            }
+            known.ids.insert(id);
         }
-        Ok(known)
+        known
     }
 
-    /// The id of the entity that is referred to by name, by id, or as decK does by an object with one of them.
-    fn find(&self, written: &Value) -> Option<String> {
-        let found =
-            |text: &str| self.by_name.get(text).cloned().or_else(|| self.ids.contains(text).then(|| text.to_owned()));
+    /// The id of the entity that is referred to by name, by id, or as decK does by an object with one of them; by name
+    /// rather one of the same workspace.
+    fn find(&self, written: &Value, workspace: Option<&str>) -> Option<String> {
+        let by_name = |text: &str| {
+            let of_name = self.by_name.get(text)?;
+            let of_same = of_name.iter().find(|(of, _)| of.as_deref() == workspace);
+            of_same.or_else(|| of_name.first()).map(|(_, id)| id.clone())
+        };
+        let found = |text: &str| by_name(text).or_else(|| self.ids.contains(text).then(|| text.to_owned()));
         match written {
             Value::String(text) => found(text),
             Value::Object(members) => {

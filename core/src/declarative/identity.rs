@@ -28,10 +28,10 @@ pub(super) fn kongs_own(kind: &Kind, entity: &Map<String, Value>, parent: Option
 
 /// An id for an entity that nothing tells from others but all that it is: the same for the same, where Kong would take
 /// another one at each load. `count` tells twins apart.
-pub(super) fn of_content(kind: &Kind, entity: &Map<String, Value>, count: usize) -> String {
+pub(super) fn of_content(kind: &str, entity: &Map<String, Value>, count: usize) -> String {
     let mut text = format!("content:{count}:");
     write_sorted(&Value::Object(entity.clone()), &mut text);
-    id(kind.name, &text)
+    id(kind, &text)
 }
 
 fn id(kind: &str, name: &str) -> String {
@@ -63,6 +63,18 @@ fn together(kind: &Kind, entity: &Map<String, Value>, parent: Option<Parent<'_>>
         };
         name.push(':');
         name.push_str(value);
+    }
+    // Enterprise's: without one, an id is the one that open-source Kong derives.
+    if kind.name == "plugins" {
+        let group = match (entity.get("consumer_group"), parent) {
+            (Some(Value::String(group)), _) => Some(group.as_str()),
+            (_, Some(Parent { field: "consumer_group", id })) => Some(id),
+            _ => None,
+        };
+        if let Some(group) = group {
+            name.push(':');
+            name.push_str(group);
+        }
     }
     Some(name)
 }
@@ -136,8 +148,7 @@ mod tests {
 
     #[test]
     fn what_has_no_name_is_known_by_all_that_it_is() {
-        let routes = Kind::named("routes").unwrap();
-        let of = |entity: Value, count| of_content(routes, entity.as_object().unwrap(), count);
+        let of = |entity: Value, count| of_content("routes", entity.as_object().unwrap(), count);
         assert_eq!(own("routes", json!({"paths": ["/a"]})), None);
         let (one, other) = (json!({"paths": ["/a"], "methods": null}), json!({"methods": null, "paths": ["/a"]}));
         assert_eq!(of(one.clone(), 0), of(other, 0));

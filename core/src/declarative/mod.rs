@@ -5,8 +5,14 @@
 //! What is in that form already stays byte for byte what it is: a node's `config.cache.json.gz`, our own `config.json`,
 //! `kong config db_export` as JSON.
 
+mod examine;
+mod finding;
 mod flatten;
 mod identity;
+mod judgement;
+mod meta;
+mod once;
+mod placeholder;
 mod scalar;
 mod yaml;
 
@@ -19,6 +25,10 @@ use crate::kong::inflate::{InflateError, inflate};
 use crate::kong::schema::Kind;
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, ConfigurationError};
+
+pub use examine::examine;
+pub use finding::{Finding, Severity};
+pub use judgement::Judgement;
 
 /// The formats that Kong reads: 1.1 and 2.1 by all versions, 3.0 since Kong 3.0. Of the first two a node of 3.0 or later
 /// converts paths itself, so what a file says stays.
@@ -48,6 +58,21 @@ pub enum Refused {
     /// It is something else.
     #[error("it is not a declarative configuration, which is an object with _format_version and lists of entities")]
     NotDeclarative,
+    /// It doesn't say which format it has.
+    #[error("it has no _format_version, without which Kong refuses it: add _format_version: \"{}\"", newest_of(*version))]
+    NoFormat {
+        /// For which Kong it is to be.
+        version: KongVersion,
+    },
+    /// A name stands twice in an object of JSON.
+    #[error(
+        "{path} stands there twice, and only one of them would count: take one of them out. Kong itself takes it without \
+         a word"
+    )]
+    Twice {
+        /// Where, from the top.
+        path: String,
+    },
     /// Its format isn't one of Kong's, or not one of this version of Kong.
     #[error("its _format_version is {found}, and Kong {version} takes {} (in quotes)", formats_of(*version).join(", "))]
     Format {
@@ -56,24 +81,15 @@ pub enum Refused {
         /// For which Kong it is to be.
         version: KongVersion,
     },
-    /// Something beside its entities can't be kept.
-    #[error("{member}: {reason}")]
-    Member {
-        /// Its name.
-        member: String,
-        /// Why, and the cure.
-        reason: String,
-    },
-    /// An entity can't be.
-    #[error("{kind} {name:?}: {reason}")]
-    Entity {
-        /// The entity's kind.
-        kind: String,
-        /// What people call it.
-        name: String,
-        /// Why, and the cure.
-        reason: String,
-    },
+}
+
+/// What a file says, in the form that a control plane sends, and what there is to say of it.
+#[derive(Debug)]
+pub struct Written {
+    /// The configuration.
+    pub configuration: Configuration,
+    /// What was found on the way and in it; what of that counts is decided against what is published.
+    pub findings: Vec<Finding>,
 }
 
 /// The id that Kong would give to an entity without one, not nested, as it is written; none where it would choose one at
@@ -88,21 +104,30 @@ pub(crate) fn id_without_one(kind: &Kind, entity: &Map<String, Value>) -> Option
 /// One that isn't in its final form already takes memory of about ten times its size while it is converted.
 ///
 /// # Errors
-/// What nodes wouldn't take, or would take for something else than it is meant to be.
-pub fn read(file: &Bytes, version: KongVersion, max_config: usize) -> Result<Configuration, Refused> {
+/// It can't be read, or can't be read in one way only.
+pub fn read(file: &Bytes, version: KongVersion, max_config: usize) -> Result<Written, Refused> {
     let text = expand(file, max_config)?;
-    let document = match Configuration::from_json(text.clone()) {
-        Ok(configuration) if is_final(&configuration, version)? => return Ok(configuration),
-        Ok(configuration) => parse_json(&configuration)?,
+    let (document, mut findings) = match Configuration::from_json(text.clone()) {
+        Ok(configuration) => {
+            once::check(&text).map_err(|path| Refused::Twice { path })?;
+            if is_final(&configuration, version)? {
+                let findings = examine::examine(&configuration);
+                return Ok(Written { configuration, findings });
+            }
+            (parse_json(&configuration)?, Vec::new())
+        }
         Err(error) => parse_yaml(&text, error)?,
     };
     check_format(&document, version)?;
-    let flat = flatten::flatten(document)?;
+    let (flat, noticed) = flatten::flatten(document, version);
     let text = Bytes::from(Value::Object(flat).to_string());
     if text.len() > max_config {
         return Err(Refused::TooLarge { limit: max_config });
     }
-    Configuration::from_json(text).map_err(|_| Refused::NotDeclarative)
+    let configuration = Configuration::from_json(text).map_err(|_| Refused::NotDeclarative)?;
+    findings.extend(noticed);
+    findings.extend(examine::examine(&configuration));
+    Ok(Written { configuration, findings })
 }
 
 fn expand(file: &Bytes, max_config: usize) -> Result<Bytes, Refused> {
@@ -126,24 +151,36 @@ fn parse_json(configuration: &Configuration) -> Result<Map<String, Value>, Refus
     })
 }
 
-fn parse_yaml(text: &Bytes, not_json: ConfigurationError) -> Result<Map<String, Value>, Refused> {
+fn parse_yaml(text: &Bytes, not_json: ConfigurationError) -> Result<(Map<String, Value>, Vec<Finding>), Refused> {
     let utf8 = std::str::from_utf8(text).map_err(|error| Refused::NotText(error.valid_up_to()))?;
-    let begins_as_json = utf8.trim_start().starts_with(['{', '[']);
+    let begins_as_json = utf8.trim_start().starts_with(['{', '[']) && !utf8.trim_start().starts_with("{{");
     match (yaml::parse(utf8), not_json) {
-        (Ok(Value::Object(document)), _) => Ok(document),
+        (Ok(yaml::Parsed { document: Value::Object(document), has_more }), _) => {
+            let only_first = "the file has several documents, and Kong reads the first one only";
+            let more = has_more.then(|| Finding::of_member(Severity::Warning, "---", only_first));
+            Ok((document, more.into_iter().collect()))
+        }
         (Ok(_), _) => Err(Refused::NotDeclarative),
         // Flow style is YAML as well, but who writes it means JSON.
         (Err(_), ConfigurationError::Json(error)) if begins_as_json => Err(Refused::Json(error)),
+        (Err(error), _) if utf8.contains("{{") => Err(Refused::Yaml(format!(
+            "{error}. There are templates in it ({{{{ }}}}) that nobody has filled in: render the file first (deck file \
+             render, helm template)"
+        ))),
         (Err(error), _) => Err(Refused::Yaml(error.to_string())),
     }
 }
 
 fn check_format(document: &Map<String, Value>, version: KongVersion) -> Result<(), Refused> {
     match document.get("_format_version") {
-        None => Err(Refused::NotDeclarative),
+        None | Some(Value::Null) => Err(Refused::NoFormat { version }),
         Some(Value::String(format)) if formats_of(version).contains(&format.as_str()) => Ok(()),
         Some(other) => Err(Refused::Format { found: other.to_string(), version }),
     }
+}
+
+fn newest_of(version: KongVersion) -> &'static str {
+    formats_of(version).last().copied().unwrap_or_default()
 }
 
 fn formats_of(version: KongVersion) -> &'static [&'static str] {
@@ -159,23 +196,39 @@ fn is_final(configuration: &Configuration, version: KongVersion) -> Result<bool,
         "_transform" => value.is_boolean(),
         _ => false,
     });
+    // What a running Kong has written down has its ids, where a kind has ids at all.
+    let is_dumped = entities.rest().get("_transform") == Some(&Value::Bool(false));
     let mut kinds = entities.kinds.iter();
     Ok(meta_is_final
-        && kinds.all(|(kind, of_kind)| of_kind.iter().all(|entity| is_final_entity(kind, entity, &entities))))
+        && kinds.all(|(kind, of_kind)| match Kind::named(kind) {
+            Some(kind) => of_kind.iter().all(|entity| is_final_entity(kind, entity, &entities, version)),
+            None => {
+                let with_id = of_kind.iter().filter(|entity| entity.id.is_some()).count();
+                !flatten::is_refused(kind, version) && (with_id == of_kind.len() || is_dumped && with_id == 0)
+            }
+        }))
 }
 
-fn is_final_entity(kind: &str, entity: &Entity<'_>, entities: &Entities<'_>) -> bool {
+fn is_final_entity(kind: &Kind, entity: &Entity<'_>, entities: &Entities<'_>, version: KongVersion) -> bool {
     let members = entity.members();
-    let Some(kind) = Kind::named(kind) else { return entity.id.is_some() };
     let refers = |field: &str, to: &str| match members.get(field) {
         Some(Value::String(id)) => entities.has(to, id),
         Some(Value::Null) | None => true,
         Some(_) => false,
     };
+    let is_set = |field: &str| members.get(field).is_some_and(|value| !value.is_null());
+    let is_nested = |child: &Kind| {
+        let nested = members.get(child.name);
+        nested.is_some_and(|nested| nested.is_array() || nested.as_object().is_some_and(Map::is_empty))
+    };
+    // Said by who brings entities into their final form.
+    let is_in_a_group = (kind.name == "consumers" && is_set("groups"))
+        || !version.is_enterprise() && (kind.name == "consumer_groups" || is_set("consumer_group"));
     members.get(kind.primary_key()).is_some_and(Value::is_string)
+        && !is_in_a_group
         && !members.contains_key("_comment")
         && !members.contains_key("_ignore")
-        && kind.children().all(|(child, _)| !members.get(child.name).is_some_and(Value::is_array))
+        && kind.children().all(|(child, _)| !is_nested(child))
         && kind.references.iter().all(|reference| refers(reference.field, reference.kind))
 }
 

@@ -56,6 +56,10 @@ certificates:
 "#;
 
 fn read_text(text: &str) -> Result<Configuration, Refused> {
+    written(text).map(|written| written.configuration)
+}
+
+fn written(text: &str) -> Result<Written, Refused> {
     read(&Bytes::from(text.to_owned()), VERSION, DEFAULT_MAX_CONFIG)
 }
 
@@ -63,8 +67,21 @@ fn value(configuration: &Configuration) -> Value {
     serde_json::from_slice(configuration.json()).unwrap()
 }
 
+/// All that is said against a text.
 fn refusal(text: &str) -> String {
-    read_text(text).unwrap_err().to_string()
+    match written(text) {
+        Err(refused) => refused.to_string(),
+        Ok(written) => said(written, Severity::Refused),
+    }
+}
+
+fn warning(text: &str) -> String {
+    said(written(text).unwrap(), Severity::Warning)
+}
+
+fn said(written: Written, severity: Severity) -> String {
+    let findings = written.findings.iter().filter(|finding| finding.severity == severity);
+    findings.map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn with(rest: &str) -> String {
@@ -126,17 +143,17 @@ fn the_same_file_is_the_same_configuration_each_time_and_in_any_order() {
 fn a_configuration_in_its_final_form_stays_byte_for_byte_what_it_is() {
     let recorded = decode(RECORDED, DEFAULT_MAX_CONFIG).unwrap().configuration;
     for file in [recorded.json().clone(), gzip(recorded.json())] {
-        let read = read(&file, VERSION, DEFAULT_MAX_CONFIG).unwrap();
+        let read = read(&file, VERSION, DEFAULT_MAX_CONFIG).unwrap().configuration;
         assert!(read.json() == recorded.json(), "it was written anew");
     }
     // What was made of a file is in its final form too.
     let made = read_text(WRITTEN).unwrap();
-    assert_eq!(read(made.json(), VERSION, DEFAULT_MAX_CONFIG).unwrap(), made);
+    assert_eq!(read(made.json(), VERSION, DEFAULT_MAX_CONFIG).unwrap().configuration, made);
 }
 
 #[test]
 fn what_is_not_final_in_json_is_converted_as_in_yaml() {
-    let written: Value = yaml::parse(WRITTEN).unwrap();
+    let written: Value = yaml::parse(WRITTEN).unwrap().document;
     let from_json = read_text(&written.to_string()).unwrap();
     assert_eq!(from_json, read_text(WRITTEN).unwrap());
     let mut final_one = value(&from_json);
@@ -176,21 +193,25 @@ fn what_deck_writes_is_read_where_kong_knows_what_it_means() {
 #[test]
 fn what_nodes_would_not_take_is_refused_by_name() {
     for (rest, parts) in [
-        ("routes: [{name: buy, service: nobody}]", &["routes \"buy\"", "service \"nobody\" is none of services"][..]),
-        ("services: [{name: a}, {name: a}]", &["services \"a\"", "two"]),
-        ("services: [{name: a, id: x}, {name: a, id: y}]", &["services \"a\"", "two with this name"]),
-        ("targets: [{target: 'a:80'}]", &["targets \"a:80\"", "must say in upstream"]),
-        ("rutes: [{name: buy}]", &["rutes \"buy\"", "not one of open-source Kong's"]),
-        ("consumers: [{username: al, groups: [{name: g}]}]", &["consumers \"al\"", "deck file format dbless"]),
+        ("routes: [{name: buy, service: nobody}]", &["routes \"buy", "service", "\"nobody\" is none of services"][..]),
+        ("services: [{name: a}, {name: a}]", &["services \"a\"", "name", "two with the same"]),
+        ("services: [{name: a, id: x}, {name: a, id: y}]", &["services \"a\"", "name", "two with the same"]),
+        ("services: [{name: a, id: x}, {name: b, id: x}]", &["services \"b\"", "id", "two with the same"]),
+        ("targets: [{target: 'a:80'}]", &["targets \"a:80\"", "must say to which of upstreams"]),
+        ("consumers: [{username: al, groups: [{name: g}]}]", &["consumers \"al\"", "groups", "Enterprise"]),
+        ("consumer_groups: [{name: g}]", &["consumer_groups", "Enterprise"]),
+        ("plugins: [{name: cors, consumer_group: g}]", &["plugins", "consumer_group", "Enterprise"]),
         ("services: {name: a}", &["services: it must be a list"]),
-        ("services: [a]", &["services: its entities must be objects"]),
-        ("certificates: [{cert: c, key: k, snis: [example.com]}]", &["snis: its entities must be objects"]),
+        ("services: [a]", &["services", "it must be an object"]),
+        ("certificates: [{cert: c, key: k, snis: [example.com]}]", &["snis", "it must be an object"]),
         ("plugins: [{name: cors, _config: none}]", &["plugins \"cors (global)\"", "_plugin_configs has no \"none\""]),
         ("_workspace: team-a", &["_workspace"]),
-        ("_info: {defaults: {route: {}}}", &["_info", "defaults"]),
+        ("_info: {defaults: {routing: {}}}", &["_info", "defaults"]),
         ("_surprise: 1", &["_surprise"]),
+        ("_transform: maybe", &["_transform", "true or false"]),
         ("parameters: [{value: v}]", &["parameters", "no key"]),
-        ("services: [{id: 5}]", &["services", "id must be a text"]),
+        ("services: [{id: 5}]", &["services", "id: it must be a text"]),
+        ("services: [{name: a}]\nservices: [{name: b}]", &["services stands here twice"]),
     ] {
         let refusal = refusal(&with(rest));
         for part in parts {
@@ -202,7 +223,7 @@ fn what_nodes_would_not_take_is_refused_by_name() {
 #[test]
 fn a_refusal_does_not_tell_a_secret() {
     let refusal = refusal(&with("keyauth_credentials: [{key: wonderful-secret}]"));
-    assert!(refusal.contains("must say in consumer") && !refusal.contains("wonderful"), "{refusal}");
+    assert!(refusal.contains("must say to which of consumers") && !refusal.contains("wonderful"), "{refusal}");
 }
 
 #[test]
@@ -217,7 +238,7 @@ fn a_format_is_one_that_this_version_of_kong_reads() {
     let file = |format: &str| Bytes::from(format!("_format_version: {format}\nservices: []\n"));
     let old = KongVersion::new(2, 8, 5);
     for (format, version) in [("'1.1'", VERSION), ("'2.1'", VERSION), ("'3.0'", VERSION), ("'2.1'", old)] {
-        assert!(read(&file(format), version, 1 << 20).is_ok(), "{format} for {version}");
+        assert!(read(&file(format), version, 1 << 20).unwrap().findings.is_empty(), "{format} for {version}");
     }
     for (format, version) in [("'3.0'", old), ("'4.0'", VERSION), ("3.0", VERSION)] {
         let refusal = read(&file(format), version, 1 << 20).unwrap_err().to_string();
@@ -229,7 +250,8 @@ fn a_format_is_one_that_this_version_of_kong_reads() {
 
 #[test]
 fn what_is_something_else_is_called_that() {
-    assert!(matches!(read_text("{}").unwrap_err(), Refused::NotDeclarative));
+    assert!(matches!(read_text("{}").unwrap_err(), Refused::NoFormat { .. }));
+    assert!(refusal("services: []").contains("add _format_version: \"3.0\""));
     assert!(matches!(read_text("").unwrap_err(), Refused::NotDeclarative));
     assert!(matches!(read_text("[1]").unwrap_err(), Refused::NotDeclarative));
     assert!(matches!(read_text("just words").unwrap_err(), Refused::NotDeclarative));
@@ -248,4 +270,142 @@ fn what_is_something_else_is_called_that() {
 #[test]
 fn a_file_may_begin_with_the_mark_of_its_encoding() {
     assert_eq!(read_text(&format!("\u{feff}{}", WRITTEN.trim_start())).unwrap(), read_text(WRITTEN).unwrap());
+}
+
+#[test]
+fn an_empty_object_is_an_empty_list_and_of_several_documents_the_first_counts() {
+    let read = value(&read_text(&with("services: {}\nroutes: [{name: r, plugins: {}}]")).unwrap());
+    assert_eq!(read["services"], json!([]));
+    assert!(read["routes"][0].get("plugins").is_none());
+    let two = with("services: [{name: a}]\n---\nservices: [{name: b}]\n");
+    assert_eq!(value(&read_text(&two).unwrap())["services"][0]["name"], "a");
+    assert!(warning(&two).contains("reads the first one only"), "{}", warning(&two));
+}
+
+#[test]
+fn a_name_that_stands_twice_in_json_is_refused_with_its_place() {
+    let refusal = refusal(r#"{"_format_version":"3.0","services":[{"name":"s","name":"t"}]}"#);
+    assert!(refusal.contains("services[0].name stands there twice"), "{refusal}");
+}
+
+#[test]
+fn placeholders_are_refused_by_name_without_what_stands_there() {
+    for (rest, parts) in [
+        ("services: [{name: a, host: '${{ env \"H\" }}'}]", &["services \"a\", host: it is a placeholder"][..]),
+        ("services: [{name: a, url: 'http://$HOST/'}]", &["services \"a\", url: there is a placeholder"]),
+        ("services: [{name: a, host: h, port: '${PORT}'}]", &["services \"a\", port"]),
+        ("routes: [{name: '{{ .Name }}'}]", &["routes", "name: it is a placeholder"]),
+        ("routes: [{name: a, hosts: ['{{ .Host }}.test']}]", &["routes \"a\", hosts"]),
+        (
+            "consumers: [{username: al, keyauth_credentials: [{key: $SERVICE_KEY}]}]",
+            &["keyauth_credentials \"of consumer al\", key: it is a placeholder", "--accept"],
+        ),
+        (
+            "plugins: [{name: request-transformer, config: {add: {headers: ['Authorization: $TOKEN']}}}]",
+            &["plugins \"request-transformer (global)\", config.add.headers: it is a placeholder"],
+        ),
+    ] {
+        let refusal = refusal(&with(rest));
+        assert!(parts.iter().all(|part| refusal.contains(part)), "{rest}: {refusal}");
+        assert!(!refusal.contains("SERVICE_KEY"), "{refusal}");
+    }
+    let template = refusal(&with("services:\n- {name: a, port: {{ .Port }}}\n"));
+    assert!(template.contains("render the file first"), "{template}");
+    let small = with("consumers: [{username: al, keyauth_credentials: [{key: $ecret-less}, {key: $ecret}]}]");
+    assert_eq!(refusal(&small), "");
+    assert!(warning(&small).contains("begins with a dollar sign"), "{}", warning(&small));
+    assert_eq!(refusal(&with("plugins: [{name: ai-prompt-template, config: {templates: [{template: '{{q}}'}]}}]")), "");
+}
+
+#[test]
+fn a_password_that_is_a_hash_is_not_hashed_again() {
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let file = |meta: &str, consumer: &str, password: &str| {
+        with(&format!(
+            "{meta}\nconsumers: [{{username: al{consumer}, basicauth_credentials: [{{username: a, password: {password}}}]}}]"
+        ))
+    };
+    let id = ", id: 00000000-0000-4000-8000-000000000001";
+    let skip = "_info: {skip_hash_for_basic_auth: true}";
+    for (meta, consumer, password, refused, warned) in [
+        ("", "", "plain", "", ""),
+        ("", id, hash, "hash it once more", ""),
+        ("_transform: true", id, hash, "hash it once more", ""),
+        ("_transform: false", id, hash, "", ""),
+        ("_transform: false", "", hash, "which id that is", ""),
+        ("_transform: false", id, "plain", "", "take it for a hash"),
+        (skip, id, hash, "", ""),
+        (skip, "", hash, "", "which id that is"),
+    ] {
+        let file = file(meta, consumer, password);
+        let (refusal, warning) = (refusal(&file), warning(&file));
+        assert!(refusal.contains(refused) && refusal.is_empty() == refused.is_empty(), "{file}: {refusal}");
+        assert!(warning.contains(warned) && warning.is_empty() == warned.is_empty(), "{file}: {warning}");
+        assert!(!refusal.contains(hash) && !warning.contains(password), "{refusal} {warning}");
+        let is_hashed_by_nodes = !matches!(meta, "_transform: false") && meta != skip;
+        assert_eq!(value(&read_text(&file).unwrap())["_transform"], is_hashed_by_nodes, "{file}");
+    }
+}
+
+#[test]
+fn entities_of_the_ingress_controller_and_of_groups_get_what_they_need() {
+    let text = with("degraphql_routes: [{uri: /a, query: q}, {uri: /b, query: q}, {uri: /a, query: q}]");
+    let one = value(&read_text(&text).unwrap());
+    let ids: std::collections::HashSet<_> =
+        one["degraphql_routes"].as_array().unwrap().iter().map(|entity| entity["id"].to_string()).collect();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(one, value(&read_text(&text).unwrap()));
+
+    let enterprise: KongVersion = "3.9.0.1".parse().unwrap();
+    let text = with(
+        "consumer_groups: [{name: gold, id: g, plugins: [{name: cors}]}, {name: tin, plugins: [{name: cors}]}]\n\
+         consumers: [{username: al, id: c, groups: [{name: gold}]}]\nplugins: [{name: cors}]",
+    );
+    let written = read(&Bytes::from(text), enterprise, DEFAULT_MAX_CONFIG).unwrap();
+    assert_eq!(written.findings, []);
+    let read = value(&written.configuration);
+    assert_eq!(read["consumer_group_consumers"], json!([{"consumer": "c", "consumer_group": "gold"}]));
+    assert_eq!(read["plugins"][0]["consumer_group"], "g");
+    assert_eq!(read["plugins"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn what_enterprise_has_written_down_stays_as_it_is_also_beside_what_a_person_adds() {
+    let enterprise: KongVersion = "3.9.0.1".parse().unwrap();
+    let read_it = |document: &Value| read(&Bytes::from(document.to_string()), enterprise, DEFAULT_MAX_CONFIG).unwrap();
+    let mut document = json!({
+        "_format_version": "3.0", "_transform": false,
+        "workspaces": [{"id": "w1", "name": "default"}, {"id": "w2", "name": "team"}],
+        "services": [
+            {"id": "1", "name": "orders", "ws_id": "w1", "host": "a"}, {"id": "2", "name": "orders", "ws_id": "w2", "host": "b"},
+        ],
+        "routes": [{"id": "3", "name": "r", "ws_id": "w2", "service": {"name": "orders"}}],
+        "consumers": [{"id": "c", "username": "al", "ws_id": "w1"}],
+        "consumer_groups": [{"id": "g", "name": "gold", "ws_id": "w1"}],
+        "consumer_group_consumers": [{"consumer": "c", "consumer_group": "g"}],
+        "plugins": [{"id": "p", "name": "cors", "consumer_group": "g"}],
+    });
+    assert_eq!(value(&read_it(&document).configuration)["routes"][0]["service"], "2");
+    document["routes"][0]["service"] = "2".into();
+    let written = read_it(&document);
+    assert_eq!((written.configuration.json().as_ref(), written.findings), (document.to_string().as_bytes(), vec![]));
+
+    document["services"].as_array_mut().unwrap().push(json!({"name": "new", "url": "http://new.test"}));
+    let written = read_it(&document);
+    assert_eq!(written.findings, []);
+    let read = value(&written.configuration);
+    let added = read["services"][2]["id"].clone();
+    document["services"][2]["id"] = added;
+    assert_eq!(read, document);
+}
+
+#[test]
+fn decks_defaults_are_written_into_what_does_not_overrule_them() {
+    let text = with(
+        "_info: {defaults: {service: {retries: 2, port: 81}, upstream: {healthchecks: {threshold: 5}}}}\n\
+         services: [{name: a, host: h, port: 80}]\nupstreams: [{name: u, healthchecks: {active: {timeout: 1}}}]",
+    );
+    let read = value(&read_text(&text).unwrap());
+    assert_eq!((&read["services"][0]["retries"], &read["services"][0]["port"]), (&json!(2), &json!(80)));
+    assert_eq!(read["upstreams"][0]["healthchecks"], json!({"threshold": 5, "active": {"timeout": 1}}));
 }

@@ -25,14 +25,26 @@ pub(super) struct Error {
     column: usize,
 }
 
-/// Reads a text of one document.
-pub(super) fn parse(text: &str) -> Result<Value, Error> {
+/// What a text holds.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    /// Its first document: the only one that Kong reads.
+    pub(super) document: Value,
+    /// Whether there are others after it.
+    pub(super) has_more: bool,
+}
+
+/// Reads the first document of a text.
+pub(super) fn parse(text: &str) -> Result<Parsed, Error> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| at(*error.marker(), error.info().to_owned()))?;
+        if matches!(event, Event::DocumentStart(_)) && builder.document.is_some() {
+            return Ok(Parsed { document: builder.document.unwrap_or_default(), has_more: true });
+        }
         builder.event(event).map_err(|reason| at(span.start, reason))?;
     }
-    Ok(builder.document.unwrap_or(Value::Null))
+    Ok(Parsed { document: builder.document.unwrap_or_default(), has_more: false })
 }
 
 fn at(place: Marker, reason: impl Into<Cow<'static, str>>) -> Error {
@@ -69,11 +81,8 @@ enum Container {
 impl Builder {
     fn event(&mut self, event: Event<'_>) -> Result<(), Reason> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
-            Event::DocumentStart(_) if self.document.is_some() => {
-                Err("a second document begins, and Kong reads only the first".into())
-            }
-            Event::DocumentStart(_) => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
+            Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
             Event::Alias(anchor) => self.alias(anchor),
             Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref()),
             Event::SequenceStart(anchor, _) => self.begin(anchor, Container::List(Vec::new())),
@@ -112,7 +121,7 @@ impl Builder {
                 return Err(format!("the name {text} is not a text to Kong: put it in quotes").into());
             }
             if members.contains_key(text) && !merged.iter().any(|merged| merged == text) {
-                return Err(format!("{text} stands here twice, and only one of them would count").into());
+                return Err(format!("{text} stands here twice, and only one of them would count: Kong itself takes it").into());
             }
             *name = Some(text.to_owned());
             return Ok(());
@@ -209,6 +218,10 @@ mod tests {
 
     use super::*;
 
+    fn read(text: &str) -> Value {
+        parse(text).unwrap().document
+    }
+
     fn error(text: &str) -> String {
         parse(text).unwrap_err().to_string()
     }
@@ -232,7 +245,7 @@ services:
 ";
         let expected = json!({"_format_version": "3.0", "services": [{"name": "orders", "port": 8443, "retries": 0,
             "enabled": true, "tags": ["a", "yes", "5"], "path": null, "config": {}, "script": "line one\nline two\n"}]});
-        assert_eq!(parse(text).unwrap(), expected);
+        assert_eq!(read(text), expected);
     }
 
     #[test]
@@ -248,13 +261,13 @@ list:
 ";
         let expected = json!([{"protocol": "https", "port": 8443}, {"port": 1, "protocol": "https", "path": "/x"},
             {"port": 80, "path": "/x"}]);
-        assert_eq!(parse(text).unwrap()["list"], expected);
+        assert_eq!(read(text)["list"], expected);
     }
 
     #[test]
     fn tags_say_what_a_value_is() {
         assert_eq!(
-            parse("[!!str 5, !!int '5', !!float 1, !!bool 'yes', !!null '', !own x]").unwrap(),
+            read("[!!str 5, !!int '5', !!float 1, !!bool 'yes', !!null '', !own x]"),
             json!(["5", 5, 1, true, null, "x"])
         );
         assert!(error("!!int x").contains("!!int"));
@@ -263,11 +276,10 @@ list:
     #[test]
     fn what_would_be_lost_or_misread_is_refused_with_its_place() {
         for (text, part) in [
-            ("a: 1\nb: 2\na: 3\n", "a stands here twice, and only one of them would count at line 3, column 1"),
+            ("a: 1\nb: 2\na: 3\n", "a stands here twice, and only one of them would count: Kong itself takes it at line 3, column 1"),
             ("on: 1\n", "put it in quotes"),
             ("200: 1\n", "put it in quotes"),
             ("? [a]\n: 1\n", "can't be a member's name"),
-            ("a: 1\n---\nb: 2\n", "a second document"),
             ("a: .inf\n", "infinite"),
             ("a: &a [*a]\n", "inside of what it stands for"),
             ("a: [1, 2\n", "line"),
@@ -290,9 +302,16 @@ list:
     }
 
     #[test]
+    fn of_several_documents_the_first_one_counts() {
+        let parsed = parse("a: 1\n---\nb: [\n").unwrap();
+        assert_eq!((parsed.document, parsed.has_more), (json!({"a": 1}), true));
+        assert!(!parse("---\na: 1\n...\n").unwrap().has_more);
+    }
+
+    #[test]
     fn an_empty_text_is_nothing() {
-        assert_eq!(parse("").unwrap(), Value::Null);
-        assert_eq!(parse("# nothing\n").unwrap(), Value::Null);
+        assert_eq!(read(""), Value::Null);
+        assert_eq!(read("# nothing\n"), Value::Null);
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! A configuration's entities, found and told apart without being read as values.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -15,6 +15,8 @@ pub(crate) struct Entities<'a> {
     pub(crate) kinds: BTreeMap<String, Vec<Entity<'a>>>,
     /// Where the entity with an id is: its kind and place.
     by_id: HashMap<Cow<'a, str>, (String, usize)>,
+    /// The kinds and ids of those that share their id with an entity of another kind.
+    namesakes: HashSet<(String, Cow<'a, str>)>,
     rest: Map<String, Value>,
 }
 
@@ -28,11 +30,18 @@ pub(crate) struct Entity<'a> {
 
 impl<'a> Entities<'a> {
     pub(crate) fn of(configuration: &'a Configuration) -> Self {
-        let mut found = Self { kinds: BTreeMap::new(), by_id: HashMap::new(), rest: Map::new() };
+        let (by_id, namesakes) = (HashMap::new(), HashSet::new());
+        let mut found = Self { kinds: BTreeMap::new(), by_id, namesakes, rest: Map::new() };
         found.read(configuration.json()).expect("a configuration is known to be JSON since it was made");
         for (kind, entities) in &found.kinds {
-            let with_id = entities.iter().enumerate().filter_map(|(at, entity)| Some((at, entity.id.clone()?)));
-            found.by_id.extend(with_id.map(|(at, id)| (id, (kind.clone(), at))));
+            for (at, entity) in entities.iter().enumerate() {
+                let Some(id) = entity.id.clone() else { continue };
+                if let Some((other, _)) = found.by_id.insert(id.clone(), (kind.clone(), at))
+                    && other != *kind
+                {
+                    found.namesakes.insert((other, id));
+                }
+            }
         }
         found
     }
@@ -72,6 +81,7 @@ impl<'a> Entities<'a> {
     /// Whether there is an entity of this kind with this id.
     pub(crate) fn has(&self, kind: &str, id: &str) -> bool {
         self.by_id.get(id).is_some_and(|(found, _)| found == kind)
+            || !self.namesakes.is_empty() && self.namesakes.contains(&(kind.to_owned(), Cow::Borrowed(id)))
     }
 
     /// What people call an entity.

@@ -111,13 +111,20 @@ const KINDS: &[Kind] = &[
     kind("services", unique("name"), &[], &[to("client_certificate", "certificates")]),
     kind("routes", unique("name"), &[], &[to("service", "services")]),
     kind("consumers", unique("username"), &[], &[]),
+    // Enterprise's.
+    kind("consumer_groups", unique("name"), &[], &[]),
     kind("upstreams", unique("name"), &[], &[to("client_certificate", "certificates")]),
     kind("targets", Some(Key::UniqueWithin("target", "upstream")), &[], &[must("upstream", "upstreams")]),
     kind(
         "plugins",
         unique("instance_name"),
         &[Part::Required("name"), Part::Optional("route"), Part::Optional("service"), Part::Optional("consumer")],
-        &[to("route", "routes"), to("service", "services"), to("consumer", "consumers")],
+        &[
+            to("route", "routes"),
+            to("service", "services"),
+            to("consumer", "consumers"),
+            to("consumer_group", "consumer_groups"),
+        ],
     ),
     kind(
         "filter_chains",
