@@ -87,6 +87,7 @@ impl Link {
             config_hash: known.hash,
             hashes: Some(known.hashes.clone()),
             at,
+            source: None,
         }
     }
 

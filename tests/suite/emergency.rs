@@ -21,7 +21,7 @@ async fn publish(world: &World, change: &Configuration, stay: Stay) {
     let message = decode(&change.to_message().unwrap(), 1 << 20).unwrap();
     let (configuration, config_hash) = (message.configuration, message.config_hash);
     let now = lifeboat::clock::Clock::start().wall();
-    let received = Received { configuration, config_hash, hashes: None, at: now };
+    let received = Received { configuration, config_hash, hashes: None, at: now, source: None };
     let author = BackupNode::new(VERSION).author();
     world.archive().publish_pinned(&author, &received, stay, now).await.unwrap();
 }

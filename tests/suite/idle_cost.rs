@@ -93,7 +93,7 @@ impl ObjectStore for Counting {
 fn received(clock: Clock) -> Received {
     let message = decode(&recording::first(), 1 << 20).unwrap();
     let (config_hash, hashes) = (message.config_hash, message.hashes);
-    Received { configuration: message.configuration, config_hash, hashes, at: clock.wall() }
+    Received { configuration: message.configuration, config_hash, hashes, at: clock.wall(), source: None }
 }
 
 /// The requests in one idle hour of an exporter that leads, and of a second one beside it that watches.

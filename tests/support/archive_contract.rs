@@ -38,6 +38,7 @@ fn received(message: &[u8]) -> Received {
         config_hash: message.config_hash,
         hashes: message.hashes,
         at: now(),
+        source: None,
     }
 }
 

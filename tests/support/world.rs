@@ -251,7 +251,7 @@ impl World {
     pub async fn keep_in(&self, archive: &Archive, message: &[u8]) {
         let message = decode(message, DEFAULT_MAX_CONFIG).expect("what is kept is a configuration");
         let (configuration, config_hash, hashes) = (message.configuration, message.config_hash, message.hashes);
-        let received = Received { configuration, config_hash, hashes, at: self.clock.wall() };
+        let received = Received { configuration, config_hash, hashes, at: self.clock.wall(), source: None };
         let (node_id, hostname, lifeboat) = ("earlier".to_owned(), "earlier".to_owned(), "0".to_owned());
         let author = Author { exporter: manifest::Exporter { node_id, hostname, lifeboat }, version: VERSION };
         let over = archive.standing(VERSION).await.expect("the store is there");

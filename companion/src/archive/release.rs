@@ -122,6 +122,7 @@ pub(super) fn received_again(manifest: &Authentic, json: Vec<u8>) -> Result<Rece
         config_hash: manifest.config_hash,
         hashes: manifest.hashes.clone(),
         at: manifest.times.received,
+        source: manifest.source.clone(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
-use lifeboat_core::manifest::{Manifest, Times};
+use lifeboat_core::manifest::{Manifest, SourceKind, Times};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Place;
@@ -30,6 +30,8 @@ impl Archive {
         (manifest.epoch, manifest.state, manifest.pin) = (rewrite.epoch, rewrite.state, rewrite.pin);
         if rewrite.last_seen == LastSeen::Now {
             manifest.times = Times { last_seen: now, ..manifest.times };
+            // Whoever wrote the file, the control plane has the same now.
+            manifest.source = manifest.source.filter(|source| source.from != SourceKind::File);
         }
         let encoded = Bytes::from(manifest.proven_with(&policy.keys).encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;

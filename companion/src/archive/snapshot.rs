@@ -119,6 +119,7 @@ impl Packed {
             state,
             pin,
             held,
+            source: received.source.clone(),
             config_hash: received.config_hash,
             hashes: received.hashes.clone(),
             snapshot,

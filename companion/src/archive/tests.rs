@@ -42,6 +42,7 @@ pub(crate) fn received(message: &[u8]) -> Received {
         config_hash: message.config_hash,
         hashes: message.hashes,
         at: now(),
+        source: None,
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Export {
     /// With --pin: it stays until `lifeboat unpin`, whatever the control plane sends
     #[arg(long, requires = "pin")]
     pub hard: bool,
+    /// With file or dbless: publish it though Kong's schemas or a check of lifeboat's refuse it, and keep this reason with
+    /// it. From then on it counts as not checked
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new(), conflicts_with = "watch")]
+    pub accept: Option<String>,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -101,6 +105,9 @@ pub struct Show {
     /// Print it byte for byte as it is, private keys and credentials in clear text
     #[arg(long, requires = "config")]
     pub reveal_secrets: bool,
+    /// With --config: write it to this file, which only you can read (mode 0600), instead of printing it
+    #[arg(long, value_name = "FILE", requires = "config")]
+    pub output_file: Option<PathBuf>,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

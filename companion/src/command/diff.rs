@@ -17,7 +17,7 @@ use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, PickError};
 use crate::background::computed;
 use crate::cli::Diff;
-use crate::origin::read_file;
+use crate::origin::{Found, read_file};
 use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
 
@@ -91,7 +91,7 @@ impl Reader<'_> {
     async fn read(&self, compared: &Compared) -> anyhow::Result<Side> {
         let pick = match compared {
             Compared::File(path) => {
-                let read = read_file(path, self.version, self.max_config, self.now).await?;
+                let Found { received: read, .. } = read_file(path, self.version, self.max_config, self.now).await?;
                 let name = printable(&path.display().to_string());
                 return Ok(Side { name, sequence: None, hash: read.config_hash, configuration: read.configuration });
             }

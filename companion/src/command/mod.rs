@@ -18,6 +18,7 @@ pub mod list;
 pub mod manual;
 pub mod pin;
 pub mod presign;
+mod private_file;
 pub mod prune;
 pub mod release;
 pub mod rollback;

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::kong::{Configuration, EntityCounts};
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::manifest::{Manifest, Source as ConfigurationSource, SourceKind};
 use lifeboat_core::masking::masked;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Verified, Writer};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
 use super::table::{folded, terminal_width};
-use super::{Failure, Output, stdout};
+use super::{Failure, Output, private_file, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
 use crate::background::computed;
 use crate::cli::Show;
@@ -124,9 +124,9 @@ fn as_text(
         ("state", state(manifest, publication)),
         ("configuration", format!("{}, {} bytes of JSON", manifest.config_hash, manifest.config.bytes)),
         ("entities", entities(&manifest.counts)),
-        ("received", time(times.received)),
+        (if manifest.source.is_some() { "read" } else { "received" }, time(times.received)),
         (if manifest.held.is_some() { "held" } else { "published" }, time(times.exported)),
-        ("last seen", time(times.last_seen)),
+        ("last seen", last_seen(manifest, time)),
         (
             "exporter",
             format!(
@@ -138,6 +138,16 @@ fn as_text(
         ("payload", format!("{}, {} bytes{sealed}", manifest.snapshot.key, manifest.snapshot.bytes)),
         ("sha-256", format!("{} (payload), {} (JSON)", manifest.snapshot.sha256, manifest.config.sha256)),
     ])
+}
+
+fn last_seen(manifest: &Manifest, time: impl Fn(WallTime) -> String) -> String {
+    match (&manifest.source, manifest.last_seen_at_the_control_plane()) {
+        (_, Some(seen)) => format!("{} at the control plane", time(seen)),
+        (Some(ConfigurationSource { from: SourceKind::DblessNode, .. }), None) => {
+            "never at a control plane: a node without a database ran it".to_owned()
+        }
+        (_, None) => "never at a control plane: it was read from a file".to_owned(),
+    }
 }
 
 fn state(manifest: &Manifest, publication: Publication) -> String {
@@ -194,12 +204,18 @@ fn rows(rows: &[(&str, String)]) -> String {
 }
 
 async fn print_configuration(configuration: Configuration, asked: &Show) -> anyhow::Result<()> {
-    if !asked.reveal_secrets {
-        let text = computed(move || masked(&configuration)).await;
-        return Ok(stdout::bytes(&text)?);
+    let text = if asked.reveal_secrets {
+        configuration.json().clone()
+    } else {
+        computed(move || masked(&configuration)).await.into()
+    };
+    if let Some(path) = &asked.output_file {
+        private_file::write(path, &text).with_context(|| format!("{} was not written", path.display()))?;
+        eprintln!("lifeboat: wrote {} bytes to {} (mode 0600)", text.len(), path.display());
+        return Ok(());
     }
-    if std::io::stdout().is_terminal() {
+    if asked.reveal_secrets && std::io::stdout().is_terminal() {
         eprintln!("lifeboat: private keys and credentials follow in clear text, and stay in this terminal's history");
     }
-    Ok(stdout::bytes(configuration.json())?)
+    Ok(stdout::bytes(&text)?)
 }

@@ -57,7 +57,12 @@ impl Expected {
         let (sequence, state, published, last_seen) = match chosen.verified.provenance() {
             Provenance::Manifest(manifest) => {
                 let times = &manifest.times;
-                (Some(manifest.sequence), Some(manifest.state), Some(times.exported), Some(times.last_seen))
+                (
+                    Some(manifest.sequence),
+                    Some(manifest.state),
+                    Some(times.exported),
+                    manifest.last_seen_at_the_control_plane(),
+                )
             }
             Provenance::BareConfigJson => (None, None, None, None),
         };

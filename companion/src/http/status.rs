@@ -74,7 +74,7 @@ struct Published {
     exporter: String,
     received: WallTime,
     published: WallTime,
-    last_seen: WallTime,
+    last_seen: Option<WallTime>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -179,7 +179,7 @@ impl Published {
             exporter: manifest.exporter.hostname.clone(),
             received: manifest.times.received,
             published: manifest.times.exported,
-            last_seen: manifest.times.last_seen,
+            last_seen: manifest.last_seen_at_the_control_plane(),
         }
     }
 }

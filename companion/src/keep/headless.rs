@@ -224,6 +224,7 @@ impl Headless {
                     config_hash: hash,
                     hashes: message.hashes,
                     at: self.clock.wall(),
+                    source: None,
                 });
                 tracing::info!(%hash, bytes, "received a configuration from the control plane");
                 Event::Kept(hash)

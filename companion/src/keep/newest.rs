@@ -126,6 +126,7 @@ mod tests {
             config_hash: ConfigHash::from_bytes([digit; 16]),
             hashes: None,
             at: WallTime::from_system(SystemTime::UNIX_EPOCH),
+            source: None,
         }
     }
 

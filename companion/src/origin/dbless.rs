@@ -7,15 +7,15 @@ use bytes::Bytes;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::SourceKind;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::received;
+use super::{Found, found};
 use crate::clock::Clock;
 use crate::keep::Newest;
 
@@ -152,7 +152,7 @@ impl Dbless {
     ///
     /// # Errors
     /// It has none yet, or none that can be kept.
-    pub async fn configuration(&self, version: KongVersion) -> Result<(ConfigHash, Received), DblessError> {
+    pub async fn configuration(&self, version: KongVersion) -> Result<(ConfigHash, Found), DblessError> {
         for _ in 0..TRIES {
             let before = self.hash().await?.ok_or_else(|| DblessError::Empty(self.url.to_string()))?;
             // YAML has more bytes than what becomes of it, and as a JSON string more again.
@@ -162,9 +162,10 @@ impl Dbless {
             if self.hash().await? != Some(before) {
                 continue;
             }
-            let received = received(config.into(), version, self.max_config, self.clock.wall()).await;
-            let received = received.map_err(|refused| DblessError::Refused { url: self.url.to_string(), refused })?;
-            return Ok((before, received));
+            let (from, now) = (SourceKind::DblessNode, self.clock.wall());
+            let found = found(config.into(), version, self.max_config, from, now).await;
+            let found = found.map_err(|refused| DblessError::Refused { url: self.url.to_string(), refused })?;
+            return Ok((before, found));
         }
         Err(DblessError::Restless(self.url.to_string()))
     }
@@ -177,8 +178,11 @@ impl Dbless {
             let wait = match self.news(version, known).await {
                 Ok(news) => {
                     backoff.reset();
-                    if let Some((hash, received)) = news {
+                    if let Some((hash, Found { received, findings })) = news {
                         known = Some(hash);
+                        for finding in findings {
+                            warn!("what the node at {} runs is kept, and looks odd: {finding}", self.url);
+                        }
                         let bytes = received.configuration.json().len();
                         info!(%hash, bytes, "the node at {} runs another configuration", self.url);
                         newest.put(received);
@@ -199,7 +203,7 @@ impl Dbless {
         &self,
         version: KongVersion,
         known: Option<ConfigHash>,
-    ) -> Result<Option<(ConfigHash, Received)>, DblessError> {
+    ) -> Result<Option<(ConfigHash, Found)>, DblessError> {
         if known.is_some() && self.hash().await? == known {
             return Ok(None);
         }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::declarative::Refused;
-use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::SourceKind;
 use lifeboat_core::time::WallTime;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::received;
+use super::{Found, found};
 
 /// Why a file gives no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +42,11 @@ pub async fn read_file(
     version: KongVersion,
     max_config: usize,
     now: WallTime,
-) -> Result<Received, FileError> {
+) -> Result<Found, FileError> {
     let unreadable = |error| FileError::Unreadable { path: path.to_owned(), error };
     let file = File::open(path).await.map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(max_config as u64 + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-    let received = received(bytes.into(), version, max_config, now).await;
-    received.map_err(|refused| FileError::Refused { path: path.to_owned(), refused })
+    let found = found(bytes.into(), version, max_config, SourceKind::File, now).await;
+    found.map_err(|refused| FileError::Refused { path: path.to_owned(), refused })
 }

@@ -7,10 +7,10 @@ mod file;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use lifeboat_core::declarative::{self, Refused};
+use lifeboat_core::declarative::{self, Finding, Refused, Written};
 use lifeboat_core::keep::Received;
-use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Source, SourceKind};
 use lifeboat_core::time::WallTime;
 use reqwest::Url;
 
@@ -76,20 +76,32 @@ pub fn admin_url(text: &str) -> Result<Url, InvalidOrigin> {
     Ok(url)
 }
 
+/// What was read somewhere, and what there is to say of it.
+#[derive(Debug)]
+pub struct Found {
+    /// The configuration.
+    pub received: Received,
+    /// What somebody should know before it is published.
+    pub findings: Vec<Finding>,
+}
+
 /// Makes a declarative configuration of a text, and of that what an exporter takes: with Kong's own hash.
-async fn received(
+async fn found(
     text: bytes::Bytes,
     version: KongVersion,
     max_config: usize,
+    from: SourceKind,
     at: WallTime,
-) -> Result<Received, Refused> {
-    let (configuration, hashes) = computed(move || {
-        let configuration: Configuration = declarative::read(&text, version, max_config)?;
-        let hashes = configuration.hashes();
-        Ok::<_, Refused>((configuration, hashes))
+) -> Result<Found, Refused> {
+    let (Written { configuration, findings }, hashes) = computed(move || {
+        let written = declarative::read(&text, version, max_config)?;
+        let hashes = written.configuration.hashes();
+        Ok::<_, Refused>((written, hashes))
     })
     .await?;
-    Ok(Received { configuration, config_hash: hashes.config, hashes: Some(hashes), at })
+    let source = Some(Source { from, accepted: None });
+    let received = Received { configuration, config_hash: hashes.config, hashes: Some(hashes), at, source };
+    Ok(Found { received, findings })
 }
 
 #[cfg(test)]

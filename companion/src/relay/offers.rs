@@ -200,11 +200,13 @@ fn log_chosen(version: KongVersion, chosen: &Chosen) {
     };
     match verified.provenance() {
         Provenance::Manifest(manifest) => info!(
-            "for new nodes of Kong {version}: snapshot {}{kin} from {place}, {}, configuration {hash}, last seen at the \
-             control plane at {}",
+            "for new nodes of Kong {version}: snapshot {}{kin} from {place}, {}, configuration {hash}, {}",
             manifest.sequence,
             written_by(manifest.writer()),
-            manifest.times.last_seen
+            manifest.last_seen_at_the_control_plane().map_or_else(
+                || "which no control plane has had".to_owned(),
+                |seen| format!("last seen at the control plane at {seen}")
+            )
         ),
         Provenance::BareConfigJson => warn!(
             "for new nodes of Kong {version}: a bare config.json{kin} from {place}, configuration {hash}; without a manifest \

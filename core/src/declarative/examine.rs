@@ -16,7 +16,8 @@ use crate::kong::schema::{Key, Kind};
 type Members = Map<String, Value>;
 
 /// The last parts of the names of fields that hold a host, a URL or a part of one.
-const ADDRESSES: [&str; 9] = ["host", "hosts", "hostname", "url", "urls", "endpoint", "target", "server_name", "issuer"];
+const ADDRESSES: [&str; 9] =
+    ["host", "hosts", "hostname", "url", "urls", "endpoint", "target", "server_name", "issuer"];
 
 /// Everything that there is to say of a configuration in its final form, in the order of the text within each kind.
 pub fn examine(configuration: &Configuration) -> Vec<Finding> {

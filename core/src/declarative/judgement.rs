@@ -44,7 +44,14 @@ mod tests {
 
     fn finding(severity: Severity, identity: &str, field: &str, reason: &str) -> Finding {
         let (kind, name) = ("services".to_owned(), "orders".to_owned());
-        Finding { severity, kind, name, identity: identity.to_owned(), field: field.to_owned(), reason: reason.to_owned() }
+        Finding {
+            severity,
+            kind,
+            name,
+            identity: identity.to_owned(),
+            field: field.to_owned(),
+            reason: reason.to_owned(),
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Meta {
             ("_workspace", Value::Null) => {}
             ("_workspace", Value::String(workspace)) if workspace == "default" => {}
             ("_workspace", _) if version.is_enterprise() => {
-                let reason = "it is left out: these entities are the nodes' whole configuration, in their default workspace";
+                let reason =
+                    "it is left out: these entities are the nodes' whole configuration, in their default workspace";
                 self.findings.push(Finding::of_member(Severity::Warning, name, reason));
             }
             ("_workspace", other) => {

@@ -121,7 +121,10 @@ impl Builder {
                 return Err(format!("the name {text} is not a text to Kong: put it in quotes").into());
             }
             if members.contains_key(text) && !merged.iter().any(|merged| merged == text) {
-                return Err(format!("{text} stands here twice, and only one of them would count: Kong itself takes it").into());
+                return Err(format!(
+                    "{text} stands here twice, and only one of them would count: Kong itself takes it"
+                )
+                .into());
             }
             *name = Some(text.to_owned());
             return Ok(());
@@ -276,7 +279,10 @@ list:
     #[test]
     fn what_would_be_lost_or_misread_is_refused_with_its_place() {
         for (text, part) in [
-            ("a: 1\nb: 2\na: 3\n", "a stands here twice, and only one of them would count: Kong itself takes it at line 3, column 1"),
+            (
+                "a: 1\nb: 2\na: 3\n",
+                "a stands here twice, and only one of them would count: Kong itself takes it at line 3, column 1",
+            ),
             ("on: 1\n", "put it in quotes"),
             ("200: 1\n", "put it in quotes"),
             ("? [a]\n: 1\n", "can't be a member's name"),

@@ -1,10 +1,11 @@
-//! A configuration as the control plane sent it.
+//! A configuration as the control plane sent it, or as it was read elsewhere.
 
 use crate::digest::ConfigHash;
 use crate::kong::{Configuration, SectionHashes};
+use crate::manifest::Source;
 use crate::time::WallTime;
 
-/// A configuration as the control plane sent it.
+/// A configuration as the control plane sent it, or as it was read elsewhere.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// The configuration.
@@ -15,4 +16,6 @@ pub struct Received {
     pub hashes: Option<SectionHashes>,
     /// When it came. For people: nothing is decided by it, because the clocks of two exporters may differ by minutes.
     pub at: WallTime,
+    /// Where it came from, if no control plane sent it.
+    pub source: Option<Source>,
 }

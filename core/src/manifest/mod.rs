@@ -3,11 +3,13 @@
 
 mod document;
 mod proof;
+mod source;
 
 use serde::{Deserialize, Serialize};
 
 pub use document::Document;
 pub use proof::{AUTHENTICATION, DOMAIN, Proof, SIGNATURE};
+pub use source::{Source, SourceKind};
 
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::keep::Pin;
@@ -41,6 +43,9 @@ pub struct Manifest {
     /// Why it was not published, if it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Where the configuration came from, if no control plane sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// Kong's name for the configuration.
     pub config_hash: ConfigHash,
     /// The hashes of its sections, as the control plane sent them.
@@ -172,6 +177,11 @@ impl Manifest {
         SnapshotId { sequence: self.sequence, config_hash: self.config_hash }
     }
 
+    /// When the control plane was last known to have the configuration; none if it never was.
+    pub fn last_seen_at_the_control_plane(&self) -> Option<WallTime> {
+        self.source.is_none().then_some(self.times.last_seen)
+    }
+
     /// The manifest's bytes, as they are stored: JSON for people too.
     pub fn encode(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("a manifest always has a JSON form");
@@ -246,6 +256,19 @@ mod tests {
         assert_eq!(manifest.schemas.as_ref().unwrap().json.bytes, 90);
         let written: serde_json::Value = serde_json::from_slice(&manifest.encode()).unwrap();
         assert_eq!(written["schemas"], schemas);
+    }
+
+    #[test]
+    fn what_no_control_plane_sent_says_where_it_came_from() {
+        let mut manifest = Manifest::decode(GOLDEN).unwrap();
+        assert_eq!(manifest.last_seen_at_the_control_plane(), Some(manifest.times.last_seen));
+        manifest.source = Some(Source { from: SourceKind::File, accepted: Some("tried on staging".to_owned()) });
+        assert_eq!(manifest.last_seen_at_the_control_plane(), None);
+        let written: serde_json::Value = serde_json::from_slice(&manifest.encode()).unwrap();
+        assert_eq!(written["source"], serde_json::json!({ "from": "file", "accepted": "tried on staging" }));
+        assert_eq!(Manifest::decode(&manifest.encode()).unwrap(), manifest);
+        let later = String::from_utf8(manifest.encode()).unwrap().replace("\"file\"", "\"a letter\"");
+        assert_eq!(Manifest::decode(later.as_bytes()).unwrap().source.unwrap().from, SourceKind::Other);
     }
 
     #[test]

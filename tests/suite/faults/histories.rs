@@ -49,7 +49,7 @@ static SENT: LazyLock<Vec<Received>> = LazyLock::new(|| {
         let message = decode(&message, MAX_CONFIG).expect("the generator's messages are valid");
         let at = WallTime::from_system(SystemTime::UNIX_EPOCH);
         let (configuration, hashes) = (message.configuration, message.hashes);
-        Received { configuration, config_hash: message.config_hash, hashes, at }
+        Received { configuration, config_hash: message.config_hash, hashes, at, source: None }
     };
     (1..6).map(received).collect()
 });

@@ -5,22 +5,26 @@ use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::super::Failure;
 use super::super::stopped::Stop;
-use super::super::{Failure, Output};
+use super::judged::{self, judged};
 use super::keep;
 use crate::archive::Archive;
+use crate::cli::Export;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, Exporter, Newest};
 use crate::origin::Dbless;
 use crate::settings::{DblessSettings, Source};
 
 /// Keeps what the node runs, and ends.
-pub(super) async fn once(source: &Source, url: &Url, output: Output, clock: Clock) -> Result<(), Failure> {
+pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Clock) -> Result<(), Failure> {
     let settings = DblessSettings::read(source)?;
     let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
-    let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
-    keep(None, &settings.store, &BackupNode::new(version), settings.rules, &received, output, clock).await
+    let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let received = judged(&archive, version, &judged::Origin::node(url), found, asked.accept.as_deref()).await?;
+    keep(None, &settings.store, &BackupNode::new(version), settings.rules, &received, asked.output, clock).await
 }
 
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.

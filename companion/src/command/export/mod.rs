@@ -4,6 +4,7 @@
 mod control_plane;
 mod dbless;
 mod image;
+mod judged;
 mod pinned;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::object_key::ObjectKeys;
 use tracing::warn;
 
+use self::judged::judged;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Stay};
 use crate::cli::Export;
@@ -27,11 +29,11 @@ use crate::settings::{FileSettings, Reader, Source, StoreSettings};
 pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {
     if asked.pin {
         let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
-        return pinned::export(source, &asked.from, stay, asked.output, clock).await;
+        return pinned::export(source, asked, stay, clock).await;
     }
     match (&asked.from, asked.watch) {
         (Origin::Dbless(url), true) => dbless::watch(source, url, clock).await,
-        (Origin::Dbless(url), false) => dbless::once(source, url, asked.output, clock).await,
+        (Origin::Dbless(url), false) => dbless::once(source, url, asked, clock).await,
         (_, true) => {
             let mut reader = Reader::new(source);
             reader.wrong(
@@ -40,14 +42,16 @@ pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(),
             Err(Failure::Settings(reader.into_problems()))
         }
         (Origin::ControlPlane, false) => control_plane::export(source, asked.output, clock).await,
-        (Origin::File(path), false) => file(source, path, asked.output, clock).await,
+        (Origin::File(path), false) => file(source, path, asked, clock).await,
     }
 }
 
-async fn file(source: &Source, path: &Path, output: Output, clock: Clock) -> Result<(), Failure> {
+async fn file(source: &Source, path: &Path, asked: &Export, clock: Clock) -> Result<(), Failure> {
     let FileSettings { store, version, rules } = FileSettings::read(source)?;
-    let received = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
-    keep(None, &store, &BackupNode::new(version), rules, &received, output, clock).await
+    let found = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    let received = judged(&archive, version, &judged::Origin::file(path), found, asked.accept.as_deref()).await?;
+    keep(None, &store, &BackupNode::new(version), rules, &received, asked.output, clock).await
 }
 
 /// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.

@@ -1,15 +1,16 @@
 //! `lifeboat export --from … --pin`: an operator publishes a configuration of their own while the control plane is gone.
 
 use anyhow::Context;
-use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
 use tracing::warn;
 
 use super::super::{Failure, Output, stdout};
+use super::judged::{self, judged};
 use crate::archive::{Archive, Emergency, Stay};
+use crate::cli::Export;
 use crate::clock::Clock;
 use crate::keep::{BackupNode, mirror_once, thin_once};
-use crate::origin::{Dbless, Origin, read_file};
+use crate::origin::{Dbless, Found, Origin, read_file};
 use crate::progress::step;
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
 
@@ -17,19 +18,15 @@ use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSetting
 struct Change {
     store: StoreSettings,
     version: KongVersion,
-    received: Received,
+    origin: judged::Origin,
+    found: Found,
 }
 
 /// Publishes what was asked for, as a new snapshot that stays.
-pub(super) async fn export(
-    source: &Source,
-    from: &Origin,
-    stay: Stay,
-    output: Output,
-    clock: Clock,
-) -> Result<(), Failure> {
-    let Change { store, version, received } = Change::read(source, from, clock).await?;
+pub(super) async fn export(source: &Source, asked: &Export, stay: Stay, clock: Clock) -> Result<(), Failure> {
+    let Change { store, version, origin, found } = Change::read(source, &asked.from, clock).await?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    let received = judged(&archive, version, &origin, found, asked.accept.as_deref()).await?;
     let author = BackupNode::new(version).author();
     let progress = step(format_args!("publishing configuration {} of Kong {version}", received.config_hash));
     let prepared = archive.prepare_to_write(&author).await;
@@ -39,7 +36,7 @@ pub(super) async fn export(
     archive.look_again(version, &done.published).await.map_err(anyhow::Error::from)?;
     thin_once(&archive, version, clock).await;
     drop(progress);
-    say(&archive, &done, stay, output)?;
+    say(&archive, &done, stay, asked.output)?;
     let _progress = step("publishing it in the other stores");
     mirror_once(&archive, &store, &author).await;
     Ok(())
@@ -50,15 +47,16 @@ impl Change {
         match from {
             Origin::File(path) => {
                 let FileSettings { store, version, .. } = FileSettings::read(source)?;
-                let received = read_file(path, version, store.max_config, clock.wall()).await;
-                Ok(Self { store, version, received: received.map_err(anyhow::Error::from)? })
+                let found = read_file(path, version, store.max_config, clock.wall()).await;
+                let (found, origin) = (found.map_err(anyhow::Error::from)?, judged::Origin::file(path));
+                Ok(Self { store, version, origin, found })
             }
             Origin::Dbless(url) => {
                 let DblessSettings { store, version, .. } = DblessSettings::read(source)?;
                 let node = Dbless::new(url.clone(), store.max_config, clock).map_err(anyhow::Error::from)?;
                 let version = node.version(version).await.map_err(anyhow::Error::from)?;
-                let (_, received) = node.configuration(version).await.map_err(anyhow::Error::from)?;
-                Ok(Self { store, version, received })
+                let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
+                Ok(Self { store, version, origin: judged::Origin::node(url), found })
             }
             Origin::ControlPlane => {
                 let mut reader = Reader::new(source);

@@ -21,7 +21,7 @@ pub(super) fn configuration(digit: u8, routes: usize) -> Received {
     let json = serde_json::json!({ "services": vec![1; routes], "routes": vec![1; routes] }).to_string();
     let at = WallTime::from_system(std::time::SystemTime::UNIX_EPOCH);
     let configuration = Configuration::from_json(Bytes::from(json)).unwrap();
-    Received { configuration, config_hash: hash(digit), hashes: None, at }
+    Received { configuration, config_hash: hash(digit), hashes: None, at, source: None }
 }
 
 /// A keeper and the store that it writes to, which does at once what it is asked for.
