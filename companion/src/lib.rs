@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod dial;
 pub mod drill;
 pub mod ending;
+pub mod evidence;
 pub mod http;
 mod http_time;
 pub mod keep;

@@ -135,7 +135,7 @@ fn as_text(difference: &Difference, version: KongVersion, before: &Side, after: 
     text
 }
 
-fn write_change(text: &mut String, Change { kind, name, id, what }: &Change) {
+fn write_change(text: &mut String, Change { kind, name, id, is_code, what }: &Change) {
     let mark = match what {
         What::Added => '+',
         What::Removed => '-',
@@ -145,6 +145,9 @@ fn write_change(text: &mut String, Change { kind, name, id, what }: &Change) {
     let _ = write!(text, "{mark} {kind}  {name}");
     if let Some(id) = id.as_deref().map(printable).filter(|id| *id != name) {
         let _ = write!(text, "  ({id})");
+    }
+    if *is_code {
+        text.push_str("  CODE: nodes run what stands in it");
     }
     text.push('\n');
     if let What::Changed { fields } = what {

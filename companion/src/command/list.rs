@@ -137,6 +137,12 @@ fn notes_on(history: &History) -> Vec<String> {
                 "Kong {version}: snapshot {sequence} is held: {why}. If it is right: lifeboat release {sequence}"
             ));
         }
+        if let Some(reason) = manifest.source.as_ref().and_then(|source| source.accepted.as_deref()) {
+            notes.push(format!(
+                "Kong {version}: snapshot {sequence} is not checked: it was published though it was refused, by an operator who \
+                 said {reason:?}"
+            ));
+        }
         match manifest.pin {
             Some(pin) if is_published(history, listed) => notes.push(pinned(version, sequence, pin)),
             Some(_) | None => {}

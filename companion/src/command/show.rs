@@ -19,6 +19,7 @@ use super::{Failure, Output, private_file, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
 use crate::background::computed;
 use crate::cli::Show;
+use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
 use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
 
@@ -33,7 +34,7 @@ pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Fa
         Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
             let verified = archive.bare(version).await.map_err(anyhow::Error::from)?;
             let verified = verified.ok_or(error).map_err(anyhow::Error::from)?;
-            bare(&archive, version, verified, asked).await?;
+            bare(&archive, version, verified, asked, now).await?;
         }
         Err(error) => return Err(anyhow::Error::from(error).into()),
     }
@@ -52,10 +53,23 @@ async fn shown(archive: &Archive, picked: &Picked, asked: &Show, now: WallTime) 
     let published = archive.published(picked.manifest.kong_version).await.ok().flatten();
     let is_published = published.is_some_and(|published| published.manifest.id() == picked.manifest.id());
     let state = if is_published { Publication::Published } else { Publication::Older };
-    let problem = held.err().map(|error| format!("{error:#}"));
+    let known = match held {
+        Ok(configuration) => {
+            let schemas = Schemas::of(archive, picked.manifest.kong_version).await;
+            let manifest: Manifest = (*picked.manifest).clone();
+            let version = manifest.kong_version;
+            Ok(computed(move || Evidence::of(&configuration, version, Some(&manifest), &schemas, now)).await)
+        }
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let problem = match &known {
+        Err(problem) => Some(problem.clone()),
+        Ok(known) if known.standing == Standing::Bad => Some(known.said.clone()),
+        Ok(_) => None,
+    };
     let text = match asked.output {
-        Output::Json => as_json(picked, state, problem.as_deref()),
-        Output::Table => as_text(archive, picked, state, problem.as_deref(), now),
+        Output::Json => as_json(picked, state, known.as_ref().ok(), problem.as_deref()),
+        Output::Table => as_text(archive, picked, state, known.as_ref().ok(), problem.as_deref(), now),
     };
     stdout::line(&text)?;
     match problem {
@@ -71,7 +85,7 @@ enum Publication {
     Older,
 }
 
-fn as_json(picked: &Picked, publication: Publication, problem: Option<&str>) -> String {
+fn as_json(picked: &Picked, publication: Publication, known: Option<&Evidence>, problem: Option<&str>) -> String {
     let written_by = match picked.manifest.writer() {
         Writer::Anybody => Value::Null,
         Writer::Signer(key) => json!({ "signing_key": key }),
@@ -81,6 +95,8 @@ fn as_json(picked: &Picked, publication: Publication, problem: Option<&str>) -> 
         "published": publication == Publication::Published,
         "restorable": problem.is_none(),
         "problem": problem,
+        "evidence": known.map(|known| known.kind),
+        "evidence_said": known.map(|known| &known.said),
         "written_by": written_by,
         "manifest": *picked.manifest,
     });
@@ -91,6 +107,7 @@ fn as_text(
     archive: &Archive,
     picked: &Picked,
     publication: Publication,
+    known: Option<&Evidence>,
     problem: Option<&str>,
     now: WallTime,
 ) -> String {
@@ -112,7 +129,12 @@ fn as_text(
         Writer::KeyHolder(key) => format!("a holder of encryption key {key:?}"),
     };
     let restorable = problem.map_or_else(
-        || "yes: payload and manifest were read and verified".to_owned(),
+        || match known {
+            Some(known) if known.kind == EvidenceKind::NotChecked => {
+                "payload and manifest are whole, and whether nodes load it is not checked".to_owned()
+            }
+            _ => "yes: payload and manifest were read and verified".to_owned(),
+        },
         |problem| format!("NO: {problem}"),
     );
     rows(&[
@@ -121,6 +143,7 @@ fn as_text(
             format!("{} of Kong {}{published}, in {}", manifest.sequence, manifest.kong_version, archive.place()),
         ),
         ("restorable", restorable),
+        ("nodes", known.map_or_else(|| "nothing is known".to_owned(), |known| known.said.clone())),
         ("state", state(manifest, publication)),
         ("configuration", format!("{}, {} bytes of JSON", manifest.config_hash, manifest.config.bytes)),
         ("entities", entities(&manifest.counts)),
@@ -162,16 +185,24 @@ fn state(manifest: &Manifest, publication: Publication) -> String {
     }
 }
 
-async fn bare(archive: &Archive, version: KongVersion, verified: Verified, asked: &Show) -> anyhow::Result<()> {
+async fn bare(
+    archive: &Archive,
+    version: KongVersion,
+    verified: Verified,
+    asked: &Show,
+    now: WallTime,
+) -> anyhow::Result<()> {
     let (hash, bytes) = (verified.config_hash(), verified.config_bytes());
     let configuration = configuration(verified).await?;
     if asked.config {
         return print_configuration(configuration, asked).await;
     }
+    let known = Evidence::of(&configuration, version, None, &Schemas::of(archive, version).await, now);
     let counts = configuration.counts();
     let text = match asked.output {
         Output::Json => {
             let whole = json!({ "published": true, "restorable": true, "problem": null, "written_by": null, "manifest": null,
+                "evidence": known.kind, "evidence_said": known.said,
                 "kong_version": version, "config_hash": hash, "bytes": bytes, "counts": counts });
             serde_json::to_string_pretty(&whole)?
         }
@@ -180,7 +211,8 @@ async fn bare(archive: &Archive, version: KongVersion, verified: Verified, asked
                 "snapshot",
                 format!("a bare config.json of Kong {version}, in {}: no exporter of lifeboat's", archive.place()),
             ),
-            ("restorable", "yes: it is a whole configuration, and nothing more is known of it".to_owned()),
+            ("restorable", "yes: it is a whole configuration, without a manifest".to_owned()),
+            ("nodes", known.said.clone()),
             ("configuration", format!("{hash}, {bytes} bytes of JSON")),
             ("entities", entities(counts)),
         ]),

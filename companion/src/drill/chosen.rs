@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
+use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::Provenance;
+use lifeboat_core::verify::{Provenance, Rejected};
 use tokio::time::timeout;
 
 use super::outcome::{Mishap, Rehearsed, Step};
@@ -14,6 +16,7 @@ use super::scratch_node::Proof;
 use crate::archive::{Chosen, Sources};
 use crate::background::computed;
 use crate::clock::Clock;
+use crate::evidence::{Evidence, Schemas};
 use crate::storage::StorageError;
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
@@ -33,6 +36,7 @@ pub(super) struct Expected {
     published: Option<WallTime>,
     last_seen: Option<WallTime>,
     read_in: Duration,
+    evidence: Evidence,
     remarks: Vec<String>,
 }
 
@@ -66,7 +70,7 @@ impl Expected {
             }
             Provenance::BareConfigJson => (None, None, None, None),
         };
-        let config_sha256 = digest(chosen).await?;
+        let (config_sha256, evidence) = weighed(chosen, clock).await?;
         Ok(Self {
             version,
             sequence,
@@ -79,6 +83,7 @@ impl Expected {
             published,
             last_seen,
             read_in,
+            evidence,
             remarks,
         })
     }
@@ -118,21 +123,29 @@ impl Expected {
             read_in: self.read_in,
             running_in: proof.running_in,
             confirmed_in: proof.confirmed_in,
+            evidence: self.evidence,
             remarks,
         }
     }
 }
 
-// A manifest has the digest; where there is none, the bytes are all that there is.
-async fn digest(chosen: Chosen) -> Result<Sha256Digest, Mishap> {
-    if let Provenance::Manifest(manifest) = chosen.verified.provenance() {
-        return Ok(manifest.config.sha256);
-    }
-    let json = computed(move || chosen.verified.config_json()).await;
-    let json = json.map_err(|rejected| {
-        Mishap::new(Step::Snapshot, format!("config.json: {rejected}"), "let an exporter write it anew")
-    })?;
-    Ok(Sha256Digest::of(&json))
+// What must arrive, and how it is known that nodes load it.
+async fn weighed(chosen: Chosen, clock: Clock) -> Result<(Sha256Digest, Evidence), Mishap> {
+    let (schemas, now, version) = (Schemas::recorded(chosen.version), clock.wall(), chosen.version);
+    let weighed = computed(move || {
+        let json = chosen.verified.config_json()?;
+        let manifest = match chosen.verified.provenance() {
+            Provenance::Manifest(manifest) => Some(Manifest::clone(manifest)),
+            Provenance::BareConfigJson => None,
+        };
+        // A manifest has the digest; where there is none, the bytes are all that there is.
+        let digest = manifest.as_ref().map_or_else(|| Sha256Digest::of(&json), |manifest| manifest.config.sha256);
+        let configuration = Configuration::from_json(json.into())?;
+        Ok::<_, Rejected>((digest, Evidence::of(&configuration, version, manifest.as_ref(), &schemas, now)))
+    });
+    weighed.await.map_err(|rejected| {
+        Mishap::new(Step::Snapshot, format!("the configuration: {rejected}"), "let an exporter write it anew")
+    })
 }
 
 fn remarks(chosen: &Chosen, version: KongVersion) -> Vec<String> {

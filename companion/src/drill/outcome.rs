@@ -11,6 +11,7 @@ use lifeboat_core::time::WallTime;
 
 use super::chosen::Expected;
 use crate::archive::NoneChosen;
+use crate::evidence::{Evidence, Standing};
 use crate::storage::StorageError;
 
 /// A drill that is over.
@@ -66,6 +67,8 @@ pub struct Rehearsed {
     pub running_in: Duration,
     /// Until the relay had answered its ping with the configuration's hash.
     pub confirmed_in: Duration,
+    /// How it is known that nodes load it: the node in this process takes whatever it is given.
+    pub evidence: Evidence,
     /// What somebody should look at.
     pub remarks: Vec<String>,
 }
@@ -152,6 +155,15 @@ impl VersionDrill {
         }
     }
 
+    /// How it is known that nodes load the configuration; none where none was restored.
+    pub fn evidence(&self) -> Option<Evidence> {
+        let restored = self.restored.as_ref().ok()?;
+        Some(match &self.kong {
+            KongPart::Ran(ran) => Evidence::loaded(&format!("a real Kong {}", ran.version)),
+            KongPart::Absent | KongPart::Skipped(_) | KongPart::Failed(_) => restored.evidence.clone(),
+        })
+    }
+
     /// What somebody should look at though it passed.
     pub fn remarks(&self) -> Vec<&str> {
         let restored = self.restored.iter().flat_map(|restored| restored.remarks.iter().map(String::as_str));
@@ -159,7 +171,12 @@ impl VersionDrill {
             KongPart::Skipped(why) => Some(why.as_str()),
             KongPart::Absent | KongPart::Ran(_) | KongPart::Failed(_) => None,
         };
-        restored.chain(skipped).collect()
+        let evidence = match (&self.restored, &self.kong) {
+            (_, KongPart::Ran(_)) | (Err(_), _) => None,
+            (Ok(restored), _) if restored.evidence.standing == Standing::Good => None,
+            (Ok(restored), _) => Some(restored.evidence.said.as_str()),
+        };
+        restored.chain(skipped).chain(evidence).collect()
     }
 }
 

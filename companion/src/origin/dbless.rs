@@ -178,11 +178,8 @@ impl Dbless {
             let wait = match self.news(version, known).await {
                 Ok(news) => {
                     backoff.reset();
-                    if let Some((hash, Found { received, findings })) = news {
+                    if let Some((hash, Found { received, .. })) = news {
                         known = Some(hash);
-                        for finding in findings {
-                            warn!("what the node at {} runs is kept, and looks odd: {finding}", self.url);
-                        }
                         let bytes = received.configuration.json().len();
                         info!(%hash, bytes, "the node at {} runs another configuration", self.url);
                         newest.put(received);

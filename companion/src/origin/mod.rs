@@ -81,7 +81,7 @@ pub fn admin_url(text: &str) -> Result<Url, InvalidOrigin> {
 pub struct Found {
     /// The configuration.
     pub received: Received,
-    /// What somebody should know before it is published.
+    /// What was noticed while it was read.
     pub findings: Vec<Finding>,
 }
 

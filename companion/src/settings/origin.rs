@@ -16,6 +16,8 @@ pub struct FileSettings {
     pub version: KongVersion,
     /// What decides whether it is published.
     pub rules: Rules,
+    /// Plugins that nodes have besides Kong's own.
+    pub plugins: Vec<String>,
 }
 
 /// For a node without a database.
@@ -29,6 +31,8 @@ pub struct DblessSettings {
     pub rules: Rules,
     /// How the exporter that leads is found, where there are several.
     pub election: ElectionSetting,
+    /// Plugins that nodes have besides Kong's own.
+    pub plugins: Vec<String>,
 }
 
 impl FileSettings {
@@ -37,8 +41,8 @@ impl FileSettings {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), version(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        let rules = rules(&mut reader);
-        finish(reader, || Some(Self { store: store?, version: version?, rules }))
+        let (rules, plugins) = (rules(&mut reader), plugin_names(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version?, rules, plugins }))
     }
 }
 
@@ -49,8 +53,15 @@ impl DblessSettings {
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let (rules, election) = (rules(&mut reader), election(&mut reader));
-        finish(reader, || Some(Self { store: store?, version: version?, rules, election: election? }))
+        let plugins = plugin_names(&mut reader);
+        finish(reader, || Some(Self { store: store?, version: version?, rules, election: election?, plugins }))
     }
+}
+
+/// The names in `LIFEBOAT_PLUGINS`, which may say versions as well.
+fn plugin_names(reader: &mut Reader<'_>) -> Vec<String> {
+    let name = |plugin: String| plugin.split([':', '=', '@']).next().unwrap_or_default().trim().to_owned();
+    reader.list("LIFEBOAT_PLUGINS").into_iter().map(name).collect()
 }
 
 /// For `lifeboat release`, which writes.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::finding::{Finding, Severity};
+use super::finding::{Authority, Finding, Severity};
 use super::identity::of_content;
 use super::placeholder::{self, Likeness};
 use crate::kong::Configuration;
@@ -20,10 +20,11 @@ const ADDRESSES: [&str; 9] =
     ["host", "hosts", "hostname", "url", "urls", "endpoint", "target", "server_name", "issuer"];
 
 /// Everything that there is to say of a configuration in its final form, in the order of the text within each kind.
-pub fn examine(configuration: &Configuration) -> Vec<Finding> {
+pub(super) fn examine(configuration: &Configuration, links: Links) -> Vec<Finding> {
     let entities = Entities::of(configuration);
     let is_hashed_by_nodes = entities.rest().get("_transform").is_none_or(|transform| transform != &Value::Bool(false));
-    let mut examiner = Examiner { entities: &entities, is_hashed_by_nodes, seen: HashSet::new(), findings: Vec::new() };
+    let (seen, findings) = (HashSet::new(), Vec::new());
+    let mut examiner = Examiner { entities: &entities, is_hashed_by_nodes, links, seen, findings };
     for (kind, of_kind) in &entities.kinds {
         for entity in of_kind {
             examiner.entity(kind, entity);
@@ -37,9 +38,19 @@ pub(super) fn is_password_hash(password: &str) -> bool {
     password.len() == 40 && password.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Whether what entities say of one another is looked at: what they refer to, and what no two may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// Here.
+    Checked,
+    /// By who has Kong's schemas, in Kong's words.
+    LeftToSchemas,
+}
+
 struct Examiner<'a> {
     entities: &'a Entities<'a>,
     is_hashed_by_nodes: bool,
+    links: Links,
     /// What no second entity may have: kind, workspace, field and value.
     seen: HashSet<(String, String, &'static str, String)>,
     findings: Vec<Finding>,
@@ -49,10 +60,13 @@ impl Examiner<'_> {
     fn entity(&mut self, name: &str, entity: &Entity<'_>) {
         let members = entity.members();
         if members.contains_key("") {
+            if self.links == Links::LeftToSchemas {
+                return;
+            }
             self.refuse(name, entity, "", "it must be an object, as each entity is");
             return;
         }
-        if let Some(kind) = Kind::named(name) {
+        if let Some(kind) = Kind::named(name).filter(|_| self.links == Links::Checked) {
             self.uniqueness(kind, entity, &members);
             self.references(kind, entity, &members);
         }
@@ -162,9 +176,9 @@ impl Examiner<'_> {
         }
         match placeholder::whole(text) {
             Some(Likeness::Placeholder) => {
-                let reason = "it is a placeholder that nobody has filled in, and Kong takes it as it stands there: render \
-                              the file first (deck file render, envsubst, helm template). If it only looks like one, \
-                              --accept publishes it";
+                let reason = "it is a placeholder that nobody has filled in, and where Kong takes it at all, it takes it \
+                              literally: render the file first (deck file render, envsubst, helm template). If it only \
+                              looks like one, --accept publishes it";
                 self.refuse(kind, entity, path, reason);
             }
             _ if is_address(kind, path) && placeholder::within(text) => {
@@ -193,6 +207,7 @@ impl Examiner<'_> {
             identity: identity(kind, entity),
             field: field.to_owned(),
             reason: reason.into(),
+            authority: Authority::Lifeboat,
         };
         // A list with three of them says it once.
         if self.findings.last() != Some(&finding) {

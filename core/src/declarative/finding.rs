@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// How Kong begins to say that something stands twice.
+pub(super) const TWICE: &str = "uniqueness violation";
+
 /// What becomes of a configuration that has the mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +35,18 @@ pub struct Finding {
     pub field: String,
     /// What is wrong, and the cure.
     pub reason: String,
+    /// Whose word it is.
+    pub authority: Authority,
+}
+
+/// Whose word a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authority {
+    /// Kong's, by its schemas.
+    Kong,
+    /// Lifeboat's: mostly Kong says nothing of it, and should.
+    Lifeboat,
 }
 
 impl Finding {
@@ -39,7 +54,18 @@ impl Finding {
     pub(super) fn of_member(severity: Severity, member: &str, reason: impl Into<String>) -> Self {
         let nothing = String::new;
         let kind = member.to_owned();
-        Self { severity, kind, name: nothing(), identity: nothing(), field: nothing(), reason: reason.into() }
+        let (name, identity, field, authority) = (nothing(), nothing(), nothing(), Authority::Lifeboat);
+        Self { severity, kind, name, identity, field, reason: reason.into(), authority }
+    }
+
+    /// Whether Kong's schemas say so.
+    pub fn is_kongs_word(&self) -> bool {
+        self.authority == Authority::Kong
+    }
+
+    /// Whether it is about what no two entities may have: of what a node loads from its own store, it doesn't look at that.
+    pub fn is_about_twins(&self) -> bool {
+        self.reason.starts_with(TWICE)
     }
 
     /// What makes it the same finding in another configuration.

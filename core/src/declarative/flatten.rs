@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::examine::is_password_hash;
-use super::finding::{Finding, Severity};
+use super::finding::{Authority, Finding, Severity};
 use super::identity::{Parent, kongs_own, of_content};
 use super::meta::{Meta, fill};
 use crate::kong::entity_name;
@@ -269,6 +269,7 @@ impl Flattener {
             identity: id.to_owned(),
             field: field.to_owned(),
             reason: reason.into(),
+            authority: Authority::Lifeboat,
         });
     }
 }

@@ -3,7 +3,11 @@
 
 use std::collections::HashSet;
 
+use super::Written;
+use super::by_schemas::{Examined, Yardstick};
 use super::finding::{Finding, Severity};
+use crate::kong::Configuration;
+use crate::schema::Unchecked;
 
 /// What is to become of a configuration, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,11 +16,28 @@ pub struct Judgement {
     pub refused: Vec<Finding>,
     /// What somebody should look at.
     pub warnings: Vec<Finding>,
+    /// What nobody could look at.
+    pub unchecked: Vec<Unchecked>,
+    /// How many more mistakes there are than are listed.
+    pub further: usize,
 }
 
 impl Judgement {
-    /// Of what was found in a configuration, when `published` was found in the one that it is to replace.
-    pub fn of(findings: Vec<Finding>, published: &[Finding]) -> Self {
+    /// Of what was written, which is to replace `published`.
+    pub fn of(written: &Written, published: Option<&Configuration>, by: &Yardstick<'_>) -> Self {
+        let examined = Examined::beside(&written.findings, &written.configuration, by);
+        let is_published = |published: &&Configuration| published.json() == written.configuration.json();
+        let before = match published {
+            Some(same) if is_published(&same) => examined.clone(),
+            Some(other) => Examined::of(other, by),
+            None => Examined::default(),
+        };
+        let findings = written.findings.iter().cloned().chain(examined.findings).collect();
+        let further = if before.further > 0 { 0 } else { examined.further };
+        Self { unchecked: examined.unchecked, further, ..Self::of_findings(findings, &before.findings) }
+    }
+
+    fn of_findings(findings: Vec<Finding>, published: &[Finding]) -> Self {
         let known: HashSet<_> = published.iter().map(Finding::key).collect();
         let mut said = HashSet::new();
         let mut judgement = Self::default();
@@ -40,18 +61,13 @@ impl Judgement {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Authority;
     use super::*;
 
     fn finding(severity: Severity, identity: &str, field: &str, reason: &str) -> Finding {
-        let (kind, name) = ("services".to_owned(), "orders".to_owned());
-        Finding {
-            severity,
-            kind,
-            name,
-            identity: identity.to_owned(),
-            field: field.to_owned(),
-            reason: reason.to_owned(),
-        }
+        let [kind, name] = ["services", "orders"].map(str::to_owned);
+        let [identity, field, reason] = [identity, field, reason].map(str::to_owned);
+        Finding { severity, kind, name, identity, field, reason, authority: Authority::Kong }
     }
 
     #[test]
@@ -63,7 +79,7 @@ mod tests {
             finding(Severity::Refused, "1", "host", "no, and for another reason"),
         ];
         for new in new {
-            let judgement = Judgement::of(vec![old.clone(), new.clone()], std::slice::from_ref(&old));
+            let judgement = Judgement::of_findings(vec![old.clone(), new.clone()], std::slice::from_ref(&old));
             assert_eq!(judgement.refused, [new]);
         }
     }
@@ -72,7 +88,7 @@ mod tests {
     fn one_mistake_is_said_once() {
         let (one, other) = (finding(Severity::Refused, "1", "host", "a"), finding(Severity::Refused, "1", "host", "b"));
         let warning = finding(Severity::Warning, "1", "host", "c");
-        let judgement = Judgement::of(vec![one.clone(), warning.clone(), other], &[]);
+        let judgement = Judgement::of_findings(vec![one.clone(), warning.clone(), other], &[]);
         assert_eq!((judgement.refused, judgement.warnings), (vec![one], vec![warning]));
     }
 }

@@ -5,6 +5,7 @@
 //! What is in that form already stays byte for byte what it is: a node's `config.cache.json.gz`, our own `config.json`,
 //! `kong config db_export` as JSON.
 
+mod by_schemas;
 mod examine;
 mod finding;
 mod flatten;
@@ -26,8 +27,8 @@ use crate::kong::schema::Kind;
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, ConfigurationError};
 
-pub use examine::examine;
-pub use finding::{Finding, Severity};
+pub use by_schemas::{Examined, Yardstick};
+pub use finding::{Authority, Finding, Severity};
 pub use judgement::Judgement;
 
 /// The formats that Kong reads: 1.1 and 2.1 by all versions, 3.0 since Kong 3.0. Of the first two a node of 3.0 or later
@@ -88,7 +89,7 @@ pub enum Refused {
 pub struct Written {
     /// The configuration.
     pub configuration: Configuration,
-    /// What was found on the way and in it; what of that counts is decided against what is published.
+    /// What was noticed on the way, besides what [`Examined`] finds in it.
     pub findings: Vec<Finding>,
 }
 
@@ -111,8 +112,7 @@ pub fn read(file: &Bytes, version: KongVersion, max_config: usize) -> Result<Wri
         Ok(configuration) => {
             once::check(&text).map_err(|path| Refused::Twice { path })?;
             if is_final(&configuration, version)? {
-                let findings = examine::examine(&configuration);
-                return Ok(Written { configuration, findings });
+                return Ok(Written { configuration, findings: Vec::new() });
             }
             (parse_json(&configuration)?, Vec::new())
         }
@@ -126,7 +126,6 @@ pub fn read(file: &Bytes, version: KongVersion, max_config: usize) -> Result<Wri
     }
     let configuration = Configuration::from_json(text).map_err(|_| Refused::NotDeclarative)?;
     findings.extend(noticed);
-    findings.extend(examine::examine(&configuration));
     Ok(Written { configuration, findings })
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use self::fields::changed_fields;
 use crate::kong::Configuration;
+use crate::kong::code;
 use crate::kong::entities::{Entities, Entity};
 
 /// What differs between two configurations.
@@ -21,7 +22,7 @@ use crate::kong::entities::{Entities, Entity};
 pub struct Difference {
     /// How many entities are the same in both.
     pub unchanged: u64,
-    /// The others: sorted by kind, then by name.
+    /// The others: what carries code first, then sorted by kind and name.
     pub changes: Vec<Change>,
 }
 
@@ -35,6 +36,9 @@ pub struct Change {
     /// Its id, in the later configuration where it is in both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Whether it carries code that nodes run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_code: bool,
     /// What became of it.
     #[serde(flatten)]
     pub what: What,
@@ -112,6 +116,8 @@ impl Difference {
             changes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
             difference.changes.append(&mut changes);
         }
+        // What runs in every node is to be read before all else.
+        difference.changes.sort_by_key(|change| !change.is_code);
         difference
     }
 
@@ -129,7 +135,7 @@ impl Difference {
         if !fields.is_empty() {
             let kind = "configuration".to_owned();
             let what = What::Changed { fields };
-            self.changes.push(Change { name: kind.clone(), kind, id: None, what });
+            self.changes.push(Change { name: kind.clone(), kind, id: None, is_code: false, what });
         }
     }
 
@@ -162,7 +168,8 @@ impl Difference {
 
 fn change(of: &Entities<'_>, entity: &Entity<'_>, what: What) -> Change {
     let id = entity.id.as_deref().map(str::to_owned);
-    Change { kind: entity.kind.to_owned(), name: of.name(entity), id, what }
+    let is_code = code::is_in(entity.kind, &entity.members());
+    Change { kind: entity.kind.to_owned(), name: of.name(entity), id, is_code, what }
 }
 
 /// Which entity of the one is which of the other.

@@ -202,3 +202,16 @@ proptest! {
         prop_assert_eq!(Difference::between(&after, &nothing).counts(), (0, count, 0));
     }
 }
+
+#[test]
+fn what_carries_code_comes_first() {
+    let before = Configuration::from_json(r#"{"services":[],"plugins":[]}"#.into()).unwrap();
+    let after = r#"{"acls":[{"id":"1","group":"g"}],"plugins":[{"id":"2","name":"cors"},{"id":"3","name":"pre-function"}],
+        "services":[{"id":"4","name":"a"}]}"#;
+    let difference = Difference::between(&before, &Configuration::from_json(after.into()).unwrap());
+    let order: Vec<_> = difference.changes.iter().map(|change| (&*change.name, change.is_code)).collect();
+    assert_eq!(order[0], ("pre-function (global)", true));
+    assert!(order[1..].iter().all(|(_, is_code)| !is_code) && order.len() == 4, "{order:?}");
+    let json = serde_json::to_value(&difference.changes).unwrap();
+    assert_eq!((&json[0]["is_code"], json[1].get("is_code")), (&true.into(), None));
+}

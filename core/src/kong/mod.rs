@@ -3,6 +3,7 @@
 
 pub mod basic_info;
 mod canonical;
+pub(crate) mod code;
 mod config_hash;
 mod configuration;
 pub(crate) mod entities;

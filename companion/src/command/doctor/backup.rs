@@ -4,14 +4,18 @@
 use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::verify::Provenance;
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::verify::{Provenance, Verified};
 use tokio::time::timeout;
 
 use super::check::{Check, in_words, within};
 use super::store::failed;
 use crate::archive::{Archive, ConfigJson, History, Restored};
+use crate::background::computed;
 use crate::clock::Clock;
+use crate::evidence::{Evidence, Schemas, Standing};
 use crate::settings::Role;
 use crate::storage::StorageError;
 
@@ -59,7 +63,10 @@ pub(super) async fn newest(archive: &Archive, version: KongVersion, role: Role, 
 
 async fn restorable(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Check {
     match archive.restore(version).await {
-        Ok(restored) if restored.skipped.is_empty() => Check::pass(NEWEST, described(&restored, version, clock)),
+        Ok(restored) if restored.skipped.is_empty() => {
+            let described = described(&restored, version, clock);
+            weighed(archive, version, restored.verified, described, clock).await
+        }
         Ok(restored) => {
             let reasons: Vec<String> =
                 restored.skipped.iter().map(|skip| format!("{}: {}", skip.key, skip.reason)).collect();
@@ -85,6 +92,40 @@ async fn restorable(archive: &Archive, version: KongVersion, role: Role, clock: 
             Check::warn(NEWEST, format!("there is no {key}"), cure)
         }
         Err(error) => failed(NEWEST, &error),
+    }
+}
+
+/// What is known of whether nodes load it, which is more or less than that its bytes are whole.
+async fn weighed(
+    archive: &Archive,
+    version: KongVersion,
+    verified: Verified,
+    described: String,
+    clock: Clock,
+) -> Check {
+    let (schemas, now) = (Schemas::of(archive, version).await, clock.wall());
+    let known = computed(move || {
+        let manifest = match verified.provenance() {
+            Provenance::Manifest(manifest) => Some(Manifest::clone(manifest)),
+            Provenance::BareConfigJson => None,
+        };
+        let configuration = Configuration::from_json(verified.config_json().ok()?.into()).ok()?;
+        Some(Evidence::of(&configuration, version, manifest.as_ref(), &schemas, now))
+    });
+    let Some(known) = known.await else { return Check::pass(NEWEST, described) };
+    let seen = format!("{described}; {}", known.said);
+    match known.standing {
+        Standing::Good => Check::pass(NEWEST, seen),
+        Standing::Doubtful => Check::warn(
+            NEWEST,
+            seen,
+            "rehearse an outage with a real data plane (lifeboat drill), which shows whether nodes load it",
+        ),
+        Standing::Bad => Check::fail(
+            NEWEST,
+            seen,
+            "publish one that nodes load: lifeboat rollback, or let an exporter write it anew",
+        ),
     }
 }
 
@@ -173,7 +214,6 @@ fn at_the_same_time(history: &History) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_core::manifest::Manifest;
     use lifeboat_core::object_key::SnapshotId;
 
     use super::*;

@@ -10,6 +10,7 @@ use super::super::check::{Verdict, in_words};
 use super::super::configuration::printable;
 use super::super::table::{Concession, Table, folded_lines};
 use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, seconds};
+use crate::evidence::EvidenceKind;
 
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
@@ -46,6 +47,8 @@ fn version(drill: &VersionDrill, now: WallTime) -> Value {
             "running_s": seconds(restored.running_in),
             "confirmed_s": seconds(restored.confirmed_in),
         })),
+        "evidence": drill.evidence().map(|evidence| evidence.kind),
+        "evidence_said": drill.evidence().map(|evidence| evidence.said),
         "kong": kong(&drill.kong),
         "remarks": drill.remarks(),
         "failure": drill.mishap().map(failure),
@@ -95,6 +98,9 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
     let (mut text, _) = table.fitted(width, &CONCESSIONS);
     for drill in &drilled.versions {
         let version = drill.version;
+        if let Some(evidence) = drill.evidence() {
+            text.push_str(&format!("\n\nKong {version}, will nodes load it: {}", printable(&evidence.said)));
+        }
         for remark in drill.remarks() {
             text.push_str(&format!("\n\nKong {version}: {}", printable(remark)));
         }
@@ -132,13 +138,23 @@ fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
 fn ending(drilled: &Drilled) -> String {
     let took = in_short(drilled.took);
     match drilled.outcome() {
-        DrillOutcome::Passed => {
+        DrillOutcome::Passed if drilled.versions.iter().all(is_vouched_for) => {
             format!("passed in {took}: if the control plane went now, new data planes would be served")
         }
+        DrillOutcome::Passed => format!(
+            "passed in {took}: if the control plane went now, new data planes would be given this; whether they load it is not \
+             checked"
+        ),
         DrillOutcome::Failed => {
             format!("failed after {took}: if the control plane went now, new data planes would stay empty")
         }
     }
+}
+
+// A node loaded it, or Kong's schemas describe it.
+fn is_vouched_for(drill: &VersionDrill) -> bool {
+    let kind = drill.evidence().map(|evidence| evidence.kind);
+    matches!(kind, Some(EvidenceKind::Loaded | EvidenceKind::Schemas))
 }
 
 fn in_short(duration: Duration) -> String {

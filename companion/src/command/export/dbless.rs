@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::super::Failure;
 use super::super::stopped::Stop;
-use super::judged::{self, judged};
+use super::judged::{self, Judge};
 use super::keep;
 use crate::archive::Archive;
 use crate::cli::Export;
@@ -23,7 +23,9 @@ pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Cloc
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    let received = judged(&archive, version, &judged::Origin::node(url), found, asked.accept.as_deref()).await?;
+    let (plugins, accept) = (&*settings.plugins, asked.accept.as_deref());
+    let judge = Judge { archive: &archive, version, plugins, accept, clock };
+    let received = judge.judged(&judged::Origin::node(url), found).await?;
     keep(None, &settings.store, &BackupNode::new(version), settings.rules, &received, asked.output, clock).await
 }
 

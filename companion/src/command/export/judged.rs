@@ -5,11 +5,12 @@
 use std::path::Path;
 
 use anyhow::anyhow;
-use lifeboat_core::declarative::{Finding, Judgement, Severity, examine};
+use lifeboat_core::declarative::{Finding, Judgement, Severity, Written, Yardstick};
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Source, SourceKind};
+use lifeboat_core::schema::Unchecked;
 use reqwest::Url;
 use tracing::{debug, warn};
 
@@ -17,6 +18,8 @@ use super::super::Failure;
 use super::super::configuration::{configuration, printable};
 use crate::archive::{Archive, Pick};
 use crate::background::computed;
+use crate::clock::Clock;
+use crate::evidence::Schemas;
 use crate::origin::Found;
 
 /// How many mistakes are listed: who has more has made one of them many times.
@@ -39,51 +42,100 @@ impl Origin {
     }
 }
 
-/// Gives what is to be published, if nothing speaks against it or an operator has said `--accept`.
-pub(super) async fn judged(
-    archive: &Archive,
-    version: KongVersion,
-    origin: &Origin,
-    found: Found,
-    accept: Option<&str>,
-) -> Result<Received, Failure> {
-    let Found { mut received, findings } = found;
-    received.source = Some(Source { from: origin.kind, accepted: None });
-    let published = published(archive, version).await;
-    let kind = origin.kind;
-    let judgement = computed(move || judge(findings, published.as_ref(), kind)).await;
-    for warning in &judgement.warnings {
-        warn!("look at this before you rely on it: {}", printable(&warning.to_string()));
-    }
-    match (judgement.refused.is_empty(), accept) {
-        (true, None) => {}
-        (true, Some(_)) => warn!("--accept was not needed: nothing is refused"),
-        (false, None) => return Err(refusal(&origin.name, version, &judgement.refused).into()),
-        (false, Some(reason)) => {
-            for refused in &judgement.refused {
-                warn!("accepted, and so not checked: {}", printable(&refused.to_string()));
+/// Who judges, and by what.
+pub(super) struct Judge<'a> {
+    pub(super) archive: &'a Archive,
+    pub(super) version: KongVersion,
+    /// Those that nodes have besides Kong's own, by the settings.
+    pub(super) plugins: &'a [String],
+    /// An operator's reason to publish all the same.
+    pub(super) accept: Option<&'a str>,
+    pub(super) clock: Clock,
+}
+
+impl Judge<'_> {
+    /// Gives what is to be published, if nothing speaks against it or an operator has said `--accept`.
+    pub(super) async fn judged(&self, origin: &Origin, found: Found) -> Result<Received, Failure> {
+        let Found { mut received, findings } = found;
+        let schemas = Schemas::of(self.archive, self.version).await;
+        let published = self.published().await;
+        let written = Written { configuration: received.configuration.clone(), findings };
+        let (by, plugins, now) = (schemas.clone(), self.plugins.to_vec(), self.clock.wall());
+        let judgement = computed(move || {
+            let by = Yardstick { schemas: by.set(), plugins: &plugins, now: Some(now) };
+            Judgement::of(&written, published.as_ref(), &by)
+        });
+        let judgement = as_a_node_runs_it(judgement.await, origin.kind);
+
+        for warning in &judgement.warnings {
+            warn!("look at this before you rely on it: {}", printable(&warning.to_string()));
+        }
+        self.say_what_was_not_checked(&schemas, &judgement.unchecked);
+        received.source = Some(Source { from: origin.kind, accepted: None });
+        match (judgement.refused.is_empty(), self.accept) {
+            (true, None) => {}
+            (true, Some(_)) => warn!("--accept was not needed: nothing is refused"),
+            (false, None) => return Err(refusal(&origin.name, self.version, &judgement).into()),
+            (false, Some(reason)) => {
+                for refused in &judgement.refused {
+                    warn!("accepted, and so not checked: {}", printable(&refused.to_string()));
+                }
+                received.source = Some(Source { from: origin.kind, accepted: Some(reason.to_owned()) });
             }
-            received.source = Some(Source { from: origin.kind, accepted: Some(reason.to_owned()) });
+        }
+        Ok(received)
+    }
+
+    /// What nodes are given now; none where there is nothing that can be read.
+    async fn published(&self) -> Option<Configuration> {
+        let read = async {
+            let verified = match self.archive.pick(self.version, Pick::Published).await {
+                Ok(picked) => self.archive.verified(&picked).await?,
+                Err(_) => {
+                    let bare = self.archive.bare(self.version).await?;
+                    bare.ok_or_else(|| anyhow!("nothing is published"))?
+                }
+            };
+            configuration(verified).await
+        };
+        read.await.inspect_err(|error: &anyhow::Error| debug!("nothing to compare with: {error:#}")).ok()
+    }
+
+    fn say_what_was_not_checked(&self, schemas: &Schemas, unchecked: &[Unchecked]) {
+        if let Some(why) = schemas.missing() {
+            warn!("what Kong's schemas say of it is not checked: {why}");
+        }
+        let mut others = Vec::new();
+        for one in unchecked {
+            match one {
+                Unchecked::Plugin(name) if !self.plugins.contains(name) => warn!(
+                    "the plugin {:?} is not known: nodes that don't have it refuse the whole configuration, and its settings \
+                     are not checked. If nodes have it, name it in LIFEBOAT_PLUGINS",
+                    printable(name)
+                ),
+                other => others.push(printable(&other.to_string())),
+            }
+        }
+        if !others.is_empty() {
+            warn!("not checked, since no schema describes it: {}", others.join("; "));
         }
     }
-    Ok(received)
 }
 
-fn judge(findings: Vec<Finding>, published: Option<&Configuration>, kind: SourceKind) -> Judgement {
-    let published = published.map(examine).unwrap_or_default();
-    let judgement = Judgement::of(findings, &published);
-    match kind {
-        // A node runs it: whatever is odd about it, a backup of it is better than none.
-        SourceKind::DblessNode => {
-            let warning = |finding| Finding { severity: Severity::Warning, ..finding };
-            let refused = judgement.refused.into_iter().map(warning);
-            Judgement { refused: Vec::new(), warnings: refused.chain(judgement.warnings).collect() }
-        }
-        SourceKind::File | SourceKind::Other => judgement,
+/// Of what a node runs, it is no mistake that something stands there twice or looks like something else.
+fn as_a_node_runs_it(judgement: Judgement, kind: SourceKind) -> Judgement {
+    if kind != SourceKind::DblessNode {
+        return judgement;
     }
+    let Judgement { refused, mut warnings, unchecked, further } = judgement;
+    let is_sure = |finding: &Finding| finding.is_kongs_word() && !finding.is_about_twins();
+    let (refused, odd): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_sure);
+    warnings.extend(odd.into_iter().map(|finding| Finding { severity: Severity::Warning, ..finding }));
+    Judgement { refused, warnings, unchecked, further }
 }
 
-fn refusal(origin: &str, version: KongVersion, refused: &[Finding]) -> anyhow::Error {
+fn refusal(origin: &str, version: KongVersion, judgement: &Judgement) -> anyhow::Error {
+    let refused = &judgement.refused;
     let mut text = format!(
         "{origin}: nodes of Kong {version} would refuse this configuration, or take it for something else than it is meant to \
          be. Nothing was written"
@@ -91,23 +143,12 @@ fn refusal(origin: &str, version: KongVersion, refused: &[Finding]) -> anyhow::E
     for finding in refused.iter().take(LISTED) {
         text.push_str(&format!("\n  {}", printable(&finding.to_string())));
     }
-    if refused.len() > LISTED {
-        text.push_str(&format!("\n  and {} more", refused.len() - LISTED));
+    let more = refused.len().saturating_sub(LISTED) + judgement.further;
+    if more > 0 {
+        text.push_str(&format!("\n  and {more} more"));
     }
     text.push_str(
         "\nMend what is listed. To publish it all the same, not checked, give the same command with --accept \"WHY IT IS RIGHT\"",
     );
     anyhow!(text)
-}
-
-/// What nodes are given now; none where there is nothing that can be read.
-async fn published(archive: &Archive, version: KongVersion) -> Option<Configuration> {
-    let read = async {
-        let verified = match archive.pick(version, Pick::Published).await {
-            Ok(picked) => archive.verified(&picked).await?,
-            Err(_) => archive.bare(version).await?.ok_or_else(|| anyhow!("nothing is published"))?,
-        };
-        configuration(verified).await
-    };
-    read.await.inspect_err(|error: &anyhow::Error| debug!("nothing to compare with: {error:#}")).ok()
 }

@@ -14,7 +14,7 @@ use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::object_key::ObjectKeys;
 use tracing::warn;
 
-use self::judged::judged;
+use self::judged::Judge;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Stay};
 use crate::cli::Export;
@@ -47,10 +47,11 @@ pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(),
 }
 
 async fn file(source: &Source, path: &Path, asked: &Export, clock: Clock) -> Result<(), Failure> {
-    let FileSettings { store, version, rules } = FileSettings::read(source)?;
+    let FileSettings { store, version, rules, plugins } = FileSettings::read(source)?;
     let found = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
-    let received = judged(&archive, version, &judged::Origin::file(path), found, asked.accept.as_deref()).await?;
+    let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
+    let received = judge.judged(&judged::Origin::file(path), found).await?;
     keep(None, &store, &BackupNode::new(version), rules, &received, asked.output, clock).await
 }
 

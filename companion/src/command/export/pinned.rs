@@ -5,7 +5,7 @@ use lifeboat_core::kong::version::KongVersion;
 use tracing::warn;
 
 use super::super::{Failure, Output, stdout};
-use super::judged::{self, judged};
+use super::judged::{self, Judge};
 use crate::archive::{Archive, Emergency, Stay};
 use crate::cli::Export;
 use crate::clock::Clock;
@@ -18,15 +18,17 @@ use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSetting
 struct Change {
     store: StoreSettings,
     version: KongVersion,
+    plugins: Vec<String>,
     origin: judged::Origin,
     found: Found,
 }
 
 /// Publishes what was asked for, as a new snapshot that stays.
 pub(super) async fn export(source: &Source, asked: &Export, stay: Stay, clock: Clock) -> Result<(), Failure> {
-    let Change { store, version, origin, found } = Change::read(source, &asked.from, clock).await?;
+    let Change { store, version, plugins, origin, found } = Change::read(source, &asked.from, clock).await?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
-    let received = judged(&archive, version, &origin, found, asked.accept.as_deref()).await?;
+    let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
+    let received = judge.judged(&origin, found).await?;
     let author = BackupNode::new(version).author();
     let progress = step(format_args!("publishing configuration {} of Kong {version}", received.config_hash));
     let prepared = archive.prepare_to_write(&author).await;
@@ -46,17 +48,17 @@ impl Change {
     async fn read(source: &Source, from: &Origin, clock: Clock) -> Result<Self, Failure> {
         match from {
             Origin::File(path) => {
-                let FileSettings { store, version, .. } = FileSettings::read(source)?;
+                let FileSettings { store, version, plugins, .. } = FileSettings::read(source)?;
                 let found = read_file(path, version, store.max_config, clock.wall()).await;
                 let (found, origin) = (found.map_err(anyhow::Error::from)?, judged::Origin::file(path));
-                Ok(Self { store, version, origin, found })
+                Ok(Self { store, version, plugins, origin, found })
             }
             Origin::Dbless(url) => {
-                let DblessSettings { store, version, .. } = DblessSettings::read(source)?;
+                let DblessSettings { store, version, plugins, .. } = DblessSettings::read(source)?;
                 let node = Dbless::new(url.clone(), store.max_config, clock).map_err(anyhow::Error::from)?;
                 let version = node.version(version).await.map_err(anyhow::Error::from)?;
                 let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
-                Ok(Self { store, version, origin: judged::Origin::node(url), found })
+                Ok(Self { store, version, plugins, origin: judged::Origin::node(url), found })
             }
             Origin::ControlPlane => {
                 let mut reader = Reader::new(source);

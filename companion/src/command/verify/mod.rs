@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
 
 use self::snapshot::Examined;
 use super::check::{Check, Verdict, worst};
@@ -30,16 +31,16 @@ enum Newest {
 }
 
 /// Examines what was asked for, and fails afterwards if something of it is bad.
-pub async fn verify(source: &Source, asked: &Verify) -> Result<(), Failure> {
+pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
     let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let examined = if asked.all {
-        all(&archive, settings.version).await?
+        all(&archive, settings.version, now).await?
     } else {
         let version = version(&archive, settings.version).await?;
         let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
         let _progress = step(format_args!("verifying a snapshot of Kong {version}"));
-        vec![settled(&archive, version, pick).await.map_err(anyhow::Error::from)?]
+        vec![settled(&archive, version, pick, now).await.map_err(anyhow::Error::from)?]
     };
     let text = match asked.output {
         Output::Json => report::as_json(&archive, &examined),
@@ -53,14 +54,14 @@ pub async fn verify(source: &Source, asked: &Verify) -> Result<(), Failure> {
 }
 
 // Of each version the published one first, then all others, newest first.
-async fn all(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<Vec<Examined>> {
+async fn all(archive: &Archive, given: Option<KongVersion>, now: WallTime) -> anyhow::Result<Vec<Examined>> {
     let versions = match given {
         Some(version) => vec![version],
         None => archive.versions().await?,
     };
     let mut examined = Vec::new();
     for version in versions {
-        let published = settled(archive, version, Pick::Published).await;
+        let published = settled(archive, version, Pick::Published, now).await;
         let named = match published {
             Ok(published) => {
                 let named = published.sequence;
@@ -77,7 +78,7 @@ async fn all(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<Ve
         let progress = step(format_args!("verifying the snapshots of Kong {version}"));
         for (done, past) in others.iter().enumerate() {
             progress.reached(done as u64, others.len() as u64);
-            match settled(archive, version, Pick::Sequence(past.id.sequence)).await {
+            match settled(archive, version, Pick::Sequence(past.id.sequence), now).await {
                 Ok(other) => examined.push(other),
                 // It was too old, and an exporter has deleted it just now.
                 Err(StorageError::NotFound { .. }) => {}
@@ -89,11 +90,11 @@ async fn all(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<Ve
     Ok(examined)
 }
 
-async fn settled(archive: &Archive, version: KongVersion, pick: Pick) -> Result<Examined, StorageError> {
-    let mut examined = one(archive, version, pick).await?;
+async fn settled(archive: &Archive, version: KongVersion, pick: Pick, now: WallTime) -> Result<Examined, StorageError> {
+    let mut examined = one(archive, version, pick, now).await?;
     if examined.verdict() == Verdict::Fail {
         tokio::time::sleep(SETTLED).await;
-        examined = one(archive, version, pick).await?;
+        examined = one(archive, version, pick, now).await?;
     }
     if examined.is_published && examined.verdict() == Verdict::Fail {
         examined.instead = Some(snapshot::instead(archive, version).await);
@@ -101,16 +102,16 @@ async fn settled(archive: &Archive, version: KongVersion, pick: Pick) -> Result<
     Ok(examined)
 }
 
-async fn one(archive: &Archive, version: KongVersion, pick: Pick) -> Result<Examined, StorageError> {
+async fn one(archive: &Archive, version: KongVersion, pick: Pick, now: WallTime) -> Result<Examined, StorageError> {
     match (pick, newest(archive, version).await?) {
         (Pick::Published, Newest::Unusable(error)) => Ok(unusable(version, &error)),
-        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version).await? {
+        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version, now).await? {
             Some(bare) => Ok(bare),
             // Says what there is instead.
-            None => snapshot::examine(archive, version, pick, None).await,
+            None => snapshot::examine(archive, version, pick, None, now).await,
         },
-        (_, Newest::Published(published)) => snapshot::examine(archive, version, pick, Some(&published)).await,
-        (_, Newest::Absent | Newest::Unusable(_)) => snapshot::examine(archive, version, pick, None).await,
+        (_, Newest::Published(published)) => snapshot::examine(archive, version, pick, Some(&published), now).await,
+        (_, Newest::Absent | Newest::Unusable(_)) => snapshot::examine(archive, version, pick, None, now).await,
     }
 }
 
@@ -127,8 +128,8 @@ fn unusable(version: KongVersion, error: &StorageError) -> Examined {
     let key = ObjectKeys::new(version).manifest();
     let cure = format!("if its keys are right, delete {key}: the exporter writes it anew");
     let checks = vec![Check::fail(snapshot::MANIFEST, error.to_string(), cure)];
-    let (sequence, config_hash, state) = (None, None, "refused".to_owned());
-    Examined { version, sequence, config_hash, state, is_published: true, checks, instead: None }
+    let (sequence, config_hash, state, evidence, instead) = (None, None, "refused".to_owned(), None, None);
+    Examined { version, sequence, config_hash, state, is_published: true, checks, evidence, instead }
 }
 
 impl Examined {

@@ -22,6 +22,7 @@ pub(super) fn as_json(archive: &Archive, examined: &[Examined]) -> String {
                 "state": examined.state,
                 "published": examined.is_published,
                 "verdict": examined.verdict(),
+                "evidence": examined.evidence,
                 "checks": examined.checks,
                 "instead": examined.instead,
             })

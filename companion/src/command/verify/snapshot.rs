@@ -7,17 +7,20 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
 
 use super::super::check::Check;
 use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
 use crate::background::computed;
+use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
 use crate::storage::StorageError;
 
 pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";
 const PAYLOAD: &str = "payload";
 const CONFIGURATION: &str = "configuration";
+const EVIDENCE: &str = "nodes";
 const CONFIG_JSON: &str = "config.json";
 const CACHE_IMAGE: &str = "cache image";
 
@@ -32,6 +35,8 @@ pub(super) struct Examined {
     pub(super) state: String,
     pub(super) is_published: bool,
     pub(super) checks: Vec<Check>,
+    /// How it is known that nodes load it; none where it can't be read.
+    pub(super) evidence: Option<EvidenceKind>,
     /// What a new node would be given instead of a published one that is bad.
     pub(super) instead: Option<String>,
 }
@@ -47,6 +52,7 @@ pub(super) async fn examine(
     version: KongVersion,
     pick: Pick,
     published: Option<&Published>,
+    now: WallTime,
 ) -> Result<Examined, StorageError> {
     let picked = match archive.pick(version, pick).await {
         Ok(picked) => picked,
@@ -60,7 +66,8 @@ pub(super) async fn examine(
             };
             let (state, checks) = ("refused".to_owned(), vec![Check::fail(MANIFEST, refused.to_string(), cure)]);
             let (config_hash, is_published) = (None, pick == Pick::Published);
-            return Ok(Examined { version, sequence, config_hash, state, is_published, checks, instead: None });
+            let (evidence, instead) = (None, None);
+            return Ok(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead });
         }
     };
     let manifest: &Manifest = &picked.manifest;
@@ -69,7 +76,8 @@ pub(super) async fn examine(
     if let Some(published) = published {
         checks.push(own_manifest(archive, published).await);
     }
-    checks.extend(payload(archive, &picked, published.is_some()).await);
+    let (of_payload, evidence) = payload(archive, &picked, published.is_some(), now).await;
+    checks.extend(of_payload);
     if let Some(published) = published {
         checks.push(config_json(archive, published).await);
     }
@@ -78,27 +86,42 @@ pub(super) async fn examine(
     }
     let state = format!("{:?}", manifest.state).to_lowercase();
     let (sequence, config_hash) = (Some(manifest.sequence), Some(manifest.config_hash));
-    let is_published = published.is_some();
-    Ok(Examined { version, sequence, config_hash, state, is_published, checks, instead: None })
+    let (is_published, instead) = (published.is_some(), None);
+    Ok(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead })
 }
 
 /// What Kong's own exporter has left, where there is nothing else.
-pub(super) async fn bare(archive: &Archive, version: KongVersion) -> Result<Option<Examined>, StorageError> {
-    let (config_hash, check) = match archive.bare(version).await {
+pub(super) async fn bare(
+    archive: &Archive,
+    version: KongVersion,
+    now: WallTime,
+) -> Result<Option<Examined>, StorageError> {
+    let (config_hash, checks, evidence) = match archive.bare(version).await {
         Ok(None) => return Ok(None),
         Ok(Some(verified)) => {
             let bytes = verified.config_bytes();
             let seen = format!("a whole configuration of {bytes} bytes, without a manifest that would tell more of it");
-            (Some(verified.config_hash()), Check::pass(CONFIG_JSON, seen))
+            let hash = verified.config_hash();
+            let mut checks = vec![Check::pass(CONFIG_JSON, seen)];
+            let schemas = Schemas::of(archive, version).await;
+            let known = expanded(verified).await.ok().map(|configuration| (configuration, schemas));
+            let known = match known {
+                Some((configuration, schemas)) => {
+                    Some(computed(move || Evidence::of(&configuration, version, None, &schemas, now)).await)
+                }
+                None => None,
+            };
+            checks.extend(known.as_ref().map(loads));
+            (Some(hash), checks, known.map(|known| known.kind))
         }
         Err(PickError::Storage(error)) => return Err(error),
         Err(refused @ PickError::Refused { .. }) => {
             let cure = "no node can be restored from it: let an exporter write it anew";
-            (None, Check::fail(CONFIG_JSON, refused.to_string(), cure))
+            (None, vec![Check::fail(CONFIG_JSON, refused.to_string(), cure)], None)
         }
     };
-    let (state, checks) = ("bare".to_owned(), vec![check]);
-    Ok(Some(Examined { version, sequence: None, config_hash, state, is_published: true, checks, instead: None }))
+    let (state, sequence, is_published, instead) = ("bare".to_owned(), None, true, None);
+    Ok(Some(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead }))
 }
 
 /// What a node that is created now is given.
@@ -147,7 +170,12 @@ async fn own_manifest(archive: &Archive, published: &Published) -> Check {
     }
 }
 
-async fn payload(archive: &Archive, picked: &Picked, is_published: bool) -> Vec<Check> {
+async fn payload(
+    archive: &Archive,
+    picked: &Picked,
+    is_published: bool,
+    now: WallTime,
+) -> (Vec<Check>, Option<EvidenceKind>) {
     let manifest: &Manifest = &picked.manifest;
     let cure = if is_published {
         let key = ObjectKeys::new(manifest.kong_version).manifest();
@@ -160,26 +188,50 @@ async fn payload(archive: &Archive, picked: &Picked, is_published: bool) -> Vec<
     };
     let verified = match archive.verified(picked).await {
         Ok(verified) => verified,
-        Err(error) => return vec![Check::fail(PAYLOAD, error.to_string(), cure)],
+        Err(error) => return (vec![Check::fail(PAYLOAD, error.to_string(), cure)], None),
     };
     let (key, bytes) = (&manifest.snapshot.key, manifest.snapshot.bytes);
     let sealed =
         manifest.snapshot.sealed.as_ref().map_or_else(String::new, |seal| format!(", sealed under {:?}", seal.key));
     let payload = Check::pass(PAYLOAD, format!("{key}: {bytes} bytes{sealed}, as the manifest says"));
-    let configuration = match hash(verified).await {
-        Ok(computed) => configuration(manifest, computed),
-        Err(rejected) => Check::fail(CONFIGURATION, format!("{key}: {rejected}"), cure),
+    let configuration_read = match expanded(verified).await {
+        Ok(read) => read,
+        Err(rejected) => {
+            return (vec![payload, Check::fail(CONFIGURATION, format!("{key}: {rejected}"), cure)], None);
+        }
     };
-    vec![payload, configuration]
+    let schemas = Schemas::of(archive, manifest.kong_version).await;
+    let manifest = manifest.clone();
+    computed(move || {
+        let named = configuration(&manifest, configuration_read.hashes().config);
+        let version = manifest.kong_version;
+        let known = Evidence::of(&configuration_read, version, Some(&manifest), &schemas, now);
+        (vec![payload, named, loads(&known)], Some(known.kind))
+    })
+    .await
 }
 
 // Expands it, and reads it to its end.
-async fn hash(verified: Verified) -> Result<ConfigHash, Rejected> {
-    computed(move || {
-        let json = Bytes::from(verified.config_json()?);
-        Ok(Configuration::from_json_with_hashes(json)?.1.config)
-    })
-    .await
+async fn expanded(verified: Verified) -> Result<Configuration, Rejected> {
+    computed(move || Ok(Configuration::from_json(Bytes::from(verified.config_json()?))?)).await
+}
+
+/// Whether nodes load it, as far as that is known.
+fn loads(known: &Evidence) -> Check {
+    match known.standing {
+        Standing::Good => Check::pass(EVIDENCE, &known.said),
+        Standing::Doubtful => Check::warn(
+            EVIDENCE,
+            &known.said,
+            "rehearse an outage with a real data plane (lifeboat drill, docs/drill.md), which shows whether nodes load it; or \
+             publish one that they do: lifeboat rollback",
+        ),
+        Standing::Bad => Check::fail(
+            EVIDENCE,
+            &known.said,
+            "publish one that nodes load: lifeboat rollback, with a number for which lifeboat verify --all says pass",
+        ),
+    }
 }
 
 fn configuration(manifest: &Manifest, computed: ConfigHash) -> Check {

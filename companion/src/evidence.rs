@@ -1,0 +1,246 @@
+//! What is known of a configuration that lies in a store: that a node loaded it, that it matches Kong's schemas, or only
+//! that its bytes are whole. No command says more of it than that.
+
+use lifeboat_core::declarative::{Examined, Finding, Yardstick};
+use lifeboat_core::kong::Configuration;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Manifest, SourceKind, State};
+use lifeboat_core::schema::{SchemaSet, SchemaSource};
+use lifeboat_core::time::WallTime;
+use serde::Serialize;
+
+use crate::archive::Archive;
+
+/// How many mistakes are shown of many.
+const SHOWN: usize = 3;
+
+/// Kinds of entities that no request meets: what a control plane with a lost database still sends.
+const NO_TRAFFIC: [&str; 2] = ["workspaces", "parameters"];
+
+/// Kong's own description of what a version takes, if there is one.
+#[derive(Clone, Debug)]
+pub enum Schemas {
+    /// It is in this program.
+    Recorded(&'static SchemaSet),
+    /// There is none, and this is why.
+    Missing(String),
+}
+
+/// What is known of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Which of three kinds.
+    pub kind: EvidenceKind,
+    /// What it comes to.
+    pub standing: Standing,
+    /// In words.
+    pub said: String,
+}
+
+/// How something is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceKind {
+    /// A node loaded it.
+    Loaded,
+    /// It matches Kong's schemas.
+    Schemas,
+    /// Its bytes are whole, and nothing more is known.
+    Bytes,
+    /// It doesn't match Kong's schemas, or an operator published it though it was refused.
+    NotChecked,
+}
+
+/// What is to be thought of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing speaks against it.
+    Good,
+    /// Somebody should look at it.
+    Doubtful,
+    /// No node loads it.
+    Bad,
+}
+
+impl Schemas {
+    /// Those for nodes of this version.
+    pub async fn of(_archive: &Archive, version: KongVersion) -> Self {
+        Self::recorded(version)
+    }
+
+    /// Those in this program for nodes of this version.
+    pub fn recorded(version: KongVersion) -> Self {
+        match SchemaSet::recorded(version) {
+            Some(set) => Self::Recorded(set),
+            None if version.is_enterprise() => Self::Missing(format!(
+                "Kong {version} is Enterprise's, which has other entities and plugins than the open-source Kong whose schemas \
+                 are in this program"
+            )),
+            None => Self::Missing(format!("there are none of Kong {version} in this program")),
+        }
+    }
+
+    /// The schemas themselves.
+    pub fn set(&self) -> Option<&SchemaSet> {
+        match self {
+            Self::Recorded(set) => Some(set),
+            Self::Missing(_) => None,
+        }
+    }
+
+    /// Why there are none.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Recorded(_) => None,
+            Self::Missing(why) => Some(why),
+        }
+    }
+
+    fn name(&self, version: KongVersion) -> String {
+        match self.set().map(SchemaSet::source) {
+            Some(SchemaSource::Recorded(recorded)) if recorded != version => {
+                format!("Kong {recorded}'s schemas (those of {version} are not at hand)")
+            }
+            Some(SchemaSource::ControlPlane) => "the control plane's own schemas".to_owned(),
+            Some(SchemaSource::Recorded(_)) | None => format!("Kong {version}'s schemas"),
+        }
+    }
+}
+
+impl Evidence {
+    /// That a node loaded it, told by whoever saw that.
+    pub fn loaded(by: &str) -> Self {
+        Self { kind: EvidenceKind::Loaded, standing: Standing::Good, said: format!("{by} loaded it") }
+    }
+
+    /// What is known of a configuration for nodes of a version, whose manifest this is.
+    pub fn of(
+        configuration: &Configuration,
+        version: KongVersion,
+        manifest: Option<&Manifest>,
+        schemas: &Schemas,
+        now: WallTime,
+    ) -> Self {
+        if !has_a_format(configuration) {
+            let said = "it has no _format_version, and no node loads it".to_owned();
+            return Self { kind: EvidenceKind::NotChecked, standing: Standing::Bad, said };
+        }
+        let mut evidence = Self::of_what_is_in_it(configuration, version, manifest, schemas, now);
+        let is_empty = configuration.counts().iter().all(|(kind, count)| count == 0 || NO_TRAFFIC.contains(&kind));
+        if is_empty {
+            evidence.said.push_str("; it has no entity at all, so that nodes answer 404 to everything");
+            evidence.standing = Standing::Doubtful;
+        }
+        evidence
+    }
+
+    fn of_what_is_in_it(
+        configuration: &Configuration,
+        version: KongVersion,
+        manifest: Option<&Manifest>,
+        schemas: &Schemas,
+        now: WallTime,
+    ) -> Self {
+        let source = manifest.and_then(|manifest| manifest.source.as_ref());
+        if let Some(reason) = source.and_then(|source| source.accepted.as_deref()) {
+            let said =
+                format!("not checked: it was published though it was refused, by an operator who said {reason:?}");
+            return Self { kind: EvidenceKind::NotChecked, standing: Standing::Doubtful, said };
+        }
+        if manifest.is_some_and(|manifest| manifest.state == State::Confirmed) {
+            return Self::loaded(&format!("a node of Kong {version}"));
+        }
+        if source.is_some_and(|source| source.from == SourceKind::DblessNode) {
+            return Self::loaded(&format!("a node of Kong {version} without a database"));
+        }
+        if let Some(why) = schemas.missing() {
+            let said = format!("its bytes are whole, and whether nodes load it is not checked: {why}");
+            return Self { kind: EvidenceKind::Bytes, standing: Standing::Good, said };
+        }
+
+        let by = Yardstick { schemas: schemas.set(), plugins: &[], now: Some(now) };
+        let found = Examined::of(configuration, &by);
+        let against: Vec<&Finding> = found.findings.iter().filter(|finding| finding.is_kongs_word()).collect();
+        let name = schemas.name(version);
+        if against.is_empty() {
+            let unchecked: Vec<String> = found.unchecked.iter().map(ToString::to_string).collect();
+            let but =
+                if unchecked.is_empty() { String::new() } else { format!("; not checked: {}", unchecked.join("; ")) };
+            let said = format!("it matches {name}{but}");
+            return Self { kind: EvidenceKind::Schemas, standing: Standing::Good, said };
+        }
+        let shown: Vec<String> = against.iter().take(SHOWN).map(ToString::to_string).collect();
+        let more = (against.len() + found.further).saturating_sub(SHOWN);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let said = format!(
+            "no node is known to have loaded it, and by {name} it would be refused: {}{more}",
+            shown.join("; ")
+        );
+        Self { kind: EvidenceKind::NotChecked, standing: Standing::Doubtful, said }
+    }
+}
+
+fn has_a_format(configuration: &Configuration) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        _format_version: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Format>(configuration.json()).is_ok_and(|format| format._format_version.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(json: &'static str, version: &str, change: impl FnOnce(&mut Manifest)) -> Evidence {
+        let configuration = Configuration::from_json(json.as_bytes().into()).unwrap();
+        let mut manifest = Manifest::decode(include_bytes!("../../tests/data/manifest-format-1.json")).unwrap();
+        change(&mut manifest);
+        let (version, now) = (version.parse().unwrap(), WallTime::from_system(std::time::SystemTime::UNIX_EPOCH));
+        Evidence::of(&configuration, version, Some(&manifest), &Schemas::recorded(version), now)
+    }
+
+    const GOOD: &str =
+        r#"{"_format_version":"3.0","services":[{"id":"00000000-0000-4000-8000-000000000001","host":"a"}]}"#;
+    const WRONG: &str =
+        r#"{"_format_version":"3.0","services":[{"id":"00000000-0000-4000-8000-000000000001","hots":"a"}]}"#;
+
+    #[test]
+    fn what_is_said_is_what_is_known() {
+        for (json, version, expected, standing, part) in [
+            (GOOD, "3.9.1", EvidenceKind::Schemas, Standing::Good, "it matches Kong 3.9.1's schemas"),
+            (GOOD, "3.9.2", EvidenceKind::Schemas, Standing::Good, "Kong 3.9.1's schemas (those of 3.9.2"),
+            (GOOD, "3.9.0.1", EvidenceKind::Bytes, Standing::Good, "not checked"),
+            (GOOD, "3.5.0", EvidenceKind::Bytes, Standing::Good, "there are none of Kong 3.5.0"),
+            (WRONG, "3.9.1", EvidenceKind::NotChecked, Standing::Doubtful, "hots: unknown field"),
+            (r#"{"services":[{}]}"#, "3.9.1", EvidenceKind::NotChecked, Standing::Bad, "no _format_version"),
+            (r#"{"_format_version":"3.0"}"#, "3.9.1", EvidenceKind::Schemas, Standing::Doubtful, "no entity"),
+            (
+                r#"{"_format_version":"3.0","services":[]}"#,
+                "3.9.0.1",
+                EvidenceKind::Bytes,
+                Standing::Doubtful,
+                "no entity",
+            ),
+        ] {
+            let found = evidence(json, version, |_| {});
+            assert_eq!((found.kind, found.standing), (expected, standing), "{json}: {}", found.said);
+            assert!(found.said.contains(part), "{json}: {}", found.said);
+        }
+    }
+
+    #[test]
+    fn a_node_that_loaded_it_knows_best_and_an_accepted_one_is_not_checked() {
+        let confirmed = evidence(WRONG, "3.9.1", |manifest| manifest.state = State::Confirmed);
+        assert_eq!((confirmed.kind, confirmed.standing), (EvidenceKind::Loaded, Standing::Good));
+        let from = |from, accepted: Option<&str>| {
+            let accepted = accepted.map(str::to_owned);
+            move |manifest: &mut Manifest| manifest.source = Some(lifeboat_core::manifest::Source { from, accepted })
+        };
+        let ran = evidence(WRONG, "3.9.1", from(SourceKind::DblessNode, None));
+        assert_eq!(ran.kind, EvidenceKind::Loaded);
+        let accepted = evidence(GOOD, "3.9.1", from(SourceKind::File, Some("tried")));
+        assert_eq!((accepted.kind, accepted.standing), (EvidenceKind::NotChecked, Standing::Doubtful));
+        assert!(accepted.said.contains("not checked") && accepted.said.contains("tried"), "{}", accepted.said);
+    }
+}
