@@ -133,7 +133,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example("what is in it, its secrets masked", "lifeboat show --config --storage s3://backups/kong"),
             example(
                 "byte for byte, its secrets too",
-                "lifeboat show 41 --config --reveal-secrets --storage s3://backups/kong > kong.json",
+                "lifeboat show 41 --config --reveal-secrets --output-file kong.json --storage s3://backups/kong",
             ),
         ],
     ),

@@ -13,6 +13,7 @@ mod drill;
 mod emergency;
 mod exec;
 mod exec_starts;
+mod files;
 mod healthcheck;
 mod images;
 mod importing;

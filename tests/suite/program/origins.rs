@@ -83,9 +83,12 @@ async fn a_nodes_cache_and_a_backup_are_kept_byte_for_byte() {
 async fn a_file_that_nodes_would_not_take_is_refused_by_the_entitys_name_and_nothing_is_written() {
     let (folder, store) = (tempfile::tempdir().unwrap(), Store::folder());
     for (text, parts) in [
-        ("_format_version: '3.0'\nroutes: [{name: buy, service: nobody}]\n", &["routes \"buy\"", "\"nobody\""][..]),
+        (
+            "_format_version: '3.0'\nroutes: [{name: buy, service: nobody}]\n",
+            &["routes \"buy\"", "service: nobody"][..],
+        ),
         ("_format_version: 3.0\n", &["_format_version is 3", "in quotes"]),
-        ("services: []\n", &["not a declarative configuration", "_format_version"]),
+        ("services: []\n", &["has no _format_version", "add _format_version"]),
         ("_format_version: '3.0'\nservices:\n  - a\n b: c\n", &["YAML", "line 4"]),
         ("{\"_format_version\": ", &["not JSON"]),
     ] {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::check::{Check, Verdict};
 use super::super::configuration::printable;
 use super::super::table::{Table, folded_lines};
-use super::snapshot::Examined;
+use super::snapshot::{self, Examined};
 use crate::archive::Archive;
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
@@ -82,6 +82,11 @@ fn seen(examined: &Examined) -> String {
     }
     match &examined.checks[..] {
         [Check { name, seen, .. }] => format!("{name}: {seen}"),
-        several => several.iter().map(|check| check.name).collect::<Vec<_>>().join(", "),
+        several => {
+            let (loads, others): (Vec<_>, Vec<_>) = several.iter().partition(|check| check.name == snapshot::EVIDENCE);
+            let mut text = others.iter().map(|check| check.name).collect::<Vec<_>>().join(", ");
+            loads.iter().for_each(|check| text.push_str(&format!("; {}", check.seen)));
+            text
+        }
     }
 }

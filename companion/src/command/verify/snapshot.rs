@@ -20,7 +20,7 @@ pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";
 const PAYLOAD: &str = "payload";
 const CONFIGURATION: &str = "configuration";
-const EVIDENCE: &str = "nodes";
+pub(super) const EVIDENCE: &str = "nodes";
 const CONFIG_JSON: &str = "config.json";
 const CACHE_IMAGE: &str = "cache image";
 
