@@ -80,13 +80,11 @@ fn seen(examined: &Examined) -> String {
     if !odd.is_empty() {
         return odd.join("; ");
     }
-    match &examined.checks[..] {
+    let (loads, others): (Vec<_>, Vec<_>) = examined.checks.iter().partition(|check| check.name == snapshot::EVIDENCE);
+    let mut text = match &others[..] {
         [Check { name, seen, .. }] => format!("{name}: {seen}"),
-        several => {
-            let (loads, others): (Vec<_>, Vec<_>) = several.iter().partition(|check| check.name == snapshot::EVIDENCE);
-            let mut text = others.iter().map(|check| check.name).collect::<Vec<_>>().join(", ");
-            loads.iter().for_each(|check| text.push_str(&format!("; {}", check.seen)));
-            text
-        }
-    }
+        several => several.iter().map(|check| check.name).collect::<Vec<_>>().join(", "),
+    };
+    loads.iter().for_each(|check| text.push_str(&format!("; {}", check.seen)));
+    text
 }
