@@ -92,6 +92,7 @@ async fn change_every_second(newest: Newest, clock: Clock) {
             config_hash: known.hash,
             hashes: Some(known.hashes.clone()),
             at: clock.wall(),
+            source: None,
         });
         sleep(Duration::from_secs(1)).await;
     }
