@@ -37,6 +37,7 @@ async fn import_and_exec_restore_in_an_outage_at_once_and_never_against_a_refusa
             (fresh_prefix(&cluster, format!("import-{number}")), fresh_prefix(&cluster, format!("exec-{number}")));
         let import = store.given_to(cluster.lifeboat(["import"])).with("KONG_PREFIX", &for_import);
         let exec = store.given_to(cluster.lifeboat(["exec", "--", "sh", "-c", SHOW])).with("KONG_PREFIX", &for_exec);
+        let exec = exec.with("KONG_ROLE", "data_plane").with("KONG_DATABASE", "off");
         let (import, exec) = tokio::join!(import.finish(), exec.finish());
 
         // The gateway starts whatever the answer is.
