@@ -8,23 +8,29 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use crate::progress::{self, LogWriter, Terminal};
+use crate::progress::{LogWriter, Shown, TARGET};
 use crate::settings::{LogFormat, LogSettings, Source};
 
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads
-/// the settings says. What takes a while is shown below the log on `terminal`, if there is one. Gives the log's form.
-pub fn init(source: &Source, default: &str, terminal: Option<Terminal>) -> LogFormat {
+/// the settings says. What takes a while is shown as `progress` says. Gives the log's form.
+pub fn init(source: &Source, default: &str, progress: Shown) -> LogFormat {
     let LogSettings { directives, format } = LogSettings::of(source, default);
     // Steps are no log, whatever is logged.
-    let filter = EnvFilter::new(directives)
-        .add_directive(format!("{}=off", progress::TARGET).parse().expect("it is a valid directive"));
+    let filter =
+        EnvFilter::new(directives).add_directive(format!("{TARGET}=off").parse().expect("it is a valid directive"));
+    let (terminal, waits) = match progress {
+        Shown::Nowhere => (None, None),
+        Shown::On(terminal) => (Some(terminal), None),
+        Shown::InTheLog(waits) => (None, Some(waits)),
+    };
     let log = fmt::layer().with_writer(LogWriter(terminal.clone()));
     let log = match format {
         LogFormat::Json => log.json().with_filter(filter).boxed(),
         LogFormat::Text => log.with_target(false).with_ansi(has_colours()).with_filter(filter).boxed(),
     };
-    let is_step = filter_fn(|metadata| metadata.target() == progress::TARGET);
-    registry().with(log).with(terminal.map(|terminal| terminal.with_filter(is_step))).init();
+    let is_step = || filter_fn(|metadata| metadata.target() == TARGET);
+    let terminal = terminal.map(|terminal| terminal.with_filter(is_step()));
+    registry().with(log).with(terminal).with(waits.map(|waits| waits.with_filter(is_step()))).init();
     format
 }
 

@@ -13,7 +13,7 @@ use lifeboat::command::{
 };
 use lifeboat::ending::Ending;
 use lifeboat::logging;
-use lifeboat::progress::Terminal;
+use lifeboat::progress::Shown;
 use lifeboat::settings::LogFormat;
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -40,12 +40,12 @@ fn main() -> ExitCode {
         _ => Some("info"),
     };
     // These tell what they do themselves, the one in its log and the other as its story.
-    let terminal = match request.task {
-        Task::Run | Task::Demo(_) => None,
-        _ => Terminal::of_standard_error(),
+    let progress = match request.task {
+        Task::Run | Task::Demo(_) => Shown::Nowhere,
+        _ => Shown::to_people(),
     };
     // Without a log there is no form of it.
-    let format = level.map_or(LogFormat::Text, |level| logging::init(&request.source, level, terminal));
+    let format = level.map_or(LogFormat::Text, |level| logging::init(&request.source, level, progress));
     let runtime = match (runtime(&request.task), &request.task) {
         (Ok(runtime), _) => runtime,
         // The gateway starts whatever happens.

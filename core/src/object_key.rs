@@ -127,11 +127,12 @@ pub struct SnapshotFile {
 
 /// The endings of the files that a snapshot has. A held one has no `.manifest.json`: no reader takes it for one that was
 /// published, and one listing tells which ones are held.
-const ENDINGS: [(Fate, &str); 4] = [
+const ENDINGS: [(Fate, &str); 5] = [
     (Fate::Leftover, ".json.gz"),
     (Fate::Published, ".manifest.json"),
     (Fate::HeldAsShrunk, ".held-shrunk.json"),
     (Fate::HeldAsRefused, ".held-refused.json"),
+    (Fate::HeldAsUnrunnable, ".held-unrunnable.json"),
 ];
 
 impl SnapshotFile {
@@ -182,6 +183,7 @@ mod tests {
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
         assert_eq!(keys.held_manifest(id(), Fate::HeldAsShrunk), format!("{stem}.held-shrunk.json"));
         assert_eq!(keys.held_manifest(id(), Fate::HeldAsRefused), format!("{stem}.held-refused.json"));
+        assert_eq!(keys.held_manifest(id(), Fate::HeldAsUnrunnable), format!("{stem}.held-unrunnable.json"));
         let image = "3.9.1/lifeboat/cache/0000000007-3ff47162e7a7ce1344f336316b66484e.mdb.gz";
         assert_eq!(keys.cache_image(id()), image);
     }

@@ -34,6 +34,7 @@ const DEAD_STORE: &[&str] = &["LifeboatExportFailing", "LifeboatNewestNotPublish
 const TWO_LEADERS: &[&str] = &["LifeboatTwoLeaders"];
 const OTHER_STORE: &[&str] = &["LifeboatOtherStoreBehind"];
 const ANOTHER_EXPORTER: &[&str] = &["LifeboatAnotherExporter"];
+const PAYLOAD_LOST: &[&str] = &["LifeboatConfigurationHeld", "LifeboatPayloadLost"];
 const DRILL: &[&str] = &["LifeboatDrillFailing"];
 const NO_EXPORTER: &str = "LifeboatExporterMissing";
 const EXPIRING: &str = "LifeboatCertificateExpiring";
@@ -285,6 +286,28 @@ fn a_backup_that_no_node_could_be_restored_from() {
         }
         let failed = scrape(&companion, drilled(0.0)).await;
         after_a_quiet_while(&quiet, &[("a", &failed)], 22, DRILL);
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn a_store_that_has_lost_what_is_published() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        drop(node);
+        companion.stop().await;
+        // Nobody has it any more but the control plane, and what that has now is held.
+        for key in [world.manifest().snapshot.key, ObjectKeys::new(VERSION).config_json()] {
+            std::fs::remove_file(world.path_of(&key)).unwrap();
+        }
+        world.control_plane.push(recording::lost_database());
+        let companion = world.companion().await;
+        let is_lost = |found: &Page| {
+            found.number(&series("keep_payload_lost")) == 1.0 && found.number(&series("keep_held")) == 1.0
+        };
+        let lost = scrape(&companion, is_lost).await;
+        after_a_quiet_while(&quiet, &[("a", &lost)], 3, PAYLOAD_LOST);
         companion.stop().await;
     });
 }

@@ -1,6 +1,6 @@
 //! What must be true after every single write, whatever goes wrong, judged by the bytes that lie in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Checks {
     violations: Vec<String>,
     /// Which exporter has written the manifest under this epoch.
     writers: BTreeMap<u64, ClientId>,
+    /// What the store has lost, which no exporter is to be blamed for until it has put it back.
+    lost: BTreeSet<String>,
     /// When the lease was written last, and what it said then.
     lease: Option<(Duration, LeaseRecord)>,
     /// How often a manifest was written that names another snapshot.
@@ -48,6 +50,7 @@ impl Checks {
             policy: Policy { version: VERSION, max_config: MAX_CONFIG, keys: Arc::new(Keyring::default()) },
             violations: Vec::new(),
             writers: BTreeMap::new(),
+            lost: BTreeSet::new(),
             lease: None,
             publications: 0,
             deletions: 0,
@@ -72,6 +75,7 @@ impl Checks {
     ) {
         let keys = ObjectKeys::new(VERSION);
         let found = self.violations.len();
+        let is_back = self.lost.contains(key) && self.restorable(objects).is_ok();
         if key == keys.manifest() {
             self.published(objects, by, before, now, log);
         } else if key.starts_with(&keys.snapshots()) {
@@ -79,15 +83,29 @@ impl Checks {
         } else if key == keys.leader() {
             self.leads(objects, key, before, now, log);
         }
+        if is_back {
+            self.lost.remove(key);
+            log.note(now, &format!("{key} is back"));
+        }
         for violation in &self.violations[found..] {
             log.note(now, &format!("WRONG: {violation}"));
         }
     }
 
+    /// The store has lost this object.
+    pub(crate) fn lost(&mut self, key: String) {
+        self.lost.insert(key);
+    }
+
+    /// Whether the store has lost what this manifest names.
+    pub(crate) fn has_lost(&self, manifest: &Manifest) -> bool {
+        self.lost.contains(&manifest.snapshot.key)
+    }
+
     /// An object was just deleted.
     pub(crate) fn deleted(&mut self, objects: &Objects, key: &str) {
         if key.starts_with(&ObjectKeys::new(VERSION).snapshots())
-            && let Err(what) = self.restorable(objects)
+            && let Err(what) = self.restorable_but_for_losses(objects)
         {
             self.wrong(what);
         }
@@ -113,7 +131,7 @@ impl Checks {
     /// An operator was told that what was just pinned stays.
     pub(crate) fn promise(&mut self, objects: &Objects, pinned: SnapshotId) {
         self.promised = Some(pinned);
-        match self.restorable(objects) {
+        match self.restorable_but_for_losses(objects) {
             Ok(Some(manifest)) => self.is_as_promised(&manifest, "somebody"),
             Ok(None) => self.wrong("what an operator was told that it stays is gone".to_owned()),
             Err(what) => self.wrong(what),
@@ -122,7 +140,8 @@ impl Checks {
 
     fn is_as_promised(&mut self, manifest: &Manifest, by: &str) {
         let Some(promised) = self.promised else { return };
-        if manifest.id() != promised || manifest.pin != Some(Pin::Unpin) {
+        // Where it was lost, the same configuration comes back as another snapshot.
+        if manifest.config_hash != promised.config_hash || manifest.pin != Some(Pin::Unpin) {
             let (sequence, now) = (promised.sequence, manifest.sequence);
             self.wrong(format!(
                 "an operator was told that snapshot {sequence} stays until it is unpinned, and {by} has published {now}"
@@ -130,13 +149,26 @@ impl Checks {
         }
     }
 
-    /// The published manifest with its snapshot whole, or what is wrong with it.
-    pub(crate) fn restorable(&self, objects: &Objects) -> Result<Option<Authentic>, String> {
+    /// The published manifest, whatever has become of its snapshot.
+    pub(crate) fn named(&self, objects: &Objects) -> Result<Option<Authentic>, String> {
         let Some(stored) = objects.get(&ObjectKeys::new(VERSION).manifest()) else { return Ok(None) };
         let manifest = Document::decode(&stored.bytes)
             .map_err(|error| error.to_string())
             .and_then(|document| authenticate(&document, Place::Newest, &self.policy).map_err(|why| why.to_string()))
             .map_err(|why| format!("the manifest is not accepted: {why}"))?;
+        Ok(Some(manifest))
+    }
+
+    fn restorable_but_for_losses(&self, objects: &Objects) -> Result<Option<Authentic>, String> {
+        match self.named(objects)? {
+            Some(manifest) if self.has_lost(&manifest) => Ok(Some(manifest)),
+            _ => self.restorable(objects),
+        }
+    }
+
+    /// The published manifest with its snapshot whole, or what is wrong with it.
+    pub(crate) fn restorable(&self, objects: &Objects) -> Result<Option<Authentic>, String> {
+        let Some(manifest) = self.named(objects)? else { return Ok(None) };
         let snapshot = format!("snapshot {}, which the manifest names,", manifest.sequence);
         let payload = objects.get(&manifest.snapshot.key).ok_or_else(|| format!("{snapshot} is missing"))?;
         verify(manifest.clone(), payload.bytes.clone(), &self.policy)
@@ -162,7 +194,7 @@ impl Checks {
         now: Duration,
         log: &mut Log,
     ) {
-        let manifest = match self.restorable(objects) {
+        let manifest = match self.restorable_but_for_losses(objects) {
             Ok(manifest) => manifest.expect("it was just written"),
             Err(what) => return self.wrong(what),
         };
@@ -183,6 +215,11 @@ impl Checks {
             }
             if epoch < before.epoch {
                 self.wrong(format!("epoch {epoch} was published in the place of {}", before.epoch));
+            }
+            // Nothing but an operator's word ends this one, also where what it names was lost.
+            let has_ended = manifest.pin != before.pin || manifest.config_hash != before.config_hash;
+            if client.kind == Kind::Exporter && before.pin == Some(Pin::Unpin) && has_ended {
+                self.wrong(format!("snapshot {sequence} was published in the place of one that is pinned"));
             }
         }
         match client.kind {
@@ -226,10 +263,10 @@ impl Checks {
         let is_changed = before.is_some_and(|before| objects.get(key).is_some_and(|now| now.bytes != before.bytes));
         // A manifest that was stored damaged is made good.
         let was_whole = key.ends_with(".gz") || before.is_some_and(|before| Manifest::decode(&before.bytes).is_ok());
-        if self.is_fenced() && is_changed && was_whole {
+        if self.is_fenced() && is_changed && was_whole && !self.lost.contains(key) {
             self.wrong(format!("{key} was changed"));
         }
-        if let Err(what) = self.restorable(objects) {
+        if let Err(what) = self.restorable_but_for_losses(objects) {
             self.wrong(what);
         }
     }

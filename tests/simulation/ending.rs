@@ -45,7 +45,14 @@ pub(crate) async fn settled(site: &Site, database: &Database, conditions: Condit
 fn state(site: &Site, database: &Database, conditions: Conditions) -> Result<(), String> {
     let state = site.state();
     let (objects, keys) = (&state.objects, ObjectKeys::new(VERSION));
-    let manifest = state.checks.restorable(objects)?.ok_or("nothing is published")?;
+    let manifest = match state.checks.restorable(objects) {
+        Ok(manifest) => manifest.ok_or("nothing is published")?,
+        Err(what) => {
+            let lost =
+                state.checks.named(objects)?.filter(|manifest| state.checks.has_lost(manifest)).ok_or(&what[..])?;
+            return is_beyond_help(objects, &lost, database).map_err(|why| format!("{what}, {why}"));
+        }
+    };
     let copy = objects.get(&keys.snapshot_manifest(manifest.id()));
     if !copy.is_some_and(|copy| Manifest::decode(&copy.bytes).is_ok_and(|copy| copy.id() == manifest.id())) {
         return Err(format!("snapshot {} has no manifest in the history", manifest.sequence));
@@ -58,6 +65,20 @@ fn state(site: &Site, database: &Database, conditions: Conditions) -> Result<(),
         is_fenced(objects, &manifest)?;
     }
     is_due(objects, &manifest, database)
+}
+
+// The store has lost what is published: it comes back unless nobody has it who may give it.
+fn is_beyond_help(objects: &Objects, manifest: &Authentic, database: &Database) -> Result<(), String> {
+    let newest = configuration(database.configuration());
+    let json = objects.get(&ObjectKeys::new(VERSION).config_json());
+    if json.is_some_and(|json| Sha256Digest::of(&json.bytes) == manifest.config.sha256) {
+        return Err("and config.json has it".to_owned());
+    }
+    if manifest.config_hash == newest.hash {
+        return Err("and the control planes have it".to_owned());
+    }
+    // What is pinned or held stands in the way of what the control planes have.
+    is_due(objects, manifest, database)
 }
 
 // Until the manifest has the leader's epoch, whoever led before could still replace it.

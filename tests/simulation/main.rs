@@ -13,6 +13,7 @@ mod exporters;
 mod faults;
 mod link;
 mod log;
+mod losses;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod objects;

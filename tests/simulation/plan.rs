@@ -77,6 +77,8 @@ pub(crate) struct Plan {
     pub(crate) walls: Walls,
     /// When `election/` is emptied.
     pub(crate) expiry: Option<Duration>,
+    /// The mean time between two losses of what is published: a lifecycle rule, a cleaner, somebody's hand.
+    pub(crate) loss_every: Option<Duration>,
     /// The mean time between two things that an operator does.
     pub(crate) operator_every: Option<Duration>,
     /// How many of the exporters are there in the end.
@@ -117,6 +119,7 @@ impl Plan {
             },
             walls: if random.random_range(0..4) == 0 { Walls::Lying } else { Walls::Kept },
             expiry: (random.random_range(0..4) == 0).then(|| trouble.mul_f64(random.random())),
+            loss_every: (random.random_range(0..3) == 0).then(|| seconds(random, 30..150)),
             operator_every: (random.random_range(0..3) == 0).then(|| seconds(random, 60..200)),
             survivors: random.random_range(1..=exporters),
         }

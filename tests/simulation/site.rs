@@ -295,6 +295,10 @@ impl State {
             super::faults::Stored::Whole => bytes.clone(),
             super::faults::Stored::Damaged => {
                 self.log.note(now, &format!("{key} is stored damaged"));
+                // What was put back and is put there once more, since the first answer was lost, the store loses again.
+                if before.is_some() && key.ends_with(".json.gz") {
+                    self.checks.lost(key.to_owned());
+                }
                 damaged(bytes)
             }
         };

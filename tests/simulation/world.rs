@@ -140,8 +140,9 @@ async fn trouble(plan: &Plan, storage: Option<Storage>, site: &Site, database: &
             operator.work().await;
         }
     };
+    let losses = site.lose_things(plan.loss_every, StdRng::seed_from_u64(random.random()));
     let changes = database.change(plan, site, StdRng::seed_from_u64(random.random()));
-    tokio::join!(expiry, operator, changes);
+    tokio::join!(expiry, losses, operator, changes);
 }
 
 /// What a clock on a wall shows at the begin: no two agree.

@@ -16,7 +16,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 
 const LIMIT: usize = 1 << 20;
-const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
+const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
 
 fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)

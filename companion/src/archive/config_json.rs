@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::keeper::PayloadState;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
@@ -25,6 +26,9 @@ pub enum Beside {
     Repaired(Tag),
     /// Somebody else has written it after the manifest: Kong's own exporter, say. It is left as it is.
     Another(Tag),
+    /// It is something else that we had written, or nothing, and the payload that it is made of is not what the manifest
+    /// names.
+    WithoutPayload(PayloadState),
 }
 
 impl Archive {
@@ -53,12 +57,17 @@ impl Archive {
             Some((_, tag)) => Write::Update(tag),
             None => Write::Create,
         };
-        let (payload, _) = self.storage.read(snapshot, manifest.snapshot.bytes).await?;
+        let payload = match self.storage.read(snapshot, manifest.snapshot.bytes).await {
+            Ok((payload, _)) => payload,
+            Err(StorageError::NotFound { .. }) => return Ok(Beside::WithoutPayload(PayloadState::Missing)),
+            Err(error) if error.is_refusal() => return Ok(Beside::WithoutPayload(PayloadState::Unreadable)),
+            Err(error) => return Err(error),
+        };
         let expanded = computed({
             let manifest = manifest.clone();
             move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
         });
-        let json = expanded.await.map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
+        let Ok(json) = expanded.await else { return Ok(Beside::WithoutPayload(PayloadState::Altered)) };
         Ok(Beside::Repaired(self.write_config_json(manifest.kong_version, json.into(), over).await?))
     }
 

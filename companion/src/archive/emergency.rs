@@ -63,7 +63,7 @@ impl Archive {
             Stay::UntilUnpinned => Pin::Unpin,
             Stay::UntilItChanges => Pin::Change { instead_of: instead },
         };
-        let terms = Terms { epoch, state: State::Pinned, pin: Some(pin) };
+        let terms = Terms { epoch, state: State::Pinned, pin: Some(pin), last_seen: None };
         let published = self.publish(author, received, &over, &terms, now).await?;
         Ok(Emergency { published, losses })
     }

@@ -39,7 +39,7 @@ pub struct Listed {
     pub fate: Fate,
     /// The manifest with which it was published or held; none if it never was, or the manifest is not accepted.
     pub manifest: Option<Manifest>,
-    /// Why the manifest is not accepted, if there is one.
+    /// Why the manifest is not accepted, or can't be read, if there is one.
     pub refused: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Archive {
         let (published, problem) = match self.published(version).await {
             Ok(published) => (published, None),
             // The others may be what somebody looks for who has just found this one damaged.
-            Err(error @ StorageError::Unusable { .. }) => (None, Some(error.to_string())),
+            Err(error) if error.is_refusal() => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
         let named = published.as_ref().map(|published| published.manifest.id());
@@ -92,10 +92,18 @@ impl Archive {
         let (key, place) = match fate {
             Fate::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
             Fate::Published => (keys.snapshot_manifest(id), Place::Snapshot(id)),
-            Fate::HeldAsShrunk | Fate::HeldAsRefused => (keys.held_manifest(id, fate), Place::Held(id)),
+            Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => {
+                (keys.held_manifest(id, fate), Place::Held(id))
+            }
         };
-        let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else {
-            return Ok(Listed { id, fate: Fate::Leftover, manifest: None, refused: None });
+        let bytes = match self.storage.read_optional(&key, MANIFEST_LIMIT).await {
+            Ok(Some((bytes, _))) => bytes,
+            Ok(None) => return Ok(Listed { id, fate: Fate::Leftover, manifest: None, refused: None }),
+            // The others may be readable.
+            Err(error) if error.is_refusal() => {
+                return Ok(Listed { id, fate, manifest: None, refused: Some(error.to_string()) });
+            }
+            Err(error) => return Err(error),
         };
         let document = Document::decode(&bytes).map_err(Rejected::from);
         let policy = self.policy(version);

@@ -63,7 +63,7 @@ impl Archive {
         let encoded = Bytes::from(with_image.encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let tag = self.storage.write(&keys.manifest(), encoded.clone(), Write::Update(tag)).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None })
+        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
     }
 
     /// The image that lies with a snapshot, verified; none if none was taken.

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place};
@@ -20,7 +21,7 @@ pub enum ConfigJson {
     Absent,
     /// Something else, written after the manifest.
     Newer,
-    /// Something else, written before the manifest, or nobody knows when.
+    /// Something else, written before the manifest, or nobody knows when; or no configuration; or one of ours, written late.
     Older,
 }
 
@@ -40,10 +41,21 @@ impl Archive {
     /// When the store can't be read.
     pub async fn config_json_beside(&self, published: &Published) -> Result<ConfigJson, StorageError> {
         let (manifest, keys) = (&published.manifest, ObjectKeys::new(published.manifest.kong_version));
-        let found = self.storage.read_optional(&keys.config_json(), manifest.config.bytes).await?;
+        let found = self.storage.read_optional(&keys.config_json(), self.max_config as u64).await?;
         let Some((bytes, _)) = found else { return Ok(ConfigJson::Absent) };
         if Sha256Digest::of(&bytes) == manifest.config.sha256 {
             return Ok(ConfigJson::AsPublished);
+        }
+        let policy = self.policy(manifest.kong_version);
+        if policy.keys.demand() == Demand::Nothing {
+            // An exporter that was held up on the way may have written one of ours late.
+            match self.is_anothers(manifest.kong_version, bytes, &policy).await {
+                Ok(true) => return Ok(ConfigJson::Newer),
+                Ok(false) => return Ok(ConfigJson::Older),
+                // Only who may list can tell.
+                Err(StorageError::Denied { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let written = self.storage.written_at(&keys.config_json()).await?;
         let published = self.storage.written_at(&keys.manifest()).await?;

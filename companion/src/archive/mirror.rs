@@ -9,7 +9,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::verify;
 use tracing::debug;
 
-use super::{Archive, Published, Standing};
+use super::{Archive, Depth, Published, Standing};
 use crate::background::computed;
 use crate::storage::{StorageError, Write};
 
@@ -37,16 +37,32 @@ impl Published {
 }
 
 impl Archive {
-    /// Makes `other` have what is published here.
+    /// Makes `other` have what is published here. Of a payload that is there already, the size is looked at.
     ///
     /// # Errors
     /// Of either store. [`StorageError::Conflict`] when somebody else writes there: look again.
     /// [`StorageError::Misconfigured`] when what is published here is damaged, or what lies there can't be used.
     pub async fn mirror(&self, published: &Published, other: &Archive) -> Result<Mirrored, StorageError> {
+        self.mirror_closely(published, other, Depth::Size).await
+    }
+
+    /// The same, looking so closely at a payload that is there already.
+    ///
+    /// # Errors
+    /// As [`mirror`](Self::mirror).
+    pub async fn mirror_closely(
+        &self,
+        published: &Published,
+        other: &Archive,
+        depth: Depth,
+    ) -> Result<Mirrored, StorageError> {
         let version = published.manifest.kong_version;
         let over = other.standing(version).await?;
+        // Of a snapshot that is there already, something else is said: when it was last seen, or that it is pinned.
+        let mut is_there = over.manifest().is_some_and(|there| there.snapshot == published.manifest.snapshot);
         if let Standing::Published(there) = &over {
-            if there.is_same_document(published) {
+            is_there = is_there && other.has_payload(there, depth).await?;
+            if is_there && there.is_same_document(published) {
                 // A crash may have come before the rest was written.
                 other.complete(there).await?;
                 other.settle_config_json(there).await?;
@@ -61,8 +77,6 @@ impl Archive {
         let policy = other.policy(version);
         other.refuse_to_lay_open(&over, &policy)?;
         let (manifest, there) = (&published.manifest, over.manifest());
-        // Of a snapshot that is there already, something else is said: when it was last seen, or that it is pinned.
-        let is_there = there.is_some_and(|there| there.snapshot == manifest.snapshot);
         let copied = if is_there {
             None
         } else {
@@ -85,7 +99,7 @@ impl Archive {
         }
         let key = ObjectKeys::new(version).manifest();
         let tag = other.storage.write(&key, published.document.clone(), over.replaced()).await?;
-        let there = Published { tag, config_json: None, ..published.clone() };
+        let there = Published { tag, config_json: None, payload: None, ..published.clone() };
         other.complete(&there).await?;
         if let Some((place, payload)) = copied.filter(|_| policy.keys.sealing().is_none()) {
             let manifest = published.manifest.clone();
@@ -175,6 +189,26 @@ mod tests {
         let (json, _) = other.storage.read(&keys.config_json(), 1 << 20).await.unwrap();
         assert_eq!(json, *received(FIRST).configuration.json());
         assert_eq!(other.snapshots(version()).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_another_store_has_lost_is_copied_again() {
+        let (first, other) = (in_memory(), in_memory());
+        let published = publish(&first, FIRST).await;
+        first.mirror(&published, &other).await.unwrap();
+        assert!(other.has_published(&published, Depth::Bytes).await.unwrap());
+        let key = &published.manifest.snapshot.key;
+        other.storage.delete(key).await.unwrap();
+        assert!(!other.has_published(&published, Depth::Size).await.unwrap());
+        assert_eq!(first.mirror(&published, &other).await.unwrap(), Mirrored::Now);
+        assert_eq!(hash(&other).await, published.manifest.config_hash);
+        // Of the same size, it takes a closer look.
+        let altered = vec![b'x'; published.manifest.snapshot.bytes as usize];
+        other.storage.write(key, altered.into(), Write::Replace).await.unwrap();
+        assert!(other.has_published(&published, Depth::Size).await.unwrap());
+        assert!(!other.has_published(&published, Depth::Bytes).await.unwrap());
+        assert_eq!(first.mirror_closely(&published, &other, Depth::Bytes).await.unwrap(), Mirrored::Now);
+        assert!(other.has_published(&published, Depth::Bytes).await.unwrap());
     }
 
     #[tokio::test]

@@ -21,6 +21,16 @@ pub enum Pick {
     Sequence(u64),
 }
 
+impl Pick {
+    /// The number, if it is meant by that.
+    pub fn sequence(self) -> Option<u64> {
+        match self {
+            Self::Published => None,
+            Self::Sequence(sequence) => Some(sequence),
+        }
+    }
+}
+
 /// A snapshot whose manifest is accepted. Nothing is known of its payload yet.
 #[derive(Debug)]
 pub struct Picked {
@@ -56,7 +66,11 @@ impl Archive {
     /// don't accept it.
     pub async fn pick(&self, version: KongVersion, pick: Pick) -> Result<Picked, PickError> {
         let key = ObjectKeys::new(version).manifest();
-        let newest = self.storage.read_optional(&key, MANIFEST_LIMIT).await?;
+        let newest = match (pick, self.storage.read_optional(&key, MANIFEST_LIMIT).await) {
+            // Another snapshot can be read without it.
+            (Pick::Sequence(_), Err(error)) if error.is_refusal() => None,
+            (_, newest) => newest?,
+        };
         let newest = newest.map(|(document, _)| self.picked(version, &key, Place::Newest, document));
         match (pick, newest) {
             (Pick::Published, Some(picked)) => picked,
@@ -132,7 +146,9 @@ impl Archive {
         for Past { id, fate } in same_number {
             let (key, place) = match fate {
                 Fate::Published | Fate::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
-                Fate::HeldAsShrunk | Fate::HeldAsRefused => (keys.held_manifest(id, fate), Place::Held(id)),
+                Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => {
+                    (keys.held_manifest(id, fate), Place::Held(id))
+                }
             };
             match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
                 Some((document, _)) => return Ok((key, place, document)),

@@ -41,6 +41,8 @@ pub struct Terms {
     pub state: State,
     /// The operator's word on how long it stays.
     pub pin: Option<Pin>,
+    /// When the control plane was last known to have it, if that is not when it was received.
+    pub last_seen: Option<WallTime>,
 }
 
 /// How often a sequence number may be taken by somebody else before we give up.
@@ -83,7 +85,7 @@ impl Archive {
         let step = self.steps.begin(version, Step::Manifest);
         let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
         debug!("wrote the manifest");
-        let mut published = Published { manifest, tag, document: encoded, config_json: None };
+        let mut published = Published { manifest, tag, document: encoded, config_json: None, payload: packed.kept };
         let copy = ObjectKeys::new(version).snapshot_manifest(packed.id);
         match self.write_manifest(&copy, published.document.clone(), Write::Create).await {
             // Somebody has looked in between, and completed it; or it is ours, damaged, from a try whose answer was lost.
@@ -119,7 +121,7 @@ impl Archive {
         let manifest = self.accepted(&document, Place::Newest, &policy)?;
         let tag = self.storage.write(&keys.manifest(), document.clone(), over.replaced()).await?;
         self.storage.write(&keys.snapshot(packed.id), payload, Write::Create).await?;
-        Ok(Published { manifest, tag, document, config_json: None })
+        Ok(Published { manifest, tag, document, config_json: None, payload: None })
     }
 
     /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is
@@ -254,10 +256,11 @@ impl Archive {
             let id = SnapshotId { sequence, config_hash };
             // Made anew for each number, since a sealed payload is bound to its own.
             let (form, version) = (form.clone(), author.version);
-            let stored = computed(move || Stored::new(id, form, version, chance::random())).await;
+            let mut stored = computed(move || Stored::new(id, form, version, chance::random())).await;
             let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
             match self.storage.write(&key, stored.payload.clone(), Write::Create).await {
-                Ok(_) => {
+                Ok(tag) => {
+                    stored.tag = Some(tag);
                     step.done();
                     debug!("wrote a payload");
                     let step = self.steps.begin(version, Step::ReadBack);

@@ -64,7 +64,7 @@ impl Archive {
         }
         let (received, epoch) = self.read_held(author, held).await?;
         let epoch = over.epoch().unwrap_or(epoch);
-        let terms = Terms { epoch, state: State::Received, pin: None };
+        let terms = Terms { epoch, state: State::Received, pin: None, last_seen: None };
         Ok(self.publish(author, &received, &over, &terms, now).await?)
     }
 
@@ -84,7 +84,8 @@ impl Archive {
             // What was published later was released already, or has replaced it.
             None => newest_first
                 .take_while(|past| past.fate != Fate::Published)
-                .find(|past| past.fate.is_held())
+                // What no node can run is released by its number only.
+                .find(|past| past.fate.is_held() && past.fate != Fate::HeldAsUnrunnable)
                 .ok_or(ReleaseError::NothingHeld { place }),
             Some(sequence) => newest_first
                 .find(|past| past.id.sequence == sequence && past.fate.is_held())
@@ -110,7 +111,7 @@ impl Archive {
     fn held_key(&self, author: &Author, past: Past) -> String {
         let keys = ObjectKeys::new(author.version);
         match past.fate {
-            Fate::HeldAsShrunk | Fate::HeldAsRefused => keys.held_manifest(past.id, past.fate),
+            Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => keys.held_manifest(past.id, past.fate),
             Fate::Published | Fate::Leftover => keys.snapshot_manifest(past.id),
         }
     }

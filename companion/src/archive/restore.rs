@@ -1,7 +1,8 @@
 //! Restoring from one store: the newest snapshot that verifies.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
@@ -11,14 +12,19 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{
     AgeLimit, Authentic, Place, Policy, Rejected, Verified, authenticate, verify, verify_bare,
 };
+use tracing::info;
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::background::computed;
+use crate::progress::step;
 use crate::settings::{Prefer, RestoreRules};
-use crate::storage::StorageError;
+use crate::storage::{StorageError, Tag};
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;
+/// What is refused is asked for once more after this, before something older is taken for it: rights that are just being
+/// given, or credentials renewed, refuse for a moment.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What there is to give to a node.
 #[derive(Debug)]
@@ -38,6 +44,32 @@ pub struct Skipped {
     pub key: String,
     /// Why.
     pub reason: String,
+    /// That the store, or this machine, refuses it, so that nothing is known of it.
+    refusal: Option<StorageError>,
+}
+
+impl Skipped {
+    fn because(key: String, reason: impl ToString) -> Self {
+        Self { key, reason: reason.to_string(), refusal: None }
+    }
+
+    fn refused(key: String, error: StorageError) -> Self {
+        Self { key, reason: error.to_string(), refusal: Some(error) }
+    }
+}
+
+/// What came of asking for an object.
+enum Asked {
+    Found(Bytes),
+    Nothing,
+    /// It is refused, also the second time.
+    Refused(StorageError),
+}
+
+impl From<Option<(Bytes, Tag)>> for Asked {
+    fn from(read: Option<(Bytes, Tag)>) -> Self {
+        read.map_or(Self::Nothing, |(bytes, _)| Self::Found(bytes))
+    }
 }
 
 impl Archive {
@@ -63,19 +95,28 @@ impl Archive {
         let age = rules.age;
         let (keys, policy) = (ObjectKeys::new(version), self.policy(version));
         let mut skipped = Vec::new();
-        let newest = self.storage.read_optional(&keys.manifest(), MANIFEST_LIMIT).await?;
-        if newest.is_none() && policy.keys.demand() == Demand::Nothing {
+        let mut is_refused = false;
+        let newest = match self.read_twice(&keys.manifest(), MANIFEST_LIMIT).await? {
+            Asked::Found(bytes) => Some(bytes),
+            Asked::Nothing => None,
+            Asked::Refused(error) => {
+                skipped.push(Skipped::refused(keys.manifest(), error));
+                is_refused = true;
+                None
+            }
+        };
+        if newest.is_none() && !is_refused && policy.keys.demand() == Demand::Nothing {
             return self.restore_bare(&policy, age).await;
         }
         // Who has keys looks at the history too: whoever can delete the manifest must not be able to stop a restore.
-        let is_missing = newest.is_none();
+        let is_missing = newest.is_none() && !is_refused;
         let accepted = |bytes: &[u8], place, key, skipped: &mut Vec<Skipped>| {
             let young_enough = |manifest: Authentic| age.check(&manifest, now).map(|()| manifest);
             let document = Document::decode(bytes).map_err(Rejected::from);
             let accepted = document.and_then(|document| authenticate(&document, place, &policy)).and_then(young_enough);
-            accepted.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok()
+            accepted.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok()
         };
-        let newest = newest.and_then(|(bytes, _)| accepted(&bytes, Place::Newest, keys.manifest(), &mut skipped));
+        let newest = newest.and_then(|bytes| accepted(&bytes, Place::Newest, keys.manifest(), &mut skipped));
         if let Some(manifest) = &newest
             && rules.prefer == Prefer::Newest
             && policy.keys.demand() == Demand::Nothing
@@ -92,7 +133,14 @@ impl Archive {
         for id in self.older(version, newest_sequence, &mut skipped).await? {
             let key = keys.snapshot_manifest(id);
             // Without a manifest of its own it was never published: a crash left it.
-            let Some((bytes, _)) = self.storage.read_optional(&key, MANIFEST_LIMIT).await? else { continue };
+            let bytes = match self.read_twice(&key, MANIFEST_LIMIT).await? {
+                Asked::Found(bytes) => bytes,
+                Asked::Nothing => continue,
+                Asked::Refused(error) => {
+                    skipped.push(Skipped::refused(key, error));
+                    continue;
+                }
+            };
             let manifest = accepted(&bytes, Place::Snapshot(id), key, &mut skipped);
             if let Some(manifest) = manifest
                 && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
@@ -103,16 +151,45 @@ impl Archive {
         if is_missing {
             let key = keys.config_json();
             if self.storage.read_optional(&key, 0).await?.is_some() {
-                skipped.push(Skipped { key, reason: Rejected::BareConfigJson.to_string() });
+                skipped.push(Skipped::because(key, Rejected::BareConfigJson));
             } else if skipped.is_empty() {
                 return Err(self.no_backup(version).await);
             }
         }
+        if !is_missing && skipped.iter().any(|skip| skip.refusal.is_some()) {
+            // Nothing tells whether it is older than what is refused; where nothing else can be had, it is something.
+            if let Ok(bare) = self.restore_bare(&policy, age).await {
+                return Ok(Restored { skipped, ..bare });
+            }
+            // In the store's own words, if that is all that is known.
+            if let Some(refusals) = skipped.iter().map(|skip| skip.refusal.clone()).collect::<Option<Vec<_>>>() {
+                return Err(refusals.into_iter().next().expect("there is one"));
+            }
+        }
+        Err(self.nothing_usable(version, &skipped))
+    }
+
+    fn nothing_usable(&self, version: KongVersion, skipped: &[Skipped]) -> StorageError {
         let reasons: Vec<String> = skipped.iter().map(|skip| format!("{} ({})", skip.key, skip.reason)).collect();
-        Err(StorageError::NotFound {
+        StorageError::NotFound {
             place: self.place().to_owned(),
             key: format!("usable backup for Kong {version}: {}", reasons.join("; ")),
-        })
+        }
+    }
+
+    // What is refused twice is refused. What fails otherwise is an error: it may come back at any moment.
+    async fn read_twice(&self, key: &str, limit: u64) -> Result<Asked, StorageError> {
+        let first = match self.storage.read_optional(key, limit).await {
+            Err(error) if error.is_refusal() => error,
+            read => return Ok(Asked::from(read?)),
+        };
+        info!("{first}: it is asked for once more in {} s", AGAIN_AFTER.as_secs());
+        let _progress = step(format_args!("waiting before {key} is asked for once more"));
+        tokio::time::sleep(AGAIN_AFTER).await;
+        match self.storage.read_optional(key, limit).await {
+            Err(error) if error.is_refusal() => Ok(Asked::Refused(error)),
+            read => Ok(Asked::from(read?)),
+        }
     }
 
     // The snapshots to fall back to, newest first. Where listing is denied, what is known so far must still be said.
@@ -124,15 +201,15 @@ impl Archive {
     ) -> Result<Vec<SnapshotId>, StorageError> {
         match self.snapshots(version).await {
             Ok(ids) => Ok(ids.into_iter().rev().filter(|id| id.sequence < below).take(OLDER_TRIES).collect()),
-            Err(error @ StorageError::Denied { .. }) if !skipped.is_empty() => {
-                skipped.push(Skipped { key: ObjectKeys::new(version).snapshots(), reason: error.to_string() });
+            Err(error) if error.is_refusal() && !skipped.is_empty() => {
+                skipped.push(Skipped::refused(ObjectKeys::new(version).snapshots(), error));
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
         }
     }
 
-    // `None` when it doesn't verify; an error when the store fails, since then nothing is known of it.
+    // `None` when it doesn't verify or is refused; an error when the store fails, since then nothing is known of it.
     async fn try_snapshot(
         &self,
         policy: &Policy,
@@ -140,21 +217,24 @@ impl Archive {
         skipped: &mut Vec<Skipped>,
     ) -> Result<Option<Verified>, StorageError> {
         let key = manifest.snapshot.key.clone();
-        let reason = match policy.check_seal(&manifest) {
-            Err(rejected) => rejected.to_string(),
-            Ok(()) => match self.storage.read_optional(&key, manifest.snapshot.bytes).await? {
-                None => "it is missing".to_owned(),
-                Some((payload, _)) => {
-                    let policy = policy.clone();
-                    match computed(move || verify(manifest, payload, &policy)).await {
-                        Ok(verified) => return Ok(Some(verified)),
-                        Err(rejected) => rejected.to_string(),
-                    }
-                }
-            },
+        if let Err(rejected) = policy.check_seal(&manifest) {
+            skipped.push(Skipped::because(key, rejected));
+            return Ok(None);
+        }
+        let payload = match self.read_twice(&key, manifest.snapshot.bytes).await? {
+            Asked::Found(payload) => payload,
+            Asked::Nothing => {
+                skipped.push(Skipped::because(key, "it is missing"));
+                return Ok(None);
+            }
+            Asked::Refused(error) => {
+                skipped.push(Skipped::refused(key, error));
+                return Ok(None);
+            }
         };
-        skipped.push(Skipped { key, reason });
-        Ok(None)
+        let policy = policy.clone();
+        let verified = computed(move || verify(manifest, payload, &policy)).await;
+        Ok(verified.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok())
     }
 
     // What another exporter has written at config.json since the manifest, if there is one and it can be used.
@@ -166,7 +246,15 @@ impl Archive {
         skipped: &mut Vec<Skipped>,
     ) -> Result<Option<Verified>, StorageError> {
         let key = ObjectKeys::new(policy.version).config_json();
-        let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else { return Ok(None) };
+        let json = match self.read_twice(&key, self.max_config as u64).await? {
+            Asked::Found(json) => json,
+            Asked::Nothing => return Ok(None),
+            // The manifest's own snapshot is as good, for all that is known.
+            Asked::Refused(error) => {
+                skipped.push(Skipped::refused(key, error));
+                return Ok(None);
+            }
+        };
         if Sha256Digest::of(&json) == manifest.config.sha256 {
             return Ok(None);
         }
@@ -179,7 +267,7 @@ impl Archive {
         }
         let policy = policy.clone();
         let checked = computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await;
-        Ok(checked.map_err(|rejected| skipped.push(Skipped { key, reason: rejected.to_string() })).ok())
+        Ok(checked.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok())
     }
 
     async fn restore_bare(&self, policy: &Policy, age: AgeLimit) -> Result<Restored, StorageError> {

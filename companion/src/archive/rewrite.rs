@@ -37,6 +37,6 @@ impl Archive {
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let key = ObjectKeys::new(author.version).manifest();
         let tag = self.storage.write(&key, encoded.clone(), Write::Update(published.tag.clone())).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None })
+        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
     }
 }

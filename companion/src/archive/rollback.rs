@@ -80,7 +80,7 @@ impl Archive {
             Stay::UntilUnpinned => Pin::Unpin,
             Stay::UntilItChanges => Pin::Change { instead_of: instead_of(published) },
         };
-        let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin) };
+        let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin), last_seen: None };
         // A crash may have come before this was written, and once another one is published nobody can.
         self.complete(published).await?;
         Ok(self.publish(author, &received, &over, &terms, now).await?)

@@ -50,7 +50,7 @@ impl Archive {
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let key = ObjectKeys::new(version).manifest();
         let tag = self.storage.write(&key, encoded.clone(), Write::Update(tag)).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None })
+        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
     }
 
     /// The schemas that a manifest names; none if it names none, or if they are gone.

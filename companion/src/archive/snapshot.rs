@@ -13,7 +13,9 @@ use lifeboat_core::payload::Payload;
 use lifeboat_core::seal::{Binding, Content, Nonce, Seal, seal};
 use lifeboat_core::time::WallTime;
 
+use super::payload::KeptPayload;
 use super::{Author, Terms};
+use crate::storage::Tag;
 
 /// What becomes of a snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +36,12 @@ pub(super) enum Form {
 }
 
 /// A payload as it is stored, under its number.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) id: SnapshotId,
     pub(super) payload: Bytes,
+    /// As which version it lies in the store, once it does.
+    pub(super) tag: Option<Tag>,
     sealed: Option<Seal>,
 }
 
@@ -53,6 +57,8 @@ pub(super) struct Digests {
 pub(super) struct Packed {
     pub(super) id: SnapshotId,
     payload_bytes: u64,
+    /// The bytes, for who keeps them.
+    pub(super) kept: Option<KeptPayload>,
     sealed: Option<Seal>,
     digests: Digests,
 }
@@ -67,12 +73,12 @@ impl Stored {
     /// have been used before.
     pub(super) fn new(id: SnapshotId, form: Form, kong_version: KongVersion, random: [u8; 12]) -> Self {
         match form {
-            Form::Plain(payload) => Self { id, payload: payload.into_bytes(), sealed: None },
+            Form::Plain(payload) => Self { id, payload: payload.into_bytes(), tag: None, sealed: None },
             Form::Sealed(payload, key, config) => {
                 let (sequence, config_hash, content) = (id.sequence, id.config_hash, Content::Configuration(config));
                 let binding = Binding { kong_version, sequence, config_hash, content };
                 let (payload, sealed) = seal(payload.into_bytes(), &key, Nonce::from_random(random), &binding);
-                Self { id, payload, sealed: Some(sealed) }
+                Self { id, payload, tag: None, sealed: Some(sealed) }
             }
         }
     }
@@ -88,8 +94,10 @@ impl Digests {
 impl Packed {
     /// What was stored, with its digests.
     pub(super) fn new(stored: Stored, digests: Digests) -> Self {
-        let Stored { id, payload, sealed } = stored;
-        Self { id, payload_bytes: payload.len() as u64, sealed, digests }
+        let Stored { id, payload, tag, sealed } = stored;
+        let payload_bytes = payload.len() as u64;
+        let kept = tag.map(|tag| KeptPayload { sha256: digests.payload, bytes: payload, tag });
+        Self { id, payload_bytes, kept, sealed, digests }
     }
 
     /// The manifest with which it is published or held.
@@ -111,6 +119,10 @@ impl Packed {
             Lot::Published(terms) => (terms.epoch, terms.state, terms.pin, None),
             Lot::Held(why, epoch) => (epoch, State::Held, None, Some(why.clone())),
         };
+        let last_seen = match lot {
+            Lot::Published(terms) => terms.last_seen.unwrap_or(received.at),
+            Lot::Held(..) => received.at,
+        };
         let manifest = Manifest {
             format: FORMAT,
             kong_version: author.version,
@@ -128,7 +140,7 @@ impl Packed {
             schemas: None,
             counts: received.configuration.counts().clone(),
             exporter: author.exporter.clone(),
-            times: Times { received: received.at, exported: now, last_seen: received.at },
+            times: Times { received: received.at, exported: now, last_seen },
             proofs: Vec::new(),
         };
         manifest.proven_with(keys)

@@ -7,7 +7,7 @@ use lifeboat_core::manifest::{Document, Unreadable};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
 
-use super::{Archive, MANIFEST_LIMIT};
+use super::{Archive, KeptPayload, MANIFEST_LIMIT};
 use crate::storage::{StorageError, Tag, Write};
 
 /// What an exporter finds where the newest manifest is to be.
@@ -31,6 +31,8 @@ pub struct Published {
     pub(super) document: Bytes,
     /// Which version of `config.json` was written with it, for who has just published it.
     pub(crate) config_json: Option<Tag>,
+    /// Its payload, likewise.
+    pub(crate) payload: Option<KeptPayload>,
 }
 
 /// What our keys don't accept, with what is needed to replace exactly this.
@@ -105,9 +107,13 @@ impl Archive {
         let policy = self.policy(version);
         let document = Document::decode(&bytes).map_err(Rejected::from);
         match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {
-            Ok(manifest) => {
-                Ok(Standing::Published(Box::new(Published { manifest, tag, document: bytes, config_json: None })))
-            }
+            Ok(manifest) => Ok(Standing::Published(Box::new(Published {
+                manifest,
+                tag,
+                document: bytes,
+                config_json: None,
+                payload: None,
+            }))),
             // Whose writer was proven before that was found out: a later Lifeboat of ours.
             Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
                 Err(self.unusable_object(format!("{key} can't be used: {reason}")))

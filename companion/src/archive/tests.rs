@@ -20,7 +20,7 @@ use crate::storage::Write;
 pub(crate) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
 pub(crate) const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
 const LIMIT: usize = 1 << 20;
-const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None };
+const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
 
 pub(crate) fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)

@@ -188,7 +188,7 @@ impl Archive {
         for fate in files {
             match fate {
                 Fate::Published => self.storage.delete(&manifest).await?,
-                Fate::HeldAsShrunk | Fate::HeldAsRefused => {
+                Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => {
                     self.storage.delete(&keys.held_manifest(id, *fate)).await?;
                 }
                 Fate::Leftover => {}

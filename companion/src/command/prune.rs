@@ -118,7 +118,7 @@ fn as_table(prunable: &Prunable, width: Option<usize>) -> String {
 fn state(fate: Fate) -> &'static str {
     match fate {
         Fate::Published => "published",
-        Fate::HeldAsShrunk | Fate::HeldAsRefused => "held",
+        Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => "held",
         Fate::Leftover => "unpublished",
     }
 }

@@ -3,19 +3,20 @@
 
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::history::{Fate, History, Past};
-use lifeboat_core::keep::keeper::{Action, Event};
+use lifeboat_core::keep::keeper::{Action, Event, PayloadState};
 use lifeboat_core::keep::{Keys, Named};
 use lifeboat_core::keys::Key;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, StoredSchemas};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
-use super::probing;
-use crate::archive::{Archive, Author, Beside, Published, Standing, Terms};
+use super::{lost_payload, probing};
+use crate::archive::{Archive, Author, Beside, KeptPayload, PayloadLook, Published, PutBack, Standing, Terms};
 use crate::clock::Clock;
 use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::Image;
+use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError, Tag};
 
 #[derive(Debug)]
@@ -26,6 +27,12 @@ pub(super) struct Clerk {
     standing: Standing,
     /// Which version of `config.json` was looked at last.
     config_json: Option<Tag>,
+    /// The published payload as it is stored: to put it back, if the store loses it.
+    payload: Option<KeptPayload>,
+    /// What was said last of what lies there instead.
+    payload_problem: Option<String>,
+    /// Other stores, which have the same payloads.
+    others: Vec<StoreSettings>,
     has_looked_for_plaintext: bool,
     refused: Option<String>,
     metrics: KeepMetrics,
@@ -40,6 +47,9 @@ impl Clerk {
             clock,
             standing: Standing::Absent,
             config_json: None,
+            payload: None,
+            payload_problem: None,
+            others: Vec::new(),
             has_looked_for_plaintext: false,
             refused: None,
             metrics,
@@ -59,6 +69,11 @@ impl Clerk {
     /// The same clerk, who tells there what it notices.
     pub(super) fn observed_by(self, metrics: KeepMetrics) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// The same clerk, who also finds lost payloads in these stores.
+    pub(super) fn mirrored_in(self, others: Vec<StoreSettings>) -> Self {
+        Self { others, ..self }
     }
 
     /// The store's name for people.
@@ -145,16 +160,24 @@ impl Clerk {
         match action {
             Action::Glance => {
                 self.standing = self.archive.standing(self.author.version).await?;
-                self.watch_config_json().await?;
-                Ok(Event::Glanced(self.named()))
+                let mut payload = self.look_at_payload().await?;
+                if payload == PayloadState::Whole {
+                    payload = self.watch_config_json().await?;
+                }
+                Ok(Event::Glanced { published: self.named(), payload })
             }
             Action::Look => self.look().await,
-            Action::Publish { configuration, state, epoch } => {
-                let terms = Terms { epoch, state, pin: None };
+            Action::ReadBack => {
+                let Standing::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+                let look = self.archive.read_payload(published).await?;
+                Ok(Event::ReadBack(self.note_payload(look)))
+            }
+            Action::PutBack { epoch } => self.put_back(epoch).await,
+            Action::Publish { configuration, state, pin, epoch } => {
+                let terms = Terms { epoch, state, pin, last_seen: None };
                 let (author, over) = (&self.author, &self.standing);
                 let published = self.archive.publish(author, &configuration, over, &terms, now).await?;
-                self.config_json = published.config_json.clone();
-                self.standing = Standing::Published(Box::new(published));
+                self.now_published(published);
                 self.say_published();
                 Ok(self.written())
             }
@@ -190,16 +213,20 @@ impl Clerk {
     async fn look(&mut self) -> Result<Event, StorageError> {
         let version = self.author.version;
         self.standing = self.archive.standing(version).await?;
+        let mut payload = PayloadState::Whole;
         let mut history: History = self.archive.past(version).await?.into_iter().collect();
         match &self.standing {
             Standing::Absent => {}
             Standing::Published(published) => {
                 let id = published.manifest.id();
                 self.archive.complete(published).await?;
+                payload = self.look_at_payload().await?;
                 if history.of(id.config_hash).is_none_or(|past| past.id == id && past.fate == Fate::Leftover) {
                     history.add(Past { id, fate: Fate::Published });
                 }
-                self.settle_config_json().await?;
+                if payload == PayloadState::Whole {
+                    payload = self.settle_config_json().await?;
+                }
             }
             Standing::Unaccepted(other) => {
                 let reason = other.reason.to_string();
@@ -219,26 +246,27 @@ impl Clerk {
                 "the published configuration is sealed or signed with other keys than are set now: it is published anew"
             );
         }
-        Ok(Event::Looked { published, history, last_seen_age })
+        Ok(Event::Looked { published, payload, history, last_seen_age })
     }
 
     // A glance is a request or two. What lies at config.json is looked at again only where it isn't what lay there.
-    async fn watch_config_json(&mut self) -> Result<(), StorageError> {
+    async fn watch_config_json(&mut self) -> Result<PayloadState, StorageError> {
         if self.published().is_some_and(|manifest| manifest.snapshot.sealed.is_none()) {
             let tag = self.archive.config_json_tag(self.author.version).await?;
             if tag != self.config_json {
                 match self.settle_config_json().await {
                     // Who doesn't lead has only looked.
                     Err(StorageError::NotLeading { .. } | StorageError::Conflict { .. }) => {}
-                    settled => settled?,
+                    settled => return settled,
                 }
             }
         }
-        Ok(())
+        Ok(PayloadState::Whole)
     }
 
-    async fn settle_config_json(&mut self) -> Result<(), StorageError> {
-        let Standing::Published(published) = &self.standing else { return Ok(()) };
+    // A look at the payload by its size may have been too kind; what it is made into tells more.
+    async fn settle_config_json(&mut self) -> Result<PayloadState, StorageError> {
+        let Standing::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
         let place = self.archive.place();
         self.config_json = match self.archive.settle_config_json(published).await? {
             Beside::NotKept => None,
@@ -248,6 +276,9 @@ impl Clerk {
                     "config.json was not the published configuration in {place} (a crash, or somebody's hand): repaired"
                 );
                 Some(tag)
+            }
+            Beside::WithoutPayload(state) => {
+                return Ok(self.note_payload(PayloadLook { state, reason: None, kept: None }));
             }
             Beside::Another(tag) => {
                 if self.config_json.as_ref() != Some(&tag) {
@@ -261,7 +292,64 @@ impl Clerk {
                 Some(tag)
             }
         };
-        Ok(())
+        Ok(PayloadState::Whole)
+    }
+
+    async fn look_at_payload(&mut self) -> Result<PayloadState, StorageError> {
+        let Standing::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
+        let kept = self.payload.as_ref().filter(|kept| kept.is_of(&published.manifest));
+        let look = self.archive.look_at_payload(published, kept).await?;
+        Ok(self.note_payload(look))
+    }
+
+    fn note_payload(&mut self, look: PayloadLook) -> PayloadState {
+        let Standing::Published(published) = &self.standing else { return look.state };
+        // Of what is published no longer nothing can be put back.
+        self.payload = look.kept.or(self.payload.take()).filter(|kept| kept.is_of(&published.manifest));
+        let problem = lost_payload::problem(look.state, look.reason.as_deref());
+        if let Some(problem) = &problem
+            && self.payload_problem.as_ref() != Some(problem)
+        {
+            lost_payload::log_found(self.archive.place(), &published.manifest, problem);
+        }
+        self.payload_problem = problem;
+        look.state
+    }
+
+    async fn put_back(&mut self, epoch: u64) -> Result<Event, StorageError> {
+        let Standing::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+        let mut others = Vec::new();
+        for settings in &self.others {
+            // One that can't be opened has nothing to give; who mirrors into it says so.
+            others.extend(Archive::open(settings).ok());
+        }
+        let (kept, now) = (self.payload.as_ref(), self.clock.wall());
+        let put_back = self.archive.put_back_payload(&self.author, published, kept, &others, epoch, now).await?;
+        let (place, sequence) = (self.archive.place().to_owned(), published.manifest.sequence);
+        match put_back {
+            PutBack::Same { kept, from } => {
+                lost_payload::log_put_back(&place, sequence, &from);
+                (self.payload, self.payload_problem) = (Some(kept), None);
+                // What could not be made of it before.
+                self.settle_config_json().await?;
+                Ok(Event::PutBack)
+            }
+            PutBack::Anew { published, from } => {
+                lost_payload::log_published_anew(&place, sequence, published.manifest.sequence, &from);
+                self.now_published(*published);
+                Ok(self.written())
+            }
+            PutBack::Nowhere { reasons } => {
+                debug!("the payload of snapshot {sequence} is nowhere to be had: {}", reasons.join("; "));
+                Ok(Event::NotPutBack)
+            }
+        }
+    }
+
+    fn now_published(&mut self, mut published: Published) {
+        self.config_json = published.config_json.clone();
+        (self.payload, self.payload_problem) = (published.payload.take(), None);
+        self.standing = Standing::Published(Box::new(published));
     }
 
     fn named(&self) -> Option<Named> {

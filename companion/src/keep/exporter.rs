@@ -24,7 +24,7 @@ use super::newest::Line;
 use super::schemas::{FetchedSchemas, SchemaIntake};
 use super::thinner::Thinner;
 use super::witness::Hearing;
-use super::{BackupNode, CacheImages, Newest, SchemaFetcher, standing};
+use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, standing};
 use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::chance;
@@ -182,14 +182,14 @@ impl Exporter {
         let (fence, version) = (Fence::new(clock), author.version);
         // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
-        let (mirrors, mirroring) = Mirrors::new(&archive, self.others, &author, &fence, clock, &self.metrics);
+        let (mirrors, mirroring) = Mirrors::new(&archive, self.others.clone(), &author, &fence, clock, &self.metrics);
         let mut mirroring = pin!(mirroring);
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),
             campaign: Campaign::new(archive, author, self.election, clock, fence.clone())
                 .observed_by(self.metrics.clone()),
             place: clerk.place().to_owned(),
-            clerk: Some(clerk.fenced(fence.clone())),
+            clerk: Some(clerk.mirrored_in(self.others).fenced(fence.clone())),
             thinner: Thinner::new(thinning, version, clock),
             fence,
             work: None,
@@ -235,6 +235,7 @@ impl Exporter {
             run.take(events);
             run.metrics.stands(run.keeper.newest(), run.keeper.standing());
             run.metrics.nodes_differ(run.keeper.nodes_that_differ());
+            run.metrics.payload(run.keeper.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
         }
     }
 
@@ -259,7 +260,7 @@ impl Exporter {
                 Action::Notify(_) | Action::Reconnect | Action::Recheck { .. } | Action::Finish => {}
                 action => {
                     let publishes = matches!(action, Action::Publish { .. });
-                    if !matches!(action, Action::Glance | Action::Look) {
+                    if !matches!(action, Action::Glance | Action::Look | Action::ReadBack) {
                         clerk.probe().await?;
                     }
                     let event = clerk.perform(action).await.inspect_err(standing::log_failure)?;
@@ -414,6 +415,8 @@ impl Run {
             Notice::Already(hash) => standing::log_already(hash),
             Notice::Standing(Standing::Published) if newest == self.written => {}
             Notice::Standing(now) => standing::log(newest, &now),
+            Notice::PayloadLost(loss) => lost_payload::log_loss(&self.place, &loss),
+            Notice::PayloadIsBack => lost_payload::log_back(&self.place),
             Notice::TryingAgain { retry_in } => {
                 if let Some(error) = self.failure.take() {
                     standing::log_trying_again(&self.place, self.keeper.waiting(), &error, retry_in);
@@ -428,9 +431,9 @@ fn of_interest_to_the_election(event: &Event) -> Option<ElectionEvent<Tag>> {
     match event {
         Event::LinkUp => Some(ElectionEvent::LinkUp),
         Event::LinkDown => Some(ElectionEvent::LinkDown),
-        Event::Glanced(Some(named)) | Event::Written(named) | Event::Looked { published: Some(named), .. } => {
-            Some(ElectionEvent::ManifestEpoch(named.epoch))
-        }
+        Event::Glanced { published: Some(named), .. }
+        | Event::Written(named)
+        | Event::Looked { published: Some(named), .. } => Some(ElectionEvent::ManifestEpoch(named.epoch)),
         _ => None,
     }
 }

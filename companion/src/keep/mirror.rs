@@ -1,18 +1,20 @@
 //! Other stores beside the first one: each gets what is published there, after it was, and for as long as this exporter
-//! leads. The newest wins; what a store has missed while it was away it is not given later. How it is copied is the
-//! archive's.
+//! leads. The newest wins; what a store has missed while it was away it is not given later, and what it has lost it is given
+//! again. How it is copied is the archive's.
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{join_all, select_all};
-use lifeboat_core::backoff::Backoff;
+use lifeboat_core::backoff::{Backoff, spread};
+use lifeboat_core::keep::keeper::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
+use lifeboat_core::time::Moment;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::thinner::Thinner;
-use crate::archive::{Archive, Author, Mirrored, Published};
+use crate::archive::{Archive, Author, Depth, Mirrored, Published};
 use crate::chance;
 use crate::clock::Clock;
 use crate::metrics::KeepMetrics;
@@ -37,6 +39,9 @@ struct Mirror {
     metrics: KeepMetrics,
     other: Option<Other>,
     backoff: Backoff,
+    /// When it is looked at next whether what is published is still there, and when all of it is read.
+    look_at: Moment,
+    read_back_at: Moment,
 }
 
 struct Other {
@@ -65,6 +70,8 @@ impl Mirrors {
             metrics: metrics.clone(),
             other: None,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            look_at: clock.now(),
+            read_back_at: clock.now() + READ_BACK_INTERVAL,
         });
         let mirrors: Vec<_> = mirrors.map(|mirror| mirror.run().boxed()).collect();
         let work = async move {
@@ -101,26 +108,57 @@ impl Mirror {
                     None => std::future::pending().await,
                 }
             };
+            let (clock, look_at) = (self.clock, self.look_at);
+            let is_leading = self.published.borrow().is_some();
             tokio::select! {
                 changed = self.published.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    self.catch_up().await;
+                    self.catch_up(Depth::Size).await;
                 }
+                () = clock.reach(look_at), if is_leading => self.look().await,
                 () = thinned => {}
             }
         }
     }
 
+    // What this store was given it may lose, as the first may.
+    async fn look(&mut self) {
+        let Some(published) = self.published.borrow().clone() else { return };
+        let depth = if self.read_back_at <= self.clock.now() { Depth::Bytes } else { Depth::Size };
+        self.look_at = self.clock.now() + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, chance::random());
+        let Some(other) = &self.other else { return };
+        match other.archive.has_published(&published, depth).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let (place, sequence) = (self.settings.url.to_string(), published.manifest.sequence);
+                self.metrics.falls_behind(&place);
+                warn!(
+                    sequence,
+                    "{place} has lost snapshot {sequence}, which is published, or somebody has changed it there: it is given \
+                     it again"
+                );
+                self.catch_up(depth).await;
+            }
+            Err(error) => {
+                self.failed(&error);
+                self.catch_up(depth).await;
+            }
+        }
+        if depth == Depth::Bytes {
+            self.read_back_at = self.clock.now() + READ_BACK_INTERVAL;
+        }
+    }
+
     // Until the newest is there, or this exporter doesn't lead any more.
-    async fn catch_up(&mut self) {
+    async fn catch_up(&mut self, depth: Depth) {
         loop {
             let Some(published) = self.published.borrow_and_update().clone() else {
                 self.metrics.forgets_store(&self.settings.url.to_string());
                 return;
             };
-            match self.copy(&published).await {
+            match self.copy(&published, depth).await {
                 Ok(mirrored) => {
                     self.backoff.reset();
                     self.say(&published, mirrored);
@@ -137,7 +175,7 @@ impl Mirror {
         }
     }
 
-    async fn copy(&mut self, published: &Published) -> Result<Mirrored, StorageError> {
+    async fn copy(&mut self, published: &Published, depth: Depth) -> Result<Mirrored, StorageError> {
         let other = match &mut self.other {
             Some(other) => other,
             // A folder may be on a disk that is not there yet.
@@ -148,7 +186,7 @@ impl Mirror {
                 self.other.insert(Other { archive, thinner })
             }
         };
-        let mirrored = self.first.mirror(published, &other.archive).await?;
+        let mirrored = self.first.mirror_closely(published, &other.archive, depth).await?;
         if mirrored == Mirrored::Now {
             other.thinner.written();
         }

@@ -7,6 +7,7 @@ mod clerk;
 mod exporter;
 mod headless;
 pub mod inquiry;
+mod lost_payload;
 mod messages;
 mod mirror;
 mod newest;

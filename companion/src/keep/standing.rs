@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Pin;
-use lifeboat_core::keep::keeper::Standing;
+use lifeboat_core::keep::keeper::{Held, Standing};
 use tracing::{debug, error, info, warn};
 
 use crate::storage::StorageError;
@@ -12,6 +12,10 @@ use crate::storage::StorageError;
 /// Why a configuration isn't published.
 pub(crate) fn reason(standing: &Standing) -> String {
     match standing {
+        Standing::Held(why @ Held::Unrunnable(_)) => format!(
+            "it is held, because {why}. New nodes are still restored from what is published. Mend it at the control plane, \
+             whose data planes can't run it either"
+        ),
         Standing::Held(why) => format!(
             "it is held, because {why}. New nodes are still restored from what is published. If it is right: lifeboat \
              release"

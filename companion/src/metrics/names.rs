@@ -89,6 +89,12 @@ pub(super) const KEEP_HELD_INFO: Metric = gauge(
     &["kong_version", "config_hash", "reason"],
     "1 while a configuration is held: which one, and why",
 );
+pub(super) const KEEP_PAYLOAD_LOST: Metric = gauge(
+    "lifeboat_keep_payload_lost",
+    VERSION,
+    "1 if the payload that the published manifest names is missing, altered or unreadable in the first store and could not \
+     be put back: new nodes get an older snapshot, or none",
+);
 pub(super) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
     "lifeboat_keep_nodes_that_differ",
     VERSION,
@@ -284,6 +290,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_STANDING,
     &KEEP_HELD,
     &KEEP_HELD_INFO,
+    &KEEP_PAYLOAD_LOST,
     &KEEP_NODES_THAT_DIFFER,
     &KEEP_LEADER,
     &KEEP_EPOCH,

@@ -1,7 +1,9 @@
 //! What takes a while, said where it is done: steps. They are spans of `tracing`, so that nobody has to be handed anything to
-//! say so, and cost nothing where nobody watches. Who shows them to people is `terminal`.
+//! say so, and cost nothing where nobody watches. Who shows them to people is `terminal`, or `waits`
+//! where there is none.
 
 mod terminal;
+mod waits;
 
 use std::fmt::Display;
 
@@ -9,9 +11,28 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 
 pub use terminal::{LogWriter, Terminal};
+pub use waits::Waits;
 
 /// What steps are told from all other spans by.
 pub const TARGET: &str = "lifeboat::progress";
+
+/// Where steps are shown.
+#[derive(Clone)]
+pub enum Shown {
+    /// Nowhere.
+    Nowhere,
+    /// On this terminal.
+    On(Terminal),
+    /// In the log, if they take long.
+    InTheLog(Waits),
+}
+
+impl Shown {
+    /// Where people see them who run a command: on the terminal, if there is one.
+    pub fn to_people() -> Self {
+        Terminal::of_standard_error().map_or_else(|| Self::InTheLog(Waits::default()), Self::On)
+    }
+}
 
 /// Something that goes on until this is dropped.
 #[derive(Debug)]

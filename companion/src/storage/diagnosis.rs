@@ -2,10 +2,11 @@
 //! object_store's own words only where nothing was.
 
 use std::error::Error as _;
-use std::io::ErrorKind;
+use std::io::{Error as IoError, ErrorKind};
 use std::time::Duration;
 
 use http::StatusCode;
+use rustix::io::Errno;
 
 use super::cloud::Cloud;
 use super::credentials::CredentialError;
@@ -223,15 +224,28 @@ impl Attempt<'_> {
                 Failed { is_not_implemented: true, ..self.misconfigured(reason).into() }
             }
             E::InvalidPath { .. } => self.misconfigured(reason).into(),
-            _ => match file_error(error) {
-                Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-                    self.denied("let the user that runs lifeboat read and write this folder".to_owned(), reason).into()
-                }
-                Some(ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
-                    self.misconfigured(format!("{key} can't be used ({reason}): {IN_THE_WAY}")).into()
-                }
-                _ => Failed { is_uncertain: true, ..self.unavailable(reason).into() },
-            },
+            _ => self.said_of_a_file(file_error(error), reason),
+        }
+    }
+
+    fn said_of_a_file(self, error: Option<&IoError>, reason: String) -> Failed {
+        let key = self.key;
+        // A FIFO or a device, which `open::folder` doesn't open; a link that leads to itself.
+        let is_no_file = |error: &IoError| {
+            error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+        };
+        match error.map(IoError::kind) {
+            _ if error.is_some_and(is_no_file) => {
+                let text = format!("{} {key} can't be done here ({reason}): move away what lies there", self.what);
+                self.misconfigured(text).into()
+            }
+            Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                self.denied("let the user that runs lifeboat read and write this folder".to_owned(), reason).into()
+            }
+            Some(ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
+                self.misconfigured(format!("{key} can't be used ({reason}): {IN_THE_WAY}")).into()
+            }
+            _ => Failed { is_uncertain: true, ..self.unavailable(reason).into() },
         }
     }
 
@@ -310,11 +324,11 @@ fn said_by(answer: &Answer) -> String {
 }
 
 // Of a folder's store; what the network reports is no reason to give up.
-fn file_error(error: &object_store::Error) -> Option<ErrorKind> {
+fn file_error(error: &object_store::Error) -> Option<&IoError> {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
+        if let Some(io) = error.downcast_ref::<IoError>() {
+            return Some(io);
         }
         source = error.source();
     }

@@ -112,6 +112,11 @@ impl StorageError {
         }
     }
 
+    /// Whether the same would fail again: the store, or this machine, refuses it, or what lies there is of no use.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::Misconfigured { .. } | Self::Unusable { .. })
+    }
+
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })

@@ -20,8 +20,8 @@ use crate::progress::transfer;
 const SET_ASIDE: u64 = 64 << 20;
 
 /// What there is under a key, as far as the store tells.
-enum Looked {
-    Found((Bytes, Tag)),
+enum Looked<T> {
+    Found(T),
     Absent,
     /// Neither reading nor listing is allowed: it may be there or not.
     Hidden(StorageError),
@@ -78,6 +78,19 @@ impl Storage {
         Ok(retried(|| self.tag_of(key)).await?)
     }
 
+    /// An object's size in bytes and which version of it there is; `None` only if the store says that there is none.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] where the store hides whether there is such an object.
+    pub async fn head(&self, key: &str) -> Result<Option<(u64, Tag)>, StorageError> {
+        let head = retried(|| self.try_head(key)).await;
+        match self.found(key, head).await? {
+            Looked::Found(meta) => Ok(Some((meta.size, Tag::listed(&meta)))),
+            Looked::Absent => Ok(None),
+            Looked::Hidden(denial) => Err(denial),
+        }
+    }
+
     /// When an object was last written, by the store's clock; `None` if there is none.
     pub async fn written_at(&self, key: &str) -> Result<Option<SystemTime>, StorageError> {
         Ok(retried(|| self.head_once(key)).await?.map(|meta| meta.last_modified.into()))
@@ -116,9 +129,7 @@ impl Storage {
 
     /// One try to find out what is known of an object.
     pub(super) async fn head_once(&self, key: &str) -> Result<Option<ObjectMeta>, Failed> {
-        let path = Path::from(key);
-        let head = self.store.head(&path);
-        match self.attempt_of(Operation::Head, key, Access::Reading, LISTING_LIMIT, head).await {
+        match self.try_head(key).await {
             Ok(meta) => Ok(Some(meta)),
             // S3 and GCS answer so for what is missing to those who may not list.
             Err(failed) if failed.is_not_found() || failed.may_mean_absent => Ok(None),
@@ -149,8 +160,19 @@ impl Storage {
         reading.await
     }
 
-    async fn look_for(&self, key: &str, limit: u64) -> Result<Looked, StorageError> {
-        let failed = match retried(|| self.read_once(key, limit)).await {
+    async fn try_head(&self, key: &str) -> Result<ObjectMeta, Failed> {
+        let path = Path::from(key);
+        let head = self.store.head(&path);
+        self.attempt_of(Operation::Head, key, Access::Reading, LISTING_LIMIT, head).await
+    }
+
+    async fn look_for(&self, key: &str, limit: u64) -> Result<Looked<(Bytes, Tag)>, StorageError> {
+        self.found(key, retried(|| self.read_once(key, limit)).await).await
+    }
+
+    // What an answer says of an object: a denial may mean that it is absent, which a listing tells.
+    async fn found<T>(&self, key: &str, read: Result<T, Failed>) -> Result<Looked<T>, StorageError> {
+        let failed = match read {
             Ok(found) => return Ok(Looked::Found(found)),
             Err(failed) if failed.is_not_found() => return Ok(Looked::Absent),
             Err(failed) if failed.may_mean_absent => failed,

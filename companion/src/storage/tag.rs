@@ -17,6 +17,11 @@ pub struct Tag {
 }
 
 impl Tag {
+    /// Whether the two surely are two versions: each has an ETag, and another one.
+    pub fn is_other_content(&self, other: &Self) -> bool {
+        self.version.e_tag.is_some() && other.version.e_tag.is_some() && self.version.e_tag != other.version.e_tag
+    }
+
     /// Whether the two surely have the same bytes: they have one ETag.
     pub fn is_same_content(&self, other: &Self) -> bool {
         self.version.e_tag.is_some() && self.version.e_tag == other.version.e_tag

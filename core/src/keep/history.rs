@@ -27,6 +27,8 @@ pub enum Fate {
     HeldAsShrunk,
     /// It was held: no node adopted it.
     HeldAsRefused,
+    /// It was held: no node can run it.
+    HeldAsUnrunnable,
     /// A payload alone: somebody died between two writes, or is about to do the second.
     Leftover,
 }
@@ -49,7 +51,7 @@ impl History {
 impl Fate {
     /// Whether it waits for an operator's `release`.
     pub fn is_held(self) -> bool {
-        matches!(self, Self::HeldAsShrunk | Self::HeldAsRefused)
+        matches!(self, Self::HeldAsShrunk | Self::HeldAsRefused | Self::HeldAsUnrunnable)
     }
 }
 

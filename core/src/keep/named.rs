@@ -6,6 +6,7 @@ use crate::digest::ConfigHash;
 use crate::keys::Keyring;
 use crate::kong::EntityCounts;
 use crate::manifest::{Manifest, State};
+use crate::object_key::SnapshotId;
 
 /// The snapshot that the manifest names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,11 @@ impl Named {
             counts: manifest.counts.clone(),
             keys: if manifest.is_as_written_with(keys) { Keys::Current } else { Keys::Others },
         }
+    }
+
+    /// Which snapshot it is.
+    pub fn id(&self) -> SnapshotId {
+        SnapshotId { sequence: self.sequence, config_hash: self.config_hash }
     }
 
     /// Whether this configuration is the one that is named, as it would be written now.

@@ -1,7 +1,7 @@
 //! A configuration as the control plane sent it, or as it was read elsewhere.
 
 use crate::digest::ConfigHash;
-use crate::kong::{Configuration, SectionHashes};
+use crate::kong::{Configuration, SectionHashes, Unrunnable};
 use crate::manifest::Source;
 use crate::time::WallTime;
 
@@ -18,4 +18,14 @@ pub struct Received {
     pub at: WallTime,
     /// Where it came from, if no control plane sent it.
     pub source: Option<Source>,
+}
+
+impl Received {
+    /// What keeps every data plane from running it, if anything does.
+    pub fn unrunnable(&self) -> Option<Unrunnable> {
+        if self.config_hash.is_empty() {
+            return Some(Unrunnable::EmptyHash);
+        }
+        self.configuration.unrunnable()
+    }
 }

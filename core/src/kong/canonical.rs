@@ -5,6 +5,7 @@
 //! nested no byte is read twice. The memory for that is reused from value to value: what is hashed entity by entity
 //! needs room for one entity only.
 
+use super::config_hash::List;
 use super::fold::Fold;
 use super::number;
 use crate::json::{Container, Error, Lexer, Number, Text, Visitor};
@@ -76,18 +77,19 @@ impl<'a> Canonical<'a> {
     }
 
     /// Consumes an array, writing it element by element; returns the number of elements.
-    pub(super) fn write_array(&mut self, lexer: &mut Lexer<'a>, fold: &mut Fold) -> Result<u64, Error> {
+    pub(super) fn write_array(&mut self, lexer: &mut Lexer<'a>, fold: &mut Fold) -> Result<List, Error> {
         fold.enter();
-        let mut count = 0;
+        let (mut count, mut has_null) = (0, false);
         lexer.elements(|lexer| {
             if count > 0 {
                 fold.put(b";");
             }
             count += 1;
+            has_null |= lexer.peek()? == b'n';
             self.write(lexer, fold)
         })?;
         end_array(count, fold);
-        Ok(count as u64)
+        Ok(List { length: count as u64, has_null })
     }
 
     /// Writes the value that has been read. One loop without recursion, so no text can exhaust the stack.

@@ -47,8 +47,8 @@ pub(super) struct Hasher<'a> {
 }
 
 impl<'a> Hasher<'a> {
-    /// Consumes the value of the member `name`; returns the number of its elements if it is an array.
-    pub(super) fn member(&mut self, name: &[u8], lexer: &mut Lexer<'a>) -> Result<Option<u64>, Error> {
+    /// Consumes the value of the member `name`.
+    pub(super) fn member(&mut self, name: &[u8], lexer: &mut Lexer<'a>) -> Result<Member, Error> {
         let Some(section) = SECTIONS.iter().position(|section| *section == name) else {
             self.rest.insert(name.to_vec(), lexer.clone());
             return skip(lexer);
@@ -87,22 +87,50 @@ impl<'a> Hasher<'a> {
     }
 }
 
-/// Consumes a value; returns the number of its elements if it is an array.
-pub(super) fn skip(lexer: &mut Lexer<'_>) -> Result<Option<u64>, Error> {
-    if lexer.peek()? == b'[' {
-        return lexer.elements(|lexer| lexer.value(&mut ()).map(drop)).map(Some);
-    }
-    lexer.value(&mut ())?;
-    Ok(None)
+/// A member of a configuration, as far as entities may stand there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    List(List),
+    Null,
+    Other,
 }
 
-/// Consumes a value and writes it; returns the number of its elements if it is an array.
-fn write<'a>(canonical: &mut Canonical<'a>, lexer: &mut Lexer<'a>, fold: &mut Fold) -> Result<Option<u64>, Error> {
+/// An array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct List {
+    pub(super) length: u64,
+    /// Whether one of its elements is `null`.
+    pub(super) has_null: bool,
+}
+
+/// Consumes a value.
+pub(super) fn skip(lexer: &mut Lexer<'_>) -> Result<Member, Error> {
+    let member = other(lexer)?;
+    if lexer.peek()? != b'[' {
+        lexer.value(&mut ())?;
+        return Ok(member);
+    }
+    let mut has_null = false;
+    let length = lexer.elements(|lexer| {
+        has_null |= lexer.peek()? == b'n';
+        lexer.value(&mut ()).map(drop)
+    })?;
+    Ok(Member::List(List { length, has_null }))
+}
+
+/// Consumes a value and writes it.
+fn write<'a>(canonical: &mut Canonical<'a>, lexer: &mut Lexer<'a>, fold: &mut Fold) -> Result<Member, Error> {
+    let member = other(lexer)?;
     if lexer.peek()? == b'[' {
-        return canonical.write_array(lexer, fold).map(Some);
+        return canonical.write_array(lexer, fold).map(Member::List);
     }
     canonical.write(lexer, fold)?;
-    Ok(None)
+    Ok(member)
+}
+
+// Of JSON's values only null begins with this letter.
+fn other(lexer: &mut Lexer<'_>) -> Result<Member, Error> {
+    Ok(if lexer.peek()? == b'n' { Member::Null } else { Member::Other })
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! A whole configuration as JSON, its bytes untouched. Where it came from and whether it may be trusted is not known
 //! here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::config_hash::{Hasher, SectionHashes, skip};
+use super::Unrunnable;
+use super::config_hash::{Hasher, List, Member, SectionHashes, skip};
 use crate::json::{self, Lexer};
 use crate::payload::Payload;
+
+/// The member that says how the others are to be read.
+const FORMAT_VERSION: &str = "_format_version";
 
 /// A declarative configuration: a well-formed JSON document, known to be an object.
 ///
@@ -17,7 +21,7 @@ use crate::payload::Payload;
 #[derive(Clone)]
 pub struct Configuration {
     json: Bytes,
-    counts: EntityCounts,
+    outline: Outline,
     /// The same compressed, where it came so.
     compressed: Option<Payload>,
 }
@@ -25,7 +29,7 @@ pub struct Configuration {
 /// How it came is no part of what it is.
 impl PartialEq for Configuration {
     fn eq(&self, other: &Self) -> bool {
-        (&self.json, &self.counts) == (&other.json, &other.counts)
+        (&self.json, &self.outline) == (&other.json, &other.outline)
     }
 }
 
@@ -46,13 +50,34 @@ impl EntityCounts {
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(kind, count)| (kind.as_str(), *count))
     }
+}
 
+/// What is noted of a configuration while it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Outline {
+    counts: EntityCounts,
+    /// The members that are `null`, or have one among their elements.
+    with_nulls: BTreeSet<String>,
+    has_format_version: bool,
+}
+
+impl Outline {
     /// The last of members with the same name is the one that counts.
-    fn insert(&mut self, name: &[u8], count: Option<u64>) {
+    fn note(&mut self, name: &[u8], member: Member) {
         let name = String::from_utf8_lossy(name).into_owned();
-        match count {
-            Some(count) => self.0.insert(name, count),
-            None => self.0.remove(&name),
+        if name == FORMAT_VERSION {
+            self.has_format_version = member != Member::Null;
+        }
+        let has_null = matches!(member, Member::Null | Member::List(List { has_null: true, .. }));
+        // What begins so is about the document, and no kind of entity.
+        if has_null && !name.starts_with('_') {
+            self.with_nulls.insert(name.clone());
+        } else {
+            self.with_nulls.remove(&name);
+        }
+        match member {
+            Member::List(List { length, .. }) => self.counts.0.insert(name, length),
+            Member::Null | Member::Other => self.counts.0.remove(&name),
         };
     }
 }
@@ -93,9 +118,9 @@ impl Configuration {
     /// It isn't one JSON document, or not an object.
     pub fn from_json(json: Bytes) -> Result<Self, ConfigurationError> {
         let mut lexer = start(&json)?;
-        let counts = count(&mut lexer)?;
+        let outline = outline(&mut lexer)?;
         lexer.end()?;
-        Ok(Self { json, counts, compressed: None })
+        Ok(Self { json, outline, compressed: None })
     }
 
     /// The same with Kong's hashes, in one pass: faster than [`from_json`](Self::from_json) and
@@ -105,14 +130,14 @@ impl Configuration {
     /// As `from_json`.
     pub fn from_json_with_hashes(json: Bytes) -> Result<(Self, SectionHashes), ConfigurationError> {
         let mut lexer = start(&json)?;
-        let (counts, hashes) = count_and_hash(&mut lexer)?;
+        let (outline, hashes) = outline_and_hash(&mut lexer)?;
         lexer.end()?;
-        Ok((Self { json, counts, compressed: None }, hashes))
+        Ok((Self { json, outline, compressed: None }, hashes))
     }
 
-    /// What was cut out of a message whose reader has checked and counted it.
-    pub(super) fn cut_out(json: Bytes, counts: EntityCounts) -> Self {
-        Self { json, counts, compressed: None }
+    /// What was cut out of a message whose reader has checked it.
+    pub(super) fn cut_out(json: Bytes, outline: Outline) -> Self {
+        Self { json, outline, compressed: None }
     }
 
     /// The same, which is known to be this payload when it is compressed.
@@ -132,12 +157,21 @@ impl Configuration {
 
     /// How many entities of each kind it has.
     pub fn counts(&self) -> &EntityCounts {
-        &self.counts
+        &self.outline.counts
+    }
+
+    /// What of it keeps every data plane from running it, if anything does.
+    pub fn unrunnable(&self) -> Option<Unrunnable> {
+        let Outline { with_nulls, has_format_version, .. } = &self.outline;
+        if !has_format_version {
+            return Some(Unrunnable::NoFormatVersion);
+        }
+        with_nulls.first().map(|kind| Unrunnable::NullEntities { kind: kind.clone() })
     }
 
     /// Kong's hashes of it, computed anew with each call: a few milliseconds per megabyte.
     pub fn hashes(&self) -> SectionHashes {
-        let hashes = start(&self.json).and_then(|mut lexer| Ok(count_and_hash(&mut lexer)?.1));
+        let hashes = start(&self.json).and_then(|mut lexer| Ok(outline_and_hash(&mut lexer)?.1));
         hashes.expect("a configuration is known to be JSON since it was made")
     }
 }
@@ -145,7 +179,7 @@ impl Configuration {
 impl fmt::Debug for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.json.len();
-        f.debug_struct("Configuration").field("bytes", &bytes).field("counts", &self.counts.0).finish()
+        f.debug_struct("Configuration").field("bytes", &bytes).field("counts", &self.outline.counts.0).finish()
     }
 }
 
@@ -159,26 +193,26 @@ fn start(json: &[u8]) -> Result<Lexer<'_>, ConfigurationError> {
     Ok(lexer)
 }
 
-/// Consumes an object and counts what its members contain.
-pub(super) fn count(lexer: &mut Lexer<'_>) -> Result<EntityCounts, json::Error> {
-    let mut counts = EntityCounts::default();
+/// Consumes an object and notes what its members contain.
+pub(super) fn outline(lexer: &mut Lexer<'_>) -> Result<Outline, json::Error> {
+    let mut outline = Outline::default();
     lexer.members(|lexer, name| {
-        counts.insert(&name.content(), skip(lexer)?);
+        outline.note(&name.content(), skip(lexer)?);
         Ok(())
     })?;
-    Ok(counts)
+    Ok(outline)
 }
 
 /// The same, and hashes it.
-fn count_and_hash(lexer: &mut Lexer<'_>) -> Result<(EntityCounts, SectionHashes), json::Error> {
-    let mut counts = EntityCounts::default();
+fn outline_and_hash(lexer: &mut Lexer<'_>) -> Result<(Outline, SectionHashes), json::Error> {
+    let mut outline = Outline::default();
     let mut hasher = Hasher::default();
     lexer.members(|lexer, name| {
         let name = name.content();
-        counts.insert(&name, hasher.member(&name, lexer)?);
+        outline.note(&name, hasher.member(&name, lexer)?);
         Ok(())
     })?;
-    Ok((counts, hasher.finish()?))
+    Ok((outline, hasher.finish()?))
 }
 
 #[cfg(test)]
@@ -205,6 +239,27 @@ mod tests {
     fn of_lists_with_the_same_name_the_last_one_is_counted() {
         assert_eq!(configuration(r#"{"services":[1,2],"services":[3]}"#).unwrap().counts().get("services"), 1);
         assert_eq!(configuration(r#"{"services":[1,2],"services":null}"#).unwrap().counts(), &EntityCounts::default());
+    }
+
+    #[test]
+    fn what_no_node_can_run_is_noticed_and_nothing_else_is() {
+        let null = |kind: &str| Some(Unrunnable::NullEntities { kind: kind.to_owned() });
+        for (json, expected) in [
+            (r#"{"services":[{}]}"#, Some(Unrunnable::NoFormatVersion)),
+            (r#"{"_format_version":null,"services":[]}"#, Some(Unrunnable::NoFormatVersion)),
+            (r#"{"_format_version":"3.0","services":null}"#, null("services")),
+            (r#"{"_format_version":"3.0","routes":[{}, null ,{}]}"#, null("routes")),
+            (r#"{"_format_version":"3.0","of_a_plugin":[null]}"#, null("of_a_plugin")),
+            (r#"{"_format_version":"3.0","consumers":[null]}"#, null("consumers")),
+            (r#"{"_format_version":"3.0"}"#, None),
+            // An empty list, as Lua has it.
+            (r#"{"_format_version":"3.0","_transform":null,"services":{},"routes":[]}"#, None),
+            (r#"{"services":[{"path":null,"tags":[null]}],"_format_version":"1.1"}"#, None),
+            (r#"{"_format_version":"3.0","services":null,"services":[]}"#, None),
+            (r#"{"_format_version":"3.0","services":[],"services":[null]}"#, null("services")),
+        ] {
+            assert_eq!(configuration(json).unwrap().unrunnable(), expected, "{json}");
+        }
     }
 
     #[test]

@@ -19,8 +19,10 @@ mod plain;
 pub mod plugins;
 pub mod reconfigure;
 pub(crate) mod schema;
+mod unrunnable;
 pub mod version;
 
 pub use config_hash::SectionHashes;
 pub use configuration::{Configuration, ConfigurationError, EntityCounts};
 pub use schema::kind_names;
+pub use unrunnable::Unrunnable;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::config_hash::SectionHashes;
-use super::configuration::{Configuration, EntityCounts, count};
+use super::configuration::{Configuration, Outline, outline};
 use super::inflate::{InflateError, inflate};
 use crate::digest::ConfigHash;
 use crate::json::{self, Lexer};
@@ -142,12 +142,12 @@ fn read(json: &Bytes, compressed: impl FnOnce(Range<usize>) -> Option<Payload>) 
             return Err(DecodeError::WrongType { found: beginning(other.unwrap_or(b"missing")) });
         }
     }
-    let (place, counts) = match members.table {
+    let (place, outline) = match members.table {
         Table::Missing => return Err(DecodeError::NoConfiguration),
         Table::NotAnObject => return Err(DecodeError::ConfigurationNotAnObject),
-        Table::At(place, counts) => (place, counts),
+        Table::At(place, outline) => (place, outline),
     };
-    let configuration = Configuration::cut_out(json.slice(place.clone()), counts);
+    let configuration = Configuration::cut_out(json.slice(place.clone()), outline);
     let given: Option<ConfigHash> = serde_json::from_slice(members.config_hash)
         .map_err(|error| DecodeError::MalformedConfigHash(error.to_string()))?;
     let (config_hash, config_hash_source, hashes) = match given {
@@ -174,7 +174,7 @@ struct Members<'a> {
 enum Table {
     Missing,
     NotAnObject,
-    At(Range<usize>, EntityCounts),
+    At(Range<usize>, Outline),
 }
 
 impl<'a> Members<'a> {
@@ -211,8 +211,8 @@ impl Table {
             return Ok(Self::NotAnObject);
         }
         let start = lexer.offset();
-        let counts = count(lexer)?;
-        Ok(Self::At(start..lexer.offset(), counts))
+        let outline = outline(lexer)?;
+        Ok(Self::At(start..lexer.offset(), outline))
     }
 }
 
@@ -255,6 +255,14 @@ mod tests {
         assert_eq!(first.hashes, Some(first.configuration.hashes()));
         let counts = first.configuration.counts();
         assert_eq!((counts.get("services"), counts.get("plugins"), counts.get("no such thing")), (2, 4, 0));
+    }
+
+    #[test]
+    fn recorded_messages_can_all_be_run() {
+        let adapted = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-for-dp-3.4.0.json.gz");
+        for message in [FIRST, LAST, LOST, adapted] {
+            assert_eq!(decode(message, DEFAULT_MAX_CONFIG).unwrap().configuration.unrunnable(), None);
+        }
     }
 
     #[test]

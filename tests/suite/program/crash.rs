@@ -66,6 +66,7 @@ struct Tally {
     publications: usize,
     unpublished_payloads: usize,
     stale_config_jsons: usize,
+    warnings: usize,
     restorations: usize,
 }
 
@@ -92,11 +93,18 @@ async fn torment(store: &Store) {
     let mut random = StdRng::seed_from_u64(seed);
     let (mut tally, mut last) = (Tally::default(), 0);
     let (end, at_latest) = (Instant::now() + TORMENT, Instant::now() + 5 * TORMENT);
+    let kills = kills_asked_for();
     // On a slow machine it takes longer to see enough.
-    while Instant::now() < end || (!tally.proves_something() && Instant::now() < at_latest) {
+    while tally.kills < kills || Instant::now() < end || (!tally.proves_something() && Instant::now() < at_latest) {
         kill_while_it_writes(&cluster, store, &mut repertoire, &mut random).await;
         tally.kills += 1;
         let sequence = check(store, &repertoire, &mut tally).await;
+        if sequence > 0 {
+            // Every node would be restored, so nothing is worse than a warning.
+            let verified = store.given_to(cluster.lifeboat(["verify"])).finish().await;
+            assert_eq!(verified.code, Some(0), "{verified}");
+            tally.warnings += usize::from(!verified.stdout.contains(" 0 to look at"));
+        }
         assert!(sequence >= last, "sequence {sequence} was published after {last}");
         tally.publications += usize::from(sequence > last);
         last = sequence;
@@ -108,6 +116,11 @@ async fn torment(store: &Store) {
     eprintln!("{tally:?}");
     assert!(tally.proves_something(), "this proves little: {tally:?}");
     survive(&cluster, store, &repertoire).await;
+}
+
+/// `LIFEBOAT_KILLS=200` kills so often at least.
+fn kills_asked_for() -> usize {
+    std::env::var("LIFEBOAT_KILLS").map_or(0, |number| number.parse().expect("LIFEBOAT_KILLS is a number"))
 }
 
 fn exporting(cluster: &Cluster, store: &Store) -> Invocation {

@@ -29,6 +29,8 @@ struct Contents {
     objects: BTreeMap<String, Bytes>,
     writes: Vec<(String, Bytes)>,
     revoked: BTreeSet<Permission>,
+    /// What is refused of single objects: the end of the key, the code, and how often.
+    refused: Vec<(String, &'static str, usize)>,
 }
 
 /// What a client may do.
@@ -65,6 +67,16 @@ impl MemoryS3 {
         self.contents().revoked.insert(permission);
     }
 
+    /// Answers 403 with this code to so many next readings of the objects whose keys end so.
+    pub fn refuse(&self, key_end: &str, code: &'static str, times: usize) {
+        self.contents().refused.push((key_end.to_owned(), code, times));
+    }
+
+    /// Refuses nothing any more.
+    pub fn refuse_nothing(&self) {
+        self.contents().refused.clear();
+    }
+
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().expect("nothing panics while it is locked")
     }
@@ -87,6 +99,13 @@ impl HttpService for MemoryS3 {
 impl Contents {
     fn answer(&mut self, request: &HttpRequest, body: Bytes) -> HttpResponse {
         let path = request.uri().path().trim_matches('/').to_owned();
+        if request.method() == Method::GET
+            && let Some((_, code, times)) =
+                self.refused.iter_mut().find(|(end, _, times)| *times > 0 && path.ends_with(end.as_str()))
+        {
+            *times -= 1;
+            return answer(request, 403, code);
+        }
         let may = |permission| !self.revoked.contains(&permission);
         match (request.method(), path.contains('/')) {
             (&Method::GET, false) if may(Permission::List) => self.list(request, &path),

@@ -119,14 +119,18 @@ async fn newest(archive: &Archive, version: KongVersion) -> Result<Newest, Stora
     match archive.published(version).await {
         Ok(Some(published)) => Ok(Newest::Published(Box::new(published))),
         Ok(None) => Ok(Newest::Absent),
-        Err(error @ StorageError::Unusable { .. }) => Ok(Newest::Unusable(error)),
+        Err(error) if error.is_refusal() => Ok(Newest::Unusable(error)),
         Err(error) => Err(error),
     }
 }
 
 fn unusable(version: KongVersion, error: &StorageError) -> Examined {
     let key = ObjectKeys::new(version).manifest();
-    let cure = format!("if its keys are right, delete {key}: the exporter writes it anew");
+    let cure = match error {
+        // Of what was not read, nobody knows whether it is bad.
+        StorageError::Unusable { .. } => format!("if its keys are right, delete {key}: the exporter writes it anew"),
+        _ => "let it be read, and verify again: until then, new nodes are given something older".to_owned(),
+    };
     let checks = vec![Check::fail(snapshot::MANIFEST, error.to_string(), cure)];
     let (sequence, config_hash, state, evidence, instead) = (None, None, "refused".to_owned(), None, None);
     Examined { version, sequence, config_hash, state, is_published: true, checks, evidence, instead }

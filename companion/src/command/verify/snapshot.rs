@@ -56,14 +56,28 @@ pub(super) async fn examine(
 ) -> Result<Examined, StorageError> {
     let picked = match archive.pick(version, pick).await {
         Ok(picked) => picked,
+        // The others may be readable.
+        Err(PickError::Storage(error)) if error.is_refusal() => {
+            let cure = "let it be read, and verify again: nothing is known of it";
+            let checks = vec![Check::fail(MANIFEST, error.to_string(), cure)];
+            let (sequence, is_published) = (pick.sequence(), pick == Pick::Published);
+            let (state, config_hash) = ("unreadable".to_owned(), None);
+            return Ok(Examined {
+                version,
+                sequence,
+                config_hash,
+                state,
+                is_published,
+                checks,
+                evidence: None,
+                instead: None,
+            });
+        }
         Err(PickError::Storage(error)) => return Err(error),
         Err(refused @ PickError::Refused { .. }) => {
             let cure = "no node is restored from it. If its keys are right, it was damaged or changed: nothing repairs it, \
                         and other snapshots don't need it";
-            let sequence = match pick {
-                Pick::Sequence(sequence) => Some(sequence),
-                Pick::Published => None,
-            };
+            let sequence = pick.sequence();
             let (state, checks) = ("refused".to_owned(), vec![Check::fail(MANIFEST, refused.to_string(), cure)]);
             let (config_hash, is_published) = (None, pick == Pick::Published);
             let (evidence, instead) = (None, None);
@@ -180,7 +194,8 @@ async fn payload(
     let cure = if is_published {
         let key = ObjectKeys::new(manifest.kong_version).manifest();
         format!(
-            "publish a good one: lifeboat rollback, with a number for which lifeboat verify --all says pass; or delete {key}, \
+            "the exporter that leads puts it back within a minute, if anybody still has it, and says in its log if not. Then \
+             publish a good one: lifeboat rollback, with a number for which lifeboat verify --all says pass; or delete {key}, \
              and the exporter publishes anew what the control plane sends"
         )
     } else {
@@ -279,8 +294,10 @@ async fn config_json(archive: &Archive, published: &Published) -> Check {
 }
 
 fn not_as_published(seen: String) -> Check {
-    let cure = "an exporter repairs it when it starts and before it publishes; only Kong's own import reads it";
-    Check::fail(CONFIG_JSON, seen, cure)
+    let cure = "every new node would be restored all the same, since only Kong's own import reads this object. An exporter that \
+                was killed right after manifest.json leaves it so: the one that leads writes it anew within a minute, or when it \
+                starts";
+    Check::warn(CONFIG_JSON, seen, cure)
 }
 
 async fn cache_image(archive: &Archive, picked: &Picked) -> Check {

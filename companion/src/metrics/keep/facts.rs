@@ -41,6 +41,8 @@ pub struct KeepFacts {
     pub failing: Option<Failing>,
     /// What holds the election up, if something does.
     pub election_failing: Option<Failing>,
+    /// Why new nodes can't be given what is published, if its payload is lost.
+    pub payload_lost: Option<String>,
     /// Whether each further store has what is published, as far as this exporter leads and has tried.
     pub other_stores: BTreeMap<String, bool>,
 }
@@ -123,6 +125,7 @@ impl KeepFacts {
             last_success: None,
             failing: None,
             election_failing: None,
+            payload_lost: None,
             other_stores: BTreeMap::new(),
         }
     }

@@ -74,6 +74,7 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     each(&names::KEEP_CONNECTED, |facts| Some(facts.is_connected.into()))?;
     each(&names::KEEP_RECEIVED_AT, |facts| Some(Number::Time(facts.newest?.at)))?;
     each(&names::KEEP_HELD, |facts| Some(facts.holds().is_some().into()))?;
+    each(&names::KEEP_PAYLOAD_LOST, |facts| Some(facts.payload_lost.is_some().into()))?;
     each(&names::KEEP_NODES_THAT_DIFFER, |facts| Some(Number::Whole(facts.nodes_that_differ as u64)))?;
     each(&names::KEEP_LEADER, |facts| Some(facts.leads().into()))?;
     each(&names::KEEP_EPOCH, |facts| facts.epoch().map(Number::Whole))?;

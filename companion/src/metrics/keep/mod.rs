@@ -157,6 +157,11 @@ impl KeepMetrics {
         self.lock().nodes_that_differ = count;
     }
 
+    /// The published payload is lost, for which reason, or it isn't.
+    pub fn payload(&self, lost: Option<String>) {
+        self.lock().payload_lost = lost;
+    }
+
     /// How the leader is chosen.
     pub fn elects_by(&self, strategy: Strategy) {
         self.lock().strategy = Some(strategy);

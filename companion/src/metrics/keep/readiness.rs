@@ -8,7 +8,8 @@ use super::facts::{ControlPlaneSays, Failing, Judged, KeepFacts, Lead};
 use crate::keep::standing_reason;
 
 impl KeepFacts {
-    /// Whether the newest configuration is published, an operator's choice is instead, or another exporter sees to it.
+    /// Whether the newest configuration is published, an operator's choice is instead, or another exporter sees to it; and
+    /// whether what is published can be given to a node.
     ///
     /// # Errors
     /// Why not, in words for an operator.
@@ -18,6 +19,9 @@ impl KeepFacts {
         }
         if let Some(failing) = &self.failing {
             return Err(format!("what was to be done at the store fails {failing}"));
+        }
+        if let Some(lost) = &self.payload_lost {
+            return Err(lost.clone());
         }
         match &self.lead {
             Lead::Others { .. } => return Ok(()),
@@ -73,6 +77,7 @@ pub(super) fn held_name(held: &Held) -> &'static str {
     match held {
         Held::Shrunk(_) => "shrunk",
         Held::Refused => "refused",
+        Held::Unrunnable(_) => "unrunnable",
         Held::Unreleased => "unreleased",
     }
 }

@@ -29,19 +29,33 @@ pub enum Event {
     Node(NodeLink, NodeNews),
     /// Who leads. Comes with every renewal.
     Leadership(Leadership),
-    /// [`Action::Glance`] is done: what the manifest names, if there is one.
-    Glanced(Option<Named>),
+    /// [`Action::Glance`] is done.
+    Glanced {
+        /// What the manifest names, if there is one.
+        published: Option<Named>,
+        /// What lies where it says that its payload is.
+        payload: PayloadState,
+    },
     /// [`Action::Look`] is done.
     Looked {
         /// What the manifest names, if there is one.
         published: Option<Named>,
+        /// What lies where it says that its payload is.
+        payload: PayloadState,
         /// All snapshots.
         history: History,
         /// How old the manifest's "last seen" is.
         last_seen_age: Duration,
     },
-    /// [`Action::Publish`] or [`Action::Rewrite`] is done.
+    /// [`Action::Publish`] or [`Action::Rewrite`] is done; or [`Action::PutBack`], by publishing the same configuration as
+    /// another snapshot.
     Written(Named),
+    /// [`Action::ReadBack`] is done.
+    ReadBack(PayloadState),
+    /// [`Action::PutBack`] is done: the very bytes that the manifest names are there again.
+    PutBack,
+    /// [`Action::PutBack`] was in vain: nobody has what the manifest names.
+    NotPutBack,
     /// [`Action::Keep`] is done: it has this place in the history.
     Kept(SnapshotId),
     /// A write found something else in the store than what was looked at.
@@ -69,13 +83,34 @@ pub enum Leadership {
     Alone,
 }
 
+/// What lies in the store where the published manifest says that its payload is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayloadState {
+    /// What the manifest names, as far as was looked: its size, or all of its bytes. Also where there is no manifest.
+    #[default]
+    Whole,
+    /// Nothing.
+    Missing,
+    /// Something else.
+    Altered,
+    /// Something that may not be read, or can't be.
+    Unreadable,
+}
+
 /// Something to do. Of those that touch the store one is under way at a time, and each is answered by one event.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Read the manifest.
+    /// Read the manifest, and see that its payload is there.
     Glance,
-    /// Read the manifest and list the history.
+    /// The same, and list the history.
     Look,
+    /// Read the published payload whole and compare it with the manifest.
+    ReadBack,
+    /// Make the store have the published payload again: as what the manifest names, and as nothing else.
+    PutBack {
+        /// The leadership that does so.
+        epoch: u64,
+    },
     /// Write this configuration as the next snapshot and make the manifest name it, in place of the one that was looked
     /// at.
     Publish {
@@ -83,6 +118,8 @@ pub enum Action {
         configuration: Received,
         /// Why it is published.
         state: State,
+        /// The operator's word, where it replaces a lost payload of the same configuration.
+        pin: Option<Pin>,
         /// The leadership that publishes it.
         epoch: u64,
     },
@@ -139,9 +176,22 @@ pub enum Notice {
     Standing(Standing),
     /// The control plane sent what is the published one already.
     Already(ConfigHash),
+    /// The published payload is not in the store, and can't be put there: new nodes get an older snapshot, or none.
+    PayloadLost(PayloadLoss),
+    /// It was lost, and is there again.
+    PayloadIsBack,
     /// The store failed.
     TryingAgain {
         /// Until the next try.
         retry_in: Duration,
     },
+}
+
+/// Why the published payload, which is not in the store as the manifest names it, is not put there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayloadLoss {
+    /// Nobody has the bytes that the manifest names, and this keeps the control plane's from being published instead.
+    Unavailable(PayloadState, Standing),
+    /// Another exporter leads, or none, and has not done it.
+    LeftByTheLeader(PayloadState),
 }

@@ -6,8 +6,9 @@ use super::super::adoption::{Adoption, Nodes};
 use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Keys, Named, Received};
+use super::payload::Payload;
 use crate::digest::ConfigHash;
-use crate::kong::EntityCounts;
+use crate::kong::{EntityCounts, Unrunnable};
 use crate::mutation::{self, Mutation};
 use crate::time::{Moment, WallTime};
 
@@ -67,6 +68,7 @@ pub(super) enum Link {
 pub(super) struct Newest {
     pub(super) hash: ConfigHash,
     pub(super) counts: EntityCounts,
+    pub(super) unrunnable: Option<Unrunnable>,
     bytes: u64,
     /// By a clock on a wall: nothing may be decided by it.
     at: WallTime,
@@ -87,6 +89,8 @@ pub(super) struct Newest {
 pub(super) struct Store {
     pub(super) grasp: Grasp,
     pub(super) published: Option<Named>,
+    /// What is known of the payload of what is published.
+    pub(super) payload: Payload,
     pub(super) history: History,
     /// What was received until then isn't newer than what is published. By this exporter's own clock: when the
     /// published one was received here, or, if another has published it, when it was first found.
@@ -104,8 +108,14 @@ pub(super) enum Grasp {
 
 impl Facts {
     pub(super) fn new(rules: Rules, now: Moment) -> Self {
-        let store =
-            Store { grasp: Grasp::Nothing, published: None, history: History::default(), since: now, looked_at: now };
+        let store = Store {
+            grasp: Grasp::Nothing,
+            published: None,
+            payload: Payload::default(),
+            history: History::default(),
+            since: now,
+            looked_at: now,
+        };
         Self {
             rules,
             phase: Phase::Running,
@@ -143,6 +153,7 @@ impl Facts {
         self.newest = Some(Newest {
             hash: received.config_hash,
             counts: received.configuration.counts().clone(),
+            unrunnable: received.unrunnable(),
             bytes: received.configuration.json().len() as u64,
             at: received.at,
             first_received,
@@ -157,9 +168,10 @@ impl Facts {
 
     /// The manifest was read, or written without publishing another snapshot.
     pub(super) fn found(&mut self, published: Option<Named>, now: Moment) {
-        let id = |named: &Option<Named>| named.as_ref().map(|named| (named.sequence, named.config_hash));
+        let id = |named: &Option<Named>| named.as_ref().map(Named::id);
         if id(&published) != id(&self.store.published) {
             self.store.since = now;
+            self.store.payload = Payload::default();
         }
         let pin = |named: &Option<Named>| named.as_ref().and_then(|named| named.pin);
         match (pin(&self.store.published), pin(&published)) {
@@ -188,6 +200,7 @@ impl Facts {
     pub(super) fn forget_what_is_published(&mut self) {
         let Some(newest) = &mut self.newest else { return };
         let is_known = self.store.grasp != Grasp::Nothing;
+        let is_known = is_known && self.store.payload.is_whole();
         if is_known && self.store.published.as_ref().is_some_and(|named| named.is(newest.hash)) {
             newest.configuration = None;
             self.waiting_since = None;
@@ -209,6 +222,12 @@ impl Facts {
 
     pub(super) fn is_published(&self, hash: ConfigHash) -> bool {
         self.store.published.as_ref().is_some_and(|named| named.is(hash))
+    }
+
+    /// What is published, if it is this configuration and its payload is lost: then the control plane's bytes are as good.
+    pub(super) fn lost_as(&self, hash: ConfigHash) -> Option<&Named> {
+        let named = self.store.published.as_ref()?;
+        (named.config_hash == hash && self.store.payload.is_lost()).then_some(named)
     }
 
     /// Whether the newest configuration came over the link that is up now.

@@ -7,13 +7,14 @@
 
 mod event;
 mod facts;
+mod payload;
 mod standing;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-pub use event::{Action, Event, LastSeen, Leadership, Notice, Rewrite};
+pub use event::{Action, Event, LastSeen, Leadership, Notice, PayloadLoss, PayloadState, Rewrite};
 pub use facts::{Doubt, Rules};
 pub use standing::{Held, Standing};
 
@@ -31,6 +32,8 @@ use crate::time::Moment;
 pub const GLANCE_INTERVAL: Duration = Duration::from_secs(60);
 /// The signed "last seen" is refreshed at most this often.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// How often the published payload is read whole. Only its size is looked at in between.
+pub const READ_BACK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often writing is tried again while the program is being stopped.
 const LAST_TRIES: Duration = Duration::from_millis(500);
 
@@ -46,9 +49,11 @@ pub struct Keeper {
     try_at: Moment,
     glance_at: Moment,
     refresh_at: Moment,
+    read_back_at: Moment,
     /// The link that a new one was asked for instead of.
     asked: Option<u64>,
     said: Option<Standing>,
+    said_loss: Option<PayloadLoss>,
     now: Moment,
 }
 
@@ -56,6 +61,8 @@ pub struct Keeper {
 #[derive(Clone, Debug)]
 enum Flight {
     Looking,
+    ReadingBack,
+    PuttingBack,
     Publishing { received: Moment },
     Rewriting { last_seen: LastSeen },
     Keeping { fate: Fate },
@@ -73,8 +80,10 @@ impl Keeper {
             try_at: now,
             glance_at: now,
             refresh_at: now,
+            read_back_at: now,
             asked: None,
             said: None,
+            said_loss: None,
             now,
         }
     }
@@ -90,7 +99,7 @@ impl Keeper {
             Event::Received(received) => {
                 let hash = received.config_hash;
                 self.facts.received(received, now);
-                if self.facts.is_published(hash) {
+                if self.facts.is_published(hash) && self.facts.store.payload.is_whole() {
                     actions.push(Action::Notify(Notice::Already(hash)));
                 }
             }
@@ -101,11 +110,21 @@ impl Keeper {
             }
             Event::Node(link, news) => self.facts.nodes.note(link, news, now),
             Event::Leadership(leadership) => self.lead(leadership),
-            Event::Glanced(published) => self.glanced(published, now, chance),
-            Event::Looked { published, history, last_seen_age } => {
-                self.looked(published, history, last_seen_age, now, chance, &mut actions);
+            Event::Glanced { published, payload } => self.glanced(published, payload, now, chance),
+            Event::Looked { published, payload, history, last_seen_age } => {
+                self.glanced(published, payload, now, chance);
+                self.looked(history, last_seen_age, now, chance, &mut actions);
             }
-            Event::Written(named) => self.written(named, now),
+            Event::Written(named) => self.written(named, now, chance),
+            Event::ReadBack(payload) => self.read_back(payload, now, chance),
+            Event::PutBack => {
+                self.backoff.reset();
+                self.read_back(PayloadState::Whole, now, chance);
+            }
+            Event::NotPutBack => {
+                self.flight = None;
+                self.facts.store.payload.not_put_back();
+            }
             Event::Kept(id) => self.kept(id),
             Event::Conflict => self.conflict(now, chance, &mut actions),
             Event::Failed => self.failed(now, chance, &mut actions),
@@ -126,6 +145,9 @@ impl Keeper {
                 }
                 Standing::Published => due.push(self.refresh_at),
                 _ => {}
+            }
+            if self.facts.store.published.is_some() {
+                due.push(self.read_back_at);
             }
         }
         // What is due and not done yet waits for an event, not for the clock.
@@ -154,6 +176,15 @@ impl Keeper {
         self.facts.newest.as_ref().filter(|newest| newest.configuration.is_some()).map(|newest| newest.hash)
     }
 
+    /// Why new nodes can't be given what is published, as far as that is the payload's fault.
+    pub fn payload_loss(&self) -> Option<PayloadLoss> {
+        let payload = self.facts.store.payload;
+        if self.leadership == Leadership::Follower {
+            return payload.is_neglected().then_some(PayloadLoss::LeftByTheLeader(payload.state()));
+        }
+        payload.is_lost().then(|| PayloadLoss::Unavailable(payload.state(), self.facts.standing(self.now)))
+    }
+
     fn lead(&mut self, leadership: Leadership) {
         if std::mem::discriminant(&leadership) != std::mem::discriminant(&self.leadership) {
             self.said = None;
@@ -162,11 +193,22 @@ impl Keeper {
             // A new leader has to know everything anew.
             self.facts.store.grasp = Grasp::Nothing;
             self.try_at = self.now;
+            self.read_back_at = self.now;
         }
         self.leadership = leadership;
     }
 
-    fn glanced(&mut self, published: Option<Named>, now: Moment, chance: f64) {
+    fn read_back(&mut self, payload: PayloadState, now: Moment, chance: f64) {
+        self.flight = None;
+        self.facts.store.payload.found(payload);
+        self.was_read_back(now, chance);
+    }
+
+    fn was_read_back(&mut self, now: Moment, chance: f64) {
+        self.read_back_at = now + spread(READ_BACK_INTERVAL.mul_f64(0.9), READ_BACK_INTERVAL, chance);
+    }
+
+    fn glanced(&mut self, published: Option<Named>, payload: PayloadState, now: Moment, chance: f64) {
         self.flight = None;
         self.glance_at = now + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, chance);
         let known = self.facts.store.grasp != Grasp::Nothing && self.facts.store.published == published;
@@ -174,18 +216,17 @@ impl Keeper {
             self.facts.store.grasp = Grasp::Manifest;
         }
         self.facts.found(published, now);
+        self.facts.store.payload.found(payload);
     }
 
     fn looked(
         &mut self,
-        published: Option<Named>,
         history: History,
         last_seen_age: Duration,
         now: Moment,
         chance: f64,
         actions: &mut Vec<Action>,
     ) {
-        self.glanced(published, now, chance);
         self.facts.store.grasp = Grasp::Everything;
         self.facts.store.history = history;
         self.refresh_at = now + REFRESH_INTERVAL.saturating_sub(last_seen_age);
@@ -199,15 +240,21 @@ impl Keeper {
         }
     }
 
-    fn written(&mut self, named: Named, now: Moment) {
+    fn written(&mut self, named: Named, now: Moment, chance: f64) {
         self.backoff.reset();
         self.claimed = Some(named.epoch);
+        let past = Past { id: named.id(), fate: Fate::Published };
         match self.flight.take() {
             Some(Flight::Publishing { received }) => {
                 self.refresh_at = now + REFRESH_INTERVAL;
-                let id = SnapshotId { sequence: named.sequence, config_hash: named.config_hash };
-                self.facts.store.history.add(Past { id, fate: Fate::Published });
+                self.was_read_back(now, chance);
+                self.facts.store.history.add(past);
                 self.facts.published(named, received, now);
+            }
+            Some(Flight::PuttingBack) => {
+                self.was_read_back(now, chance);
+                self.facts.store.history.add(past);
+                self.facts.found(Some(named), now);
             }
             flight => {
                 if let Some(Flight::Rewriting { last_seen: LastSeen::Now }) = flight {
@@ -273,6 +320,7 @@ impl Keeper {
             self.say(now, actions);
             self.ask_again(now, actions);
         }
+        self.say_loss(actions);
         if self.flight.is_none()
             && let Some((flight, action)) = self.next(now)
         {
@@ -290,6 +338,22 @@ impl Keeper {
         if self.said.as_ref() != Some(&standing) {
             self.said = Some(standing.clone());
             actions.push(Action::Notify(Notice::Standing(standing)));
+        }
+    }
+
+    fn say_loss(&mut self, actions: &mut Vec<Action>) {
+        let loss = self.payload_loss();
+        if loss == self.said_loss {
+            return;
+        }
+        // While it is tried again nothing is known to be better.
+        let notice = match &loss {
+            Some(loss) => Some(Notice::PayloadLost(loss.clone())),
+            None => self.facts.store.payload.is_whole().then_some(Notice::PayloadIsBack),
+        };
+        if let Some(notice) = notice {
+            self.said_loss = loss;
+            actions.push(Action::Notify(notice));
         }
     }
 
@@ -313,10 +377,16 @@ impl Keeper {
         if self.facts.store.grasp != Grasp::Everything {
             return Some((Flight::Looking, Action::Look));
         }
+        // Nothing is said anew of a snapshot that no node can be given.
+        if self.facts.store.payload.must_be_put_back() {
+            return Some((Flight::PuttingBack, Action::PutBack { epoch: self.epoch() }));
+        }
         if let Some(rewrite) = self.rewrite(now) {
             return Some((Flight::Rewriting { last_seen: rewrite.last_seen }, Action::Rewrite(rewrite)));
         }
-        self.write(now).or_else(glance)
+        let must_read_back = self.read_back_at <= now && self.facts.store.published.is_some();
+        let read_back = || must_read_back.then_some((Flight::ReadingBack, Action::ReadBack));
+        self.write(now).or_else(read_back).or_else(glance)
     }
 
     /// What of the published manifest has to be written anew although it names the right snapshot.
@@ -334,7 +404,7 @@ impl Keeper {
             if rewrite.state == State::Received && self.facts.is_confirmed() {
                 rewrite.state = State::Confirmed;
             }
-            if self.refresh_at <= now && self.facts.is_current() {
+            if self.refresh_at <= now && self.facts.is_current() && self.facts.store.payload.is_whole() {
                 rewrite.last_seen = LastSeen::Now;
             }
         }
@@ -354,7 +424,8 @@ impl Keeper {
             }
             Standing::Ready(state) => {
                 let flight = Flight::Publishing { received: newest.first_received };
-                Some((flight, Action::Publish { configuration, state, epoch: self.epoch() }))
+                let pin = self.facts.lost_as(newest.hash).and_then(|named| named.pin);
+                Some((flight, Action::Publish { configuration, state, pin, epoch: self.epoch() }))
             }
             _ => None,
         }
@@ -367,7 +438,9 @@ impl Keeper {
         match self.leadership {
             Leadership::Follower => true,
             _ if is_writing => false,
-            _ if self.facts.store.grasp == Grasp::Everything => self.write(now).is_none(),
+            _ if self.facts.store.grasp == Grasp::Everything => {
+                !self.facts.store.payload.must_be_put_back() && self.write(now).is_none()
+            }
             _ => nothing_waits,
         }
     }

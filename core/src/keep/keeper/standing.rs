@@ -10,6 +10,7 @@ use super::super::adoption::{Adoption, PATIENCE};
 use super::super::guard::Shrunk;
 use super::super::history::{Fate, Past};
 use super::facts::{Doubt, Facts, Newest, Phase};
+use crate::kong::Unrunnable;
 use crate::manifest::State;
 use crate::time::Moment;
 
@@ -59,12 +60,17 @@ pub enum Held {
     Refused,
     /// It was held for its losses before, perhaps by another exporter, and nobody has released it.
     Unreleased,
+    /// No node can ever run it.
+    Unrunnable(Unrunnable),
 }
 
 impl Facts {
     /// Where the newest configuration stands.
     pub(super) fn standing(&self, now: Moment) -> Standing {
         let Some(newest) = &self.newest else { return Standing::Nothing };
+        if let Some(lost) = self.lost_as(newest.hash) {
+            return Standing::Ready(lost.state);
+        }
         if self.is_published(newest.hash) {
             return Standing::Published;
         }
@@ -89,8 +95,10 @@ impl Facts {
     pub(super) fn must_ask_again(&self, now: Moment) -> bool {
         match self.standing(now) {
             Standing::Doubted { until } => until <= now,
-            // Its bytes were given up when it was the published one.
-            Standing::Ready(_) => self.newest.as_ref().is_some_and(|newest| newest.configuration.is_none()),
+            // Its bytes were given up when it was the published one. A link that is new brings them by itself.
+            Standing::Ready(_) => {
+                self.is_current() && self.newest.as_ref().is_some_and(|newest| newest.configuration.is_none())
+            }
             _ => false,
         }
     }
@@ -116,6 +124,9 @@ impl Facts {
     }
 
     fn objection(&self, newest: &Newest, past: Option<&Past>, adoption: Adoption) -> Option<Held> {
+        if let Some(why) = &newest.unrunnable {
+            return Some(Held::Unrunnable(why.clone()));
+        }
         if let Some(published) = &self.store.published
             && let Some(shrunk) = self.rules.guard.objection(&published.counts, &newest.counts)
         {
@@ -152,6 +163,7 @@ impl fmt::Display for Held {
         match self {
             Self::Shrunk(shrunk) => write!(f, "it would lose too much of what is published ({shrunk})"),
             Self::Refused => f.write_str("every node that was given it still runs another one"),
+            Self::Unrunnable(why) => write!(f, "no data plane can ever run it: {why}"),
             Self::Unreleased => f.write_str("it was held before for what it would lose, and nobody has released it"),
         }
     }
@@ -163,6 +175,7 @@ impl Held {
         match self {
             Self::Shrunk(_) | Self::Unreleased => Fate::HeldAsShrunk,
             Self::Refused => Fate::HeldAsRefused,
+            Self::Unrunnable(_) => Fate::HeldAsUnrunnable,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The keeper as a table: what happened in the order of time, and what it wants done after each.
 
+mod payload;
 mod table;
 
 use proptest::prelude::*;
@@ -7,7 +8,9 @@ use proptest::prelude::*;
 use self::table::{DELAY, Table, configuration, hash};
 use super::standing::DOUBT;
 use super::*;
+use crate::keep::Received;
 use crate::keep::adoption::{NodeNews, PATIENCE};
+use crate::kong::{Configuration, Unrunnable};
 
 fn reconnects(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::Reconnect)).count()
@@ -159,6 +162,43 @@ fn what_loses_too_much_is_held_although_nodes_confirm_it_and_once_released_is_ad
     table.after(GLANCE_INTERVAL);
     assert_eq!(table.keeper.standing(), Standing::Published);
     assert_eq!(table.writes, writes + 1, "the nodes' confirmation");
+}
+
+#[test]
+fn what_no_node_can_run_is_held_whoever_confirms_it_and_the_next_one_is_published() {
+    let with = |digit, json: &str| {
+        let read = Configuration::from_json(json.to_owned().into()).unwrap();
+        Received { configuration: read, ..configuration(digit, 10) }
+    };
+    let no_version = with(2, r#"{"services":[1,1,1,1,1,1,1,1,1,1],"routes":[1,1,1,1,1,1,1,1,1,1]}"#);
+    let null =
+        with(3, r#"{"_format_version":"3.0","services":[1,2,3,4,5,6,7],"routes":[1,2,3,4,5,6,7],"upstreams":null}"#);
+    let zeros = configuration(0, 10);
+    for (received, why) in [
+        (no_version, Unrunnable::NoFormatVersion),
+        (null, Unrunnable::NullEntities { kind: "upstreams".to_owned() }),
+        (zeros, Unrunnable::EmptyHash),
+    ] {
+        let mut table = Table::with_one_published();
+        let hash = received.config_hash;
+        // An empty node says that it runs what has a hash of zeros.
+        table.node(NodeNews::Runs(hash));
+        table.on(Event::Received(received.clone()));
+        table.after(PATIENCE * 2);
+        assert_eq!(table.keeper.standing(), Standing::Held(Held::Unrunnable(why.clone())));
+        assert_eq!((table.published(), table.writes), (Some(1), 2), "{why}");
+        assert_eq!(table.history.of(hash).unwrap().fate, Fate::HeldAsUnrunnable);
+        // Also where nothing was published before, and after a restart.
+        let mut table = Table::follower();
+        table.add(&received, Fate::HeldAsUnrunnable);
+        table.on(Event::LinkUp);
+        table.lead(1);
+        table.on(Event::Received(received));
+        assert_eq!((table.published(), table.writes), (None, 1), "{why}");
+        table.receive(4);
+        table.after(PATIENCE);
+        assert_eq!(table.published(), Some(4));
+    }
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub(super) fn hash(digit: u8) -> ConfigHash {
 }
 
 pub(super) fn configuration(digit: u8, routes: usize) -> Received {
-    let json = serde_json::json!({ "services": vec![1; routes], "routes": vec![1; routes] }).to_string();
+    let json = serde_json::json!({ "_format_version": "3.0", "services": vec![1; routes], "routes": vec![1; routes] })
+        .to_string();
     let at = WallTime::from_system(std::time::SystemTime::UNIX_EPOCH);
     let configuration = Configuration::from_json(Bytes::from(json)).unwrap();
     Received { configuration, config_hash: hash(digit), hashes: None, at, source: None }
@@ -32,9 +33,23 @@ pub(super) struct Table {
     pub(super) named: Option<Named>,
     /// What it was shown, or has written itself, last: the only thing that it can replace.
     shown: Option<Named>,
+    /// What lies where the manifest says that its payload is.
+    pub(super) payload: PayloadState,
+    /// Where else what the manifest names can be had.
+    pub(super) spare: Spare,
     pub(super) history: History,
     pub(super) writes: u64,
     pub(super) notices: Vec<Notice>,
+}
+
+/// Where what a manifest names can be had, if its payload is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spare {
+    Nowhere,
+    /// In memory, or in another store.
+    SameBytes,
+    /// In a `config.json`, which makes another payload.
+    ConfigJson,
 }
 
 impl Table {
@@ -43,7 +58,8 @@ impl Table {
         let rules = Rules { export_delay: DELAY, guard: ShrinkGuard::new(50), doubt: Doubt::AskAgain };
         let keeper = Keeper::new(rules, now);
         let (named, shown, history, notices) = (None, None, History::default(), Vec::new());
-        Self { keeper, now, epoch: 1, named, shown, history, writes: 0, notices }
+        let (payload, spare) = (PayloadState::Whole, Spare::Nowhere);
+        Self { keeper, now, epoch: 1, named, shown, payload, spare, history, writes: 0, notices }
     }
 
     pub(super) fn leader() -> Self {
@@ -132,15 +148,20 @@ impl Table {
 
     fn done(&mut self, action: &Action) -> Option<Event> {
         match action {
-            Action::Glance => Some(Event::Glanced(self.named.clone())),
+            Action::Glance => Some(Event::Glanced { published: self.named.clone(), payload: self.payload }),
+            Action::ReadBack => Some(Event::ReadBack(self.payload)),
+            Action::PutBack { epoch } => Some(self.put_back(*epoch)),
             Action::Look => Some(Event::Looked {
                 published: self.named.clone(),
+                payload: self.payload,
                 history: self.history.clone(),
                 last_seen_age: Duration::ZERO,
             }),
-            Action::Publish { configuration, state, epoch } => {
-                let named = self.name(configuration, *state, *epoch);
-                Some(Event::Written(named))
+            Action::Publish { configuration, state, pin, epoch } => {
+                self.name(configuration, *state, *epoch);
+                let named = self.named.as_mut().unwrap();
+                named.pin = *pin;
+                Some(Event::Written(named.clone()))
             }
             Action::Rewrite(rewrite) => {
                 self.writes += 1;
@@ -170,7 +191,24 @@ impl Table {
             keys: Keys::Current,
         };
         self.named = Some(named.clone());
+        self.payload = PayloadState::Whole;
         named
+    }
+
+    fn put_back(&mut self, epoch: u64) -> Event {
+        match self.spare {
+            Spare::Nowhere => Event::NotPutBack,
+            Spare::SameBytes => {
+                self.payload = PayloadState::Whole;
+                Event::PutBack
+            }
+            Spare::ConfigJson => {
+                let named = self.named.as_mut().unwrap();
+                (named.sequence, named.epoch) = (named.sequence + 1, epoch);
+                self.payload = PayloadState::Whole;
+                Event::Written(named.clone())
+            }
+        }
     }
 
     pub(super) fn add(&mut self, received: &Received, fate: Fate) -> SnapshotId {

@@ -1,0 +1,311 @@
+//! The published payload: whether the store still has it as its manifest names it, and putting it back if not. It comes back
+//! as what the manifest names and as nothing else; when that is done is decided in `core`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::keep::keeper::PayloadState;
+use lifeboat_core::manifest::StoredObject;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::payload::Payload;
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::Authentic;
+use tokio::time::timeout;
+
+use super::release::received_again;
+use super::{Archive, Author, Published, Standing, Terms};
+use crate::background::computed;
+use crate::storage::{StorageError, Tag, Write};
+
+/// How long another store is waited for: it may hang in the very incident.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A published payload as it is stored, known to be what its manifest names.
+#[derive(Clone)]
+pub struct KeptPayload {
+    pub(super) sha256: Sha256Digest,
+    pub(super) bytes: Bytes,
+    /// As which version it lies in the store.
+    pub(super) tag: Tag,
+}
+
+/// What a look at the payload has shown.
+#[derive(Debug)]
+pub struct PayloadLook {
+    /// What lies there.
+    pub state: PayloadState,
+    /// What the store says, if it can't be read.
+    pub reason: Option<String>,
+    /// Its bytes, if they were read and are what the manifest names.
+    pub kept: Option<KeptPayload>,
+}
+
+/// How closely a payload is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Its size.
+    Size,
+    /// All of its bytes.
+    Bytes,
+}
+
+/// What came of putting a payload back.
+#[derive(Debug)]
+pub enum PutBack {
+    /// The bytes that the manifest names are there again.
+    Same {
+        /// Them.
+        kept: KeptPayload,
+        /// Where they were had from, for people.
+        from: String,
+    },
+    /// A `config.json` has the configuration, and compressed it makes other bytes: it is another snapshot now.
+    Anew {
+        /// What is published now.
+        published: Box<Published>,
+        /// Where it was had from, for people.
+        from: String,
+    },
+    /// Nobody has it, or it can't be written.
+    Nowhere {
+        /// Where was looked, and what was wrong there.
+        reasons: Vec<String>,
+    },
+}
+
+impl KeptPayload {
+    fn new(bytes: Bytes, tag: Tag) -> Self {
+        Self { sha256: Sha256Digest::of(&bytes), bytes, tag }
+    }
+
+    /// Whether this is what a manifest names.
+    pub fn is_of(&self, manifest: &Authentic) -> bool {
+        self.sha256 == manifest.snapshot.sha256
+    }
+}
+
+// Private keys are in it.
+impl fmt::Debug for KeptPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptPayload").field("bytes", &self.bytes.len()).finish()
+    }
+}
+
+impl PayloadLook {
+    const WHOLE: Self = Self { state: PayloadState::Whole, reason: None, kept: None };
+
+    fn is(state: PayloadState) -> Self {
+        Self { state, ..Self::WHOLE }
+    }
+
+    fn unreadable(error: &StorageError) -> Self {
+        Self { reason: Some(error.to_string()), ..Self::is(PayloadState::Unreadable) }
+    }
+}
+
+impl Archive {
+    /// Looks whether the payload is there, by its size; where what was read last is known, also by its tag.
+    ///
+    /// # Errors
+    /// The store fails, so that nothing is known.
+    pub async fn look_at_payload(
+        &self,
+        published: &Published,
+        kept: Option<&KeptPayload>,
+    ) -> Result<PayloadLook, StorageError> {
+        let object = &published.manifest.snapshot;
+        let head = match self.storage.head(&object.key).await {
+            Ok(head) => head,
+            Err(error) if error.is_refusal() => return Ok(PayloadLook::unreadable(&error)),
+            Err(error) => return Err(error),
+        };
+        match head {
+            None => Ok(PayloadLook::is(PayloadState::Missing)),
+            Some((size, _)) if size != object.bytes => Ok(PayloadLook::is(PayloadState::Altered)),
+            // It was written anew since it was last read. A store may name the same version in another way to who reads it.
+            Some((_, tag)) if kept.is_some_and(|kept| kept.tag.is_other_content(&tag)) => {
+                let mut look = self.read_payload(published).await?;
+                if let Some(kept) = &mut look.kept {
+                    kept.tag = tag;
+                }
+                Ok(look)
+            }
+            Some(_) => Ok(PayloadLook::WHOLE),
+        }
+    }
+
+    /// Whether this store has what is published in the first one, payload and all.
+    ///
+    /// # Errors
+    /// The store fails, so that nothing is known.
+    pub async fn has_published(&self, published: &Published, depth: Depth) -> Result<bool, StorageError> {
+        match self.standing(published.manifest.kong_version).await? {
+            Standing::Published(there) if there.is_same_document(published) => self.has_payload(&there, depth).await,
+            Standing::Published(_) | Standing::Absent | Standing::Unaccepted(_) => Ok(false),
+        }
+    }
+
+    pub(super) async fn has_payload(&self, published: &Published, depth: Depth) -> Result<bool, StorageError> {
+        let look = match depth {
+            Depth::Size => self.look_at_payload(published, None).await?,
+            Depth::Bytes => self.read_payload(published).await?,
+        };
+        Ok(look.state == PayloadState::Whole)
+    }
+
+    /// Reads the payload whole and compares it with its manifest.
+    ///
+    /// # Errors
+    /// As [`look_at_payload`](Self::look_at_payload).
+    pub async fn read_payload(&self, published: &Published) -> Result<PayloadLook, StorageError> {
+        let object = &published.manifest.snapshot;
+        match self.storage.read(&object.key, object.bytes).await {
+            Ok((bytes, tag)) => Ok(match of(object, bytes, tag).await {
+                Some(kept) => PayloadLook { kept: Some(kept), ..PayloadLook::WHOLE },
+                None => PayloadLook::is(PayloadState::Altered),
+            }),
+            Err(StorageError::NotFound { .. }) => Ok(PayloadLook::is(PayloadState::Missing)),
+            Err(error) if error.is_refusal() => Ok(PayloadLook::unreadable(&error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the store have what the published manifest names: the same bytes, as they are `kept` in memory or lie in
+    /// another store; or the same configuration, proven by the manifest, from a `config.json`. Where that makes other
+    /// bytes, they are published as a snapshot of the same state and pin, under this epoch.
+    ///
+    /// # Errors
+    /// The store fails; [`StorageError::NotLeading`] or [`StorageError::Conflict`] when it is for somebody else to do.
+    pub async fn put_back_payload(
+        &self,
+        author: &Author,
+        published: &Published,
+        kept: Option<&KeptPayload>,
+        others: &[Archive],
+        epoch: u64,
+        now: WallTime,
+    ) -> Result<PutBack, StorageError> {
+        let (object, mut reasons) = (&published.manifest.snapshot, Vec::new());
+        let found = match kept.filter(|kept| kept.is_of(&published.manifest)) {
+            Some(kept) => Some((kept.bytes.clone(), "this process's memory".to_owned())),
+            None => self.same_bytes_elsewhere(object, others, &mut reasons).await,
+        };
+        if let Some((bytes, from)) = found {
+            return match self.write_back(object, bytes).await {
+                Ok(kept) => Ok(PutBack::Same { kept, from }),
+                Err(error) => refused(error, reasons),
+            };
+        }
+        for archive in std::iter::once(self).chain(others) {
+            let Some((json, from)) = archive.config_json_of(published, &mut reasons).await else { continue };
+            return match self.write_from_config_json(author, published, json, epoch, now).await {
+                Ok((Some(kept), _)) => Ok(PutBack::Same { kept, from }),
+                Ok((None, published)) => Ok(PutBack::Anew { published: Box::new(published), from }),
+                Err(error) => refused(error, reasons),
+            };
+        }
+        Ok(PutBack::Nowhere { reasons })
+    }
+
+    async fn same_bytes_elsewhere(
+        &self,
+        object: &StoredObject,
+        others: &[Archive],
+        reasons: &mut Vec<String>,
+    ) -> Option<(Bytes, String)> {
+        for other in others {
+            let place = other.place().to_owned();
+            match timeout(PATIENCE, other.storage.read(&object.key, object.bytes)).await {
+                Ok(Ok((bytes, tag))) => match of(object, bytes, tag).await {
+                    Some(kept) => return Some((kept.bytes, place)),
+                    None => reasons.push(format!("{place}: {} is something else", object.key)),
+                },
+                Ok(Err(error)) => reasons.push(error.to_string()),
+                Err(_) => reasons.push(format!("{place}: {} can't be read within {PATIENCE:?}", object.key)),
+            }
+        }
+        None
+    }
+
+    // What lies at config.json, if the manifest proves it.
+    async fn config_json_of(&self, published: &Published, reasons: &mut Vec<String>) -> Option<(Bytes, String)> {
+        let manifest = &published.manifest;
+        if manifest.snapshot.sealed.is_some() {
+            return None;
+        }
+        let key = ObjectKeys::new(manifest.kong_version).config_json();
+        let place = format!("{key} in {}", self.place());
+        match timeout(PATIENCE, self.storage.read_if_it_exists(&key, manifest.config.bytes)).await {
+            Ok(Ok(None)) => reasons.push(format!("there is no {place}")),
+            Ok(Ok(Some((json, _)))) if Sha256Digest::of(&json) == manifest.config.sha256 => return Some((json, place)),
+            Ok(Ok(Some(_))) => reasons.push(format!("{place} is another configuration")),
+            Ok(Err(error)) => reasons.push(error.to_string()),
+            Err(_) => reasons.push(format!("{place} can't be read within {PATIENCE:?}")),
+        }
+        None
+    }
+
+    async fn write_from_config_json(
+        &self,
+        author: &Author,
+        published: &Published,
+        json: Bytes,
+        epoch: u64,
+        now: WallTime,
+    ) -> Result<(Option<KeptPayload>, Published), StorageError> {
+        let (manifest, plain) = (&published.manifest, json.clone());
+        let bytes = computed(move || Payload::compress(&plain).into_bytes()).await;
+        if Sha256Digest::of(&bytes) == manifest.snapshot.sha256 {
+            let kept = self.write_back(&manifest.snapshot, bytes).await?;
+            return Ok((Some(kept), published.clone()));
+        }
+        Ok((None, self.publish_anew(author, published, json, epoch, now).await?))
+    }
+
+    async fn publish_anew(
+        &self,
+        author: &Author,
+        published: &Published,
+        json: Bytes,
+        epoch: u64,
+        now: WallTime,
+    ) -> Result<Published, StorageError> {
+        let manifest = &published.manifest;
+        let received = received_again(manifest, json.to_vec()).map_err(|reason| self.unusable(reason.to_string()))?;
+        // Nobody has seen it at the control plane since.
+        let last_seen = Some(manifest.times.last_seen);
+        let terms = Terms { epoch, state: manifest.state, pin: manifest.pin, last_seen };
+        let over = Standing::Published(Box::new(published.clone()));
+        self.publish(author, &received, &over, &terms, now).await
+    }
+
+    // Whatever lies there is not what may lie there.
+    async fn write_back(&self, object: &StoredObject, bytes: Bytes) -> Result<KeptPayload, StorageError> {
+        let tag = self.storage.write(&object.key, bytes.clone(), Write::Replace).await?;
+        self.storage.read_back(&object.key, &bytes).await?;
+        Ok(KeptPayload { sha256: object.sha256, bytes, tag })
+    }
+}
+
+async fn of(object: &StoredObject, bytes: Bytes, tag: Tag) -> Option<KeptPayload> {
+    let kept = computed(move || KeptPayload::new(bytes, tag)).await;
+    (kept.sha256 == object.sha256).then_some(kept)
+}
+
+// What can't be written there today must not keep newer configurations from being published.
+fn refused(error: StorageError, mut reasons: Vec<String>) -> Result<PutBack, StorageError> {
+    match error {
+        StorageError::NotLeading { .. } | StorageError::Conflict { .. } | StorageError::Unavailable { .. } => {
+            Err(error)
+        }
+        error => {
+            reasons.push(error.to_string());
+            Ok(PutBack::Nowhere { reasons })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
