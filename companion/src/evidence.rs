@@ -1,6 +1,8 @@
 //! What is known of a configuration that lies in a store: that a node loaded it, that it matches Kong's schemas, or only
 //! that its bytes are whole. No command says more of it than that.
 
+use std::sync::Arc;
+
 use lifeboat_core::declarative::{Examined, Finding, Yardstick};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
@@ -8,6 +10,7 @@ use lifeboat_core::manifest::{Manifest, SourceKind, State};
 use lifeboat_core::schema::{SchemaSet, SchemaSource};
 use lifeboat_core::time::WallTime;
 use serde::Serialize;
+use tracing::debug;
 
 use crate::archive::Archive;
 
@@ -22,6 +25,8 @@ const NO_TRAFFIC: [&str; 2] = ["workspaces", "parameters"];
 pub enum Schemas {
     /// It is in this program.
     Recorded(&'static SchemaSet),
+    /// The control plane's own, which an exporter has kept beside the snapshots.
+    Own(Arc<SchemaSet>),
     /// There is none, and this is why.
     Missing(String),
 }
@@ -63,9 +68,16 @@ pub enum Standing {
 }
 
 impl Schemas {
-    /// Those for nodes of this version.
-    pub async fn of(_archive: &Archive, version: KongVersion) -> Self {
-        Self::recorded(version)
+    /// Those for nodes of this version: the control plane's own, which win, or those in this program.
+    pub async fn of(archive: &Archive, version: KongVersion) -> Self {
+        match archive.published_schemas(version).await {
+            Ok(Some(own)) => Self::Own(Arc::new(own)),
+            Ok(None) => Self::recorded(version),
+            Err(error) => {
+                debug!("going on without the control plane's own schemas: {error}");
+                Self::recorded(version)
+            }
+        }
     }
 
     /// Those in this program for nodes of this version.
@@ -84,6 +96,7 @@ impl Schemas {
     pub fn set(&self) -> Option<&SchemaSet> {
         match self {
             Self::Recorded(set) => Some(set),
+            Self::Own(set) => Some(set),
             Self::Missing(_) => None,
         }
     }
@@ -91,7 +104,7 @@ impl Schemas {
     /// Why there are none.
     pub fn missing(&self) -> Option<&str> {
         match self {
-            Self::Recorded(_) => None,
+            Self::Recorded(_) | Self::Own(_) => None,
             Self::Missing(why) => Some(why),
         }
     }

@@ -22,7 +22,7 @@ const ALLOWANCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum Answer {
     /// A configuration.
-    Sent(Received),
+    Sent(Box<Received>),
     /// It took the node and sent nothing in time. With the likely causes.
     Silent(String),
     /// It refused the node, and so it is there.
@@ -61,7 +61,7 @@ async fn answer(headless: Headless) -> Answer {
     loop {
         tokio::select! {
             biased;
-            received = newest.next() => return Answer::Sent(received),
+            received = newest.next() => return Answer::Sent(Box::new(received)),
             changed = news.changed() => {
                 changed.expect("the session has its end of the news");
                 if let Some(answer) = news.borrow_and_update().clone().and_then(told) {

@@ -76,7 +76,7 @@ impl Examiner<'_> {
         let has_own_templates = name == "plugins" && text(&members, "name").is_some_and(placeholder::has_own_templates);
         for (field, value) in &members {
             if !(has_own_templates && field == "config") {
-                self.placeholders(name, entity, field, field, value);
+                self.placeholders(name, entity, field, value);
             }
         }
     }
@@ -151,18 +151,18 @@ impl Examiner<'_> {
         }
     }
 
-    /// `top` is the entity's own field, `path` leads to the value inside of it.
-    fn placeholders(&mut self, kind: &str, entity: &Entity<'_>, top: &str, path: &str, value: &Value) {
+    /// `path` leads to the value inside of the entity.
+    fn placeholders(&mut self, kind: &str, entity: &Entity<'_>, path: &str, value: &Value) {
         match value {
             Value::String(text) => self.placeholder(kind, entity, path, text),
             Value::Array(elements) => {
                 for element in elements {
-                    self.placeholders(kind, entity, top, path, element);
+                    self.placeholders(kind, entity, path, element);
                 }
             }
             Value::Object(members) => {
                 for (name, value) in members {
-                    self.placeholders(kind, entity, top, &format!("{path}.{name}"), value);
+                    self.placeholders(kind, entity, &format!("{path}.{name}"), value);
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
