@@ -19,7 +19,6 @@ mod mutations;
 mod objects;
 mod operators;
 mod plan;
-mod rollbacks;
 mod seeds;
 mod site;
 mod store;
