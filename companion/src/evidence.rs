@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lifeboat_core::declarative::{Examined, Finding, Yardstick};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, SourceKind, State};
 use lifeboat_core::schema::{SchemaSet, SchemaSource};
 use lifeboat_core::time::WallTime;
@@ -144,7 +145,34 @@ impl Evidence {
             evidence.said.push_str("; it has no entity at all, so that nodes answer 404 to everything");
             evidence.standing = Standing::Doubtful;
         }
-        evidence
+        evidence.with(&Lifetimes::of(configuration), now)
+    }
+
+    /// The same with what ends in it: a node that loaded it may refuse it tomorrow.
+    fn with(mut self, lifetimes: &Lifetimes, now: WallTime) -> Self {
+        let named = |ends: &[&End]| {
+            let shown = ends.iter().take(SHOWN).map(|end| format!("{} {} ({})", end.of.label(), end.name, end.at));
+            let more = if ends.len() > SHOWN { format!(" and {} more", ends.len() - SHOWN) } else { String::new() };
+            format!("{}{more}", shown.collect::<Vec<_>>().join(", "))
+        };
+        let expired: Vec<&End> = lifetimes.expired_cas(now).collect();
+        if !expired.is_empty() {
+            self.said.push_str(&format!("; Kong refuses all of it, since this has expired: {}", named(&expired)));
+            self.standing = Standing::Bad;
+        }
+        let ending: Vec<&End> = lifetimes.ending(now).collect();
+        if !ending.is_empty() {
+            self.said.push_str(&format!("; within 30 days this ends or has ended: {}", named(&ending)));
+        }
+        if lifetimes.credentials_with_ttl > 0 {
+            let count = lifetimes.credentials_with_ttl;
+            self.said
+                .push_str(&format!("; credentials with a ttl, which a restored node counts from its start: {count}"));
+        }
+        if self.standing == Standing::Good && (!ending.is_empty() || lifetimes.credentials_with_ttl > 0) {
+            self.standing = Standing::Doubtful;
+        }
+        self
     }
 
     fn of_what_is_in_it(
@@ -240,6 +268,32 @@ mod tests {
             assert_eq!((found.kind, found.standing), (expected, standing), "{json}: {}", found.said);
             assert!(found.said.contains(part), "{json}: {}", found.said);
         }
+    }
+
+    #[test]
+    fn what_ends_is_said_whoever_has_loaded_it() {
+        let certificate = include_str!("../../tests/data/kong-3.9.1/cluster.crt");
+        let json =
+            serde_json::json!({"_format_version": "3.0", "ca_certificates": [{"id": "ca", "cert": certificate}]});
+        let configuration = Configuration::from_json(json.to_string().into()).unwrap();
+        let version = "3.9.1".parse().unwrap();
+        let at = |now: &str| {
+            let now = WallTime::try_from(now.to_owned()).unwrap();
+            let known = Evidence::loaded("a node").with(&Lifetimes::of(&configuration), now);
+            let schemas = Schemas::recorded(version);
+            assert_eq!(
+                Evidence::of(&configuration, version, None, &schemas, now).standing == Standing::Bad,
+                known.standing == Standing::Bad
+            );
+            (known.standing, known.said)
+        };
+        assert_eq!(at("2029-10-01T00:00:00Z"), (Standing::Good, "a node loaded it".to_owned()));
+        let (standing, said) = at("2029-11-01T00:00:00Z");
+        assert_eq!(standing, Standing::Doubtful);
+        assert!(said.contains("within 30 days this ends or has ended: CA certificate ca (2029-11-19"), "{said}");
+        let (standing, said) = at("2029-12-01T00:00:00Z");
+        assert_eq!(standing, Standing::Bad);
+        assert!(said.contains("Kong refuses all of it, since this has expired: CA certificate ca"), "{said}");
     }
 
     #[test]

@@ -49,6 +49,15 @@ impl Mortal {
     /// All.
     pub const ALL: [Self; 3] = [Self::CaCertificate, Self::Certificate, Self::Licence];
 
+    /// What people call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::CaCertificate => "CA certificate",
+            Self::Certificate => "certificate",
+            Self::Licence => "licence",
+        }
+    }
+
     /// What metrics and JSON call it.
     pub fn name(self) -> &'static str {
         match self {
