@@ -1,11 +1,14 @@
 //! The program at work: keep flow and relay, put together from settings, started and stopped as one.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keys::Demand;
+use lifeboat_core::kong::version::KongVersion;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +20,7 @@ use crate::clock::Clock;
 use crate::drill::ScheduledDrill;
 use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
-use crate::metrics::Metrics;
+use crate::metrics::{KeepFacts, Metrics};
 use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::rotation::Rotation;
@@ -43,7 +46,26 @@ pub struct Companion {
     reports: Reports,
     teller: JoinHandle<()>,
     drill: Option<JoinHandle<()>>,
+    metrics: Metrics,
 }
+
+/// What the control plane has sent and the store does not have, since the program ended before.
+#[derive(Debug)]
+pub struct Unwritten(Vec<(KongVersion, ConfigHash)>);
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let each = self.0.iter().map(|(version, hash)| format!("configuration {hash} of Kong {version}"));
+        let each = each.collect::<Vec<_>>().join(", ");
+        write!(
+            f,
+            "stopped, and what the control plane sent last was not written: {each}. What was published before stays; once \
+             lifeboat runs again, the control plane sends it again"
+        )
+    }
+}
+
+impl std::error::Error for Unwritten {}
 
 /// What all versions are kept with.
 struct Shared {
@@ -92,7 +114,7 @@ impl Companion {
             None => None,
         };
         let drill = drill.map(|drill| ScheduledDrill::new(drill, metrics.clone(), clock).run(stop.clone()));
-        let shared = Shared { cluster, archive, store, clock, metrics };
+        let shared = Shared { cluster, archive, store, clock, metrics: metrics.clone() };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
         let drill = drill.map(tokio::spawn);
@@ -108,6 +130,7 @@ impl Companion {
             reports,
             teller,
             drill,
+            metrics,
         };
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, &shared)?;
@@ -180,8 +203,8 @@ impl Companion {
         error!("a part of lifeboat has ended: {ended:?}");
     }
 
-    /// Writes what is waiting, and ends.
-    pub async fn stop(self) {
+    /// Writes what is waiting, and ends. Gives what is not in the store all the same.
+    pub async fn stop(self) -> Option<Unwritten> {
         self.stop.cancel();
         if timeout(SHUTDOWN_LIMIT, join_all(self.exporters)).await.is_err() {
             let seconds = SHUTDOWN_LIMIT.as_secs();
@@ -203,6 +226,9 @@ impl Companion {
         for (_, http) in [self.http, self.health].into_iter().flatten() {
             http.abort();
         }
+        let unwritten = |facts: &KeepFacts| Some((facts.version, facts.unwritten()?));
+        let all: Vec<_> = self.metrics.keep_facts().iter().filter_map(unwritten).collect();
+        (!all.is_empty()).then_some(Unwritten(all))
     }
 }
 

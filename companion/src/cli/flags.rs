@@ -25,7 +25,7 @@ fn added_to_each(command: Command) -> Command {
 fn reads(command: &str, setting: &Setting) -> bool {
     match command {
         "completions" | "man" => false,
-        "healthcheck" => setting.variable == "LIFEBOAT_HTTP_LISTEN",
+        "healthcheck" => matches!(setting.variable, "LIFEBOAT_HTTP_LISTEN" | "LIFEBOAT_HEALTH_LISTEN"),
         _ => true,
     }
 }

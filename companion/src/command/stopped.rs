@@ -11,6 +11,24 @@ pub(super) struct Stop {
     interrupt: Signal,
 }
 
+/// SIGHUP, listened for from its making on: a service manager's reload, which would end a process that does not.
+pub(super) struct Hangup(Signal);
+
+impl Hangup {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// If the system gives no signal handler.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        Ok(Self(listen_for(SignalKind::hangup())?))
+    }
+
+    /// Returns when it comes.
+    pub(super) async fn came(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 impl Stop {
     /// Listens from now on; neither signal ends the process by itself any more.
     ///
@@ -18,6 +36,19 @@ impl Stop {
     /// If the system gives no signal handler.
     pub(super) fn listen() -> Result<Self, Failure> {
         Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
+    }
+
+    /// What `work`, the writing of what is waiting, comes to, unless either signal comes again meanwhile.
+    ///
+    /// # Errors
+    /// What a shell ends with after such a signal.
+    pub(super) async fn unless_told_again<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let again = "again while it was stopping: it ended at once, and what was waiting may not be written";
+        tokio::select! {
+            done = work => Ok(done),
+            _ = self.terminate.recv() => Err(by_signal(SignalKind::terminate(), format!("SIGTERM came {again}"))),
+            _ = self.interrupt.recv() => Err(by_signal(SignalKind::interrupt(), format!("SIGINT came {again}"))),
+        }
     }
 
     /// Returns when either signal comes.
@@ -51,6 +82,10 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
 
 async fn stopped(signal: &mut Signal, name: &str, kind: SignalKind) -> Failure {
     signal.recv().await;
+    by_signal(kind, format!("{name} came before it was done"))
+}
+
+fn by_signal(kind: SignalKind, why: String) -> Failure {
     let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
-    Failure::AsAShell { code, why: format!("{name} came before it was done") }
+    Failure::AsAShell { code, why }
 }

@@ -131,6 +131,24 @@ async fn what_is_waiting_is_written_at(signal: Signal) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_with_something_unwritten_is_no_success_and_sighup_is_no_end() {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let first = configuration(&recording::first());
+    store.server.as_ref().unwrap().stop().await;
+    cluster.control_plane.push(recording::first());
+    let running = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"])).start();
+    running.says(&format!("hash={}", first.hash)).await;
+    // A service manager's reload ends nothing.
+    running.signal(Signal::HUP);
+    running.says("SIGHUP changes nothing").await;
+    running.signal(Signal::TERM);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(1), "{ended}");
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.contains("was not written") && last.contains(&first.hash), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_during_a_long_export_is_written_before_the_program_ends() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let large = Bytes::from(generator::reconfigure_message(&generator::configuration(15_000)));

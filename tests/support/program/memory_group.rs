@@ -64,7 +64,8 @@ impl MemoryGroup {
         killed.unwrap_or_else(|| panic!("{name} does not count who was killed:\n{text}"))
     }
 
-    pub(super) fn processes(&self) -> PathBuf {
+    /// The file into which a process that joins writes its id.
+    pub fn processes(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::keeper::{Held, Standing};
 
 use super::facts::{ControlPlaneSays, Failing, Judged, KeepFacts, Lead};
@@ -44,6 +45,25 @@ impl KeepFacts {
             Some(_) if matches!(standing, Standing::Published | Standing::Pinned(_)) => Ok(()),
             Some(hash) => Err(format!("configuration {hash} is not published: {}", standing_reason(standing))),
         }
+    }
+}
+
+impl KeepFacts {
+    /// What the control plane sent last, if it is this exporter that writes and the store has it neither published nor held.
+    pub fn unwritten(&self) -> Option<ConfigHash> {
+        let newest = self.newest?.config_hash;
+        if let Lead::Others { .. } = self.lead {
+            return None;
+        }
+        let standing =
+            self.judged.as_ref().filter(|judged| judged.newest == Some(newest)).map(|judged| &judged.standing);
+        let is_written = match standing {
+            Some(Standing::Published | Standing::Pinned(_) | Standing::Outdated | Standing::Doubted { .. }) => true,
+            Some(Standing::Held(_)) => self.failing.is_none(),
+            Some(Standing::Nothing | Standing::Confirming { .. } | Standing::Delayed { .. } | Standing::Ready(_))
+            | None => false,
+        };
+        (!is_written).then_some(newest)
     }
 }
 
