@@ -7,6 +7,7 @@ use lifeboat::cli::{self, Request, Task};
 use lifeboat::clock::Clock;
 use lifeboat::command::confirm::Ask;
 use lifeboat::command::prune::Deletion;
+use lifeboat::command::stopped::unless_stopped;
 use lifeboat::command::{
     Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
     presign, prune, release, rollback, run, show, verify,
@@ -55,7 +56,15 @@ fn main() -> ExitCode {
         }
         (Err(error), _) => return end(&Ending::failed(&error), format),
     };
-    let result = runtime.block_on(perform(request));
+    let ends_itself =
+        matches!(request.task, Task::Run | Task::Demo(_) | Task::Export(_) | Task::Import(_) | Task::Exec(_));
+    let result = runtime.block_on(async {
+        match ends_itself {
+            true => perform(request).await,
+            // All others can be left at any point, and then take back what they show on a terminal.
+            false => unless_stopped(perform(request)).await,
+        }
+    });
     // A background task may be in the middle of something long; nobody waits for it any more.
     runtime.shutdown_background();
     match result {

@@ -97,7 +97,7 @@ pub struct Drill {
 #[derive(Debug, Args)]
 pub struct Show {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
-    #[arg(value_name = "SEQUENCE")]
+    #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
     /// Print the configuration itself, as JSON with its secrets masked
     #[arg(long)]
@@ -175,7 +175,7 @@ pub struct Exec {
 #[derive(Debug, Args)]
 pub struct Presign {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
-    #[arg(value_name = "SEQUENCE")]
+    #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
     /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
@@ -189,7 +189,7 @@ pub struct Presign {
 #[derive(Debug, Args)]
 pub struct Release {
     /// Which snapshot, by its number in `lifeboat list`; the newest held one if none is given
-    #[arg(value_name = "SEQUENCE")]
+    #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
     /// Don't ask before it is done, which happens on a terminal only
     #[arg(long)]
@@ -203,7 +203,7 @@ pub struct Release {
 #[derive(Debug, Args)]
 pub struct Rollback {
     /// Which snapshot, by its number in `lifeboat list`
-    #[arg(value_name = "SEQUENCE")]
+    #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: u64,
     /// It stays until `lifeboat unpin`, whatever the control plane sends
     #[arg(long)]
@@ -220,7 +220,7 @@ pub struct Rollback {
 #[derive(Debug, Args)]
 pub struct Pin {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
-    #[arg(value_name = "SEQUENCE")]
+    #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
     /// Don't ask before it is done, which happens on a terminal only
     #[arg(long)]
@@ -234,7 +234,7 @@ pub struct Pin {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
-    #[arg(value_name = "SEQUENCE")]
+    #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
     /// Every snapshot, published or held; of every version of Kong, unless one is given
     #[arg(long, conflicts_with = "sequence")]
@@ -326,6 +326,10 @@ fn lifetime(text: &str) -> Result<Duration, String> {
         Ok(lifetime) => Ok(lifetime),
         Err(error) => Err(format!("{error} (valid: 12h, 3d)")),
     }
+}
+
+fn sequence(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a snapshot's number is wanted, such as 41: lifeboat list shows them".to_owned())
 }
 
 fn patience(text: &str) -> Result<Duration, String> {

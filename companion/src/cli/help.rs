@@ -6,9 +6,12 @@ use clap::Command;
 use clap::builder::StyledStr;
 
 use super::examples::{Example, examples_of};
+use crate::command::terminal_width;
 
-/// The narrowest terminal that help is laid out for.
+/// The terminal that help is laid out for.
 const WIDTH: usize = 80;
+/// On a still narrower one, examples are not broken any further.
+const NARROWEST: usize = 40;
 
 /// Which commands are listed together, and what they have in common.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -67,10 +70,12 @@ fn after_program() -> String {
 }
 
 fn section(examples: &[Example]) -> String {
+    // On a narrower one clap would fold the lines, and what is pasted then would be several commands.
+    let width = terminal_width().map_or(WIDTH, |width| width.clamp(NARROWEST, WIDTH));
     let title = if examples.len() == 1 { "Example:" } else { "Examples:" };
     examples.iter().fold(title.to_owned(), |text, example| {
         let remark = if example.remark.is_empty() { String::new() } else { format!("\n  # {}", example.remark) };
-        let lines: String = broken(example.line, WIDTH - 2).iter().map(|line| format!("\n  {line}")).collect();
+        let lines: String = broken(example.line, width - 2).iter().map(|line| format!("\n  {line}")).collect();
         format!("{text}{remark}{lines}")
     })
 }

@@ -1,20 +1,16 @@
 //! `lifeboat list`: which snapshots there are.
 
 use lifeboat_core::keep::Pin;
-use lifeboat_core::keep::history::Fate;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use serde_json::json;
 
+use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
 use super::table::{Concession, Table, folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
 use crate::settings::{Source, StoreSettings};
 use crate::storage::StorageError;
-
-/// The state of a payload without a manifest.
-const UNPUBLISHED: &str = "unpublished";
 
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 6] = [
@@ -88,7 +84,7 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
     }
     let (table, has_less) = table.fitted(width, &CONCESSIONS);
     if has_less {
-        notes.push("There is more than fits on this terminal: --output json has it".to_owned());
+        notes.push("Shortened to fit this terminal: --output json has all of it".to_owned());
     }
     format!("{table}\n{}", folded_lines(&notes.join("\n"), width))
 }
@@ -131,7 +127,7 @@ fn notes_on(history: &History) -> Vec<String> {
         }
         let Some(manifest) = &listed.manifest else { continue };
         if let Some(why) = &manifest.held
-            && !is_released(history, listed)
+            && state_of(history, listed) != RELEASED
         {
             notes.push(format!(
                 "Kong {version}: snapshot {sequence} is held: {why}. If it is right: lifeboat release {sequence}"
@@ -178,23 +174,13 @@ fn is_published(history: &History, listed: &Listed) -> bool {
 }
 
 fn state_of(history: &History, listed: &Listed) -> String {
+    let others = history.snapshots.iter().map(|other| (other.id, other.fate));
     match &listed.manifest {
-        _ if is_released(history, listed) => "released".to_owned(),
-        None if listed.refused.is_some() => "refused".to_owned(),
+        _ if is_released(listed.id, listed.fate, others) => RELEASED.to_owned(),
+        None if listed.refused.is_some() => REFUSED.to_owned(),
         None => UNPUBLISHED.to_owned(),
-        Some(manifest) if manifest.state == State::Pinned && !is_published(history, listed) => "was pinned".to_owned(),
-        Some(manifest) => format!("{:?}", manifest.state).to_lowercase(),
+        Some(manifest) => state_word(manifest.state, is_published(history, listed)).to_owned(),
     }
-}
-
-// What was held once and is in the history as a newer, published snapshot doesn't wait for anybody.
-fn is_released(history: &History, listed: &Listed) -> bool {
-    let is_its_copy = |other: &&Listed| {
-        other.id.config_hash == listed.id.config_hash
-            && other.id.sequence > listed.id.sequence
-            && other.fate == Fate::Published
-    };
-    listed.fate.is_held() && history.snapshots.iter().find(is_its_copy).is_some()
 }
 
 fn age(received: WallTime, now: WallTime) -> String {

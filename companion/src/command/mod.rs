@@ -24,11 +24,13 @@ pub mod release;
 pub mod rollback;
 pub mod run;
 pub mod show;
+mod state;
 mod stdout;
-mod stopped;
+pub mod stopped;
 mod table;
 pub mod verify;
 
+pub(crate) use self::table::terminal_width;
 use crate::settings::Problems;
 
 /// Why a command failed, and with it the exit code.

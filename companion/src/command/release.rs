@@ -27,14 +27,14 @@ pub async fn release(
     choice
         .say(&released, output, |manifest| {
             format!(
-                "released configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes. New nodes are restored \
-                 from it from now on",
+                "released configuration {} of Kong {} as snapshot {} in {}: {}, {}. New nodes are restored from it from now \
+                 on",
                 manifest.config_hash,
                 choice.version(),
                 manifest.sequence,
                 choice.place(),
-                manifest.counts.get("services"),
-                manifest.counts.get("routes"),
+                manifest.counts.services(),
+                manifest.counts.routes(),
             )
         })
         .await?;

@@ -65,7 +65,7 @@ impl Stop {
 ///
 /// # Errors
 /// What `work` fails with, or what a shell ends with after such a signal.
-pub(super) async fn unless_stopped<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn unless_stopped<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut quit = listen_for(SignalKind::quit())?;
     tokio::select! {

@@ -12,7 +12,7 @@ const GAP: usize = 2;
 const NARROWEST_TEXT: usize = 32;
 
 /// How many columns the terminal has that standard output is; `None` if it is none.
-pub(super) fn terminal_width() -> Option<usize> {
+pub(crate) fn terminal_width() -> Option<usize> {
     let size = tcgetwinsize(stdout()).ok().filter(|_| isatty(stdout()))?;
     // Some terminals don't know.
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)

@@ -364,14 +364,14 @@ impl Clerk {
     fn say_published(&self) {
         let Some(manifest) = self.published() else { return };
         info!(
-            "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {} services, {} routes",
+            "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {}, {}",
             manifest.config_hash,
             manifest.sequence,
             self.archive.place(),
             manifest.config.bytes,
             manifest.snapshot.bytes,
-            manifest.counts.get("services"),
-            manifest.counts.get("routes"),
+            manifest.counts.services(),
+            manifest.counts.routes(),
         );
     }
 

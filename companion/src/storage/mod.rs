@@ -212,7 +212,7 @@ impl Storage {
         folder: &str,
         listing: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failed> {
-        let _progress = step(format_args!("listing {folder}"));
+        let _progress = step(format_args!("listing {folder} in {}", self.place));
         let listing = self.attempt(folder, Access::Listing, LISTING_LIMIT, listing);
         tokio::time::timeout(LISTING_WITHIN, listing).await.unwrap_or_else(|_| {
             let error = StorageError::Unavailable {

@@ -106,7 +106,7 @@ impl Storage {
 
     /// The object's tag, if the object has exactly these bytes.
     pub(super) async fn tag_if_it_has(&self, key: &str, expected: &[u8]) -> Result<Option<Tag>, Failed> {
-        let progress = transfer(format_args!("reading back {key}"));
+        let progress = transfer(format_args!("reading back {key} from {}", self.place));
         let compared = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
             let tag = Tag::of(&result.meta, expected);
@@ -139,7 +139,7 @@ impl Storage {
 
     /// One try.
     pub(super) async fn read_once(&self, key: &str, limit: u64) -> Result<(Bytes, Tag), Failed> {
-        let progress = transfer(format_args!("reading {key}"));
+        let progress = transfer(format_args!("reading {key} from {}", self.place));
         let reading = self.attempt(key, Access::Reading, u64::MAX, async {
             let result = self.store.get(&Path::from(key)).await?;
             let (meta, size) = (result.meta.clone(), result.meta.size);

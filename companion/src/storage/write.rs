@@ -77,7 +77,7 @@ impl Storage {
                 None => return Err(self.nameless()),
             },
         };
-        let _progress = step(format_args!("writing {key} ({} bytes)", bytes.len()));
+        let _progress = step(format_args!("writing {key} ({} bytes) to {}", bytes.len(), self.place));
         let path = Path::from(key);
         let options = PutOptions { mode, ..PutOptions::default() };
         let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options);

@@ -46,6 +46,16 @@ impl EntityCounts {
         self.0.get(kind).copied().unwrap_or_default()
     }
 
+    /// How many services, for people: `1 service`, `2 services`.
+    pub fn services(&self) -> String {
+        counted(self.get("services"), "service")
+    }
+
+    /// How many routes, for people: `1 route`, `2 routes`.
+    pub fn routes(&self) -> String {
+        counted(self.get("routes"), "route")
+    }
+
     /// All kinds that the configuration has a list of, sorted by name, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(kind, count)| (kind.as_str(), *count))
@@ -80,6 +90,11 @@ impl Outline {
             Member::Null | Member::Other => self.counts.0.remove(&name),
         };
     }
+}
+
+/// So many of something, for people: `1 service`, `2 services`.
+pub fn counted(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 impl From<EntityCounts> for BTreeMap<String, u64> {

@@ -23,6 +23,6 @@ mod unrunnable;
 pub mod version;
 
 pub use config_hash::SectionHashes;
-pub use configuration::{Configuration, ConfigurationError, EntityCounts};
+pub use configuration::{Configuration, ConfigurationError, EntityCounts, counted};
 pub use schema::kind_names;
 pub use unrunnable::Unrunnable;

@@ -248,6 +248,8 @@ async fn runs_beside_real_backups(store: &Store) {
     });
     assert_eq!(real, before, "the demo touched real backups");
     assert!(rehearsed.iter().any(|(file, ..)| file.ends_with("config.json")), "{rehearsed:?}");
+    let clearing = demo.stdout.lines().last().and_then(|line| line.split_once("this removes it: "));
+    assert!(clearing.is_some_and(|(_, command)| command.contains("lifeboat-demo-")), "{demo}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

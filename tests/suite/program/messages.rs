@@ -53,6 +53,15 @@ async fn everything_that_is_missing_is_said_at_once() {
 }
 
 #[tokio::test]
+async fn a_word_where_a_snapshots_number_belongs_is_answered_with_a_valid_one() {
+    for command in ["rollback", "show", "verify", "release", "pin", "presign"] {
+        let finished = lifeboat([command, "abc"]).finish().await;
+        assert_eq!(finished.code, Some(WRONG_USAGE), "{finished}");
+        assert!(finished.stderr.contains("a snapshot's number is wanted, such as 41"), "{finished}");
+    }
+}
+
+#[tokio::test]
 async fn a_misspelt_setting_is_said_beside_all_else_that_is_wrong() {
     let invocation = lifeboat(["run", "--import", "on"])
         .with("LIFEBOAT_RELAY_LISTN", "127.0.0.1:8005")

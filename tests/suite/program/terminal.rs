@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
+use rustix::process::Signal;
 
 use super::commands::succeeds;
 use super::{Cluster, Store, VERSION};
@@ -51,10 +52,22 @@ async fn what_takes_long_is_shown_on_a_terminal_and_gone_when_it_is_over() {
     answer.send(()).unwrap();
     let ended = running.ends().await;
     assert_eq!(ended.code, Some(1), "{ended}");
-    let last = ended.stdout.rsplit_once("s listing its folders").expect("it was shown").1;
+    let last = ended.stdout.rsplit_once("s listing its folders in s3://kong/backups").expect("it was shown").1;
     let (line, after) = last.split_once(ERASED).unwrap_or_else(|| panic!("it was left there: {ended:?}"));
     assert!(line.trim().is_empty() && after.contains("lifeboat: "), "{ended:?}");
     assert!(!has_colours(&ended.stdout), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_takes_back_what_is_shown() {
+    let (list, _answer) = list_of_a_slow_store();
+    let running = list.on_a_terminal(80).start();
+    running.shows("listing").await;
+    running.signal(Signal::INT);
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(130), "{ended}");
+    let after = ended.stdout.rsplit_once(ERASED).unwrap_or_else(|| panic!("it was left there: {ended:?}")).1;
+    assert!(!after.contains("listing") && after.contains("SIGINT came before it was done"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

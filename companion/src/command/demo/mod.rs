@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
 use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::kong::counted;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::storage_url::StorageUrl;
 use tokio::time::{sleep, timeout};
 
 pub use self::control_plane::{ControlPlanePart, Recorded};
@@ -66,8 +68,27 @@ async fn whole(source: &Source, clock: Clock) -> Result<(), Failure> {
     };
     let store_settings = StoreSettings::read_alone(&to_source(&settings))?;
     let timeline = Timeline { clock };
-    rehearse(&timeline, &certificate, settings, store_settings, store.as_ref()).await?;
-    Ok(())
+    let url = store_settings.url.clone();
+    let rehearsed = rehearse(&timeline, &certificate, settings, store_settings, store.as_ref()).await;
+    if store.is_none()
+        && let Some(command) = clearing(&url)
+    {
+        timeline.say(&format!("what this demo wrote is left in your store; this removes it: {command}"))?;
+    }
+    rehearsed
+}
+
+/// The command that removes all below the demo's own prefix; none for memory, which is gone with this process.
+fn clearing(url: &StorageUrl) -> Option<String> {
+    match url {
+        StorageUrl::S3 { .. } => Some(format!("aws s3 rm --recursive {url}/")),
+        StorageUrl::Gcs { .. } => Some(format!("gcloud storage rm --recursive {url}/")),
+        StorageUrl::Azure { account, container, prefix } => Some(format!(
+            "az storage blob delete-batch --account-name {account} --source {container} --pattern '{prefix}/*'"
+        )),
+        StorageUrl::File { path } => Some(format!("rm -r '{path}'")),
+        StorageUrl::Memory | StorageUrl::Ticket => None,
+    }
 }
 
 async fn rehearse(
@@ -241,9 +262,10 @@ fn describe(store: Option<&S3Store>, archive: &Archive) -> String {
 /// A configuration in a line.
 fn described(configuration: &Configuration) -> String {
     let table: serde_json::Value = serde_json::from_slice(&configuration.table).unwrap_or_default();
-    let count = |entity: &str| table[entity].as_array().map_or(0, Vec::len);
+    let count = |entity: &str| table[entity].as_array().map_or(0, |list| list.len() as u64);
     let Configuration { hash, table: bytes } = configuration;
-    format!("{hash}: {} services, {} routes, {} bytes", count("services"), count("routes"), bytes.len())
+    let (services, routes) = (counted(count("services"), "service"), counted(count("routes"), "route"));
+    format!("{hash}: {services}, {routes}, {} bytes", bytes.len())
 }
 
 /// Works until somebody wants it to end, which is no failure.

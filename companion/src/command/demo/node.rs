@@ -11,10 +11,11 @@ use super::credentials::there;
 use super::{Timeline, described, until_a_signal};
 use crate::clock::Clock;
 use crate::command::Failure;
+use crate::command::stopped::unless_stopped;
 use crate::rehearsal::node::{Node, NodeOptions, NodeState};
 use crate::tls::client_config_shared;
 
-/// With `--once`, who has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
+/// With `--once`, a node that has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
 /// lost are tried again within 10 s.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -43,8 +44,9 @@ pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {
     if !part.once {
         return until_a_signal(tell(&node, &timeline, |_| false)).await;
     }
-    let configured = tell(&node, &timeline, |state| state.configuration.is_some());
-    match timeout(LIMIT, configured).await {
+    let configured = timeout(LIMIT, tell(&node, &timeline, |state| state.configuration.is_some()));
+    // The first process of a container gets no signal that it doesn't ask for.
+    match unless_stopped(async { Ok(configured.await) }).await? {
         Ok(told) => told?,
         Err(_) => {
             let reason = node.state().last_error.map_or_else(String::new, |error| format!("; the last link: {error}"));
@@ -61,7 +63,7 @@ pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {
 async fn tell(node: &Node, timeline: &Timeline, is_enough: impl Fn(&NodeState) -> bool) -> anyhow::Result<()> {
     let (mut applied, mut told) = (0, 0);
     loop {
-        let state = node.wait_for(|state| state.log.len() > told).await;
+        let state = node.wait_for(|state| state.log.len() > told || is_enough(state)).await;
         // What it has applied is said with more words below.
         for line in state.log[told..].iter().filter(|line| !line.starts_with("applied")) {
             timeline.say(line)?;

@@ -133,14 +133,14 @@ fn described(restored: &Restored, version: KongVersion, clock: Clock) -> String 
     let verified = &restored.verified;
     match verified.provenance() {
         Provenance::Manifest(manifest) => format!(
-            "Kong {version}: snapshot {} of configuration {}, received {} ago, written by {} ({} services, {} routes, {} \
+            "Kong {version}: snapshot {} of configuration {}, received {} ago, written by {} ({}, {}, {} \
              bytes); it verifies",
             manifest.sequence,
             manifest.config_hash,
             in_words(clock.wall().since(manifest.times.received)),
             manifest.exporter.hostname,
-            manifest.counts.get("services"),
-            manifest.counts.get("routes"),
+            manifest.counts.services(),
+            manifest.counts.routes(),
             verified.config_bytes(),
         ),
         Provenance::BareConfigJson => format!(

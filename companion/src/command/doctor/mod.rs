@@ -35,7 +35,7 @@ pub async fn doctor(source: &Source, output: Output, clock: Clock) -> Result<(),
     let checks = examine(ReadableSettings::read(source), clock).await;
     let text = match output {
         Output::Json => report::as_json(&checks),
-        Output::Table => report::as_table(&checks, terminal_width()),
+        Output::Table => report::as_table(&checks, terminal_width(), report::Failures::on_standard_output()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
     match count(&checks, Verdict::Fail) {

@@ -93,14 +93,14 @@ fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Resu
     match output {
         Output::Json => stdout::line(&serde_json::to_string_pretty(manifest)?)?,
         Output::Table => stdout::line(&format!(
-            "{} configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes, {} bytes of JSON ({form})",
+            "{} configuration {} of Kong {} as snapshot {} in {}: {}, {}, {} bytes of JSON ({form})",
             if exported.is_new() { "kept" } else { "already kept:" },
             manifest.config_hash,
             manifest.kong_version,
             manifest.sequence,
             archive.place(),
-            manifest.counts.get("services"),
-            manifest.counts.get("routes"),
+            manifest.counts.services(),
+            manifest.counts.routes(),
             manifest.config.bytes,
         ))?,
     }

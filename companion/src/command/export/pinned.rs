@@ -86,15 +86,15 @@ fn say(archive: &Archive, done: &Emergency, stay: Stay, output: Output) -> Resul
             serde_json::to_string_pretty::<lifeboat_core::manifest::Manifest>(manifest).map_err(anyhow::Error::from)?
         }
         Output::Table => format!(
-            "published configuration {} of Kong {} as snapshot {} in {}: {} services, {} routes. New nodes are restored \
+            "published configuration {} of Kong {} as snapshot {} in {}: {}, {}. New nodes are restored \
              from it {until}; nodes that are in an outage now take it up within 30 s where their relay has \
              LIFEBOAT_FOLLOW=on",
             manifest.config_hash,
             manifest.kong_version,
             manifest.sequence,
             archive.place(),
-            manifest.counts.get("services"),
-            manifest.counts.get("routes"),
+            manifest.counts.services(),
+            manifest.counts.routes(),
         ),
     };
     Ok(stdout::line(&text).map_err(anyhow::Error::from)?)

@@ -12,6 +12,7 @@ use lifeboat_core::time::WallTime;
 use self::snapshot::Examined;
 use super::check::{Check, Verdict, worst};
 use super::configuration::version;
+use super::state::REFUSED;
 use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, Published};
@@ -132,7 +133,7 @@ fn unusable(version: KongVersion, error: &StorageError) -> Examined {
         _ => "let it be read, and verify again: until then, new nodes are given something older".to_owned(),
     };
     let checks = vec![Check::fail(snapshot::MANIFEST, error.to_string(), cure)];
-    let (sequence, config_hash, state, evidence, instead) = (None, None, "refused".to_owned(), None, None);
+    let (sequence, config_hash, state, evidence, instead) = (None, None, REFUSED.to_owned(), None, None);
     Examined { version, sequence, config_hash, state, is_published: true, checks, evidence, instead }
 }
 

@@ -5,12 +5,13 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::history::{Fate, Past};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
 
 use super::super::check::Check;
+use super::super::state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
 use crate::background::computed;
 use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
@@ -78,7 +79,7 @@ pub(super) async fn examine(
             let cure = "no node is restored from it. If its keys are right, it was damaged or changed: nothing repairs it, \
                         and other snapshots don't need it";
             let sequence = pick.sequence();
-            let (state, checks) = ("refused".to_owned(), vec![Check::fail(MANIFEST, refused.to_string(), cure)]);
+            let (state, checks) = (REFUSED.to_owned(), vec![Check::fail(MANIFEST, refused.to_string(), cure)]);
             let (config_hash, is_published) = (None, pick == Pick::Published);
             let (evidence, instead) = (None, None);
             return Ok(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead });
@@ -98,10 +99,22 @@ pub(super) async fn examine(
     if manifest.cache_image.is_some() {
         checks.push(cache_image(archive, &picked).await);
     }
-    let state = format!("{:?}", manifest.state).to_lowercase();
+    let state = state(archive, manifest, published.is_some()).await?.to_owned();
     let (sequence, config_hash) = (Some(manifest.sequence), Some(manifest.config_hash));
     let (is_published, instead) = (published.is_some(), None);
     Ok(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead })
+}
+
+async fn state(archive: &Archive, manifest: &Manifest, is_published: bool) -> Result<&'static str, StorageError> {
+    if manifest.state == State::Held {
+        let past = archive.past(manifest.kong_version).await?;
+        let fate = past.iter().find(|past| past.id == manifest.id() && past.fate.is_held()).map(|past| past.fate);
+        let mut others = past.iter().map(|past| (past.id, past.fate));
+        if fate.is_some_and(|fate| is_released(manifest.id(), fate, &mut others)) {
+            return Ok(RELEASED);
+        }
+    }
+    Ok(state_word(manifest.state, is_published))
 }
 
 /// What Kong's own exporter has left, where there is nothing else.
