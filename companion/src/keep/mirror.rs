@@ -222,8 +222,9 @@ fn say(place: &str, sequence: u64, mirrored: Mirrored) {
         Mirrored::Now => info!("{place} has snapshot {sequence}, too"),
         Mirrored::Newer { epoch, sequence: there } => error!(
             "{place} has something newer than the first store: snapshot {there} of epoch {epoch}, and importing takes that \
-             one. Was the first store replaced by an empty one? What is right has to be decided by hand: publish it in the \
-             first store, and delete lifeboat/manifest.json in this one"
+             one. Was the first store replaced by an empty one? Nothing was overwritten. Decide which is right: name this \
+             store first in the storage setting to go on from it, or give LIFEBOAT_FALLBACK_STORAGE another prefix to \
+             begin anew there"
         ),
     }
 }

@@ -130,7 +130,7 @@ fn unusable(version: KongVersion, error: &StorageError) -> Examined {
     let cure = match error {
         // Of what was not read, nobody knows whether it is bad.
         StorageError::Unusable { .. } => format!("if its keys are right, delete {key}: the exporter writes it anew"),
-        _ => "let it be read, and verify again: until then, new nodes are given something older".to_owned(),
+        _ => snapshot::UNREAD.to_owned(),
     };
     let checks = vec![Check::fail(snapshot::MANIFEST, error.to_string(), cure)];
     let (sequence, config_hash, state, evidence, instead) = (None, None, REFUSED.to_owned(), None, None);

@@ -25,6 +25,10 @@ pub(super) const EVIDENCE: &str = "nodes";
 const CONFIG_JSON: &str = "config.json";
 const CACHE_IMAGE: &str = "cache image";
 
+/// What to do about an object that may be as good as it ever was.
+pub(super) const UNREAD: &str =
+    "nothing is known of it until it can be read: lifeboat doctor with the same settings tries each step by itself";
+
 /// A snapshot, and what was found.
 #[derive(Debug)]
 pub(super) struct Examined {
@@ -189,11 +193,12 @@ async fn own_manifest(archive: &Archive, published: &Published) -> Check {
             format!("there is no {key}: an exporter died before it was written"),
             "an exporter writes it before it publishes something else, and when it starts; until then nothing needs it",
         ),
-        Err(error) => Check::fail(
+        Err(error @ PickError::Refused { .. }) => Check::fail(
             OWN_MANIFEST,
             error.to_string(),
             format!("if its keys are right, delete {key}: the exporter writes it anew when it is restarted"),
         ),
+        Err(error @ PickError::Storage(_)) => Check::fail(OWN_MANIFEST, error.to_string(), UNREAD),
     }
 }
 
@@ -205,18 +210,18 @@ async fn payload(
 ) -> (Vec<Check>, Option<EvidenceKind>) {
     let manifest: &Manifest = &picked.manifest;
     let cure = if is_published {
-        let key = ObjectKeys::new(manifest.kong_version).manifest();
-        format!(
-            "the exporter that leads puts it back within a minute, if anybody still has it, and says in its log if not. Then \
-             publish a good one: lifeboat rollback, with a number for which lifeboat verify --all says pass; or delete {key}, \
-             and the exporter publishes anew what the control plane sends"
-        )
+        "the exporter that leads puts it back within a minute, if anybody still has it, and says in its log if not. Then publish \
+         a good one: lifeboat rollback, with a number for which lifeboat verify --all says pass"
     } else {
-        "no node can be restored from this snapshot, and nothing repairs it; other snapshots don't need it".to_owned()
+        "no node can be restored from this snapshot, and nothing repairs it; other snapshots don't need it"
     };
     let verified = match archive.verified(picked).await {
         Ok(verified) => verified,
-        Err(error) => return (vec![Check::fail(PAYLOAD, error.to_string(), cure)], None),
+        // What is missing, or was read and is bad, is told from what only could not be read.
+        Err(error @ (PickError::Refused { .. } | PickError::Storage(StorageError::NotFound { .. }))) => {
+            return (vec![Check::fail(PAYLOAD, error.to_string(), cure)], None);
+        }
+        Err(error @ PickError::Storage(_)) => return (vec![Check::fail(PAYLOAD, error.to_string(), UNREAD)], None),
     };
     let (key, bytes) = (&manifest.snapshot.key, manifest.snapshot.bytes);
     let sealed =
