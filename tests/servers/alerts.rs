@@ -18,6 +18,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_tests::page::{Page, page_until};
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{VERSION, World, configuration};
+use serde_json::{Value, json};
 
 use self::timeline::{Scrape, Timeline, promtool};
 use super::installed::of_repository;
@@ -36,6 +37,8 @@ const OTHER_STORE: &[&str] = &["LifeboatOtherStoreBehind"];
 const ANOTHER_EXPORTER: &[&str] = &["LifeboatAnotherExporter"];
 const PAYLOAD_LOST: &[&str] = &["LifeboatConfigurationHeld", "LifeboatPayloadLost"];
 const DRILL: &[&str] = &["LifeboatDrillFailing"];
+const CONFIGURATION_ENDS: &[&str] = &["LifeboatConfigurationExpiring"];
+const CA_EXPIRED: &[&str] = &["LifeboatCaCertificateExpired", "LifeboatConfigurationExpiring"];
 const NO_EXPORTER: &str = "LifeboatExporterMissing";
 const EXPIRING: &str = "LifeboatCertificateExpiring";
 const ENDS_SOON: &str = "LifeboatCertificateEndsSoon";
@@ -313,6 +316,43 @@ fn a_store_that_has_lost_what_is_published() {
 }
 
 #[test]
+fn a_ca_certificate_in_the_configuration_that_ends_and_has_expired() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        let ends_at = "keep_configuration_expiry_timestamp_seconds";
+        let ends_at = format!("lifeboat_{ends_at}{{kong_version=\"3.9.1\",of=\"ca_certificate\"}}");
+        let now = SystemTime::now();
+        let (day, mut timeline) = (Duration::from_secs(24 * 60 * 60), begin(&quiet));
+
+        for (ends, hash, fires) in
+            [(now + 40 * day, "1", &[][..]), (now + 20 * day, "2", CONFIGURATION_ENDS), (now - day, "3", CA_EXPIRED)]
+        {
+            let sent = with_ca_certificate(ends, hash);
+            world.control_plane.push(sent.to_message().unwrap());
+            world.confirmed(node.node_id(), &sent).await;
+
+            let ends = ends.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+            let is_told = |found: &Page| {
+                found.body.contains(&ends_at) && (found.number(&ends_at) - ends).abs() < 2.0 && is_ready(found)
+            };
+            timeline.holds(&[("a", &scrape(&companion, is_told).await)], 5);
+            timeline.fires(fires);
+        }
+        timeline.check();
+        companion.stop().await;
+    });
+}
+
+/// The first configuration with a CA certificate in it that ends at this time, and with a hash of this digit.
+fn with_ca_certificate(ends: SystemTime, digit: &str) -> Configuration {
+    let mut table: Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+    let certificate = ClusterCertificate::version_1(ends - CLUSTER_VALIDITY).certificate_pem;
+    table["ca_certificates"] = json!([{ "id": "8f1b2f6c-1d9a-4a1e-9f57-0d6a4e3c2b10", "cert": certificate }]);
+    Configuration { table: table.to_string().into(), hash: digit.repeat(32) }
+}
+
+#[test]
 fn a_relay_whose_certificate_grows_old_and_an_exporter_that_is_gone() {
     play(async {
         let mut world = World::begin().await;
@@ -346,7 +386,18 @@ fn a_relay_whose_certificate_grows_old_and_an_exporter_that_is_gone() {
 #[test]
 fn there_is_a_scene_for_every_alert() {
     let single = [NOT_ADOPTING, TOO_OLD, NO_EXPORTER, EXPIRING, ENDS_SOON, NOT_READY];
-    let scenes = [HELD, OUTAGE, DEAD_STORE, TWO_LEADERS, OTHER_STORE, ANOTHER_EXPORTER, DRILL, &single];
+    let scenes = [
+        HELD,
+        OUTAGE,
+        DEAD_STORE,
+        TWO_LEADERS,
+        OTHER_STORE,
+        ANOTHER_EXPORTER,
+        PAYLOAD_LOST,
+        DRILL,
+        CA_EXPIRED,
+        &single,
+    ];
     let played: BTreeSet<String> = scenes.concat().into_iter().map(str::to_owned).collect();
     let rules = std::fs::read_to_string(of_repository("deploy/prometheus/lifeboat.rules.yml")).unwrap();
     let written = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned);

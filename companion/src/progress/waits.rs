@@ -43,7 +43,7 @@ impl Waits {
 
 impl Going {
     /// What is waited for, if that is to be said now: the innermost of what goes on, once.
-    fn to_say(&mut self, now: Instant) -> Option<String> {
+    fn due_now(&mut self, now: Instant) -> Option<String> {
         let newest = self.steps.last_mut()?;
         if newest.was_said || now.duration_since(newest.began) < LONG {
             return None;
@@ -58,7 +58,7 @@ fn watch(watched: &Weak<Mutex<Going>>) {
         thread::sleep(EVERY);
         let Some(going) = watched.upgrade() else { return };
         // The log is written after the lock is given back.
-        let waited_for = going.lock().unwrap_or_else(PoisonError::into_inner).to_say(Instant::now());
+        let waited_for = going.lock().unwrap_or_else(PoisonError::into_inner).due_now(Instant::now());
         if let Some(what) = waited_for {
             info!("still waiting after {} s: {what}", LONG.as_secs());
         }
@@ -111,11 +111,11 @@ mod tests {
             let later = || Instant::now() + LONG;
             let _verifying = step("verifying");
             let reading = step("reading a\u{1b}[2Jb");
-            assert_eq!(waits.going().to_say(Instant::now()), None);
-            assert_eq!(waits.going().to_say(later()).as_deref(), Some("reading a[2Jb"));
-            assert_eq!(waits.going().to_say(later()), None);
+            assert_eq!(waits.going().due_now(Instant::now()), None);
+            assert_eq!(waits.going().due_now(later()).as_deref(), Some("reading a[2Jb"));
+            assert_eq!(waits.going().due_now(later()), None);
             drop(reading);
-            assert_eq!(waits.going().to_say(later()).as_deref(), Some("verifying"));
+            assert_eq!(waits.going().due_now(later()).as_deref(), Some("verifying"));
         });
     }
 }
