@@ -23,7 +23,11 @@ use tokio::runtime::{Builder, Runtime};
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
     let inherited = umask(Mode::from_raw_mode(0o077));
-    let matches = cli::definition().get_matches();
+    let matches = match cli::definition().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => return wrong_usage(&error),
+        Err(help) => help.exit(),
+    };
     let request = cli::read(&matches, environment());
     // The program that we become writes its files as it would without us, and manual pages are for everybody.
     if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
@@ -121,6 +125,13 @@ async fn perform(request: Request) -> Result<(), Failure> {
 // Values that aren't UTF-8 can't be settings.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+// An argument in the wrong place may be a secret, such as a key that was to be a path.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    anstream::eprint!("{}", cli::without_secrets(&error.render().ansi().to_string(), &arguments));
+    ExitCode::from(2)
 }
 
 fn end(ending: &Ending, format: LogFormat) -> ExitCode {

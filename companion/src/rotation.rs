@@ -23,15 +23,14 @@ pub struct Rotation {
     cluster: ClientTls,
     relay: Option<ServerTls>,
     metrics: Metrics,
-    /// What was wrong with the files at the last look: certificate and key are seldom replaced in one moment.
-    problems: Option<Problems>,
+    complaint: Complaint,
     overlap_ends: Option<Instant>,
 }
 
 impl Rotation {
     /// For these two sides, which were read from these files. `metrics` are told when they end.
     pub fn new(files: CertificateFiles, cluster: ClientTls, relay: Option<ServerTls>, metrics: Metrics) -> Self {
-        Self { files, cluster, relay, metrics, problems: None, overlap_ends: None }
+        Self { files, cluster, relay, metrics, complaint: Complaint::default(), overlap_ends: None }
     }
 
     /// Looks until it is dropped.
@@ -56,15 +55,11 @@ impl Rotation {
         .await;
         self.files = files;
         match read {
-            None => self.problems = None,
+            None => self.complaint = Complaint::default(),
             Some(Ok(read)) => self.renew(read),
             Some(Err(problems)) => {
-                if self.problems.as_ref() == Some(&problems) {
+                if self.complaint.is_due(&problems) {
                     error!("changed certificates can't be used, those before stay: {problems}");
-                    // Said again only when it changes: what was said is not what was found a moment ago.
-                    self.problems = Some(Problems::default());
-                } else if self.problems.as_ref().is_none_or(|before| !before.list().is_empty()) {
-                    self.problems = Some(problems);
                 }
             }
         }
@@ -72,7 +67,7 @@ impl Rotation {
     }
 
     fn renew(&mut self, read: Reread) {
-        self.problems = None;
+        self.complaint = Complaint::default();
         let (before, now) = (self.cluster.side(), read.cluster.tls.side());
         info!(
             "the cluster's certificates were changed: SHA-256 {} before, {} now. New links have the new one; who still has \
@@ -104,9 +99,56 @@ impl Rotation {
     }
 }
 
+/// When to say what is wrong with the files: once it has stood for two looks, since certificate and key are seldom replaced in
+/// one moment; and each time that it is something else.
+#[derive(Debug, Default)]
+struct Complaint {
+    seen: Option<Problems>,
+    said: Option<Problems>,
+}
+
+impl Complaint {
+    fn is_due(&mut self, problems: &Problems) -> bool {
+        let stands = self.seen.as_ref() == Some(problems);
+        self.seen = Some(problems.clone());
+        if !stands || self.said.as_ref() == Some(problems) {
+            return false;
+        }
+        self.said = Some(problems.clone());
+        true
+    }
+}
+
 async fn end(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Reader, Source};
+
+    fn wrong(text: &str) -> Problems {
+        let source = Source::default();
+        let mut reader = Reader::new(&source);
+        reader.wrong(text);
+        reader.into_problems()
+    }
+
+    #[test]
+    fn one_mistake_after_another_is_said_each_once_it_has_stood() {
+        let (first, second) = (wrong("the key is damaged"), wrong("they are not a pair"));
+        let mut complaint = Complaint::default();
+        let looks =
+            [(&first, false), (&first, true), (&first, false), (&second, false), (&second, true), (&second, false)];
+        for (at, (problems, due)) in looks.into_iter().enumerate() {
+            assert_eq!(complaint.is_due(problems), due, "look {at}");
+        }
+        // What changes from look to look is being written.
+        assert!(!complaint.is_due(&first) && !complaint.is_due(&second) && !complaint.is_due(&first));
+        assert!(complaint.is_due(&first), "it is back, and nobody would know");
     }
 }

@@ -20,6 +20,7 @@ pub mod payload;
 pub mod report;
 pub mod schema;
 pub mod seal;
+pub mod sensitive;
 pub mod session;
 pub mod storage_url;
 pub mod ticket;

@@ -114,7 +114,7 @@ impl Archive {
         let id = SnapshotId { sequence: over.sequence() + 1, config_hash: received.config_hash };
         let form = Form::Plain(received.configuration.payload());
         let stored = Stored::new(id, form, author.version, chance::random());
-        let payload = stored.payload.clone();
+        let payload = stored.payload.clone().into_inner();
         let packed = Packed::new(stored, Digests::of(plain_object(received.configuration.json()), &payload));
         let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
         let document = Bytes::from(manifest.encode());
@@ -221,7 +221,7 @@ impl Archive {
                 let config = computed(move || plain_object(&json)).await;
                 let form = Form::Sealed(payload, key.clone(), config);
                 let stored = self.store_first_free(author, received.config_hash, first, form).await?;
-                let bytes = stored.payload.clone();
+                let bytes = stored.payload.clone().into_inner();
                 let digests = computed(move || Digests::of(config, &bytes)).await;
                 Ok(Packed::new(stored, digests))
             }
@@ -258,7 +258,7 @@ impl Archive {
             let (form, version) = (form.clone(), author.version);
             let mut stored = computed(move || Stored::new(id, form, version, chance::random())).await;
             let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
-            match self.storage.write(&key, stored.payload.clone(), Write::Create).await {
+            match self.storage.write(&key, stored.payload.clone().into_inner(), Write::Create).await {
                 Ok(tag) => {
                     stored.tag = Some(tag);
                     step.done();

@@ -11,6 +11,7 @@ use lifeboat_core::manifest::{FORMAT, Manifest, PlainObject, State, StoredObject
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::payload::Payload;
 use lifeboat_core::seal::{Binding, Content, Nonce, Seal, seal};
+use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::time::WallTime;
 
 use super::payload::KeptPayload;
@@ -39,7 +40,7 @@ pub(super) enum Form {
 #[derive(Clone)]
 pub(super) struct Stored {
     pub(super) id: SnapshotId,
-    pub(super) payload: Bytes,
+    pub(super) payload: Sensitive<Bytes>,
     /// As which version it lies in the store, once it does.
     pub(super) tag: Option<Tag>,
     sealed: Option<Seal>,
@@ -73,12 +74,12 @@ impl Stored {
     /// have been used before.
     pub(super) fn new(id: SnapshotId, form: Form, kong_version: KongVersion, random: [u8; 12]) -> Self {
         match form {
-            Form::Plain(payload) => Self { id, payload: payload.into_bytes(), tag: None, sealed: None },
+            Form::Plain(payload) => Self { id, payload: payload.into_bytes().into(), tag: None, sealed: None },
             Form::Sealed(payload, key, config) => {
                 let (sequence, config_hash, content) = (id.sequence, id.config_hash, Content::Configuration(config));
                 let binding = Binding { kong_version, sequence, config_hash, content };
                 let (payload, sealed) = seal(payload.into_bytes(), &key, Nonce::from_random(random), &binding);
-                Self { id, payload, tag: None, sealed: Some(sealed) }
+                Self { id, payload: payload.into(), tag: None, sealed: Some(sealed) }
             }
         }
     }
@@ -96,7 +97,7 @@ impl Packed {
     pub(super) fn new(stored: Stored, digests: Digests) -> Self {
         let Stored { id, payload, tag, sealed } = stored;
         let payload_bytes = payload.len() as u64;
-        let kept = tag.map(|tag| KeptPayload { sha256: digests.payload, bytes: payload, tag });
+        let kept = tag.map(|tag| KeptPayload { sha256: digests.payload, bytes: payload.into_inner(), tag });
         Self { id, payload_bytes, kept, sealed, digests }
     }
 

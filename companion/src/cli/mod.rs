@@ -19,6 +19,7 @@ pub use help::{EXIT_CODES, broken};
 
 use crate::settings::names::SETTINGS;
 use crate::settings::source::Source;
+use crate::settings::unprintable;
 
 /// Keeps Kong data planes alive while their control plane is gone
 #[derive(Debug, Parser)]
@@ -166,6 +167,21 @@ pub fn read(matches: &ArgMatches, environment: impl IntoIterator<Item = (String,
     Request { task: cli.command, source }
 }
 
+/// What clap says of arguments, without those that may be secrets.
+pub fn without_secrets(message: &str, arguments: &[String]) -> String {
+    // Of `--flag=value` either half is quoted alone.
+    let halves = |argument: &str| argument.split_once('=').map(|(name, value)| [name.to_owned(), value.to_owned()]);
+    let halves: Vec<String> = arguments.iter().filter_map(|argument| halves(argument)).flatten().collect();
+    let all = arguments.iter().chain(&halves).map(String::as_str);
+    let shown = unprintable::without_secrets(message, all);
+    if shown == message {
+        return shown;
+    }
+    format!(
+        "{shown}\nWhat may be a secret is not shown. Everybody on this host can read arguments: give the path of a file.\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +205,25 @@ mod tests {
             let request = request(&arguments, &environment);
             assert_eq!(request.source.get("KONG_VERSION").unwrap().value, "3.9.1");
         }
+    }
+
+    #[test]
+    fn a_secret_that_was_typed_as_an_argument_is_not_repeated() {
+        let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0MTIzNA==\n-----END PRIVATE KEY-----";
+        let joined = format!("--cluster-cert-keys={key}");
+        for arguments in [
+            ["lifeboat", "run", "--cluster-cert-key", key],
+            ["lifeboat", "run", key, "x"],
+            ["lifeboat", key, "x", "y"],
+            ["lifeboat", "run", &joined, "x"],
+            ["lifeboat", "list", "--limit", "prod:sk1_c2VjcmV0MTIzNA"],
+        ] {
+            let error = definition().try_get_matches_from(arguments).unwrap_err().to_string();
+            let said = without_secrets(&error, &arguments.map(str::to_owned));
+            assert!(!said.contains("c2VjcmV0"), "{arguments:?}: {said}");
+        }
+        let plain = definition().try_get_matches_from(["lifeboat", "exprot"]).unwrap_err().to_string();
+        assert_eq!(without_secrets(&plain, &["exprot".to_owned()]), plain);
     }
 
     #[test]

@@ -48,9 +48,18 @@ pub async fn healthcheck(source: &Source, asked: &Healthcheck) -> Result<(), Fai
     let address = address(source)?;
     let answer = timeout(asked.timeout, ask(address, asked.part.path())).await;
     let (status, body) = answer.unwrap_or_else(|_| Err(silent(address, asked.timeout)))?;
+    if !is_ours(status, &body) {
+        let path = asked.part.path();
+        return Err(anyhow!(
+            "http://{address}{path} answers {}, and not as lifeboat does: something else listens there. Set \
+             LIFEBOAT_HTTP_LISTEN as for lifeboat run",
+            status.as_u16()
+        )
+        .into());
+    }
     let lines: Vec<String> = body.lines().map(printable).collect();
     if status != StatusCode::OK {
-        let why = if lines.is_empty() { "without a word".to_owned() } else { lines.join("; ") };
+        let why = lines.join("; ");
         return Err(anyhow!("http://{address}{} answers {}: {why}", asked.part.path(), status.as_u16()).into());
     }
     Ok(stdout::line(&lines.join("\n")).map_err(anyhow::Error::from)?)
@@ -106,6 +115,15 @@ async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, Str
     Ok((status, body))
 }
 
+// Another server's page is nothing that anybody wants to read here, and its 200 means nothing.
+fn is_ours(status: StatusCode, body: &str) -> bool {
+    match status {
+        StatusCode::OK => body.starts_with("ok") || body.starts_with("ready"),
+        StatusCode::SERVICE_UNAVAILABLE => body.starts_with("not ready"),
+        _ => false,
+    }
+}
+
 fn silent(address: SocketAddr, patience: Duration) -> anyhow::Error {
     let patience = humantime::format_duration(patience);
     anyhow!("http://{address} did not answer within {patience}: lifeboat hangs, or this host has too much to do")
@@ -118,6 +136,17 @@ mod tests {
     fn address_of(listen: &str) -> Result<SocketAddr, String> {
         let source = Source::from_environment([("LIFEBOAT_HTTP_LISTEN".to_owned(), listen.to_owned())]);
         address(&source).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn another_servers_answer_is_none_whatever_it_says() {
+        assert!(is_ours(StatusCode::OK, "ok\n") && is_ours(StatusCode::OK, "ready: there is no relay here"));
+        assert!(is_ours(StatusCode::SERVICE_UNAVAILABLE, "not ready: no snapshot"));
+        for (status, body) in
+            [(200, "<html>ok</html>"), (404, "ok"), (503, "no healthy upstream"), (200, ""), (401, "not ready")]
+        {
+            assert!(!is_ours(StatusCode::from_u16(status).unwrap(), body), "{status} {body}");
+        }
     }
 
     #[test]

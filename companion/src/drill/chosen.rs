@@ -49,8 +49,9 @@ impl Expected {
             Ok(Err(error)) => return Err(Mishap::no_snapshot(&error)),
             Err(_) => {
                 let reason = format!("no snapshot could be read from {} within {READ_LIMIT:?}", sources.places());
-                let cure = "no new node would be restored in an outage: look at the network on the way to the store";
-                return Err(Mishap::new(Step::Snapshot, reason, cure));
+                let cure =
+                    "no new node would be restored as slowly as that: look at the network on the way to the store";
+                return Err(Mishap::new(Step::Snapshot, reason, cure).inconclusive());
             }
         };
         let read_in = clock.now() - begun;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 
-pub use outcome::{Drilled, KongPart, KongRun, Mishap, Rehearsed, Step, VersionDrill};
+pub use outcome::{Drilled, Finding, KongPart, KongRun, Mishap, Rehearsed, Step, VersionDrill};
 pub use scheduled::ScheduledDrill;
 
 use self::chosen::Expected;
@@ -24,7 +24,8 @@ use self::stage::Stage;
 use crate::archive::Sources;
 use crate::clock::Clock;
 use crate::progress::step;
-use crate::settings::DrillSettings;
+use crate::settings::{DrillSettings, KongProgram};
+use crate::tls::Leaf;
 
 /// How often something may be published in the middle of a drill.
 const TRIES: u32 = 3;
@@ -58,23 +59,23 @@ impl Drill {
     /// Rehearses these versions, one after the other. Who drops it ends all that it has started.
     pub async fn run(&self, versions: &[KongVersion]) -> Drilled {
         let (started, begun) = (self.clock.wall(), self.clock.now());
-        let certificate = self.certificate_remark();
+        let certificate = self.certificate_mishap();
         let sources = self.sources();
         let mut drilled = Vec::new();
         for version in versions {
-            drilled.push(self.rehearse(*version, &sources, certificate.as_deref()).await);
+            drilled.push(self.rehearse(*version, &sources, certificate.as_ref()).await);
         }
         Drilled { started, took: self.clock.now() - begun, store: sources.places(), versions: drilled }
     }
 
-    async fn rehearse(&self, version: KongVersion, sources: &Sources, remark: Option<&str>) -> VersionDrill {
+    async fn rehearse(&self, version: KongVersion, sources: &Sources, certificate: Option<&Mishap>) -> VersionDrill {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let restoring = step(format_args!("restoring a scratch node of Kong {version}"));
-        let mut restored = self.restore(version, sources).await;
+        let restored = match certificate {
+            Some(mishap) => Err(mishap.clone()),
+            None => self.restore(version, sources).await,
+        };
         drop(restoring);
-        if let (Ok(restored), Some(remark)) = (&mut restored, remark) {
-            restored.remarks.push(remark.to_owned());
-        }
         let kong = match &restored {
             Ok(restored) => {
                 let _progress = step(format_args!("looking for a real Kong {version}, and starting it"));
@@ -104,15 +105,33 @@ impl Drill {
         Sources::open_existing(&self.settings.store)
     }
 
-    // The scratch node takes it all the same, as Kong's control plane would; a real data plane may look at its dates.
-    fn certificate_remark(&self) -> Option<String> {
-        let leaf = self.settings.cluster.tls.side().identity.leaf().clone();
-        let (begins, ends) = (WallTime::from_system(leaf.not_before()), WallTime::from_system(leaf.not_after()));
-        let now = self.clock.wall();
-        if now > ends {
-            return Some(format!("the cluster certificate ended at {ends}: data planes may refuse the relay"));
+    // The scratch node would take it all the same: real ones look at its dates.
+    fn certificate_mishap(&self) -> Option<Mishap> {
+        let (own, relays) = (self.settings.cluster.tls.side().identity, self.settings.relay_identity());
+        let wrong = |name: &str, leaf: &Leaf| {
+            let (begins, ends) = (WallTime::from_system(leaf.not_before()), WallTime::from_system(leaf.not_after()));
+            let why = match self.clock.wall() {
+                now if now > ends => format!("{name} ended at {ends}"),
+                now if now < begins => format!("{name} is valid from {begins} on only"),
+                _ => return None,
+            };
+            let cure = "replace it on the control plane, the relays and the data planes (kong hybrid gen_cert makes one for \
+                        cluster_mtls=shared): data planes refuse a relay with it";
+            Some(Mishap::new(Step::Relay, why, cure))
+        };
+        let cluster = wrong("the cluster certificate (KONG_CLUSTER_CERT)", own.leaf());
+        cluster.or_else(|| wrong("the relay's certificate (LIFEBOAT_RELAY_CERT)", relays.leaf()))
+    }
+
+    /// Looks whether the program that is named is Kong.
+    ///
+    /// # Errors
+    /// That it isn't.
+    pub async fn check_program(&self) -> Result<(), Mishap> {
+        match self.settings.kong.program {
+            KongProgram::At(_) => kong::check(&self.settings.kong).await,
+            KongProgram::OnPath | KongProgram::Nowhere => Ok(()),
         }
-        (now < begins).then(|| format!("the cluster certificate is valid from {begins} on only"))
     }
 }
 

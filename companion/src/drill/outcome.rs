@@ -109,6 +109,17 @@ pub struct Mishap {
     pub reason: String,
     /// What to do.
     pub cure: String,
+    /// Whether it says anything of an outage.
+    pub finding: Finding,
+}
+
+/// What a mishap of a drill says of an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// New nodes would stay empty.
+    Failure,
+    /// Nothing: the store was away, or there was no room or no time.
+    Nothing,
 }
 
 /// Where a drill can fail.
@@ -131,8 +142,14 @@ const DOCTOR: &str = "lifeboat doctor with the same settings looks at each step 
 impl Drilled {
     /// Whether every node came to run its configuration.
     pub fn outcome(&self) -> DrillOutcome {
-        let passed = !self.versions.is_empty() && self.versions.iter().all(VersionDrill::passed);
-        if passed { DrillOutcome::Passed } else { DrillOutcome::Failed }
+        let found =
+            |finding| self.versions.iter().filter_map(VersionDrill::mishap).any(|mishap| mishap.finding == finding);
+        match (found(Finding::Failure), found(Finding::Nothing)) {
+            _ if self.versions.is_empty() => DrillOutcome::Failed,
+            (true, _) => DrillOutcome::Failed,
+            (false, true) => DrillOutcome::Inconclusive,
+            (false, false) => DrillOutcome::Passed,
+        }
     }
 }
 
@@ -140,6 +157,15 @@ impl VersionDrill {
     /// One that failed before anything was restored.
     pub(super) fn failed(version: KongVersion, started: WallTime, mishap: Mishap) -> Self {
         Self { version, started, took: Duration::ZERO, restored: Err(mishap), kong: KongPart::Absent }
+    }
+
+    /// How it ended.
+    pub fn outcome(&self) -> DrillOutcome {
+        match self.mishap().map(|mishap| mishap.finding) {
+            None => DrillOutcome::Passed,
+            Some(Finding::Failure) => DrillOutcome::Failed,
+            Some(Finding::Nothing) => DrillOutcome::Inconclusive,
+        }
     }
 
     /// Whether its nodes came to run the configuration.
@@ -195,13 +221,23 @@ impl Step {
 
 impl Mishap {
     pub(super) fn new(step: Step, reason: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { step, reason: reason.into(), cure: cure.into() }
+        Self { step, reason: reason.into(), cure: cure.into(), finding: Finding::Failure }
+    }
+
+    /// The same of which nothing follows.
+    pub(super) fn inconclusive(self) -> Self {
+        Self { finding: Finding::Nothing, ..self }
+    }
+
+    // A store that is away may be back before the next outage; one that refuses us, or is none, won't be.
+    fn of_store(self, class: &str) -> Self {
+        if class == "unavailable" { self.inconclusive() } else { self }
     }
 
     pub(super) fn unlisted(error: &StorageError) -> Self {
         let cure =
             format!("name the versions of Kong (LIFEBOAT_KONG_VERSIONS), or see that the store can be read: {DOCTOR}");
-        Self::new(Step::Store, error.to_string(), cure)
+        Self::new(Step::Store, error.to_string(), cure).of_store(error.class())
     }
 
     pub(super) fn nothing_there(places: &str) -> Self {
@@ -220,13 +256,16 @@ impl Mishap {
             "denied" => "give these credentials the right to read",
             _ => DOCTOR,
         };
-        let cure = format!("no new node would be restored in an outage: {what_to_do}");
-        Self::new(Step::Snapshot, error.to_string(), cure)
+        let meaning = match error.class() {
+            "unavailable" => "whether new nodes would be restored in an outage is not known",
+            _ => "no new node would be restored in an outage",
+        };
+        Self::new(Step::Snapshot, error.to_string(), format!("{meaning}: {what_to_do}")).of_store(error.class())
     }
 
     pub(super) fn no_scratch(error: &std::io::Error) -> Self {
         let cure = "see that there is room below TMPDIR, or leave Kong out (--no-kong)";
-        Self::new(Step::Kong, format!("a folder for a scratch data plane can't be made: {error}"), cure)
+        Self::new(Step::Kong, format!("a folder for a scratch data plane can't be made: {error}"), cure).inconclusive()
     }
 
     pub(super) fn another(expected: &Expected, got: &str) -> Self {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, set_default};
 use tracing::{error, info, warn};
 
-use super::{Drill, Drilled, VersionDrill};
+use super::{Drill, Drilled, Finding, VersionDrill};
 use crate::clock::Clock;
 use crate::metrics::{DrillMetrics, KeepFacts, Metrics};
 use crate::settings::DrillEvery;
@@ -61,7 +61,7 @@ impl ScheduledDrill {
                 Ok(None) => return,
                 Err(error) => {
                     error!("an outage could not be rehearsed: {error:#}");
-                    DrillOutcome::Failed
+                    DrillOutcome::Inconclusive
                 }
             };
             schedule.ended(outcome, self.clock.now(), rand::random());
@@ -78,6 +78,13 @@ impl ScheduledDrill {
 
     fn log(&self, drill: &VersionDrill) {
         let version = drill.version;
+        if let Some(mishap) = drill.mishap().filter(|mishap| mishap.finding == Finding::Nothing) {
+            warn!(
+                "the rehearsal of an outage could not tell for Kong {version}: {}. What to do: {}",
+                mishap.reason, mishap.cure
+            );
+            return;
+        }
         if let Some(mishap) = drill.mishap() {
             error!(
                 "the rehearsal of an outage failed for Kong {version}: {}. What to do: {}",

@@ -9,6 +9,7 @@ use lifeboat_core::keep::Received;
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
 use lifeboat_core::lifetimes::Lifetimes;
+use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,7 +39,7 @@ pub struct Headless {
     link: Option<TlsLink>,
     dialing: Option<JoinHandle<Dialed>>,
     decoding: Option<JoinHandle<Result<Reconfigure, DecodeError>>>,
-    waiting: Option<Bytes>,
+    waiting: Option<Sensitive<Bytes>>,
     newest: Newest,
     /// How many links there have been.
     links: u64,
@@ -205,7 +206,7 @@ impl Headless {
 
     fn decoded(&mut self, decoded: Result<Reconfigure, DecodeError>) -> Event {
         // A newer message that came meanwhile is next, and the only one.
-        self.decoding = self.waiting.take().map(|message| self.decode(message));
+        self.decoding = self.waiting.take().map(|message| self.decode(message.into_inner()));
         match decoded {
             Err(error) => {
                 self.cause = messages::not_kept(self.voice, &error);
@@ -244,7 +245,7 @@ impl Headless {
                 }
             }
             Action::Keep(message) if self.decoding.is_some() => self.waiting = Some(message),
-            Action::Keep(message) => self.decoding = Some(self.decode(message)),
+            Action::Keep(message) => self.decoding = Some(self.decode(message.into_inner())),
             Action::Disconnect => self.disconnect().await,
             Action::Notify(notice) => {
                 let cause = self.cause_of(&notice);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use lifeboat_core::keep::drill::DrillOutcome;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use prometheus_client::collector::Collector;
@@ -43,8 +44,10 @@ pub struct DrillFacts {
     pub running_in: Option<Duration>,
     /// When the control plane was last known to have it.
     pub last_seen: Option<WallTime>,
-    /// Why it failed, if it did.
+    /// Why it did not pass, if so.
     pub reason: Option<String>,
+    /// Whether it passed, failed, or could not tell.
+    pub outcome: DrillOutcome,
 }
 
 #[derive(EncodeLabelSet)]
@@ -69,6 +72,7 @@ impl DrillMetrics {
             running_in: restored.map(|restored| restored.running_in),
             last_seen: restored.and_then(|restored| restored.last_seen),
             reason: drill.mishap().map(ToString::to_string),
+            outcome: drill.outcome(),
         };
         known.drills.insert(drill.version, facts);
     }
@@ -119,7 +123,14 @@ impl DrillMetrics {
             let series = known.drills.iter().filter_map(|(version, facts)| Some((of(version), number(facts)?)));
             write_gauge(encoder, metric, series)
         };
-        each(&names::DRILL_SUCCESS, |facts| Some(facts.reason.is_none().into()))?;
+        each(&names::DRILL_SUCCESS, |facts| {
+            Some(match facts.outcome {
+                DrillOutcome::Passed => true.into(),
+                DrillOutcome::Failed => false.into(),
+                // Between both, so that the least of several tells of one that failed.
+                DrillOutcome::Inconclusive => Number::Half,
+            })
+        })?;
         each(&names::DRILL_LAST, |facts| Some(Number::Time(facts.ended)))?;
         each(&names::DRILL_LAST_SUCCESS, |facts| facts.last_success.map(Number::Time))?;
         each(&names::DRILL_DURATION, |facts| Some(Number::Seconds(facts.took)))?;
@@ -147,12 +158,13 @@ impl Collector for DrillMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::{KongPart, Mishap, Step};
+    use crate::drill::{Finding, KongPart, Mishap, Step};
 
     const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 
     fn failed(at: u64) -> VersionDrill {
-        let mishap = Mishap { step: Step::Snapshot, reason: "there is none".into(), cure: "look".into() };
+        let (step, finding) = (Step::Snapshot, Finding::Failure);
+        let mishap = Mishap { step, reason: "there is none".into(), cure: "look".into(), finding };
         VersionDrill {
             version: VERSION,
             started: WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(at)),
@@ -178,6 +190,17 @@ mod tests {
             assert!(text.lines().any(|told| told == line), "{line} is not in {text}");
         }
         assert!(!text.contains("restore_duration"), "{text}");
+    }
+
+    #[test]
+    fn a_drill_that_could_not_tell_has_a_value_of_its_own_between_both() {
+        let metrics = DrillMetrics::default();
+        let mut drill = failed(1_800_000_000);
+        drill.restored = drill.restored.map_err(|mishap| Mishap { finding: Finding::Nothing, ..mishap });
+        metrics.ended(&drill);
+        let text = metrics.text();
+        assert!(text.contains("lifeboat_drill_success{kong_version=\"3.9.1\"} 0.5"), "{text}");
+        assert!(!text.contains("last_success"), "{text}");
     }
 
     #[test]

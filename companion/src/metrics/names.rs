@@ -184,7 +184,7 @@ pub(super) const KEEP_STEP: Metric = histogram(
 pub(super) const DRILL_SUCCESS: Metric = gauge(
     "lifeboat_drill_success",
     VERSION,
-    "1 if the newest rehearsal of an outage passed, 0 if it failed; told by the exporter that leads, where \
+    "1 if the newest rehearsal of an outage passed, 0 if it failed, 0.5 if it could not tell; told by the exporter that leads, where \
      LIFEBOAT_DRILL_EVERY is set",
 );
 pub(super) const DRILL_LAST: Metric =

@@ -27,6 +27,8 @@ pub(super) enum Number {
     Whole(u64),
     Time(WallTime),
     Seconds(Duration),
+    /// Neither so nor not so.
+    Half,
 }
 
 impl EncodeLabelValue for Version {
@@ -41,6 +43,7 @@ impl EncodeGaugeValue for Number {
             // The library writes no larger ones, and a manifest may claim any.
             Self::Whole(number) => EncodeGaugeValue::encode(&i64::try_from(*number).unwrap_or(i64::MAX), encoder),
             Self::Time(time) => EncodeGaugeValue::encode(&time.unix_seconds(), encoder),
+            Self::Half => EncodeGaugeValue::encode(&0.5_f64, encoder),
             Self::Seconds(duration) => EncodeGaugeValue::encode(&duration.as_secs_f64(), encoder),
         }
     }

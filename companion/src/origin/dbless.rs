@@ -68,6 +68,12 @@ pub enum DblessError {
         /// What became of it.
         reason: String,
     },
+    /// Nothing listens there.
+    #[error("nobody listens at {url}: the node isn't started, or its Admin API (admin_listen) is elsewhere")]
+    NobodyListens {
+        /// What was asked.
+        url: String,
+    },
     /// It has a database, or it is a node of a cluster.
     #[error("the node at {0} has a database: its configuration comes from there (to export it: --from cp)")]
     HasDatabase(String),
@@ -290,6 +296,10 @@ fn failed(url: &Url, error: &reqwest::Error) -> DblessError {
     let mut text = "does not answer".to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
+        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+        if inner.downcast_ref::<std::io::Error>().is_some_and(refused) {
+            return DblessError::NobodyListens { url: url.to_string() };
+        }
         text = format!("{text}: {inner}");
         source = inner.source();
     }

@@ -25,6 +25,7 @@ mod role;
 mod secret;
 pub mod source;
 mod store;
+pub mod unprintable;
 mod vault;
 
 pub use address::Address;

@@ -403,7 +403,7 @@ pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         .filter(|name| name.starts_with("LIFEBOAT_") && !known(name) && !is_service_link(name))
         .collect();
     unknown.sort_unstable();
-    let sentence = |name: &&str| match nearest(name) {
+    let sentence = |name: &&str| match by_flag(name).or_else(|| nearest(name)) {
         Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
         None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
     };
@@ -422,6 +422,12 @@ fn is_service_link(name: &str) -> bool {
         || name.contains("_SERVICE_PORT_")
         || name.ends_with("_PORT")
         || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_port(rest))
+}
+
+// LIFEBOAT_STORAGE, of somebody who knows the flag --storage: not all settings are ours.
+fn by_flag(name: &str) -> Option<&'static str> {
+    let flag = name.strip_prefix("LIFEBOAT_")?.to_ascii_lowercase().replace('_', "-");
+    SETTINGS.iter().find(|setting| setting.flag == Some(flag.as_str())).map(|setting| setting.variable)
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
@@ -459,6 +465,8 @@ mod tests {
         assert_eq!(misspelt(["LIFEBOAT_SIGNING_KEY_FILE", "LIFEBOAT_TRUSTED_KEYS_FILE"]), [""; 0]);
         assert_eq!(misspelt(["LIFEBOAT_LOG_FILE"]).len(), 1, "nothing is read from there");
         assert_eq!(problems[0], "LIFEBOAT_PLUGIN is not a setting: did you mean LIFEBOAT_PLUGINS?");
+        let by_flag = misspelt(["LIFEBOAT_STORAGE"]);
+        assert!(by_flag[0].ends_with("did you mean KONG_CLUSTER_FALLBACK_CONFIG_STORAGE?"), "{by_flag:?}");
         assert!(problems[1].starts_with("LIFEBOAT_XYZZY is not a setting of lifeboat"), "{problems:?}");
     }
 

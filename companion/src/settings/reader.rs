@@ -14,7 +14,7 @@ use super::source::{Given, Source};
 use super::{LogSettings, vault};
 
 /// Everything that is wrong with the settings of a start.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<String>);
 
 impl Problems {
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a problem.
     pub fn wrong(&mut self, problem: impl Into<String>) {
-        let problem = problem.into();
+        let problem = self.source.without_secrets(&problem.into());
         // Two settings may share a value, and one mistake is one line.
         if !self.problems.0.contains(&problem) {
             self.problems.0.push(problem);
@@ -333,6 +333,25 @@ mod tests {
         assert_eq!(reader.pem(&given), None);
         let problems = reader.into_problems().to_string();
         assert!(problems.contains("--cluster-cert-key takes a path only") && !problems.contains("c2Vjc"), "{problems}");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_repeated_by_no_mistake_about_any_setting() {
+        let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----";
+        for setting in crate::settings::names::SETTINGS {
+            let source = Source::default().with_flag(setting.variable, key.into());
+            let given = source.get(setting.variable);
+            let mut reader = Reader::new(&source);
+            if let Some(given) = given {
+                reader.wrong(format!("{}: {:?} is wrong", given.name, given.value));
+                reader.wrong(format!("{}: {} can't be read", given.name, given.value));
+            }
+            reader.switch(setting.variable);
+            reader.number(setting.variable, 1, 1..=1);
+            reader.duration(setting.variable, Duration::from_secs(1));
+            let problems = reader.into_problems().to_string();
+            assert!(!problems.contains("c2VjcmV0"), "{}: {problems}", setting.variable);
+        }
     }
 
     #[test]

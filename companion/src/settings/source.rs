@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::names;
+use super::unprintable::without_secrets;
 
 /// The values that were given, by variable.
 #[derive(Clone, Default)]
@@ -84,6 +85,12 @@ impl Source {
     /// A variable of the environment as it is, whatever its value.
     pub fn environment_value(&self, name: &str) -> Option<String> {
         self.environment.get(name).cloned()
+    }
+
+    /// A text without what was given for settings and may be a secret.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        let values = [&self.flags, &self.environment, &self.kong_conf].into_iter().flat_map(BTreeMap::values);
+        without_secrets(text, values.map(String::as_str))
     }
 
     /// The names of the environment's variables.

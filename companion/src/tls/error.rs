@@ -13,6 +13,9 @@ pub enum TlsError {
     /// The PEM text holds no private key.
     #[error("there is no private key in it: expected PEM text with a line -----BEGIN PRIVATE KEY-----")]
     NoKey,
+    /// Each is where the other should be.
+    #[error("the certificate and its private key are swapped: each stands where the other belongs")]
+    Swapped,
     /// The private key needs a pass phrase.
     #[error("the private key is encrypted, and Kong uses it without a pass phrase: decrypt it with `openssl pkey`")]
     EncryptedKey,

@@ -23,7 +23,12 @@ impl Identity {
     /// # Errors
     /// When either text holds no such thing, the key is encrypted or of an unknown kind, or the two are not a pair.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain = certificates_from_pem(certificate)?;
+        let chain = certificates_from_pem(certificate).map_err(|error| match error {
+            TlsError::NoCertificate if key_from_pem(certificate).is_ok() && certificates_from_pem(key).is_ok() => {
+                TlsError::Swapped
+            }
+            other => other,
+        })?;
         let leaf = Leaf::from_der(&chain[0])?;
         let key = provider().key_provider.load_private_key(key_from_pem(key)?).map_err(|_| TlsError::UnsupportedKey)?;
         // `CertifiedKey::keys_match` can't be asked: it refuses to read version 1.
@@ -111,6 +116,13 @@ mod tests {
     fn a_version_1_certificate_and_its_key_are_an_identity() {
         let Credentials { certificate_pem, key_pem } = credentials();
         assert!(identity(&certificate_pem, &key_pem).unwrap().leaf().is_version_1());
+    }
+
+    #[test]
+    fn a_certificate_and_a_key_that_are_swapped_are_recognised() {
+        let Credentials { certificate_pem, key_pem } = credentials();
+        assert_eq!(identity(&key_pem, &certificate_pem).unwrap_err(), TlsError::Swapped);
+        assert_eq!(identity(&key_pem, &key_pem).unwrap_err(), TlsError::NoCertificate);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum DrillOutcome {
     Passed,
     /// One was not.
     Failed,
+    /// It could not be told: the store was away, or there was no time.
+    Inconclusive,
 }
 
 impl DrillSchedule {
@@ -42,7 +44,7 @@ impl DrillSchedule {
     pub fn ended(&mut self, outcome: DrillOutcome, now: Moment, chance: f64) {
         let wait = match outcome {
             DrillOutcome::Passed => self.every,
-            DrillOutcome::Failed => self.every.min(AGAIN_WITHIN),
+            DrillOutcome::Failed | DrillOutcome::Inconclusive => self.every.min(AGAIN_WITHIN),
         };
         self.due = now + wait.mul_f64(0.9 + 0.2 * bounded(chance));
     }

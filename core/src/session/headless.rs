@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::frame::{Frame, Opcode};
 use crate::kong::ping::ping;
+use crate::sensitive::Sensitive;
 use crate::time::Moment;
 
 /// Something that happened.
@@ -50,7 +51,7 @@ pub enum Action {
     /// Send this frame.
     Send(Frame),
     /// Decode this message and keep its configuration.
-    Keep(Bytes),
+    Keep(Sensitive<Bytes>),
     /// Close the link; no [`Event::Closed`] is needed.
     Disconnect,
     /// Tell the operator.
@@ -235,7 +236,7 @@ impl Headless {
         };
         self.heard(now);
         match frame.opcode {
-            Opcode::Binary if frame.is_final => vec![Action::Keep(frame.payload)],
+            Opcode::Binary if frame.is_final => vec![Action::Keep(frame.payload.into())],
             Opcode::Binary | Opcode::Continuation => {
                 let mut actions = vec![Action::Disconnect];
                 actions.extend(self.wait(now, chance, |_, _| Notice::Fragment));
@@ -368,7 +369,7 @@ mod tests {
     fn it_pings_what_it_has_kept_right_after_and_every_30_seconds() {
         let mut table = Table::connected();
         let message = Bytes::from_static(b"gzip");
-        assert_eq!(table.on(Event::Frame(Frame::binary(message.clone()))), [Action::Keep(message)]);
+        assert_eq!(table.on(Event::Frame(Frame::binary(message.clone()))), [Action::Keep(message.into())]);
         assert_eq!(table.on(Event::Kept(hash())), [Action::Send(ping(hash()))]);
         assert_eq!(table.after(29), []);
         assert_eq!(table.after(1), [Action::Send(ping(hash()))]);

@@ -14,12 +14,17 @@ use super::{Failure, Output, stdout};
 use crate::cli;
 use crate::clock::Clock;
 use crate::drill::{Drill, Drilled, textfile};
-use crate::settings::{DrillSettings, Source};
+use crate::settings::{DrillSettings, Reader, Source};
 
 /// Rehearses, prints what came of it, and fails afterwards if a node was not restored.
 pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<(), Failure> {
     let settings = DrillSettings::read(source, asked.program())?;
     let drill = Drill::new(settings, clock);
+    if let Err(mishap) = drill.check_program().await {
+        let mut reader = Reader::new(source);
+        reader.wrong(format!("--kong: {} ({})", mishap.reason, mishap.cure));
+        return Err(Failure::Settings(reader.into_problems()));
+    }
     let drilled = unless_stopped(async {
         let versions = match drill.versions().await {
             Ok(versions) => versions,
@@ -51,6 +56,9 @@ fn written(path: &Path, result: io::Result<()>) -> anyhow::Result<()> {
 fn verdict(drilled: &Drilled) -> Result<(), Failure> {
     match drilled.outcome() {
         DrillOutcome::Passed => Ok(()),
+        DrillOutcome::Inconclusive => {
+            Err(anyhow::anyhow!("it could not be told whether a new data plane would be restored").into())
+        }
         DrillOutcome::Failed => {
             let failed = drilled.versions.iter().filter(|version| !version.passed()).count();
             Err(anyhow::anyhow!("{failed} of {} versions of Kong could not be restored", drilled.versions.len()).into())

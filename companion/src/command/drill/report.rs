@@ -6,10 +6,10 @@ use lifeboat_core::keep::drill::DrillOutcome;
 use lifeboat_core::time::WallTime;
 use serde_json::{Value, json};
 
-use super::super::check::{Verdict, in_words};
+use super::super::check::in_words;
 use super::super::configuration::printable;
 use super::super::table::{Concession, Table, folded_lines};
-use crate::drill::{Drilled, KongPart, Mishap, Rehearsed, VersionDrill, seconds};
+use crate::drill::{Drilled, Finding, KongPart, Mishap, Rehearsed, VersionDrill, seconds};
 use crate::evidence::EvidenceKind;
 
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
@@ -30,7 +30,7 @@ pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
         "store": drilled.store,
         "started": drilled.started,
         "took_s": seconds(drilled.took),
-        "verdict": worst(drilled),
+        "verdict": worst(drilled).word(),
         "versions": versions,
     });
     serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
@@ -39,7 +39,7 @@ pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
 fn version(drill: &VersionDrill, now: WallTime) -> Value {
     json!({
         "kong_version": drill.version,
-        "verdict": verdict(drill),
+        "verdict": verdict(drill).word(),
         "took_s": seconds(drill.took),
         "snapshot": drill.restored.as_ref().ok().map(|restored| snapshot(restored, now)),
         "times": drill.restored.as_ref().ok().map(|restored| json!({
@@ -145,6 +145,9 @@ fn ending(drilled: &Drilled) -> String {
             "passed in {took}: if the control plane went now, new data planes would be given this; whether they load it is not \
              checked"
         ),
+        DrillOutcome::Inconclusive => format!(
+            "inconclusive after {took}: whether new data planes would be served if the control plane went now is not known"
+        ),
         DrillOutcome::Failed => {
             format!("failed after {took}: if the control plane went now, new data planes would stay empty")
         }
@@ -164,9 +167,30 @@ fn in_short(duration: Duration) -> String {
     }
 }
 
+/// What a drill says of a version, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Pass,
+    Warn,
+    Inconclusive,
+    Fail,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Inconclusive => "inconclusive",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 fn verdict(drill: &VersionDrill) -> Verdict {
-    match drill.mishap() {
-        Some(_) => Verdict::Fail,
+    match drill.mishap().map(|mishap| mishap.finding) {
+        Some(Finding::Failure) => Verdict::Fail,
+        Some(Finding::Nothing) => Verdict::Inconclusive,
         None if drill.remarks().is_empty() => Verdict::Pass,
         None => Verdict::Warn,
     }

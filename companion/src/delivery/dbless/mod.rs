@@ -95,7 +95,8 @@ impl DblessNode {
         self.api.url()
     }
 
-    /// Which Kong it is. A node that is just starting is waited for, for `patience`.
+    /// Which Kong it is. A node that answers, and not yet as it should, is waited for, for `patience`; where nobody listens,
+    /// that is said at once.
     ///
     /// # Errors
     /// Also when it isn't `expected`, if something is, or has a database.

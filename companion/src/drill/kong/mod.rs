@@ -18,10 +18,15 @@ use super::outcome::{KongPart, KongRun, Mishap, Rehearsed, Step};
 use super::stage::Stage;
 use crate::archive::Sources;
 use crate::clock::Clock;
-use crate::settings::{DrillSettings, KongProgram};
+use crate::settings::{DrillSettings, KongProgram, KongSettings};
 
 /// Kong loads 50,000 services in 12 s (KONG.md section 1).
 const READY_LIMIT: Duration = Duration::from_secs(120);
+
+/// Whether there is a program that says that it is Kong, where one is named.
+pub(super) async fn check(settings: &KongSettings) -> Result<(), Mishap> {
+    found::find(settings).await.map(|_| ())
+}
 
 /// Lets a Kong of this version come to run what the node in this process has run, if there is one.
 pub(super) async fn run(

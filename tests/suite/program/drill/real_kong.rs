@@ -175,8 +175,8 @@ async fn a_kong_of_another_version_is_not_started_and_one_that_was_asked_for_mus
     let path = kong.folder.path().join("kong");
     let asked = ends(site.drill(["--kong", path.to_str().unwrap()]), 1).await;
     assert!(flat(&asked.stdout).contains("drill with --kong-version 3.8.0.1"), "{asked}");
-    let missing = ends(site.drill(["--kong", "/usr/local/bin/no-such-kong"]), 1).await;
-    assert!(flat(&missing.stdout).contains("/usr/local/bin/no-such-kong can't be started"), "{missing}");
+    let missing = ends(site.drill(["--kong", "/usr/local/bin/no-such-kong"]), 2).await;
+    assert!(missing.stderr.contains("--kong: /usr/local/bin/no-such-kong can't be started"), "{missing}");
     assert!(kong.noted("start").is_none());
 }
 
