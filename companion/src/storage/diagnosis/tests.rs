@@ -87,8 +87,8 @@ fn every_answer_has_its_class_and_its_cure() {
     }
 }
 
-// What was seen of servers that call their reasons by others' names: rclone 1.75, fake-gcs-server, gcp-storage-emulator; and
-// Ceph's RGW by its source (`rgw_crypt.cc`).
+// What was seen of servers that call their reasons by others' names: rclone 1.75, fake-gcs-server, gcp-storage-emulator. The
+// words of Ceph's RGW were not seen: they stand for any refusal of SSE-KMS.
 #[test]
 fn a_reason_that_a_server_calls_by_another_name_is_told_by_its_own_words() {
     use Access::{Listing, Reading, Writing};
