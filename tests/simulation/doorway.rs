@@ -60,9 +60,9 @@ impl<F: Future> Future for Work<F> {
     }
 }
 
-/// The store, of which nothing is known yet.
+/// The store, of which nothing is known yet. It is one that is reached over a network: in a folder nothing takes long.
 pub(crate) fn unknown() -> Storage {
-    Storage::over(Arc::new(Doorway), "simulated://store")
+    Storage::over(Arc::new(Doorway), "s3://simulated")
 }
 
 /// The store, of which is known what its conditional writes are worth; this thread finds that out once.

@@ -7,6 +7,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::plan::Plan;
 
+/// How long a write is on its way where nothing keeps it from replacing a newer one, in milliseconds.
+const MOST_WITHOUT_CONDITIONS: u64 = 4_000;
+
 /// The way of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Course {
@@ -75,6 +78,8 @@ pub(crate) struct Weather {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sky {
     Rough,
+    /// Nothing goes wrong, and some writes take long.
+    Sluggish,
     Calm,
 }
 
@@ -89,6 +94,11 @@ impl Weather {
         self.sky = Sky::Calm;
     }
 
+    /// From now on nothing goes wrong, and one of four manifests is a while on its way: so long that others write meanwhile.
+    pub(crate) fn only_slow_down(&mut self) {
+        self.sky = Sky::Sluggish;
+    }
+
     pub(crate) fn is_rough(&self) -> bool {
         self.sky == Sky::Rough
     }
@@ -101,7 +111,7 @@ impl Weather {
             About::Election => self.step_every.saturating_mul(12),
             About::Reading => self.step_every.saturating_mul(40),
         };
-        if self.sky == Sky::Calm || self.random.random_range(0..every) != 0 {
+        if self.sky != Sky::Rough || self.random.random_range(0..every) != 0 {
             return None;
         }
         let pause = Duration::from_millis(self.random.random_range(1_000..100_000));
@@ -122,7 +132,10 @@ impl Weather {
             again: None,
             stored: Stored::Whole,
         };
-        if self.sky == Sky::Calm {
+        if self.sky == Sky::Sluggish && about == About::Manifest && self.random.random_range(0..4) == 0 {
+            course.to_store = Some(self.milliseconds(40..MOST_WITHOUT_CONDITIONS));
+        }
+        if self.sky != Sky::Rough {
             return course;
         }
         if self.random.random_range(0..self.fault_every) == 0 {
@@ -144,7 +157,7 @@ impl Weather {
 
     /// Without conditional writes nothing keeps an old write from replacing a newer one, if it arrives late enough.
     pub(crate) fn spare_what_nothing_protects(&mut self, course: &mut Course) {
-        course.to_store = course.to_store.map(|delay| delay.min(Duration::from_secs(4)));
+        course.to_store = course.to_store.map(|delay| delay.min(Duration::from_millis(MOST_WITHOUT_CONDITIONS)));
         course.again = None;
     }
 

@@ -19,6 +19,7 @@ mod mutations;
 mod objects;
 mod operators;
 mod plan;
+mod rollbacks;
 mod seeds;
 mod site;
 mod store;
