@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use lifeboat::rehearsal::recording;
+use lifeboat_tests::forwarder::Forwarder;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use rustix::process::Signal;
@@ -146,6 +147,43 @@ async fn an_end_with_something_unwritten_is_no_success_and_sighup_is_no_end() {
     assert_eq!(ended.code, Some(1), "{ended}");
     let last = ended.stderr.lines().last().unwrap();
     assert!(last.contains("was not written") && last.contains(&first.hash), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigterm_ends_it_at_once_while_the_store_hangs() {
+    a_second_one_ends_it_at_once(Signal::TERM, 143).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigint_ends_it_at_once_while_the_store_hangs() {
+    a_second_one_ends_it_at_once(Signal::INT, 130).await;
+}
+
+async fn a_second_one_ends_it_at_once(signal: Signal, code: i32) {
+    let (cluster, store) = (Cluster::start().await, Store::s3().await);
+    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    let server = store.server.as_ref().unwrap().endpoint();
+    let way = Forwarder::start(server.trim_start_matches("http://").parse().unwrap()).await;
+    cluster.control_plane.push(recording::first());
+    let invocation = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"]));
+    let invocation = invocation.with("AWS_CONFIG_STORAGE_ENDPOINT", format!("http://{}", way.address()));
+    let running = invocation.with("LIFEBOAT_ELECTION", "none").start();
+    running.says(&format!("published configuration {}", first.hash)).await;
+
+    way.cut();
+    cluster.control_plane.push(recording::after_change());
+    running.says(&format!("hash={}", second.hash)).await;
+    running.signal(signal);
+    running.says("stopping").await;
+    running.signal(signal);
+
+    // Whoever waits for the store ends with 1 and names the configuration.
+    let ended = running.ends().await;
+    assert_eq!(ended.code, Some(code), "{ended}");
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.contains("again while it was stopping: it ended at once"), "{ended}");
+    let published = stored::published(&store.objects).unwrap().expect("a manifest");
+    assert_eq!((published.sequence, published.config_hash), (1, first.hash));
 }
 
 #[tokio::test(flavor = "multi_thread")]
