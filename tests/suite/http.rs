@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
 use lifeboat::companion::Companion;
 use lifeboat::metrics::names::{Kind, METRICS};
+use lifeboat::rehearsal::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
 use lifeboat::rehearsal::message::Configuration;
 use lifeboat::rehearsal::recording;
 use lifeboat_tests::crowd::may_open;
@@ -14,7 +16,7 @@ use lifeboat_tests::page::{Page, accepting, page, page_until};
 use lifeboat_tests::reporting::{REPORT_KEY, Worker};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{STORE_SECRET, World, configuration};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 /// How many connections a stranger holds open and says nothing on.
@@ -182,8 +184,10 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         let status = page(at, "/status").await;
         assert_eq!((status.status, &*status.content_type), (200, "application/json"));
         let documented = documented_status();
-        let failing: BTreeSet<String> = documented.iter().filter(|path| path.contains("/failing/")).cloned().collect();
-        assert_eq!(&paths_of(&status.body) | &failing, documented, "docs/status.md differs from what is told");
+        // Nothing fails here, and nothing ends: those two have tests of their own.
+        let is_elsewhere = |path: &&String| path.contains("/failing/") || path.contains("/ending/");
+        let elsewhere: BTreeSet<String> = documented.iter().filter(is_elsewhere).cloned().collect();
+        assert_eq!(&paths_of(&status.body) | &elsewhere, documented, "docs/status.md differs from what is told");
         let recorded = String::from_utf8_lossy(&first.table).into_owned();
         for secret in ["alice-secret-key", STORE_SECRET, "PRIVATE KEY", REPORT_KEY] {
             assert!(recorded.contains(secret) || secret != "alice-secret-key", "nothing would be found");
@@ -191,6 +195,41 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
                 assert!(!told.body.contains(secret), "{secret} is told: {}", told.body);
             }
         }
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn what_in_the_newest_configuration_ends_soon_is_told_by_name() {
+    play(async {
+        let world = World::begin().await;
+        let day = Duration::from_secs(24 * 60 * 60);
+        let certificate = |ends: SystemTime| ClusterCertificate::version_1(ends - CLUSTER_VALIDITY).certificate_pem;
+        let now = SystemTime::now();
+        let mut table: Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+        table["ca_certificates"] = json!([{ "id": "expired", "cert": certificate(now - day) }]);
+        table["certificates"] = json!([
+            { "id": "later", "cert": certificate(now + 90 * day) },
+            { "id": "soon", "cert": certificate(now + 20 * day) },
+            { "id": "over", "cert": certificate(now - 2 * day) },
+        ]);
+        let sent = Configuration { table: table.to_string().into(), hash: "7".repeat(32) };
+        world.control_plane.push(sent.to_message().unwrap());
+        let companion = world.companion().await;
+
+        let status = page_until(at(&companion), "/status", |page| page.body.contains("\"ending\":[{")).await;
+        let told: Value = serde_json::from_str(&status.body).unwrap();
+        let newest = &told["export"][0]["newest"];
+        let ending = newest["ending"].as_array().unwrap().iter();
+        let ending: Vec<(&str, &str)> =
+            ending.map(|end| (end["of"].as_str().unwrap(), end["name"].as_str().unwrap())).collect();
+        assert_eq!(ending, [("ca_certificate", "expired"), ("certificate", "over"), ("certificate", "soon")]);
+        assert_eq!(newest["credentials_with_ttl"], 0);
+
+        let below = |paths: BTreeSet<String>| -> BTreeSet<String> {
+            paths.into_iter().filter(|path| path.contains("/ending/")).collect()
+        };
+        assert_eq!(below(paths_of(&status.body)), below(documented_status()), "docs/status.md differs");
         companion.stop().await;
     });
 }

@@ -5,6 +5,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::time::WallTime;
 use serde::Serialize;
@@ -16,6 +17,9 @@ use crate::relay::{NodeStatus, OnlyIncremental, RelayView};
 use crate::reports::ReportsView;
 
 const FORMAT: u32 = 1;
+
+/// How much of what ends is named: the first ones, of a configuration that may have thousands.
+const ENDS_NAMED: usize = 20;
 
 /// The status of a program.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +63,16 @@ struct Newest {
     bytes: u64,
     received: WallTime,
     standing: Option<&'static str>,
+    ending: Option<Vec<Ending>>,
+    credentials_with_ttl: Option<u64>,
+}
+
+/// Something in a configuration that ends soon or has ended.
+#[derive(Clone, Debug, Serialize)]
+struct Ending {
+    of: &'static str,
+    name: String,
+    ends: WallTime,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -128,7 +142,7 @@ impl Status {
             store: program.store.clone(),
             control_plane: program.control_plane.clone(),
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
-            export: metrics.keep_facts().iter().map(|facts| Export::of(facts, &metrics.drills())).collect(),
+            export: metrics.keep_facts().iter().map(|facts| Export::of(facts, &metrics.drills(), now)).collect(),
             relay: metrics.relay_facts().map(|facts| Relay::of(&facts, metrics.relay_view().as_ref(), now)),
             reports: program.reports.view(),
         }
@@ -136,14 +150,14 @@ impl Status {
 }
 
 impl Export {
-    fn of(facts: &KeepFacts, drills: &DrillMetrics) -> Self {
+    fn of(facts: &KeepFacts, drills: &DrillMetrics, now: WallTime) -> Self {
         let ready = facts.check_ready();
         Self {
             kong_version: facts.version,
             ready: ready.is_ok(),
             reason: ready.err(),
             control_plane_connected: facts.is_connected,
-            newest: Newest::of(facts),
+            newest: Newest::of(facts, now),
             published: facts.published.as_ref().map(Published::of),
             leadership: Leadership::of(facts),
             last_attempt: facts.last_attempt,
@@ -155,10 +169,28 @@ impl Export {
 }
 
 impl Newest {
-    fn of(facts: &KeepFacts) -> Option<Self> {
+    fn of(facts: &KeepFacts, now: WallTime) -> Option<Self> {
         let metrics::Newest { config_hash, bytes, at: received } = facts.newest?;
         let judged = facts.judged.as_ref().filter(|judged| judged.newest == Some(config_hash));
-        Some(Self { config_hash, bytes, received, standing: judged.map(|judged| standing_name(&judged.standing)) })
+        let lifetimes = facts.lifetimes.as_ref();
+        let ending = |lifetimes: &Lifetimes| {
+            let ending = lifetimes.expired_cas(now).chain(lifetimes.ending(now));
+            ending.take(ENDS_NAMED).map(Ending::of).collect()
+        };
+        Some(Self {
+            config_hash,
+            bytes,
+            received,
+            standing: judged.map(|judged| standing_name(&judged.standing)),
+            ending: lifetimes.map(ending),
+            credentials_with_ttl: lifetimes.map(|lifetimes| lifetimes.credentials_with_ttl),
+        })
+    }
+}
+
+impl Ending {
+    fn of(end: &End) -> Self {
+        Self { of: end.of.name(), name: end.name.clone(), ends: end.at }
     }
 }
 
