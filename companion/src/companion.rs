@@ -9,6 +9,7 @@ use futures::future::join_all;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::room::NodeLimits;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -144,6 +145,7 @@ impl Companion {
     fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
         let Shared { cluster, archive, store, clock, metrics } = shared;
         let metrics = metrics.keep(keep.version);
+        metrics.nodes_take(NodeLimits { max_payload: cluster.max_payload, ..NodeLimits::default() });
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",

@@ -18,6 +18,7 @@ pub mod mutation;
 pub mod object_key;
 pub mod payload;
 pub mod report;
+pub mod room;
 pub mod schema;
 pub mod seal;
 pub mod sensitive;

@@ -39,6 +39,7 @@ const PAYLOAD_LOST: &[&str] = &["LifeboatConfigurationHeld", "LifeboatPayloadLos
 const DRILL: &[&str] = &["LifeboatDrillFailing"];
 const CONFIGURATION_ENDS: &[&str] = &["LifeboatConfigurationExpiring"];
 const CA_EXPIRED: &[&str] = &["LifeboatCaCertificateExpired", "LifeboatConfigurationExpiring"];
+const LIMIT_NEAR: &[&str] = &["LifeboatNodeLimitNear"];
 const NO_EXPORTER: &str = "LifeboatExporterMissing";
 const EXPIRING: &str = "LifeboatCertificateExpiring";
 const ENDS_SOON: &str = "LifeboatCertificateEndsSoon";
@@ -384,6 +385,26 @@ fn a_relay_whose_certificate_grows_old_and_an_exporter_that_is_gone() {
 }
 
 #[test]
+fn a_configuration_that_needs_nearly_all_that_nodes_take() {
+    play(async {
+        let mut world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        drop(node);
+        companion.stop().await;
+        // The control plane's message is to get through still.
+        let needed = (recording::first().len() as u64).max(world.manifest().snapshot.bytes);
+        world.set("KONG_CLUSTER_MAX_PAYLOAD", (needed + needed / 20).to_string());
+        let companion = world.companion().await;
+        let used = "lifeboat_keep_node_limit_used_ratio";
+        let is_near = |found: &Page| found.sum(used, "limit=\"cluster_max_payload\"") > 0.8 && is_ready(found);
+        let near = scrape(&companion, is_near).await;
+        assert!(near.sum(used, "limit=\"lmdb_map_size\"") < 0.01, "that is far");
+        after_a_quiet_while(&quiet, &[("a", &near)], 7, LIMIT_NEAR);
+        companion.stop().await;
+    });
+}
+
+#[test]
 fn there_is_a_scene_for_every_alert() {
     let single = [NOT_ADOPTING, TOO_OLD, NO_EXPORTER, EXPIRING, ENDS_SOON, NOT_READY];
     let scenes = [
@@ -396,6 +417,7 @@ fn there_is_a_scene_for_every_alert() {
         PAYLOAD_LOST,
         DRILL,
         CA_EXPIRED,
+        LIMIT_NEAR,
         &single,
     ];
     let played: BTreeSet<String> = scenes.concat().into_iter().map(str::to_owned).collect();

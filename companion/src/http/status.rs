@@ -1,12 +1,15 @@
 //! The status page, format 1: what an operator asks first, for programs. Described in docs/status.md, which a test
 //! compares. Members are never taken away or given another meaning within a format; what is not known is null.
 
+use std::collections::BTreeMap;
+
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::WallTime;
 use serde::Serialize;
 
@@ -84,6 +87,7 @@ struct Published {
     epoch: u64,
     bytes: u64,
     compressed_bytes: u64,
+    node_limits_used: BTreeMap<&'static str, f64>,
     counts: EntityCounts,
     exporter: String,
     received: WallTime,
@@ -158,7 +162,7 @@ impl Export {
             reason: ready.err(),
             control_plane_connected: facts.is_connected,
             newest: Newest::of(facts, now),
-            published: facts.published.as_ref().map(Published::of),
+            published: facts.published.as_ref().map(|manifest| Published::of(manifest, &facts.limits)),
             leadership: Leadership::of(facts),
             last_attempt: facts.last_attempt,
             last_success: facts.last_success,
@@ -195,7 +199,8 @@ impl Ending {
 }
 
 impl Published {
-    fn of(manifest: &Manifest) -> Self {
+    fn of(manifest: &Manifest, limits: &NodeLimits) -> Self {
+        let used = limits.used_by(manifest).into_iter();
         Self {
             sequence: manifest.sequence,
             config_hash: manifest.config_hash,
@@ -207,6 +212,7 @@ impl Published {
             epoch: manifest.epoch,
             bytes: manifest.config.bytes,
             compressed_bytes: manifest.snapshot.bytes,
+            node_limits_used: used.map(|(limit, share)| (limit.name(), rounded(share))).collect(),
             counts: manifest.counts.clone(),
             exporter: manifest.exporter.hostname.clone(),
             received: manifest.times.received,
@@ -214,6 +220,11 @@ impl Published {
             last_seen: manifest.last_seen_at_the_control_plane(),
         }
     }
+}
+
+// As many digits as somebody reads.
+fn rounded(share: f64) -> f64 {
+    (share * 1_000.0).round() / 1_000.0
 }
 
 impl Leadership {

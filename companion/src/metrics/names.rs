@@ -159,6 +159,12 @@ pub(super) const KEEP_CONFIG_BYTES: Metric =
     gauge("lifeboat_keep_config_bytes", VERSION, "the size of the published configuration, decompressed");
 pub(super) const KEEP_PAYLOAD_BYTES: Metric =
     gauge("lifeboat_keep_payload_bytes", VERSION, "the size of its snapshot in the store, compressed");
+pub(super) const KEEP_LIMIT_USED: Metric = gauge(
+    "lifeboat_keep_node_limit_used_ratio",
+    &["kong_version", "limit"],
+    "which share of what a node takes the published configuration needs, 1 being all: of this exporter's \
+     cluster_max_payload, and of lmdb_map_size as Kong has it by default (2048m), which is estimated",
+);
 pub(super) const KEEP_ENTITIES: Metric = gauge(
     "lifeboat_keep_entities",
     &["kong_version", "kind"],
@@ -306,6 +312,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_LAST_SEEN,
     &KEEP_CONFIG_BYTES,
     &KEEP_PAYLOAD_BYTES,
+    &KEEP_LIMIT_USED,
     &KEEP_ENTITIES,
     &KEEP_ENDS,
     &KEEP_TTL,

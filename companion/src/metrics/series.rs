@@ -29,6 +29,7 @@ pub(super) enum Number {
     Seconds(Duration),
     /// Neither so nor not so.
     Half,
+    Share(f64),
 }
 
 impl EncodeLabelValue for Version {
@@ -45,6 +46,7 @@ impl EncodeGaugeValue for Number {
             Self::Time(time) => EncodeGaugeValue::encode(&time.unix_seconds(), encoder),
             Self::Half => EncodeGaugeValue::encode(&0.5_f64, encoder),
             Self::Seconds(duration) => EncodeGaugeValue::encode(&duration.as_secs_f64(), encoder),
+            Self::Share(share) => EncodeGaugeValue::encode(share, encoder),
         }
     }
 }

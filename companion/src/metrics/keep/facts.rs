@@ -8,6 +8,7 @@ use lifeboat_core::keep::keeper::{Held, Standing};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::{Moment, WallTime};
 
 /// What is known of keeping one version of Kong.
@@ -33,6 +34,8 @@ pub struct KeepFacts {
     pub lead: Lead,
     /// The manifest that was looked at or written last.
     pub published: Option<Manifest>,
+    /// What nodes take.
+    pub limits: NodeLimits,
     /// When something was last begun at the store.
     pub last_attempt: Option<WallTime>,
     /// When something there was last done.
@@ -121,6 +124,7 @@ impl KeepFacts {
             strategy: None,
             lead: Lead::Unknown,
             published: None,
+            limits: NodeLimits::default(),
             last_attempt: None,
             last_success: None,
             failing: None,

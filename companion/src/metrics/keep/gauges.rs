@@ -5,6 +5,7 @@ use std::fmt;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::lifetimes::Mortal;
 use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_core::room::NodeLimit;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
 use super::facts::KeepFacts;
@@ -59,6 +60,12 @@ struct EntityLabels {
 }
 
 #[derive(EncodeLabelSet)]
+struct LimitLabels {
+    kong_version: Version,
+    limit: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
 struct EndLabels {
     kong_version: Version,
     of: &'static str,
@@ -94,6 +101,7 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     write_gauge(encoder, &names::KEEP_ELECTION_INFO, all.iter().filter_map(election))?;
     write_gauge(encoder, &names::KEEP_OTHER_STORE, all.iter().flat_map(other_stores))?;
     write_gauge(encoder, &names::KEEP_CONFIGURATION_INFO, all.iter().filter_map(configuration))?;
+    write_gauge(encoder, &names::KEEP_LIMIT_USED, all.iter().flat_map(limits_used))?;
     write_gauge(encoder, &names::KEEP_ENTITIES, all.iter().flat_map(entities))?;
     write_gauge(encoder, &names::KEEP_ENDS, all.iter().flat_map(ends))?;
     let with_ttl = |facts: &KeepFacts| Some((of(facts), Number::Whole(facts.lifetimes.as_ref()?.credentials_with_ttl)));
@@ -138,6 +146,12 @@ fn entities(facts: &KeepFacts) -> impl Iterator<Item = (EntityLabels, Number)> {
         COUNTED.map(move |kind| (EntityLabels { kong_version, kind }, Number::Whole(counts.get(kind))))
     };
     facts.published.as_ref().map(of_kind).into_iter().flatten()
+}
+
+fn limits_used(facts: &KeepFacts) -> impl Iterator<Item = (LimitLabels, Number)> {
+    let labels = |limit: NodeLimit| LimitLabels { kong_version: Version(facts.version), limit: limit.name() };
+    let used = facts.published.as_ref().map(|manifest| facts.limits.used_by(manifest)).unwrap_or_default();
+    used.into_iter().map(move |(limit, share)| (labels(limit), Number::Share(share)))
 }
 
 fn ends(facts: &KeepFacts) -> impl Iterator<Item = (EndLabels, Number)> {

@@ -16,6 +16,7 @@ use lifeboat_core::keep::keeper::{Leadership, Standing};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_core::room::NodeLimits;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -145,6 +146,11 @@ impl KeepMetrics {
         if facts.newest.is_some_and(|newest| newest.config_hash == config_hash) {
             facts.lifetimes = Some(lifetimes);
         }
+    }
+
+    /// Nodes take so much.
+    pub fn nodes_take(&self, limits: NodeLimits) {
+        self.lock().limits = limits;
     }
 
     /// Where the newest configuration stands, if there is one.

@@ -75,6 +75,9 @@ async fn what_is_published_is_told_with_its_sizes_and_why() {
     assert_eq!(scene.read("lifeboat_keep_sequence"), [manifest.sequence.to_string()]);
     assert_eq!(scene.read("lifeboat_keep_config_bytes"), [manifest.config.bytes.to_string()]);
     assert_eq!(scene.read("lifeboat_keep_payload_bytes"), [manifest.snapshot.bytes.to_string()]);
+    scene.keep.nodes_take(NodeLimits { max_payload: 2 * manifest.snapshot.bytes, map_size: u64::MAX });
+    let used = scene.read("lifeboat_keep_node_limit_used_ratio");
+    assert!(used[0].starts_with("{limit=\"cluster_max_payload\"} 0.5"), "{used:?}");
     let info = format!("{{config_hash=\"{}\",state=\"received\"}} 1", manifest.config_hash);
     assert_eq!(scene.read("lifeboat_keep_configuration_info"), [info]);
     assert!(scene.read("lifeboat_keep_entities").contains(&"{kind=\"routes\"} 5".to_owned()));
