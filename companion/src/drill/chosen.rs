@@ -130,9 +130,22 @@ impl Expected {
     }
 }
 
+/// What is matched against Kong's schemas at most, in bytes of JSON: that takes some times as many of memory, which the
+/// exporter in whose process the rehearsal runs was not given (docs/sizing.md).
+const MATCHED_UP_TO: u64 = 16 << 20;
+
 // What must arrive, and how it is known that nodes load it.
 async fn weighed(chosen: Chosen, clock: Clock) -> Result<(Sha256Digest, Evidence), Mishap> {
-    let (schemas, now, version) = (Schemas::recorded(chosen.version), clock.wall(), chosen.version);
+    let (now, version) = (clock.wall(), chosen.version);
+    let schemas = if chosen.verified.config_bytes() > MATCHED_UP_TO {
+        Schemas::Missing(format!(
+            "it has more than the {} MiB that a rehearsal takes the memory for; lifeboat verify matches it against Kong's \
+             schemas",
+            MATCHED_UP_TO >> 20
+        ))
+    } else {
+        Schemas::recorded(version)
+    };
     let weighed = computed(move || {
         let json = chosen.verified.config_json()?;
         let manifest = match chosen.verified.provenance() {

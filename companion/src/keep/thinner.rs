@@ -183,7 +183,14 @@ mod tests {
         let mut thinner = Thinner::new(in_memory(), version(), Clock::start());
         let key = "3.9.1/lifeboat/snapshots/1".to_owned();
         let (place, cure, reason) = ("s3://kong".to_owned(), "grant it".to_owned(), "AccessDenied".to_owned());
-        let denied = StorageError::Denied { place, key, what: crate::storage::Access::Deleting, cure, reason };
+        let denied = StorageError::Denied {
+            place,
+            key,
+            what: crate::storage::Access::Deleting,
+            concerns: crate::storage::Concerns::Object,
+            cure,
+            reason,
+        };
         let sentence = thinner.object(&denied).unwrap();
         assert!(sentence.contains("grant it") && sentence.contains("LIFEBOAT_HISTORY=all"), "{sentence}");
         assert_eq!(thinner.object(&denied), None);

@@ -13,7 +13,7 @@ use super::credentials::CredentialError;
 use super::denial::{Denial, KMS_KEY};
 use super::error::IN_THE_WAY;
 use super::wire::{Answer, Endpoint, Failure, Heard, Outcome};
-use super::{Access, StorageError};
+use super::{Access, Concerns, StorageError};
 use crate::metrics::RequestOutcome;
 
 /// A try that failed.
@@ -101,7 +101,9 @@ impl Attempt<'_> {
 
     fn without_credentials(self, error: &CredentialError) -> StorageError {
         match error.clone() {
-            CredentialError::Refused(reason) => self.denied("there are no credentials".to_owned(), reason),
+            CredentialError::Refused(reason) => {
+                self.denied(Concerns::Requester, "there are no credentials".to_owned(), reason)
+            }
             CredentialError::Misconfigured(reason) => self.misconfigured(reason),
             CredentialError::Unavailable(reason) => self.unavailable(reason),
         }
@@ -141,11 +143,11 @@ impl Attempt<'_> {
             }
             Outcome::Answered(answer) if answer.status.is_success() => {
                 let reason = format!("{from}: {}", deepest(error));
-                self.denied(endpoint.cure().to_owned(), reason).into()
+                self.denied(Concerns::Requester, endpoint.cure().to_owned(), reason).into()
             }
-            Outcome::Answered(answer) => {
-                self.denied(endpoint.cure().to_owned(), format!("{from}: {}", said_by(answer))).into()
-            }
+            Outcome::Answered(answer) => self
+                .denied(Concerns::Requester, endpoint.cure().to_owned(), format!("{from}: {}", said_by(answer)))
+                .into(),
         }
     }
 
@@ -156,7 +158,11 @@ impl Attempt<'_> {
             let again =
                 if matches!(denial, Denial::Expired(_) | Denial::Clock(_)) { Again::Once } else { Again::Never };
             let may_mean_absent = self.what == Access::Reading && matches!(denial, Denial::Permission(_));
-            let failed = Failed::from(self.denied(denial.cure(), said_by(answer)));
+            let concerns = match denial {
+                Denial::Expired(_) | Denial::Clock(_) => Concerns::Requester,
+                Denial::Permission(_) | Denial::Credential(_) => Concerns::Object,
+            };
+            let failed = Failed::from(self.denied(concerns, denial.cure(), said_by(answer)));
             return Failed { again, may_mean_absent, ..failed };
         }
         if let Some(reason) = self.elsewhere(heard, answer) {
@@ -239,9 +245,13 @@ impl Attempt<'_> {
                 let text = format!("{} {key} can't be done here ({reason}): move away what lies there", self.what);
                 self.misconfigured(text).into()
             }
-            Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-                self.denied("let the user that runs lifeboat read and write this folder".to_owned(), reason).into()
-            }
+            Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => self
+                .denied(
+                    Concerns::Object,
+                    "let the user that runs lifeboat read and write this folder".to_owned(),
+                    reason,
+                )
+                .into(),
             Some(ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
                 self.misconfigured(format!("{key} can't be used ({reason}): {IN_THE_WAY}")).into()
             }
@@ -249,9 +259,9 @@ impl Attempt<'_> {
         }
     }
 
-    fn denied(self, cure: String, reason: String) -> StorageError {
+    fn denied(self, concerns: Concerns, cure: String, reason: String) -> StorageError {
         let (place, key) = (self.place.to_owned(), self.key.to_owned());
-        StorageError::Denied { place, key, what: self.what, cure, reason }
+        StorageError::Denied { place, key, what: self.what, concerns, cure, reason }
     }
 
     fn misconfigured(self, reason: String) -> StorageError {

@@ -37,6 +37,8 @@ pub enum StorageError {
         key: String,
         /// Reading, writing, listing or deleting.
         what: Access,
+        /// Whether another object may be had.
+        concerns: Concerns,
         /// What to do.
         cure: String,
         /// What the store says.
@@ -112,15 +114,29 @@ impl StorageError {
         }
     }
 
-    /// Whether the same would fail again: the store, or this machine, refuses it, or what lies there is of no use.
+    /// Whether the same would fail again, and another object may be had: the store, or this machine, refuses this one, or what
+    /// lies there is of no use. Credentials that have expired and a wrong clock refuse all alike, and only until they are
+    /// mended: something older that can be read by then is no reason to take it.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Denied { .. } | Self::Misconfigured { .. } | Self::Unusable { .. })
+        matches!(
+            self,
+            Self::Denied { concerns: Concerns::Object, .. } | Self::Misconfigured { .. } | Self::Unusable { .. }
+        )
     }
 
     /// Whether the same may succeed a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+}
+
+/// What a denial is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// This object, or a right that others may not need.
+    Object,
+    /// Every request of ours: credentials that are missing or have expired, or a clock that is wrong.
+    Requester,
 }
 
 /// What was tried.

@@ -33,7 +33,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 pub use conditions::{Ability, Conditions};
-pub use error::{Access, StorageError};
+pub use error::{Access, Concerns, StorageError};
 pub use fence::{Fence, Open};
 pub use presign::{LONGEST as LONGEST_LINK, Link, PresignError};
 pub use probe::ProbeKeys;

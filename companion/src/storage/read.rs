@@ -190,10 +190,10 @@ impl Storage {
 
     // The denial, with the permission that would tell more.
     fn hidden(&self, denial: StorageError) -> StorageError {
-        let StorageError::Denied { place, key, what, cure, reason } = denial else { return denial };
+        let StorageError::Denied { place, key, what, concerns, cure, reason } = denial else { return denial };
         let listing = super::Cloud::of(&self.place).permission(Access::Listing);
         let cure = format!("{cure}, and {listing} for the store to say whether there is such an object");
-        StorageError::Denied { place, key, what, cure, reason }
+        StorageError::Denied { place, key, what, concerns, cure, reason }
     }
 
     // Listings are of folders: this one begins just before the key, and ends at the first that isn't before it.

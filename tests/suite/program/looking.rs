@@ -141,6 +141,8 @@ async fn a_damaged_snapshot_is_shown_as_what_no_node_can_be_restored_from() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_and_which_kong_is_meant_is_said() {
     let store = Store::folder();
+    fails(with(&store, ["show"]), 1, &["there is no such folder"]).await;
+    std::fs::create_dir(&store.objects).unwrap();
     fails(with(&store, ["show"]), 1, &["there are no backups in file://"]).await;
     two_snapshots(&store).await;
     fails(with(&store, ["show", "7"]), 1, &["snapshot 7 of Kong 3.9.1", "lifeboat list"]).await;

@@ -42,7 +42,7 @@ async fn a_file_as_people_write_it_is_kept_and_restores_a_node() {
     let origin = format!("file:{}", file.display());
     let kept = export(&store, &origin).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
-    assert!(kept.stdout.starts_with("kept configuration ") && kept.stdout.contains("1 services, 1 routes"), "{kept}");
+    assert!(kept.stdout.starts_with("kept configuration ") && kept.stdout.contains("1 service, 1 route"), "{kept}");
     assert!(!kept.to_string().contains("wonderful-secret"), "a secret is told: {kept}");
     let config = config_json(&store);
     assert_eq!(config["routes"][0]["service"], config["services"][0]["id"]);

@@ -77,6 +77,7 @@ async fn a_drill_from_cron_leaves_its_result_for_node_exporter() {
     assert!(!beside.into_iter().any(|name| name.to_string_lossy().ends_with(".tmp")), "nothing else stays");
     // A store in which nothing is left, and no setting that says which versions there should be.
     std::fs::remove_dir_all(&site.store.objects).unwrap();
+    std::fs::create_dir(&site.store.objects).unwrap();
     std::fs::write(&file, &good).unwrap();
     let lost = ends(drill().with("KONG_VERSION", ""), 1).await;
     assert!(lost.stderr.contains("there are no backups in ") && lost.stderr.contains("start an exporter"), "{lost}");
