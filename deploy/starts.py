@@ -35,7 +35,7 @@ def least_memory(arguments, settings):
     largest = int(settings["LIFEBOAT_MAX_CONFIG"])
     exports = settings.get("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT") == "on"
     restores = settings.get("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT") == "on" or arguments[0] == "import"
-    return sum((64 << 20) + times * largest for is_on, times in ((exports, 3), (restores, 2)) if is_on)
+    return sum((64 << 20) + times * largest for is_on, times in ((exports, 3), (restores, 3)) if is_on)
 
 
 class Container:

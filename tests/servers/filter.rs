@@ -54,7 +54,8 @@ fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
         let envoy = Envoy::start(&wasm, &settings, &clusters).await;
         let view = || serde_json::to_value(companion.reports().view()).expect("the view can be written");
         let seen = async |what: &str, is_so: &dyn Fn(&Value) -> bool| {
-            for _ in 0..500 {
+            // A control plane that answers is looked for once a minute.
+            for _ in 0..2_000 {
                 if is_so(&view()) {
                     return;
                 }

@@ -117,7 +117,7 @@ impl HttpService for Client {
         let hearing = Hearing::current();
         let endpoint = Endpoint::of(self.cloud, &request);
         let limit = if endpoint == Endpoint::Store { hearing.body_limit() } else { CREDENTIALS_LIMIT };
-        let is_head = request.method() == Method::HEAD;
+        let (is_head, is_get) = (request.method() == Method::HEAD, request.method() == Method::GET);
         let (issuer, request_time) = (self.told.issuer(), http_time::of_request(request.headers()));
         let origin = origin(request.uri());
         let note = |outcome| hearing.note(Heard { endpoint, origin: origin.clone(), issuer, request_time, outcome });
@@ -126,16 +126,29 @@ impl HttpService for Client {
         let answer = tokio::time::timeout(patience, self.client.execute(request))
             .await
             .unwrap_or_else(|_| Err(HttpError::new(HttpErrorKind::Timeout, Failure::NoAnswer(patience))));
-        let (mut parts, body) = match answer {
+        let (mut parts, mut body) = match answer {
             Ok(answer) => answer.into_parts(),
             Err(error) => {
                 note(Outcome::Failed(Failure::of(&error)));
                 return Err(error);
             }
         };
-        if endpoint == Endpoint::Store && parts.status.is_success() && is_html(&parts.headers) {
-            note(Outcome::Failed(Failure::WebPage));
-            return Err(HttpError::new(HttpErrorKind::Decode, Failure::WebPage));
+        // Some stores call all that they answer text/html, so the body decides; they announce how long it is, too.
+        if endpoint == Endpoint::Store && parts.status.is_success() && !is_head && is_html(&parts.headers) {
+            let is_web_page = match content_length(&parts.headers) {
+                None => is_get,
+                Some(length) if length <= ERROR_BODY_LIMIT as u64 => {
+                    let whole = body::beginning(body, ERROR_BODY_LIMIT).await;
+                    let is_web_page = is_page(&parts.headers, &whole);
+                    body = HttpResponseBody::from(bytes::Bytes::from(whole));
+                    is_web_page
+                }
+                Some(_) => false,
+            };
+            if is_web_page {
+                note(Outcome::Failed(Failure::WebPage));
+                return Err(HttpError::new(HttpErrorKind::Decode, Failure::WebPage));
+            }
         }
 
         if !(parts.status.is_success() || parts.status == StatusCode::NOT_MODIFIED) {
