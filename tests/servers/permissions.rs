@@ -73,7 +73,8 @@ async fn only_who_has_the_policy_for_thinning_deletes_what_is_old_and_nothing_el
         let is_said = kept.stderr.contains("old snapshots stay") && kept.stderr.contains("s3:DeleteObject");
         assert_eq!(is_said, user == "exporter" && count == 2, "{user}: {kept}");
     }
-    assert_eq!(listed(&cluster, &store).await, [4, 3]);
+    // A tenth of what is there goes a day, and at least one.
+    assert_eq!(listed(&cluster, &store).await, [4, 3, 2]);
     let verified = store.given_to(cluster.lifeboat(["verify", "--all"]), "thinner").finish().await;
     assert_eq!(verified.code, Some(0), "{verified}");
 }
