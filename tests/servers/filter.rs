@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::routing::get;
 use lifeboat::rehearsal::recording;
 use lifeboat_core::manifest::State;
-use lifeboat_tests::stage::play;
+use lifeboat_tests::stage::play_within;
 use lifeboat_tests::world::{World, configuration};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -35,7 +35,8 @@ async fn service(hash: Arc<Mutex<String>>) -> SocketAddr {
 #[test]
 fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
     let wasm = filter();
-    play(async {
+    // The control plane is looked for once a minute while it answers, so that it is gone is seen late.
+    play_within(Duration::from_secs(180), async {
         let mut world = World::begin().await;
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "off");
         world.set("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0");

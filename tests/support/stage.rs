@@ -20,6 +20,14 @@ pub const BOUND: Duration = Duration::from_secs(60);
 /// # Panics
 /// When it does, or isn't over after [`BOUND`].
 pub fn play(scenario: impl Future<Output = ()>) {
+    play_within(BOUND, scenario);
+}
+
+/// Plays a scenario that waits for something rarer than Kong's own times.
+///
+/// # Panics
+/// When it does, or isn't over after `bound`.
+pub fn play_within(bound: Duration, scenario: impl Future<Output = ()>) {
     let log = Log::default();
     log.attach();
     let of_all_threads = log.clone();
@@ -33,8 +41,8 @@ pub fn play(scenario: impl Future<Output = ()>) {
     runtime.block_on(async {
         // Declared before the panic, so that the actors in it still stand and can tell what they saw.
         let mut scenario = pin!(scenario);
-        let in_time = timeout(BOUND, scenario.as_mut()).await;
-        assert!(in_time.is_ok(), "the scenario is not over after {} s", BOUND.as_secs());
+        let in_time = timeout(bound, scenario.as_mut()).await;
+        assert!(in_time.is_ok(), "the scenario is not over after {} s", bound.as_secs());
     });
     runtime.shutdown_background();
 }
