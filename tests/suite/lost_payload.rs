@@ -39,7 +39,7 @@ struct Scene {
     store: InMemory,
     archive: Archive,
     clock: Clock,
-    /// What the control plane sends to who connects; nothing, while it is gone.
+    /// What the control plane sends to a node that connects; nothing, while it is gone.
     control_plane: Arc<Mutex<Option<Bytes>>>,
 }
 

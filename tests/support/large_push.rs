@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Nothing that is waited for takes nearly as long.
 const HUNG: Duration = Duration::from_secs(240);
 
-/// The relay and who is with it.
+/// The relay and the nodes that are with it.
 pub struct LargePush {
     /// The relay.
     pub relay: Running,

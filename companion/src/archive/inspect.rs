@@ -98,7 +98,7 @@ impl Archive {
         self.storage.try_writing_and_reading(&visitors_keys(author), &registration(author)).await
     }
 
-    /// Why the newest request failed that did, for who has given up waiting.
+    /// Why the newest failed request failed, for a caller that has given up waiting.
     pub fn newest_failure(&self) -> Option<String> {
         self.storage.newest_failure()
     }

@@ -124,7 +124,7 @@ impl Archive {
         match head {
             None => Ok(PayloadLook::is(PayloadState::Missing)),
             Some((size, _)) if size != object.bytes => Ok(PayloadLook::is(PayloadState::Altered)),
-            // It was written anew since it was last read. A store may name the same version in another way to who reads it.
+            // It was written anew since it was last read. A store may name the same version differently to a reader.
             Some((_, tag)) if kept.is_some_and(|kept| kept.tag.is_other_content(&tag)) => {
                 let mut look = self.read_payload(published).await?;
                 if let Some(kept) = &mut look.kept {

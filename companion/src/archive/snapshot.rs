@@ -58,7 +58,7 @@ pub(super) struct Digests {
 pub(super) struct Packed {
     pub(super) id: SnapshotId,
     payload_bytes: u64,
-    /// The bytes, for who keeps them.
+    /// The bytes, for a caller that keeps them.
     pub(super) kept: Option<KeptPayload>,
     sealed: Option<Seal>,
     digests: Digests,

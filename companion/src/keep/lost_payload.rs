@@ -54,7 +54,7 @@ pub(super) fn log_back(place: &str) {
     info!("the published payload is in {place} again");
 }
 
-/// The same, for who asks.
+/// The same, for anyone who asks.
 pub(super) fn explained(place: &str, loss: &PayloadLoss) -> String {
     format!("the published payload in {place} is lost: {}", meaning(loss))
 }

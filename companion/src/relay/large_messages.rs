@@ -242,7 +242,7 @@ impl Arriving {
     }
 
     // What has come so far is this message's, unless that has gone on otherwise meanwhile. Two contents are looked at
-    // together only by who holds the table.
+    // together only by whoever holds the table.
     fn move_over(&mut self) {
         let Some(Before { content: before, .. }) = self.before.take() else { return };
         let messages = self.messages.clone();

@@ -220,7 +220,7 @@ fn is_final_entity(kind: &Kind, entity: &Entity<'_>, entities: &Entities<'_>, ve
         let nested = members.get(child.name);
         nested.is_some_and(|nested| nested.is_array() || nested.as_object().is_some_and(Map::is_empty))
     };
-    // Said by who brings entities into their final form.
+    // Said by whatever brings entities into their final form.
     let is_in_a_group = (kind.name == "consumers" && is_set("groups"))
         || !version.is_enterprise() && (kind.name == "consumer_groups" || is_set("consumer_group"));
     members.get(kind.primary_key()).is_some_and(Value::is_string)

@@ -45,7 +45,7 @@ async fn a_look_tells_what_is_missing_what_is_altered_and_what_is_whole() {
     assert_eq!(state(&archive, &published).await, PayloadState::Whole);
     archive.storage.write(key_of(&published), Bytes::from_static(b"half"), Write::Replace).await.unwrap();
     assert_eq!(state(&archive, &published).await, PayloadState::Altered);
-    // Of the right size: its tag gives it away to who knows that, its bytes to who reads it.
+    // Of the right size: a caller that knows the tag sees the change by it, a reader by the bytes.
     let altered = vec![b'x'; published.manifest.snapshot.bytes as usize];
     archive.storage.write(key_of(&published), altered.into(), Write::Replace).await.unwrap();
     assert_eq!(archive.look_at_payload(&published, None).await.unwrap().state, PayloadState::Whole);

@@ -50,7 +50,7 @@ pub struct KeepFacts {
     pub other_stores: BTreeMap<String, bool>,
 }
 
-/// What a control plane says of who connects to it.
+/// What a control plane says of an exporter that connects to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlPlaneSays {
     /// Nothing against us.

@@ -58,7 +58,7 @@ impl Told {
         *self.time.lock().expect("nothing panics while it is locked")
     }
 
-    /// Why the newest request failed that did, for who has given up waiting for those that come after it.
+    /// Why the newest failed request failed, for a caller that has given up waiting for the next ones.
     pub(super) fn failure(&self) -> Option<String> {
         self.failure.lock().expect("nothing panics while it is locked").clone()
     }
