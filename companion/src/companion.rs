@@ -17,7 +17,6 @@ use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::archive::{Archive, Sources};
-use crate::clock::Clock;
 use crate::drill::ScheduledDrill;
 use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
@@ -26,6 +25,7 @@ use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::rotation::Rotation;
 use crate::settings::{ClusterSettings, HealthListen, KeepSettings, RunSettings, StoreSettings};
+use lifeboat_runtime::clock::Clock;
 
 /// How long what is waiting may take to be written when the program is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);

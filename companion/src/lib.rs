@@ -2,11 +2,8 @@
 
 pub mod admin;
 pub mod archive;
-mod background;
 pub mod bind;
-pub mod chance;
 pub mod cli;
-pub mod clock;
 pub mod command;
 pub mod companion;
 pub mod delivery;
@@ -15,7 +12,6 @@ pub mod drill;
 pub mod ending;
 pub mod evidence;
 pub mod http;
-mod http_time;
 pub mod keep;
 pub mod logging;
 pub mod metrics;
@@ -25,7 +21,6 @@ mod per_minute;
 mod places;
 pub mod progress;
 pub mod put_off;
-pub mod rehearsal;
 pub mod relay;
 pub mod reports;
 pub mod rotation;

@@ -8,8 +8,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use crate::progress::{LogWriter, Shown, TARGET};
+use crate::progress::{LogWriter, Shown};
 use crate::settings::{LogFormat, LogSettings, Source};
+use lifeboat_runtime::progress::TARGET;
 
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads
 /// the settings says. What takes a while is shown as `progress` says. Gives the log's form.

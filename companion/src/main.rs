@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use lifeboat::archive::Stay;
 use lifeboat::cli::{self, Request, Task};
-use lifeboat::clock::Clock;
 use lifeboat::command::confirm::Ask;
 use lifeboat::command::prune::Deletion;
 use lifeboat::command::stopped::unless_stopped;
@@ -16,6 +15,7 @@ use lifeboat::ending::Ending;
 use lifeboat::logging;
 use lifeboat::progress::Shown;
 use lifeboat::settings::LogFormat;
+use lifeboat_runtime::clock::Clock;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};

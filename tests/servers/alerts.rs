@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lifeboat::companion::Companion;
-use lifeboat::rehearsal::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::page::{Page, page_until};
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{VERSION, World, configuration};
@@ -64,10 +64,10 @@ fn is_ready(found: &Page) -> bool {
 
 /// A world in which all is well, and the program in it.
 async fn well(world: &World) -> (Companion, Actor, Scrape) {
-    world.control_plane.push(recording::first());
+    world.control_plane.push(recorded::first());
     let companion = world.companion().await;
     let node = world.node(companion.relay_address().expect("import is on"));
-    world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+    world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
     let is_well = |found: &Page| is_ready(found) && found.body.contains("state=\"confirmed\"");
     let quiet = scrape(&companion, is_well).await;
     (companion, node, quiet)
@@ -246,8 +246,8 @@ fn a_further_store_that_cannot_be_written() {
         // Below a file there is no folder.
         std::fs::remove_dir_all(&other).unwrap();
         std::fs::write(&other, "").unwrap();
-        world.control_plane.push(recording::after_change());
-        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        world.control_plane.push(recorded::after_change());
+        world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
         let behind = scrape(&companion, is_current(0.0)).await;
         after_a_quiet_while(&quiet, &[("a", &behind)], 35, OTHER_STORE);
         companion.stop().await;
@@ -260,7 +260,7 @@ fn somebody_else_who_writes_config_json() {
         let world = World::begin().await;
         let (companion, _node, quiet) = well(&world).await;
         companion.stop().await;
-        let theirs = configuration(&recording::after_change()).table;
+        let theirs = configuration(&recorded::after_change()).table;
         // S3 tells the time of a write in whole seconds.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         std::fs::write(world.path_of(&ObjectKeys::new(VERSION).config_json()), &theirs).unwrap();
@@ -305,7 +305,7 @@ fn a_store_that_has_lost_what_is_published() {
         for key in [world.manifest().snapshot.key, ObjectKeys::new(VERSION).config_json()] {
             std::fs::remove_file(world.path_of(&key)).unwrap();
         }
-        world.control_plane.push(recording::lost_database());
+        world.control_plane.push(recorded::lost_database());
         let companion = world.companion().await;
         let is_lost = |found: &Page| {
             found.number(&series("keep_payload_lost")) == 1.0 && found.number(&series("keep_held")) == 1.0
@@ -347,7 +347,7 @@ fn a_ca_certificate_in_the_configuration_that_ends_and_has_expired() {
 
 /// The first configuration with a CA certificate in it that ends at this time, and with a hash of this digit.
 fn with_ca_certificate(ends: SystemTime, digit: &str) -> Configuration {
-    let mut table: Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+    let mut table: Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
     let certificate = ClusterCertificate::version_1(ends - CLUSTER_VALIDITY).certificate_pem;
     table["ca_certificates"] = json!([{ "id": "8f1b2f6c-1d9a-4a1e-9f57-0d6a4e3c2b10", "cert": certificate }]);
     Configuration { table: table.to_string().into(), hash: digit.repeat(32) }
@@ -392,7 +392,7 @@ fn a_configuration_that_needs_nearly_all_that_nodes_take() {
         drop(node);
         companion.stop().await;
         // The control plane's message is to get through still.
-        let needed = (recording::first().len() as u64).max(world.manifest().snapshot.bytes);
+        let needed = (recorded::first().len() as u64).max(world.manifest().snapshot.bytes);
         world.set("KONG_CLUSTER_MAX_PAYLOAD", (needed + needed / 20).to_string());
         let companion = world.companion().await;
         let used = "lifeboat_keep_node_limit_used_ratio";

@@ -1,6 +1,6 @@
 //! Azure Blob Storage as Azurite plays it: by the account's key and by shared access signatures.
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::cluster::{Cluster, relay_address};
 use lifeboat_tests::program::Invocation;
 
@@ -33,7 +33,7 @@ async fn a_wrong_key_is_told_from_a_missing_container() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_access_signature_is_enough_and_only_for_what_it_allows() {
     let (cluster, azurite) = (Cluster::start().await, Azurite::start().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let export = |permissions: &str| {
         given(cluster.lifeboat(["export"]), azurite.settings_with_a_shared_access_signature(permissions))
     };
@@ -53,7 +53,7 @@ async fn a_shared_access_signature_is_enough_and_only_for_what_it_allows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_signed_with_the_accounts_key_restores_who_has_none() {
     let (cluster, azurite) = (Cluster::start().await, Azurite::start().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = given(cluster.lifeboat(["export"]), azurite.settings()).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     cluster.control_plane.stop().await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::manifest::State;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::play_within;
 use lifeboat_tests::world::{World, configuration};
 use serde_json::{Value, json};
@@ -72,8 +72,8 @@ fn a_real_envoy_runs_the_filter_and_its_reports_confirm_what_is_kept() {
         let node = json!({"reporting": 1, "without_configuration": 1, "control_plane": {"reachable": 1}});
         assert_eq!(view()["nodes"], node, "three threads are one node");
 
-        world.control_plane.push(recording::first());
-        let sent = configuration(&recording::first());
+        world.control_plane.push(recorded::first());
+        let sent = configuration(&recorded::first());
         world.log.wait_for(&["is not published yet", "waits for a node"]).await;
         sent.hash.clone_into(&mut runs.lock().expect("nothing panics while it holds this lock"));
         world.published(&sent).await;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::cluster::{Cluster, configuration, relay_address};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use super::s3_with_iam::S3WithIam;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_exporters_policy_lets_it_keep_and_the_importers_lets_it_restore() {
     let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
-    for message in [recording::first(), recording::after_change()] {
+    for message in [recorded::first(), recorded::after_change()] {
         cluster.control_plane.push(message);
         let kept = store.given_to(cluster.lifeboat(["export"]), "exporter").finish().await;
         assert_eq!(kept.code, Some(0), "{kept}");
@@ -25,7 +25,7 @@ async fn the_exporters_policy_lets_it_keep_and_the_importers_lets_it_restore() {
     cluster.control_plane.stop().await;
     let relay = store.given_to(cluster.lifeboat(["run", "--import", "on"]), "importer").start();
     let node = cluster.node(relay_address(&relay).await);
-    let expected = configuration(&recording::after_change());
+    let expected = configuration(&recorded::after_change());
     let fed = timeout(Duration::from_secs(60), node.wait_for(|state| state.hash() == expected.hash)).await;
     assert!(fed.is_ok(), "the node was not restored:\n{}", relay.log());
 }
@@ -33,7 +33,7 @@ async fn the_exporters_policy_lets_it_keep_and_the_importers_lets_it_restore() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_importer_can_not_write_and_is_told_which_permission_that_takes() {
     let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let refused = store.given_to(cluster.lifeboat(["export"]), "importer").finish().await;
     assert_eq!(refused.code, Some(1), "{refused}");
     assert!(refused.stderr.contains("s3:ListBucket") || refused.stderr.contains("s3:PutObject"), "{refused}");
@@ -45,7 +45,7 @@ async fn an_importer_can_not_write_and_is_told_which_permission_that_takes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_sees_that_each_role_has_what_it_needs_and_no_more() {
     let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export"]), "exporter").finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     for (user, role) in [("exporter", "--export"), ("importer", "--import")] {
@@ -66,7 +66,7 @@ async fn only_who_has_the_policy_for_thinning_deletes_what_is_old_and_nothing_el
     let (cluster, store) = (Cluster::start().await, S3WithIam::start().await);
     for user in ["exporter", "exporter", "exporter", "thinner"] {
         let count = listed(&cluster, &store).await.len();
-        cluster.control_plane.push(if count % 2 == 0 { recording::first() } else { recording::after_change() });
+        cluster.control_plane.push(if count % 2 == 0 { recorded::first() } else { recorded::after_change() });
         let export = store.given_to(cluster.lifeboat(["export"]), user).with("LIFEBOAT_HISTORY", "1");
         let kept = export.finish().await;
         assert_eq!(kept.code, Some(0), "{user}: {kept}");

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Stay};
-use lifeboat::chance;
-use lifeboat::clock::Clock;
 use lifeboat::keep::{BackupNode, Exporter, Line as Link, Newest};
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::manifest;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::runtime::Builder;
@@ -70,7 +70,7 @@ async fn against_a_busy_exporter(seed: u64) -> Outcomes {
     let conditions = STORES[seed as usize % STORES.len()];
     let plan = Plan { conditions, listing_lag: Duration::ZERO, ..Plan::draw(&mut random) };
     let storage = known(conditions).await;
-    chance::sow(seed);
+    rng::seed_with(seed);
     let site = Site::new(&plan, &mut random);
     site.state().weather.only_slow_down();
 

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
-use lifeboat::chance;
 use lifeboat::storage::Storage;
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::rng;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::runtime::Builder;
@@ -74,7 +74,7 @@ async fn story(seed: u64) -> Outcome {
         Knowledge::Conditions => Some(known(plan.conditions).await),
         Knowledge::None => None,
     };
-    chance::sow(seed);
+    rng::seed_with(seed);
     let site = Site::new(&plan, &mut random);
     site.note(&format!("{plan:?}"));
     let calm = Board::showing(false);

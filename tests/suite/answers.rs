@@ -2,9 +2,9 @@
 //! Here the relay and the exporter; `program/answers.rs` has `import` and `exec`.
 
 use http::StatusCode;
-use lifeboat::rehearsal::control_plane::{Answer, Behaviour, Event};
-use lifeboat::rehearsal::recording;
 use lifeboat_core::frame::Frame;
+use lifeboat_fakes::control_plane::{Answer, Behaviour, Event};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::page::page_until;
 use lifeboat_tests::raw_node::RawNode;
 use lifeboat_tests::stage::play;
@@ -73,8 +73,8 @@ pub(crate) const TABLE: [Row; 26] = [
 /// A world whose store has a backup and whose control plane has another configuration, and answers like this.
 async fn answering(behaviour: Behaviour) -> World {
     let world = World::begin().await;
-    world.keep(&recording::first()).await;
-    world.control_plane.push(recording::after_change());
+    world.keep(&recorded::first()).await;
+    world.control_plane.push(recorded::after_change());
     world.control_plane.behave(behaviour);
     world
 }
@@ -103,7 +103,7 @@ fn the_relay_feeds_in_an_outage_and_nobody_when_it_or_a_node_is_refused() {
             match means {
                 Means::Outage => {
                     let state = node.wait_for(|state| state.applied == 1).await;
-                    assert_eq!(state.configuration, Some(configuration(&recording::first())), "{behaviour:?}");
+                    assert_eq!(state.configuration, Some(configuration(&recorded::first())), "{behaviour:?}");
                     assert_eq!(state.connections, 1, "{behaviour:?}");
                     said(&world, "WARN", words).await;
                 }
@@ -136,7 +136,7 @@ fn a_refused_node_is_fed_where_the_operator_says_so_and_one_whose_relay_is_refus
             let node = world.node(relay.address);
             if means == Means::RefusesNode {
                 let state = node.wait_for(|state| state.applied == 1).await;
-                assert_eq!(state.configuration, Some(configuration(&recording::first())));
+                assert_eq!(state.configuration, Some(configuration(&recorded::first())));
                 assert_eq!(state.connections, 1, "{behaviour:?}");
                 said(&world, "WARN", &["is restored from the store all the same"]).await;
             } else {
@@ -153,7 +153,7 @@ fn the_exporter_says_what_it_is_and_goes_on_asking() {
     for (behaviour, means, words) in TABLE {
         play(async {
             let world = World::begin().await;
-            world.control_plane.push(recording::first());
+            world.control_plane.push(recorded::first());
             world.control_plane.behave(behaviour);
             let _backup = world.backup();
             let level = if means == Means::Outage { "WARN" } else { "ERROR" };
@@ -173,12 +173,12 @@ fn an_exporter_publishes_as_soon_as_it_is_taken() {
     for (behaviour, _, words) in TABLE.into_iter().filter(|(behaviour, ..)| soon.contains(behaviour)) {
         play(async {
             let world = World::begin().await;
-            world.control_plane.push(recording::first());
+            world.control_plane.push(recorded::first());
             world.control_plane.behave(behaviour);
             let _backup = world.backup();
             world.log.wait_for(words).await;
             world.control_plane.behave(Behaviour::Serving);
-            world.published(&configuration(&recording::first())).await;
+            world.published(&configuration(&recorded::first())).await;
         });
     }
 }
@@ -253,7 +253,7 @@ fn a_refused_relay_feeds_nobody_in_an_outage_either_and_looks_by_itself_whether_
         world.control_plane_comes_back().await;
         world.log.wait_for(&["INFO", "accepts this relay's certificate"]).await;
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
     });
 }
 
@@ -261,7 +261,7 @@ fn a_refused_relay_feeds_nobody_in_an_outage_either_and_looks_by_itself_whether_
 fn nothing_reaches_the_control_plane_before_a_nodes_first_message() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         // It is linked, and pings before it has said who it is.
         let mut node = RawNode::open(relay.address, world.node_tls(), "hasty").await.unwrap();

@@ -6,8 +6,8 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lifeboat::rehearsal::control_plane::{Behaviour, Event};
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::control_plane::{Behaviour, Event};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
 
@@ -29,10 +29,10 @@ async fn is_reported_and_survived(message: Bytes, report: &str) {
     assert_eq!(world.keys(), Vec::<String>::new());
     assert_eq!(world.store.counts().put, 0);
 
-    world.control_plane.push(recording::first());
-    world.published(&configuration(&recording::first())).await;
-    assert!(world.object("3.9.1/config.json") == configuration(&recording::first()).table);
-    let scene = world.confirmed(&backup.id, &configuration(&recording::first())).await;
+    world.control_plane.push(recorded::first());
+    world.published(&configuration(&recorded::first())).await;
+    assert!(world.object("3.9.1/config.json") == configuration(&recorded::first()).table);
+    let scene = world.confirmed(&backup.id, &configuration(&recorded::first())).await;
     let links = scene.events.iter().filter(|event| matches!(event, Event::Connected(_))).count();
     assert_eq!(links, 1, "the link did not stay: {:?}", scene.events);
     assert_eq!(world.manifest().sequence, 1);
@@ -45,13 +45,13 @@ fn a_message_that_is_not_gzip_is_reported_and_survived() {
 
 #[test]
 fn a_truncated_message_is_reported_and_survived() {
-    let first = recording::first();
+    let first = recorded::first();
     play(is_reported_and_survived(first.slice(..first.len() - 100), "ends before its gzip data do"));
 }
 
 #[test]
 fn a_damaged_message_is_reported_and_survived() {
-    let mut damaged = recording::first().to_vec();
+    let mut damaged = recorded::first().to_vec();
     let near_the_end = damaged.len() - 6;
     damaged[near_the_end] ^= 1;
     play(is_reported_and_survived(damaged.into(), "gzip checksum"));
@@ -86,12 +86,12 @@ fn a_fragmented_message_costs_the_link_is_reported_and_survived() {
     play(async {
         let world = World::begin().await;
         world.control_plane.behave(Behaviour::Fragmenting);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.log.wait_for(&["ERROR", "sent a message in fragments"]).await;
         assert_eq!(world.keys(), Vec::<String>::new());
         world.control_plane.behave(Behaviour::Serving);
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
     });
 }
 
@@ -100,7 +100,7 @@ fn a_message_above_cluster_max_payload_is_reported_with_the_setting() {
     play(async {
         let mut world = World::begin().await;
         world.set("KONG_CLUSTER_MAX_PAYLOAD", "2000");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.log.wait_for(&["ERROR", "was given up", "KONG_CLUSTER_MAX_PAYLOAD", "2000"]).await;
         world.log.wait_for(&["lost the control plane"]).await;

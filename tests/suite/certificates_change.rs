@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use lifeboat::rehearsal::certificate::{Authority, ClusterCertificate, Credentials};
-use lifeboat::rehearsal::control_plane::ControlPlaneOptions;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::{control_plane::ControlPlane, recording};
 use lifeboat::tls::{client_config_shared, server_config_shared};
+use lifeboat_fakes::certificate::{Authority, ClusterCertificate, Credentials};
+use lifeboat_fakes::control_plane::ControlPlaneOptions;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::{control_plane::ControlPlane, recorded};
 use lifeboat_tests::cluster::identity;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{World, configuration};
@@ -32,11 +32,11 @@ fn after_a_rotation_nodes_and_control_planes_with_the_old_and_with_the_new_certi
         let mut world = World::begin().await;
         let old = world.certificate.clone();
         with_files(&mut world, folder.path(), &old);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         let relay = companion.relay_address().unwrap();
         let before = world.node(relay);
-        world.confirmed(before.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(before.node_id(), &configuration(&recorded::first())).await;
 
         let new = ClusterCertificate::version_1(SystemTime::now());
         write(folder.path(), &new);
@@ -47,7 +47,7 @@ fn after_a_rotation_nodes_and_control_planes_with_the_old_and_with_the_new_certi
         let of_new = NodeOptions { node_id: "of-the-new".to_owned(), ..of_new };
         for options in [of_new.clone(), world.node_options(relay)] {
             let node = Actor::start(options);
-            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+            world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         }
         // The control plane gets the new one, too.
         let address = world.control_plane.address();
@@ -55,11 +55,11 @@ fn after_a_rotation_nodes_and_control_planes_with_the_old_and_with_the_new_certi
         let tls = server_config_shared(&[identity(&new).leaf().der().clone()], &identity(&new)).unwrap();
         let renewed = ControlPlane::start(ControlPlaneOptions { address, ..ControlPlaneOptions::new(tls) });
         let renewed = renewed.await.expect("its port is still free");
-        renewed.push(recording::after_change());
+        renewed.push(recorded::after_change());
         let node = Actor::start(of_new);
-        node.wait_for(|state| state.configuration == Some(configuration(&recording::after_change()))).await;
+        node.wait_for(|state| state.configuration == Some(configuration(&recorded::after_change()))).await;
         // And the node that was there all the time has kept its link.
-        let after = configuration(&recording::after_change());
+        let after = configuration(&recorded::after_change());
         before.wait_for(|state| state.configuration.as_ref() == Some(&after)).await;
         assert_eq!(before.state().connections, 1);
         companion.stop().await;
@@ -73,14 +73,14 @@ fn a_changed_certificate_that_can_t_be_used_is_reported_and_the_one_before_stays
         let mut world = World::begin().await;
         let old = world.certificate.clone();
         with_files(&mut world, folder.path(), &old);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         std::fs::write(folder.path().join("cluster.key"), "nonsense").unwrap();
         let line = ["ERROR", "changed certificates can't be used, those before stay"];
         world.log.wait_for(&line).await;
         world.log.wait_for(&["KONG_CLUSTER_CERT_KEY"]).await;
         let node = world.node(companion.relay_address().unwrap());
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         companion.stop().await;
     });
 }
@@ -94,7 +94,7 @@ fn with_an_authority_nodes_of_the_old_and_of_the_new_one_are_served() {
         std::fs::write(&ca, old.certificate_pem()).unwrap();
         let mut world = World::with_authority(&old).await;
         world.set("KONG_CLUSTER_CA_CERT", ca.display().to_string());
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let next = World::with_authority(&new).await;
         let companion = world.companion().await;

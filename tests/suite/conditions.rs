@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Author};
-use lifeboat::rehearsal::recording;
 use lifeboat::storage::{Ability, Conditions, ProbeKeys, Storage, StorageError, Write};
 use lifeboat_core::manifest::Exporter;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission, VersionNames};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World, configuration};
@@ -137,9 +137,9 @@ fn where_nothing_is_known_of_a_store_without_names_nothing_is_overwritten_unseen
 fn two_exporters_at_a_store_without_names_have_one_leader_who_goes_on_publishing() {
     play(async {
         let (world, _store) = world_with(nameless()).await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let (_one, _other) = (world.backup(), world.backup());
-        for message in [recording::first(), recording::after_change(), recording::first(), recording::after_change()] {
+        for message in [recorded::first(), recorded::after_change(), recorded::first(), recorded::after_change()] {
             world.control_plane.push(message.clone());
             world.published(&configuration(&message)).await;
         }
@@ -226,11 +226,11 @@ fn without_conditions_a_write_looks_first_what_is_there() {
 fn an_exporter_finds_out_once_and_says_so() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
-        world.control_plane.push(recording::after_change());
-        world.published(&configuration(&recording::after_change())).await;
+        world.published(&configuration(&recorded::first())).await;
+        world.control_plane.push(recorded::after_change());
+        world.published(&configuration(&recorded::after_change())).await;
         let said = world.log.lines_with("conditional writes are honoured");
         assert!(matches!(&said[..], [line] if line.contains("INFO")), "{said:?}");
         assert_eq!(world.log.lines_with("this exporter leads, in epoch 1").len(), 1);
@@ -275,9 +275,9 @@ fn an_exporter_publishes_to_a_store_that_gives_versions_no_names() {
 fn an_exporter_publishes_once_where_it_may_only_create() {
     play(async {
         let (world, store) = world_with(with(ConditionalWrites::CreateOnly)).await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         world.published(&sent).await;
         assert!(store.object("kong/backups/edge/3.9.1/config.json").unwrap() == sent.table);
         assert_eq!(world.log.lines_with("no leader can be elected").len(), 1);
@@ -286,7 +286,7 @@ fn an_exporter_publishes_once_where_it_may_only_create() {
 
 async fn is_published_to(peculiarities: Peculiarities, said: [&str; 3]) {
     let (world, store) = world_with(peculiarities).await;
-    let messages = [recording::first(), recording::after_change()];
+    let messages = [recorded::first(), recorded::after_change()];
     world.control_plane.push(messages[0].clone());
     let backup = world.backup();
     world.published(&configuration(&messages[0])).await;

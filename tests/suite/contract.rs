@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat::storage::Storage;
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 use lifeboat_tests::archive_contract::archive_contract;
 use object_store::memory::InMemory;
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::rehearsal::control_plane::{Behaviour, Scene};
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::control_plane::{Behaviour, Scene};
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{World, configuration};
 
@@ -12,8 +12,8 @@ use lifeboat_tests::world::{World, configuration};
 fn a_restored_node_is_spliced_to_the_returned_control_plane_without_losing_its_link() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
-        world.control_plane.push(recording::first());
+        world.keep(&recorded::first()).await;
+        world.control_plane.push(recorded::first());
         world.control_plane.stop().await;
         let relay = world.relay().await;
         // It pings when it has applied something and then not for an hour: what else the control plane learns of it, it
@@ -23,19 +23,19 @@ fn a_restored_node_is_spliced_to_the_returned_control_plane_without_losing_its_l
         let node = Actor::start(options.clone());
         node.wait_for(|state| state.applied == 1 && state.pings == 2 && state.pongs == 2).await;
         world.control_plane_comes_back().await;
-        let first = configuration(&recording::first());
+        let first = configuration(&recorded::first());
         let scene = world.confirmed(node.node_id(), &first).await;
         let seen = scene.node(node.node_id()).unwrap();
         assert!(seen.first_message == options.first_message(), "basic_info has other bytes");
         assert!(seen.pings.iter().all(|hash| *hash == first.hash), "{:?}", seen.pings);
         world.log.wait_for(&["INFO", "control plane", "is back"]).await;
 
-        world.control_plane.push(recording::after_change());
-        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        world.control_plane.push(recorded::after_change());
+        world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
         // The pong to the ping in its name is not the node's.
         let state = node.wait_for(|state| state.pongs >= 3).await;
         assert_eq!((state.pings, state.pongs), (3, 3));
-        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recording::after_change()))));
+        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recorded::after_change()))));
     });
 }
 
@@ -43,22 +43,22 @@ fn a_restored_node_is_spliced_to_the_returned_control_plane_without_losing_its_l
 fn a_node_that_never_needed_the_store_is_spliced_too() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let nodes: Vec<Actor> = (0..5).map(|_| world.node(relay.address)).collect();
         for node in &nodes {
-            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+            world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         }
         for _ in 0..2 {
             world.control_plane.stop().await;
             world.control_plane_comes_back().await;
             for node in &nodes {
-                world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+                world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
             }
         }
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         for node in &nodes {
-            world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+            world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
             assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
         }
     });
@@ -68,15 +68,15 @@ fn a_node_that_never_needed_the_store_is_spliced_too() {
 fn a_control_plane_that_comes_out_of_a_hang_is_linked_again_beneath_the_node() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         world.control_plane.behave(Behaviour::Hanging);
         world.log.wait_for(&["the control plane is gone"]).await;
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         world.control_plane.behave(Behaviour::Serving);
-        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
         assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
     });
 }
@@ -86,7 +86,7 @@ fn a_returned_control_plane_without_a_configuration_leaves_the_restored_one_alon
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "1s");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
         let node = world.node(relay.address);
@@ -94,7 +94,7 @@ fn a_returned_control_plane_without_a_configuration_leaves_the_restored_one_alon
         // Back, with its database still away.
         world.control_plane.behave(Behaviour::Silent);
         world.control_plane_comes_back().await;
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let state = node.state();
         assert_eq!((state.received, state.connections), (1, 1), "{:?}", state.log);
@@ -105,8 +105,8 @@ fn a_returned_control_plane_without_a_configuration_leaves_the_restored_one_alon
 fn a_control_plane_that_returns_with_an_empty_database_is_passed_on_with_an_alert_and_what_is_published_stays() {
     play(async {
         let world = World::begin().await;
-        let (first, lost) = (configuration(&recording::first()), configuration(&recording::lost_database()));
-        world.control_plane.push(recording::first());
+        let (first, lost) = (configuration(&recorded::first()), configuration(&recorded::lost_database()));
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.published(&first).await;
         world.control_plane.stop().await;
@@ -115,7 +115,7 @@ fn a_control_plane_that_returns_with_an_empty_database_is_passed_on_with_an_aler
         for node in &nodes {
             node.wait_for(|state| state.configuration.as_ref() == Some(&first)).await;
         }
-        world.control_plane.push(recording::lost_database());
+        world.control_plane.push(recorded::lost_database());
         world.control_plane_comes_back().await;
         for node in &nodes {
             world.confirmed(node.node_id(), &lost).await;
@@ -138,8 +138,8 @@ fn a_control_plane_that_returns_with_an_empty_database_is_passed_on_with_an_aler
 fn with_kongs_own_times_the_link_is_made_again_after_five_to_ten_seconds() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
-        world.control_plane.push(recording::first());
+        world.keep(&recorded::first()).await;
+        world.control_plane.push(recorded::first());
         world.control_plane.stop().await;
         let relay = world.relay_with(|_| {}).await;
         let node = world.node(relay.address);

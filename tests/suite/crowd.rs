@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::rehearsal::certificate::ClusterCertificate;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::certificate::ClusterCertificate;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::generator;
 use lifeboat_tests::raw_node::{RawNode, connect_tls};
 use lifeboat_tests::stage::{Actor, play};
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 fn connections_that_say_nothing_keep_nobody_out() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = world.relay_with(|settings| settings.limits.silent = 8).await;
         let mut silent = Vec::new();
@@ -34,11 +34,11 @@ fn connections_that_say_nothing_keep_nobody_out() {
 fn a_flood_of_strangers_leaves_the_nodes_that_are_served_their_links() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let nodes: Vec<Actor> = (0..5).map(|_| world.node(relay.address)).collect();
         for node in &nodes {
-            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+            world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         }
         let other = ClusterCertificate::version_1(std::time::SystemTime::now());
         let tls = lifeboat::tls::client_config_shared(&lifeboat_tests::cluster::identity(&other));
@@ -47,9 +47,9 @@ fn a_flood_of_strangers_leaves_the_nodes_that_are_served_their_links() {
             let (to, tls) = (relay.address, tls.clone());
             strangers.spawn(async move { connect_tls(to, tls).await.is_err() });
         }
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         for node in &nodes {
-            world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+            world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
             assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
         }
         let refused = strangers.join_all().await;
@@ -61,17 +61,17 @@ fn a_flood_of_strangers_leaves_the_nodes_that_are_served_their_links() {
 fn as_many_connections_as_there_may_be_and_no_more() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay_with(|settings| settings.limits.connections = Some(2)).await;
         let nodes = [world.node(relay.address), world.node(relay.address)];
         for node in &nodes {
-            world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+            world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         }
         let third = world.node(relay.address);
         world.log.wait_for(&["WARN", "closes further ones", "LimitNOFILE"]).await;
         assert_eq!(third.state().connections, 0);
         drop(nodes);
-        world.confirmed(third.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(third.node_id(), &configuration(&recorded::first())).await;
     });
 }
 
@@ -108,7 +108,7 @@ fn a_control_plane_whose_large_message_waits_for_room_is_neither_silent_nor_gone
         let mut world = World::begin().await;
         // Long enough for a busy machine to begin with a large message, and shorter than there is no room.
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "5s");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         // More than a socket's buffers hold, so that who doesn't read it holds the room.
         let [first, second] = [50_000, 50_001].map(large);
         let relay = world

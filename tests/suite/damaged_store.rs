@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
 
@@ -11,8 +11,8 @@ const MANIFEST: &str = "3.9.1/lifeboat/manifest.json";
 /// Two snapshots, the control plane gone.
 async fn two_snapshots() -> World {
     let world = World::begin().await;
-    world.keep(&recording::first()).await;
-    world.keep(&recording::after_change()).await;
+    world.keep(&recorded::first()).await;
+    world.keep(&recorded::after_change()).await;
     world.control_plane.stop().await;
     world
 }
@@ -28,7 +28,7 @@ async fn the_one_before_is_given(world: &World, damaged: &str, reason: &str) {
     let relay = world.relay().await;
     let node = world.node(relay.address);
     let state = node.wait_for(|state| state.applied == 1).await;
-    assert_eq!(state.configuration, Some(configuration(&recording::first())));
+    assert_eq!(state.configuration, Some(configuration(&recorded::first())));
     assert_eq!(state.received, 1, "{:?}", state.log);
     world.log.wait_for(&["WARN", damaged, "is not used", reason]).await;
 }
@@ -75,7 +75,7 @@ fn a_half_written_manifest_is_not_believed() {
         let relay = world.relay().await;
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(state.configuration, Some(configuration(&recording::after_change())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::after_change())));
         world.log.wait_for(&["WARN", MANIFEST, "is not used"]).await;
     });
 }
@@ -85,14 +85,14 @@ fn a_manifest_that_names_another_payload_is_not_believed() {
     play(async {
         let world = two_snapshots().await;
         let key = world.manifest().snapshot.key;
-        let other = format!("3.9.1/lifeboat/snapshots/0000000001-{}.json.gz", configuration(&recording::first()).hash);
+        let other = format!("3.9.1/lifeboat/snapshots/0000000001-{}.json.gz", configuration(&recorded::first()).hash);
         let first = std::fs::read(world.path_of(&other)).unwrap();
         overwrite(&world, &key, |bytes| *bytes = first);
         let relay = world.relay().await;
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;
         // Whole again under its own name, the older one is what it says.
-        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::first())));
         world.log.wait_for(&["for new nodes of Kong 3.9.1: snapshot 1 "]).await;
     });
 }
@@ -119,7 +119,7 @@ fn a_bucket_with_a_bare_config_json_restores_a_node() {
     play(async {
         let world = World::begin().await;
         world.control_plane.stop().await;
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         let path = world.path_of("3.9.1/config.json");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, &sent.table).unwrap();
@@ -137,7 +137,7 @@ fn a_half_written_bare_config_json_is_not_delivered() {
     play(async {
         let world = World::begin().await;
         world.control_plane.stop().await;
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         let path = world.path_of("3.9.1/config.json");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, &sent.table[..sent.table.len() - 1]).unwrap();
@@ -152,12 +152,12 @@ fn a_half_written_bare_config_json_is_not_delivered() {
 fn a_damaged_config_json_is_repaired_when_a_backup_node_starts() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         overwrite(&world, "3.9.1/config.json", |bytes| bytes.truncate(100));
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.log.wait_for(&["WARN", "config.json was not the published configuration", "repaired"]).await;
-        assert!(world.object("3.9.1/config.json") == configuration(&recording::first()).table);
+        assert!(world.object("3.9.1/config.json") == configuration(&recorded::first()).table);
     });
 }
 
@@ -165,19 +165,19 @@ fn a_damaged_config_json_is_repaired_when_a_backup_node_starts() {
 fn another_exporter_that_writes_config_json_is_reported_and_left_alone() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         // S3 tells the time of a write in whole seconds.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         // What Kong's own exporter leaves: it knows of no manifest.
-        let others = configuration(&recording::after_change());
+        let others = configuration(&recorded::after_change());
         overwrite(&world, "3.9.1/config.json", |bytes| *bytes = others.table.to_vec());
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         let line = world.log.wait_for(&["ERROR", "another exporter, perhaps Kong's own"]).await;
         assert!(line.contains("different prefixes"), "{line}");
         assert!(world.object("3.9.1/config.json") == others.table);
         // What this one publishes next is the newest again.
-        world.control_plane.push(recording::lost_database());
+        world.control_plane.push(recorded::lost_database());
         world.log.wait_for(&["is not published", "held"]).await;
         assert!(world.object("3.9.1/config.json") == others.table);
     });

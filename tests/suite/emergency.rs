@@ -2,17 +2,17 @@
 
 use lifeboat::archive::Stay;
 use lifeboat::keep::BackupNode;
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World, configuration};
 
 /// Another configuration, as large as the recorded ones.
 fn renamed(name: &str, hash: char) -> Configuration {
-    let mut table: serde_json::Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+    let mut table: serde_json::Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
     table["services"][0]["name"] = name.into();
     Configuration { table: table.to_string().into(), hash: hash.to_string().repeat(32) }
 }
@@ -20,7 +20,7 @@ fn renamed(name: &str, hash: char) -> Configuration {
 async fn publish(world: &World, change: &Configuration, stay: Stay) {
     let message = decode(&change.to_message().unwrap(), 1 << 20).unwrap();
     let (configuration, config_hash) = (message.configuration, message.config_hash);
-    let now = lifeboat::clock::Clock::start().wall();
+    let now = lifeboat_runtime::clock::Clock::start().wall();
     let received = Received { configuration, config_hash, hashes: None, at: now, source: None };
     let author = BackupNode::new(VERSION).author();
     world.archive().publish_pinned(&author, &received, stay, now).await.unwrap();
@@ -30,8 +30,8 @@ async fn publish(world: &World, change: &Configuration, stay: Stay) {
 fn it_stays_while_the_control_plane_has_what_it_had_and_ends_with_its_next_change() {
     play(async {
         let world = World::begin().await;
-        let (sent, change) = (configuration(&recording::first()), renamed("by-hand", 'e'));
-        world.control_plane.push(recording::first());
+        let (sent, change) = (configuration(&recorded::first()), renamed("by-hand", 'e'));
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         world.published(&sent).await;
         backup.stop().await;
@@ -59,8 +59,8 @@ fn it_stays_while_the_control_plane_has_what_it_had_and_ends_with_its_next_chang
 fn a_running_exporter_adopts_it_although_it_was_published_by_another_process() {
     play(async {
         let world = World::begin().await;
-        let (sent, change) = (configuration(&recording::first()), renamed("by-hand", 'e'));
-        world.control_plane.push(recording::first());
+        let (sent, change) = (configuration(&recorded::first()), renamed("by-hand", 'e'));
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         world.published(&sent).await;
         publish(&world, &change, Stay::UntilUnpinned).await;
@@ -79,9 +79,9 @@ fn where_nothing_was_kept_before_it_gives_way_to_the_first_that_the_control_plan
     play(async {
         let world = World::begin().await;
         publish(&world, &renamed("by-hand", 'e'), Stay::UntilItChanges).await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
         assert_eq!(world.manifest().pin, None);
         backup.stop().await;
     });

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::Follow;
 use lifeboat_core::manifest::State;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::keys::signing;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{RunningRelay, World, configuration};
@@ -38,7 +38,7 @@ async fn relay(world: &World) -> RunningRelay {
 
 /// What an operator has written: the recorded configuration with one service renamed.
 fn by_hand() -> Configuration {
-    let mut table: serde_json::Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+    let mut table: serde_json::Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
     table["services"][0]["name"] = "renamed-by-hand".into();
     Configuration { table: table.to_string().into(), hash: String::new() }
 }
@@ -69,16 +69,16 @@ async fn runs(node: &Actor, expected: &Configuration) {
 fn an_emergency_change_reaches_all_nodes_and_the_control_plane_wins_when_it_is_back() {
     play(async {
         let world = world().await;
-        world.keep(&recording::first()).await;
-        world.control_plane.push(recording::after_change());
+        world.keep(&recorded::first()).await;
+        world.control_plane.push(recorded::after_change());
         let relay = relay(&world).await;
         // One has its configuration from the control plane, the other from the store.
         let fed_by_control_plane = world.node(relay.address);
-        let sent = configuration(&recording::after_change());
+        let sent = configuration(&recorded::after_change());
         world.confirmed(fed_by_control_plane.node_id(), &sent).await;
         world.control_plane.stop().await;
         let restored = world.node(relay.address);
-        runs(&restored, &configuration(&recording::first())).await;
+        runs(&restored, &configuration(&recorded::first())).await;
         looks(&world, 3).await;
         assert_eq!(fed_by_control_plane.state().received, 1);
 
@@ -113,7 +113,7 @@ fn nodes_keep_what_they_have_unless_they_are_to_follow() {
     play(async {
         let mut world = world().await;
         world.set("LIFEBOAT_FOLLOW", "off");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = relay(&world).await;
         let node = world.node(relay.address);
@@ -130,13 +130,13 @@ fn nodes_keep_what_they_have_unless_they_are_to_follow() {
 fn a_manifest_that_somebody_has_put_back_is_not_followed() {
     play(async {
         let world = world().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         let old = world.object(MANIFEST);
-        world.keep(&recording::after_change()).await;
+        world.keep(&recorded::after_change()).await;
         world.control_plane.stop().await;
         let relay = relay(&world).await;
         let node = world.node(relay.address);
-        runs(&node, &configuration(&recording::after_change())).await;
+        runs(&node, &configuration(&recorded::after_change())).await;
         looks(&world, 3).await;
         std::fs::write(world.path_of(MANIFEST), old).unwrap();
         world.log.wait_for(&["WARN", "has gone back from snapshot 2 to 1"]).await;
@@ -153,12 +153,12 @@ fn a_manifest_that_somebody_has_put_back_is_not_followed() {
 fn what_an_operator_had_pinned_before_the_outage_is_for_new_nodes_alone() {
     play(async {
         let world = world().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         publish(&world, &by_hand()).await;
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         let relay = relay(&world).await;
         let node = world.node(relay.address);
-        let sent = configuration(&recording::after_change());
+        let sent = configuration(&recorded::after_change());
         world.confirmed(node.node_id(), &sent).await;
         world.control_plane.stop().await;
         let new = world.node(relay.address);

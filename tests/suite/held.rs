@@ -2,15 +2,15 @@
 //! operator who has the last word.
 
 use lifeboat::archive::Stay;
-use lifeboat::clock::Clock;
 use lifeboat::keep::BackupNode;
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Provenance;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::recorded;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{Backup, VERSION, World, configuration};
 
@@ -24,8 +24,8 @@ fn of_a_lost_database() -> Configuration {
 fn what_a_control_plane_with_a_lost_database_sends_is_kept_and_not_published() {
     play(async {
         let world = World::begin().await;
-        let (first, lost) = (configuration(&recording::first()), of_a_lost_database());
-        world.control_plane.push(recording::first());
+        let (first, lost) = (configuration(&recorded::first()), of_a_lost_database());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.published(&first).await;
         world.control_plane.push(lost.to_message().unwrap());
@@ -49,10 +49,10 @@ fn what_a_control_plane_with_a_lost_database_sends_is_kept_and_not_published() {
 fn an_operator_releases_what_is_held_and_the_exporter_goes_on_from_there() {
     play(async {
         let world = World::begin().await;
-        let (lost, changed) = (of_a_lost_database(), configuration(&recording::after_change()));
-        world.control_plane.push(recording::first());
+        let (lost, changed) = (of_a_lost_database(), configuration(&recorded::after_change()));
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
         world.control_plane.push(lost.to_message().unwrap());
         let held = format!("3.9.1/lifeboat/snapshots/0000000002-{}.held-shrunk.json", lost.hash);
         world.wait_for_object(&held).await;
@@ -67,7 +67,7 @@ fn an_operator_releases_what_is_held_and_the_exporter_goes_on_from_there() {
         assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if manifest.sequence == 3));
 
         // The exporter didn't write what it finds there, and must not overwrite it unseen: it looks, and goes on.
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         world.published(&changed).await;
         // Its first try has found the released one in the way, and left a number behind.
         assert_eq!((world.manifest().sequence, world.manifest().config_hash.to_string()), (5, changed.hash));
@@ -82,12 +82,12 @@ fn what_may_shrink_is_the_operators_to_say() {
     play(async {
         let mut world = World::begin().await;
         // From four routes to one, and from two services to one.
-        let message: serde_json::Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+        let message: serde_json::Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
         let mut smaller = message.clone();
         smaller["routes"].as_array_mut().unwrap().truncate(1);
         let table = smaller.to_string().into();
         let smaller = Configuration { table, hash: "00112233445566778899aabbccddeeff".to_owned() };
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.push(smaller.to_message().unwrap());
         let backup = world.backup();
         world.log.wait_for(&["ERROR", &smaller.hash, "is held", "routes 4 -> 1"]).await;
@@ -104,12 +104,12 @@ fn what_may_shrink_is_the_operators_to_say() {
 fn a_configuration_that_a_node_runs_is_published_as_confirmed() {
     play(async {
         let world = World::begin().await;
-        let (first, changed) = (configuration(&recording::first()), configuration(&recording::after_change()));
+        let (first, changed) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
         let companion = world.companion().await;
         let node = world.node(companion.relay_address().unwrap());
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         world.published(&first).await;
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         world.published(&changed).await;
         let manifest = world.manifest();
         assert_eq!((manifest.config_hash.to_string(), manifest.state), (changed.hash, State::Confirmed));
@@ -121,10 +121,10 @@ fn a_configuration_that_a_node_runs_is_published_as_confirmed() {
 /// A world in which the second configuration is published and an exporter runs; the first one is snapshot 1.
 async fn with_a_history() -> (World, Backup) {
     let world = World::begin().await;
-    world.keep(&recording::first()).await;
-    world.control_plane.push(recording::after_change());
+    world.keep(&recorded::first()).await;
+    world.control_plane.push(recorded::after_change());
     let backup = world.backup();
-    world.published(&configuration(&recording::after_change())).await;
+    world.published(&configuration(&recorded::after_change())).await;
     (world, backup)
 }
 
@@ -136,7 +136,7 @@ fn a_rollback_stays_while_the_control_plane_sends_what_it_was_chosen_instead_of(
         let clock = Clock::start();
         assert!(archive.roll_back(&author, 7, Stay::UntilItChanges, clock.wall()).await.is_err(), "there is none");
         archive.roll_back(&author, 1, Stay::UntilItChanges, clock.wall()).await.unwrap();
-        let first = configuration(&recording::first());
+        let first = configuration(&recorded::first());
         assert_eq!((world.manifest().sequence, world.manifest().state), (3, State::Pinned));
         assert_eq!(world.manifest().config_hash.to_string(), first.hash);
         assert!(world.object("3.9.1/config.json") == first.table);
@@ -163,7 +163,7 @@ fn a_hard_rollback_stays_until_it_is_unpinned() {
         // Nobody else writes meanwhile.
         backup.stop().await;
         archive.roll_back(&author, 1, Stay::UntilUnpinned, clock.wall()).await.unwrap();
-        let changed = renamed(&configuration(&recording::first()));
+        let changed = renamed(&configuration(&recorded::first()));
         world.control_plane.push(changed.to_message().unwrap());
         let backup = world.backup();
         world.log.wait_for(&[&changed.hash, "is not published", "stays until it is unpinned"]).await;

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use lifeboat::companion::Companion;
 use lifeboat::metrics::names::{Kind, METRICS};
-use lifeboat::rehearsal::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::crowd::may_open;
 use lifeboat_tests::page::{Page, accepting, page, page_until};
 use lifeboat_tests::reporting::{REPORT_KEY, Worker};
@@ -105,8 +105,8 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         world.set("LIFEBOAT_DRILL_EVERY", "1s");
         let other = tempfile::tempdir().unwrap();
         world.set("LIFEBOAT_FALLBACK_STORAGE", format!("file://{}", other.path().display()));
-        let (first, lost) = (configuration(&recording::first()), of_a_lost_database());
-        world.control_plane.push(recording::first());
+        let (first, lost) = (configuration(&recorded::first()), of_a_lost_database());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         let (at, relay) = (at(&companion), companion.relay_address().unwrap());
         let node = world.node(relay);
@@ -206,7 +206,7 @@ fn what_in_the_newest_configuration_ends_soon_is_told_by_name() {
         let day = Duration::from_secs(24 * 60 * 60);
         let certificate = |ends: SystemTime| ClusterCertificate::version_1(ends - CLUSTER_VALIDITY).certificate_pem;
         let now = SystemTime::now();
-        let mut table: Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+        let mut table: Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
         table["ca_certificates"] = json!([{ "id": "expired", "cert": certificate(now - day) }]);
         table["certificates"] = json!([
             { "id": "later", "cert": certificate(now + 90 * day) },
@@ -238,7 +238,7 @@ fn what_in_the_newest_configuration_ends_soon_is_told_by_name() {
 fn every_request_that_the_store_sees_is_counted() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         page_until(at(&companion), "/readyz/export", is_ready).await;
         // Elections go on meanwhile: there are moments without a request under way.
@@ -263,7 +263,7 @@ fn a_dead_store_is_told_with_its_reason_and_does_not_touch_health_and_relay() {
     play(async {
         let world = World::begin().await;
         world.store.stop().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         let at = at(&companion);
         let refused = page_until(at, "/readyz/export", |found| found.body.contains("failed: ")).await;

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use lifeboat::archive::{Archive, Standing, Terms};
-use lifeboat::clock::Clock;
 use lifeboat::keep::{BackupNode, Exporter, Newest};
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::HistoryLimit;
 use lifeboat::storage::Storage;
 use lifeboat_core::keep::Received;
@@ -18,6 +16,8 @@ use lifeboat_core::keep::guard::ShrinkGuard;
 use lifeboat_core::keep::keeper::{Doubt, LastSeen, Rewrite, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
+use lifeboat_fakes::recorded;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::world::VERSION;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -91,7 +91,7 @@ impl ObjectStore for Counting {
 }
 
 fn received(clock: Clock) -> Received {
-    let message = decode(&recording::first(), 1 << 20).unwrap();
+    let message = decode(&recorded::first(), 1 << 20).unwrap();
     let (config_hash, hashes) = (message.config_hash, message.hashes);
     Received { configuration: message.configuration, config_hash, hashes, at: clock.wall(), source: None }
 }
@@ -138,7 +138,7 @@ fn row(strategy: &str, who: &str, counts: &BTreeMap<&'static str, u64>) -> Strin
 #[tokio::test(start_paused = true)]
 async fn an_idle_hour_costs_what_the_documentation_says() {
     // The jitter of the intervals is part of the count.
-    lifeboat::chance::sow(1);
+    lifeboat_runtime::rng::seed_with(1);
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cost.md")).unwrap();
     let mut rows = Vec::new();
     for (name, election) in [("lease", ElectionSetting::Lease), ("registry", ElectionSetting::Registry)] {

@@ -4,12 +4,12 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use lifeboat::rehearsal::control_plane::Event;
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::node::EMPTY_HASH;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::manifest::State;
+use lifeboat_fakes::control_plane::Event;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::EMPTY_HASH;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
 
@@ -31,9 +31,9 @@ fn in_other_bytes(original: &Configuration) -> Bytes {
 fn the_control_plane_sees_a_backup_node_that_confirms_what_it_has_kept() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
-        let scene = world.confirmed(&backup.id, &configuration(&recording::first())).await;
+        let scene = world.confirmed(&backup.id, &configuration(&recorded::first())).await;
         let node = scene.node(&backup.id).unwrap();
         assert_eq!(node.labels()["lifeboat"], "backup");
         assert_eq!(node.version, "3.9.1");
@@ -49,8 +49,8 @@ fn the_control_plane_sees_a_backup_node_that_confirms_what_it_has_kept() {
 fn what_the_control_plane_sent_lies_in_the_store_byte_for_byte() {
     play(async {
         let world = World::begin().await;
-        let sent = configuration(&recording::first());
-        world.control_plane.push(recording::first());
+        let sent = configuration(&recorded::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         world.published(&sent).await;
 
@@ -85,12 +85,12 @@ fn what_the_control_plane_sent_lies_in_the_store_byte_for_byte() {
 fn a_changed_configuration_becomes_the_next_snapshot_and_the_first_stays() {
     play(async {
         let world = World::begin().await;
-        let (first, changed) = (configuration(&recording::first()), configuration(&recording::after_change()));
-        world.control_plane.push(recording::first());
+        let (first, changed) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.published(&first).await;
         let kept = world.object(&world.manifest().snapshot.key);
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         world.published(&changed).await;
 
         let manifest = world.manifest();
@@ -105,8 +105,8 @@ fn a_changed_configuration_becomes_the_next_snapshot_and_the_first_stays() {
 fn the_same_configuration_in_other_bytes_writes_nothing() {
     play(async {
         let world = World::begin().await;
-        let first = configuration(&recording::first());
-        world.control_plane.push(recording::first());
+        let first = configuration(&recorded::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.published(&first).await;
         let (kept, manifest) = (world.kept(), world.manifest());
@@ -126,8 +126,8 @@ fn the_same_configuration_in_other_bytes_writes_nothing() {
 fn a_backup_node_that_was_started_anew_finds_its_configuration_published_already() {
     play(async {
         let world = World::begin().await;
-        let first = configuration(&recording::first());
-        world.keep(&recording::first()).await;
+        let first = configuration(&recorded::first());
+        world.keep(&recorded::first()).await;
         let before = world.kept();
         world.control_plane.push(in_other_bytes(&first));
         let _backup = world.backup();
@@ -140,18 +140,18 @@ fn a_backup_node_that_was_started_anew_finds_its_configuration_published_already
 fn a_lost_connection_is_made_again_and_the_next_change_is_kept() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
         world.control_plane.stop().await;
         world.log.wait_for(&["lost the control plane", &world.control_plane.address().to_string()]).await;
         world.control_plane_comes_back().await;
-        world.control_plane.push(recording::after_change());
-        world.published(&configuration(&recording::after_change())).await;
-        let scene = world.confirmed(&backup.id, &configuration(&recording::after_change())).await;
+        world.control_plane.push(recorded::after_change());
+        world.published(&configuration(&recorded::after_change())).await;
+        let scene = world.confirmed(&backup.id, &configuration(&recorded::after_change())).await;
         // What it had kept is what it says it runs, from the first ping of the new link on.
         let pings = &scene.node(&backup.id).unwrap().pings;
-        assert_eq!(pings[0], configuration(&recording::first()).hash);
+        assert_eq!(pings[0], configuration(&recorded::first()).hash);
         assert_eq!(world.manifest().sequence, 2);
     });
 }
@@ -161,15 +161,15 @@ fn what_is_waiting_for_the_export_delay_is_written_when_the_program_stops() {
     play(async {
         let mut world = World::begin().await;
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", "3600");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
-        world.control_plane.push(recording::after_change());
-        world.confirmed(&backup.id, &configuration(&recording::after_change())).await;
+        world.published(&configuration(&recorded::first())).await;
+        world.control_plane.push(recorded::after_change());
+        world.confirmed(&backup.id, &configuration(&recorded::after_change())).await;
         assert_eq!(world.manifest().sequence, 1);
         backup.stop().await;
-        assert_eq!(world.manifest().config_hash.to_string(), configuration(&recording::after_change()).hash);
-        assert!(world.object("3.9.1/config.json") == configuration(&recording::after_change()).table);
+        assert_eq!(world.manifest().config_hash.to_string(), configuration(&recorded::after_change()).hash);
+        assert!(world.object("3.9.1/config.json") == configuration(&recorded::after_change()).table);
     });
 }
 

@@ -7,11 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Stay};
-use lifeboat::clock::Clock;
 use lifeboat::keep::{BackupNode, Exporter, Line, Newest};
 use lifeboat::metrics::KeepMetrics;
-use lifeboat::rehearsal::message::Configuration as Sent;
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::{KeySource, StoreSettings};
 use lifeboat::storage::Storage;
 use lifeboat_core::keep::election::ElectionSetting;
@@ -21,6 +18,9 @@ use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::keys::{EncryptionKey, Keyring, SigningKey};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_fakes::message::Configuration as Sent;
+use lifeboat_fakes::recorded;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World, configuration};
 use object_store::memory::InMemory;
@@ -160,7 +160,7 @@ fn why_not_ready(running: &Running) -> String {
 #[tokio::test(start_paused = true)]
 async fn while_nothing_changes_the_same_bytes_are_there_again_after_the_next_look() {
     for scene in [Scene::begin(), Scene::signed_and_sealed()] {
-        scene.sends(&recording::first());
+        scene.sends(&recorded::first());
         let running = scene.exporter();
         sleep(A_LOOK).await;
         let (manifest, payload) = (scene.manifest().await, scene.payload().await.unwrap());
@@ -172,7 +172,7 @@ async fn while_nothing_changes_the_same_bytes_are_there_again_after_the_next_loo
         scene.store.put(&Path::from(manifest.snapshot.key), altered).await.unwrap();
         sleep(A_LOOK).await;
         assert_eq!(scene.payload().await, Some(payload));
-        scene.restores(&recording::first()).await;
+        scene.restores(&recorded::first()).await;
         assert_eq!(running.metrics.facts().payload_lost, None);
     }
 }
@@ -181,15 +181,15 @@ async fn while_nothing_changes_the_same_bytes_are_there_again_after_the_next_loo
 async fn a_restarted_exporter_takes_it_from_config_json_or_from_the_control_plane() {
     // Sealed, there is no config.json; plain, it has it.
     for (scene, sequence) in [(Scene::begin(), 1), (Scene::signed_and_sealed(), 2)] {
-        scene.sends(&recording::first());
+        scene.sends(&recorded::first());
         drop(scene.exporter_after(A_LOOK).await);
         let before = scene.manifest().await;
         scene.lose_payload().await;
-        scene.sends(&in_other_bytes(&recording::first()));
+        scene.sends(&in_other_bytes(&recorded::first()));
         let running = scene.exporter_after(A_LOOK).await;
         let after = scene.manifest().await;
         assert_eq!((after.sequence, after.state, after.pin), (sequence, before.state, before.pin));
-        scene.restores(&recording::first()).await;
+        scene.restores(&recorded::first()).await;
         assert_eq!(running.metrics.facts().payload_lost, None);
     }
 }
@@ -197,33 +197,33 @@ async fn a_restarted_exporter_takes_it_from_config_json_or_from_the_control_plan
 #[tokio::test(start_paused = true)]
 async fn what_is_held_never_takes_its_place_and_readiness_says_why() {
     let scene = Scene::signed_and_sealed();
-    scene.sends(&recording::first());
+    scene.sends(&recorded::first());
     let running = scene.exporter_after(A_LOOK).await;
-    scene.sends(&recording::lost_database());
+    scene.sends(&recorded::lost_database());
     sleep(A_LOOK).await;
     drop(running);
     scene.lose_payload().await;
     let running = scene.exporter_after(A_LOOK * 3).await;
     let manifest = scene.manifest().await;
-    assert_eq!(manifest.config_hash.to_string(), configuration(&recording::first()).hash);
+    assert_eq!(manifest.config_hash.to_string(), configuration(&recorded::first()).hash);
     let reason = why_not_ready(&running);
     assert!(reason.contains("is missing") && reason.contains("is held"), "{reason}");
     assert!(running.metrics.facts().payload_lost.is_some());
     // Its control plane has it again.
-    scene.sends(&in_other_bytes(&recording::first()));
+    scene.sends(&in_other_bytes(&recorded::first()));
     sleep(A_LOOK).await;
-    scene.restores(&recording::first()).await;
+    scene.restores(&recorded::first()).await;
     assert_eq!(running.metrics.facts().payload_lost, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
     let scene = Scene::signed_and_sealed();
-    scene.sends(&recording::first());
+    scene.sends(&recorded::first());
     let running = scene.exporter_after(A_LOOK).await;
     let author = BackupNode::new(VERSION).author();
     scene.archive.pin(&author, None, scene.clock.wall()).await.unwrap();
-    scene.sends(&recording::after_change());
+    scene.sends(&recorded::after_change());
     sleep(A_LOOK).await;
     drop(running);
     scene.lose_payload().await;
@@ -231,14 +231,14 @@ async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
     assert_eq!(scene.manifest().await.sequence, 1, "what the control plane has is not what is pinned");
     let reason = why_not_ready(&running);
     assert!(reason.contains("is not what an operator has pinned"), "{reason}");
-    scene.sends(&in_other_bytes(&recording::first()));
+    scene.sends(&in_other_bytes(&recorded::first()));
     sleep(A_LOOK).await;
     let manifest = scene.manifest().await;
     assert_eq!((manifest.state, manifest.pin), (State::Pinned, Some(Pin::Unpin)));
-    scene.restores(&recording::first()).await;
+    scene.restores(&recorded::first()).await;
     // The same for a rollback: it stays what it was.
     scene.archive.unpin(&author, scene.clock.wall()).await.unwrap();
-    scene.sends(&recording::after_change());
+    scene.sends(&recorded::after_change());
     sleep(A_LOOK * 2).await;
     let (first, stay) = (manifest.sequence, Stay::UntilItChanges);
     scene.archive.roll_back(&author, first, stay, scene.clock.wall()).await.unwrap();
@@ -254,35 +254,35 @@ async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
 #[tokio::test(start_paused = true)]
 async fn another_exporter_that_leads_puts_it_back_and_its_successor_does_if_it_dies() {
     let scene = Scene::signed_and_sealed();
-    scene.sends(&recording::first());
+    scene.sends(&recorded::first());
     let leader = scene.exporter_after(A_LOOK).await;
     let follower = scene.exporter_after(A_LOOK).await;
     assert!(leader.metrics.facts().leads() && !follower.metrics.facts().leads());
     scene.lose_payload().await;
     sleep(A_LOOK).await;
-    scene.restores(&recording::first()).await;
+    scene.restores(&recorded::first()).await;
     assert_eq!(follower.metrics.facts().payload_lost, None);
     drop(leader);
     scene.lose_payload().await;
     sleep(A_LOOK * 2).await;
     assert!(follower.metrics.facts().leads());
-    scene.restores(&recording::first()).await;
+    scene.restores(&recorded::first()).await;
     assert_eq!(follower.metrics.facts().payload_lost, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_control_plane_it_is_said_and_comes_back_with_it() {
     let scene = Scene::signed_and_sealed();
-    scene.sends(&recording::first());
+    scene.sends(&recorded::first());
     drop(scene.exporter_after(A_LOOK).await);
     scene.lose_payload().await;
     scene.is_gone();
     let running = scene.exporter_after(A_LOOK * 5).await;
     let reason = why_not_ready(&running);
     assert!(reason.contains("is not connected"), "{reason}");
-    scene.sends(&in_other_bytes(&recording::first()));
+    scene.sends(&in_other_bytes(&recorded::first()));
     sleep(A_LOOK).await;
-    scene.restores(&recording::first()).await;
+    scene.restores(&recorded::first()).await;
 }
 
 impl Scene {
@@ -312,7 +312,7 @@ async fn two_stores_help_each_other() {
         (newest, running)
     };
     let (newest, running) = start();
-    newest.put(received(&recording::first(), clock));
+    newest.put(received(&recorded::first(), clock));
     sleep(A_LOOK).await;
     let archive = Archive::open(&settings(&first)).unwrap();
     let key = archive.published(VERSION).await.unwrap().unwrap().manifest.snapshot.key.clone();
@@ -339,11 +339,11 @@ async fn two_stores_help_each_other() {
 fn an_exporter_that_starts_at_a_bucket_which_has_lost_it_puts_it_back() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         let payload = world.path_of(&world.manifest().snapshot.key);
         let (whole, before) = (std::fs::read(&payload).unwrap(), world.manifest());
         std::fs::remove_file(&payload).unwrap();
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         world.log.wait_for(&["WARN", "is missing", "The exporter that leads puts it back"]).await;
         let line = world.log.wait_for(&["WARN", "put the payload of snapshot 1 back"]).await;
@@ -355,7 +355,7 @@ fn an_exporter_that_starts_at_a_bucket_which_has_lost_it_puts_it_back() {
         // Nobody but the control plane has it, in other bytes.
         std::fs::write(&payload, b"half").unwrap();
         std::fs::remove_file(world.path_of("3.9.1/config.json")).unwrap();
-        world.control_plane.push(in_other_bytes(&recording::first()));
+        world.control_plane.push(in_other_bytes(&recorded::first()));
         let _backup = world.backup();
         world.log.wait_for(&["published configuration", "as snapshot 2"]).await;
         let restored = world.archive().restore(VERSION).await.unwrap();

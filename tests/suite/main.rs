@@ -12,6 +12,7 @@ mod credentials;
 mod crowd;
 mod damaged_store;
 mod emergency;
+mod fakes;
 mod faults;
 mod filter;
 mod follow;

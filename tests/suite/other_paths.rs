@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::control_plane::{Event, Rpc};
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::control_plane::{Event, Rpc};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::raw_node::connect_tls;
 use lifeboat_tests::raw_rpc::{Asked, RawRpc, ask, hello};
 use lifeboat_tests::stage::play;
@@ -98,7 +98,7 @@ fn a_node_that_takes_its_configuration_over_v2_only_is_named_with_the_cure_befor
         assert_eq!(refused(&world, &relay, "/v2/outlet").await, 503);
         world.log.wait_for(&["WARN", "asks for /v2/outlet only", "address=127.0.0.1"]).await;
         // It was corrected, and comes the other way.
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         let node = world.node(relay.address);
         node.wait_for(|state| state.applied == 1).await;
         assert_eq!(relay.view.only_incremental(), []);

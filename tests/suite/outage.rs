@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::rehearsal::control_plane::{Behaviour, Event, Scene};
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::control_plane::{Behaviour, Event, Scene};
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::generator;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::tls;
@@ -13,7 +13,7 @@ use lifeboat_tests::world::{World, configuration};
 /// A world whose control plane is gone, with the first recorded configuration in the store.
 async fn outage() -> World {
     let world = World::begin().await;
-    world.keep(&recording::first()).await;
+    world.keep(&recorded::first()).await;
     world.control_plane.stop().await;
     world
 }
@@ -23,9 +23,9 @@ fn a_fresh_node_is_restored_with_exactly_the_bytes_that_were_kept() {
     play(async {
         // The whole way: what the control plane sent to the backup node reaches a node that it has never seen.
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         world.published(&sent).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
@@ -43,17 +43,17 @@ fn a_fresh_node_is_restored_with_exactly_the_bytes_that_were_kept() {
 fn one_program_keeps_and_restores_and_stops_when_it_is_told_to() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
         world.control_plane.stop().await;
         let node = world.node(companion.relay_address().unwrap());
         let state = node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::first())));
         companion.stop().await;
         let state = node.wait_for(|state| !state.connected).await;
         // It goes on with what it runs.
-        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::first())));
     });
 }
 
@@ -61,11 +61,11 @@ fn one_program_keeps_and_restores_and_stops_when_it_is_told_to() {
 fn the_newest_of_several_snapshots_is_given() {
     play(async {
         let world = outage().await;
-        world.keep(&recording::after_change()).await;
+        world.keep(&recorded::after_change()).await;
         let relay = world.relay().await;
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(state.configuration, Some(configuration(&recording::after_change())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::after_change())));
     });
 }
 
@@ -79,7 +79,7 @@ fn a_node_whose_database_was_not_ready_is_sent_the_snapshot_again() {
         let node = Actor::start(NodeOptions { database_ready_after: Duration::from_millis(1400), ..options });
         let state = node.wait_for(|state| state.applied == 1).await;
         assert!(state.dropped >= 1, "nothing was dropped, so nothing is shown: {:?}", state.log);
-        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::first())));
         assert_eq!(state.connections, 1);
     });
 }
@@ -108,7 +108,7 @@ fn nodes_that_speak_only_tls_1_2_or_only_1_3_are_restored() {
             let tls = tls::client(version, Some(&world.certificate), &world.certificate);
             let node = Actor::start(NodeOptions { tls, ..world.node_options(relay.address) });
             let state = node.wait_for(|state| state.applied == 1).await;
-            assert_eq!(state.configuration, Some(configuration(&recording::first())));
+            assert_eq!(state.configuration, Some(configuration(&recorded::first())));
         }
     });
 }
@@ -118,17 +118,17 @@ fn a_node_that_has_a_configuration_is_not_fed_and_keeps_its_link_when_the_contro
     play(async {
         let world = World::begin().await;
         // The store holds another one, so that feeding would show.
-        world.keep(&recording::after_change()).await;
-        world.control_plane.push(recording::first());
+        world.keep(&recorded::after_change()).await;
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         world.control_plane.stop().await;
         world.log.wait_for(&["WARN", "control plane", "Nodes that have a configuration go on with it"]).await;
         let pongs = node.state().pongs;
         let state = node.wait_for(|state| state.pongs >= pongs + 5).await;
         assert_eq!((state.connections, state.received), (1, 1), "{:?}", state.log);
-        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::first())));
     });
 }
 
@@ -136,11 +136,11 @@ fn a_node_that_has_a_configuration_is_not_fed_and_keeps_its_link_when_the_contro
 fn a_node_that_comes_with_a_configuration_of_its_own_is_not_fed() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::after_change()).await;
-        world.control_plane.push(recording::first());
+        world.keep(&recorded::after_change()).await;
+        world.control_plane.push(recorded::first());
         let first_relay = world.relay().await;
         let node = world.node(first_relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         world.control_plane.stop().await;
         // The relay restarts: a new session meets a node that runs something.
         let address = first_relay.address;
@@ -161,7 +161,7 @@ fn a_node_that_comes_with_a_configuration_of_its_own_is_not_fed() {
         };
         let state = node_is_back.await;
         assert_eq!(state.received, 1, "{:?}", state.log);
-        assert_eq!(state.configuration, Some(configuration(&recording::first())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::first())));
     });
 }
 
@@ -169,11 +169,11 @@ fn a_node_that_comes_with_a_configuration_of_its_own_is_not_fed() {
 fn a_hanging_control_plane_is_given_up_after_ten_seconds_and_the_node_hears_its_pong() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay_with(|_| {}).await;
         let options = world.node_options(relay.address);
         let node = Actor::start(NodeOptions { ping_interval: Duration::from_secs(1), ..options });
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         node.wait_for(|state| state.pongs == state.pings).await;
 
         world.control_plane.behave(Behaviour::Hanging);
@@ -190,7 +190,7 @@ fn a_hanging_control_plane_is_given_up_after_ten_seconds_and_the_node_hears_its_
 fn a_control_plane_that_hangs_in_the_handshake_costs_a_fresh_node_five_seconds() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.behave(Behaviour::Hanging);
         let relay = world.relay_with(|_| {}).await;
         let since = Instant::now();
@@ -208,19 +208,19 @@ fn a_control_plane_that_stays_silent_for_the_config_timeout_is_made_up_for() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "2s");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.behave(Behaviour::Silent);
         let relay = world.relay().await;
         let since = Instant::now();
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         assert!(since.elapsed() > Duration::from_secs(2), "fed after {:?}", since.elapsed());
         let line = world.log.wait_for(&["WARN", "has sent this empty node nothing for 2 s"]).await;
         assert!(line.contains("plugin") && line.contains("sync_status"), "{line}");
         // The control plane still has the last word.
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         world.control_plane.behave(Behaviour::Serving);
-        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
         assert_eq!(node.state().connections, 1);
     });
 }
@@ -230,15 +230,15 @@ fn a_control_plane_that_gives_within_the_config_timeout_is_not_overruled() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "3s");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.behave(Behaviour::Silent);
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         let relay = world.relay().await;
         let node = world.node(relay.address);
         // The snapshot has been fetched in advance by now, and lies ready.
         world.log.wait_for(&["for new nodes of Kong 3.9.1: snapshot 1"]).await;
         world.control_plane.behave(Behaviour::Serving);
-        world.confirmed(node.node_id(), &configuration(&recording::after_change())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::after_change())).await;
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(node.state().received, 1, "{:?}", node.state().log);
     });
@@ -248,12 +248,12 @@ fn a_control_plane_that_gives_within_the_config_timeout_is_not_overruled() {
 fn a_5xx_of_whatever_stands_before_the_control_plane_counts_as_gone() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.behave(Behaviour::Answering(http::StatusCode::SERVICE_UNAVAILABLE));
         let relay = world.relay().await;
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;
-        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recording::first()))));
+        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recorded::first()))));
         world.log.wait_for(&["WARN", "it answered HTTP 503"]).await;
     });
 }
@@ -267,7 +267,7 @@ fn fifty_empty_nodes_at_once_cost_one_fetch() {
         let nodes: Vec<Actor> = (0..50).map(|_| world.node(relay.address)).collect();
         for node in &nodes {
             let state = node.wait_for(|state| state.applied == 1).await;
-            assert_eq!(state.configuration, Some(configuration(&recording::first())));
+            assert_eq!(state.configuration, Some(configuration(&recorded::first())));
         }
         // A manifest and a payload. What was fetched is given for five seconds; a slow machine may need longer.
         let fetches = 1 + since.elapsed().as_secs() / 5;
@@ -353,7 +353,7 @@ fn a_node_that_cannot_apply_the_snapshot_is_reported() {
     play(async {
         let world = outage().await;
         let relay = world.relay().await;
-        let rejects: lifeboat::rehearsal::node::Rejects = std::sync::Arc::new(|_| true);
+        let rejects: lifeboat_fakes::node::Rejects = std::sync::Arc::new(|_| true);
         let node = Actor::start(NodeOptions { rejects: Some(rejects), ..world.node_options(relay.address) });
         let line = world.log.wait_for(&["ERROR", "the node was sent the snapshot 3 times"]).await;
         assert!(line.contains("it serves no traffic") && line.contains("error.log"), "{line}");
@@ -365,7 +365,7 @@ fn a_node_that_cannot_apply_the_snapshot_is_reported() {
 fn a_node_that_the_dying_control_plane_left_empty_is_fed_on_the_same_link() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         // Connected, still without an answer, when the control plane dies: later than a refusal would come.
         world.control_plane.behave(Behaviour::Silent);
         let relay = world.relay().await;
@@ -375,7 +375,7 @@ fn a_node_that_the_dying_control_plane_left_empty_is_fed_on_the_same_link() {
         tokio::time::sleep(lifeboat_core::session::REFUSAL_WINDOW).await;
         world.control_plane.stop().await;
         let state = node.wait_for(|state| state.applied == 1).await;
-        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recording::first()))));
+        assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recorded::first()))));
         let events = world.control_plane.scene().events;
         assert!(!events.iter().any(|event| matches!(event, Event::Sent(..))), "{events:?}");
     });

@@ -1,11 +1,11 @@
 //! The relay while the control plane is there: frames pass as they are, and each side sees the other as if nobody stood
 //! between.
 
-use lifeboat::rehearsal::certificate::Authority;
-use lifeboat::rehearsal::control_plane::{Behaviour, Event};
-use lifeboat::rehearsal::node::{EMPTY_HASH, NodeOptions, Wrpc};
-use lifeboat::rehearsal::recording;
 use lifeboat_core::frame::{Frame, Opcode};
+use lifeboat_fakes::certificate::Authority;
+use lifeboat_fakes::control_plane::{Behaviour, Event};
+use lifeboat_fakes::node::{EMPTY_HASH, NodeOptions, Wrpc};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::raw_node::RawNode;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{World, configuration};
@@ -14,7 +14,7 @@ use lifeboat_tests::world::{World, configuration};
 fn a_node_comes_up_with_the_control_planes_bytes_and_is_seen_under_its_own_name() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let options = NodeOptions {
             hostname: "dp-7.eu".to_owned(),
@@ -22,7 +22,7 @@ fn a_node_comes_up_with_the_control_planes_bytes_and_is_seen_under_its_own_name(
             ..world.node_options(relay.address).with_labels(serde_json::json!({ "région": "eu" }))
         };
         let node = Actor::start(options.clone());
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         let scene = world.confirmed(node.node_id(), &sent).await;
         assert_eq!(node.configuration(), Some(sent.table));
         let seen = scene.node(node.node_id()).unwrap();
@@ -40,12 +40,12 @@ fn a_node_comes_up_with_the_control_planes_bytes_and_is_seen_under_its_own_name(
 fn a_change_reaches_the_node_at_once() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
-        world.control_plane.push(recording::after_change());
-        let changed = configuration(&recording::after_change());
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
+        world.control_plane.push(recorded::after_change());
+        let changed = configuration(&recorded::after_change());
         world.confirmed(node.node_id(), &changed).await;
         assert_eq!(node.configuration(), Some(changed.table));
         assert_eq!((node.state().connections, node.state().received), (1, 2));
@@ -56,18 +56,18 @@ fn a_change_reaches_the_node_at_once() {
 fn an_almost_empty_configuration_of_a_living_control_plane_passes_unchanged() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
-        world.control_plane.push(recording::first());
+        world.keep(&recorded::first()).await;
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
-        world.control_plane.push(recording::lost_database());
-        let lost = configuration(&recording::lost_database());
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
+        world.control_plane.push(recorded::lost_database());
+        let lost = configuration(&recorded::lost_database());
         world.confirmed(node.node_id(), &lost).await;
         assert_eq!(node.configuration(), Some(lost.table));
         // A fresh node gets the same.
         let fresh = world.node(relay.address);
-        world.confirmed(fresh.node_id(), &configuration(&recording::lost_database())).await;
+        world.confirmed(fresh.node_id(), &configuration(&recorded::lost_database())).await;
         assert_eq!(fresh.state().received, 1);
     });
 }
@@ -76,16 +76,16 @@ fn an_almost_empty_configuration_of_a_living_control_plane_passes_unchanged() {
 fn pongs_are_the_control_planes_and_empty_and_a_node_that_leaves_leaves_the_control_plane() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let mut node = RawNode::open(relay.address, world.node_tls(), "raw-1").await.unwrap();
         node.introduce().await.unwrap();
         let frames = [node.next().await.unwrap(), node.next().await.unwrap()];
         // The two may come in either order, as without a relay.
         assert!(frames.contains(&Frame::empty_pong()), "{frames:?}");
-        assert!(frames.contains(&Frame::binary(recording::first())), "the message has other bytes: {frames:?}");
+        assert!(frames.contains(&Frame::binary(recorded::first())), "the message has other bytes: {frames:?}");
 
-        let hash = configuration(&recording::first()).hash;
+        let hash = configuration(&recorded::first()).hash;
         node.send(Frame::ping(hash.clone().into_bytes())).await.unwrap();
         assert_eq!(node.next().await, Some(Frame::empty_pong()));
         let pings = world.control_plane.scene().node("raw-1").unwrap().pings.clone();
@@ -104,7 +104,7 @@ fn a_fragmented_message_is_passed_on_in_fragments_and_not_mended() {
     play(async {
         let world = World::begin().await;
         world.control_plane.behave(Behaviour::Fragmenting);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let node = world.node(relay.address);
         let again = |error: &String| error.contains("again: the message is fragmented");
@@ -119,7 +119,7 @@ fn a_fragmented_message_is_passed_on_in_fragments_and_not_mended() {
 fn a_3_0_node_that_asks_for_wrpc_gets_404_and_then_its_configuration() {
     play(async {
         let world = World::begin().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let relay = world.relay().await;
         let options = world.node_options(relay.address);
         let node = Actor::start(NodeOptions { version: "3.0.2".to_owned(), wrpc: Wrpc::AskedFirst, ..options });
@@ -134,18 +134,18 @@ fn a_3_0_node_that_asks_for_wrpc_gets_404_and_then_its_configuration() {
 fn with_an_authority_of_their_own_node_relay_and_control_plane_each_show_their_certificate() {
     play(async {
         let world = World::with_authority(&Authority::new("the cluster's authority")).await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
-        world.confirmed(&backup.id, &configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
+        world.confirmed(&backup.id, &configuration(&recorded::first())).await;
         let relay = world.relay().await;
         let node = world.node(relay.address);
-        world.confirmed(node.node_id(), &configuration(&recording::first())).await;
+        world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
 
         world.control_plane.stop().await;
         let fresh = world.node(relay.address);
         fresh.wait_for(|state| state.applied == 1).await;
-        assert_eq!(fresh.configuration(), Some(configuration(&recording::first()).table));
+        assert_eq!(fresh.configuration(), Some(configuration(&recorded::first()).table));
     });
 }
 
@@ -154,8 +154,8 @@ fn a_certificate_of_another_authority_is_refused_in_both_directions() {
     play(async {
         let world = World::with_authority(&Authority::new("the cluster's authority")).await;
         let stranger = World::with_authority(&Authority::new("another authority")).await;
-        world.control_plane.push(recording::first());
-        world.keep(&recording::first()).await;
+        world.control_plane.push(recorded::first());
+        world.keep(&recorded::first()).await;
         let relay = world.relay().await;
         let node = Actor::start(stranger.node_options(relay.address));
         world.log.wait_for(&["a connection was refused", "the node", "authority"]).await;
@@ -165,11 +165,11 @@ fn a_certificate_of_another_authority_is_refused_in_both_directions() {
         // The same from the relay's side: a control plane that a stranger runs counts as gone, with the reason.
         let mut fooled = world;
         fooled.set("KONG_CLUSTER_CONTROL_PLANE", stranger.control_plane.address().to_string());
-        stranger.control_plane.push(recording::after_change());
+        stranger.control_plane.push(recorded::after_change());
         let relay = fooled.relay().await;
         let node = fooled.node(relay.address);
         node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(node.configuration(), Some(configuration(&recording::first()).table));
+        assert_eq!(node.configuration(), Some(configuration(&recorded::first()).table));
         fooled
             .log
             .wait_for(&["WARN", "the control plane's certificate comes from an authority that is not trusted"])

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::control_plane::Behaviour;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
 use lifeboat::relay::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
+use lifeboat_fakes::control_plane::Behaviour;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{RunningRelay, World, configuration};
 
@@ -23,14 +23,14 @@ async fn shown(relay: &RunningRelay, node: &Actor, fits: impl Fn(&NodeStatus) ->
 fn each_node_is_shown_with_what_it_runs_and_where_that_came_from() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
-        world.control_plane.push(recording::after_change());
+        world.keep(&recorded::first()).await;
+        world.control_plane.push(recorded::after_change());
         let relay = world.relay().await;
         let options = NodeOptions { hostname: "dp-7".to_owned(), ..world.node_options(relay.address) };
         let from_control_plane = Actor::start(options);
         let status =
             shown(&relay, &from_control_plane, |status| status.config_from == ConfigurationFrom::ControlPlane).await;
-        let after = configuration(&recording::after_change()).hash;
+        let after = configuration(&recorded::after_change()).hash;
         assert_eq!((status.hostname.as_str(), status.config_hash.unwrap().to_string()), ("dp-7", after));
         assert_eq!(status.control_plane, ControlPlaneLink::Linked);
         assert_eq!(status.version.unwrap().to_string(), "3.9.1");
@@ -39,7 +39,7 @@ fn each_node_is_shown_with_what_it_runs_and_where_that_came_from() {
         let restored = world.node(relay.address);
         let status = shown(&relay, &restored, |status| status.config_from == ConfigurationFrom::Store).await;
         assert_eq!(status.control_plane, ControlPlaneLink::Gone);
-        assert_eq!(status.config_hash.unwrap().to_string(), configuration(&recording::first()).hash);
+        assert_eq!(status.config_hash.unwrap().to_string(), configuration(&recorded::first()).hash);
         // The first one is still shown as it is, and one that leaves is shown no more.
         shown(&relay, &from_control_plane, |status| status.control_plane == ControlPlaneLink::Gone).await;
         drop(restored);
@@ -56,7 +56,7 @@ fn each_node_is_shown_with_what_it_runs_and_where_that_came_from() {
 fn a_node_that_cannot_adopt_the_snapshot_is_shown_with_the_reason_and_sent_it_ever_more_seldom() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
         let options = world.node_options(relay.address);

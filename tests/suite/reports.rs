@@ -2,9 +2,9 @@
 //! sends them is played here; a real Envoy sends them in `tests/servers/envoy.rs`.
 
 use lifeboat::companion::Companion;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::manifest::State;
 use lifeboat_core::report::{MAX_REPORT, ReportKey};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::page::page;
 use lifeboat_tests::reporting::{REPORT_KEY, Worker, now_ms};
 use lifeboat_tests::stage::play;
@@ -35,11 +35,11 @@ fn an_authenticated_report_of_a_node_that_runs_it_confirms_a_configuration() {
     play(async {
         let mut world = World::begin().await;
         let companion = keeper(&mut world, Some(REPORT_KEY)).await;
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
         assert_eq!(worker.reports().await.0, 202);
         world.log.wait_for(&["keeping configurations"]).await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         world.log.wait_for(&["is not published yet", "waits for a node"]).await;
         assert_eq!(world.kept(), Vec::<String>::new(), "a node could tell, and has not yet");
         worker.report["config_hash"] = json!(sent.hash);
@@ -63,7 +63,7 @@ fn a_node_counts_once_and_what_is_left_of_an_old_chain_neither_delays_nor_speaks
     play(async {
         let mut world = World::begin().await;
         let companion = keeper(&mut world, Some(REPORT_KEY)).await;
-        let sent = configuration(&recording::first());
+        let sent = configuration(&recorded::first());
         let instance = |number: u64, configured_ago_ms: u64, state: &str| {
             let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
             worker.report["worker"] = json!(format!("{number:016x}"));
@@ -91,7 +91,7 @@ fn a_node_counts_once_and_what_is_left_of_an_old_chain_neither_delays_nor_speaks
         }
 
         // One of the three tells the new hash: the node runs it.
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         world.log.wait_for(&["is not published yet", "waits for a node"]).await;
         new[0].report["config_hash"] = json!(sent.hash);
         assert_eq!(new[0].reports().await.0, 202);
@@ -109,8 +109,8 @@ fn without_keys_reports_are_counted_and_neither_confirm_nor_delay() {
         let mut worker = Worker::new(companion.http_address().unwrap(), OTHER_HASH);
         let (code, words) = worker.reports().await;
         assert!(code == 202 && words.contains("counted only"), "{code}: {words}");
-        world.control_plane.push(recording::first());
-        world.published(&configuration(&recording::first())).await;
+        world.control_plane.push(recorded::first());
+        world.published(&configuration(&recorded::first())).await;
         assert_eq!(world.manifest().state, State::Received);
         let status = status(&companion).await;
         assert_eq!((status["counted_only"].as_u64(), status["accepted"].as_u64()), (Some(1), Some(0)));

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lifeboat::rehearsal::certificate::Authority;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::certificate::Authority;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::ocsp_responder::{OcspResponder, Says};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{RunningRelay, World};
@@ -16,7 +16,7 @@ async fn outage(mode: &str, says: Says) -> (World, RunningRelay, OcspResponder) 
     let issue = |name: &str, valid| authority.issue_with_responder(name, &[name], valid, &url);
     let mut world = World::with_authority_and(&authority, issue).await;
     world.set("KONG_CLUSTER_OCSP", mode);
-    world.keep(&recording::first()).await;
+    world.keep(&recorded::first()).await;
     world.control_plane.stop().await;
     let relay = world.relay().await;
     (world, relay, responder)
@@ -76,7 +76,7 @@ fn a_node_whose_certificate_names_no_responder_is_served_only_where_that_is_opti
         play(async move {
             let mut world = World::with_authority(&Authority::new("the cluster's authority")).await;
             world.set("KONG_CLUSTER_OCSP", mode);
-            world.keep(&recording::first()).await;
+            world.keep(&recorded::first()).await;
             world.control_plane.stop().await;
             let relay = world.relay().await;
             let node = world.node(relay.address);

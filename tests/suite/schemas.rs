@@ -1,7 +1,7 @@
 //! The control plane's own schemas: kept with what is published where `LIFEBOAT_ADMIN_URL` is set, never in its way.
 
-use lifeboat::rehearsal::recording;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::admin_api::AdminApi;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
@@ -11,12 +11,12 @@ fn the_control_planes_own_schemas_are_kept_with_what_is_published() {
     play(async {
         let (mut world, admin) = (World::begin().await, AdminApi::start().await);
         world.set("LIFEBOAT_ADMIN_URL", admin.url());
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         world.log.wait_for(&["INFO", "kept the control plane's schemas with snapshot 1"]).await;
         // What is published later names them as well.
-        world.control_plane.push(recording::after_change());
-        world.published(&configuration(&recording::after_change())).await;
+        world.control_plane.push(recorded::after_change());
+        world.published(&configuration(&recorded::after_change())).await;
 
         let archive = world.archive();
         let published = archive.published(KongVersion::new(3, 9, 1)).await.unwrap().unwrap();
@@ -36,9 +36,9 @@ fn an_admin_api_that_is_away_keeps_no_configuration_back() {
         let admin = AdminApi::start().await;
         world.set("LIFEBOAT_ADMIN_URL", admin.url());
         drop(admin);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
         world.log.wait_for(&["WARN", "the control plane's schemas for Kong 3.9.1 are not kept"]).await;
         let published = world.archive().published(KongVersion::new(3, 9, 1)).await.unwrap().unwrap();
         assert_eq!(published.manifest.schemas, None);

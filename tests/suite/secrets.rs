@@ -2,9 +2,9 @@
 //! for them.
 
 use bytes::Bytes;
-use lifeboat::rehearsal::certificate::ClusterCertificate;
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::certificate::ClusterCertificate;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::keys::{encryption, signing};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{STORE_SECRET, VERSION, World, configuration};
@@ -38,7 +38,7 @@ fn no_secret_is_logged_at_any_level() {
         world.set("LIFEBOAT_TRUSTED_KEYS", public);
         world.set("LIFEBOAT_ENCRYPTION_KEYS_FILE", key_file.path().display().to_string());
         // The recorded configuration has credentials; a certificate's private key is put beside them.
-        let recorded = configuration(&recording::first());
+        let recorded = configuration(&recorded::first());
         let upstream = ClusterCertificate::version_1(std::time::SystemTime::now());
         let mut table: Value = serde_json::from_slice(&recorded.table).unwrap();
         table["certificates"] = json!([{ "id": "x", "cert": upstream.certificate_pem, "key": upstream.key_pem }]);
@@ -55,7 +55,7 @@ fn no_secret_is_logged_at_any_level() {
         let given = world.node(relay.address);
         world.confirmed(given.node_id(), &kept).await;
         // Errors are the likeliest place: a damaged message, a dead store, a dead control plane, a wrong secret.
-        let first = recording::first();
+        let first = recorded::first();
         world.control_plane.push(first.slice(..first.len() / 2));
         world.log.wait_for(&["could not be kept"]).await;
         world.control_plane.stop().await;

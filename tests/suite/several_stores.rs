@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lifeboat::companion::Companion;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::page::page_until;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use lifeboat_tests::stage::play;
@@ -49,7 +49,7 @@ fn each_store_gets_what_is_published_and_one_that_was_away_delays_nothing_and_is
         world.set("LIFEBOAT_FALLBACK_STORAGE", "s3://kong/backups/edge");
         world.set("LIFEBOAT_ELECTION", "none");
         let of_world = world.path_of("");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         world.log.wait_for(&["INFO", "s3://kong/backups/edge has snapshot 1, too"]).await;
         is_current(&companion, 1.0).await;
@@ -60,8 +60,8 @@ fn each_store_gets_what_is_published_and_one_that_was_away_delays_nothing_and_is
 
         world.store.stop().await;
         let since = Instant::now();
-        world.control_plane.push(recording::after_change());
-        world.published(&configuration(&recording::after_change())).await;
+        world.control_plane.push(recorded::after_change());
+        world.published(&configuration(&recorded::after_change())).await;
         assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
         world.log.wait_for(&["WARN", "s3://kong/backups/edge does not have what is published"]).await;
         is_current(&companion, 0.0).await;
@@ -94,7 +94,7 @@ async fn succeeds(invocation: Invocation) -> Finished {
 async fn a_command_gives_all_stores_what_it_publishes_and_succeeds_where_one_is_away() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| -> PathBuf { folder.path().join(name) };
-    std::fs::write(place("kong.json"), &configuration(&recording::first()).table).unwrap();
+    std::fs::write(place("kong.json"), &configuration(&recorded::first()).table).unwrap();
     std::fs::write(place("file"), "").unwrap();
     // Below a file there is no folder.
     let others = format!("{},{}", url(&place("file").join("below")), url(&place("other")));

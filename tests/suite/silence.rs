@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::control_plane::Behaviour;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::control_plane::Behaviour;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::admin_api::AdminApi;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
@@ -17,7 +17,7 @@ fn a_silent_control_plane_is_reported_once_with_the_likely_causes() {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "200ms");
         world.control_plane.behave(Behaviour::Silent);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         let line = world.log.wait_for(&["WARN", REPORT]).await;
         for cause in
@@ -29,7 +29,7 @@ fn a_silent_control_plane_is_reported_once_with_the_likely_causes() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(world.log.lines_with(REPORT).len(), 1);
         world.control_plane.behave(Behaviour::Serving);
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
     });
 }
 
@@ -38,9 +38,9 @@ fn a_control_plane_that_sends_in_time_is_not_reported() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "2s");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
         tokio::time::sleep(Duration::from_millis(2500)).await;
         assert_eq!(world.log.lines_with(REPORT), Vec::<String>::new());
     });
@@ -85,10 +85,10 @@ fn an_admin_api_that_is_away_is_reported_and_the_bundled_plugins_are_listed() {
         world.set("LIFEBOAT_ADMIN_URL", admin.url());
         world.set("LIFEBOAT_PLUGINS", "our-own-plugin");
         drop(admin);
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         world.log.wait_for(&["WARN", "LIFEBOAT_ADMIN_URL", "going on with the bundled plugins"]).await;
-        let scene = world.confirmed(&backup.id, &configuration(&recording::first())).await;
+        let scene = world.confirmed(&backup.id, &configuration(&recorded::first())).await;
         let plugins = scene.node(&backup.id).unwrap().basic_info["plugins"].as_array().unwrap().clone();
         for name in ["our-own-plugin", "rate-limiting"] {
             assert!(plugins.iter().any(|plugin| plugin["name"] == name), "{name}");
@@ -101,12 +101,12 @@ fn a_plugin_that_the_backup_node_lacks_leaves_it_in_silence_until_it_is_listed()
     play(async {
         let mut world = World::begin_with(|options| options.required_plugins = vec!["our-own-plugin".to_owned()]).await;
         world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "200ms");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         world.log.wait_for(&["WARN", REPORT]).await;
         drop(backup);
         world.set("LIFEBOAT_PLUGINS", "our-own-plugin");
         let _backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
     });
 }

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use lifeboat::rehearsal::certificate::ClusterCertificate;
-use lifeboat::rehearsal::control_plane::Scene;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::frame::{Frame, Opcode};
+use lifeboat_fakes::certificate::ClusterCertificate;
+use lifeboat_fakes::control_plane::Scene;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::generator;
 use lifeboat_tests::raw_node::{RawNode, connect_tls};
 use lifeboat_tests::stage::{Actor, play};
@@ -22,7 +22,7 @@ const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS1
 /// An outage with a backup: whoever is let in and says that it is empty is given everything.
 async fn outage() -> (World, RunningRelay) {
     let world = World::begin().await;
-    world.keep(&recording::first()).await;
+    world.keep(&recorded::first()).await;
     world.control_plane.stop().await;
     let relay = world.relay().await;
     (world, relay)
@@ -153,7 +153,7 @@ fn a_node_that_stops_reading_holds_up_nobody_else() {
 fn a_node_that_names_no_version_of_kong_is_linked_but_not_restored() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
         let options = NodeOptions { version: "nightly".to_owned(), ..world.node_options(relay.address) };

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use lifeboat::archive::{Thinned, Timekeeper};
-use lifeboat::clock::Clock;
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::recorded;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::peculiar_store::{PeculiarStore, Peculiarities, Permission};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World, configuration};
 
 /// The recorded configuration with its first service named so.
 fn named(name: &str, number: u8) -> Configuration {
-    let mut table: serde_json::Value = serde_json::from_slice(&configuration(&recording::first()).table).unwrap();
+    let mut table: serde_json::Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
     table["services"][0]["name"] = name.into();
     Configuration { table: table.to_string().into(), hash: format!("{number:032x}") }
 }
@@ -78,8 +78,8 @@ fn a_host_whose_clock_is_ahead_deletes_nothing_too_early() {
     play(async {
         let world = World::begin().await;
         for _ in 0..2 {
-            world.keep(&recording::first()).await;
-            world.keep(&recording::after_change()).await;
+            world.keep(&recorded::first()).await;
+            world.keep(&recorded::after_change()).await;
         }
         let archive = world.archive();
         let in_a_year = Clock::start().wall() + Duration::from_secs(365 * 24 * 60 * 60);

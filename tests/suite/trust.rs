@@ -1,10 +1,10 @@
 //! What somebody can do who can write to the store and has no key: nothing that a node would run. And what an operator
 //! can do who has them: switch them on, and change them, while everything runs.
 
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::keys::{encryption, signing};
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{World, configuration};
@@ -31,8 +31,8 @@ async fn sealed() -> World {
 
 /// With two snapshots, the control plane gone.
 async fn with_two_snapshots(world: World) -> World {
-    world.keep(&recording::first()).await;
-    world.keep(&recording::after_change()).await;
+    world.keep(&recorded::first()).await;
+    world.keep(&recorded::after_change()).await;
     world.control_plane.stop().await;
     world
 }
@@ -79,7 +79,7 @@ fn a_tampered_manifest_is_never_delivered() {
         for key in [MANIFEST, &own] {
             change(&world, key, |manifest| manifest["epoch"] = json!(2));
         }
-        a_node_is_given(&world, &configuration(&recording::first())).await;
+        a_node_is_given(&world, &configuration(&recorded::first())).await;
         for key in [MANIFEST, &own] {
             world.log.wait_for(&["WARN", key, "is not used", message]).await;
         }
@@ -99,18 +99,18 @@ fn a_forged_snapshot_is_never_delivered() {
     ] {
         play(async {
             let mut world = signed().await;
-            world.keep(&recording::first()).await;
+            world.keep(&recorded::first()).await;
             world.control_plane.stop().await;
             let (private, public) = signing("prod");
             world.set("LIFEBOAT_SIGNING_KEY", key);
             world.set("LIFEBOAT_TRUSTED_KEYS", "");
             std::fs::remove_file(world.path_of(MANIFEST)).unwrap();
-            world.keep(&recording::lost_database()).await;
+            world.keep(&recorded::lost_database()).await;
             assert_eq!(world.manifest().sequence, 2);
             world.set("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT", "off");
             world.set("LIFEBOAT_SIGNING_KEY", "");
             world.set("LIFEBOAT_TRUSTED_KEYS", public);
-            a_node_is_given(&world, &configuration(&recording::first())).await;
+            a_node_is_given(&world, &configuration(&recorded::first())).await;
             world.log.wait_for(&["WARN", MANIFEST, "is not used", message]).await;
             assert!(world.log.lines_with(&private).is_empty());
         });
@@ -126,7 +126,7 @@ fn swapped_payloads_and_manifests_are_never_delivered() {
         let first = world.object(&world.kept()[2]);
         assert_ne!(first, world.object(&newest.snapshot.key));
         put(&world, &newest.snapshot.key, first);
-        a_node_is_given(&world, &configuration(&recording::first())).await;
+        a_node_is_given(&world, &configuration(&recorded::first())).await;
         world.log.wait_for(&["WARN", &newest.snapshot.key, "is not used", "the payload"]).await;
 
         // Another snapshot's manifest under the name of this one's, which is signed after all.
@@ -135,7 +135,7 @@ fn swapped_payloads_and_manifests_are_never_delivered() {
         let of_first: Vec<String> = world.kept().into_iter().filter(|key| key.contains("/0000000001-")).collect();
         put(&world, &own_manifest(&newest), world.object(&of_first[1]));
         put(&world, MANIFEST, "{");
-        a_node_is_given(&world, &configuration(&recording::first())).await;
+        a_node_is_given(&world, &configuration(&recorded::first())).await;
         let swapped = "the manifest is that of snapshot 1";
         world.log.wait_for(&["WARN", &own_manifest(&newest), "is not used", swapped, "manifests were swapped"]).await;
     });
@@ -145,7 +145,7 @@ fn swapped_payloads_and_manifests_are_never_delivered() {
 fn a_snapshot_of_another_version_is_never_delivered() {
     play(async {
         let world = signed().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         for key in world.kept() {
             put(&world, &key.replacen("3.9.1", "3.8.1", 1), world.object(&key));
@@ -163,7 +163,7 @@ fn a_snapshot_of_another_version_is_never_delivered() {
 fn a_bare_config_json_is_never_delivered_to_who_has_keys() {
     let bare = |world: World| async move {
         world.control_plane.stop().await;
-        put(&world, CONFIG_JSON, &configuration(&recording::first()).table);
+        put(&world, CONFIG_JSON, &configuration(&recorded::first()).table);
         let message = "nothing proves who wrote a config.json without a manifest";
         a_node_is_given_nothing(&world, &["no usable backup for Kong 3.9.1", CONFIG_JSON, message]).await;
     };
@@ -176,8 +176,8 @@ fn whoever_deletes_the_manifest_does_not_stop_a_restore() {
     play(async {
         let world = with_two_snapshots(signed().await).await;
         std::fs::remove_file(world.path_of(MANIFEST)).unwrap();
-        put(&world, CONFIG_JSON, &configuration(&recording::lost_database()).table);
-        a_node_is_given(&world, &configuration(&recording::after_change())).await;
+        put(&world, CONFIG_JSON, &configuration(&recorded::lost_database()).table);
+        a_node_is_given(&world, &configuration(&recorded::after_change())).await;
     });
 }
 
@@ -185,8 +185,8 @@ fn whoever_deletes_the_manifest_does_not_stop_a_restore() {
 fn of_a_sealed_snapshot_nothing_can_be_read_and_a_relay_without_the_key_says_which_it_needs() {
     play(async {
         let mut world = sealed().await;
-        world.control_plane.push(recording::first());
-        let sent = configuration(&recording::first());
+        world.control_plane.push(recorded::first());
+        let sent = configuration(&recorded::first());
         let backup = world.backup();
         world.published(&sent).await;
         backup.stop().await;
@@ -232,19 +232,19 @@ fn keys_are_changed_in_their_files_while_everything_runs() {
         }
         let _backup = world.backup();
         let relay = world.relay().await;
-        world.control_plane.push(recording::first());
-        world.published(&configuration(&recording::first())).await;
+        world.control_plane.push(recorded::first());
+        world.published(&configuration(&recorded::first())).await;
 
         // It knows by then that this is written, and with which keys.
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         world.log.wait_for(&["is the published one already"]).await;
 
         // First everybody learns to open and to trust both, then the exporter begins with the new ones.
         std::fs::write(file("trusted"), format!("{old_public}\n{new_public}\n")).unwrap();
         std::fs::write(file("encryption"), format!("{new}\n{old}\n")).unwrap();
         std::fs::write(file("signing"), &new_private).unwrap();
-        world.control_plane.push(recording::after_change());
-        world.published(&configuration(&recording::after_change())).await;
+        world.control_plane.push(recorded::after_change());
+        world.published(&configuration(&recorded::after_change())).await;
         let manifest = world.manifest();
         assert_eq!(manifest.snapshot.sealed.as_ref().unwrap().key.to_string(), "new");
         let proofs: Vec<String> = manifest.proofs.iter().map(|proof| proof.key.to_string()).collect();
@@ -254,10 +254,10 @@ fn keys_are_changed_in_their_files_while_everything_runs() {
         world.control_plane.stop().await;
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(state.configuration, Some(configuration(&recording::after_change())));
+        assert_eq!(state.configuration, Some(configuration(&recorded::after_change())));
         world.log.wait_for(&["snapshot 2 from", "signed by \"new\""]).await;
         std::fs::remove_file(world.path_of(&manifest.snapshot.key)).unwrap();
-        a_node_is_given(&world, &configuration(&recording::first())).await;
+        a_node_is_given(&world, &configuration(&recorded::first())).await;
         world.log.wait_for(&["snapshot 1 from", "signed by \"old\""]).await;
     });
 }
@@ -266,9 +266,9 @@ fn keys_are_changed_in_their_files_while_everything_runs() {
 fn an_exporter_whose_keys_were_switched_on_publishes_the_same_configuration_anew() {
     play(async {
         let mut world = World::begin().await;
-        world.control_plane.push(recording::first());
-        let sent = configuration(&recording::first());
-        world.keep(&recording::first()).await;
+        world.control_plane.push(recorded::first());
+        let sent = configuration(&recorded::first());
+        world.keep(&recorded::first()).await;
         let (private, public) = signing("prod");
         world.set("LIFEBOAT_SIGNING_KEY", &private);
         world.set("LIFEBOAT_TRUSTED_KEYS", &public);
@@ -297,10 +297,10 @@ fn an_exporter_whose_keys_were_switched_on_publishes_the_same_configuration_anew
 fn an_exporter_without_the_key_does_not_lay_open_what_is_sealed() {
     play(async {
         let mut world = sealed().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         let before = world.kept();
         world.set("LIFEBOAT_ENCRYPTION_KEYS", "");
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         let _backup = world.backup();
         world
             .log
@@ -324,13 +324,13 @@ fn whoever_can_write_without_a_key_does_not_stop_an_exporter() {
     ] {
         play(async move {
             let world = signed().await;
-            world.keep(&recording::first()).await;
+            world.keep(&recorded::first()).await;
             put(&world, MANIFEST, &forged);
             for number in ["9999999999", "18446744073709551615"] {
                 put(&world, &format!("3.9.1/lifeboat/snapshots/{number}-{}.json.gz", "a".repeat(32)), "x");
             }
-            world.control_plane.push(recording::after_change());
-            let sent = configuration(&recording::after_change());
+            world.control_plane.push(recorded::after_change());
+            let sent = configuration(&recorded::after_change());
             let backup = world.backup();
             world.log.wait_for(&["WARN", MANIFEST, "is not accepted and will be replaced"]).await;
             world.log.wait_for(&["published configuration", &sent.hash, "as snapshot 2"]).await;

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Published, Restored, Terms};
-use lifeboat::clock::Clock;
 use lifeboat::keep::BackupNode;
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::StoreSettings;
 use lifeboat::storage::{Storage, StorageError};
 use lifeboat_core::keep::Received;
@@ -17,6 +15,8 @@ use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Provenance;
+use lifeboat_fakes::recorded;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::faulty::{MemoryS3, settings};
 use lifeboat_tests::program::lifeboat;
 use lifeboat_tests::world::VERSION;
@@ -28,8 +28,8 @@ const ALWAYS: usize = usize::MAX;
 /// A store with two snapshots.
 async fn two_snapshots(archive: &Archive) -> [Published; 2] {
     let (author, clock) = (BackupNode::new(VERSION).author(), Clock::start());
-    let first = publish(archive, &author, clock, &recording::first()).await;
-    [first, publish(archive, &author, clock, &recording::after_change()).await]
+    let first = publish(archive, &author, clock, &recorded::first()).await;
+    [first, publish(archive, &author, clock, &recorded::after_change()).await]
 }
 
 async fn publish(archive: &Archive, author: &Author, clock: Clock, message: &[u8]) -> Published {

@@ -1,8 +1,8 @@
 //! A store that is away, or that is not the one that was meant: the control-plane link doesn't suffer, and the log names
 //! the setting.
 
-use lifeboat::rehearsal::control_plane::Event;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::control_plane::Event;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{World, configuration};
 
@@ -10,13 +10,13 @@ use lifeboat_tests::world::{World, configuration};
 fn a_dead_store_does_not_disturb_the_control_plane_link_and_the_newest_is_published_when_it_is_back() {
     play(async {
         let world = World::begin().await;
-        let (older, newest) = (configuration(&recording::first()), configuration(&recording::after_change()));
+        let (older, newest) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
         world.store.stop().await;
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         // While the older one is still being tried, the next is received and confirmed as ever.
         world.log.wait_for(&["DEBUG", "the store failed, trying again"]).await;
-        world.control_plane.push(recording::after_change());
+        world.control_plane.push(recorded::after_change());
         let scene = world.confirmed(&backup.id, &newest).await;
         assert!(!scene.events.iter().any(|event| matches!(event, Event::Disconnected(..))), "{:?}", scene.events);
 
@@ -37,7 +37,7 @@ fn a_wrong_secret_is_named_by_its_setting_and_never_shown() {
     play(async {
         let mut world = World::begin().await;
         world.set("AWS_SECRET_ACCESS_KEY", "a-mistyped-secret");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         let line = world.log.wait_for(&["ERROR", "is not published yet"]).await;
         assert!(line.contains("AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID"), "{line}");
@@ -56,7 +56,7 @@ fn an_unknown_access_key_is_named_by_its_setting() {
     play(async {
         let mut world = World::begin().await;
         world.set("AWS_ACCESS_KEY_ID", "AKIDUNKNOWN");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let _backup = world.backup();
         let line = world.log.wait_for(&["ERROR", "is not published yet"]).await;
         assert!(line.contains("AWS_ACCESS_KEY_ID"), "{line}");
@@ -68,7 +68,7 @@ fn a_bucket_that_does_not_exist_is_named_by_its_setting() {
     play(async {
         let mut world = World::begin().await;
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://no-such-bucket/backups");
-        world.control_plane.push(recording::first());
+        world.control_plane.push(recorded::first());
         let backup = world.backup();
         let line = world.log.wait_for(&["ERROR", "is not published yet"]).await;
         assert!(line.contains("s3://no-such-bucket/backups"), "{line}");
@@ -77,7 +77,7 @@ fn a_bucket_that_does_not_exist_is_named_by_its_setting() {
         backup.stop().await;
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://kong/backups/edge");
         let _backup = world.backup();
-        world.published(&configuration(&recording::first())).await;
+        world.published(&configuration(&recorded::first())).await;
     });
 }
 
@@ -93,9 +93,9 @@ fn an_empty_store_is_reported_and_a_backup_that_comes_later_reaches_the_node() {
             .wait_for(&["new nodes of Kong 3.9.1 can't be restored yet", "there is no backup for Kong 3.9.1"])
             .await;
         assert_eq!(node.state().received, 0);
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(node.configuration(), Some(configuration(&recording::first()).table));
+        assert_eq!(node.configuration(), Some(configuration(&recorded::first()).table));
         assert_eq!(node.state().connections, 1);
     });
 }

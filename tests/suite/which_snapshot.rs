@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use lifeboat::archive::Archive;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::StoreSettings;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{RunningRelay, VERSION, World, configuration};
 
@@ -25,7 +25,7 @@ fn folder(path: &Path) -> (String, Archive) {
 fn a_node_whose_version_has_no_backup_is_given_the_newest_of_the_same_minor_version() {
     play(async {
         let world = World::begin().await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
         let node = node_of(&world, &relay, "3.9.0");
@@ -43,7 +43,7 @@ fn where_the_version_must_be_exact_no_other_ones_backup_is_given() {
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_VERSION_MATCH", "exact");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
         let node = node_of(&world, &relay, "3.9.0");
@@ -59,7 +59,7 @@ fn a_snapshot_that_the_control_plane_had_too_long_ago_is_refused_and_the_overrid
     play(async {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_MAX_AGE", "1s");
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
         tokio::time::sleep(Duration::from_millis(1100)).await;
         let relay = world.relay().await;
@@ -83,14 +83,14 @@ fn of_several_stores_the_newest_snapshot_that_verifies_wins() {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_FALLBACK_STORAGE", url);
         // The first store has fallen behind: the other one has a second snapshot.
-        world.keep(&recording::first()).await;
-        world.keep_in(&archive, &recording::first()).await;
-        world.keep_in(&archive, &recording::after_change()).await;
+        world.keep(&recorded::first()).await;
+        world.keep_in(&archive, &recorded::first()).await;
+        world.keep_in(&archive, &recorded::after_change()).await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
         let node = world.node(relay.address);
         node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(node.configuration(), Some(configuration(&recording::after_change()).table));
+        assert_eq!(node.configuration(), Some(configuration(&recorded::after_change()).table));
         drop(relay);
 
         // Damage it: its own previous one and the first store's are the same, and the reason is said.
@@ -104,7 +104,7 @@ fn of_several_stores_the_newest_snapshot_that_verifies_wins() {
         let relay = world.relay().await;
         let node = world.node(relay.address);
         node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(node.configuration(), Some(configuration(&recording::first()).table));
+        assert_eq!(node.configuration(), Some(configuration(&recorded::first()).table));
         world.log.wait_for(&["WARN", "0000000002", "is not used"]).await;
     });
 }
@@ -117,7 +117,7 @@ fn a_store_that_is_away_does_not_keep_the_others_from_helping() {
         let (no_backup, _) = folder(empty.path());
         let mut world = World::begin().await;
         world.set("LIFEBOAT_FALLBACK_STORAGE", format!("{no_backup},{url}"));
-        world.keep_in(&archive, &recording::first()).await;
+        world.keep_in(&archive, &recorded::first()).await;
         world.control_plane.stop().await;
         // Nobody listens there.
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -125,6 +125,6 @@ fn a_store_that_is_away_does_not_keep_the_others_from_helping() {
         let relay = world.relay().await;
         let node = world.node(relay.address);
         node.wait_for(|state| state.applied == 1).await;
-        assert_eq!(node.configuration(), Some(configuration(&recording::first()).table));
+        assert_eq!(node.configuration(), Some(configuration(&recorded::first()).table));
     });
 }

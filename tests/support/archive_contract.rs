@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms, Timekeeper};
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::HistoryLimit;
 use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat_core::keep::Received;
@@ -14,6 +13,7 @@ use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
+use lifeboat_fakes::recorded;
 
 const LIMIT: usize = 1 << 20;
 const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
@@ -57,7 +57,7 @@ async fn object(storage: &Storage, key: &str) -> Option<Bytes> {
 /// When the store doesn't keep the contract.
 pub async fn archive_contract(storage: &Storage) {
     let archive = &Archive::over(storage.clone(), LIMIT);
-    let (first_message, changed_message) = (&recording::first(), &recording::after_change());
+    let (first_message, changed_message) = (&recorded::first(), &recorded::after_change());
     let keys = ObjectKeys::new(version());
     assert!(matches!(archive.restore(version()).await, Err(StorageError::NotFound { .. })));
     assert!(archive.versions().await.unwrap().is_empty());

@@ -1,5 +1,5 @@
 //! What the suites stand on: a Proxy-Wasm host, generated data, and a world that is real at the socket. The actors that
-//! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat::rehearsal`, which `lifeboat demo` uses too.
+//! play Kong (control plane, node, S3 store) are the shipped ones of `lifeboat_fakes`, which `lifeboat demo` uses too.
 
 pub mod admin_api;
 pub mod archive_contract;
@@ -29,4 +29,4 @@ pub mod wasm_host;
 pub mod world;
 
 // The control plane, the node and the S3 store that every scenario plays with.
-pub use lifeboat::rehearsal;
+pub use lifeboat_fakes as fakes;

@@ -1,5 +1,5 @@
 //! A node whose every frame the test writes and reads itself: for strangers, for nodes that stop reading, and to look at
-//! single frames. What behaves like Kong's node is `lifeboat::rehearsal::node`.
+//! single frames. What behaves like Kong's node is `lifeboat_fakes::node`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat::rehearsal::node::EMPTY_HASH;
-use lifeboat::rehearsal::{certificate::CLUSTER_NAME, recording};
 use lifeboat::websocket::connect::open;
 use lifeboat::websocket::{Heard, Link, LinkError};
 use lifeboat_core::frame::Frame;
+use lifeboat_fakes::node::EMPTY_HASH;
+use lifeboat_fakes::{certificate::CLUSTER_NAME, recorded};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -53,7 +53,7 @@ impl RawNode {
     /// # Errors
     /// When the link is gone.
     pub async fn introduce(&mut self) -> Result<(), LinkError> {
-        self.send(Frame::binary(recording::basic_info())).await?;
+        self.send(Frame::binary(recorded::basic_info())).await?;
         self.ping().await
     }
 

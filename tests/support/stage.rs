@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::thread::panicking;
 use std::time::Duration;
 
-use lifeboat::rehearsal::node::{Node, NodeOptions};
+use lifeboat_fakes::node::{Node, NodeOptions};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lifeboat::rehearsal::certificate::Credentials;
+use lifeboat_fakes::certificate::Credentials;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};

@@ -12,15 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Author, Sources, Terms};
-use lifeboat::clock::Clock;
 use lifeboat::companion::Companion;
 use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
 use lifeboat::metrics::RelayMetrics;
-use lifeboat::rehearsal::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
-use lifeboat::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::node::NodeOptions;
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
 use lifeboat::relay::{Relay, RelayView};
 use lifeboat::settings::{Address, RelaySettings, RunSettings, Source};
 use lifeboat::tls::{
@@ -32,6 +26,12 @@ use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{self, Manifest, State};
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_fakes::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
+use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::NodeOptions;
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_runtime::clock::Clock;
 use rustls::ClientConfig;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;

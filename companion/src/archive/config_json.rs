@@ -12,8 +12,8 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
 
 use super::{Archive, MANIFEST_LIMIT, Published};
-use crate::background::computed;
 use crate::storage::{StorageError, Tag, Write};
+use lifeboat_runtime::background::computed;
 
 /// What lies at `config.json` beside a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 
 use super::{Archive, MANIFEST_LIMIT, Published};
-use crate::progress::step;
 use crate::storage::StorageError;
+use lifeboat_runtime::progress::step;
 
 const AT_ONCE: usize = 8;
 

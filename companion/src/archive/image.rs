@@ -9,10 +9,10 @@ use lifeboat_core::seal::{Binding, Content, Nonce, seal};
 use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};
 
 use super::{Archive, Published};
-use crate::background::computed;
-use crate::chance;
 use crate::node_cache::Image;
 use crate::storage::{StorageError, Write};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::rng;
 
 impl Archive {
     /// Keeps an image of a node that runs what is `published`, and publishes the same manifest with it.
@@ -40,7 +40,7 @@ impl Archive {
                 let (bytes, sealed) = match keys.sealing() {
                     None => (image.into_gzip(), None),
                     Some(encryption) => {
-                        let nonce = Nonce::from_random(chance::random());
+                        let nonce = Nonce::from_random(rng::random());
                         let (bytes, how) = seal(image.into_gzip(), encryption, nonce, &binding);
                         (bytes, Some(how))
                     }

@@ -10,8 +10,8 @@ use lifeboat_core::verify::verify;
 use tracing::debug;
 
 use super::{Archive, Depth, Published, Standing};
-use crate::background::computed;
 use crate::storage::{StorageError, Write};
+use lifeboat_runtime::background::computed;
 
 /// What another store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

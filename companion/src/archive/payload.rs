@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use super::release::received_again;
 use super::{Archive, Author, Published, Standing, Terms};
-use crate::background::computed;
 use crate::storage::{StorageError, Tag, Write};
+use lifeboat_runtime::background::computed;
 
 /// How long another store is waited for: it may hang in the very incident.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -9,8 +9,8 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
 
 use super::{Archive, MANIFEST_LIMIT};
-use crate::background::computed;
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 /// Which snapshot is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,10 +18,10 @@ use tracing::debug;
 
 use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
 use super::{Archive, MANIFEST_LIMIT, Published, Standing};
-use crate::background::computed;
-use crate::chance;
 use crate::metrics::Step;
 use crate::storage::{StorageError, Write};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::rng;
 
 /// Who publishes.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl Archive {
         let (policy, keys) = (self.policy(author.version), ObjectKeys::new(author.version));
         let id = SnapshotId { sequence: over.sequence() + 1, config_hash: received.config_hash };
         let form = Form::Plain(received.configuration.payload());
-        let stored = Stored::new(id, form, author.version, chance::random());
+        let stored = Stored::new(id, form, author.version, rng::random());
         let payload = stored.payload.clone().into_inner();
         let packed = Packed::new(stored, Digests::of(plain_object(received.configuration.json()), &payload));
         let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
@@ -256,7 +256,7 @@ impl Archive {
             let id = SnapshotId { sequence, config_hash };
             // Made anew for each number, since a sealed payload is bound to its own.
             let (form, version) = (form.clone(), author.version);
-            let mut stored = computed(move || Stored::new(id, form, version, chance::random())).await;
+            let mut stored = computed(move || Stored::new(id, form, version, rng::random())).await;
             let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
             match self.storage.write(&key, stored.payload.clone().into_inner(), Write::Create).await {
                 Ok(tag) => {

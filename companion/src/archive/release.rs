@@ -9,8 +9,8 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
 
 use super::{Archive, Author, MANIFEST_LIMIT, Published, Standing, Terms};
-use crate::background::computed;
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]

@@ -15,10 +15,10 @@ use lifeboat_core::verify::{
 use tracing::info;
 
 use super::{Archive, MANIFEST_LIMIT};
-use crate::background::computed;
-use crate::progress::step;
 use crate::settings::{Prefer, RestoreRules};
 use crate::storage::{StorageError, Tag};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::progress::step;
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;

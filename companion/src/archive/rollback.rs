@@ -9,8 +9,8 @@ use lifeboat_core::verify::Rejected;
 
 use super::release::received_again;
 use super::{Archive, Author, Pick, PickError, Published, Standing, Terms};
-use crate::background::computed;
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 /// How often an exporter may write while something is done that doesn't depend on what it writes.
 pub(super) const TRIES: u32 = 3;

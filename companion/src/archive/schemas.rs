@@ -15,9 +15,9 @@ use lifeboat_core::verify::{Authentic, Place, verify_schemas};
 
 use super::snapshot::plain_object;
 use super::{Archive, Published, Standing};
-use crate::background::computed;
-use crate::chance;
 use crate::storage::{StorageError, Write};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::rng;
 
 /// What is fetched of them at the most: more than they have compressed.
 const FETCH_LIMIT: u64 = lifeboat_core::schema::SCHEMAS_LIMIT as u64;
@@ -99,7 +99,7 @@ fn packed(json: &[u8], version: KongVersion, keys: &Keyring) -> (Bytes, StoredSc
     let (bytes, sealed) = match keys.sealing() {
         None => (gzip, None),
         Some(key) => {
-            let nonce = Nonce::from_random(chance::random());
+            let nonce = Nonce::from_random(rng::random());
             let (bytes, how) = seal(gzip, key, nonce, &Binding::of_schemas(version, described));
             (bytes, Some(how))
         }

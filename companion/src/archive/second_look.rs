@@ -6,8 +6,8 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 
 use super::{Archive, Published, Standing};
-use crate::progress::step;
 use crate::storage::StorageError;
+use lifeboat_runtime::progress::step;
 
 /// Why it is not known that an operator's word has lasted.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Verified;
 
 use crate::archive::Archive;
-use crate::background::computed;
-use crate::progress::step;
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::progress::step;
 
 /// The version that was given, or else the only one of which there are backups.
 pub(super) async fn version(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<KongVersion> {

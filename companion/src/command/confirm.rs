@@ -10,7 +10,7 @@ use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::manifest::Manifest;
 
 use super::Failure;
-use crate::background::computed;
+use lifeboat_runtime::background::computed;
 
 /// Whether somebody is asked before something changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

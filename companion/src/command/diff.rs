@@ -15,11 +15,11 @@ use super::configuration::{configuration, printable, version};
 use super::table::{folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, PickError};
-use crate::background::computed;
 use crate::cli::Diff;
 use crate::origin::{Found, read_file};
 use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 /// How many characters of a value are shown to people.
 const SHOWN: usize = 160;

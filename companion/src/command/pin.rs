@@ -7,8 +7,8 @@ use super::choice::Choice;
 use super::confirm::{Ask, confirm};
 use super::{Failure, Output};
 use crate::archive::ChoiceError;
-use crate::clock::Clock;
 use crate::settings::Source;
+use lifeboat_runtime::clock::Clock;
 
 /// Makes what is published stay, or the snapshot with this sequence, until it is unpinned.
 pub async fn pin(

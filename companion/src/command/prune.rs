@@ -11,8 +11,8 @@ use super::configuration::version;
 use super::table::{Concession, Table, folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Old, Prunable};
-use crate::clock::Clock;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
+use lifeboat_runtime::clock::Clock;
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;

@@ -6,8 +6,8 @@ use super::choice::Choice;
 use super::confirm::Ask;
 use super::{Failure, Output};
 use crate::archive::ReleaseError;
-use crate::clock::Clock;
 use crate::settings::Source;
+use lifeboat_runtime::clock::Clock;
 
 /// Publishes the held snapshot with this sequence, or else the newest held one.
 pub async fn release(

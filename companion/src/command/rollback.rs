@@ -6,8 +6,8 @@ use super::choice::Choice;
 use super::confirm::Ask;
 use super::{Failure, Output};
 use crate::archive::Stay;
-use crate::clock::Clock;
 use crate::settings::Source;
+use lifeboat_runtime::clock::Clock;
 
 /// Publishes an old snapshot as a new one that stays.
 pub async fn rollback(

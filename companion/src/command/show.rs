@@ -17,11 +17,11 @@ use super::configuration::{configuration, printable, version};
 use super::table::{folded, terminal_width};
 use super::{Failure, Output, private_file, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
-use crate::background::computed;
 use crate::cli::Show;
 use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
 use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 /// Shows what was asked for, and fails afterwards if no node could be restored from it.
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {

@@ -10,10 +10,10 @@ use lifeboat_core::session::answer::Refusal;
 use tracing::warn;
 
 use crate::admin::AdminError;
-use crate::clock::Clock;
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::ControlPlaneSettings;
+use lifeboat_runtime::clock::Clock;
 
 /// What a control plane means for a node without a configuration.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use super::outcome::{Mishap, Rehearsed, Step};
 use super::scratch_node::Proof;
 use crate::archive::{Chosen, Sources};
-use crate::background::computed;
-use crate::clock::Clock;
 use crate::evidence::{Evidence, Schemas};
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
 const READ_LIMIT: Duration = Duration::from_secs(120);

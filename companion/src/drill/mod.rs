@@ -22,10 +22,10 @@ use self::chosen::Expected;
 use self::scratch_node::Given;
 use self::stage::Stage;
 use crate::archive::Sources;
-use crate::clock::Clock;
-use crate::progress::step;
 use crate::settings::{DrillSettings, KongProgram};
 use crate::tls::Leaf;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 
 /// How often something may be published in the middle of a drill.
 const TRIES: u32 = 3;

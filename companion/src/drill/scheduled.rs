@@ -12,9 +12,9 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use tracing::{error, info, warn};
 
 use super::{Drill, Drilled, Finding, VersionDrill};
-use crate::clock::Clock;
 use crate::metrics::{DrillMetrics, KeepFacts, Metrics};
 use crate::settings::DrillEvery;
+use lifeboat_runtime::clock::Clock;
 
 /// How often it is looked at who leads.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

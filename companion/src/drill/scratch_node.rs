@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use super::chosen::Expected;
 use super::outcome::{Mishap, Step};
 use super::stage::Stage;
-use crate::background::computed;
-use crate::clock::Clock;
-use crate::rehearsal::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
 use crate::settings::DrillSettings;
 use crate::tls::client_config_shared_with;
+use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 
 /// How long a node may be without a configuration. The relay reads the snapshot once more meanwhile.
 const RESTORE_LIMIT: Duration = Duration::from_secs(150);

@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::outcome::{Mishap, Step};
 use crate::archive::Sources;
-use crate::clock::Clock;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
 use crate::put_off::PutOff;
 use crate::relay::{Limits, Relay, RelayView};
 use crate::settings::{Address, ClusterSettings, DrillSettings, RelaySettings};
 use crate::tls::{Accepts, ServerSide, ServerTls};
+use lifeboat_runtime::clock::Clock;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// A scratch node and a Kong, each of which may try again.

@@ -103,9 +103,9 @@ impl Http {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
     use crate::keep::Witnesses;
     use crate::settings::ReportKeys;
+    use lifeboat_runtime::clock::Clock;
 
     fn program() -> Program {
         let (store, control_plane) = ("file:///backups".to_owned(), "cp:8005".to_owned());

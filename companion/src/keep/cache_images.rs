@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::background::computed;
 use crate::node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// A large configuration takes a node many seconds to load, and its cache changes seldom after that.

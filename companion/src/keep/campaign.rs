@@ -20,10 +20,10 @@ use tracing::{error, info, warn};
 
 use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
-use crate::chance;
-use crate::clock::Clock;
 use crate::metrics::KeepMetrics;
 use crate::storage::{Access, Conditions, Fence, Open, StorageError, Tag};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 
 /// What is not answered by then has failed: a lease is to be renewed in time.
 const PATIENCE: Duration = RENEWAL;
@@ -195,7 +195,7 @@ impl Campaign {
                     && self.setting != ElectionSetting::None
                     && backoff.failures() < UNCLEAR_TRIES =>
             {
-                let wait = backoff.next_wait(chance::random());
+                let wait = backoff.next_wait(rng::random());
                 *next = self.clock.now() + wait;
                 warn!(
                     "what is received is not published yet: what the conditional writes of {place} are worth could not be \
@@ -226,7 +226,7 @@ impl Campaign {
             }
             Err(error) => {
                 self.metrics.election_failed(&error);
-                let wait = backoff.next_wait(chance::random());
+                let wait = backoff.next_wait(rng::random());
                 *next = self.clock.now() + wait;
                 let seconds = wait.as_secs_f64();
                 error!("what is received is not published yet: {error}. Trying again in {seconds:.0} s");
@@ -258,14 +258,14 @@ impl Campaign {
         let mut election = Election::new(strategy, candidate(&self.author), self.clock.now());
         // Neither makes it do anything before its first tick.
         let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
-        let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), chance::random())).collect();
+        let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), rng::random())).collect();
         self.stage = Stage::Running(Box::new(election));
         self.act(told)
     }
 
     fn handle(&mut self, event: Event<Tag>) -> Vec<Word> {
         let Stage::Running(election) = &mut self.stage else { return Vec::new() };
-        let actions = election.handle(event, self.clock.now(), chance::random());
+        let actions = election.handle(event, self.clock.now(), rng::random());
         self.act(actions)
     }
 

@@ -13,11 +13,11 @@ use tracing::{debug, error, info, warn};
 
 use super::{lost_payload, probing};
 use crate::archive::{Archive, Author, Beside, KeptPayload, PayloadLook, Published, PutBack, Standing, Terms};
-use crate::clock::Clock;
 use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::Image;
 use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError, Tag};
+use lifeboat_runtime::clock::Clock;
 
 #[derive(Debug)]
 pub(super) struct Clerk {

@@ -27,12 +27,12 @@ use super::witness::Hearing;
 use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, standing};
 use crate::admin::Admin;
 use crate::archive::Archive;
-use crate::chance;
-use crate::clock::Clock;
 use crate::metrics::{KeepMetrics, Trace};
 use crate::node_cache::{Image, NodePrefix};
 use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError, Tag};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 
 /// Publishes what is received.
 #[derive(Debug)]
@@ -252,7 +252,7 @@ impl Exporter {
             [Event::Leadership(Leadership::Alone), Event::LinkUp, Event::Received(received.clone()), Event::Stop];
         let mut actions = Vec::new();
         for event in first {
-            actions.extend(keeper.handle(event, self.clock.now(), chance::random()));
+            actions.extend(keeper.handle(event, self.clock.now(), rng::random()));
         }
         let mut is_new = false;
         while let Some(action) = actions.pop() {
@@ -265,7 +265,7 @@ impl Exporter {
                     }
                     let event = clerk.perform(action).await.inspect_err(standing::log_failure)?;
                     is_new |= publishes;
-                    actions.extend(keeper.handle(event, self.clock.now(), chance::random()));
+                    actions.extend(keeper.handle(event, self.clock.now(), rng::random()));
                 }
             }
         }
@@ -297,7 +297,7 @@ impl Run {
 
     fn handle(&mut self, event: Event) -> Vec<Event> {
         let mut events = Vec::new();
-        for action in self.keeper.handle(event, self.clock.now(), chance::random()) {
+        for action in self.keeper.handle(event, self.clock.now(), rng::random()) {
             match action {
                 Action::Notify(notice) => self.say(notice),
                 Action::Reconnect => self.newest.reconnect(),

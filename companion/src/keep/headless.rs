@@ -19,12 +19,12 @@ use super::messages::{self, Voice};
 use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
-use crate::background::finished;
-use crate::clock::Clock;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::metrics::{ControlPlaneSays, KeepMetrics, Step};
 use crate::settings::{ClusterSettings, KeepSettings};
 use crate::websocket::{Heard, LinkError, hear};
+use lifeboat_runtime::background::finished;
+use lifeboat_runtime::clock::Clock;
 
 /// A headless data plane.
 #[derive(Debug)]

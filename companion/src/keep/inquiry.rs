@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::{BackupNode, Headless, News};
 use crate::admin::AdminError;
-use crate::clock::Clock;
-use crate::progress::step;
 use crate::settings::{ClusterSettings, KeepSettings};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 
 /// What the connection and a large message may take on top of the time that the control plane has to send something.
 const ALLOWANCE: Duration = Duration::from_secs(60);

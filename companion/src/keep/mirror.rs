@@ -15,11 +15,11 @@ use tracing::{debug, error, info, warn};
 
 use super::thinner::Thinner;
 use crate::archive::{Archive, Author, Depth, Mirrored, Published};
-use crate::chance;
-use crate::clock::Clock;
 use crate::metrics::KeepMetrics;
 use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 
 /// How long a command that publishes once waits for other stores.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -127,7 +127,7 @@ impl Mirror {
     async fn look(&mut self) {
         let Some(published) = self.published.borrow().clone() else { return };
         let depth = if self.read_back_at <= self.clock.now() { Depth::Bytes } else { Depth::Size };
-        self.look_at = self.clock.now() + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, chance::random());
+        self.look_at = self.clock.now() + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, rng::random());
         let Some(other) = &self.other else { return };
         match other.archive.has_published(&published, depth).await {
             Ok(true) => {}
@@ -168,7 +168,7 @@ impl Mirror {
                 Err(StorageError::NotLeading { .. }) => return,
                 Err(error) => {
                     self.failed(&error);
-                    let wait = self.backoff.next_wait(chance::random());
+                    let wait = self.backoff.next_wait(rng::random());
                     self.clock.reach(self.clock.now() + wait).await;
                 }
             }

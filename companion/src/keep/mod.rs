@@ -21,7 +21,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
 
 use crate::archive::Author;
-use crate::chance;
+use lifeboat_runtime::rng;
 
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
@@ -49,7 +49,7 @@ impl BackupNode {
     /// A backup node of this host.
     pub fn new(version: KongVersion) -> Self {
         Self {
-            id: uuid::Builder::from_random_bytes(chance::random()).into_uuid().to_string(),
+            id: uuid::Builder::from_random_bytes(rng::random()).into_uuid().to_string(),
             hostname: hostname(),
             version,
         }

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 
 use super::messages::said;
 use crate::archive::{Archive, Thinned, Timekeeper};
-use crate::clock::Clock;
 use crate::storage::StorageError;
+use lifeboat_runtime::clock::Clock;
 
 /// How long there is peace after the history was thinned.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);

@@ -34,10 +34,10 @@ pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
 
 use self::keep::KeepCounters;
 use self::series::{Number, write_gauge, write_number};
-use crate::clock::Clock;
 use crate::relay::RelayView;
 use crate::reports::Reports;
 use crate::tls::Leaf;
+use lifeboat_runtime::clock::Clock;
 
 /// All metrics of a program. Clones are the same.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{Found, found};
-use crate::clock::Clock;
 use crate::keep::Newest;
+use lifeboat_runtime::clock::Clock;
 
 /// How often a node is asked whether it runs something else: as often as the Ingress Controller pushes at most.
 const EVERY: Duration = Duration::from_secs(3);

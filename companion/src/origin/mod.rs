@@ -18,7 +18,7 @@ pub(crate) use dbless::Errors;
 pub use dbless::{Dbless, DblessError};
 pub use file::{FileError, read_file};
 
-use crate::background::computed;
+use lifeboat_runtime::background::computed;
 
 /// What `--from` names.
 #[derive(Clone, Debug, PartialEq, Eq)]

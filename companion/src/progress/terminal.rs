@@ -227,8 +227,8 @@ impl<'a> MakeWriter<'a> for LogWriter {
 mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
-    use super::super::{step, transfer};
     use super::*;
+    use lifeboat_runtime::progress::{step, transfer};
 
     fn watched(work: impl FnOnce(&Terminal)) {
         let terminal = Terminal(Arc::default());

@@ -98,8 +98,8 @@ impl Visit for What {
 mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
-    use super::super::step;
     use super::*;
+    use lifeboat_runtime::progress::step;
 
     #[test]
     fn what_is_waited_for_is_said_once_and_only_the_innermost() {

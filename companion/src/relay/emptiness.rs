@@ -72,20 +72,20 @@ fn without_routes(message: &[u8]) -> Option<ConfigHash> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::recording;
+    use lifeboat_fakes::recorded;
 
     #[test]
     fn a_configuration_without_routes_is_told_from_one_with_some_and_from_what_is_none() {
         let emptiness = Emptiness::default();
-        assert!(emptiness.saw(&Frame::binary(recording::lost_database())));
-        assert!(!emptiness.saw(&Frame::binary(recording::first())));
+        assert!(emptiness.saw(&Frame::binary(recorded::lost_database())));
+        assert!(!emptiness.saw(&Frame::binary(recorded::first())));
         assert!(!emptiness.saw(&Frame::binary(vec![0; 100])));
         assert!(!emptiness.saw(&Frame::empty_pong()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_news_once_and_again_when_another_one_was_there_for_a_while() {
-        let (emptiness, full) = (Emptiness::default(), Frame::binary(recording::first()));
+        let (emptiness, full) = (Emptiness::default(), Frame::binary(recorded::first()));
         assert!(emptiness.is_news(ConfigHash::EMPTY));
         assert!(!emptiness.is_news(ConfigHash::EMPTY));
         emptiness.saw(&full);

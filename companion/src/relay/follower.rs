@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use crate::archive::Sources;
-use crate::clock::Clock;
 use crate::settings::Follow;
+use lifeboat_runtime::clock::Clock;
 
 /// Who has just lost the control plane wants to know what is published now, and many lose it together.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use lifeboat_core::time::Moment;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::clock::Clock;
+use lifeboat_runtime::clock::Clock;
 
 /// Of how many nodes is remembered what they asked for. Beyond that the memory begins anew.
 const REMEMBERED: usize = 10_000;

@@ -50,12 +50,12 @@ use self::refusals::Refusals;
 use self::revocation::Revocations;
 use crate::archive::Sources;
 use crate::bind::{BindError, listen};
-use crate::clock::Clock;
 use crate::dial;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings};
 use crate::tls::Turns;
+use lifeboat_runtime::clock::Clock;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]

@@ -22,11 +22,11 @@ use super::large_messages::{Arriving, LARGE, LargeMessages};
 use super::nodes::Seat;
 use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages, recheck};
-use crate::background::finished;
 use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
 use crate::metrics::NodePresence;
 use crate::websocket::{Heard, LinkError};
+use lifeboat_runtime::background::finished;
 
 struct Driver {
     shared: Arc<Shared>,

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::follower::publication;
 use crate::archive::{Chosen, Sources};
-use crate::clock::Clock;
+use lifeboat_runtime::clock::Clock;
 
 /// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
 /// one fetch; one that comes later gets what has been published since.

@@ -41,13 +41,13 @@ mod tests {
 
     use super::super::NodeIdentity;
     use super::*;
-    use crate::clock::Clock;
     use crate::http::{Http, Program};
     use crate::keep::Witnesses;
     use crate::metrics::{Metrics, NodePresence};
     use crate::relay::nodes::Seat;
     use crate::reports::Reports;
     use crate::settings::{Chosen, HttpSettings, ReportKeys};
+    use lifeboat_runtime::clock::Clock;
 
     /// A relay as it is looked at, with nodes that only sit there.
     struct Relay {

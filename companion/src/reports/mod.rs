@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 pub use view::ReportsView;
 
 use self::testimony::Testimonies;
-use crate::clock::Clock;
 use crate::keep::Witnesses;
 use crate::settings::ReportKeys;
+use lifeboat_runtime::clock::Clock;
 
 /// So many reports wait for the exporters at most. Of more nothing is told: their workers report again soon.
 const WAITING: usize = 1024;

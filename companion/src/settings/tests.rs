@@ -1,7 +1,7 @@
 //! Whole sets of settings.
 
 use super::*;
-use crate::rehearsal::certificate::{ClusterCertificate, Credentials};
+use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
 
 fn cluster() -> Credentials {
     ClusterCertificate::version_1(std::time::SystemTime::now())

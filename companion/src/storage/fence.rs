@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::time::Moment;
 
-use crate::clock::Clock;
+use lifeboat_runtime::clock::Clock;
 
 /// Until when writes may begin. Clones are one fence.
 #[derive(Clone, Debug)]

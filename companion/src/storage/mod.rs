@@ -48,8 +48,8 @@ use self::presign::Presigner;
 use self::retry::retried;
 use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
 use crate::metrics::{Operation, RequestOutcome, StoreMetrics};
-use crate::progress::step;
 use crate::settings::StoreSettings;
+use lifeboat_runtime::progress::step;
 
 /// A listing has any number of pages; all of them together may take this long.
 const LISTING_WITHIN: Duration = Duration::from_secs(300);

@@ -13,7 +13,7 @@ use super::attempt::{self, Deletion, Outcome};
 use super::conditions::{Ability, Conditions};
 use super::race::{Finish, Racer, finish};
 use super::{Access, Storage, StorageError, Tag, Write};
-use crate::chance;
+use lifeboat_runtime::rng;
 
 /// Writers at once.
 const WRITERS: usize = 8;
@@ -348,7 +348,7 @@ impl Probe<'_> {
             match attempt::delete(self.storage, self.key).await {
                 Deletion::Done => return,
                 Deletion::Forbidden => break,
-                Deletion::Unclear => tokio::time::sleep(backoff.next_wait(chance::random())).await,
+                Deletion::Unclear => tokio::time::sleep(backoff.next_wait(rng::random())).await,
             }
         }
         tracing::warn!("{}: {} could not be deleted and is of no use: delete it", self.storage.place, self.key);
@@ -387,7 +387,7 @@ async fn settled(
         Ok(Round::Unclear(reason)) => tracing::debug!(%reason, "a probe proved nothing, trying again"),
         Err(error) => tracing::debug!(%error, "a probe failed, trying again"),
     }
-    tokio::time::sleep(backoff.next_wait(chance::random())).await;
+    tokio::time::sleep(backoff.next_wait(rng::random())).await;
     Ok(None)
 }
 

@@ -14,7 +14,7 @@ use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
 use crate::metrics::Operation;
-use crate::progress::transfer;
+use lifeboat_runtime::progress::transfer;
 
 /// An answer may announce any size: not more than this is set aside before it has come.
 const SET_ASIDE: u64 = 64 << 20;

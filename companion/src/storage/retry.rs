@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::StorageError;
 use super::diagnosis::{Again, Failed};
-use crate::chance;
+use lifeboat_runtime::rng;
 
 /// How many tries there are.
 const TRIES: u32 = 5;
@@ -60,7 +60,7 @@ where
             Ok(done) => return Ok(done),
             Err(failed) => failed,
         };
-        let Some(wait) = tries.next(failed.again, began.elapsed(), chance::random()) else { return Err(failed) };
+        let Some(wait) = tries.next(failed.again, began.elapsed(), rng::random()) else { return Err(failed) };
         let error: &StorageError = &failed.error;
         tracing::debug!(%error, ?wait, "the store failed, trying again");
         tokio::time::sleep(wait).await;

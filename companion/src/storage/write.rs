@@ -9,7 +9,7 @@ use super::diagnosis::Failed;
 use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
-use crate::progress::step;
+use lifeboat_runtime::progress::step;
 
 /// What a write does about an object that is there already.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::rehearsal::certificate::{Authority, ClusterCertificate, Credentials};
+use lifeboat_fakes::certificate::{Authority, ClusterCertificate, Credentials};
 
 use super::authority::{client_verifier, server_verifier};
 use super::pinned::PinnedCertificates;

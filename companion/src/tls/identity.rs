@@ -100,7 +100,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    use crate::rehearsal::certificate::{ClusterCertificate, Credentials};
+    use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
 
     use super::*;
 

@@ -17,7 +17,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::Link;
 use super::header::Mask;
-use crate::http_time;
+use lifeboat_runtime::http_time;
 
 /// Names the relays that a link passes through, comma separated, so that each knows itself when it meets itself.
 pub const RELAY_HEADER: &str = "lifeboat-relay";

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 
 pub(crate) const ARGUMENT: &str = "store";
 pub(crate) const BUCKET: &str = "kong";

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use lifeboat::rehearsal::control_plane::Behaviour;
+use lifeboat_fakes::control_plane::Behaviour;
 use lifeboat_tests::crowd::Broadcaster;
 use lifeboat_tests::crowd::outage::{Outage, size_of};
 use object_store::aws::AmazonS3;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 use lifeboat_tests::cloud::aws::{
     AUTHORIZATION, LIVES, Mint, ROLE, WEB_IDENTITY, container_endpoint, instance_metadata, security_token_service,
 };

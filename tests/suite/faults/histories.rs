@@ -7,7 +7,6 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use lifeboat::archive::Archive;
-use lifeboat::clock::Clock;
 use lifeboat::keep::{BackupNode, ExportError, Exported, Exporter};
 use lifeboat::storage::StorageError;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
@@ -19,6 +18,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::faulty::{MemoryS3, PREFIX, Weather};
 use lifeboat_tests::generator;
 use rand::rngs::StdRng;

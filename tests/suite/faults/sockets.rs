@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use lifeboat::rehearsal::certificate::Authority;
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
 use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat::tls::{Identity, server_config_shared};
+use lifeboat_fakes::certificate::Authority;
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 use lifeboat_tests::faulty::{Fault, Faulty, Weather, settings_at};
 use lifeboat_tests::stage::play;
 use object_store::client::ReqwestConnector;

@@ -1,6 +1,6 @@
 //! What an operator decides: to publish what was held back, to go back to an older snapshot, and to end that.
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation};
 
 use super::{Cluster, Store, configuration, stored};
@@ -19,11 +19,11 @@ fn published(store: &Store) -> (u64, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_database_is_held_back_until_somebody_releases_it() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let (whole, lost) = (configuration(&recording::first()), configuration(&recording::lost_database()));
-    cluster.control_plane.push(recording::first());
+    let (whole, lost) = (configuration(&recorded::first()), configuration(&recorded::lost_database()));
+    cluster.control_plane.push(recorded::first());
     succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
 
-    cluster.control_plane.push(recording::lost_database());
+    cluster.control_plane.push(recorded::lost_database());
     let held = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(held.code, Some(1), "{held}");
     assert!(held.stderr.contains("held") && held.stderr.contains("lifeboat release"), "{held}");
@@ -50,10 +50,10 @@ async fn a_lost_database_is_held_back_until_somebody_releases_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_terminal_a_decision_says_what_changes_and_waits_for_a_yes() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let lost = configuration(&recording::lost_database());
-    cluster.control_plane.push(recording::first());
+    let lost = configuration(&recorded::lost_database());
+    cluster.control_plane.push(recorded::first());
     succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
-    cluster.control_plane.push(recording::lost_database());
+    cluster.control_plane.push(recorded::lost_database());
     store.given_to(cluster.lifeboat(["export"])).finish().await;
 
     let before = published(&store);
@@ -75,8 +75,8 @@ async fn on_a_terminal_a_decision_says_what_changes_and_waits_for_a_yes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_snapshot_stays_published_until_the_control_plane_changes_or_it_is_unpinned() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
-    for message in [recording::first(), recording::after_change()] {
+    let (first, second) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
+    for message in [recorded::first(), recorded::after_change()] {
         cluster.control_plane.push(message);
         succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
     }
@@ -103,15 +103,15 @@ async fn an_older_snapshot_stays_published_until_the_control_plane_changes_or_it
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_published_is_pinned_until_it_is_unpinned() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
-    cluster.control_plane.push(recording::first());
+    let (first, second) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
+    cluster.control_plane.push(recorded::first());
     succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
 
     let pinned = succeeds(store.given_to(cluster.lifeboat(["pin"]))).await;
     assert!(pinned.stdout.contains("snapshot 1 of Kong 3.9.1 is pinned") && pinned.stdout.contains("lifeboat unpin"));
     assert_eq!(published(&store), (1, first.hash.clone()), "nothing new was written: {pinned}");
     succeeds(store.given_to(cluster.lifeboat(["pin", "1"]))).await;
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let kept_back = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(kept_back.code, Some(1), "{kept_back}");
     assert!(kept_back.stderr.contains("unpin"), "{kept_back}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::forwarder::Forwarder;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
@@ -36,8 +36,8 @@ pub(super) async fn succeeds(invocation: Invocation) -> Finished {
 #[tokio::test(flavor = "multi_thread")]
 async fn export_keeps_what_the_control_plane_sent_readable_by_its_user_alone() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
-    let sent = configuration(&recording::first());
+    cluster.control_plane.push(recorded::first());
+    let sent = configuration(&recorded::first());
     let arguments = [
         ("--storage", format!("file://{}", store.objects.display())),
         ("--control-plane", cluster.control_plane.address().to_string()),
@@ -79,7 +79,7 @@ async fn list_shows_the_snapshots_to_people_and_to_programs() {
     assert_eq!(empty.stdout, "no backups in s3://kong/backups\n");
     assert_eq!(succeeds(list().and(["--output", "json"])).await.stdout, "[]\n");
 
-    let messages = [recording::first(), recording::after_change()];
+    let messages = [recorded::first(), recorded::after_change()];
     for message in &messages {
         cluster.control_plane.push(message.clone());
         succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
@@ -115,12 +115,12 @@ async fn what_is_waiting_is_written_before_the_program_ends_by_sigint() {
 
 async fn what_is_waiting_is_written_at(signal: Signal) {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
-    cluster.control_plane.push(recording::first());
+    let (first, second) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
+    cluster.control_plane.push(recorded::first());
     let invocation = cluster.lifeboat(["run", "--export", "on", "--import", "on", "--export-delay", "60"]);
     let running = store.given_to(invocation).start();
     running.says(&format!("published configuration {}", first.hash)).await;
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     running.says(&format!("hash={}", second.hash)).await;
     assert!(std::fs::read(store.config_json()).unwrap() == first.table, "the export delay was not kept");
     running.signal(signal);
@@ -134,9 +134,9 @@ async fn what_is_waiting_is_written_at(signal: Signal) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_with_something_unwritten_is_no_success_and_sighup_is_no_end() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let first = configuration(&recording::first());
+    let first = configuration(&recorded::first());
     store.server.as_ref().unwrap().stop().await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let running = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"])).start();
     running.says(&format!("hash={}", first.hash)).await;
     // A service manager's reload ends nothing.
@@ -161,17 +161,17 @@ async fn a_second_sigint_ends_it_at_once_while_the_store_hangs() {
 
 async fn a_second_one_ends_it_at_once(signal: Signal, code: i32) {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    let (first, second) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
     let server = store.server.as_ref().unwrap().endpoint();
     let way = Forwarder::start(server.trim_start_matches("http://").parse().unwrap()).await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let invocation = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"]));
     let invocation = invocation.with("AWS_CONFIG_STORAGE_ENDPOINT", format!("http://{}", way.address()));
     let running = invocation.with("LIFEBOAT_ELECTION", "none").start();
     running.says(&format!("published configuration {}", first.hash)).await;
 
     way.cut();
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     running.says(&format!("hash={}", second.hash)).await;
     running.signal(signal);
     running.says("stopping").await;
@@ -190,13 +190,13 @@ async fn a_second_one_ends_it_at_once(signal: Signal, code: i32) {
 async fn what_arrives_during_a_long_export_is_written_before_the_program_ends() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let large = Bytes::from(generator::reconfigure_message(&generator::configuration(15_000)));
-    let small = configuration(&recording::first());
+    let small = configuration(&recorded::first());
     cluster.control_plane.push(large.clone());
     // The small one loses nearly all, which would be held.
     let invocation = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0", "--max-shrink", "100"]);
     let running = store.given_to(invocation).start();
     running.says(&format!("hash={}", configuration(&large).hash)).await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     running.says(&format!("hash={}", small.hash)).await;
     running.signal(Signal::TERM);
     let ended = running.ends().await;
@@ -208,7 +208,7 @@ async fn what_arrives_during_a_long_export_is_written_before_the_program_ends() 
 #[tokio::test(flavor = "multi_thread")]
 async fn kongs_own_settings_file_and_secrets_in_files_are_enough() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let conf = cluster.path("kong.conf");
     let text = format!(
         "# as the data planes have it\nrole = data_plane\ncluster_control_plane = {}\ncluster_cert = {}\n\
@@ -229,7 +229,7 @@ async fn kongs_own_settings_file_and_secrets_in_files_are_enough() {
         .with("AWS_SECRET_ACCESS_KEY_FILE", &secret);
     let kept = succeeds(invocation).await;
     assert!(kept.stdout.contains("in s3://kong/backups"), "{kept}");
-    assert!(std::fs::read(store.config_json()).unwrap() == configuration(&recording::first()).table);
+    assert!(std::fs::read(store.config_json()).unwrap() == configuration(&recorded::first()).table);
 }
 
 /// The steps of the issue, in their order.
@@ -275,7 +275,7 @@ async fn the_demo_runs_against_a_folder_of_ones_own_and_touches_nothing_in_it() 
 
 async fn runs_beside_real_backups(store: &Store) {
     let cluster = Cluster::start().await;
-    cluster.control_plane.push(recording::lost_database());
+    cluster.control_plane.push(recorded::lost_database());
     succeeds(store.given_to(cluster.lifeboat(["export"]))).await;
     let before = census(&store.objects);
     let demo = succeeds(store.given_to(lifeboat(["demo"]))).await;
@@ -293,7 +293,7 @@ async fn runs_beside_real_backups(store: &Store) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_json_is_one_object_a_line() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let invocation = cluster.lifeboat(["run", "--export", "on", "--import", "on"]).with("LIFEBOAT_LOG_FORMAT", "json");
     let running = store.given_to(invocation).start();
     running.says("published configuration").await;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lifeboat::archive::Archive;
-use lifeboat::rehearsal::message::Configuration;
-use lifeboat::rehearsal::node::{EMPTY_HASH, Node};
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat::storage::StorageError;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::{EMPTY_HASH, Node};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Invocation, Running};
 use rand::rngs::StdRng;
@@ -39,7 +39,7 @@ struct Repertoire {
 impl Repertoire {
     fn new() -> Self {
         let generated = |services| generator::reconfigure_message(&generator::configuration(services)).into();
-        let messages: [Bytes; 4] = [recording::first(), generated(LARGE), recording::after_change(), generated(40)];
+        let messages: [Bytes; 4] = [recorded::first(), generated(LARGE), recorded::after_change(), generated(40)];
         let kinds = messages.iter().map(|message| configuration(message).table).collect();
         Self { kinds, tables: HashMap::new() }
     }
@@ -219,7 +219,7 @@ async fn survive(cluster: &Cluster, store: &Store, repertoire: &Repertoire) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_that_was_never_published_is_not_restored() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export", "--from", "cp"])).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     // What a kill leaves after the payload's last byte and before the manifest's first.

@@ -1,6 +1,6 @@
 //! `lifeboat import --dbless`: a node without a database is given what was kept while it has nothing, and only then.
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::dbless_node::DblessNode;
 use lifeboat_tests::program::{Invocation, lifeboat};
 use rustix::process::Signal;
@@ -10,7 +10,7 @@ use super::{Cluster, Store, VERSION, configuration};
 
 async fn kept() -> Store {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     store
@@ -26,7 +26,7 @@ async fn an_empty_node_without_a_database_is_given_the_newest_byte_for_byte() {
     let (node, store) = (DblessNode::start(VERSION).await, kept().await);
     let given = import(&store, &node).finish().await;
     assert_eq!(given.code, Some(0), "{given}");
-    let sent = configuration(&recording::first());
+    let sent = configuration(&recorded::first());
     assert!(given.stdout.contains(&sent.hash) && given.stdout.contains(&node.url()), "{given}");
     assert!(node.given() == [sent.table], "it was given something else");
 
@@ -62,7 +62,7 @@ async fn what_a_node_without_a_database_refuses_is_shown_by_the_entities_that_ko
         }],
     });
     let html = Value::from("<html><head><title>413 Request Entity Too Large</title></head></html>");
-    let bytes = configuration(&recording::first()).table.len().to_string();
+    let bytes = configuration(&recorded::first()).table.len().to_string();
     for (status, body, parts) in [
         ("400 Bad Request", invalid, ["service \"orders\": host required field missing", "400"]),
         ("413 Request Entity Too Large", html, ["KONG_NGINX_ADMIN_CLIENT_MAX_BODY_SIZE", &bytes]),

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use lifeboat::rehearsal::certificate::{CLUSTER_VALIDITY, ClusterCertificate, Credentials};
-use lifeboat::rehearsal::control_plane::{Behaviour, Event};
-use lifeboat::rehearsal::recording;
 use lifeboat_core::keys::{EncryptionKey, SigningKey};
+use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate, Credentials};
+use lifeboat_fakes::control_plane::{Behaviour, Event};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission};
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
@@ -84,7 +84,7 @@ fn importer(cluster: &Cluster, store: &Store) -> Invocation {
 /// A cluster whose configuration is in the store already.
 async fn kept(store: &Store) -> Cluster {
     let cluster = Cluster::start().await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     cluster
@@ -127,7 +127,7 @@ async fn an_exporter_where_all_is_well_is_told_so_and_nothing_is_left_in_the_sto
         "store: write",
     ];
     assert_eq!(names, expected);
-    let hash = configuration(&recording::first()).hash;
+    let hash = configuration(&recorded::first()).hash;
     report.says("control plane: configuration", "pass", &[&hash, "2 services, 4 routes"]);
     report.says("backup: newest", "pass", &["snapshot 1", &hash, "it verifies"]);
     report.says("store: conditional writes", "pass", &["create-if-absent is honoured; compare-and-swap is honoured"]);
@@ -137,7 +137,7 @@ async fn an_exporter_where_all_is_well_is_told_so_and_nothing_is_left_in_the_sto
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_given_a_table_and_the_cures_below_it() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let finished = exporter(&cluster, &store).finish().await;
     assert_eq!(finished.code, Some(ALL_IS_WELL), "{finished}");
     let lines: Vec<&str> = finished.stdout.lines().collect();
@@ -250,7 +250,7 @@ async fn a_right_that_is_missing_is_named_by_its_row() {
         ("store: write", Peculiarities { writing: denied, ..Peculiarities::default() }, "s3:PutObject"),
     ] {
         let (cluster, store) = (Cluster::start().await, PeculiarStore::start(Peculiarities::default()).await);
-        cluster.control_plane.push(recording::first());
+        cluster.control_plane.push(recorded::first());
         let kept = at(cluster.lifeboat(["export"]), &store).finish().await;
         assert_eq!(kept.code, Some(0), "{kept}");
         store.becomes(peculiarities);
@@ -263,7 +263,7 @@ async fn a_right_that_is_missing_is_named_by_its_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_whose_conditional_writes_are_worth_nothing_is_found_out() {
     let cluster = Cluster::start().await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     for (how, parts) in [
         (ConditionalWrites::NotImplemented, ["is refused", "one exporter alone"]),
         (ConditionalWrites::Ignored, ["said yes to what it should have refused", "can't be trusted"]),
@@ -283,7 +283,7 @@ async fn where_nothing_may_be_deleted_a_doctor_leaves_one_object_however_often_i
     let (cluster, peculiarities) =
         (Cluster::start().await, Peculiarities { deleting: Permission::Denied, ..Peculiarities::default() });
     let store = PeculiarStore::start(peculiarities).await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     for _ in 0..2 {
         let report = examined(at(cluster.lifeboat(["doctor", "--export", "on"]), &store), ALL_IS_WELL).await;
         report.says("store: conditional writes", "pass", &[]);
@@ -294,7 +294,7 @@ async fn where_nothing_may_be_deleted_a_doctor_leaves_one_object_however_often_i
 #[tokio::test(flavor = "multi_thread")]
 async fn an_importer_needs_no_right_but_to_read_and_is_told_of_one_too_many() {
     let (cluster, store) = (Cluster::start().await, PeculiarStore::start(Peculiarities::default()).await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = at(cluster.lifeboat(["export"]), &store).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     let before = store.keys();
@@ -315,7 +315,7 @@ async fn an_importer_needs_no_right_but_to_read_and_is_told_of_one_too_many() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_importer_without_a_backup_fails_and_an_exporter_is_told_how_to_make_one() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let report = examined(importer(&cluster, &store), FAILED).await;
     report.says("backup: newest", "fail", &["there is no backup for Kong 3.9.1", "let an exporter write here"]);
     let report = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
@@ -371,10 +371,10 @@ async fn what_lies_in_the_store_is_looked_at_to_the_last_byte() {
 async fn a_backup_that_is_not_what_the_control_plane_sends_is_told() {
     let store = Store::s3().await;
     let cluster = kept(&store).await;
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let report = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
     assert_eq!(report.complaints(), ["backup: current"], "{}", report.finished);
-    let hash = configuration(&recording::after_change()).hash;
+    let hash = configuration(&recorded::after_change()).hash;
     report.says("backup: current", "warn", &[&hash, "look whether the exporter runs"]);
 }
 
@@ -428,7 +428,7 @@ async fn a_ticket_in_place_of_a_store_is_checked_for_what_it_gives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_exporter_is_not_disturbed() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let running = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"])).start();
     running.says("published configuration").await;
     let id = cluster.control_plane.scene().nodes[0].node_id.clone();
@@ -439,8 +439,8 @@ async fn a_running_exporter_is_not_disturbed() {
     let events = cluster.control_plane.scene().events;
     let has_gone = |event: &Event| matches!(event, Event::Disconnected(node, _) if *node == id);
     assert!(!events.iter().any(has_gone), "{events:?}");
-    cluster.control_plane.push(recording::after_change());
-    running.says(&format!("published configuration {}", configuration(&recording::after_change()).hash)).await;
+    cluster.control_plane.push(recorded::after_change());
+    running.says(&format!("published configuration {}", configuration(&recorded::after_change()).hash)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ mod real_kong;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ struct Site {
 impl Site {
     async fn with(store: Store, settings: &[(&str, &str)]) -> Self {
         let cluster = Cluster::start().await;
-        for message in [recording::first(), recording::after_change()] {
+        for message in [recorded::first(), recorded::after_change()] {
             cluster.control_plane.push(message);
             let export = store.given_to(cluster.lifeboat(["export"]));
             let export = settings.iter().fold(export, |export, (name, value)| export.with(name, value));
@@ -62,7 +62,7 @@ impl Site {
 
     /// So that the newest snapshot's payload isn't what was published.
     fn damage_the_newest(&self) {
-        let hash = configuration(&recording::after_change()).hash;
+        let hash = configuration(&recorded::after_change()).hash;
         let payload = self.object(&format!("{hash}.json.gz"));
         let mut bytes = std::fs::read(&payload).unwrap();
         bytes[100] ^= 1;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::document::typed;
 use lifeboat_tests::keys::signing;
 use lifeboat_tests::program::{Invocation, lifeboat};
@@ -25,14 +25,14 @@ fn with_keys(invocation: Invocation) -> Invocation {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_steps_give_a_running_node_the_change_within_30_s_until_the_control_plane_is_back() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = with_keys(store.given_to(cluster.lifeboat(["export"]))).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     cluster.control_plane.stop().await;
     let relay = store.given_to(cluster.lifeboat(["run", "--import", "on"])).with("LIFEBOAT_FOLLOW", "on");
     let relay = with_keys(relay).start();
     let node = cluster.node(relay_address(&relay).await);
-    let first = configuration(&recording::first());
+    let first = configuration(&recorded::first());
     node.wait_for(|state| state.hash() == first.hash).await;
 
     let commands = documented();

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use rustix::process::Signal;
 
@@ -18,7 +18,7 @@ const SHOW: &str = r#"if [ -n "$KONG_DECLARATIVE_CONFIG" ]; then stat -c %a "$KO
 /// A cluster that has kept a configuration, and whose control plane is gone.
 async fn outage(store: &Store) -> Cluster {
     let cluster = Cluster::start().await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     cluster.control_plane.stop().await;
@@ -67,7 +67,7 @@ async fn an_empty_node_in_an_outage_is_started_with_what_was_kept_and_later_with
         assert_eq!(started.code, Some(0), "{started}");
         let (mode, json) = started.stdout.split_once('\n').unwrap();
         assert_eq!(mode, "600");
-        assert!(json.as_bytes() == configuration(&recording::first()).table, "it is not what the control plane sent");
+        assert!(json.as_bytes() == configuration(&recorded::first()).table, "it is not what the control plane sent");
         let names: Vec<_> = fs::read_dir(&prefix).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["lifeboat-declarative.json"], "{started}");
 
@@ -84,7 +84,7 @@ async fn an_empty_node_in_an_outage_is_started_with_what_was_kept_and_later_with
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_control_plane_gives_it_something_is_started_as_it_is() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     let prefix = empty_prefix(&cluster);

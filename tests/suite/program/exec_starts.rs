@@ -35,7 +35,7 @@ struct Case {
 impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let credentials = lifeboat::rehearsal::certificate::ClusterCertificate::version_1(std::time::SystemTime::now());
+        let credentials = lifeboat_fakes::certificate::ClusterCertificate::version_1(std::time::SystemTime::now());
         let (certificate, key) = write_credentials(folder.path(), "cluster", &credentials);
         Self { folder, certificate, key }
     }

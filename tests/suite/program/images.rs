@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use lifeboat::archive::Archive;
 use lifeboat::node_cache::{NodePrefix, Outcome, place_image};
-use lifeboat::rehearsal::recording;
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::VerifiedImage;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Invocation, lifeboat};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Cluster, Store, configuration};
 
-/// The cache of a node that runs [`recording::after_change`].
+/// The cache of a node that runs [`recorded::after_change`].
 pub(super) const RECORDED: &[u8] = include_bytes!("../../data/kong-3.9.1/dbless.lmdb/data.mdb");
 const LOCK: &[u8] = b"the node's own";
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
@@ -91,10 +91,10 @@ async fn an_image_of_the_node_beside_is_kept_with_the_snapshot_that_it_runs() {
     for store in [Store::folder(), Store::s3().await] {
         let cluster = Cluster::start().await;
         let beside = Beside::with_cache(&cluster, RECORDED);
-        cluster.control_plane.push(recording::after_change());
+        cluster.control_plane.push(recorded::after_change());
         let running = exporting(&cluster, &store, &beside).start();
         running.says("kept an image of a node's cache with snapshot 1").await;
-        let hash = configuration(&recording::after_change()).hash;
+        let hash = configuration(&recorded::after_change()).hash;
         let named = &manifest(&store)["cache_image"];
         let key = format!("3.9.1/lifeboat/cache/0000000001-{hash}.mdb.gz");
         assert_eq!(named["key"], key.as_str());
@@ -114,7 +114,7 @@ async fn an_image_of_the_node_beside_is_kept_with_the_snapshot_that_it_runs() {
         assert!(again.code == Some(3) && again.stderr.contains(&hash), "{again}");
 
         // What comes later has none until the node runs it, and is published all the same.
-        cluster.control_plane.push(recording::first());
+        cluster.control_plane.push(recorded::first());
         running.says("as snapshot 2").await;
         running.says("snapshot 2 has no image of the node's cache").await;
         assert_eq!(manifest(&store)["cache_image"], Value::Null);
@@ -129,7 +129,7 @@ async fn an_image_is_taken_once_the_node_runs_what_is_published() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let damaged = &RECORDED[..RECORDED.len() / 2];
     let beside = Beside::with_cache(&cluster, damaged);
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let running = exporting(&cluster, &store, &beside).start();
     running.says("it is damaged").await;
     beside.assert_untouched(damaged);
@@ -158,7 +158,7 @@ async fn with_encryption_the_image_is_sealed_too() {
     let keys = keygen.stdout.lines().find_map(|line| line.strip_prefix("LIFEBOAT_ENCRYPTION_KEYS="));
     let keys = keys.unwrap_or_else(|| panic!("{keygen}"));
     let beside = Beside::with_cache(&cluster, RECORDED);
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let exporting = || beside.given_to(store.given_to(cluster.lifeboat(["export", "--output", "json"])));
     let exported = exporting().with("LIFEBOAT_ENCRYPTION_KEYS", keys).finish().await;
     assert_eq!(exported.code, Some(0), "{exported}");
@@ -175,7 +175,7 @@ async fn with_encryption_the_image_is_sealed_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_without_a_node_beside_says_so_and_keeps_the_snapshot() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let exporting = || store.given_to(cluster.lifeboat(["export", "--cache-image", "on", "--prefix"]));
     let exported = exporting().and([cluster.path("nowhere")]).finish().await;
     assert_eq!(exported.code, Some(0), "{exported}");

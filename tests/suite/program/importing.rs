@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use lifeboat::node_cache::{CacheId, Contents, NodePrefix};
-use lifeboat::rehearsal::recording;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::Invocation;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -20,7 +20,7 @@ use super::{Cluster, Store, configuration};
 
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 
-/// The cache of a node that runs [`recording::after_change`], of several parts when it is unpacked.
+/// The cache of a node that runs [`recorded::after_change`], of several parts when it is unpacked.
 const CACHE: &[u8] = include_bytes!("../../data/lmdb-0.9.33/deep.mdb.gz");
 
 /// How far an import has come is seen by what is there below the prefix, and how long it is at least.
@@ -33,9 +33,9 @@ const TRACES: [(&str, u64); 6] = [
     ("dbless.lmdb/data.mdb", 1),
 ];
 
-/// A store with an image of the cache of a node that runs [`recording::after_change`].
+/// A store with an image of the cache of a node that runs [`recorded::after_change`].
 pub(super) async fn with_image(cluster: &Cluster, store: &Store) {
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let mut cache = Vec::new();
     GzDecoder::new(CACHE).read_to_end(&mut cache).unwrap();
     let beside = Beside::with_cache(cluster, &cache);
@@ -57,7 +57,7 @@ fn import(cluster: &Cluster, store: &Store, prefix: &NodePrefix) -> Invocation {
 fn assert_absent_or_whole(prefix: &NodePrefix) -> bool {
     match File::open(prefix.data_file()) {
         Ok(file) => {
-            let config_hash = configuration(&recording::after_change()).hash.parse().unwrap();
+            let config_hash = configuration(&recorded::after_change()).hash.parse().unwrap();
             Contents::read(&file).unwrap().check("the cache", &CacheId { version: VERSION, config_hash }).unwrap();
             true
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::keys::{encryption, signing};
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn given_to(invocation: Invocation, keygen: &Finished) -> Invocation {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_keygen_has_made_seal_sign_and_open() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let folder = cluster.path("keys");
     let signing = succeeds(lifeboat(["keygen", "signing", "--name", "prod", "--folder"]).and([&folder])).await;
     let encryption = succeeds(lifeboat(["keygen", "encryption"])).await;

@@ -1,6 +1,6 @@
 //! `lifeboat show` and `lifeboat diff`, as somebody uses them who has to decide which backup is the right one.
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const SECRETS: [&str; 2] = ["alice-secret-key", "6ec1def57f28bb5e720ebdefdfcbde7
 /// A store with two snapshots of what was recorded: before and after a route was added.
 async fn two_snapshots(store: &Store) {
     let cluster = Cluster::start().await;
-    for message in [recording::first(), recording::after_change()] {
+    for message in [recorded::first(), recorded::after_change()] {
         cluster.control_plane.push(message);
         let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
         assert_eq!(kept.code, Some(0), "{kept}");
@@ -45,7 +45,7 @@ async fn fails(invocation: Invocation, code: i32, parts: &[&str]) -> Finished {
 async fn show_tells_what_a_snapshot_is_and_that_a_node_could_be_restored_from_it() {
     let store = Store::s3().await;
     two_snapshots(&store).await;
-    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    let (first, second) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
     let published = succeeds(with(&store, ["show"])).await;
     for part in ["2 of Kong 3.9.1, published", "restorable    yes", "5 routes, 2 services", &second.hash, "received"] {
         assert!(published.stdout.contains(part), "{part:?} in {published}");
@@ -62,7 +62,7 @@ async fn show_tells_what_a_snapshot_is_and_that_a_node_could_be_restored_from_it
 async fn a_configuration_is_shown_with_its_secrets_masked_and_revealed_only_on_request() {
     let store = Store::folder();
     two_snapshots(&store).await;
-    let sent = configuration(&recording::after_change());
+    let sent = configuration(&recorded::after_change());
     let masked = succeeds(with(&store, ["show", "--config"])).await;
     let (masked, whole): (Value, Value) =
         (serde_json::from_str(&masked.stdout).unwrap(), serde_json::from_slice(&sent.table).unwrap());
@@ -97,7 +97,7 @@ async fn diff_names_what_differs_to_people_and_to_programs() {
 async fn diff_tells_what_a_file_would_change_and_no_secret() {
     let store = Store::folder();
     two_snapshots(&store).await;
-    let mut edited: Value = serde_json::from_slice(&configuration(&recording::after_change()).table).unwrap();
+    let mut edited: Value = serde_json::from_slice(&configuration(&recorded::after_change()).table).unwrap();
     edited["services"][0]["host"] = "elsewhere.internal".into();
     edited["keyauth_credentials"][0]["key"] = "wonderful-new-secret".into();
     edited["routes"][0]["service"] = edited["services"][0]["id"].clone();

@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::rehearsal::certificate::ClusterCertificate;
-use lifeboat::rehearsal::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions};
-use lifeboat::rehearsal::recording;
 use lifeboat::tls::server_config_shared;
+use lifeboat_fakes::certificate::ClusterCertificate;
+use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions};
+use lifeboat_fakes::recorded;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 
@@ -105,7 +105,7 @@ async fn a_wrong_storage_url_is_answered_with_a_valid_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_turns_us_away_is_named_with_the_setting_to_correct() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let commands = || [export(&cluster, &store), store.given_to(lifeboat(["list"]))];
     for command in commands() {
         let invocation = command.with(STORAGE, "s3://other/backups");
@@ -130,7 +130,7 @@ async fn a_store_that_turns_us_away_is_named_with_the_setting_to_correct() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_written_is_named_with_what_is_in_the_way() {
     let cluster = Cluster::start().await;
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     std::fs::write(cluster.path("file"), "").unwrap();
     std::fs::create_dir_all(cluster.path("folder")).unwrap();
     std::fs::write(cluster.path("folder/3.9.1"), "").unwrap();
@@ -166,7 +166,7 @@ async fn certificates_that_do_not_fit_are_named_with_their_settings() {
 async fn a_control_plane_that_gives_nothing_is_named_with_the_reason() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let control_plane = cluster.control_plane.address().to_string();
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let nobody = export(&cluster, &store).with("LIFEBOAT_CONTROL_PLANE", NOBODY);
     says(nobody, FAILED, &["nothing was exported", NOBODY, "can't be reached", "cluster_listen"]).await;
     let newer = export(&cluster, &store).with("KONG_VERSION", "3.10.0");
@@ -217,10 +217,10 @@ async fn a_relay_that_cannot_listen_says_where_and_why() {
 /// A store with one snapshot, and a control plane that has another configuration since.
 async fn kept_once() -> (Cluster, Store, String) {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = export(&cluster, &store).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     let manifest = std::fs::read_to_string(store.manifest_json()).unwrap();
     (cluster, store, manifest)
 }
@@ -237,7 +237,7 @@ async fn a_manifest_of_a_later_format_is_named_and_left_alone() {
     // What can be read is listed all the same.
     let listed = store.given_to(lifeboat(["list"])).finish().await;
     assert_eq!(listed.code, Some(FAILED), "{listed}");
-    assert!(listed.stdout.contains(&configuration(&recording::first()).hash), "{listed}");
+    assert!(listed.stdout.contains(&configuration(&recorded::first()).hash), "{listed}");
     assert!(named.iter().all(|part| listed.stderr.contains(part)), "{listed}");
     assert_eq!(std::fs::read_to_string(store.manifest_json()).unwrap(), later, "it was overwritten");
     assert_eq!(stored::files(&store.objects), files, "something was written");
@@ -258,5 +258,5 @@ async fn half_a_manifest_is_named_and_left_alone_until_somebody_deletes_it() {
     let kept = export(&cluster, &store).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     let published = stored::published(&store.objects).unwrap().expect("a manifest");
-    assert_eq!((published.sequence, published.config_hash), (2, configuration(&recording::after_change()).hash));
+    assert_eq!((published.sequence, published.config_hash), (2, configuration(&recorded::after_change()).hash));
 }

@@ -35,7 +35,7 @@ mod verified;
 
 use std::path::PathBuf;
 
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 use lifeboat_tests::cluster::{Cluster, VERSION, configuration, identity, relay_address, write_credentials};
 use lifeboat_tests::program::Invocation;
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! Configurations that don't come from a control plane: files as people write them, and nodes without a database.
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::dbless_node::DblessNode;
 use lifeboat_tests::program::{Invocation, lifeboat};
 use rustix::process::Signal;
@@ -31,7 +31,7 @@ fn config_json(store: &Store) -> Value {
 }
 
 fn recorded() -> Value {
-    serde_json::from_slice(&configuration(&recording::first()).table).unwrap()
+    serde_json::from_slice(&configuration(&recorded::first()).table).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +62,7 @@ async fn a_file_as_people_write_it_is_kept_and_restores_a_node() {
 #[tokio::test]
 async fn a_nodes_cache_and_a_backup_are_kept_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
-    let sent = configuration(&recording::first());
+    let sent = configuration(&recorded::first());
     let (plain, cache) = (folder.path().join("config.json"), folder.path().join("config.cache.json.gz"));
     std::fs::write(&plain, &sent.table).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -1,7 +1,7 @@
 //! What an operator decides in a store whose conditional writes are of no use: it is done, and it is looked at again
 //! whether it lasts.
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, VersionNames};
 use lifeboat_tests::program::{Finished, Invocation};
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn manifest(store: &PeculiarStore) -> Value {
 
 /// Two snapshots, the second published.
 async fn exported(cluster: &Cluster, store: &PeculiarStore) {
-    for message in [recording::first(), recording::after_change()] {
+    for message in [recorded::first(), recorded::after_change()] {
         cluster.control_plane.push(message);
         succeeds(cluster, store, ["export"]).await;
     }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use rustix::process::Signal;
 
@@ -114,9 +114,9 @@ fn too_wide(shown: &Finished, columns: usize) -> Vec<String> {
 async fn tables_fit_a_terminal_and_are_whole_elsewhere() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let export = || store.given_to(cluster.lifeboat(["export"]));
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     succeeds(export()).await;
-    cluster.control_plane.push(recording::after_change());
+    cluster.control_plane.push(recorded::after_change());
     succeeds(export()).await;
     for columns in [80, 40] {
         for arguments in

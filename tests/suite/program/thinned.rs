@@ -1,7 +1,7 @@
 //! What is left of a history that is thinned or pruned, as an operator sees it.
 
 use bytes::Bytes;
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::Finished;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ async fn listed(cluster: &Cluster, store: &Store) -> Vec<(u64, String, bool)> {
 async fn of_many_publications_the_newest_stay_and_what_is_held_with_the_one_before_it() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
     for turn in 0..6 {
-        let message = if turn % 2 == 0 { recording::first() } else { recording::after_change() };
+        let message = if turn % 2 == 0 { recorded::first() } else { recorded::after_change() };
         assert_eq!(exported(&cluster, &store, message, "2").await, Some(0));
     }
     let row = |sequence, state: &str, is_published| (sequence, state.to_owned(), is_published);
@@ -58,12 +58,12 @@ async fn of_many_publications_the_newest_stay_and_what_is_held_with_the_one_befo
         assert_eq!(again.code, Some(3), "{again}");
     }
 
-    assert_eq!(exported(&cluster, &store, recording::lost_database(), "2").await, Some(1), "it is held");
+    assert_eq!(exported(&cluster, &store, recorded::lost_database(), "2").await, Some(1), "it is held");
     let with_held = [row(7, "held", false), row(6, "received", true), row(5, "received", false)];
     assert_eq!(listed(&cluster, &store).await, with_held);
 
     // The published one is what the held one would replace: it stays, whatever the limit is.
-    assert_eq!(exported(&cluster, &store, recording::first(), "1").await, Some(0));
+    assert_eq!(exported(&cluster, &store, recorded::first(), "1").await, Some(0));
     assert_eq!(pruned(&cluster, &store, "1", ["prune", "--yes"]).await.code, Some(0));
     let left = listed(&cluster, &store).await;
     assert_eq!(left, [row(8, "received", true), row(6, "received", false)]);

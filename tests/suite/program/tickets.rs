@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::recording;
 use lifeboat_core::ticket::Ticket;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use super::{Cluster, Store, configuration, relay_address};
 /// A cluster that has kept two configurations and whose control plane is gone.
 async fn outage(store: &Store) -> Cluster {
     let cluster = Cluster::start().await;
-    for message in [recording::first(), recording::after_change()] {
+    for message in [recorded::first(), recorded::after_change()] {
         cluster.control_plane.push(message);
         let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
         assert_eq!(kept.code, Some(0), "{kept}");
@@ -45,11 +45,11 @@ async fn a_node_without_credentials_is_restored_by_a_ticket() {
     let cluster = outage(&store).await;
     let presigned = presign(&cluster, &store, &[]).await;
     assert_eq!(presigned.stdout.lines().count(), 1, "{presigned}");
-    for said in ["snapshot 2 of Kong 3.9.1", &configuration(&recording::after_change()).hash, "until 20", "a secret"] {
+    for said in ["snapshot 2 of Kong 3.9.1", &configuration(&recorded::after_change()).hash, "until 20", "a secret"] {
         assert!(presigned.stderr.contains(said), "{said:?}: {presigned}");
     }
     let with_ticket = cluster.lifeboat(["run", "--import", "on"]).with("LIFEBOAT_TICKET", presigned.stdout.trim());
-    let log = restores(&cluster, with_ticket.with("LIFEBOAT_LOG", "trace"), &recording::after_change()).await;
+    let log = restores(&cluster, with_ticket.with("LIFEBOAT_LOG", "trace"), &recorded::after_change()).await;
     assert!(log.contains("snapshot 2 from the ticket"), "{log}");
     let link = Ticket::decode(&presigned.stdout).unwrap().payload_url;
     for secret in [presigned.stdout.trim(), link.split("X-Amz-Signature=").nth(1).unwrap()] {
@@ -64,11 +64,11 @@ async fn a_ticket_may_be_for_an_older_snapshot_and_stand_in_a_file() {
     let presigned = presign(&cluster, &store, &["1", "--expires-in", "2h", "--output", "json"]).await;
     let issued: Value = serde_json::from_str(&presigned.stdout).unwrap();
     assert_eq!((issued["sequence"].as_u64(), issued["may_end_sooner"].as_bool()), (Some(1), Some(false)));
-    assert_eq!(issued["config_hash"], *configuration(&recording::first()).hash);
+    assert_eq!(issued["config_hash"], *configuration(&recorded::first()).hash);
     let file = cluster.path("ticket");
     std::fs::write(&file, format!("{}\n", issued["ticket"].as_str().unwrap())).unwrap();
     let with_ticket = cluster.lifeboat(["run", "--import", "on"]).with("LIFEBOAT_TICKET_FILE", &file);
-    restores(&cluster, with_ticket, &recording::first()).await;
+    restores(&cluster, with_ticket, &recorded::first()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +139,7 @@ fn cached(prefix: &std::path::Path) -> Vec<u8> {
 async fn import_fills_an_empty_cache_by_a_ticket_and_leaves_a_filled_one_alone() {
     let (cluster, store) = (Cluster::of("2.8.5").await, Store::s3().await);
     let of_2_8 = |invocation: Invocation| invocation.with("KONG_VERSION", "2.8.5");
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = of_2_8(store.given_to(cluster.lifeboat(["export"]))).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     let presigned = of_2_8(store.given_to(cluster.lifeboat(["presign"]))).finish().await;
@@ -158,7 +158,7 @@ async fn import_fills_an_empty_cache_by_a_ticket_and_leaves_a_filled_one_alone()
     cluster.control_plane.stop().await;
     let filled = import().finish().await;
     assert_eq!(filled.code, Some(0), "{filled}");
-    assert_eq!(cached(&prefix), configuration(&recording::first()).table);
+    assert_eq!(cached(&prefix), configuration(&recorded::first()).table);
 
     let again = import().and(["--always"]).finish().await;
     assert_eq!(again.code, Some(3), "{again}");

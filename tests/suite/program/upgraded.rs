@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lifeboat::rehearsal::node::{Node, NodeOptions};
-use lifeboat::rehearsal::recording;
 use lifeboat::tls::client_config_shared;
+use lifeboat_fakes::node::{Node, NodeOptions};
+use lifeboat_fakes::recorded;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
@@ -25,11 +25,11 @@ async fn nodes_come_back_to_a_relay_that_was_killed_in_an_outage_with_what_they_
 
 async fn upgrade(signal: Signal, code: Option<i32>) {
     let (cluster, store) = (Cluster::start().await, Store::folder());
-    cluster.control_plane.push(recording::first());
+    cluster.control_plane.push(recorded::first());
     let kept = store.given_to(cluster.lifeboat(["export"])).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
     cluster.control_plane.stop().await;
-    let first = configuration(&recording::first());
+    let first = configuration(&recorded::first());
 
     let relay = store.given_to(cluster.lifeboat(["run", "--import", "on"])).start();
     let address = relay_address(&relay).await;
@@ -56,7 +56,7 @@ async fn upgrade(signal: Signal, code: Option<i32>) {
     for (node, received) in nodes.iter().zip(received) {
         // It has been told something by the new one: a pong.
         let pongs = node.state().pongs;
-        let is_back = |state: &lifeboat::rehearsal::node::NodeState| {
+        let is_back = |state: &lifeboat_fakes::node::NodeState| {
             state.connected && state.connections > 1 && state.pongs > pongs + 1
         };
         let back = timeout(LIMIT, node.wait_for(is_back)).await;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lifeboat::rehearsal::recording;
+use lifeboat_fakes::recorded;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use super::{Cluster, Store, VERSION, configuration, stored};
 /// A store with two snapshots of what was recorded, made with these settings.
 async fn two_snapshots(store: &Store, settings: &[(&str, &str)]) {
     let cluster = Cluster::start().await;
-    for message in [recording::first(), recording::after_change()] {
+    for message in [recorded::first(), recorded::after_change()] {
         cluster.control_plane.push(message);
         let export = store.given_to(cluster.lifeboat(["export"]));
         let kept = settings.iter().fold(export, |export, (name, value)| export.with(name, value)).finish().await;
@@ -48,7 +48,7 @@ async fn good_snapshots_pass_with_all_that_belongs_to_them() {
     ends(with(&store, ["verify", "1"]), 0, &["1 received pass manifest, payload, configuration"]).await;
     let all = ends(with(&store, ["verify", "--all", "--output", "json"]), 0, &[]).await;
     let all: Value = serde_json::from_str(&all.stdout).unwrap();
-    let (first, second) = (configuration(&recording::first()), configuration(&recording::after_change()));
+    let (first, second) = (configuration(&recorded::first()), configuration(&recorded::after_change()));
     assert_eq!((&all["verdict"], &all["format"]), (&"pass".into(), &1.into()));
     let hashes: Vec<&Value> = all["snapshots"].as_array().unwrap().iter().map(|row| &row["config_hash"]).collect();
     assert_eq!(hashes, [&Value::from(second.hash), &Value::from(first.hash)]);

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use lifeboat::rehearsal::store::Keyring;
+use lifeboat_fakes::store::Keyring;
 use serde_json::json;
 
 use super::http::{HttpServer, form, header, json as answer_json, path, plain};

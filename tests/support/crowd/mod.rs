@@ -1,5 +1,5 @@
 //! Thousands of data planes, and a control plane that only broadcasts, each in a process of its own, so that what is
-//! measured of the program is the program's. Both are as cheap as can be: what behaves like Kong is `lifeboat::rehearsal`.
+//! measured of the program is the program's. Both are as cheap as can be: what behaves like Kong is `lifeboat_fakes`.
 
 mod broadcaster;
 mod forwarder;

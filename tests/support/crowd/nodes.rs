@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use lifeboat::rehearsal::recording;
 use lifeboat::tls::client_config_shared;
+use lifeboat_fakes::recorded;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -111,7 +111,7 @@ struct Shared {
 pub(super) fn run(given: &Value) {
     let options = CrowdOptions::from_json(given).expect("who starts it knows how");
     may_open(options.nodes as u64 + 64);
-    let first_message = wire::masked(wire::BINARY, recording::basic_info());
+    let first_message = wire::masked(wire::BINARY, recorded::basic_info());
     let tls = client_config_shared(&identity(given));
     let shared = Arc::new(Shared { options, tls, first_message, counts: Counts::default() });
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use lifeboat::rehearsal::store::{S3Store, S3StoreOptions};
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 
 use super::Certificate;
@@ -17,7 +17,7 @@ const ACCESS_KEY: &str = "AKIDLIFEBOAT";
 const SECRET_KEY: &str = "wonderful-storage-secret";
 
 /// What a node says that runs nothing.
-pub const NOTHING: &str = lifeboat::rehearsal::node::EMPTY_HASH;
+pub const NOTHING: &str = lifeboat_fakes::node::EMPTY_HASH;
 
 /// A cluster whose control plane has sent one configuration, which is kept, and is gone since.
 pub struct Outage {

@@ -1,5 +1,5 @@
 //! An S3 in memory, behind no socket: what Lifeboat uses of it, answered as S3 answers it. It remembers every write, so
-//! that a test can see what lay there at any moment. Signatures are not checked; `rehearsal::store` does that.
+//! that a test can see what lay there at any moment. Signatures are not checked; `fakes::store` does that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -334,7 +334,7 @@ async fn a_record_that_can_not_be_written_keeps_everything() {
     for message in [FIRST, CHANGED, FIRST, CHANGED] {
         publish(&archive, message).await;
     }
-    let fence = crate::storage::Fence::new(crate::clock::Clock::start());
+    let fence = crate::storage::Fence::new(lifeboat_runtime::clock::Clock::start());
     let error = archive.clone().fenced(fence).thin(version(), None, &mut Process::begin().time).await.unwrap_err();
     assert!(matches!(error, StorageError::NotLeading { .. }), "{error}");
     assert_eq!(sequences(&archive).await.len(), 4);

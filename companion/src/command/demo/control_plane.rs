@@ -9,9 +9,9 @@ use bytes::Bytes;
 use super::credentials::{CERTIFICATE, made_or_there};
 use super::{described, until_a_signal};
 use crate::command::{Failure, stdout};
-use crate::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions, Event};
-use crate::rehearsal::recording;
 use crate::tls::server_config_shared;
+use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Event};
+use lifeboat_fakes::recorded;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -41,9 +41,9 @@ pub enum Recorded {
 impl Recorded {
     fn message(self) -> Bytes {
         match self {
-            Self::First => recording::first(),
-            Self::Changed => recording::after_change(),
-            Self::LostDatabase => recording::lost_database(),
+            Self::First => recorded::first(),
+            Self::Changed => recorded::after_change(),
+            Self::LostDatabase => recorded::lost_database(),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
 
-use crate::rehearsal::certificate::ClusterCertificate;
 use crate::tls::Identity;
+use lifeboat_fakes::certificate::ClusterCertificate;
 
 /// The name of the certificate's file.
 pub(super) const CERTIFICATE: &str = "cluster.crt";

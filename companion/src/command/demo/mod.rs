@@ -21,16 +21,16 @@ pub use self::node::NodePart;
 use super::stopped::Stop;
 use super::{Failure, stdout};
 use crate::archive::Archive;
-use crate::clock::Clock;
 use crate::companion::Companion;
-use crate::rehearsal::certificate::{ClusterCertificate, Credentials};
-use crate::rehearsal::control_plane::{ControlPlane, ControlPlaneOptions};
-use crate::rehearsal::message::Configuration;
-use crate::rehearsal::node::{Node, NodeOptions};
-use crate::rehearsal::recording;
-use crate::rehearsal::store::{S3Store, S3StoreOptions};
 use crate::settings::{RunSettings, Source, StoreSettings, check_names};
 use crate::tls::{Identity, client_config_shared, server_config_shared};
+use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
+use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions};
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::{Node, NodeOptions};
+use lifeboat_fakes::recorded;
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_runtime::clock::Clock;
 
 /// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -107,13 +107,13 @@ async fn rehearse(
     let run = RunSettings::read(&to_source(&settings))?;
     timeline.say(&format!("control plane on {}, {}", control_plane.address(), describe(store, &archive)))?;
 
-    control_plane.push(recording::first());
+    control_plane.push(recorded::first());
     let companion = Companion::start(run, timeline.clock).await?;
     let relay = companion.relay_address().context("the relay was not started")?;
     timeline.say(&format!("lifeboat keeps what the control plane sends, and is a relay on {relay}"))?;
-    kept(timeline, &archive, 1, &recording::first()).await?;
-    control_plane.push(recording::after_change());
-    kept(timeline, &archive, 2, &recording::after_change()).await?;
+    kept(timeline, &archive, 1, &recorded::first()).await?;
+    control_plane.push(recorded::after_change());
+    kept(timeline, &archive, 2, &recorded::after_change()).await?;
 
     step("the control plane to stop", control_plane.stop()).await?;
     timeline.say("the control plane is gone: nothing answers at its address any more")?;
@@ -121,7 +121,7 @@ async fn rehearse(
     let started = timeline.clock.now();
     let node = Node::start(NodeOptions { hostname: "fresh-node".into(), ..NodeOptions::new(relay, tls) });
     timeline.say("a fresh data plane starts, empty, and connects to the relay")?;
-    let expected = configuration(&recording::after_change())?;
+    let expected = configuration(&recorded::after_change())?;
     step("the data plane to be restored", node.wait_for(|state| state.hash() == expected.hash)).await?;
     let took = timeline.clock.now() - started;
     ensure_same(&node, &expected)?;
@@ -137,8 +137,8 @@ async fn rehearse(
     let id = node.node_id().to_owned();
     step("the data plane to be linked", control_plane.wait_for(|scene| scene.node(&id).is_some())).await?;
     timeline.say("spliced: the control plane sees the data plane under its own id")?;
-    control_plane.push(recording::first());
-    let changed = configuration(&recording::first())?;
+    control_plane.push(recorded::first());
+    let changed = configuration(&recorded::first())?;
     step("the change to arrive", node.wait_for(|state| state.hash() == changed.hash)).await?;
     ensure_same(&node, &changed)?;
     let state = node.state();

@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 use super::credentials::there;
 use super::{Timeline, described, until_a_signal};
-use crate::clock::Clock;
 use crate::command::Failure;
 use crate::command::stopped::unless_stopped;
-use crate::rehearsal::node::{Node, NodeOptions, NodeState};
 use crate::tls::client_config_shared;
+use lifeboat_fakes::node::{Node, NodeOptions, NodeState};
+use lifeboat_runtime::clock::Clock;
 
 /// With `--once`, a node that has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
 /// lost are tried again within 10 s.

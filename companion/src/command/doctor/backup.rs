@@ -13,11 +13,11 @@ use tokio::time::timeout;
 use super::check::{Check, in_words, within};
 use super::store::failed;
 use crate::archive::{Archive, ConfigJson, History, Restored};
-use crate::background::computed;
-use crate::clock::Clock;
 use crate::evidence::{Evidence, Schemas, Standing};
 use crate::settings::Role;
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 
 const NEWEST: &str = "backup: newest";
 const CURRENT: &str = "backup: current";

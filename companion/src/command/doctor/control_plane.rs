@@ -9,10 +9,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::Instant;
 
 use super::check::{Check, within};
-use crate::clock::Clock;
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::{ClusterSettings, KeepSettings};
+use lifeboat_runtime::clock::Clock;
 
 const ADDRESS: &str = "control plane: address";
 const LINK: &str = "control plane: link";

@@ -23,9 +23,9 @@ use super::check::{self, Check, Verdict, count};
 use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::archive::Archive;
-use crate::clock::Clock;
 use crate::keep::BackupNode;
 use crate::settings::{Access, ReadableSettings, Role, Source};
+use lifeboat_runtime::clock::Clock;
 
 /// Versions in a store beyond these are not looked into: somebody keeps old ones.
 const VERSIONS: usize = 5;

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::check::{Check, Verdict};
 use crate::archive::{Archive, Author};
-use crate::clock::Clock;
 use crate::settings::{Role, StoreSettings};
 use crate::storage::{Conditions, Skew, StorageError};
+use lifeboat_runtime::clock::Clock;
 
 const STORE: &str = "store";
 const LISTING: &str = "store: list";

@@ -8,8 +8,8 @@ use lifeboat_core::ticket::Ticket;
 use super::backup;
 use super::check::{Check, in_words};
 use crate::archive::Archive;
-use crate::clock::Clock;
 use crate::settings::Role;
+use lifeboat_runtime::clock::Clock;
 
 const TICKET: &str = "ticket";
 

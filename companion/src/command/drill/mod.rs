@@ -12,9 +12,9 @@ use super::stopped::unless_stopped;
 use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::cli;
-use crate::clock::Clock;
 use crate::drill::{Drill, Drilled, textfile};
 use crate::settings::{DrillSettings, Reader, Source};
+use lifeboat_runtime::clock::Clock;
 
 /// Rehearses, prints what came of it, and fails afterwards if a node was not restored.
 pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<(), Failure> {

@@ -4,9 +4,9 @@
 use tracing::{info, warn};
 
 use super::decision::{Start, own_file};
-use crate::background::computed;
 use crate::node_cache::{NodePrefix, remove_declarative_file};
 use crate::settings::{NodeSettings, Source};
+use lifeboat_runtime::background::computed;
 
 /// Removes it if the node starts without it, else says that it is there.
 pub(super) async fn tell(source: &Source, start: &Start) {

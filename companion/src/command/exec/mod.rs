@@ -19,9 +19,9 @@ use self::decision::{Start, decide};
 use super::Failure;
 use super::stopped::unless_stopped;
 use crate::cli::Exec;
-use crate::clock::Clock;
 use crate::delivery::Program;
 use crate::settings::Source;
+use lifeboat_runtime::clock::Clock;
 
 /// Becomes the program, and returns only if that can't be; or with `--check` says what would be done about the settings.
 ///

@@ -7,10 +7,10 @@ use anyhow::anyhow;
 use super::super::{Failure, Output};
 use super::keep;
 use crate::archive::Archive;
-use crate::clock::Clock;
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::{ExportSettings, Source};
+use lifeboat_runtime::clock::Clock;
 
 /// Connects to the control plane as a backup node of each version, keeps the configuration that it sends, and ends.
 pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {

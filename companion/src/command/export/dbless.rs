@@ -11,10 +11,10 @@ use super::judged::{self, Judge};
 use super::keep;
 use crate::archive::Archive;
 use crate::cli::Export;
-use crate::clock::Clock;
 use crate::keep::{BackupNode, Exporter, Newest};
 use crate::origin::Dbless;
 use crate::settings::{DblessSettings, Source};
+use lifeboat_runtime::clock::Clock;
 
 /// Keeps what the node runs, and ends.
 pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Clock) -> Result<(), Failure> {

@@ -17,10 +17,10 @@ use tracing::{debug, warn};
 use super::super::Failure;
 use super::super::configuration::{configuration, printable};
 use crate::archive::{Archive, Pick};
-use crate::background::computed;
-use crate::clock::Clock;
 use crate::evidence::Schemas;
 use crate::origin::Found;
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 
 /// How many mistakes are listed: who has more has made one of them many times.
 const LISTED: usize = 50;

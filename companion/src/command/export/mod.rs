@@ -18,12 +18,12 @@ use self::judged::Judge;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Stay};
 use crate::cli::Export;
-use crate::clock::Clock;
 use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
 use crate::node_cache::NodePrefix;
 use crate::origin::{Origin, read_file};
-use crate::progress::step;
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 
 /// Keeps what was asked for.
 pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {

@@ -8,11 +8,11 @@ use super::super::{Failure, Output, stdout};
 use super::judged::{self, Judge};
 use crate::archive::{Archive, Emergency, Stay};
 use crate::cli::Export;
-use crate::clock::Clock;
 use crate::keep::{BackupNode, mirror_once, thin_once};
 use crate::origin::{Dbless, Found, Origin, read_file};
-use crate::progress::step;
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 
 /// What is to be published, and where.
 struct Change {

@@ -7,12 +7,12 @@ use tracing::info;
 
 use super::{Failure, stdout};
 use crate::archive::Sources;
-use crate::background::computed;
-use crate::clock::Clock;
 use crate::delivery::{self, Asked, There, fetched_unless};
 use crate::node_cache::{CacheForm, NodePrefix, Outcome, Present, place_config_cache, place_image, present};
-use crate::progress::step;
 use crate::settings::{ControlPlaneSettings, ImportSettings, Source, When};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 
 /// What goes into a node's cache.
 enum Cache {

@@ -9,9 +9,9 @@ use tracing::{info, warn};
 use super::super::stopped::Stop;
 use super::{Failure, stdout};
 use crate::archive::Sources;
-use crate::clock::Clock;
 use crate::delivery::{self, DblessNode, Loaded, fetched_unless};
 use crate::settings::{DblessImportSettings, Source, When};
+use lifeboat_runtime::clock::Clock;
 
 /// How often a node that has a configuration is asked whether it still does: a container that has started anew has none.
 const EVERY: Duration = Duration::from_secs(1);

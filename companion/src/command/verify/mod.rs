@@ -17,9 +17,9 @@ use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, Published};
 use crate::cli::Verify;
-use crate::progress::step;
 use crate::settings::{LookSettings, Source};
 use crate::storage::StorageError;
+use lifeboat_runtime::progress::step;
 
 /// What is bad is looked at again after this: an exporter may be in the middle of publishing, or of deleting what is old.
 const SETTLED: Duration = Duration::from_secs(1);

@@ -13,9 +13,9 @@ use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
 use super::super::check::Check;
 use super::super::state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
-use crate::background::computed;
 use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
 use crate::storage::StorageError;
+use lifeboat_runtime::background::computed;
 
 pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";

@@ -10,9 +10,9 @@ use lifeboat_core::masking::SecretTexts;
 
 use super::scratch::Scratch;
 use crate::archive::Sources;
-use crate::background::computed;
-use crate::clock::Clock;
 use crate::settings::{DrillSettings, Reader};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 
 const LINES: usize = 12;
 /// In characters: nginx' lines about Lua errors run to thousands.

@@ -17,8 +17,8 @@ use self::scratch::Scratch;
 use super::outcome::{KongPart, KongRun, Mishap, Rehearsed, Step};
 use super::stage::Stage;
 use crate::archive::Sources;
-use crate::clock::Clock;
 use crate::settings::{DrillSettings, KongProgram, KongSettings};
+use lifeboat_runtime::clock::Clock;
 
 /// Kong loads 50,000 services in 12 s (KONG.md section 1).
 const READY_LIMIT: Duration = Duration::from_secs(120);

@@ -30,8 +30,8 @@ pub use readiness::standing_name;
 use super::names;
 use super::series::{Version, register};
 use super::step::{Step, StepTimes};
-use crate::clock::Clock;
 use crate::storage::StorageError;
+use lifeboat_runtime::clock::Clock;
 
 /// Who keeps one version tells it here what happens. Clones tell the same.
 #[derive(Clone, Debug)]

@@ -206,7 +206,7 @@ fn half_of_azure_credentials_is_a_mistake() {
 
 #[test]
 fn an_extra_authority_is_checked_at_the_start() {
-    let authority = crate::rehearsal::certificate::Authority::new("an authority");
+    let authority = lifeboat_fakes::certificate::Authority::new("an authority");
     let (_file, path) = file_with(&authority.certificate_pem());
     let settings = read(&[S3, ("LIFEBOAT_STORAGE_CA", &path)]).unwrap();
     assert_eq!(settings.authorities.0, authority.certificate_pem().as_bytes());

@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
 
-use crate::http_time;
+use lifeboat_runtime::http_time;
 
 /// Messages are for people; what is longer is cut.
 const LONGEST_MESSAGE: usize = 300;

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use super::endpoint::Endpoint;
 use super::error_body::ErrorBody;
 use super::failure::Failure;
-use crate::http_time;
+use lifeboat_runtime::http_time;
 
 tokio::task_local! {
     static HEARING: Hearing;

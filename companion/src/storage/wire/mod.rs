@@ -29,7 +29,7 @@ use self::body::Watched;
 use self::heard::Hearing;
 use super::cloud::Cloud;
 use super::tag::stand_in;
-use crate::http_time;
+use lifeboat_runtime::http_time;
 
 /// What is read of an error's body.
 const ERROR_BODY_LIMIT: usize = 64 << 10;

@@ -1,6 +1,6 @@
 //! The node in the process: restored, or not, and why.
 
-use lifeboat::rehearsal::certificate::Authority;
+use lifeboat_fakes::certificate::Authority;
 use lifeboat_tests::keys::{encryption, signing};
 use lifeboat_tests::page::{http_address, page_until};
 use lifeboat_tests::stage::play;
@@ -15,7 +15,7 @@ async fn with_the_control_plane_gone_it_passes_and_the_store_is_as_it_was() {
     let (before, server) = (site.objects(), site.store.server.as_ref().unwrap());
     let requests = server.counts();
     let passed = json(&ends(site.drill(["--no-kong", "--output", "json"]), 0).await);
-    let expected = configuration(&recording::after_change());
+    let expected = configuration(&recorded::after_change());
     assert_eq!((&passed["format"], &passed["verdict"]), (&1.into(), &"pass".into()), "{passed}");
     let version = &passed["versions"][0];
     assert_eq!(version["kong_version"], VERSION);
@@ -147,7 +147,7 @@ async fn a_configuration_that_is_too_long_for_data_planes_fails_before_they_do()
 fn with_an_authority_the_nodes_of_a_drill_are_let_in_whatever_name_they_have() {
     play(async {
         let world = World::with_authority(&Authority::new("drill")).await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         let passed = ends(world.program(["drill", "--no-kong", "--output", "json"]), 0).await;
         assert_eq!(json(&passed)["verdict"], "pass", "{passed}");
     });

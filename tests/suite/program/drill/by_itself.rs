@@ -67,7 +67,7 @@ async fn a_drill_from_cron_leaves_its_result_for_node_exporter() {
     assert_eq!(line(&good, "success"), "1");
     assert!(!good.contains("lifeboat_build_info") && !good.contains("# EOF"), "only what a drill tells: {good}");
     site.damage_the_newest();
-    std::fs::remove_file(site.object(&format!("{}.json.gz", configuration(&recording::first()).hash))).unwrap();
+    std::fs::remove_file(site.object(&format!("{}.json.gz", configuration(&recorded::first()).hash))).unwrap();
     ends(drill(), 1).await;
     let bad = read();
     assert_eq!(line(&bad, "success"), "0");

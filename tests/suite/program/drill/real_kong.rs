@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use lifeboat::rehearsal::certificate::Authority;
+use lifeboat_fakes::certificate::Authority;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::World;
 use rustix::process::Signal;
@@ -184,7 +184,7 @@ async fn a_kong_of_another_version_is_not_started_and_one_that_was_asked_for_mus
 fn with_an_authority_a_data_plane_believes_the_certificate_that_live_ones_see() {
     play(async {
         let world = World::with_authority(&Authority::new("drill")).await;
-        world.keep(&recording::first()).await;
+        world.keep(&recorded::first()).await;
         let kong = StandIn::new(&[]);
         let passed = json(&ends(kong.on_path_of(world.program(["drill", "--output", "json"])), 0).await);
         assert_eq!(passed["versions"][0]["kong"]["result"], "passed", "{passed}");

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
 
-use crate::tls::{Identity, client_config_shared, server_config_shared};
+use lifeboat::tls::{Identity, client_config_shared, server_config_shared};
 
-use super::certificate::ClusterCertificate;
-use super::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions, Event, Scene};
-use super::message::Configuration;
-use super::node::{EMPTY_HASH, Node, NodeOptions, Wrpc};
-use super::recording;
+use lifeboat_fakes::certificate::ClusterCertificate;
+use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions, Event, Scene};
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, Wrpc};
+use lifeboat_fakes::recorded;
 
 /// Ends a test that would hang.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -39,7 +39,7 @@ async fn cluster_with(change: impl FnOnce(&mut ControlPlaneOptions)) -> (Control
     let mut options = options_of(&identity);
     change(&mut options);
     let control_plane = ControlPlane::start(options).await.unwrap();
-    control_plane.push(recording::first());
+    control_plane.push(recorded::first());
     let node = quick(NodeOptions::new(control_plane.address(), client_config_shared(&identity)));
     (control_plane, node)
 }
@@ -51,11 +51,11 @@ fn quick(options: NodeOptions) -> NodeOptions {
 }
 
 fn first() -> Configuration {
-    Configuration::from_message(&recording::first()).unwrap()
+    Configuration::from_message(&recorded::first()).unwrap()
 }
 
 fn after_change() -> Configuration {
-    Configuration::from_message(&recording::after_change()).unwrap()
+    Configuration::from_message(&recorded::after_change()).unwrap()
 }
 
 fn confirmed(scene: &Scene, configuration: &Configuration) -> bool {
@@ -86,7 +86,7 @@ async fn a_change_reaches_all_nodes() {
     for node in &nodes {
         soon(node.wait_for(|state| state.applied == 1)).await;
     }
-    control_plane.push(recording::after_change());
+    control_plane.push(recorded::after_change());
     for node in &nodes {
         soon(node.wait_for(|state| state.hash() == after_change().hash)).await;
         assert_eq!(node.configuration(), Some(after_change().table));
@@ -117,7 +117,7 @@ async fn a_configuration_that_comes_before_the_database_is_dropped() {
 
     let sending_again = async {
         loop {
-            control_plane.push(recording::first());
+            control_plane.push(recorded::first());
             let applied = node.wait_for(|state| state.applied == 1);
             if tokio::time::timeout(Duration::from_millis(50), applied).await.is_ok() {
                 return;
@@ -146,9 +146,9 @@ async fn of_configurations_that_come_while_one_is_loaded_only_the_newest_is_load
     let (control_plane, options) = cluster().await;
     let node = Node::start(NodeOptions { loading_time: Duration::from_millis(500), ..options });
     soon(node.wait_for(|state| state.loading)).await;
-    control_plane.push(recording::after_change());
-    control_plane.push(recording::lost_database());
-    let lost = Configuration::from_message(&recording::lost_database()).unwrap();
+    control_plane.push(recorded::after_change());
+    control_plane.push(recorded::lost_database());
+    let lost = Configuration::from_message(&recorded::lost_database()).unwrap();
     let state = soon(node.wait_for(|state| state.hash() == lost.hash)).await;
     assert_eq!((state.received, state.applied), (3, 2));
 }
@@ -186,7 +186,7 @@ async fn a_control_plane_without_a_configuration_sends_the_first_that_it_gets() 
     let node = Node::start(quick(NodeOptions::new(control_plane.address(), client_config_shared(&identity))));
     soon(node.wait_for(|state| state.pongs == 1)).await;
     assert_eq!(node.state().received, 0);
-    control_plane.push(recording::first());
+    control_plane.push(recorded::first());
     soon(node.wait_for(|state| state.applied == 1)).await;
 }
 
@@ -284,7 +284,7 @@ async fn a_configuration_that_can_not_be_applied_leaves_the_old_hash_in_the_ping
     let node = Node::start(NodeOptions { rejects: Some(Arc::new(move |got| got.hash == wrong)), ..options });
     soon(control_plane.wait_for(|scene| confirmed(scene, &first()))).await;
 
-    control_plane.push(recording::after_change());
+    control_plane.push(recorded::after_change());
     let state = soon(node.wait_for(|state| state.rejected == 1)).await;
     let next = soon(node.wait_for(|now| now.pings > state.pings)).await;
     assert_eq!(next.hash(), first().hash);
@@ -297,7 +297,7 @@ async fn a_message_that_is_not_a_configuration_changes_nothing() {
     let (control_plane, options) = cluster().await;
     let node = Node::start(options);
     soon(node.wait_for(|state| state.applied == 1)).await;
-    control_plane.push(recording::first().slice(..100));
+    control_plane.push(recorded::first().slice(..100));
     let state = soon(node.wait_for(|state| state.rejected == 1)).await;
     assert!(state.connected);
     assert_eq!(state.hash(), first().hash);
@@ -345,7 +345,7 @@ async fn a_3_0_node_asks_for_wrpc_first_and_takes_404_for_an_answer() {
 #[tokio::test]
 async fn a_message_above_cluster_max_payload_costs_the_link() {
     let (_control_plane, options) = cluster().await;
-    let size = recording::first().len();
+    let size = recorded::first().len();
     let node = Node::start(NodeOptions { max_payload: size - 1, ..options.clone() });
     let state = soon(node.wait_for(|state| state.connections == 2)).await;
     assert_eq!(state.received, 0);

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 /// What a task comes to; never, if there is none. Loses nothing when dropped before it is ready: the task stays where
 /// it is. A task that panics takes the session down with it.
-pub(crate) async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
+pub async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
     match task {
         Some(handle) => {
             let result = handle.await;
@@ -20,7 +20,7 @@ pub(crate) async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
 
 /// Runs what keeps a processor busy for long away from the threads that serve sockets. A runtime of one thread has none
 /// beside it: there it is done at once, so that a simulation stays in the order of its own clock.
-pub(crate) async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::CurrentThread => work(),
         _ => tokio::task::spawn_blocking(work).await.expect("computing does not panic"),

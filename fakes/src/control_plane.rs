@@ -159,7 +159,6 @@ impl ConnectedNode {
 
 /// Something that happened at a control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Event {
     /// A TLS handshake failed.
     HandshakeFailed(String),

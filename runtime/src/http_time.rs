@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderName, header};
 
 /// `Fri, 31 Dec 1999 23:59:59 GMT`, `1999-12-31T23:59:59Z`, or AWS's `19991231T235959Z`.
-pub(crate) fn parse(text: &str) -> Option<SystemTime> {
+pub fn parse(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     if let Ok(time) = httpdate::parse_http_date(text) {
         return Some(time);
@@ -21,23 +21,24 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(text).ok()
 }
 
-pub(crate) fn header(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+/// The point in time in this header; none if it isn't there or can't be read.
+pub fn header(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     parse(headers.get(name)?.to_str().ok()?)
 }
 
 /// The server's time when it answered. None for an answer that lay in a cache.
-pub(crate) fn of_answer(headers: &HeaderMap) -> Option<SystemTime> {
+pub fn of_answer(headers: &HeaderMap) -> Option<SystemTime> {
     if headers.contains_key(header::AGE) { None } else { header(headers, &header::DATE) }
 }
 
 /// The time that a request was signed with.
-pub(crate) fn of_request(headers: &HeaderMap) -> Option<SystemTime> {
+pub fn of_request(headers: &HeaderMap) -> Option<SystemTime> {
     let names = [HeaderName::from_static("x-amz-date"), HeaderName::from_static("x-ms-date"), header::DATE];
     names.iter().find_map(|name| header(headers, name))
 }
 
 /// How long an answer asks to wait: seconds, or a date, which counts from the answer's own (RFC 9110 section 10.2.3).
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -67,12 +67,12 @@ impl Configuration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recording;
+    use super::super::recorded;
     use super::*;
 
     #[test]
     fn a_recorded_message_is_read() {
-        let configuration = Configuration::from_message(&recording::first()).unwrap();
+        let configuration = Configuration::from_message(&recorded::first()).unwrap();
         assert_eq!(configuration.hash.len(), 32);
         assert_eq!((configuration.table[0], configuration.table[configuration.table.len() - 1]), (b'{', b'}'));
     }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused() {
         assert!(Configuration::from_message(b"{}").is_err());
-        let first = recording::first();
+        let first = recorded::first();
         assert!(Configuration::from_message(&first[..first.len() / 2]).is_err());
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::certificate::CLUSTER_NAME;
 use super::life;
 use super::message::Configuration;
-use super::recording;
+use super::recorded;
 
 /// The hash in the pings of a node that has no configuration.
 pub const EMPTY_HASH: &str = "00000000000000000000000000000000";
@@ -79,7 +79,7 @@ impl NodeOptions {
     /// which loads in no time.
     pub fn new(control_plane: SocketAddr, tls: Arc<ClientConfig>) -> Self {
         let mut basic_info: serde_json::Value =
-            serde_json::from_slice(recording::basic_info()).expect("what was recorded is JSON");
+            serde_json::from_slice(recorded::basic_info()).expect("what was recorded is JSON");
         basic_info["filters"] = serde_json::json!({});
         Self {
             control_plane,

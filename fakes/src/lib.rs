@@ -1,0 +1,19 @@
+//! Fakes that play Kong at the socket: a control plane, a data plane, and an S3 store, for `lifeboat demo`, the drill and
+//! the tests. They know Kong's protocol from KONG.md on their own and share neither WebSocket code nor message types with
+//! the product, so that a mistake in one shows against the other. They listen on 127.0.0.1, print nothing, and stop when
+//! they are dropped.
+
+pub mod certificate;
+pub mod control_plane;
+mod der;
+mod frames;
+mod life;
+mod link;
+mod listening;
+pub mod message;
+pub mod node;
+mod outlet;
+mod pace;
+pub mod recorded;
+mod rpc;
+pub mod store;
