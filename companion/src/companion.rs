@@ -10,6 +10,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
+use lifeboat_runtime::clock::Clock;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,6 @@ use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::rotation::Rotation;
 use crate::settings::{ClusterSettings, HealthListen, KeepSettings, RunSettings, StoreSettings};
-use lifeboat_runtime::clock::Clock;
 
 /// How long what is waiting may take to be written when the program is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);

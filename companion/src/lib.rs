@@ -15,7 +15,6 @@ pub mod http;
 pub mod keep;
 pub mod logging;
 pub mod metrics;
-pub mod node_cache;
 pub mod origin;
 mod per_minute;
 mod places;

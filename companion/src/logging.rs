@@ -3,6 +3,7 @@
 use std::io::stderr;
 
 use anstream::{AutoStream, ColorChoice};
+use lifeboat_runtime::progress::TARGET;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -10,7 +11,6 @@ use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use crate::progress::{LogWriter, Shown};
 use crate::settings::{LogFormat, LogSettings, Source};
-use lifeboat_runtime::progress::TARGET;
 
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads
 /// the settings says. What takes a while is shown as `progress` says. Gives the log's form.

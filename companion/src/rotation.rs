@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
+use lifeboat_runtime::background::computed;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::metrics::Metrics;
 use crate::settings::{CertificateFiles, Problems, Reread};
 use crate::tls::{ClientTls, ServerTls};
-use lifeboat_runtime::background::computed;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// For how long the certificate before is good. A restart ends it at once.

@@ -9,9 +9,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use lifeboat::node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 use tempfile::TempDir;

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use hyper::StatusCode;
 
 use lifeboat::tls::{Identity, client_config_shared, server_config_shared};
-
 use lifeboat_fakes::certificate::ClusterCertificate;
 use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions, Event, Scene};
 use lifeboat_fakes::message::Configuration;

@@ -10,10 +10,10 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
+use lifeboat_runtime::background::computed;
 
 use super::{Archive, MANIFEST_LIMIT, Published};
 use crate::storage::{StorageError, Tag, Write};
-use lifeboat_runtime::background::computed;
 
 /// What lies at `config.json` beside a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]

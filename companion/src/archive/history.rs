@@ -8,10 +8,10 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Manifest};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
 use lifeboat_core::verify::{Place, Rejected, authenticate};
+use lifeboat_runtime::progress::step;
 
 use super::{Archive, MANIFEST_LIMIT, Published};
 use crate::storage::StorageError;
-use lifeboat_runtime::progress::step;
 
 const AT_ONCE: usize = 8;
 

@@ -7,12 +7,12 @@ use lifeboat_core::manifest::{CacheImage, StoredObject};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::seal::{Binding, Content, Nonce, seal};
 use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};
-
-use super::{Archive, Published};
-use crate::node_cache::Image;
-use crate::storage::{StorageError, Write};
+use lifeboat_node_cache::Image;
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
+
+use super::{Archive, Published};
+use crate::storage::{StorageError, Write};
 
 impl Archive {
     /// Keeps an image of a node that runs what is `published`, and publishes the same manifest with it.
@@ -98,9 +98,8 @@ impl Archive {
 mod tests {
     use lifeboat_core::keys::{EncryptionKey, Keyring};
 
-    use super::super::tests::{CHANGED, FIRST, in_memory, publish, version};
+    use super::super::tests::{CHANGED, FIRST, in_memory, publish, recorded_image, version};
     use super::*;
-    use crate::node_cache::tests::recorded::recorded_image;
     use crate::settings::KeySource;
 
     // An image of what CHANGED is.

@@ -7,11 +7,11 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::manifest::StoredObject;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::verify;
+use lifeboat_runtime::background::computed;
 use tracing::debug;
 
 use super::{Archive, Depth, Published, Standing};
 use crate::storage::{StorageError, Write};
-use lifeboat_runtime::background::computed;
 
 /// What another store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
+use lifeboat_runtime::background::computed;
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::storage::StorageError;
-use lifeboat_runtime::background::computed;
 
 /// Which snapshot is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

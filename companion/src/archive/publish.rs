@@ -14,14 +14,14 @@ use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::rng;
 use tracing::debug;
 
 use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
 use super::{Archive, MANIFEST_LIMIT, Published, Standing};
 use crate::metrics::Step;
 use crate::storage::{StorageError, Write};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::rng;
 
 /// Who publishes.
 #[derive(Clone, Debug)]

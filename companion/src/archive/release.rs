@@ -7,10 +7,10 @@ use lifeboat_core::manifest::{Document, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
+use lifeboat_runtime::background::computed;
 
 use super::{Archive, Author, MANIFEST_LIMIT, Published, Standing, Terms};
 use crate::storage::StorageError;
-use lifeboat_runtime::background::computed;
 
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]

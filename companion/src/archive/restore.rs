@@ -12,13 +12,13 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{
     AgeLimit, Authentic, Place, Policy, Rejected, Verified, authenticate, verify, verify_bare,
 };
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::progress::step;
 use tracing::info;
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::settings::{Prefer, RestoreRules};
 use crate::storage::{StorageError, Tag};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::progress::step;
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;

@@ -12,12 +12,12 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::schema::SchemaSet;
 use lifeboat_core::seal::{Binding, Nonce, seal};
 use lifeboat_core::verify::{Authentic, Place, verify_schemas};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::rng;
 
 use super::snapshot::plain_object;
 use super::{Archive, Published, Standing};
 use crate::storage::{StorageError, Write};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::rng;
 
 /// What is fetched of them at the most: more than they have compressed.
 const FETCH_LIMIT: u64 = lifeboat_core::schema::SCHEMAS_LIMIT as u64;

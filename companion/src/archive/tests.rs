@@ -11,6 +11,7 @@ use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
+use lifeboat_node_cache::{CacheId, Image, NodePrefix, Patience};
 use object_store::memory::InMemory;
 
 use super::*;
@@ -61,6 +62,17 @@ impl Archive {
         let key = ObjectKeys::new(version()).manifest();
         self.storage.write(&key, published.document.clone(), Write::Replace).await.unwrap();
     }
+}
+
+/// An image of the cache of a Kong 3.9.1 that runs what [`CHANGED`] sends.
+pub(crate) fn recorded_image() -> Image {
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = NodePrefix::new(folder.path().to_owned());
+    std::fs::create_dir(prefix.lmdb_folder()).unwrap();
+    std::fs::write(prefix.data_file(), include_bytes!("../../../tests/data/kong-3.9.1/dbless.lmdb/data.mdb")).unwrap();
+
+    let id = CacheId { version: version(), config_hash: "3ff47162e7a7ce1344f336316b66484e".parse().unwrap() };
+    Image::take(&prefix, &id, folder.path(), Patience::default()).unwrap()
 }
 
 #[tokio::test]

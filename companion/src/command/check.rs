@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
+use lifeboat_runtime::progress::step;
 use serde::Serialize;
 use tokio::time::timeout;
-
-use lifeboat_runtime::progress::step;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -5,10 +5,10 @@ use anyhow::{Context, bail};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Verified;
-
-use crate::archive::Archive;
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::progress::step;
+
+use crate::archive::Archive;
 
 /// The version that was given, or else the only one of which there are backups.
 pub(super) async fn version(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<KongVersion> {

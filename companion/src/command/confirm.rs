@@ -8,9 +8,9 @@ use anyhow::anyhow;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_runtime::background::computed;
 
 use super::Failure;
-use lifeboat_runtime::background::computed;
 
 /// Whether somebody is asked before something changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use anyhow::Context;
 use lifeboat_core::keep::Pin;
+use lifeboat_runtime::clock::Clock;
 
 use super::choice::Choice;
 use super::confirm::{Ask, confirm};
 use super::{Failure, Output};
 use crate::archive::ChoiceError;
 use crate::settings::Source;
-use lifeboat_runtime::clock::Clock;
 
 /// Makes what is published stay, or the snapshot with this sequence, until it is unpinned.
 pub async fn pin(

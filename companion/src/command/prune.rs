@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::object_key::SnapshotId;
+use lifeboat_runtime::clock::Clock;
 use serde_json::json;
 
 use super::configuration::version;
@@ -12,7 +13,6 @@ use super::table::{Concession, Table, folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Old, Prunable};
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
-use lifeboat_runtime::clock::Clock;
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;

@@ -1,13 +1,13 @@
 //! `lifeboat release`: publishes a snapshot that was held.
 
 use anyhow::Context;
+use lifeboat_runtime::clock::Clock;
 
 use super::choice::Choice;
 use super::confirm::Ask;
 use super::{Failure, Output};
 use crate::archive::ReleaseError;
 use crate::settings::Source;
-use lifeboat_runtime::clock::Clock;
 
 /// Publishes the held snapshot with this sequence, or else the newest held one.
 pub async fn release(

@@ -1,13 +1,13 @@
 //! `lifeboat rollback`: an operator chooses an older snapshot to be published.
 
 use anyhow::Context;
+use lifeboat_runtime::clock::Clock;
 
 use super::choice::Choice;
 use super::confirm::Ask;
 use super::{Failure, Output};
 use crate::archive::Stay;
 use crate::settings::Source;
-use lifeboat_runtime::clock::Clock;
 
 /// Publishes an old snapshot as a new one that stays.
 pub async fn rollback(

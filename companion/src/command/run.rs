@@ -1,12 +1,12 @@
 //! `lifeboat run`: what the settings say, until a signal.
 
+use lifeboat_runtime::clock::Clock;
 use tracing::info;
 
 use super::Failure;
 use super::stopped::{Hangup, Stop};
 use crate::companion::Companion;
 use crate::settings::{RunSettings, Source};
-use lifeboat_runtime::clock::Clock;
 
 /// Runs until SIGTERM or SIGINT; what is waiting to be written then is written first, unless a signal comes again.
 pub async fn run(source: &Source, clock: Clock) -> Result<(), Failure> {

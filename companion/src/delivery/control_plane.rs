@@ -7,13 +7,13 @@ use std::sync::Arc;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::answer::Refusal;
+use lifeboat_runtime::clock::Clock;
 use tracing::warn;
 
 use crate::admin::AdminError;
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::ControlPlaneSettings;
-use lifeboat_runtime::clock::Clock;
 
 /// What a control plane means for a node without a configuration.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,6 +9,8 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
 use super::outcome::{Mishap, Rehearsed, Step};
@@ -16,8 +18,6 @@ use super::scratch_node::Proof;
 use crate::archive::{Chosen, Sources};
 use crate::evidence::{Evidence, Schemas};
 use crate::storage::StorageError;
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
 const READ_LIMIT: Duration = Duration::from_secs(120);

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 
 pub use outcome::{Drilled, Finding, KongPart, KongRun, Mishap, Rehearsed, Step, VersionDrill};
 pub use scheduled::ScheduledDrill;
@@ -24,8 +26,6 @@ use self::stage::Stage;
 use crate::archive::Sources;
 use crate::settings::{DrillSettings, KongProgram};
 use crate::tls::Leaf;
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::progress::step;
 
 /// How often something may be published in the middle of a drill.
 const TRIES: u32 = 3;

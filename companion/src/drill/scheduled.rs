@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use lifeboat_core::keep::drill::{DrillOutcome, DrillSchedule};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, set_default};
@@ -14,7 +15,6 @@ use tracing::{error, info, warn};
 use super::{Drill, Drilled, Finding, VersionDrill};
 use crate::metrics::{DrillMetrics, KeepFacts, Metrics};
 use crate::settings::DrillEvery;
-use lifeboat_runtime::clock::Clock;
 
 /// How often it is looked at who leads.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

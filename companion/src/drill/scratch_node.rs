@@ -6,6 +6,9 @@ use std::time::Duration;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
 use super::chosen::Expected;
@@ -13,9 +16,6 @@ use super::outcome::{Mishap, Step};
 use super::stage::Stage;
 use crate::settings::DrillSettings;
 use crate::tls::client_config_shared_with;
-use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
 
 /// How long a node may be without a configuration. The relay reads the snapshot once more meanwhile.
 const RESTORE_LIMIT: Duration = Duration::from_secs(150);

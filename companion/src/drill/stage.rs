@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_runtime::clock::Clock;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use crate::put_off::PutOff;
 use crate::relay::{Limits, Relay, RelayView};
 use crate::settings::{Address, ClusterSettings, DrillSettings, RelaySettings};
 use crate::tls::{Accepts, ServerSide, ServerTls};
-use lifeboat_runtime::clock::Clock;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// A scratch node and a Kong, each of which may try again.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::SnapshotId;
+use lifeboat_node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
+use lifeboat_runtime::background::computed;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use crate::storage::StorageError;
-use lifeboat_runtime::background::computed;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// A large configuration takes a node many seconds to load, and its cache changes seldom after that.

@@ -15,6 +15,8 @@ use lifeboat_core::keep::keeper::Leadership;
 use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
@@ -22,8 +24,6 @@ use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::metrics::KeepMetrics;
 use crate::storage::{Access, Conditions, Fence, Open, StorageError, Tag};
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::rng;
 
 /// What is not answered by then has failed: a lease is to be renewed in time.
 const PATIENCE: Duration = RENEWAL;

@@ -14,6 +14,9 @@ use lifeboat_core::keep::election::{ElectionSetting, Event as ElectionEvent};
 use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::SnapshotId;
+use lifeboat_node_cache::{Image, NodePrefix};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 use tokio_util::sync::CancellationToken;
 
 use super::cache_images::{ImageDesk, Offer};
@@ -28,11 +31,8 @@ use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, standi
 use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::metrics::{KeepMetrics, Trace};
-use crate::node_cache::{Image, NodePrefix};
 use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError, Tag};
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::rng;
 
 /// Publishes what is received.
 #[derive(Debug)]

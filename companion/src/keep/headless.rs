@@ -11,6 +11,8 @@ use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
 use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
+use lifeboat_runtime::background::finished;
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -23,8 +25,6 @@ use crate::dial::{DialError, TlsLink, dial};
 use crate::metrics::{ControlPlaneSays, KeepMetrics, Step};
 use crate::settings::{ClusterSettings, KeepSettings};
 use crate::websocket::{Heard, LinkError, hear};
-use lifeboat_runtime::background::finished;
-use lifeboat_runtime::clock::Clock;
 
 /// A headless data plane.
 #[derive(Debug)]

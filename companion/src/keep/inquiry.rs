@@ -7,13 +7,13 @@ use std::time::Duration;
 use lifeboat_core::keep::Received;
 use lifeboat_core::session::answer::Refusal;
 use lifeboat_core::session::headless::Notice;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 use tokio::time::timeout;
 
 use super::{BackupNode, Headless, News};
 use crate::admin::AdminError;
 use crate::settings::{ClusterSettings, KeepSettings};
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::progress::step;
 
 /// What the connection and a large message may take on top of the time that the control plane has to send something.
 const ALLOWANCE: Duration = Duration::from_secs(60);

@@ -9,6 +9,8 @@ use futures::future::{join_all, select_all};
 use lifeboat_core::backoff::{Backoff, spread};
 use lifeboat_core::keep::keeper::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -18,8 +20,6 @@ use crate::archive::{Archive, Author, Depth, Mirrored, Published};
 use crate::metrics::KeepMetrics;
 use crate::settings::StoreSettings;
 use crate::storage::{Fence, StorageError};
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::rng;
 
 /// How long a command that publishes once waits for other stores.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -21,11 +21,11 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
 
 use crate::archive::Author;
-use lifeboat_runtime::rng;
 
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
+use lifeboat_runtime::rng;
 pub(crate) use messages::certificate_refused;
 pub(crate) use mirror::mirror_once;
 pub use newest::{Line, Newest};

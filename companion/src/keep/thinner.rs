@@ -10,12 +10,12 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::thinning::record::Witnessed;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
 use tracing::{info, warn};
 
 use super::messages::said;
 use crate::archive::{Archive, Thinned, Timekeeper};
 use crate::storage::StorageError;
-use lifeboat_runtime::clock::Clock;
 
 /// How long there is peace after the history was thinned.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);

@@ -28,6 +28,7 @@ pub use http::{HttpMetrics, LeftUnanswered};
 pub use keep::{
     ControlPlaneSays, Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name,
 };
+use lifeboat_runtime::clock::Clock;
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
 pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
@@ -37,7 +38,6 @@ use self::series::{Number, write_gauge, write_number};
 use crate::relay::RelayView;
 use crate::reports::Reports;
 use crate::tls::Leaf;
-use lifeboat_runtime::clock::Clock;
 
 /// All metrics of a program. Clones are the same.
 #[derive(Clone, Debug)]

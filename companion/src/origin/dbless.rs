@@ -9,6 +9,7 @@ use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::SourceKind;
+use lifeboat_runtime::clock::Clock;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -17,7 +18,6 @@ use tracing::{info, warn};
 
 use super::{Found, found};
 use crate::keep::Newest;
-use lifeboat_runtime::clock::Clock;
 
 /// How often a node is asked whether it runs something else: as often as the Ingress Controller pushes at most.
 const EVERY: Duration = Duration::from_secs(3);

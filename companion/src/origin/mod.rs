@@ -17,7 +17,6 @@ use reqwest::Url;
 pub(crate) use dbless::Errors;
 pub use dbless::{Dbless, DblessError};
 pub use file::{FileError, read_file};
-
 use lifeboat_runtime::background::computed;
 
 /// What `--from` names.

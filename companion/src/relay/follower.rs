@@ -9,12 +9,12 @@ use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use crate::archive::Sources;
 use crate::settings::Follow;
-use lifeboat_runtime::clock::Clock;
 
 /// Who has just lost the control plane wants to know what is published now, and many lose it together.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
-
-use lifeboat_runtime::clock::Clock;
 
 /// Of how many nodes is remembered what they asked for. Beyond that the memory begins anew.
 const REMEMBERED: usize = 10_000;

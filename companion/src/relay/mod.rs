@@ -32,6 +32,7 @@ use tracing::{debug, info, warn};
 
 pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
+use lifeboat_runtime::clock::Clock;
 pub use limits::Limits;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use view::RelayView;
@@ -55,7 +56,6 @@ use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings};
 use crate::tls::Turns;
-use lifeboat_runtime::clock::Clock;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]

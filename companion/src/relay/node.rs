@@ -11,6 +11,7 @@ use lifeboat_core::kong::ping::hash_in_ping;
 use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::follow::Bulletin;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
+use lifeboat_runtime::background::finished;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
@@ -26,7 +27,6 @@ use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
 use crate::metrics::NodePresence;
 use crate::websocket::{Heard, LinkError};
-use lifeboat_runtime::background::finished;
 
 struct Driver {
     shared: Arc<Shared>,

@@ -11,12 +11,12 @@ use lifeboat_core::session::follow::Publication;
 use lifeboat_core::session::node::Offer;
 use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_core::verify::{Provenance, Verified, Writer};
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::follower::publication;
 use crate::archive::{Chosen, Sources};
-use lifeboat_runtime::clock::Clock;
 
 /// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
 /// one fetch; one that comes later gets what has been published since.

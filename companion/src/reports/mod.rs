@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use lifeboat_core::report::{Ledger, Refusal, Taken, WorkerName};
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,6 @@ pub use view::ReportsView;
 use self::testimony::Testimonies;
 use crate::keep::Witnesses;
 use crate::settings::ReportKeys;
-use lifeboat_runtime::clock::Clock;
 
 /// So many reports wait for the exporters at most. Of more nothing is told: their workers report again soon.
 const WAITING: usize = 1024;

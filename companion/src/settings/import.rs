@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::cluster::ClusterSettings;
 use super::keep::{KeepSettings, given_version, node_prefix, version};
 use super::{Problems, Reader, Source, StoreSettings, finish};
-use crate::node_cache::NodePrefix;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_node_cache::NodePrefix;
 
 /// For `lifeboat import` into a node's cache, and for `lifeboat exec`.
 #[derive(Debug)]

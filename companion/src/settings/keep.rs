@@ -8,11 +8,11 @@ use lifeboat_core::keep::guard::ShrinkGuard;
 use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_node_cache::{CacheForm, NodePrefix};
 use reqwest::Url;
 
 use super::Reader;
 use super::source::Given;
-use crate::node_cache::{CacheForm, NodePrefix};
 
 const VERSIONS: &str = "LIFEBOAT_KONG_VERSIONS";
 

@@ -1,8 +1,9 @@
 //! Settings as far as they can be read, mistakes and all.
 
+use lifeboat_node_cache::NodePrefix;
+
 use super::keep::node_prefix;
 use super::{ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of};
-use crate::node_cache::NodePrefix;
 
 /// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
 /// mistakes, and goes on.

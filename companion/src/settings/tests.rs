@@ -1,7 +1,8 @@
 //! Whole sets of settings.
 
-use super::*;
 use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
+
+use super::*;
 
 fn cluster() -> Credentials {
     ClusterCertificate::version_1(std::time::SystemTime::now())

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::time::Moment;
-
 use lifeboat_runtime::clock::Clock;
 
 /// Until when writes may begin. Clones are one fence.

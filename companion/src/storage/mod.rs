@@ -35,6 +35,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 pub use conditions::{Ability, Conditions};
 pub use error::{Access, Concerns, StorageError};
 pub use fence::{Fence, Open};
+use lifeboat_runtime::progress::step;
 pub use presign::{LONGEST as LONGEST_LINK, Link, PresignError};
 pub use probe::ProbeKeys;
 pub use skew::Skew;
@@ -49,7 +50,6 @@ use self::retry::retried;
 use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
 use crate::metrics::{Operation, RequestOutcome, StoreMetrics};
 use crate::settings::StoreSettings;
-use lifeboat_runtime::progress::step;
 
 /// A listing has any number of pages; all of them together may take this long.
 const LISTING_WITHIN: Duration = Duration::from_secs(300);

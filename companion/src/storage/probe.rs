@@ -7,13 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use lifeboat_core::backoff::Backoff;
+use lifeboat_runtime::rng;
 use tokio::time::timeout;
 
 use super::attempt::{self, Deletion, Outcome};
 use super::conditions::{Ability, Conditions};
 use super::race::{Finish, Racer, finish};
 use super::{Access, Storage, StorageError, Tag, Write};
-use lifeboat_runtime::rng;
 
 /// Writers at once.
 const WRITERS: usize = 8;

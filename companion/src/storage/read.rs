@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use lifeboat_core::mutation::{self, Mutation};
+use lifeboat_runtime::progress::transfer;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
@@ -14,7 +15,6 @@ use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
 use crate::metrics::Operation;
-use lifeboat_runtime::progress::transfer;
 
 /// An answer may announce any size: not more than this is set aside before it has come.
 const SET_ASIDE: u64 = 64 << 20;

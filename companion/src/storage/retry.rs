@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
+use lifeboat_runtime::rng;
 use tokio::time::Instant;
 
 use super::StorageError;
 use super::diagnosis::{Again, Failed};
-use lifeboat_runtime::rng;
 
 /// How many tries there are.
 const TRIES: u32 = 5;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lifeboat_core::mutation::{self, Mutation};
+use lifeboat_runtime::progress::step;
 use object_store::path::Path;
 use object_store::{PutMode, PutOptions, PutPayload};
 
@@ -9,7 +10,6 @@ use super::diagnosis::Failed;
 use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Access, Storage, StorageError, Tag};
-use lifeboat_runtime::progress::step;
 
 /// What a write does about an object that is there already.
 #[derive(Clone, Debug)]

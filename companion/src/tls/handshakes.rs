@@ -5,14 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use lifeboat_fakes::certificate::{Authority, ClusterCertificate, Credentials};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, HandshakeKind, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-
-use lifeboat_fakes::certificate::{Authority, ClusterCertificate, Credentials};
 
 use super::authority::{client_verifier, server_verifier};
 use super::pinned::PinnedCertificates;

@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
 use lifeboat_core::session::answer::{AnswerBody, HttpAnswer};
+use lifeboat_runtime::http_time;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tungstenite::handshake::client::generate_key;
@@ -17,7 +18,6 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::Link;
 use super::header::Mask;
-use lifeboat_runtime::http_time;
 
 /// Names the relays that a link passes through, comma separated, so that each knows itself when it meets itself.
 pub const RELAY_HEADER: &str = "lifeboat-relay";

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use lifeboat::archive::Archive;
-use lifeboat::node_cache::{NodePrefix, Outcome, place_image};
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::VerifiedImage;
 use lifeboat_fakes::recorded;
+use lifeboat_node_cache::{NodePrefix, Outcome, place_image};
 use lifeboat_tests::program::{Invocation, lifeboat};
 use rustix::process::Signal;
 use serde_json::Value;

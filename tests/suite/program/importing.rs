@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
-use lifeboat::node_cache::{CacheId, Contents, NodePrefix};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_fakes::recorded;
+use lifeboat_node_cache::{CacheId, Contents, NodePrefix};
 use lifeboat_tests::program::Invocation;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -108,9 +108,13 @@ fn logged(source: &str) -> Vec<String> {
     calls.filter_map(|(_, end)| literal(&code[end..])).collect()
 }
 
+/// The crates whose messages operators read.
+const SHIPPED: &[&str] =
+    &["companion/src/", "core/src/", "link/src/", "node-cache/src/", "runtime/src/", "storage/src/"];
+
 fn product() -> impl Iterator<Item = (&'static Tracked, &'static str)> {
     let files = tracked().iter().filter(|file| file.is_rust());
-    let files = files.filter(|file| file.path.starts_with("companion/src/") || file.path.starts_with("core/src/"));
+    let files = files.filter(|file| SHIPPED.iter().any(|folder| file.path.starts_with(folder)));
     files.filter_map(|file| Some((file, file.text()?)))
 }
 

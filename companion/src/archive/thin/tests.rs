@@ -15,9 +15,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::super::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, version};
+use super::super::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, recorded_image, version};
 use super::*;
-use crate::node_cache::tests::recorded::recorded_image;
 use crate::storage::{Storage, Write};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

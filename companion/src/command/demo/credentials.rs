@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
+use lifeboat_fakes::certificate::ClusterCertificate;
 
 use crate::tls::Identity;
-use lifeboat_fakes::certificate::ClusterCertificate;
 
 /// The name of the certificate's file.
 pub(super) const CERTIFICATE: &str = "cluster.crt";

@@ -14,6 +14,13 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::counted;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::storage_url::StorageUrl;
+use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
+use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions};
+use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::{Node, NodeOptions};
+use lifeboat_fakes::recorded;
+use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_runtime::clock::Clock;
 use tokio::time::{sleep, timeout};
 
 pub use self::control_plane::{ControlPlanePart, Recorded};
@@ -24,13 +31,6 @@ use crate::archive::Archive;
 use crate::companion::Companion;
 use crate::settings::{RunSettings, Source, StoreSettings, check_names};
 use crate::tls::{Identity, client_config_shared, server_config_shared};
-use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
-use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions};
-use lifeboat_fakes::message::Configuration;
-use lifeboat_fakes::node::{Node, NodeOptions};
-use lifeboat_fakes::recorded;
-use lifeboat_fakes::store::{S3Store, S3StoreOptions};
-use lifeboat_runtime::clock::Clock;
 
 /// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
 const STEP_LIMIT: Duration = Duration::from_secs(30);

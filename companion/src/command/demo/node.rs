@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use lifeboat_fakes::node::{Node, NodeOptions, NodeState};
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
 use super::credentials::there;
@@ -12,8 +14,6 @@ use super::{Timeline, described, until_a_signal};
 use crate::command::Failure;
 use crate::command::stopped::unless_stopped;
 use crate::tls::client_config_shared;
-use lifeboat_fakes::node::{Node, NodeOptions, NodeState};
-use lifeboat_runtime::clock::Clock;
 
 /// With `--once`, a node that has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
 /// lost are tried again within 10 s.

@@ -8,6 +8,8 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::verify::{Provenance, Verified};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
 use super::check::{Check, in_words, within};
@@ -16,8 +18,6 @@ use crate::archive::{Archive, ConfigJson, History, Restored};
 use crate::evidence::{Evidence, Schemas, Standing};
 use crate::settings::Role;
 use crate::storage::StorageError;
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
 
 const NEWEST: &str = "backup: newest";
 const CURRENT: &str = "backup: current";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
+use lifeboat_runtime::clock::Clock;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use super::check::{Check, within};
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::{ClusterSettings, KeepSettings};
-use lifeboat_runtime::clock::Clock;
 
 const ADDRESS: &str = "control plane: address";
 const LINK: &str = "control plane: link";

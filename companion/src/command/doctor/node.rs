@@ -1,7 +1,8 @@
 //! Checks of a node's prefix, where it is on this host: whether something of ours lies there that a reload would load.
 
+use lifeboat_node_cache::NodePrefix;
+
 use super::check::Check;
-use crate::node_cache::NodePrefix;
 
 const FILE: &str = "node: declarative file";
 

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::storage_url::StorageUrl;
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
 use super::check::{Check, Verdict};
 use crate::archive::{Archive, Author};
 use crate::settings::{Role, StoreSettings};
 use crate::storage::{Conditions, Skew, StorageError};
-use lifeboat_runtime::clock::Clock;
 
 const STORE: &str = "store";
 const LISTING: &str = "store: list";

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::ticket::Ticket;
+use lifeboat_runtime::clock::Clock;
 
 use super::backup;
 use super::check::{Check, in_words};
 use crate::archive::Archive;
 use crate::settings::Role;
-use lifeboat_runtime::clock::Clock;
 
 const TICKET: &str = "ticket";
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use lifeboat_core::keep::drill::DrillOutcome;
+use lifeboat_runtime::clock::Clock;
 
 use super::stopped::unless_stopped;
 use super::table::terminal_width;
@@ -14,7 +15,6 @@ use super::{Failure, Output, stdout};
 use crate::cli;
 use crate::drill::{Drill, Drilled, textfile};
 use crate::settings::{DrillSettings, Reader, Source};
-use lifeboat_runtime::clock::Clock;
 
 /// Rehearses, prints what came of it, and fails afterwards if a node was not restored.
 pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<(), Failure> {

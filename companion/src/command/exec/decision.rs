@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use lifeboat_node_cache::{NodePrefix, Present, place_declarative_file, present};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 use tracing::info;
 
 use crate::archive::Sources;
 use crate::delivery::{self, Asked, Program, There, fetched_unless};
-use crate::node_cache::{NodePrefix, Present, place_declarative_file, present};
 use crate::settings::{ImportSettings, NodeSettings, Problems, Restoring, Source, When};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
 
 /// How long the store may take. An empty gateway is up and can be looked at; one that waits is neither.
 const FETCHED_WITHIN: Duration = Duration::from_secs(60);

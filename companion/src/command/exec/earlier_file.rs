@@ -1,12 +1,12 @@
 //! The file that an earlier start of the node was given. It holds private keys, and `kong reload` would load it over whatever
 //! the node has had since: it is removed at the first start that doesn't need it, and named as long as it lies there.
 
+use lifeboat_node_cache::{NodePrefix, remove_declarative_file};
+use lifeboat_runtime::background::computed;
 use tracing::{info, warn};
 
 use super::decision::{Start, own_file};
-use crate::node_cache::{NodePrefix, remove_declarative_file};
 use crate::settings::{NodeSettings, Source};
-use lifeboat_runtime::background::computed;
 
 /// Removes it if the node starts without it, else says that it is there.
 pub(super) async fn tell(source: &Source, start: &Start) {

@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use anyhow::anyhow;
+use lifeboat_runtime::clock::Clock;
 use tracing::{error, info, warn};
 
 use self::decision::{Start, decide};
@@ -21,7 +22,6 @@ use super::stopped::unless_stopped;
 use crate::cli::Exec;
 use crate::delivery::Program;
 use crate::settings::Source;
-use lifeboat_runtime::clock::Clock;
 
 /// Becomes the program, and returns only if that can't be; or with `--check` says what would be done about the settings.
 ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use lifeboat_runtime::clock::Clock;
 
 use super::super::{Failure, Output};
 use super::keep;
@@ -10,7 +11,6 @@ use crate::archive::Archive;
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::{ExportSettings, Source};
-use lifeboat_runtime::clock::Clock;
 
 /// Connects to the control plane as a backup node of each version, keeps the configuration that it sends, and ends.
 pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {

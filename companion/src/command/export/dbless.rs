@@ -1,6 +1,7 @@
 //! `lifeboat export --from dbless:URL`: what a node without a database runs, now or from now on.
 
 use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -14,7 +15,6 @@ use crate::cli::Export;
 use crate::keep::{BackupNode, Exporter, Newest};
 use crate::origin::Dbless;
 use crate::settings::{DblessSettings, Source};
-use lifeboat_runtime::clock::Clock;
 
 /// Keeps what the node runs, and ends.
 pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Clock) -> Result<(), Failure> {

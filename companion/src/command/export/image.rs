@@ -1,8 +1,9 @@
 //! An image of the cache of the node beside us, kept with what was exported just now.
 
-use crate::keep::{Exported, Exporter};
-use crate::node_cache::{CacheId, Image, NodePrefix, Patience};
+use lifeboat_node_cache::{CacheId, Image, NodePrefix, Patience};
 use lifeboat_runtime::background::computed;
+
+use crate::keep::{Exported, Exporter};
 
 /// Keeps an image with what was exported, if the node on `prefix` runs it now.
 pub(super) async fn keep(exporter: &mut Exporter, exported: &mut Exported, prefix: NodePrefix) -> anyhow::Result<()> {

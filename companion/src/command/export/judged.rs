@@ -11,6 +11,8 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Source, SourceKind};
 use lifeboat_core::schema::Unchecked;
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
 use tracing::{debug, warn};
 
@@ -19,8 +21,6 @@ use super::super::configuration::{configuration, printable};
 use crate::archive::{Archive, Pick};
 use crate::evidence::Schemas;
 use crate::origin::Found;
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
 
 /// How many mistakes are listed: who has more has made one of them many times.
 const LISTED: usize = 50;

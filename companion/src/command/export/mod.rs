@@ -12,6 +12,9 @@ use std::path::Path;
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_node_cache::NodePrefix;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 use tracing::warn;
 
 use self::judged::Judge;
@@ -19,11 +22,8 @@ use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Stay};
 use crate::cli::Export;
 use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
-use crate::node_cache::NodePrefix;
 use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::progress::step;
 
 /// Keeps what was asked for.
 pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use anyhow::Context;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 use tracing::warn;
 
 use super::super::{Failure, Output, stdout};
@@ -11,8 +13,6 @@ use crate::cli::Export;
 use crate::keep::{BackupNode, mirror_once, thin_once};
 use crate::origin::{Dbless, Found, Origin, read_file};
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::progress::step;
 
 /// What is to be published, and where.
 struct Change {

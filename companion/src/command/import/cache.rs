@@ -3,16 +3,16 @@
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Verified, VerifiedImage};
+use lifeboat_node_cache::{CacheForm, NodePrefix, Outcome, Present, place_config_cache, place_image, present};
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::progress::step;
 use tracing::info;
 
 use super::{Failure, stdout};
 use crate::archive::Sources;
 use crate::delivery::{self, Asked, There, fetched_unless};
-use crate::node_cache::{CacheForm, NodePrefix, Outcome, Present, place_config_cache, place_image, present};
 use crate::settings::{ControlPlaneSettings, ImportSettings, Source, When};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::progress::step;
 
 /// What goes into a node's cache.
 enum Cache {

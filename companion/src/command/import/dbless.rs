@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
+use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
 use tracing::{info, warn};
 
@@ -11,7 +12,6 @@ use super::{Failure, stdout};
 use crate::archive::Sources;
 use crate::delivery::{self, DblessNode, Loaded, fetched_unless};
 use crate::settings::{DblessImportSettings, Source, When};
-use lifeboat_runtime::clock::Clock;
 
 /// How often a node that has a configuration is asked whether it still does: a container that has started anew has none.
 const EVERY: Duration = Duration::from_secs(1);

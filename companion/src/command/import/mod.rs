@@ -8,13 +8,13 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
+use lifeboat_runtime::clock::Clock;
 use tracing::{error, info};
 
 use super::stopped::unless_stopped;
 use super::{Failure, stdout};
 use crate::cli::Import;
 use crate::settings::{Source, When};
-use lifeboat_runtime::clock::Clock;
 
 /// The most that a ticket has: a manifest and two links.
 const TICKET_LIMIT: u64 = 4 << 20;

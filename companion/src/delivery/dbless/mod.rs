@@ -10,12 +10,12 @@ use lifeboat_core::backoff::Backoff;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::{Rejected, Verified};
-use reqwest::{StatusCode, Url};
-
-use crate::origin::{Dbless, DblessError, Errors};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
+use reqwest::{StatusCode, Url};
+
+use crate::origin::{Dbless, DblessError, Errors};
 
 /// How often it is asked whether it has been given something.
 const EVERY: Duration = Duration::from_secs(1);

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::masking::SecretTexts;
+use lifeboat_runtime::background::computed;
+use lifeboat_runtime::clock::Clock;
 
 use super::scratch::Scratch;
 use crate::archive::Sources;
 use crate::settings::{DrillSettings, Reader};
-use lifeboat_runtime::background::computed;
-use lifeboat_runtime::clock::Clock;
 
 const LINES: usize = 12;
 /// In characters: nginx' lines about Lua errors run to thousands.

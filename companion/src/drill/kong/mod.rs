@@ -9,6 +9,7 @@ mod status;
 use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
 use self::environment::environment;
@@ -18,7 +19,6 @@ use super::outcome::{KongPart, KongRun, Mishap, Rehearsed, Step};
 use super::stage::Stage;
 use crate::archive::Sources;
 use crate::settings::{DrillSettings, KongProgram, KongSettings};
-use lifeboat_runtime::clock::Clock;
 
 /// Kong loads 50,000 services in 12 s (KONG.md section 1).
 const READY_LIMIT: Duration = Duration::from_secs(120);

@@ -10,6 +10,8 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use lifeboat_runtime::clock::Clock;
+
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::{Leadership, Standing};
@@ -31,7 +33,6 @@ use super::names;
 use super::series::{Version, register};
 use super::step::{Step, StepTimes};
 use crate::storage::StorageError;
-use lifeboat_runtime::clock::Clock;
 
 /// Who keeps one version tells it here what happens. Clones tell the same.
 #[derive(Clone, Debug)]

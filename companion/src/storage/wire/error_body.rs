@@ -3,11 +3,10 @@
 
 use std::time::SystemTime;
 
+use lifeboat_runtime::http_time;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
-
-use lifeboat_runtime::http_time;
 
 /// Messages are for people; what is longer is cut.
 const LONGEST_MESSAGE: usize = 300;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
+use lifeboat_runtime::http_time;
 
 use super::endpoint::Endpoint;
 use super::error_body::ErrorBody;
 use super::failure::Failure;
-use lifeboat_runtime::http_time;
 
 tokio::task_local! {
     static HEARING: Hearing;

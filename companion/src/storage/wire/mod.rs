@@ -14,6 +14,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
+use lifeboat_runtime::http_time;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
@@ -29,7 +30,6 @@ use self::body::Watched;
 use self::heard::Hearing;
 use super::cloud::Cloud;
 use super::tag::stand_in;
-use lifeboat_runtime::http_time;
 
 /// What is read of an error's body.
 const ERROR_BODY_LIMIT: usize = 64 << 10;

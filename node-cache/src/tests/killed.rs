@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use super::recorded::{contents, empty_prefix, everything_below, fresh_node, prefix_with, recorded_id, stored_image};
-use crate::node_cache::{CacheError, NodePrefix, Outcome, Step, place_image};
+use crate::{CacheError, NodePrefix, Outcome, Step, place_image};
 
 const PREFIX: &str = "LIFEBOAT_TEST_PREFIX";
 const STOP_AT: &str = "LIFEBOAT_TEST_STOP_AT";

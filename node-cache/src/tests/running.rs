@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::node_cache::NodePrefix;
+use crate::NodePrefix;
 
 const NAME: &str = "nginx: master process";
 

@@ -127,7 +127,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::node_cache::tests::recorded::{RECORDED, prefix_with};
+    use crate::tests::recorded::{RECORDED, prefix_with};
 
     const QUICK: Patience =
         Patience { tries: 4, backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)) };

@@ -9,7 +9,7 @@ use super::recorded::{
     RECORDED, contents, described_as, empty_prefix, everything_below, prefix_with, recorded_id, recorded_image,
     stored_image,
 };
-use crate::node_cache::{CacheError, CacheId, Image, NodePrefix, Patience, Step, place_image};
+use crate::{CacheError, CacheId, Image, NodePrefix, Patience, Step, place_image};
 
 fn take(prefix: &NodePrefix, wanted: &CacheId) -> Result<Image, CacheError> {
     let temporary = tempfile::tempdir().unwrap();

@@ -68,4 +68,4 @@ impl CacheForm {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

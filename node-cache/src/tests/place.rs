@@ -14,7 +14,7 @@ use super::recorded::{
     recorded_id, recorded_image, stored_image,
 };
 use super::running::RunningKong;
-use crate::node_cache::{CacheError, NodePrefix, Outcome, Step, place_config_cache, place_image};
+use crate::{CacheError, NodePrefix, Outcome, Step, place_config_cache, place_image};
 
 const KONG_2: KongVersion = KongVersion::new(2, 8, 5);
 

@@ -13,14 +13,14 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Place, Policy, VerifiedImage, authenticate, verify_image};
 use tempfile::TempDir;
 
-use crate::node_cache::{CacheId, Contents, Image, NodePrefix, Patience};
+use crate::{CacheId, Contents, Image, NodePrefix, Patience};
 
 /// The cache of a Kong 3.9.1 that runs `3ff47162…`.
-pub(crate) const RECORDED: &[u8] = include_bytes!("../../../../tests/data/kong-3.9.1/dbless.lmdb/data.mdb");
-const GOLDEN: &[u8] = include_bytes!("../../../../tests/data/manifest-format-1.json");
-const NEVER_WRITTEN: &[u8] = include_bytes!("../../../../tests/data/lmdb-0.9.33/never-written.mdb.gz");
-const FRESH_NODE: &[u8] = include_bytes!("../../../../tests/data/lmdb-0.9.33/fresh-node.mdb.gz");
-const DEEP: &[u8] = include_bytes!("../../../../tests/data/lmdb-0.9.33/deep.mdb.gz");
+pub(crate) const RECORDED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/dbless.lmdb/data.mdb");
+const GOLDEN: &[u8] = include_bytes!("../../../tests/data/manifest-format-1.json");
+const NEVER_WRITTEN: &[u8] = include_bytes!("../../../tests/data/lmdb-0.9.33/never-written.mdb.gz");
+const FRESH_NODE: &[u8] = include_bytes!("../../../tests/data/lmdb-0.9.33/fresh-node.mdb.gz");
+const DEEP: &[u8] = include_bytes!("../../../tests/data/lmdb-0.9.33/deep.mdb.gz");
 
 /// An environment that was opened once.
 pub(crate) fn never_written() -> Vec<u8> {

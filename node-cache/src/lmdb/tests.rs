@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use proptest::prelude::*;
 
 use super::{LmdbError, Pages, Row, compact};
-use crate::node_cache::tests::recorded::{RECORDED, deep, file_of, fresh_node, never_written};
+use crate::tests::recorded::{RECORDED, deep, file_of, fresh_node, never_written};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 

@@ -10,9 +10,7 @@ use lifeboat_core::verify::{Policy, Verified, verify_bare};
 
 use super::recorded::{RECORDED, empty_prefix, everything_below, fresh_node, never_written, prefix_with, recorded_id};
 use super::running::RunningKong;
-use crate::node_cache::{
-    CacheError, NodePrefix, Present, Step, place_declarative_file, present, remove_declarative_file,
-};
+use crate::{CacheError, NodePrefix, Present, Step, place_declarative_file, present, remove_declarative_file};
 
 const JSON: &str = r#"{"_format_version":"3.0","services":[]}"#;
 
