@@ -24,6 +24,5 @@ pub mod relay;
 pub mod reports;
 pub mod rotation;
 pub mod settings;
-pub mod storage;
 pub mod tls;
 pub mod websocket;

@@ -1,7 +1,7 @@
 //! The archive's contract, and what their conditional writes are worth, on servers that somebody else wrote.
 
 use lifeboat::settings::{Source, StoreSettings};
-use lifeboat::storage::Storage;
+use lifeboat_storage::Storage;
 use lifeboat_tests::archive_contract::archive_contract;
 
 use super::azurite::Azurite;
@@ -9,7 +9,8 @@ use super::s3_with_iam::S3WithIam;
 
 fn storage(settings: Vec<(String, String)>) -> Storage {
     let settings = StoreSettings::read_alone(&Source::from_environment(settings));
-    Storage::open(&settings.unwrap_or_else(|problems| panic!("{problems}"))).unwrap()
+    let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+    Storage::open(&settings.location()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

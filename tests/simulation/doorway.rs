@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use lifeboat::archive::{Archive, Author};
-use lifeboat::storage::Storage;
 use lifeboat_core::manifest::Exporter;
+use lifeboat_storage::Storage;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,

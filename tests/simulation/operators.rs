@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Stay};
-use lifeboat::storage::Storage;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::history::Fate;
 use lifeboat_core::manifest;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::Storage;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::{sleep, timeout};

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
 use lifeboat::settings::{Source, StoreSettings};
-use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat_fakes::certificate::Authority;
+use lifeboat_storage::{Storage, StorageError, Write};
 use lifeboat_tests::archive_contract::archive_contract;
 use lifeboat_tests::cloud::azure::{ACCOUNT, CONTAINER, SIGNATURE, blob_service};
 use lifeboat_tests::cloud::gcs::{BUCKET, GcsServer};
@@ -37,7 +37,7 @@ async fn google() -> (GcsServer, HttpServer, StoreSettings) {
 fn google_cloud_storage_holds_an_archive() {
     play(async {
         let (store, _metadata, settings) = google().await;
-        archive_contract(&Storage::open(&settings).unwrap()).await;
+        archive_contract(&Storage::open(&settings.location()).unwrap()).await;
         let keys = store.keys();
         assert!(keys.contains(&"edge/eu/3.9.1/config.json".to_owned()), "{keys:?}");
         assert!(keys.iter().all(|key| key.starts_with("edge/eu/3.9.1/")), "{keys:?}");
@@ -54,7 +54,7 @@ fn azure_holds_an_archive() {
             ("AZURE_STORAGE_ENDPOINT", blobs.origin()),
             ("AZURE_STORAGE_SAS_TOKEN", &format!("sv=2023-11-03&sig={signature}")),
         ]);
-        archive_contract(&Storage::open(&settings).unwrap()).await;
+        archive_contract(&Storage::open(&settings.location()).unwrap()).await;
     });
 }
 
@@ -62,7 +62,7 @@ fn azure_holds_an_archive() {
 fn google_generations_are_compared_and_swapped() {
     play(async {
         let (_store, _metadata, settings) = google().await;
-        let storage = Storage::open(&settings).unwrap();
+        let storage = Storage::open(&settings.location()).unwrap();
         let write = |text: &'static str, write| storage.write("object", Bytes::from_static(text.as_bytes()), write);
         let first = write("first", Write::Create).await.unwrap();
         assert!(matches!(write("other", Write::Create).await, Err(StorageError::Conflict { .. })));
@@ -130,7 +130,7 @@ async fn written_and_read(config: &str) -> Vec<http::Request<Bytes>> {
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG", config),
     ]);
-    let storage = Storage::open(&settings).unwrap();
+    let storage = Storage::open(&settings.location()).unwrap();
     storage.write("object", Bytes::from_static(b"x"), Write::Create).await.unwrap();
     storage.read("object", 100).await.unwrap();
     storage.list("folder", None).await.unwrap();
@@ -212,13 +212,16 @@ fn a_store_with_a_certificate_of_ones_own_authority_is_trusted_with_that_authori
         .await;
         let pem = authority.certificate_pem();
         let open = |pem: &str| {
-            Storage::open(&settings(&[
-                ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong"),
-                ("AWS_CONFIG_STORAGE_ENDPOINT", store.origin()),
-                ("AWS_ACCESS_KEY_ID", "AKID"),
-                ("AWS_SECRET_ACCESS_KEY", "secret"),
-                ("LIFEBOAT_STORAGE_CA", pem),
-            ]))
+            Storage::open(
+                &settings(&[
+                    ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong"),
+                    ("AWS_CONFIG_STORAGE_ENDPOINT", store.origin()),
+                    ("AWS_ACCESS_KEY_ID", "AKID"),
+                    ("AWS_SECRET_ACCESS_KEY", "secret"),
+                    ("LIFEBOAT_STORAGE_CA", pem),
+                ])
+                .location(),
+            )
             .unwrap()
         };
         assert_eq!(open(&pem).read_optional("object", 1).await.unwrap(), None);
@@ -243,11 +246,14 @@ fn that_authority_is_trusted_where_credentials_come_from_too() {
             (authority.certificate_pem(), "answered 403"),
             (Authority::new("another").certificate_pem(), "certificate"),
         ] {
-            let storage = Storage::open(&settings(&[
-                ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong"),
-                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/v1/credentials", endpoint.origin())),
-                ("LIFEBOAT_STORAGE_CA", &pem),
-            ]));
+            let storage = Storage::open(
+                &settings(&[
+                    ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups/kong"),
+                    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/v1/credentials", endpoint.origin())),
+                    ("LIFEBOAT_STORAGE_CA", &pem),
+                ])
+                .location(),
+            );
             let error = storage.unwrap().read_optional("object", 1).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }

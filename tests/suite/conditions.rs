@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Author};
-use lifeboat::storage::{Ability, Conditions, ProbeKeys, Storage, StorageError, Write};
 use lifeboat_core::manifest::Exporter;
 use lifeboat_fakes::recorded;
+use lifeboat_storage::{Ability, Conditions, ProbeKeys, Storage, StorageError, Write};
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission, VersionNames};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World, configuration};
@@ -123,7 +123,7 @@ fn a_store_that_refuses_the_right_name_and_one_that_gives_none_are_found_out() {
 fn where_nothing_is_known_of_a_store_without_names_nothing_is_overwritten_unseen() {
     play(async {
         let (world, _store) = world_with(nameless()).await;
-        let storage = Storage::open(&world.settings().store).unwrap();
+        let storage = Storage::open(&world.settings().store.location()).unwrap();
         let write = async |text: &'static str, write| storage.write("a.json", Bytes::from(text), write).await;
         let first = write("1", Write::Replace).await.unwrap();
         let second = write("2", Write::Update(first.clone())).await.unwrap();
@@ -209,7 +209,7 @@ fn without_conditions_a_write_looks_first_what_is_there() {
             nameless(),
         ] {
             let (world, _store) = world_with(how).await;
-            let storage = Storage::open(&world.settings().store).unwrap();
+            let storage = Storage::open(&world.settings().store.location()).unwrap();
             let keys = ProbeKeys { passing: "probe.json".to_owned(), lasting: "node.json".to_owned() };
             storage.probe(&keys, b"{}").await.unwrap();
             let write = async |text: &'static str, write| storage.write("a.json", Bytes::from(text), write).await;

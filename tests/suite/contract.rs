@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use lifeboat::settings::{Source, StoreSettings};
-use lifeboat::storage::Storage;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_storage::Storage;
 use lifeboat_tests::archive_contract::archive_contract;
 use object_store::memory::InMemory;
 
@@ -24,7 +24,7 @@ async fn a_folder_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
     let settings = settings(&[("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", &url)]);
-    archive_contract(&Storage::open(&settings).unwrap()).await;
+    archive_contract(&Storage::open(&settings.location()).unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,5 +40,5 @@ async fn an_s3_server_that_checks_signatures_keeps_the_contract() {
         ("AWS_ACCESS_KEY_ID", &options.access_key),
         ("AWS_SECRET_ACCESS_KEY", &options.secret_key),
     ]);
-    archive_contract(&Storage::open(&settings).unwrap()).await;
+    archive_contract(&Storage::open(&settings.location()).unwrap()).await;
 }

@@ -8,7 +8,7 @@ mod program;
 
 use bytes::Bytes;
 use lifeboat::settings::{Source, StoreSettings};
-use lifeboat::storage::{Storage, StorageError, Write};
+use lifeboat_storage::{Storage, StorageError, Write};
 use lifeboat_tests::log::Log;
 
 /// What an operator has set.
@@ -18,7 +18,8 @@ type Settings = Vec<(&'static str, String)>;
 fn open(settings: &Settings) -> Storage {
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let settings = StoreSettings::read_alone(&Source::from_environment(settings));
-    Storage::open(&settings.unwrap_or_else(|problems| panic!("{problems}"))).expect("nothing is asked yet")
+    let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+    Storage::open(&settings.location()).expect("nothing is asked yet")
 }
 
 /// The same settings with another value.

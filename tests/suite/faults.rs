@@ -8,7 +8,7 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat::storage::Storage;
+use lifeboat_storage::Storage;
 use lifeboat_tests::faulty::{Faulty, MemoryS3, Weather, settings};
 
 /// What no single operation may exceed: the last try begins within a minute, and then an answer and its body have theirs.
@@ -16,5 +16,5 @@ const LONGEST: Duration = Duration::from_secs(4 * 60);
 
 fn storage_in(weather: &Weather, s3: &MemoryS3) -> Storage {
     let connector = Arc::new(Faulty::over(Arc::new(s3.clone()), weather.clone()));
-    Storage::open_over(&settings(), connector).expect("a store in memory opens")
+    Storage::open_over(&settings().location(), connector).expect("a store in memory opens")
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use lifeboat::archive::{Archive, Author, Published, Restored, Terms};
 use lifeboat::keep::BackupNode;
 use lifeboat::settings::StoreSettings;
-use lifeboat::storage::{Storage, StorageError};
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
@@ -17,6 +16,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Provenance;
 use lifeboat_fakes::recorded;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::{Storage, StorageError};
 use lifeboat_tests::faulty::{MemoryS3, settings};
 use lifeboat_tests::program::lifeboat;
 use lifeboat_tests::world::VERSION;
@@ -44,7 +44,7 @@ async fn publish(archive: &Archive, author: &Author, clock: Clock, message: &[u8
 
 async fn in_s3() -> (MemoryS3, Archive, [Published; 2]) {
     let s3 = MemoryS3::default();
-    let archive = Archive::over(Storage::open_over(&settings(), Arc::new(s3.clone())).unwrap(), 1 << 20);
+    let archive = Archive::over(Storage::open_over(&settings().location(), Arc::new(s3.clone())).unwrap(), 1 << 20);
     let published = two_snapshots(&archive).await;
     (s3, archive, published)
 }

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms, Timekeeper};
 use lifeboat::settings::HistoryLimit;
-use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
@@ -14,6 +13,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 use lifeboat_fakes::recorded;
+use lifeboat_storage::{Storage, StorageError, Write};
 
 const LIMIT: usize = 1 << 20;
 const TERMS: Terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };

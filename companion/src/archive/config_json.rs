@@ -11,9 +11,9 @@ use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::{StorageError, Tag, Write};
 
 use super::{Archive, MANIFEST_LIMIT, Published};
-use crate::storage::{StorageError, Tag, Write};
 
 /// What lies at `config.json` beside a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]

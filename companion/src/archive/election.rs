@@ -9,10 +9,10 @@ use lifeboat_core::keep::election::{DEATH, Found, Over};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::{Entry, StorageError, Tag, Write};
 use serde::Serialize;
 
 use super::Archive;
-use crate::storage::{Entry, StorageError, Tag, Write};
 
 /// These are some hundred bytes.
 const LIMIT: u64 = 64 << 10;

@@ -6,10 +6,10 @@ use lifeboat_core::keep::guard::Shrunk;
 use lifeboat_core::keep::{Pin, Received};
 use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::StorageError;
 
 use super::rollback::{TRIES, instead_of};
 use super::{Archive, Author, Published, Standing, Stay, Terms};
-use crate::storage::StorageError;
 
 /// What was published, and what it has less of.
 #[derive(Debug)]

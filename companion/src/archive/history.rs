@@ -9,9 +9,9 @@ use lifeboat_core::manifest::{Document, Manifest};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 use lifeboat_runtime::progress::step;
+use lifeboat_storage::StorageError;
 
 use super::{Archive, MANIFEST_LIMIT, Published};
-use crate::storage::StorageError;
 
 const AT_ONCE: usize = 8;
 

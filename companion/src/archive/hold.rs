@@ -7,10 +7,10 @@ use lifeboat_core::keep::keeper::Held;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Place;
+use lifeboat_storage::{StorageError, Write};
 
 use super::snapshot::Lot;
 use super::{Archive, Author, Standing};
-use crate::storage::{StorageError, Write};
 
 impl Archive {
     /// Keeps a configuration that isn't published, numbered after what is.

@@ -10,9 +10,9 @@ use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_im
 use lifeboat_node_cache::Image;
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
+use lifeboat_storage::{StorageError, Write};
 
 use super::{Archive, Published};
-use crate::storage::{StorageError, Write};
 
 impl Archive {
     /// Keeps an image of a node that runs what is `published`, and publishes the same manifest with it.

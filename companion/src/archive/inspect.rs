@@ -7,10 +7,10 @@ use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place};
+use lifeboat_storage::{Skew, StorageError};
 
 use super::registration::{registration, visitors_keys};
 use super::{Archive, Author, MANIFEST_LIMIT, PickError, Published};
-use crate::storage::{Skew, StorageError};
 
 /// What `config.json` is beside a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use lifeboat_core::manifest::State;
 use lifeboat_core::ticket::Ticket;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Rejected};
+use lifeboat_storage::{PresignError, StorageError};
 
 use super::{Archive, Pick, PickError, Picked};
-use crate::storage::{PresignError, StorageError};
 
 /// A ticket that was made.
 #[derive(Debug)]

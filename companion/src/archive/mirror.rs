@@ -8,10 +8,10 @@ use lifeboat_core::manifest::StoredObject;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::verify;
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
 use super::{Archive, Depth, Published, Standing};
-use crate::storage::{StorageError, Write};
 
 /// What another store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,7 @@ mod thin;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
+use lifeboat_storage::{Fence, Storage, StorageError};
 
 pub use config_json::Beside;
 pub use election::KnownRegistrations;
@@ -50,7 +51,6 @@ pub use thin::{Thinned, Timekeeper};
 
 use crate::metrics::{Metrics, StepTimes};
 use crate::settings::{HistoryLimit, KeySource, StoreSettings};
-use crate::storage::{Fence, Storage, StorageError};
 
 /// A store with Lifeboat's objects in it.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub struct Archive {
 impl Archive {
     /// Opens the store. Nothing is read or written yet, but a folder is made.
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let archive = Self::over(Storage::open(settings)?, settings.max_config);
+        let archive = Self::over(Storage::open(&settings.location())?, settings.max_config);
         Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
     }
 
@@ -74,7 +74,7 @@ impl Archive {
     /// # Errors
     /// As [`Storage::open_existing`].
     pub fn open_existing(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let archive = Self::over(Storage::open_existing(settings)?, settings.max_config);
+        let archive = Self::over(Storage::open_existing(&settings.location())?, settings.max_config);
         Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
     }
 
@@ -97,7 +97,7 @@ impl Archive {
 
     /// The same archive, whose requests to the store and steps of publishing are counted there.
     pub fn measured_by(self, metrics: &Metrics) -> Self {
-        Self { storage: self.storage.counted_by(metrics.store()), steps: metrics.steps(), ..self }
+        Self { storage: self.storage.observed_by(std::sync::Arc::new(metrics.store())), steps: metrics.steps(), ..self }
     }
 
     /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.

@@ -13,11 +13,11 @@ use lifeboat_core::payload::Payload;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Authentic;
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::{StorageError, Tag, Write};
 use tokio::time::timeout;
 
 use super::release::received_again;
 use super::{Archive, Author, Published, Standing, Terms};
-use crate::storage::{StorageError, Tag, Write};
 
 /// How long another store is waited for: it may hang in the very incident.
 const PATIENCE: Duration = Duration::from_secs(20);

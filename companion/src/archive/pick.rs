@@ -8,9 +8,9 @@ use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 
 use super::{Archive, MANIFEST_LIMIT};
-use crate::storage::StorageError;
 
 /// Which snapshot is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

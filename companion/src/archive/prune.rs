@@ -9,11 +9,11 @@ use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::SnapshotId;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::StorageError;
 
 use super::Archive;
 use super::thin::{Deleted, Shown};
 use crate::settings::HistoryLimit;
-use crate::storage::StorageError;
 
 /// What an operator may delete of a version's history.
 #[derive(Debug)]

@@ -16,12 +16,12 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
+use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
 use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
 use super::{Archive, MANIFEST_LIMIT, Published, Standing};
 use crate::metrics::Step;
-use crate::storage::{StorageError, Write};
 
 /// Who publishes.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 
 use lifeboat_core::keep::election::record::{FORMAT, LinkHealth, Registration};
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_storage::{Conditions, ProbeKeys, StorageError};
 use tracing::{debug, warn};
 
 use super::{Archive, Author};
-use crate::storage::{Conditions, ProbeKeys, StorageError};
 
 impl Archive {
     /// Finds out once what the store's conditional writes are worth, with this backup node's own registration. It stays

@@ -8,9 +8,9 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 
 use super::{Archive, Author, MANIFEST_LIMIT, Published, Standing, Terms};
-use crate::storage::StorageError;
 
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]

@@ -14,11 +14,11 @@ use lifeboat_core::verify::{
 };
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::progress::step;
+use lifeboat_storage::{StorageError, Tag};
 use tracing::info;
 
 use super::{Archive, MANIFEST_LIMIT};
 use crate::settings::{Prefer, RestoreRules};
-use crate::storage::{StorageError, Tag};
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;

@@ -6,9 +6,9 @@ use lifeboat_core::manifest::{Manifest, SourceKind, Times};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Place;
+use lifeboat_storage::{StorageError, Write};
 
 use super::{Archive, Author, Published};
-use crate::storage::{StorageError, Write};
 
 impl Archive {
     /// Writes the published manifest anew, in the place of exactly the one that the caller has seen.

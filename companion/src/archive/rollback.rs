@@ -7,10 +7,10 @@ use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Rejected;
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 
 use super::release::received_again;
 use super::{Archive, Author, Pick, PickError, Published, Standing, Terms};
-use crate::storage::StorageError;
 
 /// How often an exporter may write while something is done that doesn't depend on what it writes.
 pub(super) const TRIES: u32 = 3;

@@ -14,10 +14,10 @@ use lifeboat_core::seal::{Binding, Nonce, seal};
 use lifeboat_core::verify::{Authentic, Place, verify_schemas};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
+use lifeboat_storage::{StorageError, Write};
 
 use super::snapshot::plain_object;
 use super::{Archive, Published, Standing};
-use crate::storage::{StorageError, Write};
 
 /// What is fetched of them at the most: more than they have compressed.
 const FETCH_LIMIT: u64 = lifeboat_core::schema::SCHEMAS_LIMIT as u64;

@@ -5,9 +5,9 @@ use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_runtime::progress::step;
+use lifeboat_storage::StorageError;
 
 use super::{Archive, Published, Standing};
-use crate::storage::StorageError;
 
 /// Why it is not known that an operator's word has lasted.
 #[derive(Debug, thiserror::Error)]

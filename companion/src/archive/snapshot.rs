@@ -13,10 +13,10 @@ use lifeboat_core::payload::Payload;
 use lifeboat_core::seal::{Binding, Content, Nonce, Seal, seal};
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::Tag;
 
 use super::payload::KeptPayload;
 use super::{Author, Terms};
-use crate::storage::Tag;
 
 /// What becomes of a snapshot.
 #[derive(Clone, Copy, Debug)]

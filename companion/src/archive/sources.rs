@@ -11,12 +11,12 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::SnapshotId;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Verified};
+use lifeboat_storage::StorageError;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Archive, Pick, PickError, Picked, Published, Skipped};
 use crate::metrics::Metrics;
 use crate::settings::{Prefer, RestoreRules, StoreSettings, VersionMatch};
-use crate::storage::StorageError;
 
 /// How long a store may take longer than the first that has answered: another one may hang in the very outage.
 const PATIENCE: Duration = Duration::from_secs(3);

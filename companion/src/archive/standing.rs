@@ -6,9 +6,9 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Unreadable};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
+use lifeboat_storage::{StorageError, Tag, Write};
 
 use super::{Archive, KeptPayload, MANIFEST_LIMIT};
-use crate::storage::{StorageError, Tag, Write};
 
 /// What an exporter finds where the newest manifest is to be.
 #[derive(Debug)]

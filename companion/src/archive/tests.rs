@@ -12,11 +12,11 @@ use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_node_cache::{CacheId, Image, NodePrefix, Patience};
+use lifeboat_storage::Write;
 use object_store::memory::InMemory;
 
 use super::*;
 use crate::settings::{Prefer, RestoreRules};
-use crate::storage::Write;
 
 pub(crate) const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
 pub(crate) const CHANGED: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");

@@ -11,11 +11,11 @@ use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::time::{Moment, WallTime};
+use lifeboat_storage::{Entry, StorageError, Write};
 use tracing::debug;
 
 use super::Archive;
 use crate::settings::HistoryLimit;
-use crate::storage::{Entry, StorageError, Write};
 
 /// How many snapshots go at once at most: what is long overdue goes in several turns.
 const AT_ONCE: usize = 100;

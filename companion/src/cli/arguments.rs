@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use clap_complete::Shell;
 use lifeboat_core::keys::KeyName;
+use lifeboat_storage::LONGEST_LINK;
 use reqwest::Url;
 
 use crate::command::Output;
@@ -17,7 +18,6 @@ use crate::command::import::AlsoWell;
 use crate::command::keygen::Purpose;
 use crate::origin::{Origin, admin_url};
 use crate::settings::KongProgram;
-use crate::storage::LONGEST_LINK;
 
 /// What `export` takes.
 #[derive(Debug, Args)]

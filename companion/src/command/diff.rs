@@ -10,6 +10,7 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
@@ -19,7 +20,6 @@ use crate::archive::{Archive, Pick, PickError};
 use crate::cli::Diff;
 use crate::origin::{Found, read_file};
 use crate::settings::{LookSettings, Source};
-use crate::storage::StorageError;
 
 /// How many characters of a value are shown to people.
 const SHOWN: usize = 160;

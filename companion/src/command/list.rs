@@ -3,6 +3,7 @@
 use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::StorageError;
 use serde_json::json;
 
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
@@ -10,7 +11,6 @@ use super::table::{Concession, Table, folded_lines, terminal_width};
 use super::{Failure, Output, stdout};
 use crate::archive::{Archive, History, Listed};
 use crate::settings::{Source, StoreSettings};
-use crate::storage::StorageError;
 
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 6] = [

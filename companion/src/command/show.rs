@@ -12,6 +12,7 @@ use lifeboat_core::masking::masked;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Verified, Writer};
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
@@ -21,7 +22,6 @@ use crate::archive::{Archive, Pick, PickError, Picked};
 use crate::cli::Show;
 use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
 use crate::settings::{LookSettings, Source};
-use crate::storage::StorageError;
 
 /// Shows what was asked for, and fails afterwards if no node could be restored from it.
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {

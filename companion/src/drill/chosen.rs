@@ -11,13 +11,13 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::StorageError;
 use tokio::time::timeout;
 
 use super::outcome::{Mishap, Rehearsed, Step};
 use super::scratch_node::Proof;
 use crate::archive::{Chosen, Sources};
 use crate::evidence::{Evidence, Schemas};
-use crate::storage::StorageError;
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
 const READ_LIMIT: Duration = Duration::from_secs(120);

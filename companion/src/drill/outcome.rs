@@ -8,11 +8,11 @@ use lifeboat_core::keep::drill::DrillOutcome;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::StorageError;
 
 use super::chosen::Expected;
 use crate::archive::NoneChosen;
 use crate::evidence::{Evidence, Standing};
-use crate::storage::StorageError;
 
 /// A drill that is over.
 #[derive(Clone, Debug)]

@@ -9,11 +9,10 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::SnapshotId;
 use lifeboat_node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{info, warn};
-
-use crate::storage::StorageError;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// A large configuration takes a node many seconds to load, and its cache changes seldom after that.

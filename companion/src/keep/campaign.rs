@@ -17,13 +17,13 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
+use lifeboat_storage::{Conditions, Fence, Open, Operation, StorageError, Tag};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::metrics::KeepMetrics;
-use crate::storage::{Access, Conditions, Fence, Open, StorageError, Tag};
 
 /// What is not answered by then has failed: a lease is to be renewed in time.
 const PATIENCE: Duration = RENEWAL;
@@ -325,7 +325,7 @@ impl Campaign {
             }
         };
         let late = move |_| {
-            let (key, what) = (ObjectKeys::new(version).election(), Access::Reading);
+            let (key, what) = (ObjectKeys::new(version).election(), Operation::Get);
             let reason = format!("no answer within {} s", PATIENCE.as_secs());
             Done::Event(Err(StorageError::Unavailable { place, key, what, reason }))
         };

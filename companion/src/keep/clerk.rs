@@ -11,13 +11,13 @@ use lifeboat_core::manifest::{Manifest, StoredSchemas};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_node_cache::Image;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::{Fence, StorageError, Tag};
 use tracing::{debug, error, info, warn};
 
 use super::{lost_payload, probing};
 use crate::archive::{Archive, Author, Beside, KeptPayload, PayloadLook, Published, PutBack, Standing, Terms};
 use crate::metrics::{KeepMetrics, Trace};
 use crate::settings::StoreSettings;
-use crate::storage::{Fence, StorageError, Tag};
 
 #[derive(Debug)]
 pub(super) struct Clerk {

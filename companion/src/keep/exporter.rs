@@ -17,6 +17,7 @@ use lifeboat_core::object_key::SnapshotId;
 use lifeboat_node_cache::{Image, NodePrefix};
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
+use lifeboat_storage::{Fence, StorageError, Tag};
 use tokio_util::sync::CancellationToken;
 
 use super::cache_images::{ImageDesk, Offer};
@@ -32,7 +33,6 @@ use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::metrics::{KeepMetrics, Trace};
 use crate::settings::StoreSettings;
-use crate::storage::{Fence, StorageError, Tag};
 
 /// Publishes what is received.
 #[derive(Debug)]

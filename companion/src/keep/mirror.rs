@@ -11,6 +11,7 @@ use lifeboat_core::keep::keeper::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
+use lifeboat_storage::{Fence, StorageError};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -19,7 +20,6 @@ use super::thinner::Thinner;
 use crate::archive::{Archive, Author, Depth, Mirrored, Published};
 use crate::metrics::KeepMetrics;
 use crate::settings::StoreSettings;
-use crate::storage::{Fence, StorageError};
 
 /// How long a command that publishes once waits for other stores.
 const PATIENCE: Duration = Duration::from_secs(30);

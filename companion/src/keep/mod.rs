@@ -19,13 +19,13 @@ mod witness;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
+use lifeboat_runtime::rng;
 
 use crate::archive::Author;
 
 pub use cache_images::CacheImages;
 pub use exporter::{ExportError, Exported, Exporter};
 pub use headless::{Headless, News};
-use lifeboat_runtime::rng;
 pub(crate) use messages::certificate_refused;
 pub(crate) use mirror::mirror_once;
 pub use newest::{Line, Newest};

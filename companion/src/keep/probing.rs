@@ -1,8 +1,7 @@
 //! What the exporter says of its store's conditional writes, once: whether several exporters may write there.
 
+use lifeboat_storage::Conditions;
 use tracing::{error, info, warn};
-
-use crate::storage::Conditions;
 
 pub(super) fn say(place: &str, conditions: &Conditions) {
     if conditions.deceive() {

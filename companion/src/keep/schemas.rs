@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_storage::StorageError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::admin::{Admin, AdminError};
-use crate::storage::StorageError;
 
 /// They change with the control plane's plugins, which is seldom and takes a restart.
 const EVERY: Duration = Duration::from_secs(600);

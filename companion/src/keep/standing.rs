@@ -5,9 +5,8 @@ use std::time::Duration;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::keeper::{Held, Standing};
+use lifeboat_storage::StorageError;
 use tracing::{debug, error, info, warn};
-
-use crate::storage::StorageError;
 
 /// Why a configuration isn't published.
 pub(crate) fn reason(standing: &Standing) -> String {

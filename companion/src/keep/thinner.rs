@@ -11,11 +11,11 @@ use lifeboat_core::keep::thinning::record::Witnessed;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::StorageError;
 use tracing::{info, warn};
 
 use super::messages::said;
 use crate::archive::{Archive, Thinned, Timekeeper};
-use crate::storage::StorageError;
 
 /// How long there is peace after the history was thinned.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -186,8 +186,8 @@ mod tests {
         let denied = StorageError::Denied {
             place,
             key,
-            what: crate::storage::Access::Deleting,
-            concerns: crate::storage::Concerns::Object,
+            what: lifeboat_storage::Operation::Delete,
+            concerns: lifeboat_storage::Concerns::Object,
             cure,
             reason,
         };

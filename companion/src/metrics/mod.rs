@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::clock::Clock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -28,10 +29,9 @@ pub use http::{HttpMetrics, LeftUnanswered};
 pub use keep::{
     ControlPlaneSays, Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name,
 };
-use lifeboat_runtime::clock::Clock;
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
 pub use step::{Step, StepTimes, StepUnderWay};
-pub use store::{Operation, RequestOutcome, RequestUnderWay, StoreMetrics};
+pub use store::StoreMetrics;
 
 use self::keep::KeepCounters;
 use self::series::{Number, write_gauge, write_number};

@@ -12,12 +12,12 @@ use lifeboat_core::keep::Received;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Source, SourceKind};
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::background::computed;
 use reqwest::Url;
 
 pub(crate) use dbless::Errors;
 pub use dbless::{Dbless, DblessError};
 pub use file::{FileError, read_file};
-use lifeboat_runtime::background::computed;
 
 /// What `--from` names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -190,7 +190,7 @@ impl Desk {
         self.bulletins.send_replace(Some(Seen { look, bulletin }));
     }
 
-    fn failed(&mut self, version: KongVersion, error: &crate::storage::StorageError) {
+    fn failed(&mut self, version: KongVersion, error: &lifeboat_storage::StorageError) {
         if std::mem::replace(&mut self.has_said_that_it_failed, true) {
             debug!("what is published for Kong {version} is not known: {error}");
         } else {

@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_runtime::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,7 +33,6 @@ use tracing::{debug, info, warn};
 
 pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
-use lifeboat_runtime::clock::Clock;
 pub use limits::Limits;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use view::RelayView;

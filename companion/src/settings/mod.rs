@@ -48,12 +48,8 @@ pub use relay::RelaySettings;
 pub use reports::ReportKeys;
 pub use restore::{Prefer, RestoreRules, VersionMatch};
 pub use role::Role;
-pub use secret::Secret;
 pub use source::Source;
-pub use store::{
-    Access, AwsCredentials, AzureAccess, AzureCredentials, Checksum, ExtraAuthorities, GcsAccess, GoogleCredentials,
-    GoogleKey, ManagedIdentity, PutObject, S3Access, ServiceAccount, StoreSettings, Tenant,
-};
+pub use store::StoreSettings;
 
 /// What `lifeboat run` does.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Every setting that this version has: one table, from which come the flags, the README's table (a test compares) and
 //! the search for misspelt names.
 
+use strsim::levenshtein;
+
 /// A setting.
 #[derive(Debug)]
 pub struct Setting {
@@ -432,25 +434,10 @@ fn by_flag(name: &str) -> Option<&'static str> {
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
-    let nearest = ours.map(|known| (distance(name, known), known)).min();
+    let nearest = ours.map(|known| (levenshtein(name, known), known)).min();
     // Of a short name three letters are all that tell it from others.
     let own_part = name.len() - "LIFEBOAT_".len();
     nearest.filter(|(distance, _)| *distance <= 3 && 2 * distance <= own_part).map(|(_, known)| known)
-}
-
-// Levenshtein's, row by row.
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use lifeboat_core::report::ReportKey;
+use lifeboat_storage::access::Secret;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{Reader, Secret};
+use super::{Reader, secret};
 
 const REPORT_KEYS: &str = "LIFEBOAT_REPORT_KEYS";
 
@@ -29,7 +30,7 @@ struct Read {
 impl ReportKeys {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let before = reader.problems().list().len();
-        let Some(given) = Secret::read(reader, REPORT_KEYS) else {
+        let Some(given) = secret::read(reader, REPORT_KEYS) else {
             return (reader.problems().list().len() == before).then(Self::default);
         };
         let text = match given.reveal() {

@@ -20,7 +20,7 @@ struct Other(Child);
 
 impl Other {
     fn start(test: &str, prefix: &NodePrefix, stop_at: &str) -> Self {
-        let test = format!("node_cache::tests::killed::{test}");
+        let test = format!("tests::killed::{test}");
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", &test, "--nocapture"])
             .env(PREFIX, prefix.path())

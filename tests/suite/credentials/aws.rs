@@ -46,7 +46,7 @@ impl Bucket {
     }
 
     /// Works with what the mint hands out, and goes on with the next before the first one ends.
-    async fn is_used_and_renewed(&self, settings: &Settings) -> lifeboat::storage::Storage {
+    async fn is_used_and_renewed(&self, settings: &Settings) -> lifeboat_storage::Storage {
         let storage = open(settings);
         write_and_read(&storage, "folder/object").await.unwrap();
         pass(LIVES * 7 / 10).await;

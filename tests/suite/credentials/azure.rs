@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lifeboat::storage::Storage;
+use lifeboat_storage::Storage;
 use lifeboat_tests::cloud::azure::{
     ACCOUNT, ASSERTION, CLIENT, CONTAINER, IDENTITY_HEADER, SECRET, SIGNATURE, TENANT, TOKEN_LIVES, blob_service,
     managed_identity, token_endpoint,

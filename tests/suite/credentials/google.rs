@@ -19,7 +19,7 @@ fn settings(store: &GcsServer) -> Settings {
 }
 
 /// Works with what is handed out, and goes on with the next before the first one ends.
-async fn is_used_and_renewed(settings: &Settings, tokens: &Tokens) -> lifeboat::storage::Storage {
+async fn is_used_and_renewed(settings: &Settings, tokens: &Tokens) -> lifeboat_storage::Storage {
     let storage = open(settings);
     write_and_read(&storage, "folder/object").await.unwrap();
     pass(Duration::from_secs(TOKEN_LIVES * 7 / 10)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat::storage::{Storage, StorageError, Write};
+use lifeboat_storage::{Storage, StorageError, Write};
 use lifeboat_tests::faulty::{Fault, MemoryS3, PREFIX, Weather};
 use tokio::time::Instant;
 

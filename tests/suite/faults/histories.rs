@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 
 use lifeboat::archive::Archive;
 use lifeboat::keep::{BackupNode, ExportError, Exported, Exporter};
-use lifeboat::storage::StorageError;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::guard::ShrinkGuard;
@@ -19,6 +18,7 @@ use lifeboat_core::manifest::Manifest;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Provenance;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::StorageError;
 use lifeboat_tests::faulty::{MemoryS3, PREFIX, Weather};
 use lifeboat_tests::generator;
 use rand::rngs::StdRng;

@@ -1,7 +1,7 @@
 //! What a store says to those who may not do everything: that there is nothing is not the same as that nothing is shown.
 
 use bytes::Bytes;
-use lifeboat::storage::{Storage, StorageError, Write};
+use lifeboat_storage::{Storage, StorageError, Write};
 use lifeboat_tests::faulty::{MemoryS3, Permission, Weather};
 use lifeboat_tests::log::Log;
 use lifeboat_tests::stage::play;

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use lifeboat::storage::{Storage, StorageError, Write};
 use lifeboat::tls::{Identity, server_config_shared};
 use lifeboat_fakes::certificate::Authority;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_storage::{Storage, StorageError, Write};
 use lifeboat_tests::faulty::{Fault, Faulty, Weather, settings_at};
 use lifeboat_tests::stage::play;
 use object_store::client::ReqwestConnector;
@@ -65,7 +65,7 @@ async fn stranger() -> String {
 }
 
 async fn reading(endpoint: &str) -> StorageError {
-    let storage = Storage::open(&settings_at(endpoint)).unwrap();
+    let storage = Storage::open(&settings_at(endpoint).location()).unwrap();
     storage.read(KEY, LIMIT).await.expect_err(endpoint)
 }
 
@@ -109,7 +109,7 @@ fn a_real_server_behind_a_bad_network_is_written_to_once() {
             Fault::Answers(429, "TooManyRequests"),
         ]);
         let connector = Faulty::over(Arc::new(ReqwestConnector::default()), weather.clone());
-        let storage = Storage::open_over(&settings_at(&server.endpoint()), Arc::new(connector)).unwrap();
+        let storage = Storage::open_over(&settings_at(&server.endpoint()).location(), Arc::new(connector)).unwrap();
         let content = Bytes::from_static(b"{}");
         let created = storage.write(KEY, content.clone(), Write::Create).await.unwrap();
         assert_eq!(weather.played(), 4);

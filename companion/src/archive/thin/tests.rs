@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::stream::BoxStream;
 use lifeboat_core::keep::keeper::Held;
+use lifeboat_storage::{Storage, Write};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -17,7 +18,6 @@ use object_store::{
 
 use super::super::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, recorded_image, version};
 use super::*;
-use crate::storage::{Storage, Write};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -333,7 +333,7 @@ async fn a_record_that_can_not_be_written_keeps_everything() {
     for message in [FIRST, CHANGED, FIRST, CHANGED] {
         publish(&archive, message).await;
     }
-    let fence = crate::storage::Fence::new(lifeboat_runtime::clock::Clock::start());
+    let fence = lifeboat_storage::Fence::new(lifeboat_runtime::clock::Clock::start());
     let error = archive.clone().fenced(fence).thin(version(), None, &mut Process::begin().time).await.unwrap_err();
     assert!(matches!(error, StorageError::NotLeading { .. }), "{error}");
     assert_eq!(sequences(&archive).await.len(), 4);

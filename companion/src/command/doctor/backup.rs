@@ -10,6 +10,7 @@ use lifeboat_core::manifest::Manifest;
 use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::StorageError;
 use tokio::time::timeout;
 
 use super::check::{Check, in_words, within};
@@ -17,7 +18,6 @@ use super::store::failed;
 use crate::archive::{Archive, ConfigJson, History, Restored};
 use crate::evidence::{Evidence, Schemas, Standing};
 use crate::settings::Role;
-use crate::storage::StorageError;
 
 const NEWEST: &str = "backup: newest";
 const CURRENT: &str = "backup: current";

@@ -19,13 +19,15 @@ use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::access::Access;
 
 use super::check::{self, Check, Verdict, count};
 use super::table::terminal_width;
 use super::{Failure, Output, stdout};
 use crate::archive::Archive;
 use crate::keep::BackupNode;
-use crate::settings::{Access, ReadableSettings, Role, Source};
+
+use crate::settings::{ReadableSettings, Role, Source};
 
 /// Versions in a store beyond these are not looked into: somebody keeps old ones.
 const VERSIONS: usize = 5;

@@ -8,12 +8,12 @@ use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::{Conditions, Skew, StorageError};
 use tokio::time::timeout;
 
 use super::check::{Check, Verdict};
 use crate::archive::{Archive, Author};
 use crate::settings::{Role, StoreSettings};
-use crate::storage::{Conditions, Skew, StorageError};
 
 const STORE: &str = "store";
 const LISTING: &str = "store: list";
@@ -222,7 +222,7 @@ fn too_late(name: &'static str, archive: &Archive) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::Ability;
+    use lifeboat_storage::Ability;
 
     #[test]
     fn a_lease_that_is_demanded_and_impossible_fails() {

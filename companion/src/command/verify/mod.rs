@@ -9,6 +9,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_runtime::progress::step;
+use lifeboat_storage::StorageError;
 
 use self::snapshot::Examined;
 use super::check::{Check, Verdict, worst};
@@ -19,7 +20,6 @@ use super::{Failure, Output, stdout};
 use crate::archive::{Archive, Pick, Published};
 use crate::cli::Verify;
 use crate::settings::{LookSettings, Source};
-use crate::storage::StorageError;
 
 /// What is bad is looked at again after this: an exporter may be in the middle of publishing, or of deleting what is old.
 const SETTLED: Duration = Duration::from_secs(1);

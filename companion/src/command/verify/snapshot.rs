@@ -10,12 +10,12 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
 use lifeboat_runtime::background::computed;
+use lifeboat_storage::StorageError;
 
 use super::super::check::Check;
 use super::super::state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
 use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
-use crate::storage::StorageError;
 
 pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";

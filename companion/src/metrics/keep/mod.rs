@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::StorageError;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
@@ -32,7 +33,6 @@ pub use readiness::standing_name;
 use super::names;
 use super::series::{Version, register};
 use super::step::{Step, StepTimes};
-use crate::storage::StorageError;
 
 /// Who keeps one version tells it here what happens. Clones tell the same.
 #[derive(Clone, Debug)]

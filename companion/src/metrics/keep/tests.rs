@@ -9,10 +9,10 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes, Mortal};
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::time::{Moment, WallTime};
+use lifeboat_storage::Operation;
 
 use super::*;
 use crate::metrics::{Form, Metrics};
-use crate::storage::Access;
 
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const BEGIN: Duration = Duration::from_secs(1_800_000_000);
@@ -57,7 +57,7 @@ fn hash(digit: char) -> ConfigHash {
 }
 
 fn unavailable(reason: &str) -> StorageError {
-    let (place, key, what) = ("s3://b".to_owned(), "k".to_owned(), Access::Reading);
+    let (place, key, what) = ("s3://b".to_owned(), "k".to_owned(), Operation::Get);
     StorageError::Unavailable { place, key, what, reason: reason.to_owned() }
 }
 

@@ -4,124 +4,55 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lifeboat_storage::access::{AzureAccess, AzureCredentials, ManagedIdentity, Secret, Tenant};
 use reqwest::Url;
 
 use super::{endpoint, is_https_or_own};
-use crate::settings::Reader;
-use crate::settings::secret::Secret;
-
-/// How to get into a container.
-#[derive(Clone, Debug)]
-pub struct AzureAccess {
-    /// The blob service's URL, without a slash at its end.
-    pub endpoint: String,
-    /// Who we are to it.
-    pub credentials: AzureCredentials,
-}
-
-/// Where Azure credentials come from.
-#[derive(Clone, Debug)]
-pub enum AzureCredentials {
-    /// A key of the storage account, in base64.
-    AccountKey(Secret),
-    /// A shared access signature: the query that was made for it.
-    SharedAccessSignature(Secret),
-    /// An application that has a secret.
-    ClientSecret {
-        /// The application and its directory.
-        tenant: Tenant,
-        /// The secret.
-        secret: Secret,
-    },
-    /// An application that trusts another identity provider: workload identity of AKS.
-    WorkloadIdentity {
-        /// The application and its directory.
-        tenant: Tenant,
-        /// The file of that provider's token, which it replaces.
-        token: Secret,
-    },
-    /// The identity of the machine or the app.
-    Managed {
-        /// Who gives the tokens.
-        identity: ManagedIdentity,
-        /// Which one, where there are several.
-        client_id: Option<String>,
-    },
-}
-
-/// An application in a directory.
-#[derive(Clone, Debug)]
-pub struct Tenant {
-    /// The application.
-    pub client_id: String,
-    /// Where its tokens are made.
-    pub token_url: Url,
-}
-
-/// Who gives tokens of a managed identity.
-#[derive(Clone, Debug)]
-pub enum ManagedIdentity {
-    /// The instance metadata service of a virtual machine.
-    Machine {
-        /// Where it is.
-        url: Url,
-    },
-    /// App Service, Functions, Container Apps.
-    App {
-        /// `IDENTITY_ENDPOINT`
-        url: Url,
-        /// `IDENTITY_HEADER`
-        header: Secret,
-    },
-}
+use crate::settings::{Reader, secret};
 
 /// <https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>
 const INSTANCE_METADATA: &str = "http://169.254.169.254";
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
-impl AzureAccess {
-    pub(super) fn read(reader: &mut Reader<'_>, account: &str) -> Option<Self> {
-        let valid = "https://account.blob.core.windows.net";
-        let endpoint = endpoint(reader, "AZURE_STORAGE_ENDPOINT", valid);
-        let credentials = AzureCredentials::read(reader);
-        let endpoint = match endpoint.ok()? {
-            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-            None => format!("https://{account}.blob.core.windows.net"),
-        };
-        Some(Self { endpoint, credentials: credentials? })
-    }
+/// Access to a container, by the settings.
+pub(super) fn read(reader: &mut Reader<'_>, account: &str) -> Option<AzureAccess> {
+    let valid = "https://account.blob.core.windows.net";
+    let endpoint = endpoint(reader, "AZURE_STORAGE_ENDPOINT", valid);
+    let credentials = credentials(reader);
+    let endpoint = match endpoint.ok()? {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("https://{account}.blob.core.windows.net"),
+    };
+    Some(AzureAccess { endpoint, credentials: credentials? })
 }
 
-impl AzureCredentials {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let is_set = |reader: &mut Reader<'_>, name: &str| {
-            reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
-        };
-        if let Some(name) =
-            ["AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"].into_iter().find(|name| is_set(reader, name))
-        {
-            account_key(reader, name)
-        } else if is_set(reader, "AZURE_STORAGE_SAS_TOKEN") {
-            signature(reader)
-        } else if is_set(reader, "AZURE_CLIENT_SECRET") {
-            let secret = Secret::read(reader, "AZURE_CLIENT_SECRET");
-            let tenant = Tenant::read(reader, "AZURE_CLIENT_SECRET");
-            Some(Self::ClientSecret { tenant: tenant?, secret: secret? })
-        } else if let Some(file) = reader.text("AZURE_FEDERATED_TOKEN_FILE") {
-            let token = Secret::File(file.value.trim().into());
-            if let Err(error) = token.reveal() {
-                reader.wrong(format!("{}: {error}", file.name));
-            }
-            Some(Self::WorkloadIdentity { tenant: Tenant::read(reader, "AZURE_FEDERATED_TOKEN_FILE")?, token })
-        } else {
-            let client_id = reader.text("AZURE_CLIENT_ID").map(|given| given.value.trim().to_owned());
-            Some(Self::Managed { identity: ManagedIdentity::read(reader)?, client_id })
+fn credentials(reader: &mut Reader<'_>) -> Option<AzureCredentials> {
+    let is_set = |reader: &mut Reader<'_>, name: &str| {
+        reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
+    };
+    if let Some(name) = ["AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"].into_iter().find(|name| is_set(reader, name))
+    {
+        account_key(reader, name)
+    } else if is_set(reader, "AZURE_STORAGE_SAS_TOKEN") {
+        signature(reader)
+    } else if is_set(reader, "AZURE_CLIENT_SECRET") {
+        let secret = secret::read(reader, "AZURE_CLIENT_SECRET");
+        let application = tenant(reader, "AZURE_CLIENT_SECRET");
+        Some(AzureCredentials::ClientSecret { tenant: application?, secret: secret? })
+    } else if let Some(file) = reader.text("AZURE_FEDERATED_TOKEN_FILE") {
+        let token = Secret::File(file.value.trim().into());
+        if let Err(error) = token.reveal() {
+            reader.wrong(format!("{}: {error}", file.name));
         }
+        Some(AzureCredentials::WorkloadIdentity { tenant: tenant(reader, "AZURE_FEDERATED_TOKEN_FILE")?, token })
+    } else {
+        let client_id = reader.text("AZURE_CLIENT_ID").map(|given| given.value.trim().to_owned());
+        Some(AzureCredentials::Managed { identity: managed_identity(reader)?, client_id })
     }
 }
 
 fn account_key(reader: &mut Reader<'_>, name: &str) -> Option<AzureCredentials> {
-    let key = Secret::read(reader, name)?;
+    let key = secret::read(reader, name)?;
     // It was read a moment ago; a file that is gone meanwhile is noticed when it is used.
     if key.reveal().is_ok_and(|key| STANDARD.decode(key).is_err()) {
         reader.wrong(format!("{name}: an account's key is base64, 88 characters that end with =="));
@@ -132,7 +63,7 @@ fn account_key(reader: &mut Reader<'_>, name: &str) -> Option<AzureCredentials> 
 
 fn signature(reader: &mut Reader<'_>) -> Option<AzureCredentials> {
     let name = "AZURE_STORAGE_SAS_TOKEN";
-    let signature = Secret::read(reader, name)?;
+    let signature = secret::read(reader, name)?;
     if signature.reveal().is_ok_and(|text| !text.contains("sig=") || text.contains("://")) {
         reader.wrong(format!("{name}: it must be the query of a shared access signature (valid: sv=…&sp=…&sig=…)"));
         return None;
@@ -140,46 +71,42 @@ fn signature(reader: &mut Reader<'_>) -> Option<AzureCredentials> {
     Some(AzureCredentials::SharedAccessSignature(signature))
 }
 
-impl Tenant {
-    fn read(reader: &mut Reader<'_>, wanted_by: &str) -> Option<Self> {
-        let why = format!("{wanted_by} is for an application in a directory");
-        let example = "11111111-2222-3333-4444-555555555555";
-        let client = reader.required("AZURE_CLIENT_ID", &why, example);
-        let tenant = reader.required("AZURE_TENANT_ID", &why, example);
-        let authority = endpoint(reader, "AZURE_AUTHORITY_HOST", AUTHORITY).ok()?;
-        let (client, tenant) = (client?, tenant?);
-        let id = tenant.value.trim();
-        // A directory's id or one of its domains.
-        if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
-            reader.wrong(format!("{}: {id:?} is not a directory (valid: {example})", tenant.name));
-            return None;
-        }
-        let authority = authority.as_ref().map_or(AUTHORITY, Url::as_str).trim_end_matches('/');
-        let token_url = format!("{authority}/{id}/oauth2/v2.0/token").parse().expect("it was a URL before");
-        Some(Self { client_id: client.value.trim().to_owned(), token_url })
+fn tenant(reader: &mut Reader<'_>, wanted_by: &str) -> Option<Tenant> {
+    let why = format!("{wanted_by} is for an application in a directory");
+    let example = "11111111-2222-3333-4444-555555555555";
+    let client = reader.required("AZURE_CLIENT_ID", &why, example);
+    let tenant = reader.required("AZURE_TENANT_ID", &why, example);
+    let authority = endpoint(reader, "AZURE_AUTHORITY_HOST", AUTHORITY).ok()?;
+    let (client, tenant) = (client?, tenant?);
+    let id = tenant.value.trim();
+    // A directory's id or one of its domains.
+    if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
+        reader.wrong(format!("{}: {id:?} is not a directory (valid: {example})", tenant.name));
+        return None;
     }
+    let authority = authority.as_ref().map_or(AUTHORITY, Url::as_str).trim_end_matches('/');
+    let token_url = format!("{authority}/{id}/oauth2/v2.0/token").parse().expect("it was a URL before");
+    Some(Tenant { client_id: client.value.trim().to_owned(), token_url })
 }
 
-impl ManagedIdentity {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let url = endpoint(reader, "IDENTITY_ENDPOINT", "http://127.0.0.1:41234/msi/token").ok()?;
-        let header = Secret::read(reader, "IDENTITY_HEADER");
-        if let Some(url) = url {
-            if header.is_none() {
-                reader.wrong("IDENTITY_HEADER is not set: IDENTITY_ENDPOINT wants it, and the platform sets both");
-            }
-            // App Service has link-local addresses for it: what is sent there leaves no wire.
-            if !is_https_or_own(&url, &[]) && !is_link_local(&url) {
-                reader.wrong("IDENTITY_ENDPOINT: plain http is only for addresses of this host: use https");
-                return None;
-            }
-            return Some(Self::App { url, header: header? });
+fn managed_identity(reader: &mut Reader<'_>) -> Option<ManagedIdentity> {
+    let url = endpoint(reader, "IDENTITY_ENDPOINT", "http://127.0.0.1:41234/msi/token").ok()?;
+    let header = secret::read(reader, "IDENTITY_HEADER");
+    if let Some(url) = url {
+        if header.is_none() {
+            reader.wrong("IDENTITY_HEADER is not set: IDENTITY_ENDPOINT wants it, and the platform sets both");
         }
-        let machine = endpoint(reader, "AZURE_POD_IDENTITY_AUTHORITY_HOST", INSTANCE_METADATA).ok()?;
-        let machine = machine.as_ref().map_or(INSTANCE_METADATA, Url::as_str).trim_end_matches('/');
-        let url = format!("{machine}/metadata/identity/oauth2/token").parse().expect("it was a URL before");
-        Some(Self::Machine { url })
+        // App Service has link-local addresses for it: what is sent there leaves no wire.
+        if !is_https_or_own(&url, &[]) && !is_link_local(&url) {
+            reader.wrong("IDENTITY_ENDPOINT: plain http is only for addresses of this host: use https");
+            return None;
+        }
+        return Some(ManagedIdentity::App { url, header: header? });
     }
+    let machine = endpoint(reader, "AZURE_POD_IDENTITY_AUTHORITY_HOST", INSTANCE_METADATA).ok()?;
+    let machine = machine.as_ref().map_or(INSTANCE_METADATA, Url::as_str).trim_end_matches('/');
+    let url = format!("{machine}/metadata/identity/oauth2/token").parse().expect("it was a URL before");
+    Some(ManagedIdentity::Machine { url })
 }
 
 fn is_link_local(url: &Url) -> bool {

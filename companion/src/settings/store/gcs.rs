@@ -1,55 +1,29 @@
 //! How to get into a bucket of Google Cloud Storage.
 
+use lifeboat_storage::access::{GcsAccess, GoogleCredentials, GoogleKey, Secret, is_endpoint};
 use reqwest::Url;
 
-use super::google_key::GoogleKey;
-use super::is_endpoint;
-use crate::settings::Reader;
-use crate::settings::secret::Secret;
 use crate::settings::source::Given;
-
-/// How to get into a bucket of Google Cloud Storage.
-#[derive(Clone, Debug)]
-pub struct GcsAccess {
-    /// Another endpoint than Google's public one; without a slash at its end.
-    pub endpoint: Option<String>,
-    /// Who we are to it.
-    pub credentials: GoogleCredentials,
-}
-
-/// Where Google credentials come from, in the order in which they are looked for.
-#[derive(Clone, Debug)]
-pub enum GoogleCredentials {
-    /// A key, of which this is the JSON: of a service account or a user. It was read and understood once.
-    Key(Secret),
-    /// The metadata server of the machine, the pod or the function.
-    Metadata {
-        /// Its host, with a port or without.
-        host: String,
-    },
-    /// None: what Google's own clients take for an emulator.
-    Anonymous,
-}
+use crate::settings::{Reader, secret};
 
 /// <https://cloud.google.com/compute/docs/metadata/querying-metadata>
 const METADATA_HOST: &str = "metadata.google.internal";
 
-impl GcsAccess {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let endpoint = emulator(reader);
-        let key = match (own_key(reader)?, application_key(reader)?) {
-            (Some(own), _) => Some(own),
-            (None, other) => other,
-        };
-        let metadata = metadata_host(reader);
-        let endpoint = endpoint?;
-        let credentials = match (key, metadata?) {
-            (Some(key), _) => GoogleCredentials::Key(key),
-            (None, None) if endpoint.is_some() => GoogleCredentials::Anonymous,
-            (None, host) => GoogleCredentials::Metadata { host: host.unwrap_or_else(|| METADATA_HOST.to_owned()) },
-        };
-        Some(Self { endpoint, credentials })
-    }
+/// Access to a bucket, by the settings.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<GcsAccess> {
+    let endpoint = emulator(reader);
+    let key = match (own_key(reader)?, application_key(reader)?) {
+        (Some(own), _) => Some(own),
+        (None, other) => other,
+    };
+    let metadata = metadata_host(reader);
+    let endpoint = endpoint?;
+    let credentials = match (key, metadata?) {
+        (Some(key), _) => GoogleCredentials::Key(key),
+        (None, None) if endpoint.is_some() => GoogleCredentials::Anonymous,
+        (None, host) => GoogleCredentials::Metadata { host: host.unwrap_or_else(|| METADATA_HOST.to_owned()) },
+    };
+    Some(GcsAccess { endpoint, credentials })
 }
 
 // Kong's own: the JSON itself. A path is taken too.
@@ -60,7 +34,7 @@ fn own_key(reader: &mut Reader<'_>) -> Option<Option<Secret>> {
     if !is_set {
         return Some(None);
     }
-    let secret = match Secret::read(reader, name)? {
+    let secret = match secret::read(reader, name)? {
         Secret::Value(text) if !text.starts_with('{') && text.len() < 4096 => Secret::File(text.into()),
         secret => secret,
     };

@@ -2,22 +2,14 @@
 
 mod azure;
 mod gcs;
-mod google_key;
-mod put_object;
 mod s3;
-
-use std::fmt;
 
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_core::ticket::Ticket;
+use lifeboat_storage::access::{Access, ExtraAuthorities, Location, PutObject, is_endpoint};
 use reqwest::Url;
-
-pub use azure::{AzureAccess, AzureCredentials, ManagedIdentity, Tenant};
-pub use gcs::{GcsAccess, GoogleCredentials};
-pub use google_key::{GoogleKey, ServiceAccount};
-pub use put_object::{Checksum, PutObject};
-pub use s3::{AwsCredentials, S3Access};
+use serde_json::{Map, Value};
 
 use super::cluster::checked;
 use super::source::Given;
@@ -43,31 +35,6 @@ pub struct StoreSettings {
     pub fallbacks: Vec<(StorageUrl, Access)>,
     /// Which snapshots may be restored.
     pub restore: RestoreRules,
-}
-
-/// How to get into a store, by the kind of store.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// A folder or memory: nothing is needed.
-    Local,
-    /// Amazon S3 or what is compatible with it.
-    S3(Box<S3Access>),
-    /// Google Cloud Storage.
-    Gcs(GcsAccess),
-    /// Azure Blob Storage.
-    Azure(AzureAccess),
-    /// One snapshot, by a ticket.
-    Ticket(Box<Ticket>),
-}
-
-/// Certificates of authorities as PEM text, each checked; often none.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct ExtraAuthorities(pub Vec<u8>);
-
-impl fmt::Debug for ExtraAuthorities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ExtraAuthorities({} bytes)", self.0.len())
-    }
 }
 
 impl StoreSettings {
@@ -123,6 +90,11 @@ impl StoreSettings {
         }
     }
 
+    /// Where the store is, and how to get into it.
+    pub fn location(&self) -> Location {
+        Location { url: self.url.clone(), access: self.access.clone(), authorities: self.authorities.clone() }
+    }
+
     /// Each further store by itself, with all else as it is for the first.
     pub fn others(&self) -> Vec<Self> {
         let other = |(url, access): &(StorageUrl, Access)| Self {
@@ -175,7 +147,7 @@ impl StoreSettings {
         let keys = KeySource::read(reader);
         let history = HistoryLimit::read(reader);
         // Checked also where another cloud's store is named: a mistake in it is one all the same.
-        let put_object = PutObject::read(reader);
+        let put_object = put_object(reader);
         let given = given?;
         let restore = RestoreRules::read(reader);
         let (url, access) = store_at(reader, &given, &put_object)?;
@@ -190,9 +162,9 @@ fn store_at(reader: &mut Reader<'_>, given: &Given, put_object: &Option<PutObjec
         tracing::warn!("{}: {warning}", given.name);
     }
     let access = match &url {
-        StorageUrl::S3 { .. } => Access::S3(Box::new(S3Access::read(reader, put_object.clone())?)),
-        StorageUrl::Gcs { .. } => Access::Gcs(GcsAccess::read(reader)?),
-        StorageUrl::Azure { account, .. } => Access::Azure(AzureAccess::read(reader, account)?),
+        StorageUrl::S3 { .. } => Access::S3(Box::new(s3::read(reader, put_object.clone())?)),
+        StorageUrl::Gcs { .. } => Access::Gcs(gcs::read(reader)?),
+        StorageUrl::Azure { account, .. } => Access::Azure(azure::read(reader, account)?),
         StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,
     };
     Some((url, access))
@@ -215,6 +187,31 @@ fn fallbacks(
         fallbacks.push((url, access));
     }
     Some(fallbacks)
+}
+
+const PUT_OBJECT: &str = "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG";
+
+/// What every object is written with; nothing if that isn't set.
+fn put_object(reader: &mut Reader<'_>) -> Option<PutObject> {
+    let Some(given) = reader.text(PUT_OBJECT) else { return Some(PutObject::default()) };
+    let Ok(parameters) = serde_json::from_str::<Map<String, Value>>(&given.value) else {
+        let valid = r#"valid: {"ServerSideEncryption":"aws:kms","SSEKMSKeyId":"arn:aws:kms:…"}"#;
+        reader.wrong(format!("{}: it must be one JSON object ({valid})", given.name));
+        return None;
+    };
+    if given.is_argument && parameters.contains_key("SSECustomerKey") {
+        let name = given.name;
+        reader.wrong(format!("{name}: SSECustomerKey is a secret, and arguments are public: set {PUT_OBJECT}"));
+        return None;
+    }
+
+    match PutObject::from_parameters(&parameters) {
+        Ok(put_object) => Some(put_object),
+        Err(problems) => {
+            problems.iter().for_each(|problem| reader.wrong(format!("{}: {problem}", given.name)));
+            None
+        }
+    }
 }
 
 pub(super) fn max_config(reader: &mut Reader<'_>) -> usize {
@@ -243,12 +240,6 @@ fn endpoint(reader: &mut Reader<'_>, variable: &str, example: &str) -> Result<Op
             Err(())
         }
     }
-}
-
-// Credentials in a URL would be repeated in every message about it.
-fn is_endpoint(url: &Url) -> bool {
-    let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
 }
 
 /// Plain http only to where nobody else listens: this host, or one of these addresses that a cloud has for it.

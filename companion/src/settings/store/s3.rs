@@ -2,64 +2,11 @@
 //! identity, container, instance.
 
 use lifeboat_core::time::WallTime;
+use lifeboat_storage::access::{AwsCredentials, PutObject, S3Access, Secret, domain};
 use reqwest::Url;
 
-use super::{PutObject, endpoint, is_https_or_own};
-use crate::settings::Reader;
-use crate::settings::secret::Secret;
-
-/// How to get into an S3 bucket.
-#[derive(Clone, Debug)]
-pub struct S3Access {
-    /// An S3-compatible store's URL; `None` is Amazon S3.
-    pub endpoint: Option<Url>,
-    /// The bucket's region.
-    pub region: String,
-    /// Who we are to it.
-    pub credentials: AwsCredentials,
-    /// What every object is written with.
-    pub put_object: PutObject,
-}
-
-/// Where AWS credentials come from.
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
-#[derive(Clone, Debug)]
-pub enum AwsCredentials {
-    /// An access key.
-    Keys {
-        /// Its name.
-        id: Secret,
-        /// Its secret.
-        secret: Secret,
-        /// The session token, if the key is a temporary one.
-        session_token: Option<Secret>,
-        /// When it ends, if it is a temporary one and that is known.
-        expires: Option<WallTime>,
-    },
-    /// A token of an identity provider, for which STS gives credentials of a role: IAM roles for service accounts.
-    WebIdentity {
-        /// The file of the token, which its provider replaces.
-        token: Secret,
-        /// The role.
-        role_arn: String,
-        /// What the session is called in AWS's logs.
-        session_name: String,
-        /// The security token service.
-        sts: Url,
-    },
-    /// An endpoint inside the container: ECS tasks, EKS Pod Identity.
-    Container {
-        /// The endpoint.
-        url: Url,
-        /// What it wants in the header `Authorization`.
-        authorization: Option<Secret>,
-    },
-    /// The instance metadata service, version 2.
-    Instance {
-        /// Where it is.
-        endpoint: Url,
-    },
-}
+use super::{endpoint, is_https_or_own};
+use crate::settings::{Reader, secret};
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>
 const INSTANCE_METADATA: &str = "http://169.254.169.254";
@@ -69,22 +16,12 @@ const TASK_ENDPOINT: &str = "http://169.254.170.2";
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>.
 const CONTAINER_HOSTS: &[&str] = &["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 
-impl S3Access {
-    pub(super) fn read(reader: &mut Reader<'_>, put_object: Option<PutObject>) -> Option<Self> {
-        let endpoint = endpoint(reader, "AWS_CONFIG_STORAGE_ENDPOINT", "https://minio.example.com:9000");
-        let region = region(reader);
-        let credentials = region.as_ref().and_then(|region| AwsCredentials::read(reader, region));
-        Some(Self { endpoint: endpoint.ok()?, region: region?, credentials: credentials?, put_object: put_object? })
-    }
-
-    /// The domain of Amazon's services in the region.
-    pub fn domain(&self) -> &'static str {
-        domain(&self.region)
-    }
-}
-
-fn domain(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+/// Access to a bucket, by the settings.
+pub(super) fn read(reader: &mut Reader<'_>, put_object: Option<PutObject>) -> Option<S3Access> {
+    let endpoint = endpoint(reader, "AWS_CONFIG_STORAGE_ENDPOINT", "https://minio.example.com:9000");
+    let region = region(reader);
+    let credentials = region.as_ref().and_then(|region| credentials(reader, region));
+    Some(S3Access { endpoint: endpoint.ok()?, region: region?, credentials: credentials?, put_object: put_object? })
 }
 
 // It becomes a part of host names.
@@ -99,48 +36,46 @@ fn region(reader: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-impl AwsCredentials {
-    fn read(reader: &mut Reader<'_>, region: &str) -> Option<Self> {
-        let is_set = |reader: &mut Reader<'_>, name: &str| {
-            reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
-        };
-        if is_set(reader, "AWS_ACCESS_KEY_ID") || is_set(reader, "AWS_SECRET_ACCESS_KEY") {
-            keys(reader)
-        } else if let Some(file) = reader.text("AWS_WEB_IDENTITY_TOKEN_FILE") {
-            web_identity(reader, file.value.trim(), region)
-        } else if let Some(given) = reader.text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
-            let url = format!("{TASK_ENDPOINT}{}", given.value.trim()).parse().ok();
-            let url = url.filter(|url: &Url| url.host_str() == Some("169.254.170.2"));
-            if url.is_none() {
-                let valid = "valid: /v2/credentials/4f1b…";
-                reader.wrong(format!("{}: it must be a path that begins with a slash ({valid})", given.name));
-            }
-            container(reader, url?)
-        } else if reader.text("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
-            let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-            let url = endpoint(reader, name, "http://169.254.170.23/v1/credentials").ok()??;
-            if !is_https_or_own(&url, CONTAINER_HOSTS) {
-                let allowed = CONTAINER_HOSTS.join(", ");
-                reader.wrong(format!("{name}: plain http is only for this host and {allowed}: use https"));
-                return None;
-            }
-            container(reader, url)
-        } else {
-            instance(reader)
+fn credentials(reader: &mut Reader<'_>, region: &str) -> Option<AwsCredentials> {
+    let is_set = |reader: &mut Reader<'_>, name: &str| {
+        reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
+    };
+    if is_set(reader, "AWS_ACCESS_KEY_ID") || is_set(reader, "AWS_SECRET_ACCESS_KEY") {
+        keys(reader)
+    } else if let Some(file) = reader.text("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        web_identity(reader, file.value.trim(), region)
+    } else if let Some(given) = reader.text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+        let url = format!("{TASK_ENDPOINT}{}", given.value.trim()).parse().ok();
+        let url = url.filter(|url: &Url| url.host_str() == Some("169.254.170.2"));
+        if url.is_none() {
+            let valid = "valid: /v2/credentials/4f1b…";
+            reader.wrong(format!("{}: it must be a path that begins with a slash ({valid})", given.name));
         }
+        container(reader, url?)
+    } else if reader.text("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
+        let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+        let url = endpoint(reader, name, "http://169.254.170.23/v1/credentials").ok()??;
+        if !is_https_or_own(&url, CONTAINER_HOSTS) {
+            let allowed = CONTAINER_HOSTS.join(", ");
+            reader.wrong(format!("{name}: plain http is only for this host and {allowed}: use https"));
+            return None;
+        }
+        container(reader, url)
+    } else {
+        instance(reader)
     }
 }
 
 fn keys(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
     let why = "an access key has a name and a secret";
     let mut both = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
-        let value = Secret::read(reader, name);
+        let value = secret::read(reader, name);
         if value.is_none() && !reader.problems().mention(name) {
             reader.wrong(format!("{name} is not set: {why} (or {name}_FILE, a file that holds it)"));
         }
         value
     });
-    let session_token = Secret::read(reader, "AWS_SESSION_TOKEN");
+    let session_token = secret::read(reader, "AWS_SESSION_TOKEN");
     let expires = match reader.text("AWS_CREDENTIAL_EXPIRATION") {
         None => None,
         Some(given) => match WallTime::try_from(given.value.trim().replace("+00:00", "Z")) {
@@ -174,7 +109,7 @@ fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<Aws
 }
 
 fn container(reader: &mut Reader<'_>, url: Url) -> Option<AwsCredentials> {
-    let authorization = Secret::read(reader, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    let authorization = secret::read(reader, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
     Some(AwsCredentials::Container { url, authorization })
 }
 

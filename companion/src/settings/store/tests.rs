@@ -1,5 +1,6 @@
 //! Whole sets of a store's settings.
 
+use lifeboat_storage::access::{AwsCredentials, AzureCredentials, GcsAccess, GoogleCredentials, ManagedIdentity};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
 

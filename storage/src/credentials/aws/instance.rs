@@ -1,0 +1,97 @@
+//! Credentials of the instance's role, from the instance metadata service, version 2 alone: version 1 gives them to
+//! whoever can make this host send a GET.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::header::HeaderValue;
+use http::{Request, StatusCode};
+use object_store::aws::AwsCredential;
+use object_store::client::HttpRequestBody;
+
+use super::Temporary;
+use crate::credentials::CredentialError;
+use crate::credentials::endpoint::{Endpoint, NoAnswer, Question};
+use crate::credentials::refreshed::{Fetch, Fetched};
+
+#[derive(Debug)]
+pub(super) struct Instance {
+    endpoint: Endpoint,
+    base: String,
+    has_answered: AtomicBool,
+}
+
+const ROLES: &str = "latest/meta-data/iam/security-credentials/";
+const LOOKED_FOR: &str = "none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI \
+                          and AWS_CONTAINER_CREDENTIALS_FULL_URI is set";
+const CURE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where the platform gives credentials: an \
+                    instance with a role (in a container its metadata needs a hop limit of 2), IRSA, Pod Identity, ECS";
+
+impl Instance {
+    pub(super) fn new(endpoint: Endpoint, url: &str) -> Self {
+        Self { endpoint, base: url.trim_end_matches('/').to_owned(), has_answered: AtomicBool::new(false) }
+    }
+
+    async fn token(&self) -> Result<HeaderValue, CredentialError> {
+        let request = Request::put(format!("{}/latest/api/token", self.base));
+        let request = request.header("x-aws-ec2-metadata-token-ttl-seconds", "300").body(HttpRequestBody::empty());
+        let answer = self.ask(request).await?;
+        let token = HeaderValue::from_bytes(answer.trim_ascii());
+        let mut token = token
+            .map_err(|_| CredentialError::Unavailable("the instance metadata service gave no token".to_owned()))?;
+        token.set_sensitive(true);
+        Ok(token)
+    }
+
+    async fn read(&self, path: &str, token: &HeaderValue) -> Result<bytes::Bytes, CredentialError> {
+        let request = Request::get(format!("{}/{path}", self.base)).header("x-aws-ec2-metadata-token", token);
+        self.ask(request.body(HttpRequestBody::empty())).await
+    }
+
+    async fn ask(&self, request: http::Result<Request<HttpRequestBody>>) -> Result<bytes::Bytes, CredentialError> {
+        let request = request.map_err(|_| CredentialError::Unavailable(NO_ROLE.to_owned()))?;
+        match self.endpoint.ask(Question { request, secrets: Vec::new() }).await {
+            Ok(answer) => {
+                self.has_answered.store(true, Ordering::Relaxed);
+                Ok(answer.body)
+            }
+            // Where there is no such service, or none for us, there won't be one later.
+            Err(NoAnswer::Unreachable(text) | NoAnswer::Broken(text)) if !self.has_answered.load(Ordering::Relaxed) => {
+                Err(CredentialError::Misconfigured(format!(
+                    "there are no credentials for S3: {LOOKED_FOR}, and {text}: {CURE}"
+                )))
+            }
+            Err(NoAnswer::Status(StatusCode::NOT_FOUND, text)) => {
+                Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {text}: {CURE}")))
+            }
+            Err(no_answer) => Err(no_answer.into_error(CURE)),
+        }
+    }
+}
+
+const NO_ROLE: &str = "the instance has no role";
+
+#[async_trait]
+impl Fetch for Instance {
+    type Credential = AwsCredential;
+
+    async fn fetch(&self) -> Result<Fetched<AwsCredential>, CredentialError> {
+        let token = self.token().await?;
+        let roles = self.read(ROLES, &token).await?;
+        let roles = String::from_utf8_lossy(&roles);
+        let role = roles.lines().next().unwrap_or_default().trim();
+        if role.is_empty() {
+            return Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {CURE}")));
+        }
+        let found = self.read(&format!("{ROLES}{role}"), &token).await?;
+        let found: Result<Temporary, _> = serde_json::from_slice(&found);
+        // A role that was taken away answers 200 with another code than Success, and no key.
+        let found = found.map_err(|_| {
+            CredentialError::Unavailable(format!(
+                "the instance metadata service has no credentials for the role {role}"
+            ))
+        });
+        found?.fetched()
+    }
+}

@@ -1,0 +1,82 @@
+//! A fence around a store: nothing begins to be written through it outside the time that its owner was given. Whoever gives
+//! that time, an election or nobody, moves the fence; a write that waits for its next try meets it anew.
+
+use std::sync::{Arc, Mutex};
+
+use lifeboat_core::mutation::{self, Mutation};
+use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
+
+/// Until when writes may begin. Clones are one fence.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    clock: Clock,
+    open: Arc<Mutex<Open>>,
+}
+
+/// When a fence lets writes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Never.
+    Never,
+    /// Before this moment of the fence's clock.
+    Until(Moment),
+    /// Always.
+    Always,
+}
+
+impl Fence {
+    /// A closed fence that goes by `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, open: Arc::new(Mutex::new(Open::Never)) }
+    }
+
+    /// From now on it lets writes through at these times.
+    pub fn set(&self, open: Open) {
+        *self.lock() = open;
+    }
+
+    /// Whether it lets writes through at this moment.
+    pub fn is_open(&self) -> bool {
+        match *self.lock() {
+            _ if mutation::is_on(Mutation::NoFencing) => true,
+            Open::Never => false,
+            Open::Until(moment) => self.clock.now() < moment,
+            Open::Always => true,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().expect("nothing panics while it is locked")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::{Storage, StorageError, Write};
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_outside_the_time_that_was_given() {
+        let fence = Fence::new(Clock::start());
+        let free = Storage::over(Arc::new(InMemory::new()), "memory://test");
+        let fenced = free.clone().fenced(fence.clone());
+        let write = async || fenced.write("a", Bytes::from_static(b"1"), Write::Replace).await.map(drop);
+        let refused = || Err(StorageError::NotLeading { place: "memory://test".to_owned(), key: "a".to_owned() });
+        assert_eq!(write().await, refused());
+        fence.set(Open::Until(Moment::after_start(Duration::from_secs(25))));
+        assert_eq!(write().await, Ok(()));
+        tokio::time::advance(Duration::from_secs(25)).await;
+        assert_eq!(write().await, refused());
+        assert_eq!(fenced.delete("a").await, refused());
+        assert!(fenced.read("a", 1).await.is_ok());
+        free.delete("a").await.unwrap();
+        fence.set(Open::Always);
+        assert_eq!(write().await, Ok(()));
+    }
+}
