@@ -93,7 +93,7 @@ impl Companion {
             (keep, hearing)
         };
         let relay_tls = relay.as_ref().map(|relay| relay.tls.clone());
-        let rotation = Rotation::new(certificates, cluster.tls.clone(), relay_tls, metrics.clone());
+        let rotation = Rotation::new(certificates, cluster.control_plane.tls.clone(), relay_tls, metrics.clone());
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
         metrics.shows_reports(reports.clone());
@@ -145,7 +145,7 @@ impl Companion {
     fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
         let Shared { cluster, archive, store, clock, metrics } = shared;
         let metrics = metrics.keep(keep.version);
-        metrics.nodes_take(NodeLimits { max_payload: cluster.max_payload, ..NodeLimits::default() });
+        metrics.nodes_take(NodeLimits { max_payload: cluster.control_plane.max_payload, ..NodeLimits::default() });
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",

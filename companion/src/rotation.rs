@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
+use lifeboat_link::tls::{ClientTls, ServerTls};
 use lifeboat_runtime::background::computed;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::metrics::Metrics;
 use crate::settings::{CertificateFiles, Problems, Reread};
-use crate::tls::{ClientTls, ServerTls};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// For how long the certificate before is good. A restart ends it at once.
@@ -68,7 +68,7 @@ impl Rotation {
 
     fn renew(&mut self, read: Reread) {
         self.complaint = Complaint::default();
-        let (before, now) = (self.cluster.side(), read.cluster.tls.side());
+        let (before, now) = (self.cluster.side(), read.cluster.control_plane.tls.side());
         info!(
             "the cluster's certificates were changed: SHA-256 {} before, {} now. New links have the new one; who still has \
              the one before is served for {} h more",

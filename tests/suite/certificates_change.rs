@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use lifeboat::tls::{client_config_shared, server_config_shared};
 use lifeboat_fakes::certificate::{Authority, ClusterCertificate, Credentials};
 use lifeboat_fakes::control_plane::ControlPlaneOptions;
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::{control_plane::ControlPlane, recorded};
+use lifeboat_link::tls::{client_config_shared, server_config_shared};
 use lifeboat_tests::cluster::identity;
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{World, configuration};
@@ -102,9 +102,11 @@ fn with_an_authority_nodes_of_the_old_and_of_the_new_one_are_served() {
         std::fs::write(&ca, new.certificate_pem()).unwrap();
         world.log.wait_for(&["INFO", "the cluster's certificates were changed"]).await;
         // Its own is still the old authority's, so a node of the new one is told to trust that.
-        let of_new = lifeboat::tls::client_config_pki(
-            &lifeboat::tls::Authorities::new([lifeboat::tls::AuthoritySource::Pem(old.certificate_pem().as_bytes())])
-                .unwrap(),
+        let of_new = lifeboat_link::tls::client_config_pki(
+            &lifeboat_link::tls::Authorities::new([lifeboat_link::tls::AuthoritySource::Pem(
+                old.certificate_pem().as_bytes(),
+            )])
+            .unwrap(),
             &identity(&next.certificate),
         );
         for options in [NodeOptions { tls: of_new, ..world.node_options(relay) }, world.node_options(relay)] {

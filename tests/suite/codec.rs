@@ -2,9 +2,9 @@
 //! neither a panic nor memory for what was only announced.
 
 use bytes::Bytes;
-use lifeboat::websocket::header::Mask;
-use lifeboat::websocket::{Heard, Link};
 use lifeboat_core::frame::{Frame, Opcode};
+use lifeboat_link::websocket::header::Mask;
+use lifeboat_link::websocket::{Heard, Link};
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, join, sink};
 

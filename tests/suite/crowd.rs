@@ -41,7 +41,7 @@ fn a_flood_of_strangers_leaves_the_nodes_that_are_served_their_links() {
             world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
         }
         let other = ClusterCertificate::version_1(std::time::SystemTime::now());
-        let tls = lifeboat::tls::client_config_shared(&lifeboat_tests::cluster::identity(&other));
+        let tls = lifeboat_link::tls::client_config_shared(&lifeboat_tests::cluster::identity(&other));
         let mut strangers = tokio::task::JoinSet::new();
         for _ in 0..300 {
             let (to, tls) = (relay.address, tls.clone());

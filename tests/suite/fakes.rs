@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
-
-use lifeboat::tls::{Identity, client_config_shared, server_config_shared};
 use lifeboat_fakes::certificate::ClusterCertificate;
 use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions, Event, Scene};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, Wrpc};
 use lifeboat_fakes::recorded;
+use lifeboat_link::tls::{Identity, client_config_shared, server_config_shared};
 
 /// Ends a test that would hang.
 async fn soon<T>(what: impl Future<Output = T>) -> T {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use lifeboat::settings::Address;
+use lifeboat_link::Address;
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::World;
 use tokio::net::{TcpListener, TcpStream};

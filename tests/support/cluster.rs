@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use lifeboat::tls::{Identity, client_config_shared, server_config_shared};
 use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
 use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{Node, NodeOptions};
+use lifeboat_link::tls::{Identity, client_config_shared, server_config_shared};
 use tempfile::TempDir;
 
 use super::program::{Invocation, Running, lifeboat};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat::tls::client_config_shared;
+use lifeboat_link::tls::client_config_shared;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat::websocket::connect::open;
-use lifeboat::websocket::{Heard, Link, LinkError};
 use lifeboat_core::frame::Frame;
 use lifeboat_fakes::node::EMPTY_HASH;
 use lifeboat_fakes::{certificate::CLUSTER_NAME, recorded};
+use lifeboat_link::websocket::connect::open;
+use lifeboat_link::websocket::{Heard, Link, LinkError};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use lifeboat::websocket::header::Mask;
-use lifeboat::websocket::{Heard, Link};
 use lifeboat_core::frame::Frame;
+use lifeboat_link::websocket::header::Mask;
+use lifeboat_link::websocket::{Heard, Link};
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

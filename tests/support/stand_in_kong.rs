@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use lifeboat::tls::{Authorities, AuthoritySource, Identity, client_config_pki, client_config_shared};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions};
+use lifeboat_link::tls::{Authorities, AuthoritySource, Identity, client_config_pki, client_config_shared};
 use rustix::process::{Pid, Signal, kill_process, setsid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -16,11 +16,7 @@ use lifeboat::companion::Companion;
 use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
 use lifeboat::metrics::RelayMetrics;
 use lifeboat::relay::{Relay, RelayView};
-use lifeboat::settings::{Address, RelaySettings, RunSettings, Source};
-use lifeboat::tls::{
-    Authorities, AuthoritySource, Identity, NodeNames, client_config_pki, client_config_shared, server_config_pki,
-    server_config_shared,
-};
+use lifeboat::settings::{RelaySettings, RunSettings, Source};
 use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
 use lifeboat_core::kong::version::KongVersion;
@@ -31,6 +27,11 @@ use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_link::Address;
+use lifeboat_link::tls::{
+    Authorities, AuthoritySource, Identity, NodeNames, client_config_pki, client_config_shared, server_config_pki,
+    server_config_shared,
+};
 use lifeboat_runtime::clock::Clock;
 use rustls::ClientConfig;
 use tempfile::TempDir;
@@ -203,7 +204,7 @@ impl World {
     /// differ: as it is when a name hides it.
     pub async fn relay_to(&self, control_plane: Address, listen: SocketAddr) -> RunningRelay {
         let mut settings = self.settings();
-        settings.cluster.control_plane = control_plane;
+        settings.cluster.control_plane.address = control_plane;
         settings.relay.as_mut().expect("import is on").listen = listen;
         self.start_relay(settings).await
     }

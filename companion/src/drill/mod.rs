@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
+use lifeboat_link::tls::Leaf;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 
@@ -25,7 +26,6 @@ use self::scratch_node::Given;
 use self::stage::Stage;
 use crate::archive::Sources;
 use crate::settings::{DrillSettings, KongProgram};
-use crate::tls::Leaf;
 
 /// How often something may be published in the middle of a drill.
 const TRIES: u32 = 3;
@@ -107,7 +107,7 @@ impl Drill {
 
     // The scratch node would take it all the same: real ones look at its dates.
     fn certificate_mishap(&self) -> Option<Mishap> {
-        let (own, relays) = (self.settings.cluster.tls.side().identity, self.settings.relay_identity());
+        let (own, relays) = (self.settings.cluster.control_plane.tls.side().identity, self.settings.relay_identity());
         let wrong = |name: &str, leaf: &Leaf| {
             let (begins, ends) = (WallTime::from_system(leaf.not_before()), WallTime::from_system(leaf.not_after()));
             let why = match self.clock.wall() {

@@ -7,6 +7,7 @@ use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
+use lifeboat_link::tls::client_config_shared_with;
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
@@ -15,7 +16,6 @@ use super::chosen::Expected;
 use super::outcome::{Mishap, Step};
 use super::stage::Stage;
 use crate::settings::DrillSettings;
-use crate::tls::client_config_shared_with;
 
 /// How long a node may be without a configuration. The relay reads the snapshot once more meanwhile.
 const RESTORE_LIMIT: Duration = Duration::from_secs(150);
@@ -90,13 +90,13 @@ pub(super) async fn restored(
 }
 
 fn options(settings: &DrillSettings, stage: &Stage, version: KongVersion) -> NodeOptions {
-    let own = settings.cluster.tls.side().identity;
+    let own = settings.cluster.control_plane.tls.side().identity;
     let tls = client_config_shared_with(&own, &settings.relay_identity());
     let asks_for_wrpc = version.major_minor() == (3, 0);
     NodeOptions {
         hostname: "lifeboat-drill".to_owned(),
         version: version.announced(),
-        max_payload: usize::try_from(settings.cluster.max_payload).unwrap_or(usize::MAX),
+        max_payload: usize::try_from(settings.cluster.control_plane.max_payload).unwrap_or(usize::MAX),
         wrpc: if asks_for_wrpc { Wrpc::AskedFirst } else { Wrpc::NotAsked },
         poll_interval: POLL,
         reconnect: Duration::from_millis(500)..Duration::from_secs(1),

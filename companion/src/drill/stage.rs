@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_link::Address;
+use lifeboat_link::tls::{Accepts, ServerSide, ServerTls};
+use lifeboat_link::{ControlPlane, PutOff};
 use lifeboat_runtime::clock::Clock;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
@@ -17,10 +20,8 @@ use super::outcome::{Mishap, Step};
 use crate::archive::Sources;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
-use crate::put_off::PutOff;
 use crate::relay::{Limits, Relay, RelayView};
-use crate::settings::{Address, ClusterSettings, DrillSettings, RelaySettings};
-use crate::tls::{Accepts, ServerSide, ServerTls};
+use crate::settings::{ClusterSettings, DrillSettings, RelaySettings};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// A scratch node and a Kong, each of which may try again.
@@ -111,14 +112,16 @@ impl Drop for Stage {
 
 // It is never asked, not even through a proxy.
 fn without_control_plane(cluster: &ClusterSettings, gone: SocketAddr) -> ClusterSettings {
-    let control_plane = Address { host: gone.ip().to_string(), port: gone.port() };
-    ClusterSettings { control_plane, proxy: None, put_off: PutOff::default(), ..cluster.clone() }
+    let address = Address { host: gone.ip().to_string(), port: gone.port() };
+    let reached = cluster.control_plane.clone();
+    let control_plane = ControlPlane { address, proxy: None, put_off: PutOff::default(), ..reached };
+    ClusterSettings { control_plane, ..cluster.clone() }
 }
 
 // The certificates as they are now, which may have been replaced since the start. In `pki` mode, too, exactly the one that
 // the scratch nodes show is accepted: it is the companion's own, and needn't be one that the relay lets in.
-fn tls(settings: &DrillSettings) -> Result<ServerTls, crate::tls::TlsError> {
-    let shown = settings.cluster.tls.side().identity.leaf().der().clone();
+fn tls(settings: &DrillSettings) -> Result<ServerTls, lifeboat_link::tls::TlsError> {
+    let shown = settings.cluster.control_plane.tls.side().identity.leaf().der().clone();
     ServerTls::new(ServerSide { identity: settings.relay_identity(), accepts: Accepts::Certificates(vec![shown]) })
 }
 

@@ -11,6 +11,8 @@ use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
 use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
+use lifeboat_link::dial::{DialError, TlsLink, dial};
+use lifeboat_link::websocket::{Heard, LinkError, hear};
 use lifeboat_runtime::background::finished;
 use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
@@ -21,10 +23,8 @@ use super::messages::{self, Voice};
 use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
-use crate::dial::{DialError, TlsLink, dial};
 use crate::metrics::{ControlPlaneSays, KeepMetrics, Step};
 use crate::settings::{ClusterSettings, KeepSettings};
-use crate::websocket::{Heard, LinkError, hear};
 
 /// A headless data plane.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl Headless {
             Ok(Heard::Frame(frame)) => Event::Frame(frame),
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
-                self.cause = messages::link_ended(&self.cluster.control_plane, self.voice, &error);
+                self.cause = messages::link_ended(&self.cluster.control_plane.address, self.voice, &error);
                 self.link = None;
                 self.line_is(Line::Down);
                 match error {
@@ -198,7 +198,7 @@ impl Headless {
             Err(error) => {
                 // Said when the session knows what it means.
                 self.cause = error.to_string();
-                let shown = self.cluster.tls.side().identity.leaf().fingerprint();
+                let shown = self.cluster.control_plane.tls.side().identity.leaf().fingerprint();
                 Event::ConnectFailed { failure: error.failure, shown }
             }
         }
@@ -310,7 +310,7 @@ impl Headless {
                 Some(admin) => from_admin(admin, &keep).await,
                 None => None,
             };
-            Dialed { link: dial(&cluster, &target, None, Duration::MAX).await, basic_info }
+            Dialed { link: dial(&cluster.control_plane, &target, None, Duration::MAX).await, basic_info }
         }
     }
 
@@ -320,7 +320,7 @@ impl Headless {
             Some(admin) => Some(admin.sync_status(&self.node.id).await),
             None => None,
         };
-        messages::log_silence(&self.cluster.control_plane, self.voice, &self.node.id, wait, status)
+        messages::log_silence(&self.cluster.control_plane.address, self.voice, &self.node.id, wait, status)
     }
 }
 

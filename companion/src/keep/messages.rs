@@ -6,11 +6,12 @@ use std::time::Duration;
 use lifeboat_core::kong::reconfigure::DecodeError;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::session::headless::Notice;
+use lifeboat_link::Address;
+use lifeboat_link::websocket::LinkError;
 use tracing::{error, info, warn};
 
 use crate::admin::AdminError;
-use crate::settings::{Address, ClusterSettings};
-use crate::websocket::LinkError;
+use crate::settings::ClusterSettings;
 
 /// Who tells a person what a session has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +102,7 @@ pub(super) fn log(
 
 /// What a refused certificate means and what to do, in a clause that names it.
 pub(crate) fn certificate_refused(cluster: &ClusterSettings, because: &str) -> String {
-    let side = cluster.tls.side();
+    let side = cluster.control_plane.tls.side();
     let leaf = side.identity.leaf();
     format!(
         "it does not accept the certificate that it is shown ({}, SHA-256 {}, of KONG_CLUSTER_CERT), since {because}. Put the \

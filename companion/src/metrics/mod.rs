@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
+use lifeboat_link::tls::Leaf;
 use lifeboat_runtime::clock::Clock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -37,7 +38,6 @@ use self::keep::KeepCounters;
 use self::series::{Number, write_gauge, write_number};
 use crate::relay::RelayView;
 use crate::reports::Reports;
-use crate::tls::Leaf;
 
 /// All metrics of a program. Clones are the same.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use lifeboat_core::time::WallTime;
+use lifeboat_link::tls::{FailureClass, Leaf};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,7 +14,6 @@ use prometheus_client::registry::Registry;
 use super::names;
 use super::series::{Number, register, write_number};
 use crate::relay::RelayView;
-use crate::tls::{FailureClass, Leaf};
 
 /// The relay tells here what happens. Clones tell the same.
 #[derive(Clone, Debug, Default)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use lifeboat_link::websocket::LinkError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::Limits;
-use crate::websocket::LinkError;
 
 /// A wait for one's turn.
 pub(super) type Turn = BoxFuture<'static, Permit>;

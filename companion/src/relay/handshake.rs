@@ -14,6 +14,9 @@ use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_link::websocket::Link;
+use lifeboat_link::websocket::connect::RELAY_HEADER;
+use lifeboat_link::websocket::header::Mask;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 use tracing::{debug, warn};
@@ -21,9 +24,6 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::admission::Place;
 use super::{Shared, node, tunnel};
-use crate::websocket::Link;
-use crate::websocket::connect::RELAY_HEADER;
-use crate::websocket::header::Mask;
 
 /// Where nodes take their configuration.
 const OUTLET_PATH: &str = "/v1/outlet";

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use lifeboat_link::websocket::LinkError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
-use crate::websocket::LinkError;
 
 /// From how many bytes on a message is large. A shorter one is part of what docs/sizing.md allows for each node.
 pub(super) const LARGE: u64 = 32 * 1024;

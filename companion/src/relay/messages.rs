@@ -2,11 +2,11 @@
 
 use lifeboat_core::session::node::Notice;
 use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_link::Address;
+use lifeboat_link::websocket::LinkError;
 use tracing::{debug, error, info, warn};
 
 use super::NodeIdentity;
-use crate::settings::Address;
-use crate::websocket::LinkError;
 
 pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice) {
     let NodeIdentity { id, hostname, .. } = node;

@@ -25,6 +25,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_link::dial;
+use lifeboat_link::tls::Turns;
 use lifeboat_runtime::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -51,11 +53,9 @@ use self::refusals::Refusals;
 use self::revocation::Revocations;
 use crate::archive::Sources;
 use crate::bind::{BindError, listen};
-use crate::dial;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings};
-use crate::tls::Turns;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]

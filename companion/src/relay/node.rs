@@ -11,6 +11,8 @@ use lifeboat_core::kong::ping::hash_in_ping;
 use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::follow::Bulletin;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
+use lifeboat_link::dial::{DialError, TlsLink, dial};
+use lifeboat_link::websocket::{Heard, LinkError};
 use lifeboat_runtime::background::finished;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
@@ -23,10 +25,8 @@ use super::large_messages::{Arriving, LARGE, LargeMessages};
 use super::nodes::Seat;
 use super::offers::PendingOffer;
 use super::{NodeIdentity, Shared, messages, recheck};
-use crate::dial::{DialError, TlsLink, dial};
 use crate::keep::Witness;
 use crate::metrics::NodePresence;
-use crate::websocket::{Heard, LinkError};
 
 struct Driver {
     shared: Arc<Shared>,
@@ -211,7 +211,7 @@ impl Driver {
                         Notice::NotAdopted { .. } => self.presence.not_adopting(),
                         _ => {}
                     }
-                    messages::log(&self.identity, &self.shared.cluster.control_plane, &notice);
+                    messages::log(&self.identity, &self.shared.cluster.control_plane.address, &notice);
                     Ok(())
                 }
             };
@@ -262,7 +262,7 @@ impl Driver {
                 self.shared.outlook.reached();
                 self.shared.follower.control_plane_is_there();
                 // A node that takes longer messages than our own setting allows gets them.
-                let limit = self.session.max_payload().unwrap_or(0).max(self.shared.cluster.max_payload);
+                let limit = self.session.max_payload().unwrap_or(0).max(self.shared.cluster.control_plane.max_payload);
                 link.set_limit(limit);
                 self.control_plane = Some(link);
                 Event::ControlPlaneConnected
@@ -289,7 +289,9 @@ impl Driver {
     fn connect(&self) -> impl Future<Output = Result<TlsLink, DialError>> + use<> {
         let (shared, target) = (self.shared.clone(), self.identity.target.clone());
         let dialer = shared.dialer(self.identity.via.as_deref());
-        async move { dial(&shared.cluster, &target, Some(&dialer), shared.settings.rules.config_timeout).await }
+        async move {
+            dial(&shared.cluster.control_plane, &target, Some(&dialer), shared.settings.rules.config_timeout).await
+        }
     }
 
     async fn disconnect(&mut self) {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use lifeboat_core::session::answer::{ConnectFailure, EarlyEnd, Verdict};
 use lifeboat_core::session::own_certificate::OwnCertificate;
 use lifeboat_core::time::Moment;
+use lifeboat_link::dial::DialError;
 use tracing::{debug, error, info, warn};
 
-use crate::dial::DialError;
 use crate::keep::certificate_refused;
 use crate::metrics::RelayMetrics;
 use crate::settings::ClusterSettings;
@@ -72,7 +72,7 @@ impl Outlook {
 
     /// A link did not come about. Tells what that means.
     pub(super) fn failed(&self, error: &DialError, now: Moment) -> Verdict {
-        let shown = self.cluster.tls.side().identity.leaf().fingerprint();
+        let shown = self.cluster.control_plane.tls.side().identity.leaf().fingerprint();
         let mut known = self.lock();
         let verdict = known.own_certificate.judge(error.failure, shown, now);
         if !matches!(verdict, Verdict::RefusesCertificate(_)) {

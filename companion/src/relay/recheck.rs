@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lifeboat_core::backoff::spread;
 use lifeboat_core::session::answer::Verdict;
+use lifeboat_link::dial::dial;
 
 use super::{NodeIdentity, Shared};
-use crate::dial::dial;
 
 /// Whether somebody asks.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ async fn ask_until_it_changes(shared: Arc<Shared>, target: String, via: Option<S
     let (dialer, rules) = (shared.dialer(via.as_deref()), shared.settings.rules);
     loop {
         tokio::time::sleep(spread(rules.retry.0, rules.retry.1, rand::random())).await;
-        match dial(&shared.cluster, &target, Some(&dialer), rules.config_timeout).await {
+        match dial(&shared.cluster.control_plane, &target, Some(&dialer), rules.config_timeout).await {
             Ok(link) => {
                 shared.outlook.reached();
                 link.close().await;

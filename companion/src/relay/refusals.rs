@@ -6,11 +6,11 @@ use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
+use lifeboat_link::tls::FailureClass;
 use tracing::warn;
 
 use crate::metrics::RelayMetrics;
 use crate::per_minute::PerMinute;
-use crate::tls::FailureClass;
 
 /// How many addresses a line names.
 const NAMED: usize = 5;

@@ -7,13 +7,13 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use lifeboat_core::digest::Sha256Digest;
+use lifeboat_link::tls::{Accepts, Answer, NoQuestion, NotAnswered, Question, ServerTls};
 use lifeboat_runtime::clock::Clock;
 use reqwest::{Client, header};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
 use crate::settings::Revocation;
-use crate::tls::{Accepts, Answer, NoQuestion, NotAnswered, Question, ServerTls};
 
 /// Kong allows 5 s (KONG.md section 1), and a node gives its handshake up after as many.
 const LIMIT: Duration = Duration::from_secs(4);

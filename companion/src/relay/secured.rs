@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use lifeboat_link::tls::{FailureClass, Peer, explain};
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -11,7 +12,6 @@ use tracing::{debug, warn};
 use super::Shared;
 use super::admission::Place;
 use super::revocation::Verdict;
-use crate::tls::{FailureClass, Peer, explain};
 
 /// Why there is no connection, other than that TLS failed.
 enum Left {

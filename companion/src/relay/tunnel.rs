@@ -13,6 +13,9 @@ use hyper::body::Incoming as Body;
 use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
+use lifeboat_link::dial::dial_tls;
+use lifeboat_link::websocket::connect::RELAY_HEADER;
+use lifeboat_link::websocket::first_message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,9 +25,6 @@ use tracing::debug;
 use super::admission::Place;
 use super::incremental::Hello;
 use super::{Shared, handshake};
-use crate::dial::dial_tls;
-use crate::websocket::connect::RELAY_HEADER;
-use crate::websocket::first_message;
 
 /// Where Kong's RPC is, over which incremental sync takes its configuration (KONG.md section 1).
 pub(super) const RPC_PATH: &str = "/v2/outlet";
@@ -79,7 +79,7 @@ async fn ask(shared: &Shared, request: &Request<Body>) -> Result<Response<Body>,
     let via = request.headers().get(RELAY_HEADER).and_then(|via| via.to_str().ok());
     let dialer = shared.dialer(via);
     let limit = shared.settings.rules.config_timeout;
-    let tls = dial_tls(&shared.cluster, Some(&dialer), limit).await.map_err(|error| error.to_string())?;
+    let tls = dial_tls(&shared.cluster.control_plane, Some(&dialer), limit).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.map_err(|error| error.to_string())?;
     // Ends by itself: with the upgrade, or when `sender` is dropped.
     tokio::spawn(connection.with_upgrades());

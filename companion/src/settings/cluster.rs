@@ -2,28 +2,22 @@
 
 use std::fmt;
 
-use rustls_pki_types::{CertificateDer, ServerName};
-
-use super::{Address, Proxy, Reader};
-use crate::put_off::PutOff;
-use crate::tls::{
+use lifeboat_link::tls::{
     Authorities, AuthoritySource, Believes, ClientSide, ClientTls, CommonNames, Identity, Leaf, NodeNames,
     SHARED_SERVER_NAME, TlsError, certificates_from_pem,
 };
+use lifeboat_link::{Address, ControlPlane, PutOff};
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use super::{Reader, proxy};
 
 const TRUSTED: &str = "KONG_LUA_SSL_TRUSTED_CERTIFICATE";
 
 /// How to reach the control plane as a node of its cluster.
 #[derive(Clone)]
 pub struct ClusterSettings {
-    /// Where its cluster listener is.
-    pub control_plane: Address,
-    /// The proxy on the way there.
-    pub proxy: Option<Proxy>,
-    /// The TLS client, which follows its files when they change.
-    pub tls: ClientTls,
-    /// The name that is asked for.
-    pub server_name: ServerName<'static>,
+    /// Where it is, and how it is reached.
+    pub control_plane: ControlPlane,
     /// Our own certificate on this link, as it was at the start.
     pub identity: Identity,
     /// Whom to trust.
@@ -32,10 +26,6 @@ pub struct ClusterSettings {
     pub revocation: Revocation,
     /// The certificates of `KONG_CLUSTER_CA_CERT`, if that is used.
     pub authorities: Vec<Leaf>,
-    /// The longest message in bytes, compressed (`cluster_max_payload`).
-    pub max_payload: u64,
-    /// Until when it asked not to be dialled; nothing that is set.
-    pub put_off: PutOff,
 }
 
 /// `cluster_mtls`.
@@ -60,8 +50,8 @@ pub enum Revocation {
 
 impl ClusterSettings {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let control_plane = control_plane(reader);
-        let proxy = Proxy::read(reader);
+        let address = control_plane(reader);
+        let proxy = proxy::read(reader);
         let revocation = revocation(reader);
         let max_payload = reader.number("KONG_CLUSTER_MAX_PAYLOAD", 16 * 1024 * 1024, 1024..=4 * 1024 * 1024 * 1024);
         let identity = identity(reader, "KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY");
@@ -82,30 +72,20 @@ impl ClusterSettings {
                 return None;
             }
         };
-        let control_plane = control_plane?;
-        let server_name = server_name(reader, &mode, &control_plane)?;
+        let address = address?;
+        let server_name = server_name(reader, &mode, &address)?;
         let identity = identity?;
         let tls = ClientTls::new(ClientSide { identity: identity.clone(), believes });
-        let (proxy, revocation, put_off) = (proxy?, revocation?, PutOff::default());
-        Some(Self {
-            control_plane,
-            proxy,
-            tls,
-            server_name,
-            identity,
-            trust,
-            revocation,
-            authorities,
-            max_payload,
-            put_off,
-        })
+        let put_off = PutOff::default();
+        let control_plane = ControlPlane { address, proxy: proxy?, tls, server_name, max_payload, put_off };
+        Some(Self { control_plane, identity, trust, revocation: revocation?, authorities })
     }
 }
 
 impl fmt::Debug for ClusterSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { control_plane, proxy, server_name, identity, trust, .. } = self;
-        write!(f, "ClusterSettings({control_plane}, {proxy:?}, {server_name:?}, {identity:?}, {trust:?})")
+        let Self { control_plane, identity, trust, .. } = self;
+        write!(f, "ClusterSettings({control_plane:?}, {identity:?}, {trust:?})")
     }
 }
 

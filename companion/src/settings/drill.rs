@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_link::tls::{Accepts, Identity, ServerSide, ServerTls};
 
 use super::keep::given_versions;
 use super::relay::shown_to_nodes;
 use super::{Problems, Reader, Role, Source, StoreSettings, Trust, finish};
 use crate::settings::ClusterSettings;
-use crate::tls::{Accepts, Identity, ServerSide, ServerTls};
 
 const EVERY: &str = "LIFEBOAT_DRILL_EVERY";
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl DrillSettings {
     pub fn relay_identity(&self) -> Identity {
         match &self.relay {
             Some(relay) => relay.side().identity,
-            None => self.cluster.tls.side().identity,
+            None => self.cluster.control_plane.tls.side().identity,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What the operator wants: Kong's own settings, the clouds' and ours, checked. Each part is read once and is valid from
 //! then on; all mistakes of a start are reported together.
 
-mod address;
 mod certificates;
 mod cluster;
 mod drill;
@@ -28,7 +27,6 @@ mod store;
 pub mod unprintable;
 mod vault;
 
-pub use address::Address;
 pub use certificates::{CertificateFiles, Reread};
 pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use drill::{DrillEvery, DrillSettings, KongProgram, KongSettings};
@@ -41,7 +39,6 @@ pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use log::{LogFormat, LogSettings};
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
-pub use proxy::Proxy;
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;

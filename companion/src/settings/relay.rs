@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_link::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
 
 use super::cluster::{checked, identity};
 use super::store::max_config;
 use super::{ClusterSettings, Follow, Reader, Trust};
 use crate::relay::Limits;
-use crate::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
 
 /// How nodes are served.
 #[derive(Clone)]
@@ -104,7 +104,7 @@ fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> 
 
 // The obvious case; one that hides behind names is found when the relay dials and meets itself.
 fn refuse_itself(reader: &mut Reader<'_>, listen: SocketAddr, cluster: &ClusterSettings) {
-    let control_plane = &cluster.control_plane;
+    let control_plane = &cluster.control_plane.address;
     let is_here = |ip: std::net::IpAddr| ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback());
     let same_host = match control_plane.host.parse() {
         Ok(ip) => is_here(ip),

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use lifeboat::tls::{Identity, server_config_shared};
 use lifeboat_fakes::certificate::Authority;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_link::tls::{Identity, server_config_shared};
 use lifeboat_storage::{Storage, StorageError, Write};
 use lifeboat_tests::faulty::{Fault, Faulty, Weather, settings_at};
 use lifeboat_tests::stage::play;

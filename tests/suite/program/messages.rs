@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::tls::server_config_shared;
 use lifeboat_fakes::certificate::ClusterCertificate;
 use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions};
 use lifeboat_fakes::recorded;
+use lifeboat_link::tls::server_config_shared;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 

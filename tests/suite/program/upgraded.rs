@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lifeboat::tls::client_config_shared;
 use lifeboat_fakes::node::{Node, NodeOptions};
 use lifeboat_fakes::recorded;
+use lifeboat_link::tls::client_config_shared;
 use rustix::process::Signal;
 use tokio::time::timeout;
 

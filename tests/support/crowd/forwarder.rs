@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lifeboat::tls::{client_config_shared, server_config_shared};
+use lifeboat_link::tls::{client_config_shared, server_config_shared};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional_with_sizes;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use lifeboat::tls::client_config_shared;
 use lifeboat_fakes::recorded;
+use lifeboat_link::tls::client_config_shared;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, BufReader};

@@ -7,11 +7,11 @@ use anyhow::Context;
 use bytes::Bytes;
 use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Event};
 use lifeboat_fakes::recorded;
+use lifeboat_link::tls::server_config_shared;
 
 use super::credentials::{CERTIFICATE, made_or_there};
 use super::{described, until_a_signal};
 use crate::command::{Failure, stdout};
-use crate::tls::server_config_shared;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]

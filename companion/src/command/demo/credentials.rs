@@ -7,8 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
 use lifeboat_fakes::certificate::ClusterCertificate;
-
-use crate::tls::Identity;
+use lifeboat_link::tls::Identity;
 
 /// The name of the certificate's file.
 pub(super) const CERTIFICATE: &str = "cluster.crt";

@@ -20,6 +20,7 @@ use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{Node, NodeOptions};
 use lifeboat_fakes::recorded;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_link::tls::{Identity, client_config_shared, server_config_shared};
 use lifeboat_runtime::clock::Clock;
 use tokio::time::{sleep, timeout};
 
@@ -30,7 +31,6 @@ use super::{Failure, stdout};
 use crate::archive::Archive;
 use crate::companion::Companion;
 use crate::settings::{RunSettings, Source, StoreSettings, check_names};
-use crate::tls::{Identity, client_config_shared, server_config_shared};
 
 /// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
 const STEP_LIMIT: Duration = Duration::from_secs(30);

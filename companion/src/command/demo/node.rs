@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use lifeboat_fakes::node::{Node, NodeOptions, NodeState};
+use lifeboat_link::tls::client_config_shared;
 use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
@@ -13,7 +14,6 @@ use super::credentials::there;
 use super::{Timeline, described, until_a_signal};
 use crate::command::Failure;
 use crate::command::stopped::unless_stopped;
-use crate::tls::client_config_shared;
 
 /// With `--once`, a node that has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
 /// lost are tried again within 10 s.

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use lifeboat_link::tls::Leaf;
+
 use super::check::{Check, in_words};
 use crate::settings::{ClusterSettings, RelaySettings};
-use crate::tls::Leaf;
 
 const CLUSTER: &str = "certificate: cluster";
 const AUTHORITY: &str = "certificate: authority";

@@ -114,7 +114,7 @@ fn sent(received: &lifeboat_core::keep::Received, took: Duration) -> String {
 }
 
 async fn reach(cluster: &ClusterSettings) -> Check {
-    let address = &cluster.control_plane;
+    let address = &cluster.control_plane.address;
     let cure = "set LIFEBOAT_CONTROL_PLANE or KONG_CLUSTER_CONTROL_PLANE to its cluster_listen, and look whether it is up \
                 and what is between";
     let found = match lookup_host((address.host.as_str(), address.port)).await {

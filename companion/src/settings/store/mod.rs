@@ -7,6 +7,7 @@ mod s3;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_core::ticket::Ticket;
+use lifeboat_link::tls::{Authorities, AuthoritySource};
 use lifeboat_storage::access::{Access, ExtraAuthorities, Location, PutObject, is_endpoint};
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -14,7 +15,6 @@ use serde_json::{Map, Value};
 use super::cluster::checked;
 use super::source::Given;
 use super::{HistoryLimit, KeySource, Reader, RestoreRules};
-use crate::tls::{Authorities, AuthoritySource};
 
 /// Where configurations are kept.
 #[derive(Clone, Debug)]

@@ -27,7 +27,6 @@ impl fmt::Display for Peer {
 
 /// The kinds of failure that call for different action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum FailureClass {
     /// A certificate that isn't the cluster's.
     OtherCertificate,

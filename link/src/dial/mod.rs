@@ -3,23 +3,54 @@
 mod proxy;
 
 use std::error::Error;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use lifeboat_core::session::answer::{ConnectFailure, HttpAnswer};
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::settings::ClusterSettings;
-use crate::tls::{FailureClass, Peer, Turns, explain};
+use crate::tls::{ClientTls, FailureClass, Peer, Turns, explain};
 use crate::websocket::Link;
 use crate::websocket::connect::{UpgradeError, open};
+use crate::{Address, Proxy, PutOff};
 
 /// What Kong's own nodes allow a connection to take (KONG.md section 1).
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A control plane, and how to reach it as a node of its cluster.
+#[derive(Clone)]
+pub struct ControlPlane {
+    /// Where its cluster listener is.
+    pub address: Address,
+    /// The proxy on the way there.
+    pub proxy: Option<Proxy>,
+    /// The TLS client, which follows its files when they change.
+    pub tls: ClientTls,
+    /// The name that is asked for.
+    pub server_name: ServerName<'static>,
+    /// The longest message in bytes, compressed (`cluster_max_payload`).
+    pub max_payload: u64,
+    /// Until when it asked not to be dialled.
+    pub put_off: PutOff,
+}
+
+impl fmt::Debug for ControlPlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, proxy, server_name, .. } = self;
+        write!(f, "ControlPlane({address}, {proxy:?}, {server_name:?})")
+    }
+}
+
+impl fmt::Display for ControlPlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
 
 /// A link over TLS, in either role.
 pub type TlsLink = Link<TlsStream<TcpStream>>;
@@ -60,39 +91,39 @@ impl DialError {
 
 /// Connects to the control plane's cluster listener and opens a WebSocket at `target`. `within` shortens Kong's limit.
 pub async fn dial(
-    cluster: &ClusterSettings,
+    control_plane: &ControlPlane,
     target: &str,
     relay: Option<&Relay>,
     within: Duration,
 ) -> Result<TlsLink, DialError> {
-    may_be_dialled(cluster)?;
+    may_be_dialled(control_plane)?;
     let via = relay.map(|relay| &*relay.via);
     let linked = in_time(within, async {
-        match link(cluster, target, via, relay).await {
-            Err(error) if error.another_certificate => link(cluster, target, via, relay).await,
+        match link(control_plane, target, via, relay).await {
+            Err(error) if error.another_certificate => link(control_plane, target, via, relay).await,
             other => other,
         }
     })
     .await;
 
     if let Err(DialError { failure: ConnectFailure::Answered(answer), .. }) = &linked {
-        cluster.put_off.answered(*answer);
+        control_plane.put_off.answered(*answer);
     }
     linked
 }
 
-fn may_be_dialled(cluster: &ClusterSettings) -> Result<(), DialError> {
-    cluster.put_off.forbids().map_or(Ok(()), |answer| Err(DialError::put_off(answer)))
+fn may_be_dialled(control_plane: &ControlPlane) -> Result<(), DialError> {
+    control_plane.put_off.forbids().map_or(Ok(()), |answer| Err(DialError::put_off(answer)))
 }
 
 /// Connects to the control plane's cluster listener and has it accept us in TLS. `within` shortens Kong's limit.
 pub async fn dial_tls(
-    cluster: &ClusterSettings,
+    control_plane: &ControlPlane,
     relay: Option<&Relay>,
     within: Duration,
 ) -> Result<TlsStream<TcpStream>, DialError> {
-    may_be_dialled(cluster)?;
-    in_time(within, connect(cluster, relay)).await
+    may_be_dialled(control_plane)?;
+    in_time(within, connect(control_plane, relay)).await
 }
 
 async fn in_time<T>(within: Duration, work: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
@@ -102,51 +133,51 @@ async fn in_time<T>(within: Duration, work: impl Future<Output = Result<T, DialE
 }
 
 async fn link(
-    cluster: &ClusterSettings,
+    control_plane: &ControlPlane,
     target: &str,
     via: Option<&str>,
     relay: Option<&Relay>,
 ) -> Result<TlsLink, DialError> {
-    let address = &cluster.control_plane;
-    let tls = connect(cluster, relay).await?;
-    open(tls, &address.to_string(), target, via, cluster.max_payload).await.map_err(|error| {
+    let address = &control_plane.address;
+    let tls = connect(control_plane, relay).await?;
+    open(tls, &address.to_string(), target, via, control_plane.max_payload).await.map_err(|error| {
         let failure = failure(&error);
         let may_be_the_certificate = match failure {
             ConnectFailure::EndedWithoutAnswer => true,
             ConnectFailure::Answered(answer) => answer.is_about_the_certificate(),
             ConnectFailure::Unreachable => false,
         };
-        let another_certificate = may_be_the_certificate && cluster.tls.was_refused();
+        let another_certificate = may_be_the_certificate && control_plane.tls.was_refused();
         DialError { failure, reason: reason(&error), another_certificate }
     })
 }
 
-async fn connect(cluster: &ClusterSettings, relay: Option<&Relay>) -> Result<TlsStream<TcpStream>, DialError> {
-    let tls = connect_once(cluster, relay).await?;
+async fn connect(control_plane: &ControlPlane, relay: Option<&Relay>) -> Result<TlsStream<TcpStream>, DialError> {
+    let tls = connect_once(control_plane, relay).await?;
     let presented = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    if presented.is_some_and(|certificate| cluster.tls.saw(certificate)) {
-        return connect_once(cluster, relay).await;
+    if presented.is_some_and(|certificate| control_plane.tls.saw(certificate)) {
+        return connect_once(control_plane, relay).await;
     }
     Ok(tls)
 }
 
-async fn connect_once(cluster: &ClusterSettings, relay: Option<&Relay>) -> Result<TlsStream<TcpStream>, DialError> {
-    let tcp = reach(cluster).await?;
-    if cluster.proxy.is_none() && relay.is_some_and(|relay| is_own_listener(&tcp, relay.listen)) {
+async fn connect_once(control_plane: &ControlPlane, relay: Option<&Relay>) -> Result<TlsStream<TcpStream>, DialError> {
+    let tcp = reach(control_plane).await?;
+    if control_plane.proxy.is_none() && relay.is_some_and(|relay| is_own_listener(&tcp, relay.listen)) {
         return Err(DialError::unreachable(
             "that address is this relay itself: set LIFEBOAT_CONTROL_PLANE to the real control plane",
         ));
     }
     // A frame goes out when it is written; a ping would otherwise wait for company.
     let _ = tcp.set_nodelay(true);
-    let connecting = TlsConnector::from(cluster.tls.config()).connect(cluster.server_name.clone(), tcp);
+    let connecting = TlsConnector::from(control_plane.tls.config()).connect(control_plane.server_name.clone(), tcp);
     let connected = match relay {
         Some(relay) => relay.turns.take(connecting).await,
         None => connecting.await,
     };
     connected.map(TlsStream::from).map_err(|error| {
         let failure = explain(Peer::ControlPlane, &error);
-        let another_certificate = failure.class == FailureClass::RefusedByPeer && cluster.tls.was_refused();
+        let another_certificate = failure.class == FailureClass::RefusedByPeer && control_plane.tls.was_refused();
         let reason = failure.to_string();
         let failure = match failure.is_about_our_certificate {
             true => ConnectFailure::EndedWithoutAnswer,
@@ -156,9 +187,9 @@ async fn connect_once(cluster: &ClusterSettings, relay: Option<&Relay>) -> Resul
     })
 }
 
-async fn reach(cluster: &ClusterSettings) -> Result<TcpStream, DialError> {
-    let address = &cluster.control_plane;
-    match &cluster.proxy {
+async fn reach(control_plane: &ControlPlane) -> Result<TcpStream, DialError> {
+    let address = &control_plane.address;
+    match &control_plane.proxy {
         Some(proxy) => proxy::connect(proxy, address).await.map_err(|error| DialError::unreachable(error.to_string())),
         None => TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| {
             DialError::unreachable(format!("it can't be reached ({error}): is it up, and is that its cluster_listen"))

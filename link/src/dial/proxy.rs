@@ -8,7 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::settings::{Address, Proxy};
+use crate::{Address, Proxy};
 
 /// Why a proxy gave no way through.
 #[derive(Debug, thiserror::Error)]

@@ -7,4 +7,4 @@ pub mod header;
 mod link;
 
 pub use link::{Heard, Link, LinkError};
-pub(crate) use link::{first_message, hear};
+pub use link::{first_message, hear};

@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 }
 
 /// What is heard next on a link; nothing ever, if there is none. As [`Link::hear`], it loses nothing when dropped.
-pub(crate) async fn hear<S>(link: &mut Option<Link<S>>) -> Result<Heard, LinkError>
+pub async fn hear<S>(link: &mut Option<Link<S>>) -> Result<Heard, LinkError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -221,7 +221,7 @@ where
 
 /// The message with which a client began, when all of it is there; the inner option is empty when what is there is no
 /// message in one frame.
-pub(crate) fn first_message(received: &[u8]) -> Option<Option<Bytes>> {
+pub fn first_message(received: &[u8]) -> Option<Option<Bytes>> {
     let mut unread = BytesMut::from(received);
     let header = match Header::take(&mut unread, Mask::Theirs) {
         Ok(Some(header)) if header.is_final => header,
