@@ -14,8 +14,10 @@ use bytes::Bytes;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::keys::EncryptionKey;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Nonce;
 use lifeboat_core::manifest::PlainObject;
-use lifeboat_core::seal::{Binding, Content, Nonce, TAG_BYTES, open, seal};
+use lifeboat_core::payload::TAG_BYTES;
+use lifeboat_core::seal::{Binding, Content, open, seal};
 
 const SIZE: usize = 64 << 20;
 const ROUNDS: usize = 11;

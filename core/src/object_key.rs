@@ -1,7 +1,6 @@
 //! The names of the objects in the store, format 1. No other module spells a key.
 
 use crate::digest::{ConfigHash, Sha256Digest};
-use crate::keep::history::Fate;
 use crate::kong::version::KongVersion;
 
 /// The highest number that a snapshot may have: names have ten digits, so that a listing by name is a listing by age. At
@@ -159,6 +158,28 @@ impl SnapshotId {
 /// The version whose objects lie in a folder of this name directly under the prefix.
 pub fn version_of_folder(name: &str) -> Option<KongVersion> {
     name.parse().ok().filter(|version: &KongVersion| version.to_string() == name)
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It has the manifest with which it was published.
+    Published,
+    /// It was held: the guard objected.
+    HeldAsShrunk,
+    /// It was held: no node adopted it.
+    HeldAsRefused,
+    /// It was held: no node can run it.
+    HeldAsUnrunnable,
+    /// A payload alone: somebody died between two writes, or is about to do the second.
+    Leftover,
+}
+
+impl Fate {
+    /// Whether it waits for an operator's `release`.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::HeldAsShrunk | Self::HeldAsRefused | Self::HeldAsUnrunnable)
+    }
 }
 
 #[cfg(test)]

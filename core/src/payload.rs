@@ -11,7 +11,8 @@ pub(crate) mod moved;
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
-use crate::seal::TAG_BYTES;
+/// How much longer sealing makes a payload; room for it is left.
+pub const TAG_BYTES: usize = 16;
 
 // RFC 1952: magic, deflate, FCOMMENT, no time, no extra flags, unknown system, the comment.
 const HEADER: &[u8] = b"\x1f\x8b\x08\x10\0\0\0\0\0\xfflifeboat 1\0";

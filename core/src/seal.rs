@@ -8,40 +8,19 @@
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Tag};
 use bytes::{Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
 
 use crate::digest::ConfigHash;
-use crate::keys::{EncryptionKey, Key, KeyName};
+use crate::keys::{EncryptionKey, Key};
 use crate::kong::version::KongVersion;
-use crate::manifest::{Manifest, PlainObject};
+use crate::manifest::{Manifest, Nonce, PlainObject, Seal};
+use crate::payload::TAG_BYTES;
 
 /// The one algorithm that is written.
 pub const ALGORITHM: &str = "AES-256-GCM";
-/// How much longer sealing makes a payload.
-pub const TAG_BYTES: usize = 16;
 
 const PAYLOAD: &str = "lifeboat payload 1\n";
 const CACHE_IMAGE: &str = "lifeboat cache image 1\n";
 const SCHEMAS: &str = "lifeboat schemas 1\n";
-
-/// How a payload is sealed; stands in its manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seal {
-    /// [`ALGORITHM`].
-    pub algorithm: String,
-    /// The name of the key.
-    pub key: KeyName,
-    /// What made this sealing different from all others under the key.
-    pub nonce: Nonce,
-}
-
-/// 96 bits that are drawn anew for each sealing and never used for another.
-///
-/// They are random, since several exporters share a key and none of them knows what the others have used. By NIST
-/// SP 800-38D section 8.3 a key is good for 2^32 sealings then: one a second for 136 years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Nonce([u8; 12]);
 
 /// What sealed bytes are bound to: of which snapshot they are and what they hold. Nothing that may differ when the same
 /// snapshot is published again by another exporter or at another time.
@@ -81,7 +60,7 @@ pub struct DoesNotOpen;
 pub fn seal(payload: Bytes, key: &EncryptionKey, nonce: Nonce, binding: &Binding) -> (Bytes, Seal) {
     let mut buffer = own(payload, TAG_BYTES);
     let sealed =
-        cipher(key).encrypt_inout_detached(&nonce.0.into(), &binding.associated_data(), (&mut buffer[..]).into());
+        cipher(key).encrypt_inout_detached(&nonce.bytes().into(), &binding.associated_data(), (&mut buffer[..]).into());
     let tag = sealed.expect("a payload is far shorter than the 64 GiB of AES-GCM");
     buffer.extend_from_slice(&tag);
     (buffer.freeze(), Seal { algorithm: ALGORITHM.to_owned(), key: key.name().clone(), nonce })
@@ -98,8 +77,12 @@ pub fn open(sealed: Bytes, key: &EncryptionKey, nonce: Nonce, binding: &Binding)
     let tag = Tag::try_from(&buffer[length..]).map_err(|_| DoesNotOpen)?;
     buffer.truncate(length);
     let cipher = cipher(key);
-    let opened =
-        cipher.decrypt_inout_detached(&nonce.0.into(), &binding.associated_data(), (&mut buffer[..]).into(), &tag);
+    let opened = cipher.decrypt_inout_detached(
+        &nonce.bytes().into(),
+        &binding.associated_data(),
+        (&mut buffer[..]).into(),
+        &tag,
+    );
     opened.map_err(|_| DoesNotOpen)?;
     Ok(buffer.freeze())
 }
@@ -155,32 +138,6 @@ impl Binding {
             Content::CacheImage { expands_to } => (CACHE_IMAGE, format!(r#""bytes":{expands_to}"#)),
         };
         format!("{domain}{{{content},{snapshot}}}").into_bytes()
-    }
-}
-
-impl Nonce {
-    /// The nonce of these random bytes.
-    pub const fn from_random(bytes: [u8; 12]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl TryFrom<String> for Nonce {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let mut bytes = [0; 12];
-        let is_lower_case = !text.bytes().any(|b| b.is_ascii_uppercase());
-        match hex::decode_to_slice(&text, &mut bytes) {
-            Ok(()) if is_lower_case => Ok(Self(bytes)),
-            _ => Err("a nonce must be 24 lower-case hexadecimal digits"),
-        }
-    }
-}
-
-impl From<Nonce> for String {
-    fn from(nonce: Nonce) -> Self {
-        hex::encode(nonce.0)
     }
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat::settings::HistoryLimit;
-use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::election::DEATH;
 use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
-use lifeboat_core::keep::history::Fate;
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::EntityCounts;
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::manifest::{Document, Manifest};
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Policy, authenticate, verify};
 

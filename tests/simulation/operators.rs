@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Stay};
-use lifeboat_core::keep::Pin;
-use lifeboat_core::keep::history::Fate;
 use lifeboat_core::manifest;
+use lifeboat_core::manifest::Pin;
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::Storage;
 use rand::RngExt;

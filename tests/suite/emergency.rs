@@ -2,8 +2,9 @@
 
 use lifeboat::archive::Stay;
 use lifeboat::keep::BackupNode;
-use lifeboat_core::keep::{Pin, Received};
+use lifeboat_core::keep::Received;
 use lifeboat_core::kong::reconfigure::decode;
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::manifest::State;
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::recorded;

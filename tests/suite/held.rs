@@ -3,9 +3,9 @@
 
 use lifeboat::archive::Stay;
 use lifeboat::keep::BackupNode;
-use lifeboat_core::keep::Pin;
-use lifeboat_core::keep::history::Fate;
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::Provenance;
 use lifeboat_fakes::message::Configuration;

@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::history::Past;
 use lifeboat_core::keep::keeper::PayloadState;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
 use lifeboat_runtime::background::computed;

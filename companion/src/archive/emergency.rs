@@ -2,8 +2,9 @@
 //! old snapshot is published again is in `rollback`.
 
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::guard::Shrunk;
-use lifeboat_core::keep::{Pin, Received};
+use lifeboat_core::keep::Received;
+use lifeboat_core::manifest::Pin;
+use lifeboat_core::manifest::Shrunk;
 use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;

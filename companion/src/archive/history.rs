@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
-use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::history::Past;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Manifest};
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 use lifeboat_runtime::progress::step;

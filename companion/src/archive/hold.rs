@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use lifeboat_core::keep::Received;
-use lifeboat_core::keep::keeper::Held;
+use lifeboat_core::manifest::Held;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Place;

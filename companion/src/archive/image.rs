@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::manifest::Nonce;
 use lifeboat_core::manifest::{CacheImage, StoredObject};
 use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::seal::{Binding, Content, Nonce, seal};
+use lifeboat_core::seal::{Binding, Content, seal};
 use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};
 use lifeboat_node_cache::Image;
 use lifeboat_runtime::background::computed;

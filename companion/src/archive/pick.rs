@@ -1,10 +1,11 @@
 //! One snapshot, picked by its number or as the published one, and looked at as a node's restore would look at it.
 
 use bytes::Bytes;
-use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::history::Past;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
 use lifeboat_runtime::background::computed;

@@ -1,9 +1,10 @@
 //! Releasing: a held snapshot is published, as a new one, because an operator says that it is right.
 
 use lifeboat_core::keep::Received;
-use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::history::Past;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::manifest::{Document, State};
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};

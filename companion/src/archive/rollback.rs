@@ -1,8 +1,8 @@
 //! What an operator chooses to be published instead of what the control plane sends: an old snapshot as a new one, or what
 //! is published now, pinned; and the end of that.
 
-use lifeboat_core::keep::Pin;
 use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Rejected;

@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::Received;
-use lifeboat_core::keep::keeper::Held;
 use lifeboat_core::keys::{EncryptionKey, Keyring};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Held;
 use lifeboat_core::manifest::{FORMAT, Manifest, PlainObject, State, StoredObject, Times};
+use lifeboat_core::manifest::{Nonce, Seal};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::payload::Payload;
-use lifeboat_core::seal::{Binding, Content, Nonce, Seal, seal};
+use lifeboat_core::seal::{Binding, Content, seal};
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::Tag;

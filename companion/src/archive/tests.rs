@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use lifeboat_core::keep::Received;
-use lifeboat_core::keep::keeper::Held;
 use lifeboat_core::kong::reconfigure::decode;
+use lifeboat_core::manifest::Held;
 use lifeboat_core::manifest::{Exporter, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::history::Past;
 use lifeboat_core::keep::thinning::record::{Found, Reading, Record, Witnessed};
 use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_storage::{Entry, StorageError, Write};

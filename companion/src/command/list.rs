@@ -1,7 +1,7 @@
 //! `lifeboat list`: which snapshots there are.
 
-use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 use serde_json::json;

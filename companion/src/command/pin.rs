@@ -1,7 +1,7 @@
 //! `lifeboat pin` and `lifeboat unpin`: an operator makes what is published stay, and takes that back.
 
 use anyhow::Context;
-use lifeboat_core::keep::Pin;
+use lifeboat_core::manifest::Pin;
 use lifeboat_runtime::clock::Clock;
 
 use super::choice::Choice;

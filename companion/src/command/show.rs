@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use anyhow::{Context, anyhow};
-use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::kong::{Configuration, EntityCounts};
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::manifest::{Manifest, Source as ConfigurationSource, SourceKind};
 use lifeboat_core::masking::masked;
 use lifeboat_core::time::WallTime;

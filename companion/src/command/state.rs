@@ -1,7 +1,7 @@
 //! What `list` and `verify` call the state of a snapshot: one word for one thing.
 
-use lifeboat_core::keep::history::Fate;
 use lifeboat_core::manifest::State;
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::SnapshotId;
 
 /// A payload without a manifest.

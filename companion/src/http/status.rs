@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::Pin;
 use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes};
+use lifeboat_core::manifest::Pin;
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::WallTime;

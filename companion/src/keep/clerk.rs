@@ -2,12 +2,13 @@
 //! here, since exactly that may be replaced.
 
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::keep::history::{Fate, History, Past};
+use lifeboat_core::keep::history::{History, Past};
 use lifeboat_core::keep::keeper::{Action, Event, PayloadState};
 use lifeboat_core::keep::{Keys, Named};
 use lifeboat_core::keys::Key;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, StoredSchemas};
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_node_cache::Image;
 use lifeboat_runtime::clock::Clock;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::Pin;
-use lifeboat_core::keep::keeper::{Held, Standing};
+use lifeboat_core::keep::keeper::Standing;
+use lifeboat_core::manifest::Held;
+use lifeboat_core::manifest::Pin;
 use lifeboat_storage::StorageError;
 use tracing::{debug, error, info, warn};
 

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::finding::{Authority, Finding, Severity};
-use super::identity::of_content;
 use super::placeholder::{self, Likeness};
 use crate::kong::Configuration;
+use crate::kong::derived_id::of_content;
 use crate::kong::entities::{Entities, Entity};
 use crate::kong::schema::{Key, Kind};
 

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::examine::is_password_hash;
 use super::finding::{Authority, Finding, Severity};
-use super::identity::{Parent, kongs_own, of_content};
+
 use super::meta::{Meta, fill};
+use crate::kong::derived_id::{Parent, kongs_own, of_content};
 use crate::kong::entity_name;
 use crate::kong::schema::{Key, Kind};
 use crate::kong::version::KongVersion;

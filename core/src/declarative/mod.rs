@@ -9,7 +9,6 @@ mod by_schemas;
 mod examine;
 mod finding;
 mod flatten;
-mod identity;
 mod judgement;
 mod meta;
 mod once;
@@ -91,12 +90,6 @@ pub struct Written {
     pub configuration: Configuration,
     /// What was noticed on the way, besides what [`Examined`] finds in it.
     pub findings: Vec<Finding>,
-}
-
-/// The id that Kong would give to an entity without one, not nested, as it is written; none where it would choose one at
-/// random.
-pub(crate) fn id_without_one(kind: &Kind, entity: &Map<String, Value>) -> Option<String> {
-    identity::kongs_own(kind, entity, None)
 }
 
 /// Reads a file of JSON or YAML, gzip of it too, that nodes of `version` are to get; `max_config` bounds it in bytes,

@@ -1,36 +1,14 @@
 //! The shrink guard: a configuration that loses too much of the published one is held. A control plane with a lost
 //! database sends a valid, nearly empty configuration, and its nodes confirm it (KONG.md section 1).
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use crate::kong::EntityCounts;
+use crate::manifest::{GUARDED, Shrunk};
 use crate::mutation::{self, Mutation};
-
-/// The kinds of entity whose loss stops traffic.
-const GUARDED: [&str; 2] = ["services", "routes"];
 
 /// How much a configuration may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShrinkGuard {
     max_shrink: u8,
-}
-
-/// What would be lost, by kind of entity: first what traffic needs, then the rest by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Shrunk(Vec<Loss>);
-
-/// How many entities of one kind there were and would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loss {
-    /// `services`, `routes` …
-    pub kind: String,
-    /// In the published configuration.
-    pub before: u64,
-    /// In the one that would replace it.
-    pub after: u64,
 }
 
 impl ShrinkGuard {
@@ -54,34 +32,6 @@ impl ShrinkGuard {
     fn is_exceeded(&self, before: u64, after: u64) -> bool {
         let lost = u128::from(before.saturating_sub(after));
         lost * 100 > u128::from(before) * u128::from(self.max_shrink)
-    }
-}
-
-impl Shrunk {
-    /// What was lost, the guarded kinds first.
-    pub fn losses(&self) -> &[Loss] {
-        &self.0
-    }
-
-    /// What `candidate` has less of than what is published; no losses at all are none.
-    pub fn between(published: &EntityCounts, candidate: &EntityCounts) -> Self {
-        let loss = |(kind, before): (&str, u64)| {
-            let after = candidate.get(kind);
-            (after < before).then(|| Loss { kind: kind.to_owned(), before, after })
-        };
-        let mut losses: Vec<Loss> = published.iter().filter_map(loss).collect();
-        losses.sort_by_key(|loss| !GUARDED.contains(&loss.kind.as_str()));
-        Self(losses)
-    }
-}
-
-impl fmt::Display for Shrunk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Loss { kind, before, after }) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(f, "{separator}{kind} {before} -> {after}")?;
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::ConfigHash;
-use crate::object_key::SnapshotId;
+use crate::object_key::{Fate, SnapshotId};
 
 /// The newest snapshot of each configuration in the history of one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,21 +18,6 @@ pub struct Past {
     pub fate: Fate,
 }
 
-/// What became of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It has the manifest with which it was published.
-    Published,
-    /// It was held: the guard objected.
-    HeldAsShrunk,
-    /// It was held: no node adopted it.
-    HeldAsRefused,
-    /// It was held: no node can run it.
-    HeldAsUnrunnable,
-    /// A payload alone: somebody died between two writes, or is about to do the second.
-    Leftover,
-}
-
 impl History {
     /// What became of a configuration last, if it was there before.
     pub fn of(&self, hash: ConfigHash) -> Option<&Past> {
@@ -45,13 +30,6 @@ impl History {
         if newest.id.sequence <= past.id.sequence {
             *newest = past;
         }
-    }
-}
-
-impl Fate {
-    /// Whether it waits for an operator's `release`.
-    pub fn is_held(self) -> bool {
-        matches!(self, Self::HeldAsShrunk | Self::HeldAsRefused | Self::HeldAsUnrunnable)
     }
 }
 

@@ -26,5 +26,5 @@ mod named;
 mod received;
 pub mod thinning;
 
-pub use named::{Keys, Named, Pin};
+pub use named::{Keys, Named};
 pub use received::Received;

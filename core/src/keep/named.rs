@@ -1,11 +1,9 @@
 //! What the decision has to know of the published manifest, and the operator's pin on it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::digest::ConfigHash;
 use crate::keys::Keyring;
 use crate::kong::EntityCounts;
-use crate::manifest::{Manifest, State};
+use crate::manifest::{Manifest, Pin, State};
 use crate::object_key::SnapshotId;
 
 /// The snapshot that the manifest names.
@@ -59,17 +57,4 @@ impl Named {
     pub fn is(&self, hash: ConfigHash) -> bool {
         self.config_hash == hash && self.keys == Keys::Current
     }
-}
-
-/// An operator chose what is published (`lifeboat rollback`, `lifeboat pin`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "until")]
-pub enum Pin {
-    /// It stays until the control plane's configuration is another one than this.
-    Change {
-        /// What the control plane had when the operator chose.
-        instead_of: ConfigHash,
-    },
-    /// It stays until `lifeboat unpin`.
-    Unpin,
 }

@@ -6,6 +6,7 @@ mod canonical;
 pub(crate) mod code;
 mod config_hash;
 mod configuration;
+pub(crate) mod derived_id;
 pub(crate) mod entities;
 pub(crate) mod entity_name;
 mod fold;

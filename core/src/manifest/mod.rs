@@ -2,23 +2,27 @@
 //! format; readers ignore fields that they don't know. Who wrote one is proven in `proof` and believed in `verify`.
 
 mod document;
+mod held;
+mod pin;
 mod proof;
+mod sealing;
 mod source;
 
 use serde::{Deserialize, Serialize};
 
 pub use document::Document;
+pub(crate) use held::GUARDED;
+pub use held::{Held, Loss, Shrunk};
+pub use pin::Pin;
 pub use proof::{AUTHENTICATION, DOMAIN, Proof, SIGNATURE};
+pub use sealing::{Nonce, Seal};
 pub use source::{Source, SourceKind};
 
 use crate::digest::{ConfigHash, Sha256Digest};
-use crate::keep::Pin;
-use crate::keep::keeper::Held;
 use crate::keys::{Key, Keyring, SigningKey};
 use crate::kong::version::KongVersion;
 use crate::kong::{EntityCounts, SectionHashes};
 use crate::object_key::SnapshotId;
-use crate::seal::Seal;
 use crate::time::WallTime;
 
 /// The format that this code writes.

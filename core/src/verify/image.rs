@@ -66,8 +66,9 @@ mod tests {
     use crate::digest::Sha256Digest;
     use crate::keys::{EncryptionKey, Keyring};
     use crate::kong::version::KongVersion;
+    use crate::manifest::Nonce;
     use crate::manifest::{Document, Manifest, StoredObject};
-    use crate::seal::{Nonce, seal};
+    use crate::seal::seal;
     use crate::verify::{Place, authenticate};
 
     const GOLDEN: &[u8] = include_bytes!("../../../tests/data/manifest-format-1.json");

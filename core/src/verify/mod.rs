@@ -24,9 +24,10 @@ use crate::keys::{Demand, EncryptionKey, Keyring};
 use crate::kong::message::ReconfigureMessage;
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, SectionHashes};
+use crate::manifest::Seal;
 use crate::manifest::{Manifest, StoredObject};
 use crate::payload::Payload;
-use crate::seal::{self, Binding, Seal};
+use crate::seal::{self, Binding};
 use crate::time::WallTime;
 
 /// What a snapshot must be to be accepted.

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::keys::{SigningKey, TrustedKey};
+use crate::manifest::Nonce;
 use crate::manifest::{Document, Proof};
 use crate::object_key::{ObjectKeys, SnapshotId};
-use crate::seal::{Nonce, seal};
+use crate::seal::seal;
 
 const GOLDEN: &[u8] = include_bytes!("../../../tests/data/manifest-format-1.json");
 const JSON: &[u8] = br#"{"_format_version":"3.0","services":[],"routes":[]}"#;

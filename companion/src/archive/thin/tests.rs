@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::stream::BoxStream;
-use lifeboat_core::keep::keeper::Held;
+use lifeboat_core::manifest::Held;
 use lifeboat_storage::{Storage, Write};
 use object_store::memory::InMemory;
 use object_store::path::Path;

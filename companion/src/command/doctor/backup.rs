@@ -227,7 +227,7 @@ mod tests {
             let mut manifest = Manifest::decode(GOLDEN).unwrap();
             manifest.exporter.node_id = (*node).to_owned();
             let id = SnapshotId { sequence: manifest.sequence, config_hash: manifest.config_hash };
-            Listed { id, fate: lifeboat_core::keep::history::Fate::Published, manifest: Some(manifest), refused: None }
+            Listed { id, fate: lifeboat_core::object_key::Fate::Published, manifest: Some(manifest), refused: None }
         });
         let version = KongVersion::new(3, 9, 1);
         History { version, published: None, problem: None, snapshots: snapshots.collect(), older: 0 }

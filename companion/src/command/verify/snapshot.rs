@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::history::{Fate, Past};
+use lifeboat_core::keep::history::Past;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_core::object_key::Fate;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};

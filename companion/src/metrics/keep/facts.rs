@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::election::Strategy;
-use lifeboat_core::keep::keeper::{Held, Standing};
+use lifeboat_core::keep::keeper::Standing;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::Lifetimes;
+use lifeboat_core::manifest::Held;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::{Moment, WallTime};

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::keeper::{Held, Standing};
+use lifeboat_core::keep::keeper::Standing;
+use lifeboat_core::manifest::Held;
 
 use super::facts::{ControlPlaneSays, Failing, Judged, KeepFacts, Lead};
 use crate::keep::standing_reason;

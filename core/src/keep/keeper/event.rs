@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::super::adoption::{NodeLink, NodeNews};
 use super::super::history::History;
-use super::super::{Named, Pin, Received};
-use super::standing::{Held, Standing};
+use super::super::{Named, Received};
+use super::standing::Standing;
 use crate::digest::ConfigHash;
-use crate::manifest::State;
+use crate::manifest::{Held, Pin, State};
 use crate::object_key::SnapshotId;
 use crate::time::Moment;
 

@@ -16,16 +16,16 @@ use std::time::Duration;
 
 pub use event::{Action, Event, LastSeen, Leadership, Notice, PayloadLoss, PayloadState, Rewrite};
 pub use facts::{Doubt, Rules};
-pub use standing::{Held, Standing};
+pub use standing::Standing;
 
 use self::facts::{Facts, Grasp, Link, Phase};
-use super::history::{Fate, History, Past};
-use super::{Named, Pin};
+use super::Named;
+use super::history::{History, Past};
 use crate::backoff::{Backoff, spread};
 use crate::digest::ConfigHash;
-use crate::manifest::State;
+use crate::manifest::{Pin, State};
 use crate::mutation::{self, Mutation};
-use crate::object_key::SnapshotId;
+use crate::object_key::{Fate, SnapshotId};
 use crate::time::Moment;
 
 /// How often the published manifest is looked at for what others did to it: an operator's `rollback`, another leader.

@@ -1,17 +1,12 @@
 //! The decision: where the newest configuration stands, from what is known. Pure; nothing is remembered here.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::super::Pin;
 use super::super::adoption::{Adoption, PATIENCE};
-use super::super::guard::Shrunk;
-use super::super::history::{Fate, Past};
+use super::super::history::Past;
 use super::facts::{Doubt, Facts, Newest, Phase};
-use crate::kong::Unrunnable;
-use crate::manifest::State;
+use crate::manifest::{Held, Pin, State};
+use crate::object_key::Fate;
 use crate::time::Moment;
 
 /// How long a configuration is doubted that was published before and then replaced.
@@ -48,20 +43,6 @@ pub enum Standing {
     },
     /// It is to be published, for this reason.
     Ready(State),
-}
-
-/// Why a configuration is held until an operator releases it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Held {
-    /// It loses too much of what is published.
-    Shrunk(Shrunk),
-    /// Every node that was given it still runs another one.
-    Refused,
-    /// It was held for its losses before, perhaps by another exporter, and nobody has released it.
-    Unreleased,
-    /// No node can ever run it.
-    Unrunnable(Unrunnable),
 }
 
 impl Facts {
@@ -155,27 +136,5 @@ impl Facts {
             return Standing::Delayed { until: self.not_before };
         }
         Standing::Ready(state)
-    }
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shrunk(shrunk) => write!(f, "it would lose too much of what is published ({shrunk})"),
-            Self::Refused => f.write_str("every node that was given it still runs another one"),
-            Self::Unrunnable(why) => write!(f, "no data plane can ever run it: {why}"),
-            Self::Unreleased => f.write_str("it was held before for what it would lose, and nobody has released it"),
-        }
-    }
-}
-
-impl Held {
-    /// How the history remembers it.
-    pub fn fate(&self) -> Fate {
-        match self {
-            Self::Shrunk(_) | Self::Unreleased => Fate::HeldAsShrunk,
-            Self::Refused => Fate::HeldAsRefused,
-            Self::Unrunnable(_) => Fate::HeldAsUnrunnable,
-        }
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::keep::Received;
 use crate::keep::adoption::{NodeNews, PATIENCE};
 use crate::kong::{Configuration, Unrunnable};
+use crate::manifest::Held;
 
 fn reconnects(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::Reconnect)).count()

@@ -6,8 +6,8 @@ pub mod record;
 
 use std::time::Duration;
 
-use super::history::{Fate, Past};
-use crate::object_key::SnapshotId;
+use super::history::Past;
+use crate::object_key::{Fate, SnapshotId};
 use crate::time::WallTime;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);

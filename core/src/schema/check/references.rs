@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::{Check, Members, Step};
-use crate::declarative;
+use crate::kong::derived_id::kongs_own;
 use crate::kong::entity_name;
 use crate::kong::schema::{Key, Kind};
 use crate::schema::SchemaSet;
@@ -73,7 +73,7 @@ impl<'a> References<'a> {
         let Some(known) = self.kinds.get(kind) else { return false };
         let is_derived = || {
             Kind::named(kind).is_some_and(|kind| {
-                let mut ids = known.without_id.iter().filter_map(|entity| declarative::id_without_one(kind, entity));
+                let mut ids = known.without_id.iter().filter_map(|entity| kongs_own(kind, entity, None));
                 ids.any(|id| id == written)
             })
         };

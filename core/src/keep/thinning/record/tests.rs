@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use proptest::prelude::*;
 
-use super::super::super::history::Fate;
 use super::*;
 use crate::digest::ConfigHash;
+use crate::object_key::Fate;
 
 const HOUR: i64 = 3600;
 const NOON: i64 = 1_800_000_000;

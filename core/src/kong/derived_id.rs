@@ -4,20 +4,20 @@
 use serde_json::{Map, Value};
 use uuid::{Uuid, uuid};
 
-use crate::kong::schema::{Key, Kind, Part};
+use super::schema::{Key, Kind, Part};
 
 /// The namespace of Kong's namespaces: in it each kind of entity has one.
 const NAMESPACE: Uuid = uuid!("fd02801f-0957-4a15-a55a-c8d9606f30b5");
 
 /// Whose child an entity was written as: the field that says so, and the parent's id.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parent<'a> {
-    pub(super) field: &'a str,
-    pub(super) id: &'a str,
+pub(crate) struct Parent<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) id: &'a str,
 }
 
 /// The id that Kong would give to an entity as it is written; none where Kong would choose one at random.
-pub(super) fn kongs_own(kind: &Kind, entity: &Map<String, Value>, parent: Option<Parent<'_>>) -> Option<String> {
+pub(crate) fn kongs_own(kind: &Kind, entity: &Map<String, Value>, parent: Option<Parent<'_>>) -> Option<String> {
     let name = match &kind.key {
         Some(key) if entity.get(key.field()).is_some_and(|value| !value.is_null()) => named(key, entity, parent)?,
         _ if kind.together.is_empty() => return None,
@@ -28,7 +28,7 @@ pub(super) fn kongs_own(kind: &Kind, entity: &Map<String, Value>, parent: Option
 
 /// An id for an entity that nothing tells from others but all that it is: the same for the same, where Kong would take
 /// another one at each load. `count` tells twins apart.
-pub(super) fn of_content(kind: &str, entity: &Map<String, Value>, count: usize) -> String {
+pub(crate) fn of_content(kind: &str, entity: &Map<String, Value>, count: usize) -> String {
     let mut text = format!("content:{count}:");
     write_sorted(&Value::Object(entity.clone()), &mut text);
     id(kind, &text)
