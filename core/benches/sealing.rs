@@ -14,8 +14,7 @@ use bytes::Bytes;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::keys::EncryptionKey;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Nonce;
-use lifeboat_core::manifest::PlainObject;
+use lifeboat_core::manifest::{Nonce, PlainObject};
 use lifeboat_core::payload::TAG_BYTES;
 use lifeboat_core::seal::{Binding, Content, open, seal};
 

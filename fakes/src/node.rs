@@ -14,9 +14,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::certificate::CLUSTER_NAME;
-use super::life;
 use super::message::Configuration;
-use super::recorded;
+use super::{life, recorded};
 
 /// The hash in the pings of a node that has no configuration.
 pub const EMPTY_HASH: &str = "00000000000000000000000000000000";

@@ -9,10 +9,8 @@ use lifeboat_core::keep::election::DEATH;
 use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::EntityCounts;
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::manifest::{Document, Manifest};
-use lifeboat_core::object_key::Fate;
-use lifeboat_core::object_key::{ObjectKeys, SnapshotFile, SnapshotId};
+use lifeboat_core::manifest::{Document, Manifest, Pin};
+use lifeboat_core::object_key::{Fate, ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Policy, authenticate, verify};
 
 use super::clients::{Client, ClientId, Kind};

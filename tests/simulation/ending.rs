@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
-use lifeboat_core::manifest::Manifest;
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::object_key::Fate;
-use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
+use lifeboat_core::manifest::{Manifest, Pin};
+use lifeboat_core::object_key::{Fate, ObjectKeys, SnapshotId};
 use lifeboat_core::verify::Authentic;
 use tokio::time::sleep;
 

@@ -3,10 +3,8 @@
 
 use lifeboat::archive::Stay;
 use lifeboat::keep::BackupNode;
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::manifest::{Manifest, State};
-use lifeboat_core::object_key::Fate;
-use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::manifest::{Manifest, Pin, State};
+use lifeboat_core::object_key::{Fate, ObjectKeys};
 use lifeboat_core::verify::Provenance;
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::recorded;

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use lifeboat_fakes::control_plane::{Behaviour, Event, Scene};
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
-use lifeboat_tests::generator;
 use lifeboat_tests::stage::{Actor, play};
-use lifeboat_tests::tls;
 use lifeboat_tests::world::{World, configuration};
+use lifeboat_tests::{generator, tls};
 
 /// A world whose control plane is gone, with the first recorded configuration in the store.
 async fn outage() -> World {

@@ -3,9 +3,7 @@
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Received;
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::manifest::Shrunk;
-use lifeboat_core::manifest::State;
+use lifeboat_core::manifest::{Pin, Shrunk, State};
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 

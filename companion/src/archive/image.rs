@@ -3,8 +3,7 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::manifest::Nonce;
-use lifeboat_core::manifest::{CacheImage, StoredObject};
+use lifeboat_core::manifest::{CacheImage, Nonce, StoredObject};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::seal::{Binding, Content, seal};
 use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};

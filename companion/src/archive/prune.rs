@@ -7,8 +7,7 @@ use std::time::Duration;
 use lifeboat_core::keep::history::Past;
 use lifeboat_core::keep::thinning::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::object_key::Fate;
-use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::object_key::{Fate, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 

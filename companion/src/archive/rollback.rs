@@ -2,8 +2,7 @@
 //! is published now, pinned; and the end of that.
 
 use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::manifest::State;
+use lifeboat_core::manifest::{Pin, State};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Rejected;
 use lifeboat_runtime::background::computed;

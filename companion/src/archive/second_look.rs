@@ -2,8 +2,7 @@
 //! looked just before may have overwritten it, so it is looked at again once that exporter must have written or given up.
 
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
-use lifeboat_core::manifest::Pin;
+use lifeboat_core::manifest::{Manifest, Pin};
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
 

@@ -6,8 +6,7 @@ use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 
 use anyhow::anyhow;
 use lifeboat_core::kong::EntityCounts;
-use lifeboat_core::manifest::Manifest;
-use lifeboat_core::manifest::Pin;
+use lifeboat_core::manifest::{Manifest, Pin};
 use lifeboat_runtime::background::computed;
 
 use super::Failure;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use lifeboat_core::object_key::Fate;
-use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::object_key::{Fate, SnapshotId};
 use lifeboat_runtime::clock::Clock;
 use serde_json::json;
 

@@ -1,8 +1,7 @@
 //! What `list` and `verify` call the state of a snapshot: one word for one thing.
 
 use lifeboat_core::manifest::State;
-use lifeboat_core::object_key::Fate;
-use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::object_key::{Fate, SnapshotId};
 
 /// A payload without a manifest.
 pub(super) const UNPUBLISHED: &str = "unpublished";

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::restore::OnRefusal;
-use lifeboat_link::Address;
 use lifeboat_link::tls::{Accepts, ServerSide, ServerTls};
-use lifeboat_link::{ControlPlane, PutOff};
+use lifeboat_link::{Address, ControlPlane, PutOff};
 use lifeboat_runtime::clock::Clock;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;

@@ -1,8 +1,7 @@
 //! A published payload that is not in the store any more, in words: what it means for new nodes, what is done, and what to do.
 
 use lifeboat_core::keep::keeper::{PayloadLoss, PayloadState, Standing};
-use lifeboat_core::manifest::Manifest;
-use lifeboat_core::manifest::Pin;
+use lifeboat_core::manifest::{Manifest, Pin};
 use tracing::{error, info, warn};
 
 /// What is wrong with a payload; nothing, if it is whole.

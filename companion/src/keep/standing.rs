@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::keeper::Standing;
-use lifeboat_core::manifest::Held;
-use lifeboat_core::manifest::Pin;
+use lifeboat_core::manifest::{Held, Pin};
 use lifeboat_storage::StorageError;
 use tracing::{debug, error, info, warn};
 

@@ -13,9 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::fields::changed_fields;
-use crate::kong::Configuration;
-use crate::kong::code;
 use crate::kong::entities::{Entities, Entity};
+use crate::kong::{Configuration, code};
 
 /// What differs between two configurations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

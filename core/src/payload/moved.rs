@@ -13,8 +13,7 @@ use std::ops::Range;
 use zlib_rs::crc32::crc32;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::TAG_BYTES;
-use super::{END, HEADER, Payload, TRAILER, bits, deflate_blocks};
+use super::{END, HEADER, Payload, TAG_BYTES, TRAILER, bits, deflate_blocks};
 
 /// How far deflate refers backwards, in bytes.
 const WINDOW: usize = 32 * 1024;

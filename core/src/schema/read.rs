@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::known;
 use super::language::{Conditional, EntityCheck, Field, FieldPath, Record, Rule, Type};
 use super::lua_pattern::LuaPattern;
-use super::{SchemaSet, SchemaSource};
+use super::{SchemaSet, SchemaSource, known};
 
 /// Why something is no set of schemas.
 #[derive(Debug, thiserror::Error)]

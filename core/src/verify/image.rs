@@ -66,8 +66,7 @@ mod tests {
     use crate::digest::Sha256Digest;
     use crate::keys::{EncryptionKey, Keyring};
     use crate::kong::version::KongVersion;
-    use crate::manifest::Nonce;
-    use crate::manifest::{Document, Manifest, StoredObject};
+    use crate::manifest::{Document, Manifest, Nonce, StoredObject};
     use crate::seal::seal;
     use crate::verify::{Place, authenticate};
 

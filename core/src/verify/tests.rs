@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::keys::{SigningKey, TrustedKey};
-use crate::manifest::Nonce;
-use crate::manifest::{Document, Proof};
+use crate::manifest::{Document, Nonce, Proof};
 use crate::object_key::{ObjectKeys, SnapshotId};
 use crate::seal::seal;
 

@@ -1,7 +1,6 @@
 //! What a failed handshake means, in a sentence that helps whoever was paged for it. Nothing is decided here.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use rustls::{AlertDescription, CertificateError, Error};
 

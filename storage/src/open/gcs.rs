@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use object_store::ClientOptions;
-use object_store::StaticCredentialProvider;
 use object_store::gcp::{
     GcpCredential, GcpCredentialProvider, GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey,
 };
+use object_store::{ClientOptions, StaticCredentialProvider};
 
 use super::no_retries;
 use crate::access::{GcsAccess, GoogleCredentials};

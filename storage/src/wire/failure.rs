@@ -1,9 +1,8 @@
 //! Why there was no answer, or not all of it.
 
 use std::error::Error;
-use std::fmt;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use object_store::client::{HttpError, HttpErrorKind};
 

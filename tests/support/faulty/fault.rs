@@ -1,8 +1,7 @@
 //! What can go wrong with one request, and how it looks from the client's side.
 
-use std::fmt;
-use std::io;
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 use http::{Response, header};
 use object_store::client::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody};

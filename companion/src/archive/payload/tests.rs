@@ -1,8 +1,7 @@
 //! What becomes of a payload that was lost, in memory: what is put back, as what, and what is not.
 
 use lifeboat_core::keys::{EncryptionKey, Keyring, SigningKey};
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::manifest::State;
+use lifeboat_core::manifest::{Pin, State};
 
 use super::super::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, version};
 use super::*;

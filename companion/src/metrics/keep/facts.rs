@@ -7,8 +7,7 @@ use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::keep::keeper::Standing;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::Lifetimes;
-use lifeboat_core::manifest::Held;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::manifest::{Held, Manifest};
 use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::{Moment, WallTime};
 

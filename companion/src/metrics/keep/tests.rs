@@ -6,9 +6,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::keeper::{Leadership, Standing};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes, Mortal};
-use lifeboat_core::manifest::Held;
-use lifeboat_core::manifest::Pin;
-use lifeboat_core::manifest::{Manifest, State};
+use lifeboat_core::manifest::{Held, Manifest, Pin, State};
 use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_storage::Operation;
 
