@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::archive::{Archive, Sources};
-use crate::drill::ScheduledDrill;
+use crate::drill::{DrillMetrics, ScheduledDrill};
 use crate::http::{Http, Program};
 use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::metrics::{KeepFacts, Metrics};
@@ -96,25 +96,37 @@ impl Companion {
         let rotation = Rotation::new(certificates, cluster.control_plane.tls.clone(), relay_tls, metrics.clone());
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
-        metrics.shows_reports(reports.clone());
+        metrics.register(reports.clone());
         let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
-        let program = Program { metrics: metrics.clone(), store: place, control_plane, reports: reports.clone() };
-        let http = Http::bind(http, program.clone(), reports.router()).await?;
+        let http = Http::bind(http).await?;
         let health = match health {
-            HealthListen(Some(address)) => Some(Http::bind_health(address, program).await?),
+            HealthListen(Some(address)) => Some(Http::bind_health(address).await?),
             HealthListen(None) => None,
         };
         let teller = tokio::spawn(teller.run(stop.clone()));
+        let mut view = None;
         let relay = match relay {
             Some(relay) => {
                 let (cluster, stop) = (cluster.clone(), stop.clone());
                 let sources = Sources::open(&store)?.measured_by(&metrics);
                 let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
+                view = Some(relay.view());
                 Some((relay.address(), tokio::spawn(relay.run())))
             }
             None => None,
         };
-        let drill = drill.map(|drill| ScheduledDrill::new(drill, metrics.clone(), clock).run(stop.clone()));
+        let drills = DrillMetrics::default();
+        metrics.register(drills.clone());
+        let drill =
+            drill.map(|drill| ScheduledDrill::new(drill, metrics.clone(), drills.clone(), clock).run(stop.clone()));
+        let program = Program {
+            metrics: metrics.clone(),
+            store: place,
+            control_plane,
+            reports: reports.clone(),
+            relay: view,
+            drills,
+        };
         let shared = Shared { cluster, archive, store, clock, metrics: metrics.clone() };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
@@ -137,7 +149,8 @@ impl Companion {
             companion.keep(keep, hearing, &shared)?;
         }
         // Who asks now is told of all parts.
-        let [http, health] = [http, health].map(|served| served.map(|http| (http.address(), tokio::spawn(http.run()))));
+        let serve = |http: Http| (http.address(), tokio::spawn(http.run(program.clone(), companion.reports.router())));
+        let [http, health] = [http, health].map(|bound| bound.map(serve));
         (companion.http, companion.health) = (http, health);
         Ok(companion)
     }

@@ -22,3 +22,4 @@ pub mod relay;
 pub mod reports;
 pub mod rotation;
 pub mod settings;
+mod terminal;

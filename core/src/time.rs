@@ -107,6 +107,11 @@ impl TryFrom<String> for WallTime {
     }
 }
 
+/// Seconds to the millisecond, for people and for programs.
+pub fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

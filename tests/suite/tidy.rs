@@ -4,6 +4,7 @@ mod commands;
 mod documents;
 mod messages;
 mod sources;
+mod walls;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,21 +1,17 @@
 //! What each command takes, besides the settings.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
 use lifeboat_core::keys::KeyName;
 use lifeboat_storage::LONGEST_LINK;
 use reqwest::Url;
 
-use crate::command::Output;
-use crate::command::demo::Actor;
-use crate::command::diff::Compared;
-use crate::command::healthcheck::Part;
-use crate::command::import::AlsoWell;
-use crate::command::keygen::Purpose;
+use super::values::{AlsoWell, Compared, Output, Part, Purpose, Recorded};
 use crate::origin::{Origin, admin_url};
 use crate::settings::KongProgram;
 
@@ -338,4 +334,41 @@ fn patience(text: &str) -> Result<Duration, String> {
         Ok(patience) => Ok(patience),
         Err(error) => Err(format!("{error} (valid: 3s, 500ms)")),
     }
+}
+
+/// One of the fakes, as a process of its own.
+#[derive(Debug, Subcommand)]
+pub enum Actor {
+    /// Be a control plane that sends a recorded configuration, until a signal
+    ControlPlane(ControlPlanePart),
+    /// Be a data plane that is born empty, and say what it comes to run, until a signal
+    Node(NodePart),
+}
+
+/// What `demo control-plane` takes.
+#[derive(Debug, Args)]
+pub struct ControlPlanePart {
+    /// Where it listens for data planes
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9005")]
+    pub listen: SocketAddr,
+    /// Where the cluster certificate and its key lie: cluster.crt and cluster.key, made if there are none
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub folder: PathBuf,
+    /// Which of the recorded configurations it sends
+    #[arg(long, value_enum, default_value = "first")]
+    pub sends: Recorded,
+}
+
+/// What `demo node` takes.
+#[derive(Debug, Args)]
+pub struct NodePart {
+    /// Where it connects, as a data plane's cluster_control_plane: a relay, or a control plane
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8005")]
+    pub connect: SocketAddr,
+    /// Where the cluster certificate and its key lie, as lifeboat demo control-plane has made them
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub folder: PathBuf,
+    /// End as soon as it runs a configuration; exit with 1 if it has none after 60 s
+    #[arg(long)]
+    pub once: bool,
 }

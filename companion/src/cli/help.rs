@@ -6,7 +6,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 
 use super::examples::{Example, examples_of};
-use crate::command::terminal_width;
+use crate::terminal::terminal_width;
 
 /// The terminal that help is laid out for.
 const WIDTH: usize = 80;

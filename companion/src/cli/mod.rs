@@ -5,17 +5,19 @@ mod arguments;
 mod examples;
 mod flags;
 mod help;
+mod values;
 
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 pub use arguments::{
-    Completions, Demo, Diff, Doctor, Drill, Exec, Export, Healthcheck, Import, Keygen, List, Manual, Pin, Presign,
-    Prune, Release, Rollback, Show, Unpin, Verify,
+    Actor, Completions, ControlPlanePart, Demo, Diff, Doctor, Drill, Exec, Export, Healthcheck, Import, Keygen, List,
+    Manual, NodePart, Pin, Presign, Prune, Release, Rollback, Show, Unpin, Verify,
 };
 pub use examples::{Example, examples_of};
 pub use help::{EXIT_CODES, broken};
+pub use values::{AlsoWell, Compared, InvalidCompared, Output, Part, Purpose, Recorded};
 
 use crate::settings::names::SETTINGS;
 use crate::settings::source::Source;

@@ -7,8 +7,9 @@ use lifeboat_core::manifest::Manifest;
 
 use super::configuration::version;
 use super::confirm::{Ask, confirm, numbers_that_change, publish_again};
-use super::{Failure, Output, stdout};
+use super::{Failure, stdout};
 use crate::archive::{Archive, Author, Pick, Published};
+use crate::cli::Output;
 use crate::keep::{BackupNode, mirror_once};
 use crate::settings::{ReleaseSettings, Source, StoreSettings};
 

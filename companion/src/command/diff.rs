@@ -1,8 +1,6 @@
 //! `lifeboat diff`: what differs between two configurations.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::str::FromStr;
 
 use lifeboat_core::difference::{Change, Difference, Field, Values, What};
 use lifeboat_core::digest::ConfigHash;
@@ -14,42 +12,16 @@ use lifeboat_storage::StorageError;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
-use super::table::{folded_lines, terminal_width};
-use super::{Failure, Output, stdout};
+use super::table::folded_lines;
+use super::{Failure, stdout};
 use crate::archive::{Archive, Pick, PickError};
-use crate::cli::Diff;
+use crate::cli::{Compared, Diff, Output};
 use crate::origin::{Found, read_file};
 use crate::settings::{LookSettings, Source};
+use crate::terminal::terminal_width;
 
 /// How many characters of a value are shown to people.
 const SHOWN: usize = 160;
-
-/// What is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Compared {
-    /// A snapshot.
-    Snapshot(Pick),
-    /// A file with a declarative configuration.
-    File(PathBuf),
-}
-
-/// A text that names nothing to compare.
-#[derive(Debug, thiserror::Error)]
-#[error("it is neither a snapshot's number nor `published` nor file:PATH (valid: 41, published, file:kong.yml)")]
-pub struct InvalidCompared;
-
-impl FromStr for Compared {
-    type Err = InvalidCompared;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCompared> {
-        match text.strip_prefix("file:") {
-            Some(path) if !path.is_empty() => Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into())),
-            Some(_) => Err(InvalidCompared),
-            None if text == "published" => Ok(Self::Snapshot(Pick::Published)),
-            None => text.parse().map(|sequence| Self::Snapshot(Pick::Sequence(sequence))).map_err(|_| InvalidCompared),
-        }
-    }
-}
 
 /// One side of the comparison.
 struct Side {

@@ -15,22 +15,11 @@ use tokio::time::timeout;
 
 use super::configuration::printable;
 use super::{Failure, stdout};
-use crate::cli::Healthcheck;
+use crate::cli::{Healthcheck, Part};
 use crate::settings::{HealthListen, HttpSettings, Source};
 
 /// The most that is read of an answer, in bytes: Docker keeps 4 KiB of what is said.
 const LONGEST_ANSWER: usize = 4 << 10;
-
-/// What is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Part {
-    /// Whether the program runs (`/healthz`): for a probe that restarts it
-    Process,
-    /// Whether nodes are served (`/readyz`): for a probe that sends nodes to it
-    Relay,
-    /// Whether the newest configuration is published (`/readyz/export`): for eyes, no restart makes it better
-    Export,
-}
 
 impl Part {
     fn path(self) -> &'static str {

@@ -13,16 +13,8 @@ use rand::rngs::SysRng;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Failure, Output, stdout};
-
-/// What a key is to be made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Purpose {
-    /// A pair: the exporter signs with one half, importers trust the other
-    Signing,
-    /// One key, with which exporters seal and importers open
-    Encryption,
-}
+use super::{Failure, stdout};
+use crate::cli::{Output, Purpose};
 
 /// A key, or half of a pair, and the setting that it is for.
 struct Made {

@@ -7,10 +7,12 @@ use lifeboat_storage::StorageError;
 use serde_json::json;
 
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
-use super::table::{Concession, Table, folded_lines, terminal_width};
-use super::{Failure, Output, stdout};
+use super::table::{Concession, Table, folded_lines};
+use super::{Failure, stdout};
 use crate::archive::{Archive, History, Listed};
+use crate::cli::Output;
 use crate::settings::{Source, StoreSettings};
+use crate::terminal::terminal_width;
 
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 6] = [

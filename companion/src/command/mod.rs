@@ -30,7 +30,6 @@ pub mod stopped;
 mod table;
 pub mod verify;
 
-pub(crate) use self::table::terminal_width;
 use crate::settings::Problems;
 
 /// Why a command failed, and with it the exit code.
@@ -53,13 +52,4 @@ pub enum Failure {
     /// Anything else: exit code 1.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
-}
-
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
 }

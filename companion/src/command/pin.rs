@@ -4,10 +4,11 @@ use anyhow::Context;
 use lifeboat_core::manifest::Pin;
 use lifeboat_runtime::clock::Clock;
 
+use super::Failure;
 use super::choice::Choice;
 use super::confirm::{Ask, confirm};
-use super::{Failure, Output};
 use crate::archive::ChoiceError;
+use crate::cli::Output;
 use crate::settings::Source;
 
 /// Makes what is published stay, or the snapshot with this sequence, until it is unpinned.

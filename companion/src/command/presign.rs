@@ -7,8 +7,9 @@ use lifeboat_core::time::WallTime;
 use serde_json::json;
 
 use super::configuration::version;
-use super::{Failure, Output, stdout};
+use super::{Failure, stdout};
 use crate::archive::{Archive, Issued, Pick};
+use crate::cli::Output;
 use crate::settings::{LookSettings, Source};
 
 /// Prints a ticket for the published snapshot, or for the one with this sequence; on standard error, what it is good for.

@@ -8,10 +8,12 @@ use lifeboat_runtime::clock::Clock;
 use serde_json::json;
 
 use super::configuration::version;
-use super::table::{Concession, Table, folded_lines, terminal_width};
-use super::{Failure, Output, stdout};
+use super::table::{Concession, Table, folded_lines};
+use super::{Failure, stdout};
 use crate::archive::{Archive, Old, Prunable};
+use crate::cli::Output;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
+use crate::terminal::terminal_width;
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;

@@ -3,10 +3,11 @@
 use anyhow::Context;
 use lifeboat_runtime::clock::Clock;
 
+use super::Failure;
 use super::choice::Choice;
 use super::confirm::Ask;
-use super::{Failure, Output};
 use crate::archive::ReleaseError;
+use crate::cli::Output;
 use crate::settings::Source;
 
 /// Publishes the held snapshot with this sequence, or else the newest held one.

@@ -3,10 +3,11 @@
 use anyhow::Context;
 use lifeboat_runtime::clock::Clock;
 
+use super::Failure;
 use super::choice::Choice;
 use super::confirm::Ask;
-use super::{Failure, Output};
 use crate::archive::Stay;
+use crate::cli::Output;
 use crate::settings::Source;
 
 /// Publishes an old snapshot as a new one that stays.

@@ -15,12 +15,13 @@ use lifeboat_storage::StorageError;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
-use super::table::{folded, terminal_width};
-use super::{Failure, Output, private_file, stdout};
+use super::table::folded;
+use super::{Failure, private_file, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
-use crate::cli::Show;
+use crate::cli::{Output, Show};
 use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
 use crate::settings::{LookSettings, Source};
+use crate::terminal::terminal_width;
 
 /// Shows what was asked for, and fails afterwards if no node could be restored from it.
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {

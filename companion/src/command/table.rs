@@ -1,22 +1,12 @@
 //! Tables and text that fit a terminal. Where output goes elsewhere, nothing is folded, shortened or left out, so that a line
 //! is one thing that can be looked for.
 
-use std::io::stdout;
-
-use rustix::termios::{isatty, tcgetwinsize};
 use unicode_width::UnicodeWidthStr;
 
 /// Between two columns.
 const GAP: usize = 2;
 /// A column of text that would be narrower is put below the others.
 const NARROWEST_TEXT: usize = 32;
-
-/// How many columns the terminal has that standard output is; `None` if it is none.
-pub(crate) fn terminal_width() -> Option<usize> {
-    let size = tcgetwinsize(stdout()).ok().filter(|_| isatty(stdout()))?;
-    // Some terminals don't know.
-    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
-}
 
 /// What a table gives up, in this order, until it fits.
 #[derive(Clone, Copy, Debug)]

@@ -4,13 +4,12 @@
 
 mod chosen;
 mod kong;
+mod metrics;
 mod outcome;
 mod scheduled;
 mod scratch_node;
 mod stage;
 pub mod textfile;
-
-use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
@@ -18,6 +17,7 @@ use lifeboat_link::tls::Leaf;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 
+pub use metrics::{DrillFacts, DrillMetrics};
 pub use outcome::{Drilled, Finding, KongPart, KongRun, Mishap, Rehearsed, Step, VersionDrill};
 pub use scheduled::ScheduledDrill;
 
@@ -133,9 +133,4 @@ impl Drill {
             KongProgram::OnPath | KongProgram::Nowhere => Ok(()),
         }
     }
-}
-
-/// Seconds, for people and for programs.
-pub(crate) fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }

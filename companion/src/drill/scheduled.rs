@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, set_default};
 use tracing::{error, info, warn};
 
-use super::{Drill, Drilled, Finding, VersionDrill};
-use crate::metrics::{DrillMetrics, KeepFacts, Metrics};
+use super::{Drill, DrillMetrics, Drilled, Finding, VersionDrill};
+use crate::metrics::{KeepFacts, Metrics};
 use crate::settings::DrillEvery;
 
 /// How often it is looked at who leads.
@@ -25,14 +25,15 @@ pub struct ScheduledDrill {
     drill: Drill,
     every: Duration,
     metrics: Metrics,
+    results: DrillMetrics,
     clock: Clock,
 }
 
 impl ScheduledDrill {
-    /// Results are told to `metrics`, which also know who leads.
-    pub fn new(settings: DrillEvery, metrics: Metrics, clock: Clock) -> Self {
+    /// `metrics` knows who leads; what comes of the drills goes into `results`.
+    pub fn new(settings: DrillEvery, metrics: Metrics, results: DrillMetrics, clock: Clock) -> Self {
         let DrillEvery { every, settings } = settings;
-        Self { drill: Drill::new(settings, clock), every, metrics, clock }
+        Self { drill: Drill::new(settings, clock), every, metrics, results, clock }
     }
 
     /// Drills until `stop`.
@@ -52,7 +53,7 @@ impl ScheduledDrill {
                 .map(|facts: &KeepFacts| facts.version)
                 .collect();
             // Who leads now tells of them.
-            self.results().keep_only(&led);
+            self.results.keep_only(&led);
             if led.is_empty() || !schedule.is_due(self.clock.now()) {
                 continue;
             }
@@ -70,7 +71,7 @@ impl ScheduledDrill {
 
     fn tell(&self, drilled: &Drilled) -> DrillOutcome {
         for version in &drilled.versions {
-            self.results().ended(version);
+            self.results.ended(version);
             self.log(version);
         }
         drilled.outcome()
@@ -106,10 +107,6 @@ impl ScheduledDrill {
                 restored.running_in.as_millis()
             );
         }
-    }
-
-    fn results(&self) -> DrillMetrics {
-        self.metrics.drills()
     }
 }
 

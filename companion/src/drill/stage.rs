@@ -19,8 +19,8 @@ use super::outcome::{Mishap, Step};
 use crate::archive::Sources;
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
-use crate::relay::{Limits, Relay, RelayView};
-use crate::settings::{ClusterSettings, DrillSettings, RelaySettings};
+use crate::relay::{Relay, RelayView};
+use crate::settings::{ClusterSettings, DrillSettings, RelayLimits, RelaySettings};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// A scratch node and a Kong, each of which may try again.
@@ -67,7 +67,7 @@ impl Stage {
             listen: LOOPBACK,
             tls: tls(settings).map_err(|error| failed(error.to_string()))?,
             rules: rules(settings.config_timeout),
-            limits: Limits { connections: Some(CONNECTIONS), ..Limits::default() },
+            limits: RelayLimits { connections: Some(CONNECTIONS), ..RelayLimits::default() },
             follow: None,
         };
         let (stop, witnesses, metrics) = (CancellationToken::new(), Witnesses::default(), RelayMetrics::default());

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use lifeboat_core::time::WallTime;
 
-use super::{Drilled, Mishap, VersionDrill};
-use crate::metrics::DrillMetrics;
+use super::{DrillMetrics, Drilled, Mishap, VersionDrill};
 
 /// Writes the metrics of a drill into `path`, in one moment, readable by everybody. When it last passed is taken from the
 /// file before, where this one has not.

@@ -26,23 +26,14 @@ use super::answers::HEALTH;
 use crate::metrics::{HttpMetrics, LeftUnanswered};
 use crate::per_minute::PerMinute;
 use crate::places::{Place, Places};
+use crate::settings::http_connections::{MOST_HEALTH, MOST_PAGES, MOST_WAITING};
 
-/// How many may be open without a whole request. More than the runtime accepts before it looks for what has arrived, so
-/// that a request that is already there is always seen before its connection could be the oldest.
-const MOST_WAITING: usize = 128;
-/// How many may ask for health at the same time. Its answers fit every socket's buffer: a place is free at once.
-const MOST_HEALTH: usize = 16;
-/// How many may ask for anything else.
-const MOST_PAGES: usize = 64;
 /// A request's head has to be there after this.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// All of it, answer included: what is asked for here takes milliseconds.
 const ALL_WITHIN: Duration = Duration::from_secs(30);
 /// The longest head, in bytes.
 const LONGEST_HEAD: usize = 16 << 10;
-
-/// How many files these connections may take.
-pub(crate) const MOST_CONNECTIONS: usize = MOST_WAITING + MOST_HEALTH + MOST_PAGES;
 
 /// What the connections of a listener have in common.
 struct Door {

@@ -12,11 +12,12 @@ use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-pub(crate) use connections::MOST_CONNECTIONS;
 pub use status::Status;
 
 use crate::bind::{BindError, listen};
-use crate::metrics::{HttpMetrics, Metrics};
+use crate::drill::DrillMetrics;
+use crate::metrics::Metrics;
+use crate::relay::RelayView;
 use crate::reports::Reports;
 use crate::settings::{Chosen, HttpSettings};
 
@@ -37,6 +38,10 @@ pub struct Program {
     pub control_plane: String,
     /// What the filter in gateways reports.
     pub reports: Reports,
+    /// The relay's nodes, if there is a relay.
+    pub relay: Option<RelayView>,
+    /// The drills of this exporter.
+    pub drills: DrillMetrics,
 }
 
 /// An HTTP server that is bound to its address.
@@ -45,22 +50,18 @@ pub struct Http {
     setting: &'static str,
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
-    metrics: HttpMetrics,
 }
 
 impl Http {
-    /// Binds the address, if there is to be one. `more` are routes of other parts of the program.
+    /// Binds the address, if there is to be one.
     ///
     /// # Errors
     /// When an address that somebody has chosen can't be had. Without the default one, which another Lifeboat on this
     /// host may have, the program does all else, and says so.
-    pub async fn bind(settings: HttpSettings, program: Program, more: Router) -> Result<Option<Self>, BindError> {
+    pub async fn bind(settings: HttpSettings) -> Result<Option<Self>, BindError> {
         let HttpSettings::Listen { address, chosen } = settings else { return Ok(None) };
-        let metrics = program.metrics.http();
-        let router = answers::routes(program).merge(more).layer(DefaultBodyLimit::max(LONGEST_BODY));
         match (listen(SETTING, address).await, chosen) {
-            (Ok((listener, address)), _) => Ok(Some(Self { setting: SETTING, listener, address, router, metrics })),
+            (Ok((listener, address)), _) => Ok(Some(Self { setting: SETTING, listener, address })),
             (Err(error), Chosen::OnPurpose) => Err(error),
             (Err(error), Chosen::ByDefault) => {
                 warn!(
@@ -76,11 +77,9 @@ impl Http {
     ///
     /// # Errors
     /// When it can't be had.
-    pub async fn bind_health(address: SocketAddr, program: Program) -> Result<Self, BindError> {
+    pub async fn bind_health(address: SocketAddr) -> Result<Self, BindError> {
         let (listener, address) = listen(HEALTH_SETTING, address).await?;
-        let metrics = program.metrics.http();
-        let router = answers::health_routes(program);
-        Ok(Self { setting: HEALTH_SETTING, listener, address, router, metrics })
+        Ok(Self { setting: HEALTH_SETTING, listener, address })
     }
 
     /// Where it listens.
@@ -88,14 +87,19 @@ impl Http {
         self.address
     }
 
-    /// Answers until it is dropped.
-    pub async fn run(self) {
-        let Self { setting, listener, address, router, metrics } = self;
-        if setting == HEALTH_SETTING {
+    /// Answers until it is dropped. `more` are routes of other parts of the program, which are not on the address for
+    /// health alone.
+    pub async fn run(self, program: Program, more: Router) {
+        let Self { setting, listener, address } = self;
+        let metrics = program.metrics.http();
+        let router = if setting == HEALTH_SETTING {
             info!("health alone is on http://{address}");
+            answers::health_routes(program)
         } else {
             info!("metrics, health and status are on http://{address}");
-        }
+            answers::routes(program).merge(more).layer(DefaultBodyLimit::max(LONGEST_BODY))
+        };
+
         connections::serve(setting, listener, router, metrics).await;
     }
 }
@@ -103,26 +107,15 @@ impl Http {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keep::Witnesses;
-    use crate::settings::ReportKeys;
-    use lifeboat_runtime::clock::Clock;
-
-    fn program() -> Program {
-        let (store, control_plane) = ("file:///backups".to_owned(), "cp:8005".to_owned());
-        let clock = Clock::start();
-        let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
-        Program { metrics: Metrics::new(clock), store, control_plane, reports }
-    }
-
     #[tokio::test]
     async fn the_default_port_is_done_without_where_another_lifeboat_has_it_and_a_chosen_one_is_not() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
-        let bound = |chosen| Http::bind(HttpSettings::Listen { address, chosen }, program(), Router::new());
+        let bound = |chosen| Http::bind(HttpSettings::Listen { address, chosen });
         assert!(bound(Chosen::ByDefault).await.unwrap().is_none());
         let refused = bound(Chosen::OnPurpose).await.unwrap_err().to_string();
         assert!(refused.contains("LIFEBOAT_HTTP_LISTEN") && refused.contains("choose another port"), "{refused}");
-        assert!(Http::bind(HttpSettings::Off, program(), Router::new()).await.unwrap().is_none());
+        assert!(Http::bind(HttpSettings::Off).await.unwrap().is_none());
         drop(taken);
         assert_eq!(bound(Chosen::OnPurpose).await.unwrap().unwrap().address(), address);
     }

@@ -9,12 +9,12 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, Pin, State};
 use lifeboat_core::room::NodeLimits;
-use lifeboat_core::time::WallTime;
+use lifeboat_core::time::{WallTime, seconds};
 use serde::Serialize;
 
 use super::Program;
-use crate::drill::seconds;
-use crate::metrics::{self, DrillFacts, DrillMetrics, KeepFacts, RelayFacts, standing_name, strategy_name};
+use crate::drill::{DrillFacts, DrillMetrics};
+use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
 use crate::relay::{NodeStatus, OnlyIncremental, RelayView};
 use crate::reports::ReportsView;
 
@@ -145,8 +145,8 @@ impl Status {
             store: program.store.clone(),
             control_plane: program.control_plane.clone(),
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
-            export: metrics.keep_facts().iter().map(|facts| Export::of(facts, &metrics.drills(), now)).collect(),
-            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, metrics.relay_view().as_ref(), now)),
+            export: metrics.keep_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
+            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), now)),
             reports: program.reports.view(),
         }
     }

@@ -65,7 +65,7 @@ pub enum ExportError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// It may not be published now.
-    #[error("configuration {hash} is not published: {}", standing::reason(.standing))]
+    #[error("configuration {hash} is not published: {}", .standing.reason())]
     NotPublished {
         /// Kong's name for it.
         hash: ConfigHash,

@@ -30,7 +30,6 @@ pub(crate) use messages::certificate_refused;
 pub(crate) use mirror::mirror_once;
 pub use newest::{Line, Newest};
 pub use schemas::SchemaFetcher;
-pub(crate) use standing::reason as standing_reason;
 pub(crate) use thinner::thin_once;
 pub use witness::{Hearing, Witness, Witnesses};
 

@@ -30,7 +30,7 @@ impl Form {
     }
 
     /// What the library has written, in this form.
-    pub(super) fn of_open_metrics(self, text: String) -> String {
+    pub(crate) fn of_open_metrics(self, text: String) -> String {
         match self {
             Self::Prometheus => text.lines().filter_map(line).fold(String::new(), |text, line| text + &line + "\n"),
             Self::OpenMetrics => text,

@@ -1,14 +1,12 @@
 //! What the program says of itself to machines: typed handles, one for each part, that are told what happens, and the
 //! registry from which all of it is written. No part gives a metric's name; those are in `names`.
 
-mod drill;
 mod exposition;
 mod http;
 mod keep;
 pub mod names;
 mod relay;
-mod reports;
-mod series;
+pub(crate) mod series;
 mod step;
 mod store;
 
@@ -24,7 +22,6 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 
-pub use drill::{DrillFacts, DrillMetrics};
 pub use exposition::Form;
 pub use http::{HttpMetrics, LeftUnanswered};
 pub use keep::{
@@ -36,8 +33,6 @@ pub use store::StoreMetrics;
 
 use self::keep::KeepCounters;
 use self::series::{Number, write_gauge, write_number};
-use crate::relay::RelayView;
-use crate::reports::Reports;
 
 /// All metrics of a program. Clones are the same.
 #[derive(Clone, Debug)]
@@ -55,9 +50,7 @@ struct Parts {
     counters: KeepCounters,
     keeps: Mutex<Vec<KeepMetrics>>,
     relay: OnceLock<RelayMetrics>,
-    reports: OnceLock<Reports>,
     cluster_certificate_ends: Mutex<Option<WallTime>>,
-    drills: DrillMetrics,
 }
 
 /// The gauges, whose values are asked for when somebody looks.
@@ -85,9 +78,7 @@ impl Metrics {
             counters: KeepCounters::default(),
             keeps: Mutex::default(),
             relay: OnceLock::new(),
-            reports: OnceLock::new(),
             cluster_certificate_ends: Mutex::default(),
-            drills: DrillMetrics::default(),
         };
         let mut registry = Registry::default();
         parts.store.register(&mut registry);
@@ -139,25 +130,14 @@ impl Metrics {
         *self.parts.cluster_certificate() = Some(WallTime::from_system(certificate.not_after()));
     }
 
-    /// Where rehearsals of an outage are told.
-    pub fn drills(&self) -> DrillMetrics {
-        self.parts.drills.clone()
-    }
-
-    /// The filter's reports are these.
-    pub fn shows_reports(&self, reports: Reports) {
-        // A program has one ledger of them; a second one would change nothing.
-        let _ = self.parts.reports.set(reports);
+    /// Adds what another part of the program counts.
+    pub fn register(&self, collector: impl Collector) {
+        self.registry().register_collector(Box::new(collector));
     }
 
     /// What is known of each version that is kept.
     pub fn keep_facts(&self) -> Vec<KeepFacts> {
         self.parts.keep_facts()
-    }
-
-    /// The relay's nodes, if there is one.
-    pub fn relay_view(&self) -> Option<RelayView> {
-        self.parts.relay.get().and_then(RelayMetrics::view).cloned()
     }
 
     /// What is known of the relay, if there is one.
@@ -222,10 +202,6 @@ impl Collector for Gauges {
         let ends = ends.map(|(certificate, ends)| (CertificateLabels { certificate }, Number::Time(ends)));
         write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;
         keep::write_all(&mut encoder, &parts.keep_facts())?;
-        parts.drills.write_all(&mut encoder)?;
-        if let Some(reports) = parts.reports.get() {
-            reports::write_all(&mut encoder, &reports.view())?;
-        }
         match parts.relay.get() {
             Some(relay) => relay.write_gauges(&mut encoder, parts.clock.wall()),
             None => Ok(()),

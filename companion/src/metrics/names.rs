@@ -39,212 +39,212 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 
 const VERSION: &[&str] = &["kong_version"];
 
-pub(super) const BUILD_INFO: Metric = gauge("lifeboat_build_info", &["version"], "1; which Lifeboat this is");
-pub(super) const START: Metric = gauge("lifeboat_start_timestamp_seconds", &[], "when the program was started");
-pub(super) const CERTIFICATE_EXPIRY: Metric = gauge(
+pub(crate) const BUILD_INFO: Metric = gauge("lifeboat_build_info", &["version"], "1; which Lifeboat this is");
+pub(crate) const START: Metric = gauge("lifeboat_start_timestamp_seconds", &[], "when the program was started");
+pub(crate) const CERTIFICATE_EXPIRY: Metric = gauge(
     "lifeboat_certificate_expiry_timestamp_seconds",
     &["certificate"],
     "when a certificate ends: the one that is shown to the control plane (cluster), the one that nodes see (relay)",
 );
 
-pub(super) const STORE_REQUESTS: Metric = counter(
+pub(crate) const STORE_REQUESTS: Metric = counter(
     "lifeboat_store_requests_total",
     &["operation", "outcome"],
     "requests to the store, each try and each page of a listing by itself, elections and checks included; what stores \
      charge for",
 );
-pub(super) const STORE_DURATION: Metric = histogram(
+pub(crate) const STORE_DURATION: Metric = histogram(
     "lifeboat_store_request_duration_seconds",
     &["operation"],
     "how long operations at the store took, each try by itself, bodies included",
 );
 
-pub(super) const KEEP_CONNECTED: Metric = gauge(
+pub(crate) const KEEP_CONNECTED: Metric = gauge(
     "lifeboat_keep_control_plane_connected",
     VERSION,
     "1 if the backup node of this version is connected to the control plane",
 );
-pub(super) const KEEP_READY: Metric = gauge(
+pub(crate) const KEEP_READY: Metric = gauge(
     "lifeboat_keep_ready",
     VERSION,
     "1 if the newest configuration is published, an operator's choice is, or another exporter leads: what /readyz/export \
      answers",
 );
-pub(super) const KEEP_RECEIVED: Metric =
+pub(crate) const KEEP_RECEIVED: Metric =
     counter("lifeboat_keep_received_total", VERSION, "configurations that the control plane has sent");
-pub(super) const KEEP_RECEIVED_AT: Metric = gauge(
+pub(crate) const KEEP_RECEIVED_AT: Metric = gauge(
     "lifeboat_keep_received_timestamp_seconds",
     VERSION,
     "when the control plane sent a configuration last, by this host's clock",
 );
-pub(super) const KEEP_STANDING: Metric = gauge(
+pub(crate) const KEEP_STANDING: Metric = gauge(
     "lifeboat_keep_standing",
     &["kong_version", "standing"],
     "1 for where the newest configuration stands, 0 for all else",
 );
-pub(super) const KEEP_HELD: Metric =
+pub(crate) const KEEP_HELD: Metric =
     gauge("lifeboat_keep_held", VERSION, "1 if the newest configuration is held until an operator releases it");
-pub(super) const KEEP_HELD_INFO: Metric = gauge(
+pub(crate) const KEEP_HELD_INFO: Metric = gauge(
     "lifeboat_keep_held_info",
     &["kong_version", "config_hash", "reason"],
     "1 while a configuration is held: which one, and why",
 );
-pub(super) const KEEP_PAYLOAD_LOST: Metric = gauge(
+pub(crate) const KEEP_PAYLOAD_LOST: Metric = gauge(
     "lifeboat_keep_payload_lost",
     VERSION,
     "1 if the payload that the published manifest names is missing, altered or unreadable in the first store and could not \
      be put back: new nodes get an older snapshot, or none",
 );
-pub(super) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
+pub(crate) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
     "lifeboat_keep_nodes_that_differ",
     VERSION,
     "nodes behind the relay of this process and nodes that report to it which run another configuration than the \
      published one, or none",
 );
-pub(super) const KEEP_LEADER: Metric =
+pub(crate) const KEEP_LEADER: Metric =
     gauge("lifeboat_keep_leader", VERSION, "1 if this exporter writes the backups, 0 if another one does or none yet");
-pub(super) const KEEP_EPOCH: Metric = gauge(
+pub(crate) const KEEP_EPOCH: Metric = gauge(
     "lifeboat_keep_epoch",
     VERSION,
     "the number of the leadership: this exporter's own while it leads by election, else the published one's",
 );
-pub(super) const KEEP_ELECTION_INFO: Metric = gauge(
+pub(crate) const KEEP_ELECTION_INFO: Metric = gauge(
     "lifeboat_keep_election_info",
     &["kong_version", "strategy"],
     "1; how the leader is chosen: lease, registry, or alone where there is no election",
 );
-pub(super) const KEEP_LAST_ATTEMPT: Metric = gauge(
+pub(crate) const KEEP_LAST_ATTEMPT: Metric = gauge(
     "lifeboat_keep_last_attempt_timestamp_seconds",
     VERSION,
     "when this exporter last began something at the store: to look what is published, or to write",
 );
-pub(super) const KEEP_LAST_SUCCESS: Metric = gauge(
+pub(crate) const KEEP_LAST_SUCCESS: Metric = gauge(
     "lifeboat_keep_last_success_timestamp_seconds",
     VERSION,
     "when this exporter last did at the store what it wanted: time() minus this is how long nobody knows better",
 );
-pub(super) const KEEP_FAILURES: Metric = counter(
+pub(crate) const KEEP_FAILURES: Metric = counter(
     "lifeboat_keep_failures_total",
     &["kong_version", "class"],
     "how often this exporter could not do what it wanted at the store, after all retries",
 );
-pub(super) const KEEP_OTHER_EXPORTER: Metric = counter(
+pub(crate) const KEEP_OTHER_EXPORTER: Metric = counter(
     "lifeboat_keep_other_exporter_total",
     &["kong_version", "object"],
     "how often something of somebody else's was found where this exporter writes: in config_json another exporter's, \
      perhaps Kong's own; in the manifest another one's, or an operator's rollback",
 );
-pub(super) const KEEP_OTHER_STORE: Metric = gauge(
+pub(crate) const KEEP_OTHER_STORE: Metric = gauge(
     "lifeboat_keep_other_store_current",
     &["kong_version", "store"],
     "1 if this further store (LIFEBOAT_FALLBACK_STORAGE) has what is published in the first, 0 if it could not be given it \
      or has something newer; told by the exporter that leads",
 );
-pub(super) const KEEP_SEQUENCE: Metric =
+pub(crate) const KEEP_SEQUENCE: Metric =
     gauge("lifeboat_keep_sequence", VERSION, "the number of the published snapshot");
-pub(super) const KEEP_CONFIGURATION_INFO: Metric = gauge(
+pub(crate) const KEEP_CONFIGURATION_INFO: Metric = gauge(
     "lifeboat_keep_configuration_info",
     &["kong_version", "config_hash", "state"],
     "1; which configuration is published, and why (confirmed, received, pinned)",
 );
-pub(super) const KEEP_PUBLISHED_AT: Metric =
+pub(crate) const KEEP_PUBLISHED_AT: Metric =
     gauge("lifeboat_keep_published_timestamp_seconds", VERSION, "when the published snapshot was published");
-pub(super) const KEEP_LAST_SEEN: Metric = gauge(
+pub(crate) const KEEP_LAST_SEEN: Metric = gauge(
     "lifeboat_keep_last_seen_timestamp_seconds",
     VERSION,
     "when the control plane was last known to have the published configuration, as the manifest says; refreshed once an \
      hour",
 );
-pub(super) const KEEP_CONFIG_BYTES: Metric =
+pub(crate) const KEEP_CONFIG_BYTES: Metric =
     gauge("lifeboat_keep_config_bytes", VERSION, "the size of the published configuration, decompressed");
-pub(super) const KEEP_PAYLOAD_BYTES: Metric =
+pub(crate) const KEEP_PAYLOAD_BYTES: Metric =
     gauge("lifeboat_keep_payload_bytes", VERSION, "the size of its snapshot in the store, compressed");
-pub(super) const KEEP_LIMIT_USED: Metric = gauge(
+pub(crate) const KEEP_LIMIT_USED: Metric = gauge(
     "lifeboat_keep_node_limit_used_ratio",
     &["kong_version", "limit"],
     "which share of what a node takes the published configuration needs, 1 being all: of this exporter's \
      cluster_max_payload, and of lmdb_map_size as Kong has it by default (2048m), which is estimated",
 );
-pub(super) const KEEP_ENTITIES: Metric = gauge(
+pub(crate) const KEEP_ENTITIES: Metric = gauge(
     "lifeboat_keep_entities",
     &["kong_version", "kind"],
     "how many services, routes, plugins, upstreams and consumers the published configuration has",
 );
-pub(super) const KEEP_ENDS: Metric = gauge(
+pub(crate) const KEEP_ENDS: Metric = gauge(
     "lifeboat_keep_configuration_expiry_timestamp_seconds",
     &["kong_version", "of"],
     "when the first certificate, CA certificate or license in the configuration that the control plane sent last ends",
 );
-pub(super) const KEEP_TTL: Metric = gauge(
+pub(crate) const KEEP_TTL: Metric = gauge(
     "lifeboat_keep_credentials_with_ttl",
     VERSION,
     "credentials and tokens with a ttl in the configuration that the control plane sent last: nodes count it from when they \
      load them",
 );
-pub(super) const KEEP_STEP: Metric = histogram(
+pub(crate) const KEEP_STEP: Metric = histogram(
     "lifeboat_keep_step_duration_seconds",
     &["kong_version", "step"],
     "how long each step from the control plane's message to a published snapshot took",
 );
 
-pub(super) const DRILL_SUCCESS: Metric = gauge(
+pub(crate) const DRILL_SUCCESS: Metric = gauge(
     "lifeboat_drill_success",
     VERSION,
     "1 if the newest rehearsal of an outage passed, 0 if it failed, 0.5 if it could not tell; told by the exporter that leads, where \
      LIFEBOAT_DRILL_EVERY is set",
 );
-pub(super) const DRILL_LAST: Metric =
+pub(crate) const DRILL_LAST: Metric =
     gauge("lifeboat_drill_last_timestamp_seconds", VERSION, "when the newest rehearsal ended");
-pub(super) const DRILL_LAST_SUCCESS: Metric =
+pub(crate) const DRILL_LAST_SUCCESS: Metric =
     gauge("lifeboat_drill_last_success_timestamp_seconds", VERSION, "when the newest rehearsal that passed ended");
-pub(super) const DRILL_DURATION: Metric =
+pub(crate) const DRILL_DURATION: Metric =
     gauge("lifeboat_drill_duration_seconds", VERSION, "how long the newest rehearsal took, a real data plane included");
-pub(super) const DRILL_RESTORE_DURATION: Metric = gauge(
+pub(crate) const DRILL_RESTORE_DURATION: Metric = gauge(
     "lifeboat_drill_restore_duration_seconds",
     VERSION,
     "how long it took in it from the start of an empty node until that ran the configuration",
 );
-pub(super) const DRILL_LAST_SEEN: Metric = gauge(
+pub(crate) const DRILL_LAST_SEEN: Metric = gauge(
     "lifeboat_drill_last_seen_timestamp_seconds",
     VERSION,
     "when the control plane was last known to have the configuration that was restored in it",
 );
 
-pub(super) const RELAY_READY: Metric = gauge(
+pub(crate) const RELAY_READY: Metric = gauge(
     "lifeboat_relay_ready",
     &[],
     "1 if the relay listens with a valid certificate that the control plane does not refuse: what /readyz answers",
 );
-pub(super) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "nodes that are connected");
-pub(super) const RELAY_NODES_FROM_STORE: Metric = gauge(
+pub(crate) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "nodes that are connected");
+pub(crate) const RELAY_NODES_FROM_STORE: Metric = gauge(
     "lifeboat_relay_nodes_served_from_store",
     &[],
     "connected nodes that run a configuration from the store, and have none of the control plane's yet",
 );
-pub(super) const RELAY_RESTORED: Metric =
+pub(crate) const RELAY_RESTORED: Metric =
     counter("lifeboat_relay_nodes_restored_total", &[], "how often a node came to run a configuration from the store");
-pub(super) const RELAY_NOT_ADOPTED: Metric = counter(
+pub(crate) const RELAY_NOT_ADOPTED: Metric = counter(
     "lifeboat_relay_nodes_not_adopting_total",
     &[],
     "how often a node was given a snapshot several times and did not come to run it",
 );
-pub(super) const RELAY_GIVEN_NOTHING: Metric = counter(
+pub(crate) const RELAY_GIVEN_NOTHING: Metric = counter(
     "lifeboat_relay_empty_configurations_total",
     &[],
     "how often the control plane sent a node a configuration without a single route, which was passed on",
 );
-pub(super) const RELAY_CONTROL_PLANE: Metric = gauge(
+pub(crate) const RELAY_CONTROL_PLANE: Metric = gauge(
     "lifeboat_relay_control_plane_reachable",
     &[],
     "1 if the control plane took the newest link of a node, 0 if not; nodes themselves no longer notice",
 );
-pub(super) const RELAY_REFUSED: Metric = counter(
+pub(crate) const RELAY_REFUSED: Metric = counter(
     "lifeboat_relay_handshakes_refused_total",
     &["reason"],
     "connections that were no node's or whose certificate was not accepted",
 );
 
-pub(super) const HTTP_LEFT_UNANSWERED: Metric = counter(
+pub(crate) const HTTP_LEFT_UNANSWERED: Metric = counter(
     "lifeboat_http_connections_unanswered_total",
     &["reason"],
     "connections to LIFEBOAT_HTTP_LISTEN and LIFEBOAT_HEALTH_LISTEN that were closed without an answer: too many were open \
@@ -252,31 +252,31 @@ pub(super) const HTTP_LEFT_UNANSWERED: Metric = counter(
      (too_slow)",
 );
 
-pub(super) const REPORTS: Metric = counter(
+pub(crate) const REPORTS: Metric = counter(
     "lifeboat_reports_total",
     &["outcome"],
     "reports of the filter: accepted, counted_only where LIFEBOAT_REPORT_KEYS is not set, or why they were refused",
 );
-pub(super) const REPORTING_NODES: Metric = gauge(
+pub(crate) const REPORTING_NODES: Metric = gauge(
     "lifeboat_reports_nodes",
     &[],
     "gateways whose authenticated reports arrive, each counted once; one is forgotten after five intervals of silence",
 );
-pub(super) const REPORTING_NODES_WITHOUT_CONFIGURATION: Metric =
+pub(crate) const REPORTING_NODES_WITHOUT_CONFIGURATION: Metric =
     gauge("lifeboat_reports_nodes_without_configuration", &[], "those of them that have no configuration");
-pub(super) const REPORTED_CONTROL_PLANE_BY_NODES: Metric = gauge(
+pub(crate) const REPORTED_CONTROL_PLANE_BY_NODES: Metric = gauge(
     "lifeboat_reports_control_plane_nodes",
     &["state"],
     "how many of them see the control plane like this from their own network",
 );
-pub(super) const REPORTING_WORKERS: Metric = gauge(
+pub(crate) const REPORTING_WORKERS: Metric = gauge(
     "lifeboat_reports_workers",
     &[],
     "instances of the filter that report: one for each worker of a gateway, more after its chain was deleted and made anew",
 );
-pub(super) const REPORTING_WITHOUT_CONFIGURATION: Metric =
+pub(crate) const REPORTING_WITHOUT_CONFIGURATION: Metric =
     gauge("lifeboat_reports_workers_without_configuration", &[], "those of them whose node has no configuration");
-pub(super) const REPORTED_CONTROL_PLANE: Metric = gauge(
+pub(crate) const REPORTED_CONTROL_PLANE: Metric = gauge(
     "lifeboat_reports_control_plane_workers",
     &["state"],
     "how many of these instances see the control plane like this from the gateway's own network",
@@ -343,7 +343,7 @@ pub const METRICS: &[&Metric] = &[
 
 impl Metric {
     /// The name under which the library knows it, which gives counters their `_total` itself.
-    pub(super) fn family(&self) -> &'static str {
+    pub(crate) fn family(&self) -> &'static str {
         match self.kind {
             Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
             Kind::Gauge | Kind::Histogram => self.name,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use lifeboat_core::time::WallTime;
 use lifeboat_link::tls::{FailureClass, Leaf};
@@ -13,13 +13,11 @@ use prometheus_client::registry::Registry;
 
 use super::names;
 use super::series::{Number, register, write_number};
-use crate::relay::RelayView;
 
 /// The relay tells here what happens. Clones tell the same.
 #[derive(Clone, Debug, Default)]
 pub struct RelayMetrics {
     facts: Arc<Mutex<RelayFacts>>,
-    view: Arc<OnceLock<RelayView>>,
     refused: Family<RefusalLabels, Counter>,
     restored: Counter,
     not_adopted: Counter,
@@ -81,16 +79,6 @@ impl RelayMetrics {
     /// What is known now.
     pub fn facts(&self) -> RelayFacts {
         self.lock().clone()
-    }
-
-    /// The relay's nodes can be seen here.
-    pub fn shows(&self, view: RelayView) {
-        let _ = self.view.set(view);
-    }
-
-    /// Its nodes, one by one, if there is a relay.
-    pub fn view(&self) -> Option<&RelayView> {
-        self.view.get()
     }
 
     /// The relay listens here.

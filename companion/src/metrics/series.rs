@@ -19,11 +19,11 @@ use super::names::Metric;
 
 /// A version of Kong as a label's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Version(pub(super) KongVersion);
+pub(crate) struct Version(pub(crate) KongVersion);
 
 /// A gauge's number.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Number {
+pub(crate) enum Number {
     Whole(u64),
     Time(WallTime),
     Seconds(Duration),
@@ -58,13 +58,13 @@ impl From<bool> for Number {
 }
 
 /// Writes a gauge without labels.
-pub(super) fn write_number(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, number: Number) -> fmt::Result {
+pub(crate) fn write_number(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, number: Number) -> fmt::Result {
     let help = format!("{}.", metric.help);
     ConstGauge::new(number).encode(encoder.encode_descriptor(metric.name, &help, None, MetricType::Gauge)?)
 }
 
 /// Writes all series of a gauge with labels; nothing, if there are none.
-pub(super) fn write_gauge<L: EncodeLabelSet>(
+pub(crate) fn write_gauge<L: EncodeLabelSet>(
     encoder: &mut DescriptorEncoder<'_>,
     metric: &Metric,
     series: impl IntoIterator<Item = (L, Number)>,
@@ -81,11 +81,11 @@ pub(super) fn write_gauge<L: EncodeLabelSet>(
     Ok(())
 }
 
-pub(super) fn register(registry: &mut Registry, metric: &Metric, registered: impl Registered) {
+pub(crate) fn register(registry: &mut Registry, metric: &Metric, registered: impl Registered) {
     registry.register(metric.family(), metric.help, registered);
 }
 
 /// From a request to a store beside us to a large snapshot on a slow one: 1 ms to 1 minute.
-pub(super) fn durations() -> Histogram {
+pub(crate) fn durations() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
 }

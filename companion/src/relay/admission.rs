@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Limits;
-use crate::http::MOST_CONNECTIONS;
 use crate::places::{self, Places};
+use crate::settings::RelayLimits;
+use crate::settings::http_connections::MOST_CONNECTIONS;
 
 /// Files that the process needs besides its nodes' connections.
 const OTHER_FILES: u64 = 128 + MOST_CONNECTIONS as u64;
@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &RelayLimits) -> Self {
         let connections = limits.connections.unwrap_or_else(connections_by_files);
         Self {
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn admission(connections: usize, silent: usize) -> Admission {
-        Admission::new(&Limits { connections: Some(connections), silent, ..Limits::default() })
+        Admission::new(&RelayLimits { connections: Some(connections), silent, ..RelayLimits::default() })
     }
 
     #[test]

@@ -10,7 +10,7 @@ use lifeboat_link::websocket::LinkError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::Limits;
+use crate::settings::RelayLimits;
 
 /// A wait for one's turn.
 pub(super) type Turn = BoxFuture<'static, Permit>;
@@ -30,7 +30,7 @@ pub(super) struct Permit {
 }
 
 impl FeedQueue {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &RelayLimits) -> Self {
         Self { sends: Arc::new(Semaphore::new(limits.sends.max(1))), slow: limits.slow }
     }
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_node_does_not_keep_others_from_the_snapshot() {
-        let queue = FeedQueue::new(&Limits { sends: 1, ..Limits::default() });
+        let queue = FeedQueue::new(&RelayLimits { sends: 1, ..RelayLimits::default() });
         let slow = tokio::spawn(queue.turn().await.deliver(pending()));
         for _ in 0..3 {
             queue.turn().await.deliver(async { Ok(()) }).await.unwrap();

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Limits;
+use crate::settings::RelayLimits;
 
 /// From how many bytes on a message is large. A shorter one is part of what docs/sizing.md allows for each node.
 pub(super) const LARGE: u64 = 32 * 1024;
@@ -70,7 +70,7 @@ struct Before {
 }
 
 impl LargeMessages {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &RelayLimits) -> Self {
         let units = u32::try_from(limits.large_messages / UNIT).unwrap_or(u32::MAX).max(1);
         let room = Arc::new(Semaphore::new(units as usize));
         Self { room, units, slow: limits.slow, known: Mutex::default() }

@@ -8,7 +8,6 @@ mod follower;
 mod handshake;
 mod incremental;
 mod large_messages;
-mod limits;
 mod messages;
 mod node;
 mod nodes;
@@ -35,7 +34,6 @@ use tracing::{debug, info, warn};
 
 pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
-pub use limits::Limits;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use view::RelayView;
 
@@ -130,9 +128,7 @@ impl Relay {
             metrics,
             stop,
         };
-        let relay = Self { listener, shared: Arc::new(shared) };
-        relay.shared.metrics.shows(relay.view());
-        Ok(relay)
+        Ok(Self { listener, shared: Arc::new(shared) })
     }
 
     /// Where it listens.

@@ -41,6 +41,7 @@ mod tests {
 
     use super::super::NodeIdentity;
     use super::*;
+    use crate::drill::DrillMetrics;
     use crate::http::{Http, Program};
     use crate::keep::Witnesses;
     use crate::metrics::{Metrics, NodePresence};
@@ -61,14 +62,14 @@ mod tests {
             let (store, control_plane) = ("s3://kong/backups".to_owned(), "cp:8005".to_owned());
             let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
             let metrics = Metrics::new(clock);
-            metrics.relay().shows(RelayView::new(nodes.clone(), Incremental::new(Duration::ZERO, clock)));
+            let relay = Some(RelayView::new(nodes.clone(), Incremental::new(Duration::ZERO, clock)));
             let seat = |number| (nodes.join(&identity(number), clock.wall()), metrics.relay().node());
             let seats = (0..count).map(seat).collect();
-            let program = Program { metrics: metrics.clone(), store, control_plane, reports };
+            let program = Program { metrics, store, control_plane, reports, relay, drills: DrillMetrics::default() };
             let settings = HttpSettings::Listen { address: ([127, 0, 0, 1], 0).into(), chosen: Chosen::OnPurpose };
-            let http = Http::bind(settings, program, Router::new()).await.unwrap().unwrap();
+            let http = Http::bind(settings).await.unwrap().unwrap();
             let address = http.address();
-            tokio::spawn(http.run());
+            tokio::spawn(http.run(program, Router::new()));
             Self { address, _seats: seats }
         }
 

@@ -3,6 +3,7 @@
 //! one that can tell, and was given nothing that it could refuse. What may be taken is decided in `core`.
 
 mod endpoint;
+mod metrics;
 mod testimony;
 mod view;
 

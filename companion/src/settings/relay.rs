@@ -9,9 +9,9 @@ use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_link::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
 
 use super::cluster::{checked, identity};
+use super::relay_limits::RelayLimits;
 use super::store::max_config;
 use super::{ClusterSettings, Follow, Reader, Trust};
-use crate::relay::Limits;
 
 /// How nodes are served.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct RelaySettings {
     /// How a node's session behaves.
     pub rules: Rules,
     /// How much it takes on at once.
-    pub limits: Limits,
+    pub limits: RelayLimits,
     /// How what is published is followed while the control plane is gone; not at all by default (`LIFEBOAT_FOLLOW`).
     pub follow: Option<Follow>,
 }
@@ -51,7 +51,7 @@ impl RelaySettings {
             listen,
             tls,
             rules: Rules { config_timeout, on_refusal, retry },
-            limits: Limits { large_messages: max_config(reader), ..Limits::default() },
+            limits: RelayLimits { large_messages: max_config(reader), ..RelayLimits::default() },
             follow,
         })
     }

@@ -1,8 +1,5 @@
 //! `lifeboat demo control-plane`: the rehearsal's control plane as a process of its own, to be killed and started again.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use anyhow::Context;
 use bytes::Bytes;
 use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Event};
@@ -11,32 +8,8 @@ use lifeboat_link::tls::server_config_shared;
 
 use super::credentials::{CERTIFICATE, made_or_there};
 use super::{described, until_a_signal};
+use crate::cli::{ControlPlanePart, Recorded};
 use crate::command::{Failure, stdout};
-
-/// What it takes.
-#[derive(Debug, clap::Args)]
-pub struct ControlPlanePart {
-    /// Where it listens for data planes
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9005")]
-    pub listen: SocketAddr,
-    /// Where the cluster certificate and its key lie: cluster.crt and cluster.key, made if there are none
-    #[arg(long, value_name = "PATH", default_value = ".")]
-    pub folder: PathBuf,
-    /// Which of the recorded configurations it sends
-    #[arg(long, value_enum, default_value = "first")]
-    pub sends: Recorded,
-}
-
-/// What a real control plane sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Recorded {
-    /// A small configuration
-    First,
-    /// The same after a route was added
-    Changed,
-    /// What a control plane sends whose database was lost and made anew: almost nothing
-    LostDatabase,
-}
 
 impl Recorded {
     fn message(self) -> Bytes {

@@ -24,11 +24,10 @@ use lifeboat_link::tls::{Identity, client_config_shared, server_config_shared};
 use lifeboat_runtime::clock::Clock;
 use tokio::time::{sleep, timeout};
 
-pub use self::control_plane::{ControlPlanePart, Recorded};
-pub use self::node::NodePart;
 use super::stopped::Stop;
 use super::{Failure, stdout};
 use crate::archive::Archive;
+use crate::cli::Actor;
 use crate::companion::Companion;
 use crate::settings::{RunSettings, Source, StoreSettings, check_names};
 
@@ -36,15 +35,6 @@ use crate::settings::{RunSettings, Source, StoreSettings, check_names};
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const BUCKET: &str = "kong-backups";
-
-/// One of the rehearsal's actors, as a process of its own.
-#[derive(Debug, clap::Subcommand)]
-pub enum Actor {
-    /// Be a control plane that sends a recorded configuration, until a signal
-    ControlPlane(ControlPlanePart),
-    /// Be a data plane that is born empty, and say what it comes to run, until a signal
-    Node(NodePart),
-}
 
 /// Plays one actor, or rehearses an outage; that with `--storage` against that store, in a prefix of its own.
 pub async fn demo(source: &Source, actor: Option<&Actor>, clock: Clock) -> Result<(), Failure> {

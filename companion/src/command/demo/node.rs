@@ -1,7 +1,5 @@
 //! `lifeboat demo node`: the rehearsal's data plane as a process of its own, born without a configuration.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -12,26 +10,13 @@ use tokio::time::timeout;
 
 use super::credentials::there;
 use super::{Timeline, described, until_a_signal};
+use crate::cli::NodePart;
 use crate::command::Failure;
 use crate::command::stopped::unless_stopped;
 
 /// With `--once`, a node that has no configuration by then fails: a relay waits 10 s for a silent control plane, and links that are
 /// lost are tried again within 10 s.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// What it takes.
-#[derive(Debug, clap::Args)]
-pub struct NodePart {
-    /// Where it connects, as a data plane's cluster_control_plane: a relay, or a control plane
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8005")]
-    pub connect: SocketAddr,
-    /// Where the cluster certificate and its key lie, as lifeboat demo control-plane has made them
-    #[arg(long, value_name = "PATH", default_value = ".")]
-    pub folder: PathBuf,
-    /// End as soon as it runs a configuration; exit with 1 if it has none after 60 s
-    #[arg(long)]
-    pub once: bool,
-}
 
 /// Plays it until a signal, or until it runs a configuration.
 pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {

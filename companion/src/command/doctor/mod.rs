@@ -22,10 +22,11 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::access::Access;
 
 use super::check::{self, Check, Verdict, count};
-use super::table::terminal_width;
-use super::{Failure, Output, stdout};
+use super::{Failure, stdout};
 use crate::archive::Archive;
+use crate::cli::Output;
 use crate::keep::BackupNode;
+use crate::terminal::terminal_width;
 
 use crate::settings::{ReadableSettings, Role, Source};
 

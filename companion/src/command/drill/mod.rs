@@ -10,11 +10,12 @@ use lifeboat_core::keep::drill::DrillOutcome;
 use lifeboat_runtime::clock::Clock;
 
 use super::stopped::unless_stopped;
-use super::table::terminal_width;
-use super::{Failure, Output, stdout};
+use super::{Failure, stdout};
 use crate::cli;
+use crate::cli::Output;
 use crate::drill::{Drill, Drilled, textfile};
 use crate::settings::{DrillSettings, Reader, Source};
+use crate::terminal::terminal_width;
 
 /// Rehearses, prints what came of it, and fails afterwards if a node was not restored.
 pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<(), Failure> {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use lifeboat_runtime::clock::Clock;
 
-use super::super::{Failure, Output};
+use super::super::Failure;
 use super::keep;
 use crate::archive::Archive;
+use crate::cli::Output;
 use crate::keep::BackupNode;
 use crate::keep::inquiry::{self, Answer};
 use crate::settings::{ExportSettings, Source};

@@ -18,9 +18,9 @@ use lifeboat_runtime::progress::step;
 use tracing::warn;
 
 use self::judged::Judge;
-use super::{Failure, Output, stdout};
+use super::{Failure, stdout};
 use crate::archive::{Archive, Stay};
-use crate::cli::Export;
+use crate::cli::{Export, Output};
 use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
 use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};

@@ -6,10 +6,10 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 use tracing::warn;
 
-use super::super::{Failure, Output, stdout};
+use super::super::{Failure, stdout};
 use super::judged::{self, Judge};
 use crate::archive::{Archive, Emergency, Stay};
-use crate::cli::Export;
+use crate::cli::{Export, Output};
 use crate::keep::{BackupNode, mirror_once, thin_once};
 use crate::origin::{Dbless, Found, Origin, read_file};
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};

@@ -13,20 +13,11 @@ use tracing::{error, info};
 
 use super::stopped::unless_stopped;
 use super::{Failure, stdout};
-use crate::cli::Import;
+use crate::cli::{AlsoWell, Import};
 use crate::settings::{Source, When};
 
 /// The most that a ticket has: a manifest and two links.
 const TICKET_LIMIT: u64 = 4 << 20;
-
-/// What is as good as a filled cache to whoever starts the node next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum AlsoWell {
-    /// The node has a configuration, or its control plane is there
-    NothingToDo,
-    /// That, or it failed: the node is started in any case, and the log says that it may have no configuration
-    Failed,
-}
 
 /// Gives the published snapshot, or the one of a ticket, to the node.
 pub async fn import(source: &Source, asked: &Import, clock: Clock) -> Result<(), Failure> {

@@ -15,11 +15,11 @@ use self::snapshot::Examined;
 use super::check::{Check, Verdict, worst};
 use super::configuration::version;
 use super::state::REFUSED;
-use super::table::terminal_width;
-use super::{Failure, Output, stdout};
+use super::{Failure, stdout};
 use crate::archive::{Archive, Pick, Published};
-use crate::cli::Verify;
+use crate::cli::{Output, Verify};
 use crate::settings::{LookSettings, Source};
+use crate::terminal::terminal_width;
 
 /// What is bad is looked at again after this: an exporter may be in the middle of publishing, or of deleting what is old.
 const SETTLED: Duration = Duration::from_secs(1);

@@ -7,7 +7,6 @@ use lifeboat_core::keep::keeper::Standing;
 use lifeboat_core::manifest::Held;
 
 use super::facts::{ControlPlaneSays, Failing, Judged, KeepFacts, Lead};
-use crate::keep::standing_reason;
 
 impl KeepFacts {
     /// Whether the newest configuration is published, an operator's choice is instead, or another exporter sees to it; and
@@ -44,7 +43,7 @@ impl KeepFacts {
             None => Err("the control plane is not connected and has sent nothing since the start".to_owned()),
             newest if newest != *judged => Err("a configuration has just come and is being looked at".to_owned()),
             Some(_) if matches!(standing, Standing::Published | Standing::Pinned(_)) => Ok(()),
-            Some(hash) => Err(format!("configuration {hash} is not published: {}", standing_reason(standing))),
+            Some(hash) => Err(format!("configuration {hash} is not published: {}", standing.reason())),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::*;
 const MIB: usize = 1 << 20;
 
 fn messages(room: usize) -> Arc<LargeMessages> {
-    Arc::new(LargeMessages::new(&Limits { large_messages: room, ..Limits::default() }))
+    Arc::new(LargeMessages::new(&RelayLimits { large_messages: room, ..RelayLimits::default() }))
 }
 
 /// Brings as many bytes as there are, waiting for room where that is needed.

@@ -45,6 +45,37 @@ pub enum Standing {
     Ready(State),
 }
 
+impl Standing {
+    /// Why a configuration isn't published, in words for an operator.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Held(why @ Held::Unrunnable(_)) => format!(
+                "it is held, because {why}. New nodes are still restored from what is published. Mend it at the control plane, \
+             whose data planes can't run it either"
+            ),
+            Self::Held(why) => format!(
+                "it is held, because {why}. New nodes are still restored from what is published. If it is right: lifeboat \
+             release"
+            ),
+            Self::Pinned(Pin::Unpin) => {
+                "an operator has pinned another one, which stays until it is unpinned".to_owned()
+            }
+            Self::Pinned(Pin::Change { .. }) => {
+                "an operator has chosen another one instead of it, which stays until the \
+                                                 control plane's configuration changes"
+                    .to_owned()
+            }
+            Self::Outdated => "the link that it came over is gone, and what is published may be newer".to_owned(),
+            Self::Doubted { .. } => "it was published before and then replaced. A control plane that can't reach its \
+                                     database sends such a one, so it is asked for again in two minutes"
+                .to_owned(),
+            Self::Confirming { .. } => "it waits for a node that runs it".to_owned(),
+            Self::Delayed { .. } => "it waits for KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY".to_owned(),
+            Self::Nothing | Self::Published | Self::Ready(_) => "it was not written".to_owned(),
+        }
+    }
+}
+
 impl Facts {
     /// Where the newest configuration stands.
     pub(super) fn standing(&self, now: Moment) -> Standing {

@@ -13,10 +13,10 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 
-use super::exposition::Form;
-use super::names::{self, Metric};
-use super::series::{Number, Version, write_gauge};
-use crate::drill::VersionDrill;
+use super::VersionDrill;
+use crate::metrics::Form;
+use crate::metrics::names::{self, Metric};
+use crate::metrics::series::{Number, Version, write_gauge};
 
 /// Who drills tells it here. Clones tell the same.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +116,7 @@ impl DrillMetrics {
         lines.filter_map(|line| line.split_once('"')?.0.parse().ok()).collect()
     }
 
-    pub(super) fn write_all(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    fn write_all(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let known = self.lock();
         let mut each = |metric: &Metric, number: fn(&DrillFacts) -> Option<Number>| {
             let of = |version: &KongVersion| VersionLabels { kong_version: Version(*version) };

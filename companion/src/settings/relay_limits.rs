@@ -6,7 +6,7 @@ use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 
 /// The relay's bounds; the same for all starts, and smaller in tests.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct RelayLimits {
     /// How long a node's handshakes, TLS and HTTP each, may take. Kong's nodes close theirs after 5 s (KONG.md section 1).
     pub handshake: Duration,
     /// After how long in the queue a handshake is not begun any more. It could hardly be finished in time, and whoever
@@ -29,7 +29,7 @@ pub struct Limits {
     pub slow: Duration,
 }
 
-impl Default for Limits {
+impl Default for RelayLimits {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),

@@ -3,13 +3,14 @@
 
 use std::fmt;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-use super::names::{self, Metric};
-use super::series::{Number, write_gauge, write_number};
-use crate::reports::ReportsView;
+use super::{Reports, ReportsView};
+use crate::metrics::names::{self, Metric};
+use crate::metrics::series::{Number, write_gauge, write_number};
 
 #[derive(EncodeLabelSet)]
 struct Outcome {
@@ -21,7 +22,13 @@ struct State {
     state: &'static str,
 }
 
-pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView) -> fmt::Result {
+impl Collector for Reports {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        write_all(&mut encoder, &self.view())
+    }
+}
+
+fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView) -> fmt::Result {
     let refused = view.refused.iter().map(|(reason, count)| (*reason, *count));
     let outcomes = [("accepted", view.accepted), ("counted_only", view.counted_only)].into_iter().chain(refused);
     write_counter(encoder, &names::REPORTS, outcomes.map(|(outcome, count)| (Outcome { outcome }, count)))?;

@@ -1,0 +1,82 @@
+//! Values of arguments: what may be chosen, and how it is written.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::archive::Pick;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// What a real control plane sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Recorded {
+    /// A small configuration
+    First,
+    /// The same after a route was added
+    Changed,
+    /// What a control plane sends whose database was lost and made anew: almost nothing
+    LostDatabase,
+}
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// A snapshot.
+    Snapshot(Pick),
+    /// A file with a declarative configuration.
+    File(PathBuf),
+}
+
+/// A text that names nothing to compare.
+#[derive(Debug, thiserror::Error)]
+#[error("it is neither a snapshot's number nor `published` nor file:PATH (valid: 41, published, file:kong.yml)")]
+pub struct InvalidCompared;
+
+impl FromStr for Compared {
+    type Err = InvalidCompared;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCompared> {
+        match text.strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Ok(Self::File(path.strip_prefix("//").unwrap_or(path).into())),
+            Some(_) => Err(InvalidCompared),
+            None if text == "published" => Ok(Self::Snapshot(Pick::Published)),
+            None => text.parse().map(|sequence| Self::Snapshot(Pick::Sequence(sequence))).map_err(|_| InvalidCompared),
+        }
+    }
+}
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Whether the program runs (`/healthz`): for a probe that restarts it
+    Process,
+    /// Whether nodes are served (`/readyz`): for a probe that sends nodes to it
+    Relay,
+    /// Whether the newest configuration is published (`/readyz/export`): for eyes, no restart makes it better
+    Export,
+}
+
+/// What is as good as a filled cache to whoever starts the node next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AlsoWell {
+    /// The node has a configuration, or its control plane is there
+    NothingToDo,
+    /// That, or it failed: the node is started in any case, and the log says that it may have no configuration
+    Failed,
+}
+
+/// What a key is to be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Purpose {
+    /// A pair: the exporter signs with one half, importers trust the other
+    Signing,
+    /// One key, with which exporters seal and importers open
+    Encryption,
+}
