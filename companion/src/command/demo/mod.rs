@@ -1,12 +1,11 @@
-//! `lifeboat demo`: an outage, rehearsed in one process. Control plane, data plane and store play their parts over real
-//! sockets, mutual TLS and signed requests, with data that a real Kong sent; keeping and restoring is the product's own.
+//! `lifeboat demo`: an outage, rehearsed in one process. A fake control plane and a fake data plane speak Kong's protocol over
+//! real sockets and mutual TLS, with data that a real Kong sent; keeping and restoring is the product's own.
 
 mod control_plane;
 mod credentials;
 mod node;
 
 use std::future::Future;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
@@ -19,7 +18,6 @@ use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{Node, NodeOptions};
 use lifeboat_fakes::recorded;
-use lifeboat_fakes::store::{S3Store, S3StoreOptions};
 use lifeboat_link::tls::{Identity, client_config_shared, server_config_shared};
 use lifeboat_runtime::clock::Clock;
 use tokio::time::{sleep, timeout};
@@ -34,7 +32,6 @@ use crate::settings::{RunSettings, Source, StoreSettings, check_names};
 /// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
-const BUCKET: &str = "kong-backups";
 
 /// Plays one actor, or rehearses an outage; that with `--storage` against that store, in a prefix of its own.
 pub async fn demo(source: &Source, actor: Option<&Actor>, clock: Clock) -> Result<(), Failure> {
@@ -49,18 +46,20 @@ async fn whole(source: &Source, clock: Clock) -> Result<(), Failure> {
     check_names(source)?;
     let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
     let certificate = ClusterCertificate::version_1(SystemTime::now());
-    let (store, settings) = match source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE") {
-        Some(given) => (None, in_own_prefix(source, &given.value)),
+    let given = source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE");
+    let settings = match &given {
+        Some(given) => in_own_prefix(source, &given.value),
         None => {
-            let (store, settings) = own_store(folder.path()).await?;
-            (Some(store), settings)
+            vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), format!("file://{}", folder.path().display()))]
         }
     };
     let store_settings = StoreSettings::read_alone(&to_source(&settings))?;
     let timeline = Timeline { clock };
     let url = store_settings.url.clone();
-    let rehearsed = rehearse(&timeline, &certificate, settings, store_settings, store.as_ref()).await;
-    if store.is_none()
+    let store =
+        if given.is_some() { format!("your store: {url}") } else { "a store in a folder of its own".to_owned() };
+    let rehearsed = rehearse(&timeline, &certificate, settings, store_settings, &store).await;
+    if given.is_some()
         && let Some(command) = clearing(&url)
     {
         timeline.say(&format!("what this demo wrote is left in your store; this removes it: {command}"))?;
@@ -86,7 +85,7 @@ async fn rehearse(
     certificate: &Credentials,
     mut settings: Vec<(String, String)>,
     store_settings: StoreSettings,
-    store: Option<&S3Store>,
+    store: &str,
 ) -> Result<(), Failure> {
     let identity = Identity::from_pem(certificate.certificate_pem.as_bytes(), certificate.key_pem.as_bytes())
         .context("the rehearsal's certificate")?;
@@ -95,7 +94,7 @@ async fn rehearse(
     settings.extend(cluster_settings(certificate, &control_plane));
     let archive = Archive::open(&store_settings).context("the store")?;
     let run = RunSettings::read(&to_source(&settings))?;
-    timeline.say(&format!("control plane on {}, {}", control_plane.address(), describe(store, &archive)))?;
+    timeline.say(&format!("control plane on {}, {store}", control_plane.address()))?;
 
     control_plane.push(recorded::first());
     let companion = Companion::start(run, timeline.clock).await?;
@@ -188,24 +187,6 @@ fn configuration(message: &[u8]) -> anyhow::Result<Configuration> {
     Configuration::from_message(message).context("a recorded message")
 }
 
-async fn own_store(folder: &Path) -> anyhow::Result<(S3Store, Vec<(String, String)>)> {
-    let secret = || uuid::Uuid::new_v4().simple().to_string();
-    let options = S3StoreOptions {
-        folder: folder.to_owned(),
-        bucket: BUCKET.to_owned(),
-        access_key: "demo".to_owned(),
-        secret_key: secret(),
-    };
-    let store = S3Store::start(&options).await.context("the S3 store")?;
-    let settings = [
-        ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", format!("s3://{BUCKET}/demo")),
-        ("AWS_CONFIG_STORAGE_ENDPOINT", store.endpoint()),
-        ("AWS_ACCESS_KEY_ID", options.access_key),
-        ("AWS_SECRET_ACCESS_KEY", options.secret_key),
-    ];
-    Ok((store, settings.map(|(name, value)| (name.to_owned(), value)).to_vec()))
-}
-
 // Real backups may lie there: the rehearsal must not touch them. Memory has nothing in it and no prefixes.
 fn in_own_prefix(source: &Source, storage: &str) -> Vec<(String, String)> {
     let prefix = match storage.trim().trim_end_matches('/') {
@@ -240,13 +221,6 @@ fn cluster_settings(certificate: &Credentials, control_plane: &ControlPlane) -> 
 
 fn to_source(settings: &[(String, String)]) -> Source {
     Source::from_environment(settings.iter().cloned())
-}
-
-fn describe(store: Option<&S3Store>, archive: &Archive) -> String {
-    match store {
-        Some(store) => format!("an S3 store on {} that checks signatures", store.endpoint()),
-        None => format!("your store: {}", archive.place()),
-    }
 }
 
 /// A configuration in a line.
