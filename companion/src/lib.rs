@@ -23,3 +23,4 @@ pub mod reports;
 pub mod rotation;
 pub mod settings;
 mod terminal;
+pub mod version;

@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""What is in the image: an SBOM in CycloneDX 1.6, and the licences of all that is linked into the program and the filter.
+"""What a release is made of: an SBOM in CycloneDX 1.6, and the licences of all that is linked into the program and the filter.
 
-    bill_of_materials.py TARGET CA-VERSION RUST-VERSION FOLDER
+    bill_of_materials.py [--authorities CA-VERSION] TARGET RUST-VERSION FOLDER
 
-Crates that only ran while the program was built (build scripts, macros, tests) are not in the image and not listed. Nothing
+With --authorities it is about the image, which has the certificates of public authorities too; without, about the program and
+the filter alone.
+
+Crates that only ran while the program was built (build scripts, macros, tests) are not in it and not listed. Nothing
 here depends on the time or the machine, so the same sources give the same files.
 """
 
+import argparse
 import gzip
 import hashlib
 import json
 import pathlib
 import re
 import subprocess
-import sys
 import tomllib
 import uuid
 
@@ -38,7 +41,7 @@ def linked_names(target):
 
 
 def linked_packages(metadata, target):
-    """The packages of the image, and which of them each one depends on, both by id."""
+    """What is linked, and which of them each one depends on, both by id."""
     names = linked_names(target)
     packages = {
         package["id"]: package
@@ -81,14 +84,27 @@ def component(package, checksum):
     return described
 
 
+def authorities(version):
+    purl = f"pkg:deb/debian/ca-certificates@{version}"
+    return {
+        "type": "data",
+        "bom-ref": purl,
+        "name": "ca-certificates",
+        "version": version,
+        "description": "certificates of public authorities, as Debian has them from Mozilla",
+        "licenses": [{"license": {"id": "MPL-2.0"}}],
+        "purl": purl,
+    }
+
+
 def bill(packages, edges, lock_file, authorities_version, rust_version):
     known = checksums(lock_file)
     version = next(package["version"] for package in packages.values() if package["name"] == "lifeboat")
-    image = f"lifeboat-image@{version}"
+    kind = "container" if authorities_version else "application"
+    whole = f"lifeboat-image@{version}" if authorities_version else f"lifeboat-release@{version}"
     standard_library = f"pkg:generic/rust-std@{rust_version}"
-    authorities = f"pkg:deb/debian/ca-certificates@{authorities_version}"
     components = [component(package, known[package["name"], package["version"]]) for package in packages.values()]
-    components += [
+    foreign = [
         {
             "type": "library",
             "bom-ref": standard_library,
@@ -97,23 +113,17 @@ def bill(packages, edges, lock_file, authorities_version, rust_version):
             "description": "Rust's standard library and, in it, the C library musl (MIT)",
             "licenses": [{"expression": "MIT OR Apache-2.0"}],
             "purl": standard_library,
-        },
-        {
-            "type": "data",
-            "bom-ref": authorities,
-            "name": "ca-certificates",
-            "version": authorities_version,
-            "description": "certificates of public authorities, as Debian has them from Mozilla",
-            "licenses": [{"license": {"id": "MPL-2.0"}}],
-            "purl": authorities,
-        },
+        }
     ]
+    if authorities_version:
+        foreign.append(authorities(authorities_version))
+    components += foreign
     dependencies = [
         {"ref": reference(packages[package_id]), "dependsOn": sorted({reference(packages[other]) for other in others})}
         for package_id, others in edges.items()
     ]
     roots = [reference(package) for package in packages.values() if package["name"] in ROOTS]
-    dependencies.append({"ref": image, "dependsOn": sorted([*roots, standard_library, authorities])})
+    dependencies.append({"ref": whole, "dependsOn": sorted([*roots, *(other["bom-ref"] for other in foreign)])})
     content = {
         "components": sorted(components, key=lambda one: one["bom-ref"]),
         "dependencies": sorted(dependencies, key=lambda one: one["ref"]),
@@ -124,7 +134,7 @@ def bill(packages, edges, lock_file, authorities_version, rust_version):
         "specVersion": "1.6",
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, digest)}",
         "version": 1,
-        "metadata": {"component": {"type": "container", "bom-ref": image, "name": "lifeboat", "version": version}},
+        "metadata": {"component": {"type": kind, "bom-ref": whole, "name": "lifeboat", "version": version}},
         **content,
     }
 
@@ -149,7 +159,7 @@ def licences(packages):
             texts.setdefault(key, text)
             if name not in owners.setdefault(key, []):
                 owners[key].append(name)
-    parts = ["What Lifeboat's image is made of, and under which licences.", ""]
+    parts = ["What Lifeboat is made of, and under which licences.", ""]
     if without:
         parts += ["These bring no text of their own:", *without, ""]
     for key, text in texts.items():
@@ -158,14 +168,20 @@ def licences(packages):
 
 
 def main():
-    target, authorities_version, rust_version, folder = *sys.argv[1:4], pathlib.Path(sys.argv[4])
-    metadata = json.loads(cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target))
-    packages, edges = linked_packages(metadata, target)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--authorities", metavar="CA-VERSION")
+    parser.add_argument("target")
+    parser.add_argument("rust_version")
+    parser.add_argument("folder", type=pathlib.Path)
+    asked = parser.parse_args()
+    metadata = json.loads(cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", asked.target))
+    packages, edges = linked_packages(metadata, asked.target)
     lock_file = pathlib.Path(metadata["workspace_root"]) / "Cargo.lock"
-    written = json.dumps(bill(packages, edges, lock_file, authorities_version, rust_version), indent=1, ensure_ascii=False)
-    (folder / "sbom.cdx.json").write_text(written + "\n")
+    content = bill(packages, edges, lock_file, asked.authorities, asked.rust_version)
+    written = json.dumps(content, indent=1, ensure_ascii=False)
+    (asked.folder / "sbom.cdx.json").write_text(written + "\n")
     # Without a time in it: the same sources give the same file.
-    (folder / "licences.txt.gz").write_bytes(gzip.compress(licences(packages).encode(), mtime=0))
+    (asked.folder / "licences.txt.gz").write_bytes(gzip.compress(licences(packages).encode(), mtime=0))
 
 
 main()

@@ -22,10 +22,11 @@ pub use values::{AlsoWell, Compared, InvalidCompared, Output, Part, Purpose, Rec
 use crate::settings::names::SETTINGS;
 use crate::settings::source::Source;
 use crate::settings::unprintable;
+use crate::version;
 
 /// Keeps Kong data planes alive while their control plane is gone
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version)]
+#[command(name = "lifeboat", version = version::VERSION, long_version = version::LONG)]
 struct Cli {
     /// A kong.conf to take Kong's settings from; the environment wins over it, flags over both
     #[arg(long, global = true, value_name = "PATH", help_heading = flags::HEADING, value_hint = ValueHint::FilePath)]

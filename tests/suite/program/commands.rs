@@ -322,3 +322,17 @@ async fn why_it_has_ended_is_an_object_too_where_the_log_is_in_json() {
     let message = entry["fields"]["message"].as_str().unwrap();
     assert!(message.contains("KONG_CLUSTER_CERT is not set") && entry["fields"]["exit_code"] == 2, "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_is_told_with_commit_platform_and_features() {
+    let finished = succeeds(lifeboat(["--version"])).await;
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{finished}");
+    assert_eq!(lines[0], format!("lifeboat {}", lifeboat::version::VERSION));
+    // Builds for development, as this one is, don't ask git.
+    assert_eq!(lines[1], "commit: unknown", "unless SOURCE_COMMIT was set");
+    assert!(lines[2].starts_with("platform: ") && lines[2].contains(std::env::consts::ARCH), "{finished}");
+    assert!(lines[3].starts_with("features: "), "{finished}");
+
+    assert_eq!(succeeds(lifeboat(["-V"])).await.stdout.trim_end(), lines[0]);
+}
