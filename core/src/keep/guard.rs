@@ -11,6 +11,13 @@ pub struct ShrinkGuard {
     max_shrink: u8,
 }
 
+impl Default for ShrinkGuard {
+    /// Half of them.
+    fn default() -> Self {
+        Self::new(50)
+    }
+}
+
 impl ShrinkGuard {
     /// A guard that lets at most `percent` of the services or of the routes go (`LIFEBOAT_MAX_SHRINK`). Also at 100, no
     /// configuration passes that loses the last route.

@@ -88,6 +88,11 @@ impl NodeSession {
         (session, vec![Action::ConnectControlPlane])
     }
 
+    /// From now on, refusals mean this. What was done because of earlier ones stays done.
+    pub fn set_on_refusal(&mut self, on_refusal: OnRefusal) {
+        self.rules.on_refusal = on_refusal;
+    }
+
     /// Takes one event. `chance` in `0.0..1.0` spreads reconnects.
     pub fn handle(&mut self, event: Event, now: Moment, chance: f64) -> Vec<Action> {
         let mut actions = Vec::new();

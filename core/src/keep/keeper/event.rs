@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::adoption::{NodeLink, NodeNews};
+use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Named, Received};
 use super::standing::Standing;
@@ -25,6 +26,8 @@ pub enum Event {
     /// The keys that this exporter writes with are no longer those that the published manifest was written with. What
     /// follows is done with the next event.
     KeysChanged,
+    /// An operator has changed what a configuration may lose. What is held for its losses stays held.
+    Guard(ShrinkGuard),
     /// A node of this version did something, seen through the relay.
     Node(NodeLink, NodeNews),
     /// Who leads. Comes with every renewal.

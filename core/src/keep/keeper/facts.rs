@@ -7,8 +7,10 @@ use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Keys, Named, Received};
 use super::payload::Payload;
+use super::standing::Standing;
 use crate::digest::ConfigHash;
 use crate::kong::{EntityCounts, Unrunnable};
+use crate::manifest::Held;
 use crate::mutation::{self, Mutation};
 use crate::time::{Moment, WallTime};
 
@@ -82,6 +84,8 @@ pub(super) struct Newest {
     pub(super) configuration: Option<Received>,
     /// Every node that was given it has refused it, and none has taken it since.
     pub(super) refused: bool,
+    /// It was held for its losses when an operator changed what a configuration may lose. The store may not know that yet.
+    pub(super) was_held: bool,
 }
 
 /// What is known of the store.
@@ -149,7 +153,8 @@ impl Facts {
             Some(newest) if newest.hash == received.config_hash => newest.first_received,
             _ => now,
         };
-        let refused = self.newest.as_ref().is_some_and(|old| old.refused && old.hash == received.config_hash);
+        let same = self.newest.as_ref().filter(|old| old.hash == received.config_hash);
+        let (refused, was_held) = same.map_or((false, false), |old| (old.refused, old.was_held));
         self.newest = Some(Newest {
             hash: received.config_hash,
             counts: received.configuration.counts().clone(),
@@ -162,6 +167,7 @@ impl Facts {
             link_opened,
             configuration: Some(received),
             refused,
+            was_held,
         });
         self.waiting_since.get_or_insert(now);
     }
@@ -181,6 +187,12 @@ impl Facts {
         }
         self.store.published = published;
         self.store.looked_at = now;
+        // An operator has released it.
+        if let Some(newest) = &mut self.newest
+            && self.store.published.as_ref().is_some_and(|named| named.is(newest.hash))
+        {
+            newest.was_held = false;
+        }
     }
 
     /// This exporter has published what it first received at `received`.
@@ -189,6 +201,15 @@ impl Facts {
         self.store.since = received;
         self.not_before = now + self.rules.export_delay;
         self.waiting_since = self.newest.as_ref().map(|newest| newest.first_received);
+    }
+
+    /// Decides by this from now on. It must not release what is held: that is `lifeboat release`.
+    pub(super) fn guard_by(&mut self, guard: ShrinkGuard, now: Moment) {
+        let is_held = matches!(self.standing(now), Standing::Held(Held::Shrunk(_) | Held::Unreleased));
+        if let Some(newest) = &mut self.newest {
+            newest.was_held |= is_held;
+        }
+        self.rules.guard = guard;
     }
 
     pub(super) fn keys_changed(&mut self) {

@@ -108,6 +108,7 @@ impl Keeper {
                 self.facts.keys_changed();
                 return actions;
             }
+            Event::Guard(guard) => self.facts.guard_by(guard, now),
             Event::Node(link, news) => self.facts.nodes.note(link, news, now),
             Event::Leadership(leadership) => self.lead(leadership),
             Event::Glanced { published, payload } => self.glanced(published, payload, now, chance),

@@ -145,7 +145,7 @@ impl Facts {
             return Some(Held::Shrunk(shrunk));
         }
         let fate = past.map(|past| past.fate);
-        if fate == Some(Fate::HeldAsShrunk) {
+        if fate == Some(Fate::HeldAsShrunk) || newest.was_held {
             return Some(Held::Unreleased);
         }
         let refused = newest.refused || fate == Some(Fate::HeldAsRefused);

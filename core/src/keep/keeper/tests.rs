@@ -10,6 +10,7 @@ use super::standing::DOUBT;
 use super::*;
 use crate::keep::Received;
 use crate::keep::adoption::{NodeNews, PATIENCE};
+use crate::keep::guard::ShrinkGuard;
 use crate::kong::{Configuration, Unrunnable};
 use crate::manifest::Held;
 
@@ -163,6 +164,40 @@ fn what_loses_too_much_is_held_although_nodes_confirm_it_and_once_released_is_ad
     table.after(GLANCE_INTERVAL);
     assert_eq!(table.keeper.standing(), Standing::Published);
     assert_eq!(table.writes, writes + 1, "the nodes' confirmation");
+}
+
+#[test]
+fn a_guard_that_allows_more_releases_nothing_and_decides_about_what_comes_next() {
+    let allows_more = || Event::Guard(ShrinkGuard::new(90));
+    let mut table = Table::with_one_published();
+    table.on(Event::Received(configuration(2, 3)));
+    assert!(matches!(table.keeper.standing(), Standing::Held(Held::Shrunk(_))));
+    table.on(allows_more());
+    table.on(Event::Received(configuration(2, 3)));
+    table.after(PATIENCE * 2);
+    assert_eq!((table.keeper.standing(), table.published()), (Standing::Held(Held::Unreleased), Some(1)));
+    table.on(Event::Received(configuration(3, 3)));
+    assert_eq!(table.published(), Some(3));
+    // One that allows less is asked about the next one, too.
+    table.on(Event::Guard(ShrinkGuard::new(0)));
+    table.on(Event::Received(configuration(4, 2)));
+    table.after(DELAY * 2);
+    assert_eq!(table.published(), Some(3));
+}
+
+#[test]
+fn what_was_held_while_the_store_was_away_stays_held_under_another_guard() {
+    let mut table = Table::with_one_published();
+    table.only(Event::Received(configuration(2, 3)));
+    table.only(Event::Failed);
+    table.on(Event::Guard(ShrinkGuard::new(90)));
+    table.after(PATIENCE * 2);
+    assert_eq!((table.keeper.standing(), table.published()), (Standing::Held(Held::Unreleased), Some(1)));
+    assert_eq!(table.history.of(hash(2)).unwrap().fate, Fate::HeldAsShrunk);
+    // `lifeboat release`, then.
+    table.name(&configuration(2, 3), State::Received, 1);
+    table.after(GLANCE_INTERVAL);
+    assert_eq!(table.keeper.standing(), Standing::Published);
 }
 
 #[test]

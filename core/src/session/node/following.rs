@@ -152,6 +152,12 @@ impl NodeSession {
         self.basic_info.is_some() && self.link_is_lost()
     }
 
+    /// What is published is not followed any more: what is on its way to the node, and was not sent, is not sent. What the
+    /// node is known to have stays known.
+    pub fn stop_following(&mut self) {
+        self.following.way = Way::Nowhere;
+    }
+
     pub(super) fn published(&mut self, bulletin: Bulletin, actions: &mut Vec<Action>) {
         let (NodeHolds::Something, true, Some(runs)) = (self.node_holds(), self.link_is_lost(), self.runs) else {
             return;

@@ -38,6 +38,20 @@ fn a_refused_node_is_fed_where_the_operator_says_so() {
 }
 
 #[test]
+fn what_a_refusal_means_may_change_and_holds_from_the_next_event_on() {
+    let refused = || Event::ControlPlaneFailed(Verdict::RefusesNode(Refusal::Status(403)));
+    let mut table = Table::empty_node();
+    table.session.set_on_refusal(OnRefusal::Feed);
+    assert_eq!(table.on(refused()), ["notify Refused", "to node: Pong", "fetch"]);
+    assert_eq!(table.fetched(offer(0)), ["feed"]);
+    table.session.set_on_refusal(OnRefusal::LeaveAlone);
+    // It would be sent again now, and the next refusal closes it.
+    assert_eq!(table.after_seconds(5), ["connect"]);
+    assert!(!table.session.awaits_delivery());
+    assert!(table.on(refused()).contains(&"close node".to_owned()));
+}
+
+#[test]
 fn any_other_end_right_after_the_first_message_is_an_outage() {
     let ends = [1001, 1011, 1012, 1013, 1002, 4000].map(|code| Event::FromControlPlane(Frame::close(code)));
     for end in ends.into_iter().chain([Event::ControlPlaneClosed]) {

@@ -117,6 +117,18 @@ fn the_control_plane_takes_over_whatever_was_on_its_way() {
 }
 
 #[test]
+fn what_is_on_its_way_is_not_sent_once_following_has_stopped_and_is_when_it_goes_on() {
+    let (old, new) = (published(1, 'a'), published(2, 'b'));
+    let mut table = Table::restored(old);
+    table.sees(new, old);
+    assert_eq!(table.on(Event::Fetched(offer_of(new))), ["feed"]);
+    table.session.stop_following();
+    assert!(!table.session.awaits_delivery());
+    assert_eq!(table.after_seconds(1), [""; 0]);
+    assert_eq!(table.sees(new, new), ["fetch published 2"], "what it has is still known");
+}
+
+#[test]
 fn what_was_fetched_and_is_no_newer_is_not_sent() {
     let old = published(1, 'a');
     let mut table = Table::restored(published(2, 'b'));
