@@ -25,7 +25,9 @@ use crate::metrics::{KeepFacts, Metrics};
 use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::rotation::Rotation;
-use crate::settings::{ClusterSettings, HealthListen, KeepSettings, RunSettings, StoreSettings};
+use crate::settings::{
+    ClusterSettings, HealthListen, KeepSettings, LiveRules, Reloaded, RuleChanger, Rulebook, RunSettings, StoreSettings,
+};
 
 /// How long what is waiting may take to be written when the program is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
@@ -47,6 +49,7 @@ pub struct Companion {
     reports: Reports,
     teller: JoinHandle<()>,
     drill: Option<JoinHandle<()>>,
+    rules: RuleChanger,
     metrics: Metrics,
 }
 
@@ -73,6 +76,7 @@ struct Shared {
     cluster: Arc<ClusterSettings>,
     archive: Archive,
     store: StoreSettings,
+    rulebook: Rulebook,
     clock: Clock,
     metrics: Metrics,
 }
@@ -80,6 +84,7 @@ struct Shared {
 impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
+        let rules = RuleChanger::new(LiveRules::of(&settings));
         let RunSettings { store, cluster, keep, relay, certificates, http, health, report_keys, drill } = settings;
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
@@ -106,9 +111,10 @@ impl Companion {
         let teller = tokio::spawn(teller.run(stop.clone()));
         let mut view = None;
         let relay = match relay {
-            Some(relay) => {
+            Some(mut relay) => {
+                relay.rulebook = Some(rules.rulebook());
                 let (cluster, stop) = (cluster.clone(), stop.clone());
-                let sources = Sources::open(&store)?.measured_by(&metrics);
+                let sources = Sources::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
                 let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
                 view = Some(relay.view());
                 Some((relay.address(), tokio::spawn(relay.run())))
@@ -117,8 +123,9 @@ impl Companion {
         };
         let drills = DrillMetrics::default();
         metrics.register(drills.clone());
-        let drill =
-            drill.map(|drill| ScheduledDrill::new(drill, metrics.clone(), drills.clone(), clock).run(stop.clone()));
+        let drill = drill.map(|drill| {
+            ScheduledDrill::new(drill, rules.rulebook(), metrics.clone(), drills.clone(), clock).run(stop.clone())
+        });
         let program = Program {
             metrics: metrics.clone(),
             store: place,
@@ -127,7 +134,7 @@ impl Companion {
             relay: view,
             drills,
         };
-        let shared = Shared { cluster, archive, store, clock, metrics: metrics.clone() };
+        let shared = Shared { cluster, archive, store, rulebook: rules.rulebook(), clock, metrics: metrics.clone() };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
         let drill = drill.map(tokio::spawn);
@@ -143,6 +150,7 @@ impl Companion {
             reports,
             teller,
             drill,
+            rules,
             metrics,
         };
         for (keep, hearing) in keep {
@@ -156,7 +164,7 @@ impl Companion {
     }
 
     fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
-        let Shared { cluster, archive, store, clock, metrics } = shared;
+        let Shared { cluster, archive, store, rulebook, clock, metrics } = shared;
         let metrics = metrics.keep(keep.version);
         metrics.nodes_take(NodeLimits { max_payload: cluster.control_plane.max_payload, ..NodeLimits::default() });
         let node = BackupNode::new(keep.version);
@@ -168,7 +176,7 @@ impl Companion {
             node.id
         );
         let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
-        let exporter = exporter.electing(keep.election).observed_by(metrics.clone());
+        let exporter = exporter.electing(keep.election).observed_by(metrics.clone()).ruled_by(rulebook.clone());
         let mut exporter = exporter.mirrored_in(store.others());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
@@ -205,6 +213,12 @@ impl Companion {
     /// What the filter in gateways reports.
     pub fn reports(&self) -> &Reports {
         &self.reports
+    }
+
+    /// Takes over what was read again.
+    pub fn settings_were_read_again(&self, reloaded: Reloaded) {
+        self.rules.follow(reloaded);
+        self.metrics.settings().reloaded(&reloaded);
     }
 
     /// Ends when a part of the companion has, which none should: then the whole is better restarted.

@@ -19,6 +19,7 @@ mod per_minute;
 mod places;
 pub mod progress;
 pub mod relay;
+pub mod reload;
 pub mod reports;
 pub mod rotation;
 pub mod settings;

@@ -6,19 +6,52 @@ use anstream::{AutoStream, ColorChoice};
 use lifeboat_runtime::progress::TARGET;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
 
 use crate::progress::{LogWriter, Shown};
 use crate::settings::{LogFormat, LogSettings, Source};
 
+/// The log of this process, once it is set up.
+#[derive(Clone, Debug)]
+pub struct Log {
+    format: LogFormat,
+    /// None where nothing is logged.
+    filter: Option<Handle<EnvFilter, Registry>>,
+}
+
+impl Log {
+    /// For a command that logs nothing.
+    pub fn none() -> Self {
+        Self { format: LogFormat::Text, filter: None }
+    }
+
+    /// Its form, which doesn't change.
+    pub fn format(&self) -> LogFormat {
+        self.format
+    }
+
+    /// From now on that is logged which these settings say.
+    pub fn set_level_of(&self, source: &Source) {
+        if let Some(filter) = &self.filter {
+            let LogSettings { directives, .. } = LogSettings::of(source, "info");
+            // The subscriber is the process's own, and ends with it.
+            let _ = filter.reload(without_steps(&directives));
+        }
+    }
+}
+
+// Steps are no log, whatever is logged.
+fn without_steps(directives: &str) -> EnvFilter {
+    EnvFilter::new(directives).add_directive(format!("{TARGET}=off").parse().expect("it is a valid directive"))
+}
+
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads
-/// the settings says. What takes a while is shown as `progress` says. Gives the log's form.
-pub fn init(source: &Source, default: &str, progress: Shown) -> LogFormat {
+/// the settings says. What takes a while is shown as `progress` says.
+pub fn init(source: &Source, default: &str, progress: Shown) -> Log {
     let LogSettings { directives, format } = LogSettings::of(source, default);
-    // Steps are no log, whatever is logged.
-    let filter =
-        EnvFilter::new(directives).add_directive(format!("{TARGET}=off").parse().expect("it is a valid directive"));
+    let (filter, handle) = reload::Layer::new(without_steps(&directives));
     let (terminal, waits) = match progress {
         Shown::Nowhere => (None, None),
         Shown::On(terminal) => (Some(terminal), None),
@@ -32,7 +65,7 @@ pub fn init(source: &Source, default: &str, progress: Shown) -> LogFormat {
     let is_step = || filter_fn(|metadata| metadata.target() == TARGET);
     let terminal = terminal.map(|terminal| terminal.with_filter(is_step()));
     registry().with(log).with(terminal).with(waits.map(|waits| waits.with_filter(is_step()))).init();
-    format
+    Log { format, filter: Some(handle) }
 }
 
 // NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb, as the help takes them.

@@ -12,7 +12,7 @@ use lifeboat::command::{
     presign, prune, release, rollback, run, show, verify,
 };
 use lifeboat::ending::Ending;
-use lifeboat::logging;
+use lifeboat::logging::{self, Log};
 use lifeboat::progress::Shown;
 use lifeboat::settings::LogFormat;
 use lifeboat_runtime::clock::Clock;
@@ -50,7 +50,8 @@ fn main() -> ExitCode {
         _ => Shown::to_people(),
     };
     // Without a log there is no form of it.
-    let format = level.map_or(LogFormat::Text, |level| logging::init(&request.source, level, progress));
+    let log = level.map_or_else(Log::none, |level| logging::init(&request.source, level, progress));
+    let format = log.format();
     let runtime = match (runtime(&request.task), &request.task) {
         (Ok(runtime), _) => runtime,
         // The gateway starts whatever happens.
@@ -64,9 +65,9 @@ fn main() -> ExitCode {
         matches!(request.task, Task::Run | Task::Demo(_) | Task::Export(_) | Task::Import(_) | Task::Exec(_));
     let result = runtime.block_on(async {
         match ends_itself {
-            true => perform(request).await,
+            true => perform(request, &log).await,
             // All others can be left at any point, and then take back what they show on a terminal.
-            false => unless_stopped(perform(request)).await,
+            false => unless_stopped(perform(request, &log)).await,
         }
     });
     // A background task may be in the middle of something long; nobody waits for it any more.
@@ -85,19 +86,19 @@ fn runtime(task: &Task) -> std::io::Result<Runtime> {
     }
 }
 
-async fn perform(request: Request) -> Result<(), Failure> {
+async fn perform(request: Request, log: &Log) -> Result<(), Failure> {
     let (clock, source) = (Clock::start(), &request.source);
     match request.task {
-        Task::Run => run::run(source, clock).await,
+        Task::Run => run::run(source, log, clock).await,
         Task::Healthcheck(asked) => healthcheck::healthcheck(source, &asked).await,
-        Task::Export(asked) => export::export(source, &asked, clock).await,
+        Task::Export(asked) => export::export(source, &asked, log, clock).await,
         Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
         Task::Verify(asked) => verify::verify(source, &asked, clock.wall()).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
-        Task::Import(asked) => import::import(source, &asked, clock).await,
+        Task::Import(asked) => import::import(source, &asked, log, clock).await,
         Task::Exec(asked) => exec::exec(source, &asked, clock).await,
         Task::Presign(asked) => {
             presign::presign(source, asked.sequence, asked.expires_in, asked.output, clock.wall()).await

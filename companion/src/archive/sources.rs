@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Archive, Pick, PickError, Picked, Published, Skipped};
 use crate::metrics::Metrics;
-use crate::settings::{Prefer, RestoreRules, StoreSettings, VersionMatch};
+use crate::settings::{Prefer, RestoreRules, Rulebook, StoreSettings, VersionMatch};
 
 /// How long a store may take longer than the first that has answered: another one may hang in the very outage.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -28,6 +28,8 @@ pub struct Sources {
     /// Why others are not among them.
     unopened: Vec<StorageError>,
     rules: RestoreRules,
+    /// Where these rules change, if they can meanwhile.
+    rulebook: Option<Rulebook>,
 }
 
 /// What there is to give to a node.
@@ -71,7 +73,7 @@ impl Sources {
         for other in settings.others() {
             archives.push(Archive::open(&other)?);
         }
-        Ok(Self { archives, unopened: Vec::new(), rules: settings.restore })
+        Ok(Self { archives, unopened: Vec::new(), rules: settings.restore, rulebook: None })
     }
 
     /// Opens those stores that the settings name and that are there, for a command that only reads: no folder is made. Why
@@ -84,12 +86,17 @@ impl Sources {
                 Err(error) => unopened.push(error),
             }
         }
-        Self { archives, unopened, rules: settings.restore }
+        Self { archives, unopened, rules: settings.restore, rulebook: None }
     }
 
     /// One store.
     pub fn of(archive: Archive, rules: RestoreRules) -> Self {
-        Self { archives: vec![archive], unopened: Vec::new(), rules }
+        Self { archives: vec![archive], unopened: Vec::new(), rules, rulebook: None }
+    }
+
+    /// The same, whose rules change there.
+    pub fn ruled_by(self, rulebook: Rulebook) -> Self {
+        Self { rulebook: Some(rulebook), ..self }
     }
 
     /// The same, whose requests are counted there.
@@ -98,9 +105,10 @@ impl Sources {
         Self { archives, ..self }
     }
 
-    /// By which rules is chosen.
+    /// By which rules is chosen now.
     pub fn rules(&self) -> RestoreRules {
-        self.rules
+        let age = self.rulebook.as_ref().map_or(self.rules.age, |rulebook| rulebook.now().age);
+        RestoreRules { age, ..self.rules }
     }
 
     /// The stores' names for people.
@@ -203,7 +211,7 @@ impl Sources {
         failed: &mut Vec<StorageError>,
     ) -> Option<Chosen> {
         let asked = self.archives.iter().map(|archive| async move {
-            let restored = archive.restore_by(version, self.rules, now).await;
+            let restored = archive.restore_by(version, self.rules(), now).await;
             (archive.place().to_owned(), restored)
         });
         let (mut found, mut skipped) = (Vec::new(), Vec::new());

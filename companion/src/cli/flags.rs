@@ -25,7 +25,9 @@ fn added_to_each(command: Command) -> Command {
 fn reads(command: &str, setting: &Setting) -> bool {
     match command {
         "completions" | "man" => false,
-        "healthcheck" => matches!(setting.variable, "LIFEBOAT_HTTP_LISTEN" | "LIFEBOAT_HEALTH_LISTEN"),
+        "healthcheck" => {
+            matches!(setting.variable, "LIFEBOAT_HTTP_LISTEN" | "LIFEBOAT_HEALTH_LISTEN" | "LIFEBOAT_SETTINGS_FILE")
+        }
         _ => true,
     }
 }
@@ -79,6 +81,7 @@ fn offered(variable: &str) -> Offered {
         | "LIFEBOAT_RELAY_CERT_KEY"
         | "LIFEBOAT_RELAY_CLIENT_CA"
         | "LIFEBOAT_STORAGE_CA"
+        | "LIFEBOAT_SETTINGS_FILE"
         | "AWS_WEB_IDENTITY_TOKEN_FILE"
         | "GOOGLE_APPLICATION_CREDENTIALS"
         | "AZURE_FEDERATED_TOKEN_FILE" => Offered::Path(ValueHint::FilePath),

@@ -156,7 +156,7 @@ mod tests {
                 let matches = definition().try_get_matches_from(&words);
                 let matches = matches.unwrap_or_else(|error| panic!("{example}: {error}"));
                 // Of a file that isn't here nothing can be read, and nothing else is wrong.
-                if let Some(problem) = read(&matches, []).source.conf_problem() {
+                for problem in read(&matches, []).source.file_problems() {
                     assert!(problem.contains("can't be read"), "{example}: {problem}");
                 }
             }

@@ -28,7 +28,7 @@ use crate::version;
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version = version::VERSION, long_version = version::LONG)]
 struct Cli {
-    /// A kong.conf to take Kong's settings from; the environment wins over it, flags over both
+    /// A kong.conf to take Kong's settings from; a settings file, the environment and flags win over it
     #[arg(long, global = true, value_name = "PATH", help_heading = flags::HEADING, value_hint = ValueHint::FilePath)]
     kong_conf: Option<PathBuf>,
     #[command(subcommand)]
@@ -167,7 +167,8 @@ pub fn read(matches: &ArgMatches, environment: impl IntoIterator<Item = (String,
             source = source.with_flag(setting.variable, value);
         }
     }
-    Request { task: cli.command, source }
+    // A flag may have named it.
+    Request { task: cli.command, source: source.with_settings_file() }
 }
 
 /// What clap says of arguments, without those that may be secrets.

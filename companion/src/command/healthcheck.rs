@@ -56,6 +56,9 @@ pub async fn healthcheck(source: &Source, asked: &Healthcheck) -> Result<(), Fai
 
 // Docker knows 0 and 1 only: no answer to this question is wrong usage.
 fn address(source: &Source) -> anyhow::Result<SocketAddr> {
+    if let Some(problem) = source.unreadable_settings_file() {
+        bail!("{problem}. The address may stand there");
+    }
     if let HealthListen(Some(address)) = HealthListen::read_alone(source)?
         && address.port() != 0
     {

@@ -112,9 +112,9 @@ fn rendered(man: &Man, own: impl Fn(&Man, &mut Vec<u8>) -> std::io::Result<()>) 
 fn settings(page: &mut Roff) {
     page.control("SH", ["SETTINGS"]);
     page.text([roman(
-        "A setting is a variable of the environment, a flag, or, if it is one of Kong's own, a line of kong.conf (--kong-conf). \
-         Flags win over the environment, and that over kong.conf. What is a secret has no flag, and may stand in a file \
-         instead: the same name with _FILE.",
+        "A setting is a variable of the environment, a flag, a line of a settings file (--settings), or, if it is one of Kong's \
+         own, a line of kong.conf (--kong-conf). Flags win over the environment, that over the settings file, and that over \
+         kong.conf. What is a secret has no flag, and may stand in a file instead: the same name with _FILE.",
     )]);
     for setting in SETTINGS {
         page.control("TP", []);

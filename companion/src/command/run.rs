@@ -1,4 +1,4 @@
-//! `lifeboat run`: what the settings say, until a signal.
+//! `lifeboat run`: what the settings say, until a signal that ends it. SIGHUP has the settings read again.
 
 use lifeboat_runtime::clock::Clock;
 use tracing::info;
@@ -6,22 +6,22 @@ use tracing::info;
 use super::Failure;
 use super::stopped::{Hangup, Stop};
 use crate::companion::Companion;
-use crate::settings::{RunSettings, Source};
+use crate::logging::Log;
+use crate::reload::Reloader;
+use crate::settings::{LiveRules, RunSettings, Source};
 
 /// Runs until SIGTERM or SIGINT; what is waiting to be written then is written first, unless a signal comes again.
-pub async fn run(source: &Source, clock: Clock) -> Result<(), Failure> {
+pub async fn run(source: &Source, log: &Log, clock: Clock) -> Result<(), Failure> {
     // First: a signal that comes while it starts is not to end it either.
     let (mut stop, mut hangup) = (Stop::listen()?, Hangup::listen()?);
     let settings = RunSettings::read(source)?;
     let mut companion = Companion::start(settings, clock).await?;
+    let mut reloader = Reloader::new(source, log, |source| Ok(LiveRules::of(&RunSettings::read(source)?)));
     let stopped = loop {
         tokio::select! {
             () = stop.told() => break true,
             () = companion.failed() => break false,
-            () = hangup.came() => info!(
-                "SIGHUP changes nothing: files of certificates and keys are read again by themselves, and settings at the \
-                 next start"
-            ),
+            () = hangup.came() => companion.settings_were_read_again(reloader.reload().await),
         }
     };
 

@@ -25,7 +25,7 @@ use self::chosen::Expected;
 use self::scratch_node::Given;
 use self::stage::Stage;
 use crate::archive::Sources;
-use crate::settings::{DrillSettings, KongProgram};
+use crate::settings::{DrillSettings, KongProgram, Rulebook};
 
 /// How often something may be published in the middle of a drill.
 const TRIES: u32 = 3;
@@ -34,13 +34,20 @@ const TRIES: u32 = 3;
 #[derive(Clone, Debug)]
 pub struct Drill {
     settings: DrillSettings,
+    /// Where the rules of restoring change, if they can.
+    rulebook: Option<Rulebook>,
     clock: Clock,
 }
 
 impl Drill {
     /// With these settings.
     pub fn new(settings: DrillSettings, clock: Clock) -> Self {
-        Self { settings, clock }
+        Self { settings, rulebook: None, clock }
+    }
+
+    /// The same, whose rules of restoring change there.
+    pub fn ruled_by(self, rulebook: Rulebook) -> Self {
+        Self { rulebook: Some(rulebook), ..self }
     }
 
     /// The versions that the settings name; where they name none, all of which the first store has something.
@@ -102,7 +109,11 @@ impl Drill {
     }
 
     fn sources(&self) -> Sources {
-        Sources::open_existing(&self.settings.store)
+        let sources = Sources::open_existing(&self.settings.store);
+        match &self.rulebook {
+            Some(rulebook) => sources.ruled_by(rulebook.clone()),
+            None => sources,
+        }
     }
 
     // The scratch node would take it all the same: real ones look at its dates.

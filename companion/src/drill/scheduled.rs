@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::{Drill, DrillMetrics, Drilled, Finding, VersionDrill};
 use crate::metrics::{KeepFacts, Metrics};
-use crate::settings::DrillEvery;
+use crate::settings::{DrillEvery, Rulebook};
 
 /// How often it is looked at who leads.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -30,10 +30,17 @@ pub struct ScheduledDrill {
 }
 
 impl ScheduledDrill {
-    /// `metrics` knows who leads; what comes of the drills goes into `results`.
-    pub fn new(settings: DrillEvery, metrics: Metrics, results: DrillMetrics, clock: Clock) -> Self {
+    /// What may be restored is what `rulebook` says then; `metrics` knows who leads; what comes of the drills goes into
+    /// `results`.
+    pub fn new(
+        settings: DrillEvery,
+        rulebook: Rulebook,
+        metrics: Metrics,
+        results: DrillMetrics,
+        clock: Clock,
+    ) -> Self {
         let DrillEvery { every, settings } = settings;
-        Self { drill: Drill::new(settings, clock), every, metrics, results, clock }
+        Self { drill: Drill::new(settings, clock).ruled_by(rulebook), every, metrics, results, clock }
     }
 
     /// Drills until `stop`.

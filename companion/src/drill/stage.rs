@@ -69,6 +69,7 @@ impl Stage {
             rules: rules(settings.config_timeout),
             limits: RelayLimits { connections: Some(CONNECTIONS), ..RelayLimits::default() },
             follow: None,
+            rulebook: None,
         };
         let (stop, witnesses, metrics) = (CancellationToken::new(), Witnesses::default(), RelayMetrics::default());
         let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop.clone(), metrics).await;

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::Received;
 use lifeboat_core::keep::election::{ElectionSetting, Event as ElectionEvent};
+use lifeboat_core::keep::guard::ShrinkGuard;
 use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::SnapshotId;
@@ -32,7 +33,7 @@ use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, standi
 use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::metrics::{KeepMetrics, Trace};
-use crate::settings::StoreSettings;
+use crate::settings::{Rulebook, StoreSettings};
 
 /// Publishes what is received.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Exporter {
     /// Not here while it works.
     clerk: Option<Clerk>,
     rules: Rules,
+    /// Where what a configuration may lose changes, if it can while this works.
+    rulebook: Option<Rulebook>,
     election: ElectionSetting,
     hearing: Option<Hearing>,
     images: ImageDesk,
@@ -86,6 +89,7 @@ struct Run {
     next: Option<Action>,
     newest: Newest,
     line: Line,
+    rulebook: Option<Rulebook>,
     hearing: Option<Hearing>,
     images: ImageDesk,
     schemas: SchemaIntake,
@@ -133,7 +137,8 @@ impl Exporter {
         let clerk = Clerk::new(archive, node.author(), clock);
         let (election, metrics) = (ElectionSetting::Auto, KeepMetrics::unobserved(node.version, clock));
         let (images, schemas) = (ImageDesk::default(), SchemaIntake::default());
-        Self { clerk: Some(clerk), rules, election, hearing: None, images, schemas, others: Vec::new(), clock, metrics }
+        let (rulebook, hearing, others) = (None, None, Vec::new());
+        Self { clerk: Some(clerk), rules, rulebook, election, hearing, images, schemas, others, clock, metrics }
     }
 
     /// The same, which tells there what happens.
@@ -145,6 +150,11 @@ impl Exporter {
     /// The same, one of several of which one leads.
     pub fn electing(self, election: ElectionSetting) -> Self {
         Self { election, ..self }
+    }
+
+    /// The same, for which what a configuration may lose is what is said there, from the next decision on.
+    pub fn ruled_by(self, rulebook: Rulebook) -> Self {
+        Self { rulebook: Some(rulebook), ..self }
     }
 
     /// The same, told by the relay of this process what nodes run.
@@ -196,6 +206,7 @@ impl Exporter {
             next: None,
             newest,
             line: Line::Down,
+            rulebook: self.rulebook,
             hearing: self.hearing,
             images: self.images,
             schemas: self.schemas,
@@ -227,6 +238,7 @@ impl Exporter {
                     run.keep_schemas(fetched);
                     Vec::new()
                 }
+                guard = changed(&mut run.rulebook) => vec![Event::Guard(guard)],
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
                 () = run.thinner.turn() => Vec::new(),
                 () = &mut mirroring => unreachable!("it ends with those who tell it what is published"),
@@ -452,6 +464,13 @@ async fn under_way(work: &mut Option<Work>) -> (Clerk, Result<Event, StorageErro
 async fn heard(hearing: &mut Option<Hearing>) -> Option<super::witness::Testimony> {
     match hearing {
         Some(Hearing(receiver)) => receiver.recv().await,
+        None => pending().await,
+    }
+}
+
+async fn changed(rulebook: &mut Option<Rulebook>) -> ShrinkGuard {
+    match rulebook {
+        Some(rulebook) => rulebook.changed().await.guard,
         None => pending().await,
     }
 }

@@ -7,6 +7,7 @@ mod keep;
 pub mod names;
 mod relay;
 pub(crate) mod series;
+mod settings;
 mod step;
 mod store;
 
@@ -28,6 +29,7 @@ pub use keep::{
     ControlPlaneSays, Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name,
 };
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
+pub use settings::SettingsMetrics;
 pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::StoreMetrics;
 
@@ -47,6 +49,7 @@ struct Parts {
     started: WallTime,
     store: StoreMetrics,
     http: HttpMetrics,
+    settings: SettingsMetrics,
     counters: KeepCounters,
     keeps: Mutex<Vec<KeepMetrics>>,
     relay: OnceLock<RelayMetrics>,
@@ -75,6 +78,7 @@ impl Metrics {
             started: clock.wall(),
             store: StoreMetrics::default(),
             http: HttpMetrics::default(),
+            settings: SettingsMetrics::default(),
             counters: KeepCounters::default(),
             keeps: Mutex::default(),
             relay: OnceLock::new(),
@@ -83,6 +87,7 @@ impl Metrics {
         let mut registry = Registry::default();
         parts.store.register(&mut registry);
         parts.http.register(&mut registry);
+        parts.settings.register(&mut registry);
         parts.counters.register(&mut registry);
         let parts = Arc::new(parts);
         registry.register_collector(Box::new(Gauges(parts.clone())));
@@ -97,6 +102,11 @@ impl Metrics {
     /// Where connections without an answer are counted.
     pub fn http(&self) -> HttpMetrics {
         self.parts.http.clone()
+    }
+
+    /// Where readings of the settings are counted.
+    pub fn settings(&self) -> SettingsMetrics {
+        self.parts.settings.clone()
     }
 
     /// Where the steps of publishing are measured.

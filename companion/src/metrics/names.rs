@@ -47,6 +47,13 @@ pub(crate) const CERTIFICATE_EXPIRY: Metric = gauge(
     "when a certificate ends: the one that is shown to the control plane (cluster), the one that nodes see (relay)",
 );
 
+pub(crate) const SETTINGS_RELOADS: Metric = counter(
+    "lifeboat_settings_reloads_total",
+    &["result"],
+    "how often settings were read again (SIGHUP): something was taken over (applied), nothing that can be had changed \
+     (unchanged), or nothing was taken over, since something is wrong with them (refused)",
+);
+
 pub(crate) const STORE_REQUESTS: Metric = counter(
     "lifeboat_store_requests_total",
     &["operation", "outcome"],
@@ -287,6 +294,7 @@ pub const METRICS: &[&Metric] = &[
     &BUILD_INFO,
     &START,
     &CERTIFICATE_EXPIRY,
+    &SETTINGS_RELOADS,
     &STORE_REQUESTS,
     &STORE_DURATION,
     &KEEP_READY,

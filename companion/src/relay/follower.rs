@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use crate::archive::Sources;
-use crate::settings::Follow;
+use crate::settings::{Follow, Rulebook};
 
 /// Who has just lost the control plane wants to know what is published now, and many lose it together.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub(super) struct Follower {
     sources: Sources,
     clock: Clock,
-    follow: Option<Follow>,
+    rulebook: Rulebook,
     desks: Arc<Mutex<HashMap<KongVersion, Desk>>>,
 }
 
@@ -66,34 +66,46 @@ pub(super) fn publication(manifest: &Manifest) -> Publication {
 }
 
 impl Follower {
-    pub(super) fn new(sources: Sources, follow: Option<Follow>, clock: Clock) -> Self {
-        Self { sources, clock, follow, desks: Arc::default() }
+    pub(super) fn new(sources: Sources, rulebook: Rulebook, clock: Clock) -> Self {
+        Self { sources, clock, rulebook, desks: Arc::default() }
+    }
+
+    /// Whether what is published is followed now.
+    pub(super) fn is_on(&self) -> bool {
+        self.follow().is_some()
+    }
+
+    fn follow(&self) -> Option<Follow> {
+        self.rulebook.now().follow
     }
 
     /// For a node that has just lost its control plane; nothing where following is off.
     pub(super) fn subscribe(&self, version: KongVersion) -> Option<Subscription> {
-        let follow = self.follow?;
+        self.follow()?;
         let mut desks = self.lock();
         let desk = desks.entry(version).or_insert_with(Desk::new);
         let subscription = Subscription { bulletins: desk.bulletins.subscribe(), after: desk.begun };
         desk.soon.notify_one();
         if !std::mem::replace(&mut desk.is_looking, true) {
-            tokio::spawn(self.clone().look_again_and_again(version, follow, desk.soon.clone()));
+            tokio::spawn(self.clone().look_again_and_again(version, desk.soon.clone()));
         }
         Some(subscription)
     }
 
     /// Some node's link came about: the next outage is another one.
     pub(super) fn control_plane_is_there(&self) {
-        if self.follow.is_some() {
-            self.lock().values_mut().for_each(Desk::forget);
-        }
+        // Also where following is off: it may be on in the next outage.
+        self.lock().values_mut().for_each(Desk::forget);
     }
 
-    async fn look_again_and_again(self, version: KongVersion, follow: Follow, soon: Arc<Notify>) {
+    async fn look_again_and_again(self, version: KongVersion, soon: Arc<Notify>) {
         while let Some(look) = self.begin(version) {
-            let began = self.clock.now();
-            self.look(version, look).await;
+            let (began, follow) = (self.clock.now(), self.follow());
+            // Switched off, it waits for the nodes' drivers to see that, or to be switched on again before.
+            if follow.is_some() {
+                self.look(version, look).await;
+            }
+            let follow = follow.unwrap_or_default();
             let due = began + spread(follow.every.0, follow.every.1, rand::random());
             tokio::select! {
                 () = self.clock.reach(due) => {}
@@ -231,12 +243,16 @@ mod tests {
     use super::*;
     use crate::archive::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, version};
     use crate::archive::{Archive, Stay};
-    use crate::settings::RestoreRules;
+    use crate::settings::{LiveRules, RestoreRules, RuleChanger};
+
+    fn following(follow: Option<Follow>) -> Rulebook {
+        Rulebook::fixed(LiveRules { follow, ..LiveRules::default() })
+    }
 
     fn follower(archive: &Archive) -> Follower {
         let rules = RestoreRules::default();
         let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
-        Follower::new(Sources::of(archive.clone(), rules), Some(follow), Clock::start())
+        Follower::new(Sources::of(archive.clone(), rules), following(Some(follow)), Clock::start())
     }
 
     async fn change(archive: &Archive) {
@@ -304,10 +320,30 @@ mod tests {
         assert_eq!(begun(), before + 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn while_it_is_switched_off_the_store_is_not_looked_at_and_who_waits_is_told_when_it_is_on_again() {
+        let archive = in_memory();
+        publish(&archive, FIRST).await;
+        let on = LiveRules { follow: Some(Follow::default()), ..LiveRules::default() };
+        let changer = RuleChanger::new(on);
+        let sources = Sources::of(archive.clone(), RestoreRules::default());
+        let follower = Follower::new(sources, changer.rulebook(), Clock::start());
+        let mut subscription = follower.subscribe(version()).unwrap();
+        subscription.next().await;
+        changer.change(LiveRules::default());
+        assert!(!follower.is_on() && follower.subscribe(version()).is_none());
+        change(&archive).await;
+        let waited = tokio::time::timeout(Duration::from_secs(600), subscription.next()).await;
+        assert!(waited.is_err(), "the store was looked at");
+        changer.change(on);
+        let waited = tokio::time::timeout(Duration::from_secs(16), subscription.next()).await;
+        assert_eq!(waited.unwrap().newest.choice, Choice::Operators);
+    }
+
     #[tokio::test]
     async fn without_the_setting_nobody_is_told_anything() {
         let rules = RestoreRules::default();
-        let follower = Follower::new(Sources::of(in_memory(), rules), None, Clock::start());
+        let follower = Follower::new(Sources::of(in_memory(), rules), following(None), Clock::start());
         assert!(follower.subscribe(version()).is_none());
     }
 }

@@ -53,7 +53,7 @@ use crate::archive::Sources;
 use crate::bind::{BindError, listen};
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
-use crate::settings::{ClusterSettings, RelaySettings};
+use crate::settings::{ClusterSettings, RelaySettings, Rulebook};
 
 /// A relay that is bound to its address.
 #[derive(Debug)]
@@ -65,6 +65,7 @@ pub struct Relay {
 #[derive(Debug)]
 struct Shared {
     settings: RelaySettings,
+    rulebook: Rulebook,
     cluster: Arc<ClusterSettings>,
     listen: SocketAddr,
     /// A name that no other relay has.
@@ -110,7 +111,7 @@ impl Relay {
             turns: Turns::for_this_machine(),
             admission: Admission::new(&limits),
             emptiness: Emptiness::default(),
-            follower: Follower::new(sources.clone(), settings.follow, clock),
+            follower: Follower::new(sources.clone(), settings.rulebook(), clock),
             feeds: FeedQueue::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             large: Arc::new(LargeMessages::new(&limits)),
@@ -121,6 +122,7 @@ impl Relay {
             recheck: Recheck::default(),
             seats: Nodes::default(),
             nodes: TaskTracker::new(),
+            rulebook: settings.rulebook(),
             settings,
             cluster,
             witnesses,

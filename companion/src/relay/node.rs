@@ -143,6 +143,8 @@ impl Driver {
             Event::FromControlPlane(frame) => Some(frame.clone()),
             _ => None,
         };
+        // They may have been changed since the last event, and hold from this one on.
+        self.session.set_on_refusal(self.shared.rulebook.now().on_refusal);
         let (now, mut actions) = (self.shared.clock.now(), Vec::new());
         if matches!(event, Event::Tick) && self.arriving.as_ref().is_some_and(Arriving::waits_for_room) {
             // What the control plane has sent waits here for room, and its pong behind it.
@@ -278,6 +280,10 @@ impl Driver {
     }
 
     fn follow(&mut self) {
+        if self.bulletins.is_some() && !self.shared.follower.is_on() {
+            self.session.stop_following();
+            self.bulletins = None;
+        }
         let version = self.identity.version.filter(|_| self.session.is_in_fallback());
         match version {
             Some(version) if self.bulletins.is_none() => self.bulletins = self.shared.follower.subscribe(version),

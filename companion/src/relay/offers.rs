@@ -80,7 +80,8 @@ impl Offers {
         let now = self.clock.now();
         let current = fetches.get(&version).filter(|fetch| {
             let under_way = fetch.result.borrow().is_none() && fetch.result.has_changed().is_ok();
-            under_way || (fetch.result.borrow().is_some() && now - fetch.since < FRESH)
+            let is_allowed = |fetched: &Fetched| fetched.is_allowed(&self.sources, self.clock.wall());
+            under_way || (fetch.result.borrow().as_ref().is_some_and(is_allowed) && now - fetch.since < FRESH)
         });
         if let Some(fetch) = current {
             return fetch.result.clone();

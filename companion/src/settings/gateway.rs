@@ -30,8 +30,8 @@ impl Restoring {
             None => Self::by_role(&mut reader),
         };
         // Without its kong.conf nobody knows what a node is, unless it was told otherwise.
-        if let (Self::Untold(_), Some(problem)) = (&restoring, source.conf_problem()) {
-            reader.wrong(problem);
+        if let Self::Untold(_) = &restoring {
+            reader.check_files();
         }
         if reader.problems().list().is_empty() { Ok(restoring) } else { Err(reader.into_problems()) }
     }

@@ -72,7 +72,7 @@ mod tests {
         for value in ["0", "-1", "30d", "none", "1000001", "1.5"] {
             let (_, problem) = read(value);
             assert!(
-                problem.starts_with("LIFEBOAT_HISTORY: ") && problem.ends_with("(valid: 500)"),
+                problem.starts_with("LIFEBOAT_HISTORY (--history): ") && problem.ends_with("(valid: 500)"),
                 "{value}: {problem}"
             );
         }

@@ -91,7 +91,7 @@ impl HealthListen {
             && address.port() != 0
         {
             reader.wrong(format!(
-                "{}: {address} is LIFEBOAT_HTTP_LISTEN's already, where health is answered too. Choose another port, or \
+                "{}: {address} is already the address of LIFEBOAT_HTTP_LISTEN, where health is answered too. Choose another port, or \
                  leave it out",
                 given.name
             ));
@@ -132,9 +132,9 @@ mod tests {
         };
         assert_eq!(read("", ""), Ok(HealthListen(None)));
         assert_eq!(read("0.0.0.0:8116", "off"), Ok(HealthListen(Some(([0, 0, 0, 0], 8116).into()))));
-        assert!(read("8116", "").unwrap_err().contains("LIFEBOAT_HEALTH_LISTEN: \"8116\""));
+        assert!(read("8116", "").unwrap_err().contains("LIFEBOAT_HEALTH_LISTEN (--health-listen): \"8116\""));
         let twice = read("127.0.0.1:8115", "").unwrap_err();
-        assert!(twice.contains("is LIFEBOAT_HTTP_LISTEN's already"), "{twice}");
+        assert!(twice.contains("is already the address of LIFEBOAT_HTTP_LISTEN (--http-listen), where"), "{twice}");
     }
 
     #[test]

@@ -203,7 +203,8 @@ mod tests {
         let problems = read(&[(ENCRYPTION, "x"), (SIGNING, &encryption("e")), (TRUSTED, &signing)]).unwrap_err();
         assert_eq!(problems.list().len(), 3, "{problems}");
         assert!(
-            problems.list()[2].starts_with("LIFEBOAT_TRUSTED_KEYS: key \"s\" is a private signing key"),
+            problems.list()[2]
+                .starts_with("LIFEBOAT_TRUSTED_KEYS (--trusted-keys): key \"s\" is a private signing key"),
             "{problems}"
         );
         assert!(!problems.to_string().contains(&signing[6..]), "{problems}");

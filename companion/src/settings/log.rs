@@ -74,7 +74,7 @@ mod tests {
         let mut reader = Reader::new(&source);
         reader.check_what_concerns_all();
         let problems = reader.into_problems();
-        assert!(problems.list().len() == 2 && problems.mention("LIFEBOAT_LOG:"), "{problems}");
+        assert!(problems.list().len() == 2 && problems.mention("LIFEBOAT_LOG (--log):"), "{problems}");
         assert!(problems.mention("\"xml\" is neither text nor json"), "{problems}");
         assert_eq!(LogSettings::of(&source, "info"), LogSettings::of(&Source::default(), "info"));
     }

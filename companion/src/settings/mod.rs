@@ -2,8 +2,10 @@
 //! then on; all mistakes of a start are reported together.
 
 mod certificates;
+mod changed;
 mod cluster;
 mod drill;
+mod file;
 mod follow;
 mod gateway;
 mod history;
@@ -12,7 +14,9 @@ pub(crate) mod http_connections;
 mod import;
 mod keep;
 mod keys;
+mod live;
 mod log;
+mod misspelt;
 pub mod names;
 mod origin;
 mod proxy;
@@ -30,6 +34,7 @@ pub mod unprintable;
 mod vault;
 
 pub use certificates::{CertificateFiles, Reread};
+pub use changed::Changed;
 pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use drill::{DrillEvery, DrillSettings, KongProgram, KongSettings};
 pub use follow::Follow;
@@ -39,6 +44,7 @@ pub use http::{Chosen, HealthListen, HttpSettings};
 pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, NodeSettings, When};
 pub use keep::KeepSettings;
 pub use keys::KeySource;
+pub use live::{LiveRules, Reloaded, RuleChanger, Rulebook};
 pub use log::{LogFormat, LogSettings};
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
 pub use readable::ReadableSettings;

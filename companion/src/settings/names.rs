@@ -1,7 +1,5 @@
-//! Every setting that this version has: one table, from which come the flags, the README's table (a test compares) and
-//! the search for misspelt names.
-
-use strsim::levenshtein;
+//! Every setting that this version has: one table, from which come the flags, the README's table (a test compares), the
+//! search for misspelt names, and what is named beside a variable in a message.
 
 /// A setting.
 #[derive(Debug)]
@@ -387,57 +385,50 @@ pub const SETTINGS: &[Setting] = &[
         "off",
         "how often the exporter that leads rehearses an outage, such as `24h`: what `lifeboat drill` does",
     ),
+    setting(
+        "LIFEBOAT_SETTINGS_FILE",
+        "settings",
+        "none",
+        "a file with any of these settings as lines `NAME=value`; the environment and flags win over it, and SIGHUP has it read \
+         again",
+    ),
     setting("LIFEBOAT_LOG", "log", "info", "what is logged: a level, or `target=level` pairs"),
     setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
 ];
 
-/// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
-/// with the name that was probably meant.
-pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let is_in_file = |setting: &Setting| setting.flag.is_none() || setting.variable == "LIFEBOAT_TRUSTED_KEYS";
-    let known = |name: &str| {
-        let plain = name.strip_suffix("_FILE");
-        let in_file = |setting: &Setting| plain == Some(setting.variable) && is_in_file(setting);
-        SETTINGS.iter().any(|setting| setting.variable == name || in_file(setting))
-    };
-    let mut unknown: Vec<&str> = names
-        .into_iter()
-        .filter(|name| name.starts_with("LIFEBOAT_") && !known(name) && !is_service_link(name))
-        .collect();
-    unknown.sort_unstable();
-    let sentence = |name: &&str| match by_flag(name).or_else(|| nearest(name)) {
-        Some(nearest) => format!("{name} is not a setting: did you mean {nearest}?"),
-        None => format!("{name} is not a setting of lifeboat {}: unset it", env!("CARGO_PKG_VERSION")),
-    };
-    unknown.iter().map(sentence).collect()
+/// A text about settings, with each one's flag beside its variable where it is first named. `place` gives what is said there
+/// instead, such as the line of a file in which it is set.
+pub(super) fn with_flag(text: &str, place: impl Fn(&str) -> Option<String>) -> String {
+    SETTINGS.iter().fold(text.to_owned(), |text, setting| {
+        let Some(end) = mention(&text, setting.variable) else { return text };
+        let (before, after) = text.split_at(end);
+        let beside = match place(setting.variable) {
+            Some(place) => place,
+            None => match setting.flag {
+                Some(flag) => format!("--{flag}"),
+                None => return text,
+            },
+        };
+        // Where it stands, or its flag, may have been said already.
+        if [" (", " in "].iter().any(|said| after.starts_with(said)) {
+            return text;
+        }
+        format!("{before} ({beside}){after}")
+    })
 }
 
-// Kubernetes tells every pod of a namespace where a Service named lifeboat or lifeboat-relay is, in variables of the form
-// that Docker's links had: LIFEBOAT_SERVICE_HOST, LIFEBOAT_RELAY_PORT_8005_TCP_ADDR.
-fn is_service_link(name: &str) -> bool {
-    let is_port = |rest: &str| {
-        let (number, protocol) = rest.split_once('_').unwrap_or((rest, ""));
-        number.bytes().all(|b| b.is_ascii_digit()) && ["TCP", "UDP", "SCTP"].iter().any(|p| protocol.starts_with(p))
+// Where the first mention of a variable ends: AWS_REGION is none of LIFEBOAT_AWS_REGION, nor of AWS_REGION_FILE. What stands
+// in parentheses doesn't count: others inside them would be hard to read.
+fn mention(text: &str, variable: &str) -> Option<usize> {
+    let is_name = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let bytes = text.as_bytes();
+    let is_whole = |at: usize| {
+        let before = at.checked_sub(1).map(|at| &bytes[at]);
+        !is_name(before) && !is_name(bytes.get(at + variable.len()))
     };
-    name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_")
-        || name.ends_with("_PORT")
-        || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_port(rest))
-}
-
-// LIFEBOAT_STORAGE, of somebody who knows the flag --storage: not all settings are ours.
-fn by_flag(name: &str) -> Option<&'static str> {
-    let flag = name.strip_prefix("LIFEBOAT_")?.to_ascii_lowercase().replace('_', "-");
-    SETTINGS.iter().find(|setting| setting.flag == Some(flag.as_str())).map(|setting| setting.variable)
-}
-
-fn nearest(name: &str) -> Option<&'static str> {
-    let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
-    let nearest = ours.map(|known| (levenshtein(name, known), known)).min();
-    // Of a short name three letters are all that tell it from others.
-    let own_part = name.len() - "LIFEBOAT_".len();
-    nearest.filter(|(distance, _)| *distance <= 3 && 2 * distance <= own_part).map(|(_, known)| known)
+    let is_apart = |at: usize| text[..at].matches('(').count() == text[..at].matches(')').count();
+    let at = text.match_indices(variable).map(|(at, _)| at).find(|at| is_whole(*at) && is_apart(*at))?;
+    Some(at + variable.len())
 }
 
 #[cfg(test)]
@@ -445,34 +436,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_name_is_answered_with_the_right_one() {
-        let names = ["LIFEBOAT_LOG", "LIFEBOAT_PLUGIN", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_XYZZY", "PATH"];
-        let problems = misspelt(names);
-        assert_eq!(problems.len(), 2, "{problems:?}");
-        assert_eq!(misspelt(["LIFEBOAT_SIGNING_KEY_FILE", "LIFEBOAT_TRUSTED_KEYS_FILE"]), [""; 0]);
-        assert_eq!(misspelt(["LIFEBOAT_LOG_FILE"]).len(), 1, "nothing is read from there");
-        assert_eq!(problems[0], "LIFEBOAT_PLUGIN is not a setting: did you mean LIFEBOAT_PLUGINS?");
-        let by_flag = misspelt(["LIFEBOAT_STORAGE"]);
-        assert!(by_flag[0].ends_with("did you mean KONG_CLUSTER_FALLBACK_CONFIG_STORAGE?"), "{by_flag:?}");
-        assert!(problems[1].starts_with("LIFEBOAT_XYZZY is not a setting of lifeboat"), "{problems:?}");
-    }
-
-    #[test]
-    fn what_kubernetes_says_of_a_service_named_lifeboat_is_no_setting() {
-        let links = [
-            "LIFEBOAT_SERVICE_HOST",
-            "LIFEBOAT_SERVICE_PORT_RELAY",
-            "LIFEBOAT_PORT",
-            "LIFEBOAT_RELAY_PORT_8005_TCP",
-            "LIFEBOAT_RELAY_PORT_8005_TCP_ADDR",
-        ];
-        assert_eq!(misspelt(links), Vec::<String>::new());
-        assert_eq!(misspelt(["LIFEBOAT_PORT_OF_CALL"]).len(), 1);
-    }
-
-    #[test]
-    fn nothing_is_suggested_for_a_name_that_is_like_none() {
-        assert!(misspelt(["LIFEBOAT_X"])[0].ends_with("unset it"), "{:?}", misspelt(["LIFEBOAT_X"]));
+    fn a_variable_is_followed_by_its_flag_where_it_is_first_named() {
+        let nowhere = |_: &str| None;
+        for (text, said) in [
+            ("LIFEBOAT_MAX_SHRINK: x", "LIFEBOAT_MAX_SHRINK (--max-shrink): x"),
+            ("KONG_PREFIX or KONG_PREFIX", "KONG_PREFIX (--prefix) or KONG_PREFIX"),
+            ("AWS_ACCESS_KEY_ID: a secret has no flag", "AWS_ACCESS_KEY_ID: a secret has no flag"),
+            ("KONG_CLUSTER_CERT_FILE: another name", "KONG_CLUSTER_CERT_FILE: another name"),
+            ("MY_KONG_PREFIX: another name", "MY_KONG_PREFIX: another name"),
+            ("KONG_VERSION (--kong-version 3.9.1)", "KONG_VERSION (--kong-version 3.9.1)"),
+            ("it is itself (KONG_VERSION 3.9.1)", "it is itself (KONG_VERSION 3.9.1)"),
+        ] {
+            assert_eq!(with_flag(text, nowhere), said);
+        }
+        let line = |variable: &str| (variable == "KONG_PREFIX").then(|| "/etc/x line 3".to_owned());
+        let said = with_flag("KONG_PREFIX and KONG_VERSION", line);
+        assert_eq!(said, "KONG_PREFIX (/etc/x line 3) and KONG_VERSION (--kong-version)");
+        assert_eq!(with_flag("KONG_PREFIX in /etc/x line 3: no", line), "KONG_PREFIX in /etc/x line 3: no");
     }
 
     #[test]

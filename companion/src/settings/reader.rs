@@ -9,7 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::names::misspelt;
+use super::misspelt::misspelt;
+use super::names::with_flag;
 use super::source::{Given, Source};
 use super::{LogSettings, vault};
 
@@ -72,25 +73,33 @@ impl<'a> Reader<'a> {
         self.files
     }
 
-    /// Notes a problem.
+    /// Notes a problem. Beside each setting's variable its flag is named, or where in the settings file it stands.
     pub fn wrong(&mut self, problem: impl Into<String>) {
         let problem = self.source.without_secrets(&problem.into());
+        let problem = with_flag(&problem, |variable| self.source.place(variable));
         // Two settings may share a value, and one mistake is one line.
         if !self.problems.0.contains(&problem) {
             self.problems.0.push(problem);
         }
     }
 
-    /// Notes what is wrong with settings that concern every command: `kong.conf` itself, the log's, and every variable
-    /// that only looks like a setting.
+    /// Notes what is wrong with settings that concern every command: the files that they stand in, the log's, and every
+    /// variable that only looks like a setting.
     pub fn check_what_concerns_all(&mut self) {
-        if let Some(problem) = self.source.conf_problem() {
-            self.wrong(problem);
-        }
+        self.check_files();
         LogSettings::read(self, "info");
         for problem in misspelt(self.source.environment_names()) {
             self.wrong(problem);
         }
+    }
+
+    /// Notes what is wrong with the files that settings stand in: first, since much else may follow from it.
+    pub fn check_files(&mut self) {
+        let before = self.problems.0.len();
+        for problem in self.source.file_problems() {
+            self.wrong(problem);
+        }
+        self.problems.0.rotate_left(before);
     }
 
     /// A text, if it is set. One of Kong's settings may stand in a file or be a reference, as Kong has it.
@@ -320,8 +329,8 @@ mod tests {
         assert_eq!(reader.pem(&given), None);
         let problems = reader.into_problems();
         assert_eq!(problems.list().len(), 2, "{problems}");
-        assert!(problems.list()[0].contains("KONG_CLUSTER_CERT: {vault://aws/cert}"), "{problems}");
-        assert!(problems.list()[1].contains("KONG_CLUSTER_CERT_KEY: /no/such/key"), "{problems}");
+        assert!(problems.list()[0].contains("KONG_CLUSTER_CERT (--cluster-cert): {vault://aws/cert}"), "{problems}");
+        assert!(problems.list()[1].contains("KONG_CLUSTER_CERT_KEY (--cluster-cert-key): /no/such/key"), "{problems}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use lifeboat_link::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNa
 use super::cluster::{checked, identity};
 use super::relay_limits::RelayLimits;
 use super::store::max_config;
-use super::{ClusterSettings, Follow, Reader, Trust};
+use super::{ClusterSettings, Follow, LiveRules, Reader, Rulebook, Trust};
 
 /// How nodes are served.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct RelaySettings {
     pub limits: RelayLimits,
     /// How what is published is followed while the control plane is gone; not at all by default (`LIFEBOAT_FOLLOW`).
     pub follow: Option<Follow>,
+    /// Where these rules change, if they can while it runs.
+    pub rulebook: Option<Rulebook>,
 }
 
 impl RelaySettings {
@@ -53,7 +55,16 @@ impl RelaySettings {
             rules: Rules { config_timeout, on_refusal, retry },
             limits: RelayLimits { large_messages: max_config(reader), ..RelayLimits::default() },
             follow,
+            rulebook: None,
         })
+    }
+}
+
+impl RelaySettings {
+    /// By what is decided about nodes.
+    pub fn rulebook(&self) -> Rulebook {
+        let own = || LiveRules { on_refusal: self.rules.on_refusal, follow: self.follow, ..LiveRules::default() };
+        self.rulebook.clone().unwrap_or_else(|| Rulebook::fixed(own()))
     }
 }
 

@@ -1,8 +1,11 @@
-//! Where settings come from: flags, then the environment, then `kong.conf`. Nothing is interpreted here.
+//! Where settings come from: flags, then the environment, then a settings file, then `kong.conf`. Nothing is interpreted
+//! here.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::file::SettingsFile;
+use super::live::LIVE;
 use super::names;
 use super::unprintable::without_secrets;
 
@@ -11,8 +14,18 @@ use super::unprintable::without_secrets;
 pub struct Source {
     flags: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
-    kong_conf: BTreeMap<String, String>,
-    conf_problem: Option<String>,
+    settings_file: Option<SettingsFile>,
+    kong_conf: KongConf,
+}
+
+/// What names a settings file.
+const SETTINGS_FILE: &str = "LIFEBOAT_SETTINGS_FILE";
+
+#[derive(Clone, Default)]
+struct KongConf {
+    path: Option<PathBuf>,
+    values: BTreeMap<String, String>,
+    problem: Option<String>,
 }
 
 /// A value and how its user would name the place where it stands.
@@ -20,7 +33,7 @@ pub struct Source {
 pub struct Given {
     /// The value.
     pub value: String,
-    /// `KONG_CLUSTER_CERT`, `--cluster-cert` or `cluster_cert in kong.conf`.
+    /// `KONG_CLUSTER_CERT`, `--cluster-cert`, `KONG_CLUSTER_CERT in /etc/lifeboat.env line 3` or `cluster_cert in kong.conf`.
     pub name: String,
     /// Whether it is a command-line argument, which anybody on the host can read.
     pub is_argument: bool,
@@ -40,23 +53,48 @@ impl Source {
 
     /// With a `kong.conf`, over which all others win. What is wrong with it is told with all other mistakes.
     pub fn with_kong_conf(mut self, path: &Path) -> Self {
-        let shown = path.display();
-        match std::fs::read_to_string(path).map_err(|error| format!("{shown} can't be read: {error}")) {
-            Err(problem) => self.conf_problem = Some(format!("--kong-conf: {problem}")),
-            Ok(text) => match parse_conf(&text) {
-                Ok(values) => self.kong_conf = values,
-                Err(line) => {
-                    let problem = "is neither a comment nor `name = value`: nothing of it is read";
-                    self.conf_problem = Some(format!("--kong-conf: {shown} line {line} {problem}"));
-                }
-            },
-        }
+        self.kong_conf = KongConf::read(path);
         self
     }
 
-    /// What is wrong with the `kong.conf`.
-    pub fn conf_problem(&self) -> Option<&str> {
-        self.conf_problem.as_deref()
+    /// With the settings file that a flag or the environment names, if one does. What is wrong with it is told with all
+    /// other mistakes.
+    pub fn with_settings_file(mut self) -> Self {
+        let given = self.flag(SETTINGS_FILE).or_else(|| self.in_environment(SETTINGS_FILE));
+        self.settings_file = given.map(|given| SettingsFile::read(Path::new(given.value.trim()), &given.name));
+        self
+    }
+
+    /// The same flags and the same environment, which can't change, with what stands in the files now.
+    pub fn read_again(&self) -> Self {
+        let again = self.clone().with_settings_file();
+        match &self.kong_conf.path {
+            Some(path) => again.with_kong_conf(path),
+            None => again,
+        }
+    }
+
+    /// What is in force once the program has taken over what it can of `now`: all else is as it was.
+    pub(super) fn with_live_of(&self, now: &Self) -> Self {
+        let files = self.settings_file.as_ref().zip(now.settings_file.as_ref());
+        let settings_file = files.map(|(own, theirs)| own.with_lines_of(theirs, &LIVE));
+        Self { settings_file, ..self.clone() }
+    }
+
+    /// The files that settings were read from, the one that wins first.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.settings_file.iter().map(SettingsFile::path).chain(self.kong_conf.path.as_deref())
+    }
+
+    /// Why nothing of the settings file could be read: then any setting may stand there.
+    pub fn unreadable_settings_file(&self) -> Option<&str> {
+        self.settings_file.as_ref()?.unreadable_because()
+    }
+
+    /// What is wrong with those files.
+    pub fn file_problems(&self) -> impl Iterator<Item = &str> {
+        let of_settings = self.settings_file.iter().flat_map(SettingsFile::problems).map(String::as_str);
+        self.kong_conf.problem.as_deref().into_iter().chain(of_settings)
     }
 
     /// A setting's value as it was given; an empty one counts as not given, as Kong has it. What it refers to is resolved
@@ -71,15 +109,37 @@ impl Source {
         not_empty(self.flags.get(variable)?, format!("--{}", known.flag?), Way::Argument)
     }
 
-    /// What the environment gives.
+    /// What the environment gives, or else the settings file.
     pub fn variable(&self, variable: &str) -> Option<Given> {
-        not_empty(self.environment.get(variable)?, variable.to_owned(), Way::NoArgument)
+        self.in_environment(variable).or_else(|| self.in_settings_file(variable))
+    }
+
+    /// What the settings file gives. A value there gives way to a file that the environment names for the same setting, and
+    /// the other way round.
+    pub fn in_settings_file(&self, variable: &str) -> Option<Given> {
+        let file = self.settings_file.as_ref()?;
+        let given =
+            not_empty(file.value(variable)?, format!("{variable} in {}", file.place(variable)?), Way::NoArgument)?;
+        let other = variable.strip_suffix("_FILE").map_or_else(|| format!("{variable}_FILE"), str::to_owned);
+        let gives_way = self.flag(&other).is_some() || self.in_environment(&other).is_some();
+        (!gives_way).then_some(given)
+    }
+
+    /// Where in the settings file a setting's value stands, if it is the one that counts.
+    pub(super) fn place(&self, variable: &str) -> Option<String> {
+        let is_given = self.flag(variable).is_some() || self.in_environment(variable).is_some();
+        self.in_settings_file(variable).filter(|_| !is_given)?;
+        self.settings_file.as_ref()?.place(variable)
     }
 
     /// What the `kong.conf` gives.
     pub fn in_kong_conf(&self, variable: &str) -> Option<Given> {
         let name = variable.strip_prefix("KONG_")?.to_ascii_lowercase();
-        not_empty(self.kong_conf.get(&name)?, format!("{name} in kong.conf"), Way::NoArgument)
+        not_empty(self.kong_conf.values.get(&name)?, format!("{name} in kong.conf"), Way::NoArgument)
+    }
+
+    fn in_environment(&self, variable: &str) -> Option<Given> {
+        not_empty(self.environment.get(variable)?, variable.to_owned(), Way::NoArgument)
     }
 
     /// A variable of the environment as it is, whatever its value.
@@ -89,13 +149,31 @@ impl Source {
 
     /// A text without what was given for settings and may be a secret.
     pub(super) fn without_secrets(&self, text: &str) -> String {
-        let values = [&self.flags, &self.environment, &self.kong_conf].into_iter().flat_map(BTreeMap::values);
-        without_secrets(text, values.map(String::as_str))
+        let values = [&self.flags, &self.environment, &self.kong_conf.values].into_iter().flat_map(BTreeMap::values);
+        let in_file = self.settings_file.iter().flat_map(SettingsFile::values);
+        without_secrets(text, values.map(String::as_str).chain(in_file))
     }
 
     /// The names of the environment's variables.
     pub fn environment_names(&self) -> impl Iterator<Item = &str> {
         self.environment.keys().map(String::as_str)
+    }
+}
+
+impl KongConf {
+    fn read(path: &Path) -> Self {
+        let shown = path.display();
+        let read = std::fs::read_to_string(path).map_err(|error| format!("{shown} can't be read: {error}"));
+        let read = read.and_then(|text| {
+            parse_conf(&text).map_err(|line| {
+                format!("{shown} line {line} is neither a comment nor `name = value`: nothing of it is read")
+            })
+        });
+        let (values, problem) = match read {
+            Ok(values) => (values, None),
+            Err(problem) => (BTreeMap::new(), Some(format!("--kong-conf: {problem}"))),
+        };
+        Self { path: Some(path.to_owned()), values, problem }
     }
 }
 
@@ -167,6 +245,54 @@ mod tests {
     fn a_line_that_is_no_setting_is_named() {
         assert_eq!(parse_conf("a = 1\n\nwhat is this\n"), Err(3));
         let source = Source::default().with_kong_conf(Path::new("/no/such/kong.conf"));
-        assert!(source.conf_problem().unwrap().starts_with("--kong-conf: /no/such/kong.conf can't be read"));
+        let problem = source.file_problems().next().unwrap();
+        assert!(problem.starts_with("--kong-conf: /no/such/kong.conf can't be read"));
+    }
+
+    /// With a settings file of this text.
+    fn with_file(source: Source, folder: &Path, text: &str) -> (Source, String) {
+        let path = folder.join("settings").display().to_string();
+        std::fs::write(&path, text).unwrap();
+        (source.with_flag(SETTINGS_FILE, path.clone()).with_settings_file(), path)
+    }
+
+    #[test]
+    fn a_settings_file_wins_over_kong_conf_and_over_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let conf = folder.path().join("kong.conf");
+        std::fs::write(&conf, "prefix = /conf\ncluster_mtls = pki\n").unwrap();
+        let source = environment(&[("KONG_VERSION", "3.9.1")]).with_kong_conf(&conf);
+        let source = source.with_flag("LIFEBOAT_LOG", "debug".into());
+        let text = "KONG_PREFIX=/file\nKONG_VERSION=3.4.2\nLIFEBOAT_LOG=warn\nLIFEBOAT_HISTORY=7\n";
+        let (source, path) = with_file(source, folder.path(), text);
+        for (variable, value, name) in [
+            ("LIFEBOAT_LOG", "debug", "--log".to_owned()),
+            ("KONG_VERSION", "3.9.1", "KONG_VERSION".to_owned()),
+            ("KONG_PREFIX", "/file", format!("KONG_PREFIX in {path} line 1")),
+            ("LIFEBOAT_HISTORY", "7", format!("LIFEBOAT_HISTORY in {path} line 4")),
+            ("KONG_CLUSTER_MTLS", "pki", "cluster_mtls in kong.conf".to_owned()),
+        ] {
+            let given = source.get(variable).unwrap();
+            assert_eq!((given.value.as_str(), given.name), (value, name));
+        }
+        std::fs::write(&path, "LIFEBOAT_HISTORY=8\n").unwrap();
+        std::fs::write(&conf, "prefix = /new\n").unwrap();
+        let again = source.read_again();
+        assert_eq!(again.get("LIFEBOAT_HISTORY").unwrap().value, "8");
+        assert_eq!(again.get("KONG_PREFIX").unwrap().value, "/new");
+        assert_eq!(again.get("KONG_CLUSTER_MTLS"), None);
+        assert_eq!(again.get("KONG_VERSION").unwrap().value, "3.9.1");
+    }
+
+    #[test]
+    fn a_value_in_the_settings_file_and_a_file_that_the_environment_names_are_no_contradiction() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = environment(&[("KONG_CLUSTER_CERT_FILE", "/env"), ("LIFEBOAT_SIGNING_KEY", "env")]);
+        let text = "KONG_CLUSTER_CERT=/file\nLIFEBOAT_SIGNING_KEY_FILE=/file\n";
+        let (source, _) = with_file(source, folder.path(), text);
+        assert_eq!(source.get("KONG_CLUSTER_CERT"), None);
+        assert_eq!(source.get("LIFEBOAT_SIGNING_KEY_FILE"), None);
+        assert_eq!(source.variable("KONG_CLUSTER_CERT_FILE").unwrap().value, "/env");
+        assert_eq!(source.get("LIFEBOAT_SIGNING_KEY").unwrap().value, "env");
     }
 }

@@ -73,7 +73,10 @@ fn a_key_that_does_not_belong_to_the_certificate_is_named() {
     let mut settings = complete(&cluster());
     settings[6].1 = cluster().key_pem;
     let problems = read(&settings).unwrap_err().to_string();
-    assert!(problems.contains("KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY") && problems.contains("not a pair"));
+    assert!(
+        problems.contains("KONG_CLUSTER_CERT (--cluster-cert) and KONG_CLUSTER_CERT_KEY (--cluster-cert-key)")
+            && problems.contains("not a pair")
+    );
 }
 
 #[test]

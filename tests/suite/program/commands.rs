@@ -320,7 +320,10 @@ async fn why_it_has_ended_is_an_object_too_where_the_log_is_in_json() {
     are_objects(&ended.stderr);
     let entry: Value = serde_json::from_str(&ended.stderr).unwrap();
     let message = entry["fields"]["message"].as_str().unwrap();
-    assert!(message.contains("KONG_CLUSTER_CERT is not set") && entry["fields"]["exit_code"] == 2, "{message}");
+    assert!(
+        message.contains("KONG_CLUSTER_CERT (--cluster-cert) is not set") && entry["fields"]["exit_code"] == 2,
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

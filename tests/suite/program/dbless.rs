@@ -99,6 +99,8 @@ async fn a_node_that_starts_anew_is_given_it_again_until_a_signal() {
     assert!(!watching.log().contains("WARN"), "{}", watching.log());
     node.forgets();
     watching.says("Trying again in").await;
+    watching.signal(Signal::HUP);
+    watching.says("SIGHUP changes nothing").await;
     watching.signal(Signal::TERM);
     let ended = watching.ends().await;
     assert_eq!(ended.code, Some(0), "{ended}");

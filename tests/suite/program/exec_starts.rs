@@ -174,7 +174,7 @@ impl Host {
                 "both forms",
                 set(&[("KONG_CLUSTER_CONTROL_PLANE_FILE", "/run/secrets/cp")]),
                 "ERROR",
-                "KONG_CLUSTER_CONTROL_PLANE and KONG_CLUSTER_CONTROL_PLANE_FILE are both set",
+                "KONG_CLUSTER_CONTROL_PLANE (--cluster-control-plane) and KONG_CLUSTER_CONTROL_PLANE_FILE are both set",
                 2,
                 2,
             ),

@@ -186,5 +186,8 @@ async fn an_export_without_a_node_beside_says_so_and_keeps_the_snapshot() {
     assert!(store.manifest_json().exists());
 
     let refused = exporting().and([cluster.path("nowhere")]).with("LIFEBOAT_KONG_VERSIONS", "3.3.1").finish().await;
-    assert!(refused.code == Some(2) && refused.stderr.contains("LIFEBOAT_CACHE_IMAGE: only Kong 3.4"), "{refused}");
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("LIFEBOAT_CACHE_IMAGE (--cache-image): only Kong 3.4"),
+        "{refused}"
+    );
 }

@@ -77,13 +77,21 @@ async fn keys_in_the_wrong_place_are_named_and_never_repeated() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     let (private, public) = signing("prod");
     for (setting, value, message) in [
-        ("LIFEBOAT_TRUSTED_KEYS", &private, "LIFEBOAT_TRUSTED_KEYS: key \"prod\" is a private signing key"),
+        (
+            "LIFEBOAT_TRUSTED_KEYS",
+            &private,
+            "LIFEBOAT_TRUSTED_KEYS (--trusted-keys): key \"prod\" is a private signing key",
+        ),
         ("LIFEBOAT_SIGNING_KEY", &public, "LIFEBOAT_SIGNING_KEY: key \"prod\" is a public key"),
         ("LIFEBOAT_ENCRYPTION_KEYS", &private, "LIFEBOAT_ENCRYPTION_KEYS: key \"prod\" is a private signing key"),
         ("LIFEBOAT_SIGNING_KEY", &encryption("e"), "LIFEBOAT_SIGNING_KEY: key \"e\" is an encryption key"),
         ("LIFEBOAT_ENCRYPTION_KEYS_FILE", &"/no/such/file".to_owned(), "LIFEBOAT_ENCRYPTION_KEYS_FILE: /no/such/file"),
         // An exporter whose backups nobody would accept.
-        ("LIFEBOAT_TRUSTED_KEYS", &public, "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is"),
+        (
+            "LIFEBOAT_TRUSTED_KEYS",
+            &public,
+            "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS (--trusted-keys) is",
+        ),
     ] {
         let refused = store.given_to(cluster.lifeboat(["export"])).with(setting, value).finish().await;
         assert_eq!(refused.code, Some(2), "{refused}");

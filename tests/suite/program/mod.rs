@@ -25,6 +25,7 @@ mod messages;
 mod mistaken_places;
 mod origins;
 mod peculiar;
+mod reload;
 mod several;
 mod stored;
 mod terminal;

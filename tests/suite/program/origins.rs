@@ -107,7 +107,10 @@ async fn a_file_that_nodes_would_not_take_is_refused_by_the_entitys_name_and_not
     let large = large.with("LIFEBOAT_MAX_CONFIG", "1024").finish().await;
     assert!(large.code == Some(1) && large.stderr.contains("LIFEBOAT_MAX_CONFIG"), "{large}");
     let versionless = store.given_to(lifeboat(["export", "--from", "file:kong.yml"])).finish().await;
-    assert!(versionless.code == Some(2) && versionless.stderr.contains("KONG_VERSION is not set"), "{versionless}");
+    assert!(
+        versionless.code == Some(2) && versionless.stderr.contains("KONG_VERSION (--kong-version) is not set"),
+        "{versionless}"
+    );
     assert_eq!(stored::published(&store.objects).unwrap().map(|published| published.sequence), None);
 }
 
@@ -145,8 +148,12 @@ async fn a_node_without_a_database_is_followed_until_a_signal() {
     node.runs(&configuration, &"1".repeat(32));
     let origin = format!("dbless:{}", node.url());
     let arguments = ["export", "--from", &origin, "--watch", "--export-delay", "0"];
-    let running = store.given_to(lifeboat(arguments)).start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let running = store.given_to(lifeboat(arguments)).with("LIFEBOAT_SETTINGS_FILE", file.path()).start();
     running.says("as snapshot 1 in").await;
+    std::fs::write(file.path(), "LIFEBOAT_MAX_SHRINK=90\n").unwrap();
+    running.signal(Signal::HUP);
+    running.says("LIFEBOAT_MAX_SHRINK is 90 (was 50)").await;
     configuration["services"][0]["name"] = "renamed".into();
     node.runs(&configuration, &"2".repeat(32));
     running.says("as snapshot 2 in").await;

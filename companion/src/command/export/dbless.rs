@@ -1,5 +1,7 @@
 //! `lifeboat export --from dbless:URL`: what a node without a database runs, now or from now on.
 
+use std::pin::pin;
+
 use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
@@ -7,14 +9,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::super::Failure;
-use super::super::stopped::Stop;
+use super::super::stopped::{Hangup, Stop};
 use super::judged::{self, Judge};
 use super::keep;
 use crate::archive::Archive;
 use crate::cli::Export;
 use crate::keep::{BackupNode, Exporter, Newest};
+use crate::logging::Log;
 use crate::origin::Dbless;
-use crate::settings::{DblessSettings, Source};
+use crate::reload::Reloader;
+use crate::settings::{DblessSettings, LiveRules, RuleChanger, Source};
 
 /// Keeps what the node runs, and ends.
 pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Clock) -> Result<(), Failure> {
@@ -29,10 +33,13 @@ pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Cloc
     keep(None, &settings.store, &BackupNode::new(version), settings.rules, &received, asked.output, clock).await
 }
 
-/// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written.
-pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<(), Failure> {
+/// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written. SIGHUP has the
+/// settings read again.
+pub(super) async fn watch(source: &Source, url: &Url, log: &Log, clock: Clock) -> Result<(), Failure> {
+    let (mut told, mut hangup) = (Stop::listen()?, Hangup::listen()?);
     let settings = DblessSettings::read(source)?;
-    let mut told = Stop::listen()?;
+    let changer = RuleChanger::new(LiveRules::from(&settings));
+    let mut reloader = Reloader::new(source, log, |source| Ok(LiveRules::from(&DblessSettings::read(source)?)));
     let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
     // Who starts this looks at it: a wrong address or version is said at once and not tried again.
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
@@ -42,12 +49,16 @@ pub(super) async fn watch(source: &Source, url: &Url, clock: Clock) -> Result<()
     // The node itself was asked what it runs, and by no link that may be cut off.
     let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
     let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock).electing(settings.election);
-    let exporter = exporter.mirrored_in(settings.store.others());
+    let exporter = exporter.mirrored_in(settings.store.others()).ruled_by(changer.rulebook());
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
-    let ended = tokio::select! {
-        () = told.told() => false,
-        () = node.follow(version, newest) => true,
-        _ = &mut exporting => true,
+    let mut following = pin!(node.follow(version, newest));
+    let ended = loop {
+        tokio::select! {
+            () = told.told() => break false,
+            () = hangup.came() => changer.follow(reloader.reload().await),
+            () = &mut following => break true,
+            _ = &mut exporting => break true,
+        }
     };
     if ended {
         return Err(anyhow::anyhow!("a part of lifeboat has ended unexpectedly").into());

@@ -22,17 +22,18 @@ use super::{Failure, stdout};
 use crate::archive::{Archive, Stay};
 use crate::cli::{Export, Output};
 use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
+use crate::logging::Log;
 use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
 
 /// Keeps what was asked for.
-pub async fn export(source: &Source, asked: &Export, clock: Clock) -> Result<(), Failure> {
+pub async fn export(source: &Source, asked: &Export, log: &Log, clock: Clock) -> Result<(), Failure> {
     if asked.pin {
         let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
         return pinned::export(source, asked, stay, clock).await;
     }
     match (&asked.from, asked.watch) {
-        (Origin::Dbless(url), true) => dbless::watch(source, url, clock).await,
+        (Origin::Dbless(url), true) => dbless::watch(source, url, log, clock).await,
         (Origin::Dbless(url), false) => dbless::once(source, url, asked, clock).await,
         (_, true) => {
             let mut reader = Reader::new(source);

@@ -1,5 +1,6 @@
 //! `lifeboat import --dbless URL`: through the Admin API of a node without a database, once or whenever it is empty.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
@@ -7,11 +8,13 @@ use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
 use tracing::{info, warn};
 
-use super::super::stopped::Stop;
+use super::super::stopped::{Hangup, Stop};
 use super::{Failure, stdout};
 use crate::archive::Sources;
 use crate::delivery::{self, DblessNode, Loaded, fetched_unless};
-use crate::settings::{DblessImportSettings, Source, When};
+use crate::logging::Log;
+use crate::reload::Reloader;
+use crate::settings::{DblessImportSettings, LiveRules, RuleChanger, Rulebook, Source, When};
 
 /// How often a node that has a configuration is asked whether it still does: a container that has started anew has none.
 const EVERY: Duration = Duration::from_secs(1);
@@ -39,20 +42,32 @@ pub(super) async fn once(
     Ok(())
 }
 
-/// Does so whenever the node is empty, until SIGTERM or SIGINT. The store is read only then.
+/// Does so whenever the node is empty, until SIGTERM or SIGINT. The store is read only then, and the settings
+/// again at SIGHUP.
 pub(super) async fn watch(
     source: &Source,
     url: &Url,
     ticket: Option<&str>,
+    log: &Log,
     when: When,
     clock: Clock,
 ) -> Result<(), Failure> {
+    let (mut stop, mut hangup) = (Stop::listen()?, Hangup::listen()?);
     let restoring = Restoring::new(source, url, ticket, when, clock)?;
-    let mut stop = Stop::listen()?;
+    let changer = RuleChanger::new(LiveRules::from(&restoring.settings));
+    let restoring = restoring.ruled_by(changer.rulebook());
+    let own_ticket = ticket.map(str::to_owned);
+    let mut reloader = Reloader::new(source, log, move |source| {
+        Ok(LiveRules::from(&DblessImportSettings::read(source, own_ticket.as_deref())?))
+    });
     info!("the node at {url} is given a configuration of {} whenever it is empty", restoring.sources.places());
-    tokio::select! {
-        () = stop.told() => {}
-        () = restoring.keep_from_being_empty() => {}
+    let mut restoring = pin!(restoring.keep_from_being_empty());
+    loop {
+        tokio::select! {
+            () = stop.told() => break,
+            () = hangup.came() => changer.follow(reloader.reload().await),
+            () = &mut restoring => break,
+        }
     }
     info!("stopping");
     Ok(())
@@ -64,6 +79,10 @@ impl Restoring {
         let sources = Sources::open_existing(&settings.store);
         let node = DblessNode::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
         Ok(Self { node, settings, sources, when, clock })
+    }
+
+    fn ruled_by(self, rulebook: Rulebook) -> Self {
+        Self { sources: self.sources.ruled_by(rulebook), ..self }
     }
 
     /// Gives it a configuration, and says what was given.

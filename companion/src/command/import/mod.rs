@@ -14,14 +14,15 @@ use tracing::{error, info};
 use super::stopped::unless_stopped;
 use super::{Failure, stdout};
 use crate::cli::{AlsoWell, Import};
+use crate::logging::Log;
 use crate::settings::{Source, When};
 
 /// The most that a ticket has: a manifest and two links.
 const TICKET_LIMIT: u64 = 4 << 20;
 
 /// Gives the published snapshot, or the one of a ticket, to the node.
-pub async fn import(source: &Source, asked: &Import, clock: Clock) -> Result<(), Failure> {
-    let ended = give(source, asked, clock).await;
+pub async fn import(source: &Source, asked: &Import, log: &Log, clock: Clock) -> Result<(), Failure> {
+    let ended = give(source, asked, log, clock).await;
     match (ended, asked.exit_zero_if) {
         (Err(Failure::NothingToDo(why)), Some(_)) => {
             info!("nothing to do: {why}");
@@ -35,13 +36,13 @@ pub async fn import(source: &Source, asked: &Import, clock: Clock) -> Result<(),
     }
 }
 
-async fn give(source: &Source, asked: &Import, clock: Clock) -> Result<(), Failure> {
+async fn give(source: &Source, asked: &Import, log: &Log, clock: Clock) -> Result<(), Failure> {
     let ticket = asked.ticket.as_deref().map(read_ticket).transpose()?;
     let ticket = ticket.as_deref();
     let when = if asked.always { When::Always } else { When::ControlPlaneUnreachable };
     match &asked.dbless {
         None => unless_stopped(cache::import(source, ticket, when, clock)).await,
-        Some(url) if asked.watch => dbless::watch(source, url, ticket, when, clock).await,
+        Some(url) if asked.watch => dbless::watch(source, url, ticket, log, when, clock).await,
         Some(url) => unless_stopped(dbless::once(source, url, ticket, when, clock)).await,
     }
 }

@@ -96,7 +96,10 @@ fn aws_region_wins_over_the_default_region() {
 fn half_of_aws_credentials_is_a_mistake() {
     for (pairs, named) in [
         (&[("AWS_ACCESS_KEY_ID", "AKID")][..], "AWS_SECRET_ACCESS_KEY"),
-        (&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")], "AWS_WEB_IDENTITY_TOKEN_FILE: /no/such/token"),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")],
+            "AWS_WEB_IDENTITY_TOKEN_FILE (--aws-web-identity-token-file): /no/such/token",
+        ),
         (&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/token")], "AWS_ROLE_ARN"),
         (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@evil.example.com/x")], "begins with a slash"),
         (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example.com/x")], "plain http is only for"),

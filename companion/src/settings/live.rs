@@ -1,0 +1,155 @@
+//! The rules that a running program takes over when its settings are read again (SIGHUP), and the one place where each part
+//! looks them up whenever it decides.
+
+use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_core::verify::AgeLimit;
+use tokio::sync::watch;
+
+use super::{DblessImportSettings, DblessSettings, Follow, Problems, Reader, RunSettings, Source};
+
+/// The settings of which this is made, and the log's level, which is the log's own.
+pub(super) const LIVE: [&str; 5] =
+    ["LIFEBOAT_LOG", "LIFEBOAT_MAX_AGE", "LIFEBOAT_FEED_ON_REFUSAL", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_SHRINK"];
+
+/// What can change while the program runs. Where a part isn't there, its rule is as by default and of no meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveRules {
+    /// How old what is restored may be (`LIFEBOAT_MAX_AGE`).
+    pub age: AgeLimit,
+    /// What a control plane's refusal means (`LIFEBOAT_FEED_ON_REFUSAL`).
+    pub on_refusal: OnRefusal,
+    /// Whether what is published is followed in an outage, and how (`LIFEBOAT_FOLLOW`).
+    pub follow: Option<Follow>,
+    /// What a configuration may lose (`LIFEBOAT_MAX_SHRINK`).
+    pub guard: ShrinkGuard,
+}
+
+/// The rules as they are now. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Rulebook(watch::Receiver<LiveRules>);
+
+/// What came of reading the settings again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// These are the rules from now on.
+    Applied(LiveRules),
+    /// Nothing that can change at once has.
+    Unchanged,
+    /// Something is wrong with them: those before stay, all of them.
+    Refused,
+}
+
+/// Who changes the rules.
+#[derive(Debug)]
+pub struct RuleChanger(watch::Sender<LiveRules>);
+
+impl LiveRules {
+    /// Whether they can be taken over by a program that was started with `started`: whose snapshots are accepted is settled
+    /// at the start, and nobody else's may be followed.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check(&self, started: &Source, now: &Source) -> Result<(), Problems> {
+        if self.follow.is_none() {
+            return Ok(());
+        }
+        let in_force = started.with_live_of(now);
+        let mut reader = Reader::new(&in_force);
+        Follow::read(&mut reader);
+        if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
+    }
+
+    /// Those that these settings name.
+    pub fn of(settings: &RunSettings) -> Self {
+        let RunSettings { store, relay, keep, .. } = settings;
+        Self {
+            age: store.restore.age,
+            on_refusal: relay.as_ref().map_or(OnRefusal::LeaveAlone, |relay| relay.rules.on_refusal),
+            follow: relay.as_ref().and_then(|relay| relay.follow),
+            guard: keep.first().map_or_else(ShrinkGuard::default, |keep| keep.rules.guard),
+        }
+    }
+}
+
+impl From<&DblessSettings> for LiveRules {
+    fn from(settings: &DblessSettings) -> Self {
+        Self { guard: settings.rules.guard, ..Self::default() }
+    }
+}
+
+impl From<&DblessImportSettings> for LiveRules {
+    fn from(settings: &DblessImportSettings) -> Self {
+        Self { age: settings.store.restore.age, ..Self::default() }
+    }
+}
+
+impl Default for LiveRules {
+    fn default() -> Self {
+        let (age, guard) = (AgeLimit::default(), ShrinkGuard::default());
+        Self { age, on_refusal: OnRefusal::LeaveAlone, follow: None, guard }
+    }
+}
+
+impl RuleChanger {
+    /// With the rules of the start.
+    pub fn new(rules: LiveRules) -> Self {
+        Self(watch::Sender::new(rules))
+    }
+
+    /// For who decides by them.
+    pub fn rulebook(&self) -> Rulebook {
+        Rulebook(self.0.subscribe())
+    }
+
+    /// Takes over what was read again, if it can be used.
+    pub fn follow(&self, reloaded: Reloaded) {
+        if let Reloaded::Applied(rules) = reloaded {
+            self.change(rules);
+        }
+    }
+
+    /// From now on they are these.
+    pub fn change(&self, rules: LiveRules) {
+        self.0.send_if_modified(|known| std::mem::replace(known, rules) != rules);
+    }
+}
+
+impl Rulebook {
+    /// Rules that don't change.
+    pub fn fixed(rules: LiveRules) -> Self {
+        RuleChanger::new(rules).rulebook()
+    }
+
+    /// The rules as they are now.
+    pub fn now(&self) -> LiveRules {
+        *self.0.borrow()
+    }
+
+    /// The rules once they have changed since they were last seen here. Loses nothing when dropped before it is ready.
+    pub async fn changed(&mut self) -> LiveRules {
+        if self.0.changed().await.is_err() {
+            // Nobody changes them any more.
+            std::future::pending::<()>().await;
+        }
+        *self.0.borrow_and_update()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_have_the_rulebook_see_a_change_and_are_told_of_one_only() {
+        let changer = RuleChanger::new(LiveRules::default());
+        let (mut one, other) = (changer.rulebook(), changer.rulebook());
+        let stricter = LiveRules { guard: ShrinkGuard::new(10), ..LiveRules::default() };
+        changer.change(stricter);
+        assert_eq!((one.changed().await, other.now()), (stricter, stricter));
+        changer.change(stricter);
+        drop(changer);
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(20), one.changed()).await;
+        assert!(waited.is_err(), "it is told of a change that is none");
+    }
+}
