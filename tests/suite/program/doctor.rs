@@ -192,7 +192,11 @@ async fn a_certificate_is_asked_for_its_key_and_its_end() {
     let other = ClusterCertificate::version_1(SystemTime::now());
     let (_, key) = write_credentials(&cluster.path(""), "other", &other);
     let report = examined(exporter(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", key), FAILED).await;
-    report.says("settings", "fail", &["KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY", "not a pair"]);
+    report.says(
+        "settings",
+        "fail",
+        &["KONG_CLUSTER_CERT (--cluster-cert) and KONG_CLUSTER_CERT_KEY (--cluster-cert-key)", "not a pair"],
+    );
 }
 
 fn with(cluster: &Cluster, invocation: Invocation, credentials: &Credentials) -> Invocation {

@@ -68,14 +68,18 @@ async fn a_misspelt_setting_is_said_beside_all_else_that_is_wrong() {
         .with("LIFEBOAT_XYZZY", "1")
         .with("LIFEBOAT_FOLLOW", "on");
     let parts = [
-        "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN?",
+        "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN (--relay-listen)?",
         "LIFEBOAT_XYZZY is not a setting",
         "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS",
         STORAGE,
     ];
     says(invocation, WRONG_USAGE, &parts).await;
-    says(lifeboat(["demo"]).with("LIFEBOAT_LOGFORMAT", "json"), WRONG_USAGE, &["did you mean LIFEBOAT_LOG_FORMAT?"])
-        .await;
+    says(
+        lifeboat(["demo"]).with("LIFEBOAT_LOGFORMAT", "json"),
+        WRONG_USAGE,
+        &["did you mean LIFEBOAT_LOG_FORMAT (--log-format)?"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -147,7 +151,12 @@ async fn certificates_that_do_not_fit_are_named_with_their_settings() {
     let other = ClusterCertificate::version_1(SystemTime::now());
     let (certificate, key) = write_credentials(&cluster.path(""), "other", &other);
     let no_pair = export(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", &key);
-    says(no_pair, WRONG_USAGE, &["KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY", "not a pair"]).await;
+    says(
+        no_pair,
+        WRONG_USAGE,
+        &["KONG_CLUSTER_CERT (--cluster-cert) and KONG_CLUSTER_CERT_KEY (--cluster-cert-key)", "not a pair"],
+    )
+    .await;
     let missing = export(&cluster, &store).with("KONG_CLUSTER_CERT_KEY", cluster.path("no-such.key"));
     says(missing, WRONG_USAGE, &["KONG_CLUSTER_CERT_KEY", "no-such.key", "can't be read"]).await;
     let swapped = export(&cluster, &store).with("KONG_CLUSTER_CERT", &cluster.key);
