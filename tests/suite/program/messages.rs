@@ -70,7 +70,7 @@ async fn a_misspelt_setting_is_said_beside_all_else_that_is_wrong() {
     let parts = [
         "LIFEBOAT_RELAY_LISTN is not a setting: did you mean LIFEBOAT_RELAY_LISTEN (--relay-listen)?",
         "LIFEBOAT_XYZZY is not a setting",
-        "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS",
+        "LIFEBOAT_FOLLOW (--follow) needs LIFEBOAT_TRUSTED_KEYS (--trusted-keys) or LIFEBOAT_ENCRYPTION_KEYS",
         STORAGE,
     ];
     says(invocation, WRONG_USAGE, &parts).await;
