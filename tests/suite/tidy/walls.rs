@@ -147,3 +147,17 @@ fn dependencies_for_tests_are_no_arrow() {
                     [dev-dependencies]\nlifeboat-fakes.workspace = true\n";
     assert_eq!(dependencies(manifest), ["core"]);
 }
+
+#[test]
+fn core_does_no_io() {
+    const IO: [&str; 6] = ["std::env", "std::fs", "std::io::stdout", "std::net::Tcp", "std::process", "std::thread"];
+    let sources = tracked()
+        .iter()
+        .filter(|file| file.is_rust() && file.path.starts_with("core/src/") && !file.path.ends_with("tests.rs"));
+    let offences = sources.flat_map(|file| {
+        let code = code(file.text().unwrap_or_default());
+        let found = IO.iter().filter(move |needle| code.contains(**needle));
+        found.map(|needle| format!("{}: {needle}", file.path)).collect::<Vec<_>>()
+    });
+    assert_none(&offences.collect::<Vec<_>>(), "core only computes: do this where it is called from");
+}
