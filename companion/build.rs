@@ -1,5 +1,4 @@
 //! Says what is being built, for `src/version.rs`: the commit, the platform, and Cargo's features that are switched on.
-#![expect(clippy::print_stdout, reason = "that is how a build script talks to cargo")]
 
 use std::env;
 use std::path::Path;
