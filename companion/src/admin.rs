@@ -1,10 +1,13 @@
 //! The control plane's Admin API, where an operator has given it: which plugins and filters it has, and why it sends a
 //! node nothing.
 
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, UNIX_EPOCH};
 
 use lifeboat_core::kong::kind_names;
+use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::schema::{SCHEMAS_LIMIT, SchemaSet, canonical_json};
+use lifeboat_core::time::WallTime;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Map, Value};
 
@@ -30,6 +33,17 @@ pub struct Loadable {
     pub plugins: Vec<String>,
     /// Names of Wasm filters.
     pub filters: Vec<String>,
+}
+
+/// A node that a control plane knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataPlane {
+    /// Its version of Kong.
+    pub version: KongVersion,
+    /// When it was last there.
+    pub last_seen: WallTime,
+    /// Whether it is one of ours that keeps backups.
+    pub is_backup: bool,
 }
 
 /// Why the Admin API did not tell.
@@ -58,14 +72,37 @@ impl Admin {
 
     /// What the control plane says of a node's synchronisation: `sync_status` of `GET /clustering/data-planes`.
     pub async fn sync_status(&self, node_id: &str) -> Result<Option<String>, AdminError> {
+        let found = |page: &Value| match sync_status(page, node_id) {
+            Some(status) => ControlFlow::Break(status),
+            None => ControlFlow::Continue(()),
+        };
+        self.each_page_of_data_planes(found).await
+    }
+
+    /// The nodes that the control plane knows, those among them that have gone: `GET /clustering/data-planes`. Of what isn't
+    /// a version of Kong nothing is said.
+    pub async fn data_planes(&self) -> Result<Vec<DataPlane>, AdminError> {
+        let mut nodes = Vec::new();
+        let noted = |page: &Value| {
+            nodes.extend(data_planes(page));
+            ControlFlow::<()>::Continue(())
+        };
+        self.each_page_of_data_planes(noted).await?;
+        Ok(nodes)
+    }
+
+    async fn each_page_of_data_planes<T>(
+        &self,
+        mut look: impl FnMut(&Value) -> ControlFlow<T>,
+    ) -> Result<Option<T>, AdminError> {
         let mut next = Some("/clustering/data-planes".to_owned());
         for _ in 0..PAGES {
             let Some(path) = next.take() else { break };
             let url =
                 self.url.join(path.trim_start_matches('/')).map_err(|error| AdminError::Http(error.to_string()))?;
             let page = self.get(url).await?;
-            if let Some(status) = sync_status(&page, node_id) {
-                return Ok(Some(status));
+            if let ControlFlow::Break(found) = look(&page) {
+                return Ok(Some(found));
             }
             next = page["next"].as_str().map(str::to_owned);
         }
@@ -148,6 +185,15 @@ fn sync_status(page: &Value, node_id: &str) -> Option<String> {
     node["sync_status"].as_str().map(str::to_owned)
 }
 
+fn data_planes(page: &Value) -> impl Iterator<Item = DataPlane> {
+    let node = |node: &Value| {
+        let last_seen = WallTime::from_system(UNIX_EPOCH + Duration::from_secs(node["last_seen"].as_u64()?));
+        let is_backup = node["labels"]["lifeboat"] == "backup";
+        Some(DataPlane { version: node["version"].as_str()?.parse().ok()?, last_seen, is_backup })
+    };
+    page["data"].as_array().into_iter().flatten().filter_map(node)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +216,16 @@ mod tests {
         let silent = sync_status(&page, "51322c6a-43a2-4261-94c2-1776dab4c523");
         assert_eq!(silent.as_deref(), Some("kong_version_incompatible"));
         assert_eq!(sync_status(&page, "nobody"), None);
+    }
+
+    #[test]
+    fn a_real_control_plane_lists_its_nodes_with_their_versions() {
+        let page = recorded("admin-clustering-data-planes.json");
+        let nodes: Vec<DataPlane> = data_planes(&page).collect();
+        assert_eq!(nodes.len(), page["data"].as_array().unwrap().len());
+        let first = WallTime::from_system(UNIX_EPOCH + Duration::from_secs(1_795_169_515));
+        assert_eq!(nodes[0], DataPlane { version: KongVersion::new(3, 9, 1), last_seen: first, is_backup: false });
+        assert!(nodes[3].is_backup && nodes.iter().any(|node| node.version == KongVersion::new(3, 4, 0)));
     }
 
     #[test]

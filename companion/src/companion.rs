@@ -77,6 +77,7 @@ struct Shared {
     archive: Archive,
     store: StoreSettings,
     rulebook: Rulebook,
+    limits: NodeLimits,
     clock: Clock,
     metrics: Metrics,
 }
@@ -85,7 +86,8 @@ impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
         let rules = RuleChanger::new(LiveRules::of(&settings));
-        let RunSettings { store, cluster, keep, relay, certificates, http, health, report_keys, drill } = settings;
+        let RunSettings { store, cluster, keep, limits, relay, certificates, http, health, report_keys, drill } =
+            settings;
         let metrics = Metrics::new(clock);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
@@ -134,7 +136,8 @@ impl Companion {
             relay: view,
             drills,
         };
-        let shared = Shared { cluster, archive, store, rulebook: rules.rulebook(), clock, metrics: metrics.clone() };
+        let shared =
+            Shared { cluster, archive, store, limits, rulebook: rules.rulebook(), clock, metrics: metrics.clone() };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run());
         let drill = drill.map(tokio::spawn);
@@ -164,9 +167,9 @@ impl Companion {
     }
 
     fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
-        let Shared { cluster, archive, store, rulebook, clock, metrics } = shared;
+        let Shared { cluster, archive, store, limits, rulebook, clock, metrics } = shared;
         let metrics = metrics.keep(keep.version);
-        metrics.nodes_take(NodeLimits { max_payload: cluster.control_plane.max_payload, ..NodeLimits::default() });
+        metrics.nodes_take(*limits);
         let node = BackupNode::new(keep.version);
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",

@@ -8,6 +8,8 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, SourceKind, State};
+use lifeboat_core::payload::Payload;
+use lifeboat_core::room::{NEAR, NodeLimits, Sizes};
 use lifeboat_core::schema::{SchemaSet, SchemaSource};
 use lifeboat_core::time::WallTime;
 use serde::Serialize;
@@ -32,6 +34,24 @@ pub enum Schemas {
     Missing(String),
 }
 
+/// Under which conditions nodes load configurations.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// How much nodes take.
+    pub limits: NodeLimits,
+    /// When: certificates end.
+    pub now: WallTime,
+}
+
+/// What a configuration is held against.
+#[derive(Clone, Debug)]
+pub struct Measure {
+    /// Kong's own description of what it may hold.
+    pub schemas: Schemas,
+    /// Under which conditions it would be loaded.
+    pub conditions: Conditions,
+}
+
 /// What is known of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -41,6 +61,8 @@ pub struct Evidence {
     pub standing: Standing,
     /// In words.
     pub said: String,
+    /// What of these words stays true whoever loads it now: what ends in it, and how large it is.
+    cautions: String,
 }
 
 /// How something is known.
@@ -58,7 +80,7 @@ pub enum EvidenceKind {
 }
 
 /// What is to be thought of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// Nothing speaks against it.
     Good,
@@ -121,10 +143,36 @@ impl Schemas {
     }
 }
 
+impl Measure {
+    /// What is published in a store for nodes of this version is held against this.
+    pub async fn of(archive: &Archive, version: KongVersion, conditions: Conditions) -> Self {
+        Self { schemas: Schemas::of(archive, version).await, conditions }
+    }
+}
+
 impl Evidence {
     /// That a node loaded it, told by whoever saw that.
     pub fn loaded(by: &str) -> Self {
-        Self { kind: EvidenceKind::Loaded, standing: Standing::Good, said: format!("{by} loaded it") }
+        Self::new(EvidenceKind::Loaded, Standing::Good, format!("{by} loaded it"))
+    }
+
+    /// The same of one that was loaded just now, by whoever saw that.
+    pub fn but_loaded(&self, by: &str) -> Self {
+        let mut loaded = Self::loaded(by);
+        if !self.cautions.is_empty() {
+            loaded.caution(&self.cautions, Standing::Doubtful);
+        }
+        loaded
+    }
+
+    fn new(kind: EvidenceKind, standing: Standing, said: String) -> Self {
+        Self { kind, standing, said, cautions: String::new() }
+    }
+
+    fn caution(&mut self, words: &str, standing: Standing) {
+        self.said.push_str(words);
+        self.cautions.push_str(words);
+        self.standing = self.standing.max(standing);
     }
 
     /// What is known of a configuration for nodes of a version, whose manifest this is.
@@ -132,24 +180,38 @@ impl Evidence {
         configuration: &Configuration,
         version: KongVersion,
         manifest: Option<&Manifest>,
-        schemas: &Schemas,
-        now: WallTime,
+        measure: &Measure,
     ) -> Self {
         if !has_a_format(configuration) {
             let said = "it has no _format_version, and no node loads it".to_owned();
-            return Self { kind: EvidenceKind::NotChecked, standing: Standing::Bad, said };
+            return Self::new(EvidenceKind::NotChecked, Standing::Bad, said);
         }
-        let mut evidence = Self::of_what_is_in_it(configuration, version, manifest, schemas, now);
+        let Measure { schemas, conditions: Conditions { limits, now } } = measure;
+        let mut evidence = Self::of_what_is_in_it(configuration, version, manifest, schemas, *now);
         let is_empty = configuration.counts().iter().all(|(kind, count)| count == 0 || NO_TRAFFIC.contains(&kind));
         if is_empty {
-            evidence.said.push_str("; it has no entity at all, so that nodes answer 404 to everything");
-            evidence.standing = Standing::Doubtful;
+            let words = "; it has no entity at all, so that nodes answer 404 to everything";
+            evidence.caution(words, Standing::Doubtful);
         }
-        evidence.with(&Lifetimes::of(configuration), now)
+        let sizes = manifest.map_or_else(|| sizes(configuration, version, limits), Sizes::of);
+        evidence.with_ends(&Lifetimes::of(configuration), *now).with_room(sizes, limits)
+    }
+
+    /// The same with how much of what nodes take it needs: those that run it show nothing of that.
+    fn with_room(mut self, sizes: Sizes, limits: &NodeLimits) -> Self {
+        for (limit, share) in limits.near(sizes) {
+            let (name, percent) = (limit.name(), (share * 100.0).floor());
+            let words = format!(
+                "; it needs {percent} % of what {name} lets nodes take, and above that no node is given or loads it: raise it on \
+                 the data planes, and for this program if it is larger there already"
+            );
+            self.caution(&words, Standing::Doubtful);
+        }
+        self
     }
 
     /// The same with what ends in it: a node that loaded it may refuse it tomorrow.
-    fn with(mut self, lifetimes: &Lifetimes, now: WallTime) -> Self {
+    fn with_ends(mut self, lifetimes: &Lifetimes, now: WallTime) -> Self {
         let named = |ends: &[&End]| {
             let shown = ends.iter().take(SHOWN).map(|end| format!("{} {} ({})", end.of.label(), end.name, end.at));
             let more = if ends.len() > SHOWN { format!(" and {} more", ends.len() - SHOWN) } else { String::new() };
@@ -157,20 +219,18 @@ impl Evidence {
         };
         let expired: Vec<&End> = lifetimes.expired_cas(now).collect();
         if !expired.is_empty() {
-            self.said.push_str(&format!("; Kong refuses all of it, since this has expired: {}", named(&expired)));
-            self.standing = Standing::Bad;
+            let words = format!("; Kong refuses all of it, since this has expired: {}", named(&expired));
+            self.caution(&words, Standing::Bad);
         }
         let ending: Vec<&End> = lifetimes.ending(now).collect();
         if !ending.is_empty() {
-            self.said.push_str(&format!("; within 30 days this ends or has ended: {}", named(&ending)));
+            let words = format!("; within 30 days this ends or has ended: {}", named(&ending));
+            self.caution(&words, Standing::Doubtful);
         }
         if lifetimes.credentials_with_ttl > 0 {
             let count = lifetimes.credentials_with_ttl;
-            self.said
-                .push_str(&format!("; credentials with a ttl, which a restored node counts from its start: {count}"));
-        }
-        if self.standing == Standing::Good && (!ending.is_empty() || lifetimes.credentials_with_ttl > 0) {
-            self.standing = Standing::Doubtful;
+            let words = format!("; credentials with a ttl, which a restored node counts from its start: {count}");
+            self.caution(&words, Standing::Doubtful);
         }
         self
     }
@@ -186,7 +246,7 @@ impl Evidence {
         if let Some(reason) = source.and_then(|source| source.accepted.as_deref()) {
             let said =
                 format!("not checked: it was published though it was refused, by an operator who said {reason:?}");
-            return Self { kind: EvidenceKind::NotChecked, standing: Standing::Doubtful, said };
+            return Self::new(EvidenceKind::NotChecked, Standing::Doubtful, said);
         }
         if manifest.is_some_and(|manifest| manifest.state == State::Confirmed) {
             return Self::loaded(&format!("a node of Kong {version}"));
@@ -196,7 +256,7 @@ impl Evidence {
         }
         if let Some(why) = schemas.missing() {
             let said = format!("its bytes are whole, and whether nodes load it is not checked: {why}");
-            return Self { kind: EvidenceKind::Bytes, standing: Standing::Good, said };
+            return Self::new(EvidenceKind::Bytes, Standing::Good, said);
         }
 
         let by = Yardstick { schemas: schemas.set(), plugins: &[], now: Some(now) };
@@ -208,7 +268,7 @@ impl Evidence {
             let but =
                 if unchecked.is_empty() { String::new() } else { format!("; not checked: {}", unchecked.join("; ")) };
             let said = format!("it matches {name}{but}");
-            return Self { kind: EvidenceKind::Schemas, standing: Standing::Good, said };
+            return Self::new(EvidenceKind::Schemas, Standing::Good, said);
         }
         let shown: Vec<String> = against.iter().take(SHOWN).map(ToString::to_string).collect();
         let more = (against.len() + found.further).saturating_sub(SHOWN);
@@ -217,7 +277,7 @@ impl Evidence {
             "no node is known to have loaded it, and by {name} it would be refused: {}{more}",
             shown.join("; ")
         );
-        Self { kind: EvidenceKind::NotChecked, standing: Standing::Doubtful, said }
+        Self::new(EvidenceKind::NotChecked, Standing::Doubtful, said)
     }
 }
 
@@ -229,6 +289,15 @@ fn has_a_format(configuration: &Configuration) -> bool {
     serde_json::from_slice::<Format>(configuration.json()).is_ok_and(|format| format._format_version.is_some())
 }
 
+/// How large a configuration is of which no manifest tells it.
+fn sizes(configuration: &Configuration, version: KongVersion, limits: &NodeLimits) -> Sizes {
+    let json = configuration.json();
+    // Compressing hardly ever makes anything longer, and what is far below the limit as it is needn't be compressed.
+    let is_far = (json.len() as f64) < limits.max_payload as f64 * NEAR;
+    let compressed = if is_far { 0 } else { Payload::compress(json).bytes().len() as u64 };
+    Sizes { version, json: json.len() as u64, compressed }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,7 +307,11 @@ mod tests {
         let mut manifest = Manifest::decode(include_bytes!("../../tests/data/manifest-format-1.json")).unwrap();
         change(&mut manifest);
         let (version, now) = (version.parse().unwrap(), WallTime::from_system(std::time::SystemTime::UNIX_EPOCH));
-        Evidence::of(&configuration, version, Some(&manifest), &Schemas::recorded(version), now)
+        Evidence::of(&configuration, version, Some(&manifest), &measure(version, now))
+    }
+
+    fn measure(version: KongVersion, now: WallTime) -> Measure {
+        Measure { schemas: Schemas::recorded(version), conditions: Conditions { limits: NodeLimits::default(), now } }
     }
 
     const GOOD: &str =
@@ -279,10 +352,9 @@ mod tests {
         let version = "3.9.1".parse().unwrap();
         let at = |now: &str| {
             let now = WallTime::try_from(now.to_owned()).unwrap();
-            let known = Evidence::loaded("a node").with(&Lifetimes::of(&configuration), now);
-            let schemas = Schemas::recorded(version);
+            let known = Evidence::loaded("a node").with_ends(&Lifetimes::of(&configuration), now);
             assert_eq!(
-                Evidence::of(&configuration, version, None, &schemas, now).standing == Standing::Bad,
+                Evidence::of(&configuration, version, None, &measure(version, now)).standing == Standing::Bad,
                 known.standing == Standing::Bad
             );
             (known.standing, known.said)
@@ -309,5 +381,37 @@ mod tests {
         let accepted = evidence(GOOD, "3.9.1", from(SourceKind::File, Some("tried")));
         assert_eq!((accepted.kind, accepted.standing), (EvidenceKind::NotChecked, Standing::Doubtful));
         assert!(accepted.said.contains("not checked") && accepted.said.contains("tried"), "{}", accepted.said);
+    }
+
+    #[test]
+    fn a_size_near_what_nodes_take_is_said_whoever_has_loaded_it() {
+        let room = |change: fn(&mut Manifest)| evidence(GOOD, "3.9.1", change);
+        let near = room(|manifest| {
+            manifest.state = State::Confirmed;
+            manifest.snapshot.bytes = 14_000_000;
+        });
+        assert_eq!((near.kind, near.standing), (EvidenceKind::Loaded, Standing::Doubtful));
+        assert!(near.said.contains("it needs 83 % of what cluster_max_payload lets nodes take"), "{}", near.said);
+        assert!(!near.said.contains("lmdb_map_size"), "{}", near.said);
+        let cache = room(|manifest| manifest.config.bytes = 400 << 20);
+        assert!(cache.said.contains("86 % of what lmdb_map_size"), "{}", cache.said);
+        let loaded = near.but_loaded("a real Kong 3.9.1");
+        assert_eq!((loaded.kind, loaded.standing), (EvidenceKind::Loaded, Standing::Doubtful));
+        assert!(loaded.said.starts_with("a real Kong 3.9.1 loaded it; it needs 83 %"), "{}", loaded.said);
+        assert_eq!(room(|_| {}).but_loaded("a real Kong 3.9.1").standing, Standing::Good);
+    }
+
+    #[test]
+    fn what_has_no_manifest_is_measured_itself() {
+        let configuration = Configuration::from_json(GOOD.as_bytes().into()).unwrap();
+        let (version, now) = ("3.9.1".parse().unwrap(), WallTime::from_system(std::time::SystemTime::UNIX_EPOCH));
+        let said = |max_payload| {
+            let limits = NodeLimits { max_payload, ..NodeLimits::default() };
+            let measure = Measure { conditions: Conditions { limits, now }, ..measure(version, now) };
+            Evidence::of(&configuration, version, None, &measure).said
+        };
+        let compressed = Payload::compress(GOOD.as_bytes()).bytes().len() as u64;
+        assert!(said(compressed).contains("100 % of what cluster_max_payload"), "{}", said(compressed));
+        assert!(!said(2 * compressed).contains("cluster_max_payload"), "{}", said(2 * compressed));
     }
 }

@@ -1,36 +1,22 @@
 //! How much of what a node takes a configuration needs. One that outgrows a limit is refused by each node that is created
 //! or changes its configuration from then on; nodes that run show nothing of it before.
 
-use crate::kong::basic_info::DEFAULT_MAX_PAYLOAD;
+pub use crate::kong::limits::{DEFAULT_MAP_SIZE, NodeLimits, size};
+use crate::kong::version::KongVersion;
 use crate::manifest::Manifest;
 
-/// What Kong's `lmdb_map_size` is unless it is set: 2048m.
-const DEFAULT_MAP_SIZE: u64 = 2048 * 1024 * 1024;
+/// The share of a limit from which on somebody should raise it.
+pub const NEAR: f64 = 0.8;
 /// How much of its cache a node fills for each byte of JSON. 50,000 services and routes, 58 MB, took 258 MB.
 const CACHE_FOR_EACH_BYTE: f64 = 258.0 / 58.0;
 
-/// What nodes of a version take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeLimits {
-    /// `cluster_max_payload`: the longest message in bytes, compressed.
-    pub max_payload: u64,
-    /// `lmdb_map_size`: the largest cache in bytes.
-    pub map_size: u64,
-}
-
-/// One of them, by Kong's name.
+/// One of the limits, by Kong's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeLimit {
     /// `cluster_max_payload`.
     MaxPayload,
     /// `lmdb_map_size`.
     MapSize,
-}
-
-impl Default for NodeLimits {
-    fn default() -> Self {
-        Self { max_payload: DEFAULT_MAX_PAYLOAD, map_size: DEFAULT_MAP_SIZE }
-    }
 }
 
 impl NodeLimit {
@@ -43,16 +29,39 @@ impl NodeLimit {
     }
 }
 
+/// How large a configuration is, which is what the limits are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Of which version the nodes are.
+    pub version: KongVersion,
+    /// Its JSON, in bytes.
+    pub json: u64,
+    /// The same, compressed; 0 where that is not known.
+    pub compressed: u64,
+}
+
+impl Sizes {
+    /// What a manifest says.
+    pub fn of(manifest: &Manifest) -> Self {
+        Self { version: manifest.kong_version, json: manifest.config.bytes, compressed: manifest.snapshot.bytes }
+    }
+}
+
 impl NodeLimits {
-    /// Which share of each limit a snapshot needs; more than 1 is too much. Before Kong 3 there is no LMDB.
-    pub fn used_by(&self, manifest: &Manifest) -> Vec<(NodeLimit, f64)> {
+    /// Which share of each limit a configuration needs; more than 1 is too much. Before Kong 3 there is no LMDB.
+    pub fn used_by(&self, sizes: Sizes) -> Vec<(NodeLimit, f64)> {
         let share = |bytes: f64, of: u64| bytes / of.max(1) as f64;
-        let mut used = vec![(NodeLimit::MaxPayload, share(manifest.snapshot.bytes as f64, self.max_payload))];
-        if manifest.kong_version.major_minor().0 >= 3 {
-            let cache = manifest.config.bytes as f64 * CACHE_FOR_EACH_BYTE;
+        let mut used = vec![(NodeLimit::MaxPayload, share(sizes.compressed as f64, self.max_payload))];
+        if sizes.version.major_minor().0 >= 3 {
+            let cache = sizes.json as f64 * CACHE_FOR_EACH_BYTE;
             used.push((NodeLimit::MapSize, share(cache, self.map_size)));
         }
         used
+    }
+
+    /// Those of which more than [`NEAR`] is needed.
+    pub fn near(&self, sizes: Sizes) -> Vec<(NodeLimit, f64)> {
+        self.used_by(sizes).into_iter().filter(|(_, share)| *share > NEAR).collect()
     }
 }
 
@@ -61,10 +70,8 @@ mod tests {
     use super::*;
 
     fn used(version: &str, bytes: u64, compressed: u64, limits: NodeLimits) -> Vec<(NodeLimit, f64)> {
-        let mut manifest = Manifest::decode(include_bytes!("../../tests/data/manifest-format-1.json")).unwrap();
-        manifest.kong_version = version.parse().unwrap();
-        (manifest.config.bytes, manifest.snapshot.bytes) = (bytes, compressed);
-        limits.used_by(&manifest).into_iter().map(|(limit, share)| (limit, (share * 100.0).round())).collect()
+        let sizes = Sizes { version: version.parse().unwrap(), json: bytes, compressed };
+        limits.used_by(sizes).into_iter().map(|(limit, share)| (limit, (share * 100.0).round())).collect()
     }
 
     #[test]
@@ -79,5 +86,25 @@ mod tests {
         let limits = NodeLimits { max_payload: 10_000, ..NodeLimits::default() };
         assert_eq!(used("3.4.2", 0, 8_100, limits), [(NodeLimit::MaxPayload, 81.0), (NodeLimit::MapSize, 0.0)]);
         assert_eq!(used("2.8.5", 58_000_000, 12_000, limits), [(NodeLimit::MaxPayload, 120.0)]);
+    }
+
+    #[test]
+    fn a_limit_is_near_above_four_fifths() {
+        let limits = NodeLimits { max_payload: 10_000, ..NodeLimits::default() };
+        let sizes = |compressed| Sizes { version: "3.9.1".parse().unwrap(), json: 0, compressed };
+        assert_eq!(limits.near(sizes(8_000)), []);
+        assert_eq!(limits.near(sizes(8_001)), [(NodeLimit::MaxPayload, 0.8001)]);
+    }
+
+    #[test]
+    fn sizes_are_read_as_kong_and_nginx_read_them() {
+        let read = [("2048m", Some(2048 << 20)), ("1G", Some(1 << 30)), ("64k", Some(65_536)), ("4096", Some(4096))];
+        for (text, bytes) in read {
+            assert_eq!(size(text), bytes, "{text}");
+        }
+        assert_eq!(size(DEFAULT_MAP_SIZE), Some(NodeLimits::default().map_size));
+        for wrong in ["", "m", "0", "-1", "+1m", "2 g", "12t", "99999999999999999999g", "é"] {
+            assert_eq!(size(wrong), None, "{wrong}");
+        }
     }
 }

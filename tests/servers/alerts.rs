@@ -40,6 +40,8 @@ const DRILL: &[&str] = &["LifeboatDrillFailing"];
 const CONFIGURATION_ENDS: &[&str] = &["LifeboatConfigurationExpiring"];
 const CA_EXPIRED: &[&str] = &["LifeboatCaCertificateExpired", "LifeboatConfigurationExpiring"];
 const LIMIT_NEAR: &[&str] = &["LifeboatNodeLimitNear"];
+const WITH_TTL: &[&str] = &["LifeboatCredentialsWithTtl"];
+const WITHOUT_BACKUP: &[&str] = &["LifeboatNodesWithoutBackup"];
 const NO_EXPORTER: &str = "LifeboatExporterMissing";
 const EXPIRING: &str = "LifeboatCertificateExpiring";
 const ENDS_SOON: &str = "LifeboatCertificateEndsSoon";
@@ -68,7 +70,9 @@ async fn well(world: &World) -> (Companion, Actor, Scrape) {
     let companion = world.companion().await;
     let node = world.node(companion.relay_address().expect("import is on"));
     world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
-    let is_well = |found: &Page| is_ready(found) && found.body.contains("state=\"confirmed\"");
+    // Whether nodes have a backup may have been asked before there was one.
+    let has_backup = |found: &Page| found.body.contains(&format!("{} 0", series("relay_nodes_without_backup")));
+    let is_well = |found: &Page| is_ready(found) && found.body.contains("state=\"confirmed\"") && has_backup(found);
     let quiet = scrape(&companion, is_well).await;
     (companion, node, quiet)
 }
@@ -345,6 +349,25 @@ fn a_ca_certificate_in_the_configuration_that_ends_and_has_expired() {
     });
 }
 
+#[test]
+fn credentials_that_a_restored_node_keeps_for_too_long() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        let mut table: Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
+        let credential = json!({ "id": "8f1b2f6c-1d9a-4a1e-9f57-0d6a4e3c2b11", "key": "k", "ttl": 3600 });
+        let credentials = table["keyauth_credentials"].as_array_mut().expect("the recorded one has some");
+        credentials.push(credential);
+        let sent = Configuration { table: table.to_string().into(), hash: "4".repeat(32) };
+        world.control_plane.push(sent.to_message().unwrap());
+        world.confirmed(node.node_id(), &sent).await;
+        let told = |found: &Page| found.number(&series("keep_credentials_with_ttl")) == 1.0 && is_ready(found);
+        let told = scrape(&companion, told).await;
+        after_a_quiet_while(&quiet, &[("a", &told)], 20, WITH_TTL);
+        companion.stop().await;
+    });
+}
+
 /// The first configuration with a CA certificate in it that ends at this time, and with a hash of this digit.
 fn with_ca_certificate(ends: SystemTime, digit: &str) -> Configuration {
     let mut table: Value = serde_json::from_slice(&configuration(&recorded::first()).table).unwrap();
@@ -405,6 +428,21 @@ fn a_configuration_that_needs_nearly_all_that_nodes_take() {
 }
 
 #[test]
+fn nodes_of_a_version_that_nobody_keeps() {
+    play(async {
+        let world = World::begin().await;
+        let (companion, _node, quiet) = well(&world).await;
+        let options =
+            NodeOptions { version: "3.8.1".to_owned(), ..world.node_options(companion.relay_address().unwrap()) };
+        let _other = Actor::start(options);
+        let without = |found: &Page| found.sum("lifeboat_relay_nodes_without_backup", "kong_version=\"3.8.1\"") == 1.0;
+        let without = scrape(&companion, without).await;
+        after_a_quiet_while(&quiet, &[("a", &without)], 20, WITHOUT_BACKUP);
+        companion.stop().await;
+    });
+}
+
+#[test]
 fn there_is_a_scene_for_every_alert() {
     let single = [NOT_ADOPTING, TOO_OLD, NO_EXPORTER, EXPIRING, ENDS_SOON, NOT_READY];
     let scenes = [
@@ -418,6 +456,8 @@ fn there_is_a_scene_for_every_alert() {
         DRILL,
         CA_EXPIRED,
         LIMIT_NEAR,
+        WITHOUT_BACKUP,
+        WITH_TTL,
         &single,
     ];
     let played: BTreeSet<String> = scenes.concat().into_iter().map(str::to_owned).collect();

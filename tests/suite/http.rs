@@ -10,11 +10,12 @@ use lifeboat::companion::Companion;
 use lifeboat::metrics::names::{Kind, METRICS};
 use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
 use lifeboat_fakes::message::Configuration;
+use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
 use lifeboat_tests::crowd::may_open;
 use lifeboat_tests::page::{Page, accepting, page, page_until};
 use lifeboat_tests::reporting::{REPORT_KEY, Worker};
-use lifeboat_tests::stage::play;
+use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{STORE_SECRET, World, configuration};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -176,6 +177,14 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         assert_eq!(scrape.number(&format!("lifeboat_keep_control_plane_connected{VERSION}")), 0.0);
         assert_eq!(page(at, "/readyz").await.status, 200, "the relay is well, whatever the control plane does");
 
+        // A node of a version that nobody keeps.
+        let older = NodeOptions { version: "3.8.1".to_owned(), ..world.node_options(relay) };
+        let _older = Actor::start(older);
+        let without = "lifeboat_relay_nodes_without_backup";
+        let scrape = page_until(at, "/metrics", |found| found.sum(without, "\"3.8.1\"") == 1.0).await;
+        assert_eq!(scrape.number(&format!("{without}{VERSION}")), 0.0);
+        check_and_note(&scrape, &mut seen);
+
         let missing: Vec<&str> =
             METRICS.iter().map(|metric| metric.name).filter(|name| !seen.contains(*name)).collect();
         assert!(missing.is_empty(), "{missing:?} were never told");
@@ -183,6 +192,9 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         // All of it, and no secret.
         let status = page(at, "/status").await;
         assert_eq!((status.status, &*status.content_type), (200, "application/json"));
+        let told: Value = serde_json::from_str(&status.body).unwrap();
+        assert_eq!(told["relay"]["without_backup"], json!([{ "kong_version": "3.8.1", "nodes": 1 }]));
+        assert!(told["relay"]["warnings"][0].as_str().unwrap().starts_with("nodes of Kong 3.8.1, of which no store"));
         let documented = documented_status();
         // Nothing fails here, and nothing ends: those two have tests of their own.
         let is_elsewhere = |path: &&String| path.contains("/failing/") || path.contains("/ending/");

@@ -73,3 +73,22 @@ fn a_node_that_cannot_adopt_the_snapshot_is_shown_with_the_reason_and_sent_it_ev
         assert_eq!(status.config_from, ConfigurationFrom::Nowhere);
     });
 }
+
+#[test]
+fn a_node_is_near_its_own_limits_whatever_the_others_take() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&recorded::first()).await;
+        world.control_plane.push(recorded::first());
+        let relay = world.relay().await;
+        let needed = world.manifest().snapshot.bytes as usize;
+        let small = Actor::start(NodeOptions { max_payload: needed * 10 / 9, ..world.node_options(relay.address) });
+        let large = world.node(relay.address);
+        for (node, is_near) in [(&small, true), (&large, false)] {
+            let known = shown(&relay, node, |status| relay.view.limits_used(status).is_some()).await;
+            let used = relay.view.limits_used(&known).unwrap();
+            let (limit, share) = used[0];
+            assert_eq!((limit.name(), share > 0.85 && share < 1.0), ("cluster_max_payload", is_near), "{used:?}");
+        }
+    });
+}

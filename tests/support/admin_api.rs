@@ -1,6 +1,8 @@
 //! The control plane's Admin API with what a real one answered, and one node's row added. `GET` only.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -17,17 +19,23 @@ const SCHEMAS: &[u8] = include_bytes!("../../core/data/kong-3.9.1-schemas.json.g
 /// A running Admin API. Dropping it ends it.
 pub struct AdminApi {
     address: SocketAddr,
-    row: watch::Sender<Option<(String, &'static str)>>,
+    row: watch::Sender<Option<Row>>,
     task: JoinHandle<()>,
 }
 
 impl AdminApi {
     /// Starts one that lists the recorded nodes.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one of a Kong with other schemas than the recorded ones: `plugins` and `entities`, each by their names.
+    pub async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
+        let answers = Arc::new(Answers::with(change));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
         let (row, rows) = watch::channel(None);
-        Self { address, row, task: tokio::spawn(serve(listener, rows)) }
+        Self { address, row, task: tokio::spawn(serve(listener, rows, answers)) }
     }
 
     /// For `LIFEBOAT_ADMIN_URL`.
@@ -37,7 +45,13 @@ impl AdminApi {
 
     /// Lists this node, too, with this `sync_status`.
     pub fn list(&self, node_id: &str, sync_status: &'static str) {
-        self.row.send_replace(Some((node_id.to_owned(), sync_status)));
+        self.row.send_replace(Some(Row { node_id: node_id.to_owned(), sync_status, version: None }));
+    }
+
+    /// Lists a node of this version, too, which has been there just now.
+    pub fn sees(&self, version: &'static str) {
+        let node_id = "00000000-0000-4000-8000-0000000000aa".to_owned();
+        self.row.send_replace(Some(Row { node_id, sync_status: "normal", version: Some(version) }));
     }
 
     /// The names of the plugins that it says are there, sorted.
@@ -50,20 +64,57 @@ impl AdminApi {
     }
 }
 
+/// A node that is listed besides the recorded ones.
+#[derive(Clone)]
+struct Row {
+    node_id: String,
+    sync_status: &'static str,
+    /// Where it says another version than the recorded ones, it is there now.
+    version: Option<&'static str>,
+}
+
+/// What is told to everybody.
+struct Answers {
+    root: Vec<u8>,
+    schemas: Value,
+}
+
+impl Answers {
+    fn with(change: impl FnOnce(&mut Value)) -> Self {
+        let mut schemas: Value = serde_json::from_reader(GzDecoder::new(SCHEMAS)).expect("what was recorded is JSON");
+        let recorded = schemas.clone();
+        change(&mut schemas);
+        let mut root: Value = serde_json::from_slice(ROOT).expect("what was recorded is JSON");
+        let plugins = schemas["plugins"].as_object().expect("plugins have schemas by their names");
+        for name in plugins.keys().filter(|name| recorded["plugins"].get(name).is_none()) {
+            root["plugins"]["available_on_server"][name] = serde_json::json!({ "priority": 1, "version": "1.0.0" });
+        }
+        Self { root: root.to_string().into_bytes(), schemas }
+    }
+
+    /// What is at `/schemas/<entity>` and `/schemas/plugins/<name>`.
+    fn schema(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let request = std::str::from_utf8(request).ok()?;
+        let path = request.strip_prefix("GET /schemas/")?.split(' ').next()?;
+        let (group, name) = path.split_once('/').map_or(("entities", path), |(group, name)| (group, name));
+        Some(self.schemas.get(group)?.get(name)?.to_string().into_bytes())
+    }
+}
+
 impl Drop for AdminApi {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn serve(listener: TcpListener, rows: watch::Receiver<Option<(String, &'static str)>>) {
+async fn serve(listener: TcpListener, rows: watch::Receiver<Option<Row>>, answers: Arc<Answers>) {
     while let Ok((stream, _)) = listener.accept().await {
         let row = rows.borrow().clone();
-        tokio::spawn(answer(stream, row));
+        tokio::spawn(answer(stream, row, answers.clone()));
     }
 }
 
-async fn answer(mut stream: TcpStream, row: Option<(String, &'static str)>) {
+async fn answer(mut stream: TcpStream, row: Option<Row>, answers: Arc<Answers>) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -72,9 +123,9 @@ async fn answer(mut stream: TcpStream, row: Option<(String, &'static str)>) {
         }
     }
     let (status, body) = match &request[..] {
-        request if request.starts_with(b"GET / ") => ("200 OK", ROOT.to_vec()),
+        request if request.starts_with(b"GET / ") => ("200 OK", answers.root.clone()),
         request if request.starts_with(b"GET /clustering/data-planes ") => ("200 OK", data_planes(row)),
-        request => match schema(request) {
+        request => match answers.schema(request) {
             Some(schema) => ("200 OK", schema),
             None => ("404 Not Found", b"{}".to_vec()),
         },
@@ -87,22 +138,16 @@ async fn answer(mut stream: TcpStream, row: Option<(String, &'static str)>) {
     let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
 }
 
-/// What is at `/schemas/<entity>` and `/schemas/plugins/<name>`.
-fn schema(request: &[u8]) -> Option<Vec<u8>> {
-    let request = std::str::from_utf8(request).ok()?;
-    let path = request.strip_prefix("GET /schemas/")?.split(' ').next()?;
-    let (group, name) = path.split_once('/').map_or(("entities", path), |(group, name)| (group, name));
-    let mut schemas: Value = serde_json::from_reader(GzDecoder::new(SCHEMAS)).expect("what was recorded is JSON");
-    let schema = schemas.get_mut(group)?.get_mut(name)?.take();
-    Some(schema.to_string().into_bytes())
-}
-
-fn data_planes(row: Option<(String, &'static str)>) -> Vec<u8> {
+fn data_planes(row: Option<Row>) -> Vec<u8> {
     let mut page: Value = serde_json::from_slice(DATA_PLANES).expect("what was recorded is JSON");
-    if let Some((id, status)) = row {
+    if let Some(Row { node_id, sync_status, version }) = row {
         let mut copy = page["data"][0].clone();
-        copy["id"] = id.into();
-        copy["sync_status"] = status.into();
+        copy["id"] = node_id.into();
+        copy["sync_status"] = sync_status.into();
+        if let Some(version) = version {
+            let now = UNIX_EPOCH.elapsed().expect("1970 is over").as_secs();
+            (copy["version"], copy["last_seen"]) = (version.into(), now.into());
+        }
         page["data"].as_array_mut().expect("a page has rows").push(copy);
     }
     page.to_string().into_bytes()

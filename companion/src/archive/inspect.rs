@@ -6,11 +6,12 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::room::Sizes;
 use lifeboat_core::verify::{Authentic, Place};
 use lifeboat_storage::{Skew, StorageError};
 
 use super::registration::{registration, visitors_keys};
-use super::{Archive, Author, MANIFEST_LIMIT, PickError, Published};
+use super::{Archive, Author, Backing, MANIFEST_LIMIT, PickError, Published};
 
 /// What `config.json` is beside a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,26 @@ impl Archive {
     pub async fn has_manifest(&self, version: KongVersion) -> Result<bool, StorageError> {
         let key = ObjectKeys::new(version).manifest();
         Ok(self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await?.is_some())
+    }
+
+    /// Whether nodes of exactly this version have a backup here. What is in it is not looked at.
+    ///
+    /// # Errors
+    /// When the store can't be read, or what lies there isn't accepted: then something older may be restored.
+    pub async fn backing(&self, version: KongVersion) -> Result<Backing, StorageError> {
+        if let Some(published) = self.published(version).await? {
+            return Ok(Backing::Found { of: version, sizes: Some(Sizes::of(&published.manifest)) });
+        }
+        if self.policy(version).keys.demand() != Demand::Nothing {
+            return Ok(Backing::Absent);
+        }
+        match self.config_json_tag(version).await {
+            Ok(Some(_)) => Ok(Backing::Found { of: version, sizes: None }),
+            Ok(None) => Ok(Backing::Absent),
+            // Stores hide from whoever may not list that there is no such object.
+            Err(error) if error.is_refusal() => Ok(Backing::Absent),
+            Err(error) => Err(error),
+        }
     }
 
     /// What `config.json` is beside this manifest.

@@ -45,7 +45,7 @@ pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
 pub use rollback::{ChoiceError, Stay};
 pub use second_look::NotLasting;
-pub use sources::{Chosen, NoneChosen, Sources};
+pub use sources::{Backing, Chosen, NoneChosen, Sources};
 pub use standing::{Published, Standing, Unaccepted};
 pub use thin::{Thinned, Timekeeper};
 

@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::room::Sizes;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_storage::StorageError;
@@ -45,6 +46,20 @@ pub struct Chosen {
     pub skipped: Vec<(String, Skipped)>,
     /// Stores that could not be asked.
     pub failed: Vec<StorageError>,
+}
+
+/// Whether nodes of a version have a backup.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Backing {
+    /// No store has anything that they would be given.
+    Absent,
+    /// They have.
+    Found {
+        /// Of which version of Kong it is.
+        of: KongVersion,
+        /// How large it is; not known of a bare `config.json`.
+        sizes: Option<Sizes>,
+    },
 }
 
 /// No store has anything to give.
@@ -103,6 +118,11 @@ impl Sources {
     pub fn measured_by(self, metrics: &Metrics) -> Self {
         let archives = self.archives.into_iter().map(|archive| archive.measured_by(metrics)).collect();
         Self { archives, ..self }
+    }
+
+    /// The store of which something is said to come.
+    pub fn at(&self, place: &str) -> Option<&Archive> {
+        self.archives.iter().find(|archive| archive.place() == place)
     }
 
     /// By which rules is chosen now.
@@ -190,6 +210,47 @@ impl Sources {
             (archive.place().to_owned(), published)
         });
         all_in_time(asked).await
+    }
+
+    /// Whether nodes of this version have a backup: of their own version or, if the rules allow that, of another of the
+    /// same minor version. Manifests alone are read.
+    ///
+    /// # Errors
+    /// When a store does not tell, and no other has one.
+    pub async fn backing(&self, version: KongVersion) -> Result<Backing, StorageError> {
+        let of_its_own = self.backing_exactly(version).await?;
+        if of_its_own != Backing::Absent || self.rules.version == VersionMatch::Exact {
+            return Ok(of_its_own);
+        }
+        // Whoever may not list restores nothing of another version either.
+        if let Err(error) = self.versions().await
+            && !error.is_refusal()
+        {
+            return Err(error);
+        }
+        for other in self.kin(version).await {
+            let found = self.backing_exactly(other).await?;
+            if found != Backing::Absent {
+                return Ok(found);
+            }
+        }
+        Ok(Backing::Absent)
+    }
+
+    async fn backing_exactly(&self, version: KongVersion) -> Result<Backing, StorageError> {
+        let asked = self.archives.iter().map(|archive| archive.backing(version));
+        let (mut found, mut failed) = (Vec::new(), self.unopened.first().cloned());
+        for backing in all_in_time(asked).await {
+            match backing {
+                Ok(backing) => found.push(backing),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match (found.into_iter().find(|backing| *backing != Backing::Absent), failed) {
+            (Some(backing), _) => Ok(backing),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(Backing::Absent),
+        }
     }
 
     /// What the first store has published, or why that is not known.

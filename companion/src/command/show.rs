@@ -19,29 +19,30 @@ use super::table::folded;
 use super::{Failure, private_file, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
 use crate::cli::{Output, Show};
-use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
+use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Standing};
 use crate::settings::{LookSettings, Source};
 use crate::terminal::terminal_width;
 
 /// Shows what was asked for, and fails afterwards if no node could be restored from it.
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
+    let conditions = Conditions { limits: settings.limits, now };
     let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
     match archive.pick(version, pick).await {
-        Ok(picked) => shown(&archive, &picked, asked, now).await?,
+        Ok(picked) => shown(&archive, &picked, asked, conditions).await?,
         Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
             let verified = archive.bare(version).await.map_err(anyhow::Error::from)?;
             let verified = verified.ok_or(error).map_err(anyhow::Error::from)?;
-            bare(&archive, version, verified, asked, now).await?;
+            bare(&archive, version, verified, asked, conditions).await?;
         }
         Err(error) => return Err(anyhow::Error::from(error).into()),
     }
     Ok(())
 }
 
-async fn shown(archive: &Archive, picked: &Picked, asked: &Show, now: WallTime) -> anyhow::Result<()> {
+async fn shown(archive: &Archive, picked: &Picked, asked: &Show, conditions: Conditions) -> anyhow::Result<()> {
     // Down to the last byte: what is asked is whether a node could be restored.
     let held = match archive.verified(picked).await {
         Ok(verified) => configuration(verified).await,
@@ -55,10 +56,10 @@ async fn shown(archive: &Archive, picked: &Picked, asked: &Show, now: WallTime) 
     let state = if is_published { Publication::Published } else { Publication::Older };
     let known = match held {
         Ok(configuration) => {
-            let schemas = Schemas::of(archive, picked.manifest.kong_version).await;
+            let measure = Measure::of(archive, picked.manifest.kong_version, conditions).await;
             let manifest: Manifest = (*picked.manifest).clone();
             let version = manifest.kong_version;
-            Ok(computed(move || Evidence::of(&configuration, version, Some(&manifest), &schemas, now)).await)
+            Ok(computed(move || Evidence::of(&configuration, version, Some(&manifest), &measure)).await)
         }
         Err(error) => Err(format!("{error:#}")),
     };
@@ -69,7 +70,7 @@ async fn shown(archive: &Archive, picked: &Picked, asked: &Show, now: WallTime) 
     };
     let text = match asked.output {
         Output::Json => as_json(picked, state, known.as_ref().ok(), problem.as_deref()),
-        Output::Table => as_text(archive, picked, state, known.as_ref().ok(), problem.as_deref(), now),
+        Output::Table => as_text(archive, picked, state, known.as_ref().ok(), problem.as_deref(), conditions.now),
     };
     stdout::line(&text)?;
     match problem {
@@ -190,14 +191,14 @@ async fn bare(
     version: KongVersion,
     verified: Verified,
     asked: &Show,
-    now: WallTime,
+    conditions: Conditions,
 ) -> anyhow::Result<()> {
     let (hash, bytes) = (verified.config_hash(), verified.config_bytes());
     let configuration = configuration(verified).await?;
     if asked.config {
         return print_configuration(configuration, asked).await;
     }
-    let known = Evidence::of(&configuration, version, None, &Schemas::of(archive, version).await, now);
+    let known = Evidence::of(&configuration, version, None, &Measure::of(archive, version, conditions).await);
     let counts = configuration.counts();
     let text = match asked.output {
         Output::Json => {

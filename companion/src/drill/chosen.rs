@@ -7,6 +7,7 @@ use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected};
 use lifeboat_runtime::background::computed;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use super::outcome::{Mishap, Rehearsed, Step};
 use super::scratch_node::Proof;
 use crate::archive::{Chosen, Sources};
-use crate::evidence::{Evidence, Schemas};
+use crate::evidence::{Conditions, Evidence, Measure, Schemas};
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
 const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -42,7 +43,12 @@ pub(super) struct Expected {
 
 impl Expected {
     /// Reads and verifies the newest snapshot of all stores, and keeps what there is to say of it.
-    pub(super) async fn find(sources: &Sources, version: KongVersion, clock: Clock) -> Result<Self, Mishap> {
+    pub(super) async fn find(
+        sources: &Sources,
+        version: KongVersion,
+        limits: NodeLimits,
+        clock: Clock,
+    ) -> Result<Self, Mishap> {
         let begun = clock.now();
         let chosen = match timeout(READ_LIMIT, sources.restore(version, clock.wall())).await {
             Ok(Ok(chosen)) => chosen,
@@ -71,7 +77,9 @@ impl Expected {
             }
             Provenance::BareConfigJson => (None, None, None, None),
         };
-        let (config_sha256, evidence) = weighed(chosen, clock).await?;
+        let schemas = schemas(sources, &chosen).await;
+        let measure = Measure { schemas, conditions: Conditions { limits, now: clock.wall() } };
+        let (config_sha256, evidence) = weighed(chosen, measure).await?;
         Ok(Self {
             version,
             sequence,
@@ -134,18 +142,27 @@ impl Expected {
 /// exporter in whose process the rehearsal runs was not given (docs/sizing.md).
 const MATCHED_UP_TO: u64 = 16 << 20;
 
-// What must arrive, and how it is known that nodes load it.
-async fn weighed(chosen: Chosen, clock: Clock) -> Result<(Sha256Digest, Evidence), Mishap> {
-    let (now, version) = (clock.wall(), chosen.version);
-    let schemas = if chosen.verified.config_bytes() > MATCHED_UP_TO {
-        Schemas::Missing(format!(
+/// By which schemas it is judged: the control plane's own where they lie beside it, as `lifeboat verify` does.
+async fn schemas(sources: &Sources, chosen: &Chosen) -> Schemas {
+    if chosen.verified.config_bytes() > MATCHED_UP_TO {
+        return Schemas::Missing(format!(
             "it has more than the {} MiB that a rehearsal takes the memory for; lifeboat verify matches it against Kong's \
              schemas",
             MATCHED_UP_TO >> 20
-        ))
-    } else {
-        Schemas::recorded(version)
-    };
+        ));
+    }
+    match sources.at(&chosen.place) {
+        // Own ones are of more use than the wait for them costs, and a store that hangs has just answered.
+        Some(archive) => timeout(READ_LIMIT, Schemas::of(archive, chosen.version))
+            .await
+            .unwrap_or_else(|_| Schemas::recorded(chosen.version)),
+        None => Schemas::recorded(chosen.version),
+    }
+}
+
+// What must arrive, and how it is known that nodes load it.
+async fn weighed(chosen: Chosen, measure: Measure) -> Result<(Sha256Digest, Evidence), Mishap> {
+    let version = chosen.version;
     let weighed = computed(move || {
         let json = chosen.verified.config_json()?;
         let manifest = match chosen.verified.provenance() {
@@ -155,7 +172,7 @@ async fn weighed(chosen: Chosen, clock: Clock) -> Result<(Sha256Digest, Evidence
         // A manifest has the digest; where there is none, the bytes are all that there is.
         let digest = manifest.as_ref().map_or_else(|| Sha256Digest::of(&json), |manifest| manifest.config.sha256);
         let configuration = Configuration::from_json(json.into())?;
-        Ok::<_, Rejected>((digest, Evidence::of(&configuration, version, manifest.as_ref(), &schemas, now)))
+        Ok::<_, Rejected>((digest, Evidence::of(&configuration, version, manifest.as_ref(), &measure)))
     });
     weighed.await.map_err(|rejected| {
         Mishap::new(Step::Snapshot, format!("the configuration: {rejected}"), "let an exporter write it anew")

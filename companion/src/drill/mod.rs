@@ -96,7 +96,7 @@ impl Drill {
     async fn restore(&self, version: KongVersion, sources: &Sources) -> Result<Rehearsed, Mishap> {
         let mut tries = 1;
         loop {
-            let expected = Expected::find(sources, version, self.clock).await?;
+            let expected = Expected::find(sources, version, self.settings.limits, self.clock).await?;
             let stage = Stage::set(&self.settings, sources.clone(), self.clock).await?;
             let given = scratch_node::restored(&self.settings, &stage, version, &expected, self.clock).await?;
             match given {

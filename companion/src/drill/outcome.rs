@@ -1,5 +1,6 @@
 //! What a drill came to: plain values, and in which words it failed. How they are printed is in `command/drill`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -185,24 +186,21 @@ impl VersionDrill {
     pub fn evidence(&self) -> Option<Evidence> {
         let restored = self.restored.as_ref().ok()?;
         Some(match &self.kong {
-            KongPart::Ran(ran) => Evidence::loaded(&format!("a real Kong {}", ran.version)),
+            KongPart::Ran(ran) => restored.evidence.but_loaded(&format!("a real Kong {}", ran.version)),
             KongPart::Absent | KongPart::Skipped(_) | KongPart::Failed(_) => restored.evidence.clone(),
         })
     }
 
     /// What somebody should look at though it passed.
-    pub fn remarks(&self) -> Vec<&str> {
+    pub fn remarks(&self) -> Vec<Cow<'_, str>> {
         let restored = self.restored.iter().flat_map(|restored| restored.remarks.iter().map(String::as_str));
         let skipped = match &self.kong {
             KongPart::Skipped(why) => Some(why.as_str()),
             KongPart::Absent | KongPart::Ran(_) | KongPart::Failed(_) => None,
         };
-        let evidence = match (&self.restored, &self.kong) {
-            (_, KongPart::Ran(_)) | (Err(_), _) => None,
-            (Ok(restored), _) if restored.evidence.standing == Standing::Good => None,
-            (Ok(restored), _) => Some(restored.evidence.said.as_str()),
-        };
-        restored.chain(skipped).chain(evidence).collect()
+        let evidence = self.evidence().filter(|evidence| evidence.standing != Standing::Good);
+        let evidence = evidence.map(|evidence| evidence.said.into());
+        restored.chain(skipped).map(Cow::from).chain(evidence).collect()
     }
 }
 

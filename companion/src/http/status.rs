@@ -8,20 +8,23 @@ use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, Pin, State};
-use lifeboat_core::room::NodeLimits;
+use lifeboat_core::room::{NEAR, NodeLimits, Sizes};
 use lifeboat_core::time::{WallTime, seconds};
 use serde::Serialize;
 
 use super::Program;
 use crate::drill::{DrillFacts, DrillMetrics};
 use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
-use crate::relay::{NodeStatus, OnlyIncremental, RelayView};
+use crate::relay::{NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
 use crate::reports::ReportsView;
 
 const FORMAT: u32 = 1;
 
 /// How much of what ends is named: the first ones, of a configuration that may have thousands.
 const ENDS_NAMED: usize = 20;
+
+/// How many nodes are named that are near their limits, where thousands may be.
+const WARNINGS: usize = 20;
 
 /// The status of a program.
 #[derive(Clone, Debug, Serialize)]
@@ -128,8 +131,18 @@ struct Relay {
     control_plane_reachable: Option<bool>,
     nodes_connected: u64,
     nodes_served_from_store: u64,
-    nodes: Vec<NodeStatus>,
+    nodes: Vec<Node>,
+    without_backup: Vec<WithoutBackup>,
+    warnings: Vec<String>,
     only_incremental: Vec<OnlyIncremental>,
+}
+
+/// A node, and how near its own limits its backup is.
+#[derive(Clone, Debug, Serialize)]
+struct Node {
+    #[serde(flatten)]
+    status: NodeStatus,
+    node_limits_used: Option<BTreeMap<&'static str, f64>>,
 }
 
 impl Status {
@@ -199,7 +212,7 @@ impl Ending {
 
 impl Published {
     fn of(manifest: &Manifest, limits: &NodeLimits) -> Self {
-        let used = limits.used_by(manifest).into_iter();
+        let used = limits.used_by(Sizes::of(manifest)).into_iter();
         Self {
             sequence: manifest.sequence,
             config_hash: manifest.config_hash,
@@ -260,6 +273,10 @@ impl Drill {
 impl Relay {
     fn of(facts: &RelayFacts, view: Option<&RelayView>, now: WallTime) -> Self {
         let ready = facts.check_ready(now);
+        let without_backup = view.map(RelayView::without_backup).unwrap_or_default();
+        let mut warnings: Vec<String> = without_backup.iter().filter_map(no_backup).collect();
+        let nodes: Vec<Node> = view.map(Node::all).unwrap_or_default();
+        warnings.extend(nodes.iter().flat_map(Node::near_its_limits).take(WARNINGS));
         Self {
             ready: ready.is_ok(),
             reason: ready.err(),
@@ -267,8 +284,38 @@ impl Relay {
             control_plane_reachable: facts.reaches_control_plane,
             nodes_connected: facts.nodes,
             nodes_served_from_store: facts.nodes_from_store,
-            nodes: view.map(RelayView::nodes).unwrap_or_default(),
+            nodes,
+            without_backup: without_backup.into_iter().filter(|without| without.nodes > 0).collect(),
+            warnings,
             only_incremental: view.map(RelayView::only_incremental).unwrap_or_default(),
         }
     }
+}
+
+impl Node {
+    fn all(view: &RelayView) -> Vec<Self> {
+        let node = |status: NodeStatus| {
+            let used = view.limits_used(&status);
+            let used = used.map(|used| used.into_iter().map(|(limit, share)| (limit.name(), rounded(share))).collect());
+            Self { status, node_limits_used: used }
+        };
+        view.nodes().into_iter().map(node).collect()
+    }
+
+    fn near_its_limits(&self) -> impl Iterator<Item = String> {
+        let near = self.node_limits_used.iter().flatten().filter(|(_, share)| **share > NEAR);
+        near.map(|(limit, share)| {
+            let (hostname, percent) = (&self.status.hostname, (share * 100.0).floor());
+            format!("node {hostname}: its backup needs {percent} % of what its {limit} lets it take: raise that")
+        })
+    }
+}
+
+fn no_backup(without: &WithoutBackup) -> Option<String> {
+    let WithoutBackup { kong_version, nodes } = without;
+    let said = format!(
+        "nodes of Kong {kong_version}, of which no store has a backup: {nodes}. New ones stay empty in an outage: let an \
+         exporter keep this version"
+    );
+    (*nodes > 0).then_some(said)
 }

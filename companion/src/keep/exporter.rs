@@ -26,7 +26,7 @@ use super::campaign::{Campaign, Word};
 use super::clerk::Clerk;
 use super::mirror::Mirrors;
 use super::newest::Line;
-use super::schemas::{FetchedSchemas, SchemaIntake};
+use super::schemas::{FetchedSchemas, NotKept, SchemaIntake, fetched};
 use super::thinner::Thinner;
 use super::witness::Hearing;
 use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, standing};
@@ -182,6 +182,15 @@ impl Exporter {
     /// Keeps an image with what was exported, if it is of that, and gives the manifest that names it.
     pub async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
         self.clerk.as_mut().expect("it works only in `run`").keep_image(id, image).await
+    }
+
+    /// Keeps the schemas of the control plane that has this Admin API with what was exported, and gives the manifest that
+    /// names them.
+    pub async fn keep_schemas(&mut self, admin: &Admin) -> Result<Option<Manifest>, NotKept> {
+        let json = fetched(admin).await?;
+        let clerk = self.clerk.as_mut().expect("it works only in `run`");
+        clerk.keep_schemas(json).await?;
+        Ok(clerk.published().cloned())
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written. All that it does is done in this one

@@ -29,7 +29,7 @@ pub use headless::{Headless, News};
 pub(crate) use messages::certificate_refused;
 pub(crate) use mirror::mirror_once;
 pub use newest::{Line, Newest};
-pub use schemas::SchemaFetcher;
+pub use schemas::{NotKept, SchemaFetcher};
 pub(crate) use thinner::thin_once;
 pub use witness::{Hearing, Witness, Witnesses};
 

@@ -44,15 +44,24 @@ pub struct SchemaFetcher {
 
 /// Why none were kept.
 #[derive(Debug, thiserror::Error)]
-enum NotKept {
+pub enum NotKept {
+    /// The Admin API.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// It takes too long.
     #[error("LIFEBOAT_ADMIN_URL: its schemas took more than {} s", FETCH_LIMIT.as_secs())]
     Slow,
+    /// The store.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// There is nobody to keep them.
     #[error("the exporter has ended")]
     Ended,
+}
+
+/// The schemas of the control plane that has this Admin API.
+pub(super) async fn fetched(admin: &Admin) -> Result<Vec<u8>, NotKept> {
+    Ok(timeout(FETCH_LIMIT, admin.schemas()).await.map_err(|_| NotKept::Slow)??)
 }
 
 impl Default for SchemaIntake {
@@ -96,7 +105,7 @@ impl SchemaFetcher {
     }
 
     async fn fetch(&self) -> Result<bool, NotKept> {
-        let json = timeout(FETCH_LIMIT, self.admin.schemas()).await.map_err(|_| NotKept::Slow)??;
+        let json = fetched(&self.admin).await?;
         let (answer, answered) = oneshot::channel();
         self.fetched.send(FetchedSchemas { json, answer }).await.map_err(|_| NotKept::Ended)?;
         Ok(answered.await.map_err(|_| NotKept::Ended)??)

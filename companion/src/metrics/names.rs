@@ -169,8 +169,8 @@ pub(crate) const KEEP_PAYLOAD_BYTES: Metric =
 pub(crate) const KEEP_LIMIT_USED: Metric = gauge(
     "lifeboat_keep_node_limit_used_ratio",
     &["kong_version", "limit"],
-    "which share of what a node takes the published configuration needs, 1 being all: of this exporter's \
-     cluster_max_payload, and of lmdb_map_size as Kong has it by default (2048m), which is estimated",
+    "which share of what a node takes the published configuration needs, 1 being all: by this exporter's \
+     KONG_CLUSTER_MAX_PAYLOAD, and by its KONG_LMDB_MAP_SIZE, of which the need is estimated",
 );
 pub(crate) const KEEP_ENTITIES: Metric = gauge(
     "lifeboat_keep_entities",
@@ -227,6 +227,12 @@ pub(crate) const RELAY_NODES_FROM_STORE: Metric = gauge(
     "lifeboat_relay_nodes_served_from_store",
     &[],
     "connected nodes that run a configuration from the store, and have none of the control plane's yet",
+);
+pub(crate) const RELAY_WITHOUT_BACKUP: Metric = gauge(
+    "lifeboat_relay_nodes_without_backup",
+    VERSION,
+    "nodes of a version of Kong that are connected and of whose version, or by LIFEBOAT_VERSION_MATCH minor version, no store \
+     has a backup; none until a store has told",
 );
 pub(crate) const RELAY_RESTORED: Metric =
     counter("lifeboat_relay_nodes_restored_total", &[], "how often a node came to run a configuration from the store");
@@ -334,6 +340,7 @@ pub const METRICS: &[&Metric] = &[
     &RELAY_READY,
     &RELAY_NODES,
     &RELAY_NODES_FROM_STORE,
+    &RELAY_WITHOUT_BACKUP,
     &RELAY_RESTORED,
     &RELAY_NOT_ADOPTED,
     &RELAY_GIVEN_NOTHING,

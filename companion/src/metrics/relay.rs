@@ -1,9 +1,11 @@
 //! What happens at the relay: told by it, and read as metrics, as readiness and as status.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_link::tls::{FailureClass, Leaf};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -12,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::names;
-use super::series::{Number, register, write_number};
+use super::series::{Number, Version, VersionLabels, register, write_gauge, write_number};
 
 /// The relay tells here what happens. Clones tell the same.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,8 @@ pub struct RelayFacts {
     pub nodes: u64,
     /// Those among them that run a configuration from the store.
     pub nodes_from_store: u64,
+    /// Of each version among the nodes, how many have no backup; 0 where there is one, nothing where that is not known.
+    pub without_backup: BTreeMap<KongVersion, u64>,
     /// Whether the newest link to the control plane came about; none before the first was tried.
     pub reaches_control_plane: Option<bool>,
     /// The control plane does not accept the relay's certificate: which one, why, and what to do.
@@ -70,6 +74,10 @@ impl RelayMetrics {
         write_number(encoder, &names::RELAY_READY, facts.check_ready(now).is_ok().into())?;
         write_number(encoder, &names::RELAY_NODES, Number::Whole(facts.nodes))?;
         write_number(encoder, &names::RELAY_NODES_FROM_STORE, Number::Whole(facts.nodes_from_store))?;
+        let of_version = |(version, nodes): (&KongVersion, &u64)| {
+            (VersionLabels { kong_version: Version(*version) }, Number::Whole(*nodes))
+        };
+        write_gauge(encoder, &names::RELAY_WITHOUT_BACKUP, facts.without_backup.iter().map(of_version))?;
         match facts.reaches_control_plane {
             Some(is_reached) => write_number(encoder, &names::RELAY_CONTROL_PLANE, is_reached.into()),
             None => Ok(()),
@@ -100,6 +108,11 @@ impl RelayMetrics {
     /// A node's connection was refused.
     pub fn refused(&self, reason: FailureClass) {
         self.refused.get_or_create(&RefusalLabels { reason: reason_name(reason) }).inc();
+    }
+
+    /// So many nodes of each version have no backup, as far as that is known.
+    pub fn without_backup(&self, nodes: BTreeMap<KongVersion, u64>) {
+        self.lock().without_backup = nodes;
     }
 
     /// A node is connected, until what is given back is dropped.

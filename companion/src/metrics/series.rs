@@ -21,6 +21,12 @@ use super::names::Metric;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Version(pub(crate) KongVersion);
 
+/// The label of what is told for each version of Kong, and by nothing else.
+#[derive(EncodeLabelSet)]
+pub(super) struct VersionLabels {
+    pub(super) kong_version: Version,
+}
+
 /// A gauge's number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Number {

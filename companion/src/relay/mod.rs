@@ -2,6 +2,7 @@
 //! The session decides (in `core`); here are sockets and the one shared copy of what is fed.
 
 mod admission;
+mod backups;
 mod emptiness;
 mod feed_queue;
 mod follower;
@@ -35,9 +36,10 @@ use tracing::{debug, info, warn};
 pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
-pub use view::RelayView;
+pub use view::{LimitsUsed, RelayView, WithoutBackup};
 
 use self::admission::Admission;
+use self::backups::{BackupWatch, Backups};
 use self::emptiness::Emptiness;
 use self::feed_queue::FeedQueue;
 use self::follower::Follower;
@@ -72,6 +74,7 @@ struct Shared {
     instance: Arc<str>,
     turns: Turns,
     admission: Admission,
+    backups: Backups,
     emptiness: Emptiness,
     follower: Follower,
     feeds: FeedQueue,
@@ -105,11 +108,20 @@ impl Relay {
         metrics.presents(&settings.tls.certificate());
         metrics.listens(listen);
         let limits = settings.limits;
+        let (backups, seats) = (Backups::default(), Nodes::default());
+        let watch = BackupWatch {
+            backups: backups.clone(),
+            nodes: seats.clone(),
+            sources: sources.clone(),
+            clock,
+            metrics: metrics.clone(),
+        };
         let shared = Shared {
             listen,
             instance: uuid::Uuid::new_v4().to_string().into(),
             turns: Turns::for_this_machine(),
             admission: Admission::new(&limits),
+            backups,
             emptiness: Emptiness::default(),
             follower: Follower::new(sources.clone(), settings.rulebook(), clock),
             feeds: FeedQueue::new(&limits),
@@ -120,7 +132,7 @@ impl Relay {
             offers: Offers::new(sources, clock),
             outlook: Outlook::new(cluster.clone(), metrics.clone()),
             recheck: Recheck::default(),
-            seats: Nodes::default(),
+            seats,
             nodes: TaskTracker::new(),
             rulebook: settings.rulebook(),
             settings,
@@ -130,7 +142,9 @@ impl Relay {
             metrics,
             stop,
         };
-        Ok(Self { listener, shared: Arc::new(shared) })
+        let relay = Self { listener, shared: Arc::new(shared) };
+        relay.shared.spawn(watch.run());
+        Ok(relay)
     }
 
     /// Where it listens.
@@ -140,7 +154,7 @@ impl Relay {
 
     /// What can be seen of it, for as long as it is wanted.
     pub fn view(&self) -> RelayView {
-        RelayView::new(self.shared.seats.clone(), self.shared.incremental.clone())
+        RelayView::new(self.shared.seats.clone(), self.shared.backups.clone(), self.shared.incremental.clone())
     }
 
     /// Serves nodes until it is told to stop.

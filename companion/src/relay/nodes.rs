@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_core::session::node::{LinkState, NodeSession, Source, Trouble};
 use lifeboat_core::time::WallTime;
 use serde::Serialize;
@@ -33,6 +34,9 @@ pub struct NodeStatus {
     pub control_plane: ControlPlaneLink,
     /// Why it has no configuration though it should have one, in a sentence.
     pub trouble: Option<String>,
+    /// What it takes, once it has said so.
+    #[serde(skip)]
+    pub limits: Option<NodeLimits>,
 }
 
 /// Where a node's configuration came from.
@@ -81,7 +85,7 @@ pub(super) struct Seat {
     shown: Shown,
 }
 
-type Shown = (Option<ConfigHash>, Source, LinkState, Option<Trouble>);
+type Shown = (Option<ConfigHash>, Source, LinkState, Option<Trouble>, Option<NodeLimits>);
 
 impl Nodes {
     pub(super) fn join(&self, identity: &NodeIdentity, since: WallTime) -> Seat {
@@ -95,18 +99,28 @@ impl Nodes {
             config_from: ConfigurationFrom::Nowhere,
             control_plane: ControlPlaneLink::Connecting,
             trouble: None,
+            limits: None,
         };
         let mut table = self.lock();
         let number = table.next;
         table.next += 1;
         table.nodes.insert(number, status);
         drop(table);
-        Seat { nodes: self.clone(), number, shown: (None, Source::OwnOrNone, LinkState::Connecting, None) }
+        Seat { nodes: self.clone(), number, shown: (None, Source::OwnOrNone, LinkState::Connecting, None, None) }
     }
 
     /// All rows, in the order in which they came.
     pub(super) fn all(&self) -> Vec<NodeStatus> {
         self.lock().nodes.values().cloned().collect()
+    }
+
+    /// How many there are of each version that they have said.
+    pub(super) fn versions(&self) -> BTreeMap<KongVersion, u64> {
+        let mut counted = BTreeMap::new();
+        for version in self.lock().nodes.values().filter_map(|node| node.version) {
+            *counted.entry(version).or_default() += 1;
+        }
+        counted
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -117,12 +131,13 @@ impl Nodes {
 impl Seat {
     /// Shows what the session knows now.
     pub(super) fn show(&mut self, session: &NodeSession) {
-        let seen = (session.runs(), session.source(), session.link_state(), session.trouble());
+        let limits = session.info().map(|info| info.limits(NodeLimits::default()));
+        let seen = (session.runs(), session.source(), session.link_state(), session.trouble(), limits);
         if seen == self.shown {
             return;
         }
         self.shown = seen.clone();
-        let (runs, source, link, trouble) = seen;
+        let (runs, source, link, trouble, limits) = seen;
         if let Some(status) = self.nodes.lock().nodes.get_mut(&self.number) {
             status.config_hash = runs;
             status.config_from = from(runs, source);
@@ -133,6 +148,7 @@ impl Seat {
                 LinkState::Refused => ControlPlaneLink::Refused,
             };
             status.trouble = trouble.as_ref().map(ToString::to_string);
+            status.limits = limits;
         }
     }
 }

@@ -2,20 +2,53 @@
 //! on the store nor on the control plane, since what looks at it would cut the nodes off in the very outage for which it
 //! is there.
 
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::room::NodeLimit;
+use serde::Serialize;
+
+use super::backups::Backups;
 use super::incremental::Incremental;
 use super::nodes::Nodes;
 use super::{NodeStatus, OnlyIncremental};
+use crate::archive::Backing;
 
 /// A view of a running relay. Clones see the same one.
 #[derive(Clone, Debug)]
 pub struct RelayView {
     nodes: Nodes,
+    backups: Backups,
     incremental: Incremental,
 }
 
+/// Nodes that could not be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WithoutBackup {
+    /// Of which version they are.
+    pub kong_version: KongVersion,
+    /// How many are connected; 0 where there is a backup.
+    pub nodes: u64,
+}
+
+/// Which share of each limit of a node a snapshot needs.
+pub type LimitsUsed = Vec<(NodeLimit, f64)>;
+
 impl RelayView {
-    pub(super) fn new(nodes: Nodes, incremental: Incremental) -> Self {
-        Self { nodes, incremental }
+    pub(super) fn new(nodes: Nodes, backups: Backups, incremental: Incremental) -> Self {
+        Self { nodes, backups, incremental }
+    }
+
+    /// For each version of the nodes that are connected how many have no backup, as far as that is known.
+    pub fn without_backup(&self) -> Vec<WithoutBackup> {
+        let each = self.backups.without(&self.nodes).into_iter();
+        each.map(|(kong_version, nodes)| WithoutBackup { kong_version, nodes }).collect()
+    }
+
+    /// How much of what a node takes its backup needs, by the node's own settings; none where either is not known.
+    pub fn limits_used(&self, node: &NodeStatus) -> Option<LimitsUsed> {
+        match self.backups.of(node.version?)? {
+            Backing::Found { sizes: Some(sizes), .. } => Some(node.limits?.used_by(sizes)),
+            Backing::Found { sizes: None, .. } | Backing::Absent => None,
+        }
     }
 
     /// The nodes that are connected now, oldest first.
@@ -62,7 +95,8 @@ mod tests {
             let (store, control_plane) = ("s3://kong/backups".to_owned(), "cp:8005".to_owned());
             let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
             let metrics = Metrics::new(clock);
-            let relay = Some(RelayView::new(nodes.clone(), Incremental::new(Duration::ZERO, clock)));
+            let relay =
+                Some(RelayView::new(nodes.clone(), Backups::default(), Incremental::new(Duration::ZERO, clock)));
             let seat = |number| (nodes.join(&identity(number), clock.wall()), metrics.relay().node());
             let seats = (0..count).map(seat).collect();
             let program = Program { metrics, store, control_plane, reports, relay, drills: DrillMetrics::default() };

@@ -9,7 +9,7 @@ use lifeboat_link::tls::{
 use lifeboat_link::{Address, ControlPlane, PutOff};
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::{Reader, proxy};
+use super::{Reader, limits, proxy};
 
 const TRUSTED: &str = "KONG_LUA_SSL_TRUSTED_CERTIFICATE";
 
@@ -53,7 +53,7 @@ impl ClusterSettings {
         let address = control_plane(reader);
         let proxy = proxy::read(reader);
         let revocation = revocation(reader);
-        let max_payload = reader.number("KONG_CLUSTER_MAX_PAYLOAD", 16 * 1024 * 1024, 1024..=4 * 1024 * 1024 * 1024);
+        let max_payload = limits::max_payload(reader);
         let identity = identity(reader, "KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY");
         let mode = reader.text("KONG_CLUSTER_MTLS").map_or("shared".to_owned(), |given| given.value.trim().to_owned());
         let (trust, believes, authorities) = match mode.as_str() {

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_link::tls::{Accepts, Identity, ServerSide, ServerTls};
 
 use super::keep::given_versions;
+use super::limits::node_limits;
 use super::relay::shown_to_nodes;
 use super::{Problems, Reader, Role, Source, StoreSettings, Trust, finish};
 use crate::settings::ClusterSettings;
@@ -28,6 +30,8 @@ pub struct DrillSettings {
     pub config_timeout: Duration,
     /// Which versions; none: all that are in the store.
     pub versions: Vec<KongVersion>,
+    /// What nodes take.
+    pub limits: NodeLimits,
     /// The real data plane.
     pub kong: KongSettings,
 }
@@ -75,10 +79,11 @@ impl DrillSettings {
         let cluster = ClusterSettings::read(&mut reader);
         let relay = cluster.as_ref().map_or(Some(None), |cluster| relay(&mut reader, cluster));
         let config_timeout = reader.config_timeout();
-        let versions = given_versions(&mut reader);
+        let (versions, limits) = (given_versions(&mut reader), node_limits(&mut reader));
         let kong = KongSettings { program, source: source.clone() };
         finish(reader, || {
-            Some(Self { store: store?, cluster: cluster?, relay: relay?, config_timeout, versions: versions?, kong })
+            let (store, cluster, relay, versions) = (store?, cluster?, relay?, versions?);
+            Some(Self { store, cluster, relay, config_timeout, versions, limits, kong })
         })
     }
 

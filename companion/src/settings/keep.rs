@@ -201,8 +201,8 @@ fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
     Some(labels)
 }
 
-// The outer option: whether it could be read.
-fn admin_url(reader: &mut Reader<'_>) -> Option<Option<Url>> {
+/// The control plane's Admin API. The outer option: whether it could be read.
+pub(super) fn admin_url(reader: &mut Reader<'_>) -> Option<Option<Url>> {
     let Some(given) = reader.text("LIFEBOAT_ADMIN_URL") else { return Some(None) };
     match given.value.trim().parse::<Url>() {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(Some(url)),

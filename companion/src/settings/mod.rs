@@ -14,6 +14,7 @@ pub(crate) mod http_connections;
 mod import;
 mod keep;
 mod keys;
+mod limits;
 mod live;
 mod log;
 mod misspelt;
@@ -32,6 +33,10 @@ pub mod source;
 mod store;
 pub mod unprintable;
 mod vault;
+
+use lifeboat_core::room::NodeLimits;
+
+use self::limits::node_limits;
 
 pub use certificates::{CertificateFiles, Reread};
 pub use changed::Changed;
@@ -66,6 +71,8 @@ pub struct RunSettings {
     pub cluster: ClusterSettings,
     /// What to keep, for each version of Kong; nothing, if export is off.
     pub keep: Vec<KeepSettings>,
+    /// What nodes take, where they don't say it themselves.
+    pub limits: NodeLimits,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
     /// The files of certificates and keys among all that.
@@ -111,7 +118,7 @@ impl RunSettings {
         let health = HealthListen::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
         let every = DrillEvery::interval(&mut reader, role);
-        let config_timeout = reader.config_timeout();
+        let (config_timeout, limits) = (reader.config_timeout(), node_limits(&mut reader));
         finish(reader, || {
             let (http, health, report_keys) = (http?, health?, report_keys?);
             let (cluster, relay) = (cluster?, relay?);
@@ -125,11 +132,12 @@ impl RunSettings {
                     relay: relay.as_ref().map(|relay| relay.tls.clone()),
                     config_timeout,
                     versions: keep.iter().map(|keep| keep.version).collect(),
+                    limits,
                     kong: KongSettings { program: KongProgram::OnPath, source: source.clone() },
                 },
             };
             let drill = every?.map(settings);
-            Some(Self { store, cluster, keep, relay, certificates, http, health, report_keys, drill })
+            Some(Self { store, cluster, keep, limits, relay, certificates, http, health, report_keys, drill })
         })
     }
 }

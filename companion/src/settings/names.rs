@@ -125,6 +125,12 @@ pub const SETTINGS: &[Setting] = &[
         "the longest message from the control plane, in bytes, compressed",
     ),
     setting(
+        "KONG_LMDB_MAP_SIZE",
+        "lmdb-map-size",
+        "2048m",
+        "the data planes' own, by which it is judged how near a configuration is to what they can load",
+    ),
+    setting(
         "KONG_CLUSTER_USE_PROXY",
         "cluster-use-proxy",
         "off",

@@ -3,8 +3,10 @@
 use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::keep::keeper::Rules;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::room::NodeLimits;
 
 use super::keep::{election, given_version, rules, version};
+use super::limits::node_limits;
 use super::{Problems, Reader, Source, StoreSettings, finish, refuse_to_write_what_is_not_accepted};
 
 /// For a file.
@@ -83,13 +85,15 @@ impl ReleaseSettings {
     }
 }
 
-/// For `lifeboat show` and `lifeboat diff`.
+/// For `lifeboat show`, `lifeboat verify` and `lifeboat diff`.
 #[derive(Debug)]
 pub struct LookSettings {
     /// Where configurations are kept.
     pub store: StoreSettings,
     /// The version of Kong whose snapshots are meant, if that is set.
     pub version: Option<KongVersion>,
+    /// What nodes take.
+    pub limits: NodeLimits,
 }
 
 impl LookSettings {
@@ -97,6 +101,7 @@ impl LookSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
-        finish(reader, || Some(Self { store: store?, version: version? }))
+        let limits = node_limits(&mut reader);
+        finish(reader, || Some(Self { store: store?, version: version?, limits }))
     }
 }

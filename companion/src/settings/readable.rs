@@ -1,8 +1,11 @@
 //! Settings as far as they can be read, mistakes and all.
 
+use lifeboat_core::room::NodeLimits;
 use lifeboat_node_cache::NodePrefix;
+use reqwest::Url;
 
-use super::keep::node_prefix;
+use super::keep::{admin_url, node_prefix};
+use super::limits::node_limits;
 use super::{ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of};
 
 /// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
@@ -17,6 +20,10 @@ pub struct ReadableSettings {
     pub cluster: Option<ClusterSettings>,
     /// What to keep: where export is on, or a version is set.
     pub keep: Option<Vec<KeepSettings>>,
+    /// The control plane's Admin API.
+    pub admin_url: Option<Url>,
+    /// What nodes take.
+    pub limits: NodeLimits,
     /// How to serve nodes, if import is on.
     pub relay: Option<RelaySettings>,
     /// Where a node of this host keeps its files.
@@ -35,8 +42,9 @@ impl ReadableSettings {
         let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.is_given(name));
         let keep = if role != Role::Importer || has_version { KeepSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
-        let prefix = node_prefix(&mut reader);
+        let admin_url = admin_url(&mut reader).flatten();
+        let (prefix, limits) = (node_prefix(&mut reader), node_limits(&mut reader));
         reader.check_what_concerns_all();
-        Self { role, store, cluster, keep, relay, prefix, problems: reader.into_problems() }
+        Self { role, store, cluster, keep, admin_url, limits, relay, prefix, problems: reader.into_problems() }
     }
 }

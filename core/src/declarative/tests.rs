@@ -442,6 +442,7 @@ fn files_as_people_write_them_are_judged_as_a_real_kong_judged_them() {
             differ.push(name.to_owned());
         }
     }
+    assert_eq!(recorded.lines().count(), 61);
     let (mut differ, mut expected) = (differ, ON_PURPOSE.map(|(name, _)| name.to_owned()).to_vec());
     differ.sort();
     expected.sort();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{self, NodeLimits};
 use super::plugins;
 
 /// What Kong's `cluster_max_payload` is unless it is set: 16 MiB, compressed.
@@ -88,6 +89,8 @@ impl BasicInfo {
 pub struct NodeInfo {
     /// The longest message, compressed and in bytes, that the node takes.
     pub max_payload: u64,
+    /// Its `lmdb_map_size` in bytes, where it says it.
+    pub map_size: Option<u64>,
 }
 
 /// A first message that isn't a `basic_info`.
@@ -103,6 +106,11 @@ impl NotBasicInfo {
 }
 
 impl NodeInfo {
+    /// What the node takes; what it doesn't say is as `otherwise`.
+    pub fn limits(&self, otherwise: NodeLimits) -> NodeLimits {
+        NodeLimits { max_payload: self.max_payload, map_size: self.map_size.unwrap_or(otherwise.map_size) }
+    }
+
     /// Reads a node's first message. Fields that Lifeboat doesn't need may be of any form.
     pub fn decode(message: &[u8]) -> Result<Self, NotBasicInfo> {
         #[derive(Deserialize)]
@@ -115,8 +123,10 @@ impl NodeInfo {
         if wanted.r#type != "basic_info" {
             return Err(NotBasicInfo(format!("its type is {:?}", wanted.r#type)));
         }
-        let max_payload = wanted.process_conf.as_ref().and_then(|conf| conf.get("cluster_max_payload")?.as_u64());
-        Ok(Self { max_payload: max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD) })
+        let conf = wanted.process_conf.as_ref();
+        let max_payload = conf.and_then(|conf| conf.get("cluster_max_payload")?.as_u64());
+        let map_size = conf.and_then(|conf| limits::size(conf.get("lmdb_map_size")?.as_str()?));
+        Ok(Self { max_payload: max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD), map_size })
     }
 }
 
@@ -159,9 +169,10 @@ mod tests {
 
     #[test]
     fn a_real_node_says_how_much_it_takes() {
-        assert_eq!(NodeInfo::decode(RECORDED).unwrap().max_payload, 16_777_216);
+        let recorded = NodeInfo::decode(RECORDED).unwrap();
+        assert_eq!((recorded.max_payload, recorded.map_size), (16_777_216, Some(2048 << 20)));
         let older = br#"{"type":"basic_info","plugins":[]}"#;
-        assert_eq!(NodeInfo::decode(older).unwrap().max_payload, DEFAULT_MAX_PAYLOAD);
+        assert_eq!(NodeInfo::decode(older).unwrap(), NodeInfo { max_payload: DEFAULT_MAX_PAYLOAD, map_size: None });
         let empty_tables = br#"{"type":"basic_info","process_conf":[]}"#;
         assert_eq!(NodeInfo::decode(empty_tables).unwrap().max_payload, DEFAULT_MAX_PAYLOAD);
     }

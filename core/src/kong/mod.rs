@@ -11,6 +11,7 @@ pub(crate) mod entities;
 pub(crate) mod entity_name;
 mod fold;
 pub(crate) mod inflate;
+pub mod limits;
 pub mod message;
 pub mod node_error;
 mod number;

@@ -145,6 +145,11 @@ impl NodeSession {
         self.runs
     }
 
+    /// What the node says of itself, once it has.
+    pub fn info(&self) -> Option<&NodeInfo> {
+        self.basic_info.as_ref().map(|(_, info)| info)
+    }
+
     /// The longest message that the node takes, in bytes, if it has said so.
     pub fn max_payload(&self) -> Option<u64> {
         self.basic_info.as_ref().map(|(_, info)| info.max_payload)

@@ -8,6 +8,7 @@ use lifeboat_core::keys::{EncryptionKey, SigningKey};
 use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate, Credentials};
 use lifeboat_fakes::control_plane::{Behaviour, Event};
 use lifeboat_fakes::recorded;
+use lifeboat_tests::admin_api::AdminApi;
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities, Permission};
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
@@ -110,6 +111,7 @@ async fn an_exporter_where_all_is_well_is_told_so_and_nothing_is_left_in_the_sto
         "backup: config.json",
         "backup: current",
         "backup: newest",
+        "backup: nodes",
         "certificate: cluster",
         "clock",
         "control plane: address",
@@ -451,4 +453,39 @@ async fn a_running_exporter_is_not_disturbed() {
 async fn a_flag_that_does_not_exist_is_wrong_usage() {
     let finished = lifeboat(["doctor", "--outptu", "json"]).finish().await;
     assert_eq!(finished.code, Some(2), "{finished}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_data_planes_without_a_backup_are_found_in_the_admin_api() {
+    let store = Store::s3().await;
+    let cluster = kept(&store).await;
+    let report = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
+    report.says("backup: nodes", "pass", &["not looked at", "LIFEBOAT_ADMIN_URL is not set"]);
+
+    let admin = AdminApi::start().await;
+    let asked = || exporter(&cluster, &store).with("LIFEBOAT_ADMIN_URL", admin.url());
+    // The recorded nodes have long gone.
+    let report = examined(asked(), ALL_IS_WELL).await;
+    report.says("backup: nodes", "pass", &["no data plane in the last hour"]);
+    admin.sees("3.9.4");
+    let report = examined(asked(), ALL_IS_WELL).await;
+    report.says("backup: nodes", "pass", &["each with a backup: 1 of Kong 3.9.4"]);
+    let report = examined(asked().with("LIFEBOAT_VERSION_MATCH", "exact"), ALL_IS_WELL).await;
+    report.says("backup: nodes", "warn", &["without a backup: 1 of Kong 3.9.4"]);
+    admin.sees("3.8.1");
+    let report = examined(asked(), ALL_IS_WELL).await;
+    report.says("backup: nodes", "warn", &["without a backup: 1 of Kong 3.8.1", "LIFEBOAT_KONG_VERSIONS"]);
+    assert_eq!(report.complaints(), ["backup: nodes"], "{}", report.finished);
+    drop(admin);
+    let report =
+        examined(exporter(&cluster, &store).with("LIFEBOAT_ADMIN_URL", "http://127.0.0.1:9"), ALL_IS_WELL).await;
+    report.says("backup: nodes", "warn", &["not known: LIFEBOAT_ADMIN_URL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_near_what_nodes_take_is_a_warning() {
+    let store = Store::s3().await;
+    let cluster = kept(&store).await;
+    let report = examined(exporter(&cluster, &store).with("KONG_LMDB_MAP_SIZE", "1k"), ALL_IS_WELL).await;
+    report.says("backup: newest", "warn", &["% of what lmdb_map_size lets nodes take"]);
 }

@@ -1,5 +1,6 @@
 //! Files with mistakes in them, through `lifeboat export --from file:` and all that says afterwards what is known of them.
 
+use lifeboat_tests::dbless_node::DblessNode;
 use lifeboat_tests::program::{Invocation, lifeboat};
 use serde_json::{Value, json};
 
@@ -103,4 +104,65 @@ async fn what_matches_kongs_schemas_is_said_and_what_no_schema_describes_too() {
     let enterprise = with(&store, &["export", "--from", &file.from()]).with("KONG_VERSION", "3.9.0.1").finish().await;
     assert_eq!(enterprise.code, Some(0), "{enterprise}");
     assert!(enterprise.stderr.contains("what Kong's schemas say of it is not checked"), "{enterprise}");
+}
+
+#[tokio::test]
+async fn what_a_node_without_a_database_runs_is_kept_with_warnings_and_what_kong_refuses_is_not() {
+    let (store, node) = (Store::folder(), DblessNode::start(VERSION).await);
+    let id = |last: u32| format!("00000000-0000-4000-8000-00000000000{last}");
+    let mut runs = json!({
+        "_format_version": "3.0", "_transform": false,
+        "services": [
+            {"id": id(1), "name": "orders", "host": "a.test"},
+            {"id": id(2), "name": "orders", "host": "b.test"},
+        ],
+        "routes": [{"id": id(3), "name": "orders", "paths": ["/a"], "service": id(1)}],
+        "consumers": [{"id": id(4), "username": "alice"}],
+        "keyauth_credentials": [{"id": id(5), "key": "$SERVICE_KEY", "consumer": id(4)}],
+    });
+    node.runs(&runs, &"1".repeat(32));
+    let export = ["export", "--from", &format!("dbless:{}", node.url())];
+    let kept = with(&store, &export).finish().await;
+    assert_eq!(kept.code, Some(0), "{kept}");
+    for part in ["look at this before you rely on it: services \"orders\"", "uniqueness violation", "a placeholder"] {
+        assert!(kept.stderr.contains(part), "{part}: {kept}");
+    }
+    assert!(!kept.to_string().contains("SERVICE_KEY"), "a secret is told: {kept}");
+    let shown = with(&store, &["show"]).finish().await;
+    assert!(shown.stdout.contains("a node of Kong 3.9.1 without a database loaded it"), "{shown}");
+
+    runs["routes"][0]["pahts"] = json!(["/b"]);
+    node.runs(&runs, &"2".repeat(32));
+    for pin in [&[][..], &["--pin"]] {
+        let refused = with(&store, &[&export[..], pin].concat()).finish().await;
+        assert_eq!(refused.code, Some(1), "{refused}");
+        assert!(refused.stderr.contains("routes \"orders\", pahts: unknown field"), "{refused}");
+        assert!(refused.stderr.contains("Nothing was written") && !refused.stderr.contains("hots"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_size_near_what_nodes_take_is_a_warning_wherever_a_snapshot_is_looked_at() {
+    let (store, file) = (Store::folder(), File::of("_format_version: '3.0'\nservices:\n- {name: a, host: a.test}\n"));
+    let kept = with(&store, &["export", "--from", &file.from(), "--output", "json"]).finish().await;
+    let manifest: Value = serde_json::from_str(&kept.stdout).unwrap_or_else(|_| panic!("{kept}"));
+    // An estimate of 4.4 bytes in LMDB for each of JSON.
+    let cache = manifest["config"]["bytes"].as_u64().unwrap() * 5;
+    for command in ["verify", "show"] {
+        let near = with(&store, &[command]).with("KONG_LMDB_MAP_SIZE", cache.to_string()).finish().await;
+        assert_eq!(near.code, Some(0), "{near}");
+        assert!(flat(&near.stdout).contains("% of what lmdb_map_size lets nodes take"), "{near}");
+        let far = with(&store, &[command]).with("KONG_LMDB_MAP_SIZE", "128m").finish().await;
+        assert!(!far.stdout.contains("lmdb_map_size"), "{far}");
+        let wrong = with(&store, &[command]).with("KONG_LMDB_MAP_SIZE", "large").finish().await;
+        assert!(wrong.code == Some(2) && wrong.stderr.contains("KONG_LMDB_MAP_SIZE"), "{wrong}");
+    }
+    let verified = with(&store, &["verify", "--output", "json", "--lmdb-map-size", &cache.to_string()]).finish().await;
+    let verified: Value = serde_json::from_str(&verified.stdout).unwrap();
+    assert_eq!(verified["snapshots"][0]["verdict"], "warn", "{verified}");
+}
+
+/// A text whose lines a table may have broken.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

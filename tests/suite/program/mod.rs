@@ -24,6 +24,7 @@ mod memory;
 mod messages;
 mod mistaken_places;
 mod origins;
+mod own_schemas;
 mod peculiar;
 mod reload;
 mod several;

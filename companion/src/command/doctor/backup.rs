@@ -7,6 +7,7 @@ use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 use super::check::{Check, in_words, within};
 use super::store::failed;
 use crate::archive::{Archive, ConfigJson, History, Restored};
-use crate::evidence::{Evidence, Schemas, Standing};
+use crate::evidence::{Conditions, Evidence, Measure, Standing};
 use crate::settings::Role;
 
 const NEWEST: &str = "backup: newest";
@@ -30,8 +31,14 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// How many snapshots tell who has been exporting.
 const RECENT: usize = 10;
 
-pub(super) async fn checks(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Vec<Check> {
-    let mut checks = vec![newest(archive, version, role, clock).await];
+pub(super) async fn checks(
+    archive: &Archive,
+    version: KongVersion,
+    role: Role,
+    limits: NodeLimits,
+    clock: Clock,
+) -> Vec<Check> {
+    let mut checks = vec![newest(archive, version, role, limits, clock).await];
     let is_sealing = archive.policy(version).keys.sealing().is_some();
     let beside = async {
         if is_sealing { Some(plaintext(archive, version).await) } else { config_json(archive, version).await }
@@ -57,15 +64,22 @@ pub(super) async fn current(archive: &Archive, version: KongVersion, sends: Conf
 }
 
 /// Whether the newest backup would be restored.
-pub(super) async fn newest(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Check {
-    within(NEWEST, FETCH_LIMIT, restorable(archive, version, role, clock)).await
+pub(super) async fn newest(
+    archive: &Archive,
+    version: KongVersion,
+    role: Role,
+    limits: NodeLimits,
+    clock: Clock,
+) -> Check {
+    within(NEWEST, FETCH_LIMIT, restorable(archive, version, role, limits, clock)).await
 }
 
-async fn restorable(archive: &Archive, version: KongVersion, role: Role, clock: Clock) -> Check {
+async fn restorable(archive: &Archive, version: KongVersion, role: Role, limits: NodeLimits, clock: Clock) -> Check {
     match archive.restore(version).await {
         Ok(restored) if restored.skipped.is_empty() => {
             let described = described(&restored, version, clock);
-            weighed(archive, version, restored.verified, described, clock).await
+            let measure = Measure::of(archive, version, Conditions { limits, now: clock.wall() }).await;
+            weighed(version, restored.verified, described, measure).await
         }
         Ok(restored) => {
             let reasons: Vec<String> =
@@ -96,21 +110,14 @@ async fn restorable(archive: &Archive, version: KongVersion, role: Role, clock: 
 }
 
 /// What is known of whether nodes load it, which is more or less than that its bytes are whole.
-async fn weighed(
-    archive: &Archive,
-    version: KongVersion,
-    verified: Verified,
-    described: String,
-    clock: Clock,
-) -> Check {
-    let (schemas, now) = (Schemas::of(archive, version).await, clock.wall());
+async fn weighed(version: KongVersion, verified: Verified, described: String, measure: Measure) -> Check {
     let known = computed(move || {
         let manifest = match verified.provenance() {
             Provenance::Manifest(manifest) => Some(Manifest::clone(manifest)),
             Provenance::BareConfigJson => None,
         };
         let configuration = Configuration::from_json(verified.config_json().ok()?.into()).ok()?;
-        Some(Evidence::of(&configuration, version, manifest.as_ref(), &schemas, now))
+        Some(Evidence::of(&configuration, version, manifest.as_ref(), &measure))
     });
     let Some(known) = known.await else { return Check::pass(NEWEST, described) };
     let seen = format!("{described}; {}", known.said);

@@ -7,6 +7,7 @@ mod control_plane;
 mod host;
 mod keys;
 mod node;
+mod nodes;
 mod report;
 mod settings;
 mod store;
@@ -18,12 +19,13 @@ use std::time::SystemTime;
 use lifeboat_core::keep::election::ElectionSetting;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::access::Access;
 
 use super::check::{self, Check, Verdict, count};
 use super::{Failure, stdout};
-use crate::archive::Archive;
+use crate::archive::{Archive, Sources};
 use crate::cli::Output;
 use crate::keep::BackupNode;
 use crate::terminal::terminal_width;
@@ -50,7 +52,7 @@ pub async fn doctor(source: &Source, output: Output, clock: Clock) -> Result<(),
 async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     let now = SystemTime::from(clock.wall());
     let mut checks = settings::checks(&settings);
-    let ReadableSettings { role, store, cluster, keep, relay, prefix, .. } = settings;
+    let ReadableSettings { role, store, cluster, keep, admin_url, limits, relay, prefix, .. } = settings;
     if let Some(cluster) = &cluster {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
     }
@@ -74,6 +76,9 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         Some(control_plane::findings(cluster, keep, max_config.unwrap_or(DEFAULT_MAX_CONFIG), clock).await)
     };
     checks.extend(store.as_ref().map(keys::check));
+    // A ticket is of one version, and whoever has one sees no other.
+    let sources = store.as_ref().filter(|store| !matches!(store.access, Access::Ticket(_)));
+    let sources = sources.map(Sources::open_existing);
     let looked = async {
         let store = store?;
         let new_folder = store::new_folder(&store);
@@ -82,19 +87,23 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
             Err(check) => return Some((vec![check], None)),
         };
         let (found, archive) = match &store.access {
-            Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, clock).await, None),
-            _ => look(archive, role, version, election, clock).await,
+            Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, limits, clock).await, None),
+            _ => look(archive, role, version, election, limits, clock).await,
         };
         Some((new_folder.into_iter().chain(found).collect(), archive))
     };
     let (asked, looked) = tokio::join!(asked, looked);
     let sends = asked.as_ref().and_then(|findings| findings.sends);
     checks.extend(asked.into_iter().flat_map(|findings| findings.checks));
+    let is_readable = matches!(&looked, Some((_, Some(_))));
     if let Some((found, archive)) = looked {
         checks.extend(found);
         if let (Some(archive), Some(version), Some(sends)) = (archive, version, sends) {
             checks.extend(backup::current(&archive, version, sends).await);
         }
+    }
+    if let (Some(sources), true) = (sources, is_readable) {
+        checks.push(nodes::check(admin_url, &sources, clock).await);
     }
     checks.extend(node::declarative_file(&prefix));
     checks.extend(host::checks(role, max_config));
@@ -107,6 +116,7 @@ async fn look(
     role: Role,
     version: Option<KongVersion>,
     election: ElectionSetting,
+    limits: NodeLimits,
     clock: Clock,
 ) -> (Vec<Check>, Option<Archive>) {
     let author = version.map(|version| BackupNode::new(version).author());
@@ -121,7 +131,7 @@ async fn look(
         None => found.versions.into_iter().rev().take(VERSIONS).collect(),
     };
     for version in versions {
-        checks.extend(backup::checks(&archive, version, role, clock).await);
+        checks.extend(backup::checks(&archive, version, role, limits, clock).await);
     }
     (checks, Some(archive))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lifeboat_core::manifest::Manifest;
+use lifeboat_core::room::NodeLimits;
 use lifeboat_core::ticket::Ticket;
 use lifeboat_runtime::clock::Clock;
 
@@ -13,11 +14,17 @@ use crate::settings::Role;
 
 const TICKET: &str = "ticket";
 
-pub(super) async fn checks(ticket: &Ticket, archive: &Archive, role: Role, clock: Clock) -> Vec<Check> {
+pub(super) async fn checks(
+    ticket: &Ticket,
+    archive: &Archive,
+    role: Role,
+    limits: NodeLimits,
+    clock: Clock,
+) -> Vec<Check> {
     let mut checks = vec![validity(ticket, clock)];
     // Of which version it is; whether that is to be believed is decided when it is restored.
     match Manifest::decode(&ticket.manifest) {
-        Ok(claims) => checks.push(backup::newest(archive, claims.kong_version, role, clock).await),
+        Ok(claims) => checks.push(backup::newest(archive, claims.kong_version, role, limits, clock).await),
         Err(error) => checks.push(Check::fail(TICKET, error.to_string(), "make another one with lifeboat presign")),
     }
     checks

@@ -102,7 +102,7 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
             text.push_str(&format!("\n\nKong {version}, will nodes load it: {}", printable(&evidence.said)));
         }
         for remark in drill.remarks() {
-            text.push_str(&format!("\n\nKong {version}: {}", printable(remark)));
+            text.push_str(&format!("\n\nKong {version}: {}", printable(&remark)));
         }
         if let Some(mishap) = drill.mishap() {
             let lines: Vec<String> = mishap.reason.lines().map(printable).collect();

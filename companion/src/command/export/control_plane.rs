@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use lifeboat_runtime::clock::Clock;
 
 use super::super::Failure;
-use super::keep;
+use super::{Besides, keep};
 use crate::archive::Archive;
 use crate::cli::Output;
 use crate::keep::BackupNode;
@@ -21,10 +21,11 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
     let cluster = Arc::new(cluster);
     for settings in each {
         let node = BackupNode::new(settings.version);
-        let (beside, rules) = (settings.beside.clone(), settings.rules);
+        let besides = Besides { prefix: settings.beside.clone(), admin: settings.admin_url.clone() };
+        let rules = settings.rules;
         let answer = inquiry::ask(cluster.clone(), settings, node.clone(), store.max_config, clock).await;
         match answer.map_err(anyhow::Error::from)? {
-            Answer::Sent(received) => keep(beside, &store, &node, rules, &received, output, clock).await?,
+            Answer::Sent(received) => keep(besides, &store, &node, rules, &received, output, clock).await?,
             Answer::Refused(refusal) => {
                 let (version, at, cure) = (node.version, &cluster.control_plane, refusal.cure());
                 return Err(anyhow!(

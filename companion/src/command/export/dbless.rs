@@ -11,7 +11,7 @@ use tracing::info;
 use super::super::Failure;
 use super::super::stopped::{Hangup, Stop};
 use super::judged::{self, Judge};
-use super::keep;
+use super::{Besides, keep};
 use crate::archive::Archive;
 use crate::cli::Export;
 use crate::keep::{BackupNode, Exporter, Newest};
@@ -30,7 +30,8 @@ pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Cloc
     let (plugins, accept) = (&*settings.plugins, asked.accept.as_deref());
     let judge = Judge { archive: &archive, version, plugins, accept, clock };
     let received = judge.judged(&judged::Origin::node(url), found).await?;
-    keep(None, &settings.store, &BackupNode::new(version), settings.rules, &received, asked.output, clock).await
+    keep(Besides::default(), &settings.store, &BackupNode::new(version), settings.rules, &received, asked.output, clock)
+        .await
 }
 
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written. SIGHUP has the

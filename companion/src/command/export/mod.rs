@@ -15,13 +15,15 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_node_cache::NodePrefix;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
+use reqwest::Url;
 use tracing::warn;
 
 use self::judged::Judge;
 use super::{Failure, stdout};
+use crate::admin::Admin;
 use crate::archive::{Archive, Stay};
 use crate::cli::{Export, Output};
-use crate::keep::{BackupNode, Exported, Exporter, mirror_once, thin_once};
+use crate::keep::{BackupNode, Exported, Exporter, NotKept, mirror_once, thin_once};
 use crate::logging::Log;
 use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
@@ -53,12 +55,21 @@ async fn file(source: &Source, path: &Path, asked: &Export, clock: Clock) -> Res
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
     let received = judge.judged(&judged::Origin::file(path), found).await?;
-    keep(None, &store, &BackupNode::new(version), rules, &received, asked.output, clock).await
+    keep(Besides::default(), &store, &BackupNode::new(version), rules, &received, asked.output, clock).await
 }
 
-/// Keeps a configuration, and an image of the cache of the node with the prefix `beside`, if there is one.
+/// What is kept with a configuration, where there is such a thing.
+#[derive(Default)]
+struct Besides {
+    /// The prefix of a node, of whose cache an image is kept.
+    prefix: Option<NodePrefix>,
+    /// The Admin API of the control plane, whose schemas are kept.
+    admin: Option<Url>,
+}
+
+/// Keeps a configuration, and what goes with it.
 async fn keep(
-    beside: Option<NodePrefix>,
+    besides: Besides,
     store: &StoreSettings,
     node: &BackupNode,
     rules: Rules,
@@ -70,7 +81,16 @@ async fn keep(
     let progress = step(format_args!("keeping configuration {} of Kong {}", received.config_hash, node.version));
     let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
     let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
-    if let Some(prefix) = beside
+    if let Some(url) = besides.admin
+        && let Err(error) = keep_schemas(&mut exporter, &mut exported, url).await
+    {
+        warn!(
+            "the control plane's schemas for Kong {} are not kept: {error}. The configuration is kept all the same; what is \
+             written by hand in an outage is checked only as far as open-source Kong's own schemas go",
+            node.version
+        );
+    }
+    if let Some(prefix) = besides.prefix
         && let Err(error) = image::keep(&mut exporter, &mut exported, prefix).await
     {
         warn!("the snapshot is kept without an image of the node's cache: {error:#}");
@@ -82,6 +102,13 @@ async fn keep(
     print(archive, &exported, output)?;
     let _progress = step("keeping it in the other stores");
     mirror_once(archive, store, &node.author()).await;
+    Ok(())
+}
+
+async fn keep_schemas(exporter: &mut Exporter, exported: &mut Exported, url: Url) -> Result<(), NotKept> {
+    if let Some(named) = exporter.keep_schemas(&Admin::new(url)?).await? {
+        *exported.manifest_mut() = named;
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use super::state::REFUSED;
 use super::{Failure, stdout};
 use crate::archive::{Archive, Pick, Published};
 use crate::cli::{Output, Verify};
+use crate::evidence::Conditions;
 use crate::settings::{LookSettings, Source};
 use crate::terminal::terminal_width;
 
@@ -34,14 +35,15 @@ enum Newest {
 /// Examines what was asked for, and fails afterwards if something of it is bad.
 pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
+    let conditions = Conditions { limits: settings.limits, now };
     let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let examined = if asked.all {
-        all(&archive, settings.version, now).await?
+        all(&archive, settings.version, conditions).await?
     } else {
         let version = version(&archive, settings.version).await?;
         let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
         let _progress = step(format_args!("verifying a snapshot of Kong {version}"));
-        vec![settled(&archive, version, pick, now).await.map_err(anyhow::Error::from)?]
+        vec![settled(&archive, version, pick, conditions).await.map_err(anyhow::Error::from)?]
     };
     let text = match asked.output {
         Output::Json => report::as_json(&archive, &examined),
@@ -55,14 +57,14 @@ pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<()
 }
 
 // Of each version the published one first, then all others, newest first.
-async fn all(archive: &Archive, given: Option<KongVersion>, now: WallTime) -> anyhow::Result<Vec<Examined>> {
+async fn all(archive: &Archive, given: Option<KongVersion>, conditions: Conditions) -> anyhow::Result<Vec<Examined>> {
     let versions = match given {
         Some(version) => vec![version],
         None => archive.versions().await?,
     };
     let mut examined = Vec::new();
     for version in versions {
-        let published = settled(archive, version, Pick::Published, now).await;
+        let published = settled(archive, version, Pick::Published, conditions).await;
         let named = match published {
             Ok(published) => {
                 let named = published.sequence;
@@ -79,7 +81,7 @@ async fn all(archive: &Archive, given: Option<KongVersion>, now: WallTime) -> an
         let progress = step(format_args!("verifying the snapshots of Kong {version}"));
         for (done, past) in others.iter().enumerate() {
             progress.reached(done as u64, others.len() as u64);
-            match settled(archive, version, Pick::Sequence(past.id.sequence), now).await {
+            match settled(archive, version, Pick::Sequence(past.id.sequence), conditions).await {
                 Ok(other) => examined.push(other),
                 // It was too old, and an exporter has deleted it just now.
                 Err(StorageError::NotFound { .. }) => {}
@@ -91,11 +93,16 @@ async fn all(archive: &Archive, given: Option<KongVersion>, now: WallTime) -> an
     Ok(examined)
 }
 
-async fn settled(archive: &Archive, version: KongVersion, pick: Pick, now: WallTime) -> Result<Examined, StorageError> {
-    let mut examined = one(archive, version, pick, now).await?;
+async fn settled(
+    archive: &Archive,
+    version: KongVersion,
+    pick: Pick,
+    conditions: Conditions,
+) -> Result<Examined, StorageError> {
+    let mut examined = one(archive, version, pick, conditions).await?;
     if examined.verdict() == Verdict::Fail {
         tokio::time::sleep(SETTLED).await;
-        examined = one(archive, version, pick, now).await?;
+        examined = one(archive, version, pick, conditions).await?;
     }
     if examined.is_published && examined.verdict() == Verdict::Fail {
         examined.instead = Some(snapshot::instead(archive, version).await);
@@ -103,16 +110,23 @@ async fn settled(archive: &Archive, version: KongVersion, pick: Pick, now: WallT
     Ok(examined)
 }
 
-async fn one(archive: &Archive, version: KongVersion, pick: Pick, now: WallTime) -> Result<Examined, StorageError> {
+async fn one(
+    archive: &Archive,
+    version: KongVersion,
+    pick: Pick,
+    conditions: Conditions,
+) -> Result<Examined, StorageError> {
     match (pick, newest(archive, version).await?) {
         (Pick::Published, Newest::Unusable(error)) => Ok(unusable(version, &error)),
-        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version, now).await? {
+        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version, conditions).await? {
             Some(bare) => Ok(bare),
             // Says what there is instead.
-            None => snapshot::examine(archive, version, pick, None, now).await,
+            None => snapshot::examine(archive, version, pick, None, conditions).await,
         },
-        (_, Newest::Published(published)) => snapshot::examine(archive, version, pick, Some(&published), now).await,
-        (_, Newest::Absent | Newest::Unusable(_)) => snapshot::examine(archive, version, pick, None, now).await,
+        (_, Newest::Published(published)) => {
+            snapshot::examine(archive, version, pick, Some(&published), conditions).await
+        }
+        (_, Newest::Absent | Newest::Unusable(_)) => snapshot::examine(archive, version, pick, None, conditions).await,
     }
 }
 

@@ -7,7 +7,6 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::object_key::{Fate, ObjectKeys};
-use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
@@ -15,7 +14,7 @@ use lifeboat_storage::StorageError;
 use super::super::check::Check;
 use super::super::state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
-use crate::evidence::{Evidence, EvidenceKind, Schemas, Standing};
+use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Standing};
 
 pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";
@@ -57,7 +56,7 @@ pub(super) async fn examine(
     version: KongVersion,
     pick: Pick,
     published: Option<&Published>,
-    now: WallTime,
+    conditions: Conditions,
 ) -> Result<Examined, StorageError> {
     let picked = match archive.pick(version, pick).await {
         Ok(picked) => picked,
@@ -95,7 +94,7 @@ pub(super) async fn examine(
     if let Some(published) = published {
         checks.push(own_manifest(archive, published).await);
     }
-    let (of_payload, evidence) = payload(archive, &picked, published.is_some(), now).await;
+    let (of_payload, evidence) = payload(archive, &picked, published.is_some(), conditions).await;
     checks.extend(of_payload);
     if let Some(published) = published {
         checks.push(config_json(archive, published).await);
@@ -125,7 +124,7 @@ async fn state(archive: &Archive, manifest: &Manifest, is_published: bool) -> Re
 pub(super) async fn bare(
     archive: &Archive,
     version: KongVersion,
-    now: WallTime,
+    conditions: Conditions,
 ) -> Result<Option<Examined>, StorageError> {
     let (config_hash, checks, evidence) = match archive.bare(version).await {
         Ok(None) => return Ok(None),
@@ -134,13 +133,10 @@ pub(super) async fn bare(
             let seen = format!("a whole configuration of {bytes} bytes, without a manifest that would tell more of it");
             let hash = verified.config_hash();
             let mut checks = vec![Check::pass(CONFIG_JSON, seen)];
-            let schemas = Schemas::of(archive, version).await;
-            let known = expanded(verified).await.ok().map(|configuration| (configuration, schemas));
-            let known = match known {
-                Some((configuration, schemas)) => {
-                    Some(computed(move || Evidence::of(&configuration, version, None, &schemas, now)).await)
-                }
-                None => None,
+            let measure = Measure::of(archive, version, conditions).await;
+            let known = match expanded(verified).await {
+                Ok(read) => Some(computed(move || Evidence::of(&read, version, None, &measure)).await),
+                Err(_) => None,
             };
             checks.extend(known.as_ref().map(loads));
             (Some(hash), checks, known.map(|known| known.kind))
@@ -206,7 +202,7 @@ async fn payload(
     archive: &Archive,
     picked: &Picked,
     is_published: bool,
-    now: WallTime,
+    conditions: Conditions,
 ) -> (Vec<Check>, Option<EvidenceKind>) {
     let manifest: &Manifest = &picked.manifest;
     let cure = if is_published {
@@ -233,12 +229,12 @@ async fn payload(
             return (vec![payload, Check::fail(CONFIGURATION, format!("{key}: {rejected}"), cure)], None);
         }
     };
-    let schemas = Schemas::of(archive, manifest.kong_version).await;
+    let measure = Measure::of(archive, manifest.kong_version, conditions).await;
     let manifest = manifest.clone();
     computed(move || {
         let named = configuration(&manifest, configuration_read.hashes().config);
         let version = manifest.kong_version;
-        let known = Evidence::of(&configuration_read, version, Some(&manifest), &schemas, now);
+        let known = Evidence::of(&configuration_read, version, Some(&manifest), &measure);
         (vec![payload, named, loads(&known)], Some(known.kind))
     })
     .await

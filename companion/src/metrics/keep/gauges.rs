@@ -5,21 +5,16 @@ use std::fmt;
 use lifeboat_core::keep::election::Strategy;
 use lifeboat_core::lifetimes::Mortal;
 use lifeboat_core::manifest::{Manifest, State};
-use lifeboat_core::room::NodeLimit;
+use lifeboat_core::room::{NodeLimit, Sizes};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
 use super::facts::KeepFacts;
 use super::readiness::{STANDINGS, held_name, standing_name};
 use crate::metrics::names::{self, Metric};
-use crate::metrics::series::{Number, Version, write_gauge};
+use crate::metrics::series::{Number, Version, VersionLabels, write_gauge};
 
 /// Kinds whose numbers say how large a configuration is: of others there may be any, also such as plugins bring along.
 const COUNTED: [&str; 5] = ["services", "routes", "plugins", "upstreams", "consumers"];
-
-#[derive(EncodeLabelSet)]
-struct VersionLabels {
-    kong_version: Version,
-}
 
 #[derive(EncodeLabelSet)]
 struct StandingLabels {
@@ -150,7 +145,7 @@ fn entities(facts: &KeepFacts) -> impl Iterator<Item = (EntityLabels, Number)> {
 
 fn limits_used(facts: &KeepFacts) -> impl Iterator<Item = (LimitLabels, Number)> {
     let labels = |limit: NodeLimit| LimitLabels { kong_version: Version(facts.version), limit: limit.name() };
-    let used = facts.published.as_ref().map(|manifest| facts.limits.used_by(manifest)).unwrap_or_default();
+    let used = facts.published.as_ref().map(|manifest| facts.limits.used_by(Sizes::of(manifest))).unwrap_or_default();
     used.into_iter().map(move |(limit, share)| (labels(limit), Number::Share(share)))
 }
 
