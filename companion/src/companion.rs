@@ -9,6 +9,7 @@ use futures::future::join_all;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::outage::Outages;
 use lifeboat_core::room::NodeLimits;
 use lifeboat_runtime::clock::Clock;
 use tokio::task::JoinHandle;
@@ -171,6 +172,8 @@ impl Companion {
         let metrics = metrics.keep(keep.version);
         metrics.nodes_take(*limits);
         let node = BackupNode::new(keep.version);
+        // Of the control plane and its Admin API.
+        let outages = Outages::default();
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
             keep.version,
@@ -190,9 +193,10 @@ impl Companion {
             self.images.push(tokio::spawn(images.run()));
         }
         if let Some(admin) = keep.admin_url.clone().map(Admin::new).transpose()? {
-            self.images.push(tokio::spawn(exporter.schemas_from(admin).run()));
+            self.images.push(tokio::spawn(exporter.schemas_from(admin, &outages).run()));
         }
         let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?.observed_by(metrics);
+        let headless = headless.beside(&outages);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
         self.headless.push(tokio::spawn(headless.run()));
         Ok(())

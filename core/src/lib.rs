@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod masking;
 pub mod mutation;
 pub mod object_key;
+pub mod outage;
 pub mod payload;
 pub mod report;
 pub mod room;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use lifeboat_core::keep::drill::{DrillOutcome, DrillSchedule};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_core::outage::OutageLog;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, set_default};
@@ -45,6 +46,7 @@ impl ScheduledDrill {
 
     /// Drills until `stop`.
     pub async fn run(self, stop: CancellationToken) {
+        let outage = OutageLog::default();
         let mut schedule = DrillSchedule::new(self.every, self.clock.now(), rand::random());
         let look = LOOK_EVERY.min(self.every);
         loop {
@@ -65,10 +67,12 @@ impl ScheduledDrill {
                 continue;
             }
             let outcome = match apart(self.drill.clone(), led, stop.clone()).await {
-                Ok(Some(drilled)) => self.tell(&drilled),
+                Ok(Some(drilled)) => self.tell(&drilled, &outage),
                 Ok(None) => return,
                 Err(error) => {
-                    error!("an outage could not be rehearsed: {error:#}");
+                    if let Some(lasted) = outage.failed("", self.clock.now()) {
+                        error!("an outage could not be rehearsed{lasted}: {error:#}");
+                    }
                     DrillOutcome::Inconclusive
                 }
             };
@@ -76,26 +80,40 @@ impl ScheduledDrill {
         }
     }
 
-    fn tell(&self, drilled: &Drilled) -> DrillOutcome {
+    // With a short interval they follow one another closely.
+    fn tell(&self, drilled: &Drilled, outage: &OutageLog) -> DrillOutcome {
+        let outcome = drilled.outcome();
+        let now = self.clock.now();
+        let lasted = match outcome {
+            DrillOutcome::Passed => {
+                if let Some(lasted) = outage.works(now) {
+                    info!("an outage is rehearsed well again, after {lasted}");
+                }
+                Some(String::new())
+            }
+            outcome => outage.failed(&format!("{outcome:?}"), now).map(|mention| mention.to_string()),
+        };
         for version in &drilled.versions {
             self.results.ended(version);
-            self.log(version);
+            if let Some(lasted) = &lasted {
+                self.log(version, lasted);
+            }
         }
-        drilled.outcome()
+        outcome
     }
 
-    fn log(&self, drill: &VersionDrill) {
+    fn log(&self, drill: &VersionDrill, lasted: &str) {
         let version = drill.version;
         if let Some(mishap) = drill.mishap().filter(|mishap| mishap.finding == Finding::Nothing) {
             warn!(
-                "the rehearsal of an outage could not tell for Kong {version}: {}. What to do: {}",
+                "the rehearsal of an outage could not tell for Kong {version}{lasted}: {}. What to do: {}",
                 mishap.reason, mishap.cure
             );
             return;
         }
         if let Some(mishap) = drill.mishap() {
             error!(
-                "the rehearsal of an outage failed for Kong {version}: {}. What to do: {}",
+                "the rehearsal of an outage failed for Kong {version}{lasted}: {}. What to do: {}",
                 mishap.reason, mishap.cure
             );
             return;

@@ -16,11 +16,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use lifeboat_core::outage::OutageLog;
+use lifeboat_core::time::Moment;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::answers::HEALTH;
 use crate::metrics::{HttpMetrics, LeftUnanswered};
@@ -56,18 +58,24 @@ pub(super) async fn serve(setting: &'static str, listener: TcpListener, router: 
         made_room: Mutex::default(),
     });
     let mut connections = JoinSet::new();
+    let (began, outage) = (Instant::now(), OutageLog::default());
 
     loop {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, peer)) => {
+                if let Some(lasted) = outage.works(Moment::after_start(began.elapsed())) {
+                    info!("connections for metrics or status are accepted again, after {lasted}");
+                }
                 connections.spawn(door.clone().take(stream, peer, router.clone()));
                 // What has just come is looked at before the next one is.
                 tokio::task::yield_now().await;
             }
             Err(error) => {
                 // Out of file descriptors, most likely.
-                warn!("a connection for metrics or status could not be accepted: {error}");
+                if let Some(lasted) = outage.failed("accept", Moment::after_start(began.elapsed())) {
+                    warn!("a connection for metrics or status could not be accepted{lasted}: {error}");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

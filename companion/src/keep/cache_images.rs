@@ -10,10 +10,12 @@ use lifeboat_core::object_key::SnapshotId;
 use lifeboat_node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
+use lifeboat_core::outage::OutageLog;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use lifeboat_runtime::clock::Clock;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// A large configuration takes a node many seconds to load, and its cache changes seldom after that.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -43,6 +45,8 @@ pub struct CacheImages {
     temporary: PathBuf,
     wanted: watch::Receiver<Option<SnapshotId>>,
     offers: mpsc::Sender<Offer>,
+    clock: Clock,
+    outage: OutageLog,
 }
 
 /// Why there is no image yet.
@@ -75,9 +79,15 @@ impl ImageDesk {
     }
 
     /// Who takes images of the node on `prefix` for this desk.
-    pub(super) fn images(&self, prefix: NodePrefix, version: KongVersion, temporary: PathBuf) -> CacheImages {
-        let (wanted, offers) = (self.wanted.subscribe(), self.offer.clone());
-        CacheImages { prefix, version, temporary, wanted, offers }
+    pub(super) fn images(
+        &self,
+        prefix: NodePrefix,
+        version: KongVersion,
+        temporary: PathBuf,
+        clock: Clock,
+    ) -> CacheImages {
+        let (wanted, offers, outage) = (self.wanted.subscribe(), self.offer.clone(), OutageLog::default());
+        CacheImages { prefix, version, temporary, wanted, offers, clock, outage }
     }
 }
 
@@ -94,11 +104,11 @@ impl CacheImages {
 
     async fn take_until_kept(&mut self, id: SnapshotId) {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        let mut said = String::new();
         loop {
             match self.take(id).await {
-                Ok(()) | Err(NotYet::Ended) => {}
-                Err(problem) => self.say(id, &problem, &mut said),
+                Ok(()) => self.say_end(id),
+                Err(NotYet::Ended) => {}
+                Err(problem) => self.say(id, &problem),
             }
             // Kept, or no longer the published one.
             if self.offers.is_closed() || *self.wanted.borrow_and_update() != Some(id) {
@@ -120,22 +130,29 @@ impl CacheImages {
         Ok(answered.await.map_err(|_| NotYet::Ended)??)
     }
 
-    // Once for each reason: a node may run another configuration for long.
-    fn say(&self, id: SnapshotId, problem: &NotYet, said: &mut String) {
-        let text = problem.to_string();
-        if text == *said {
-            return;
+    fn say_end(&self, SnapshotId { sequence, .. }: SnapshotId) {
+        if let Some(lasted) = self.outage.works(self.clock.now()) {
+            let prefix = self.prefix.path().display();
+            info!(sequence, "snapshot {sequence} has an image of the node's cache on {prefix} now, after {lasted}");
         }
-        let (sequence, prefix) = (id.sequence, self.prefix.path().display());
-        match problem {
-            NotYet::Cache(error) if error.is_transient() => {
-                info!("snapshot {sequence} has no image of the node's cache on {prefix} yet: {text}");
+    }
+
+    // A node may run another configuration for long.
+    fn say(&self, SnapshotId { sequence, config_hash: hash }: SnapshotId, problem: &NotYet) {
+        let prefix = self.prefix.path().display();
+        let is_transient = matches!(problem, NotYet::Cache(error) if error.is_transient());
+        let cause = if is_transient { "not yet" } else { "not" };
+        match self.outage.failed(cause, self.clock.now()) {
+            Some(lasted) if is_transient => {
+                info!(sequence, %hash, "snapshot {sequence} has no image of the node's cache on {prefix} yet{lasted}: {problem}");
             }
-            _ => warn!(
-                "snapshot {sequence} has no image of the node's cache on {prefix}: {text}. It is tried again; the snapshot \
-                 itself is kept"
+            Some(lasted) => warn!(
+                sequence,
+                %hash,
+                "snapshot {sequence} has no image of the node's cache on {prefix}{lasted}: {problem}. It is tried again; the \
+                 snapshot itself is kept"
             ),
+            None => debug!(sequence, %hash, "snapshot {sequence} has no image of the node's cache on {prefix}: {problem}"),
         }
-        *said = text;
     }
 }

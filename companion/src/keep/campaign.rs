@@ -14,12 +14,13 @@ use lifeboat_core::keep::election::{
 use lifeboat_core::keep::keeper::Leadership;
 use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{Conditions, Fence, Open, Operation, StorageError, Tag};
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
@@ -56,8 +57,8 @@ pub(super) struct Campaign {
     /// What happened before the election began.
     link: Option<Event<Tag>>,
     shown: u64,
-    /// What holds the election up, once it was said.
-    held_up: Option<String>,
+    /// The election is held up.
+    outage: OutageLog,
     metrics: KeepMetrics,
 }
 
@@ -98,7 +99,7 @@ impl Campaign {
             known: KnownRegistrations::default(),
             link: None,
             shown: 0,
-            held_up: None,
+            outage: OutageLog::default(),
             metrics,
         }
     }
@@ -106,6 +107,11 @@ impl Campaign {
     /// The same, which tells there what happens.
     pub(super) fn observed_by(self, metrics: KeepMetrics) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// The same, of an outage that is said there with others of its cause.
+    pub(super) fn beside(self, outage: OutageLog) -> Self {
+        Self { outage, ..self }
     }
 
     /// What the campaign says next. Loses nothing when it is dropped before it is ready.
@@ -176,8 +182,7 @@ impl Campaign {
         };
         let event = match event {
             Ok(event) => {
-                self.held_up = None;
-                self.metrics.election_goes_on();
+                self.goes_on();
                 event
             }
             Err(error) => self.failed(&error),
@@ -197,11 +202,13 @@ impl Campaign {
             {
                 let wait = backoff.next_wait(rng::random());
                 *next = self.clock.now() + wait;
-                warn!(
-                    "what is received is not published yet: what the conditional writes of {place} are worth could not be \
-                     found out ({conditions}). Trying again in {:.0} s",
-                    wait.as_secs_f64()
-                );
+                if let Some(lasted) = self.outage.failed("undecided", self.clock.now()) {
+                    warn!(
+                        "what is received is not published yet{lasted}: what the conditional writes of {place} are worth \
+                         could not be found out ({conditions}). Trying again in {:.0} s",
+                        wait.as_secs_f64()
+                    );
+                }
                 return Vec::new();
             }
             Ok((conditions, others)) => {
@@ -228,8 +235,15 @@ impl Campaign {
                 self.metrics.election_failed(&error);
                 let wait = backoff.next_wait(rng::random());
                 *next = self.clock.now() + wait;
-                let seconds = wait.as_secs_f64();
-                error!("what is received is not published yet: {error}. Trying again in {seconds:.0} s");
+                let (attempt, seconds) = (backoff.failures(), wait.as_secs_f64());
+                match self.outage.failed(error.class(), self.clock.now()) {
+                    Some(lasted) => error!(
+                        attempt,
+                        store = place,
+                        "what is received is not published yet{lasted}: {error}. Trying again in {seconds:.0} s"
+                    ),
+                    None => debug!(attempt, store = place, "what is received is not published yet: {error}"),
+                }
                 return Vec::new();
             }
         };
@@ -237,14 +251,16 @@ impl Campaign {
             Ok(strategy) => self.begin(strategy),
             Err(no_lease @ NoLease) => {
                 *next = self.clock.now() + HOPELESS;
-                error!("nothing is published to {place}: {no_lease}");
+                if let Some(lasted) = self.outage.failed("no lease", self.clock.now()) {
+                    error!("nothing is published to {place}{lasted}: {no_lease}");
+                }
                 Vec::new()
             }
         }
     }
 
     fn begin(&mut self, strategy: Strategy) -> Vec<Word> {
-        self.metrics.election_goes_on();
+        self.goes_on();
         self.metrics.elects_by(strategy);
         match strategy {
             Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.archive.place()),
@@ -332,15 +348,24 @@ impl Campaign {
         async move { timeout(PATIENCE, done).await.unwrap_or_else(late) }.boxed()
     }
 
-    // Said once: it is tried again every two seconds.
+    // It is tried again every two seconds.
     fn failed(&mut self, error: &StorageError) -> Event<Tag> {
         self.metrics.election_failed(error);
-        let reason = error.to_string();
-        if self.held_up.as_ref() != Some(&reason) {
-            warn!("the election of the exporter that leads is held up: {reason}. It is tried again");
-            self.held_up = Some(reason);
+        let store = self.archive.place();
+        match self.outage.failed(error.class(), self.clock.now()) {
+            Some(lasted) => {
+                warn!(store, "the election of the exporter that leads is held up{lasted}: {error}. It is tried again");
+            }
+            None => debug!(store, "the election of the exporter that leads is held up: {error}"),
         }
         Event::Failed
+    }
+
+    fn goes_on(&self) {
+        self.metrics.election_goes_on();
+        if let Some(lasted) = self.outage.works(self.clock.now()) {
+            info!(store = self.archive.place(), "the election of the exporter that leads goes on, after {lasted}");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use lifeboat_node_cache::{Image, NodePrefix};
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{Fence, StorageError, Tag};
+use lifeboat_core::outage::Outages;
 use tokio_util::sync::CancellationToken;
 
 use super::cache_images::{ImageDesk, Offer};
@@ -27,6 +28,7 @@ use super::clerk::Clerk;
 use super::mirror::Mirrors;
 use super::newest::Line;
 use super::schemas::{FetchedSchemas, NotKept, SchemaIntake, fetched};
+use super::store_outage::StoreOutage;
 use super::thinner::Thinner;
 use super::witness::Hearing;
 use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, standing};
@@ -48,6 +50,8 @@ pub struct Exporter {
     images: ImageDesk,
     schemas: SchemaIntake,
     others: Vec<StoreSettings>,
+    /// Of the first store.
+    outages: Outages,
     clock: Clock,
     metrics: KeepMetrics,
 }
@@ -97,6 +101,7 @@ struct Run {
     thinner: Thinner,
     clock: Clock,
     place: String,
+    outage: StoreOutage,
     failure: Option<StorageError>,
     /// What this exporter has published last.
     written: Option<ConfigHash>,
@@ -137,8 +142,19 @@ impl Exporter {
         let clerk = Clerk::new(archive, node.author(), clock);
         let (election, metrics) = (ElectionSetting::Auto, KeepMetrics::unobserved(node.version, clock));
         let (images, schemas) = (ImageDesk::default(), SchemaIntake::default());
-        let (rulebook, hearing, others) = (None, None, Vec::new());
-        Self { clerk: Some(clerk), rules, rulebook, election, hearing, images, schemas, others, clock, metrics }
+        Self {
+            clerk: Some(clerk),
+            rules,
+            rulebook: None,
+            election,
+            hearing: None,
+            images,
+            schemas,
+            others: Vec::new(),
+            outages: Outages::default(),
+            clock,
+            metrics,
+        }
     }
 
     /// The same, which tells there what happens.
@@ -170,13 +186,13 @@ impl Exporter {
     /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
     pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
         let version = self.clerk.as_ref().expect("it doesn't work yet").version();
-        self.images.images(prefix, version, temporary)
+        self.images.images(prefix, version, temporary, self.clock)
     }
 
-    /// Who fetches the control plane's schemas for what this publishes.
-    pub fn schemas_from(&self, admin: Admin) -> SchemaFetcher {
+    /// Who fetches the control plane's schemas for what this publishes. What fails with the control plane is said there.
+    pub fn schemas_from(&self, admin: Admin, control_plane: &Outages) -> SchemaFetcher {
         let version = self.clerk.as_ref().expect("it doesn't work yet").version();
-        self.schemas.fetcher(admin, version)
+        self.schemas.fetcher(admin, version, self.clock).beside(control_plane, &self.outages)
     }
 
     /// Keeps an image with what was exported, if it is of that, and gives the manifest that names it.
@@ -206,7 +222,9 @@ impl Exporter {
         let mut run = Run {
             keeper: Keeper::new(self.rules, clock.now()),
             campaign: Campaign::new(archive, author, self.election, clock, fence.clone())
-                .observed_by(self.metrics.clone()),
+                .observed_by(self.metrics.clone())
+                .beside(self.outages.another()),
+            outage: StoreOutage::new(self.outages.another(), clock),
             place: clerk.place().to_owned(),
             clerk: Some(clerk.mirrored_in(self.others).fenced(fence.clone())),
             thinner: Thinner::new(thinning, version, clock),
@@ -357,6 +375,7 @@ impl Run {
             return;
         };
         self.metrics.attempted();
+        self.outage.attempts(&action);
         let work = async move {
             let result = clerk.perform(action).await;
             (clerk, result)
@@ -401,6 +420,7 @@ impl Run {
         }
         let event = match result {
             Ok(event) => {
+                self.outage.succeeded(&self.place);
                 if let Event::Written(named) = &event {
                     self.written = Some(named.config_hash);
                     self.thinner.written();
@@ -409,6 +429,7 @@ impl Run {
             }
             Err(error @ StorageError::Conflict { .. }) => {
                 standing::log_failure(&error);
+                self.outage.succeeded(&self.place);
                 self.metrics.noticed_another_exporter(Trace::Manifest);
                 Event::Conflict
             }
@@ -440,7 +461,7 @@ impl Run {
             Notice::PayloadIsBack => lost_payload::log_back(&self.place),
             Notice::TryingAgain { retry_in } => {
                 if let Some(error) = self.failure.take() {
-                    standing::log_trying_again(&self.place, self.keeper.waiting(), &error, retry_in);
+                    self.outage.failed(&self.place, self.keeper.waiting(), &error, retry_in);
                 }
             }
         }

@@ -9,6 +9,7 @@ use lifeboat_core::keep::Received;
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
 use lifeboat_core::lifetimes::Lifetimes;
+use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::messages::{self, Voice};
+use super::messages::{self, LinkLog};
 use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
@@ -46,7 +47,10 @@ pub struct Headless {
     cause: String,
     /// Why our certificate was not accepted, for as long as it isn't: an outage in between has other causes.
     refused_because: Option<String>,
-    voice: Voice,
+    /// Whether the control plane is left to be asked anew, which is no outage.
+    asks_anew: bool,
+    log: LinkLog,
+    admin_log: Arc<OutageLog>,
     news: watch::Sender<Option<News>>,
     metrics: KeepMetrics,
 }
@@ -80,6 +84,8 @@ impl Headless {
         let metrics = KeepMetrics::unobserved(keep.version, clock);
         Ok(Self {
             metrics,
+            log: LinkLog::new(cluster.clone(), keep.version, clock),
+            admin_log: Arc::default(),
             cluster,
             keep,
             node,
@@ -95,7 +101,7 @@ impl Headless {
             links: 0,
             cause: String::new(),
             refused_because: None,
-            voice: Voice::Log,
+            asks_anew: false,
             news: watch::Sender::new(None),
         })
     }
@@ -108,7 +114,14 @@ impl Headless {
 
     /// The same, whose problems are said by whoever asks: they are its news.
     pub(super) fn for_an_asker(mut self) -> Self {
-        self.voice = Voice::Asker;
+        self.log.is_for_an_asker();
+        self
+    }
+
+    /// The same, of whose outages is said there what is to be said.
+    pub fn beside(mut self, outages: &Outages) -> Self {
+        self.log.is_beside(outages.another());
+        self.admin_log = Arc::new(outages.another());
         self
     }
 
@@ -148,7 +161,7 @@ impl Headless {
 
     // What the control plane has now is asked for on a new connection.
     async fn given_up(&mut self) -> Event {
-        self.cause = "the control plane is asked on a new connection what it has now".to_owned();
+        self.asks_anew = true;
         self.disconnect().await;
         Event::GivenUp
     }
@@ -174,6 +187,7 @@ impl Headless {
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
                 self.cause = messages::link_ended(&self.cluster.control_plane.address, self.voice, &error);
+                self.cause = self.log.link_ended(&error);
                 self.link = None;
                 self.line_is(Line::Down);
                 match error {
@@ -209,7 +223,7 @@ impl Headless {
         self.decoding = self.waiting.take().map(|message| self.decode(message.into_inner()));
         match decoded {
             Err(error) => {
-                self.cause = messages::not_kept(self.voice, &error);
+                self.cause = self.log.not_kept(&error);
                 Event::NotKept
             }
             Ok(message) => {
@@ -227,6 +241,7 @@ impl Headless {
                     at: self.clock.wall(),
                     source: None,
                 });
+                self.log.works();
                 tracing::info!(%hash, bytes, "received a configuration from the control plane");
                 Event::Kept(hash)
             }
@@ -251,13 +266,17 @@ impl Headless {
                 let cause = self.cause_of(&notice);
                 let said = match notice {
                     Notice::Silent(wait) => self.explain_silence(wait).await,
-                    other => messages::log(&self.cluster, self.node.version, self.voice, &cause, other),
+                    Notice::Lost { .. } if std::mem::take(&mut self.asks_anew) => {
+                        tracing::info!("asking the control plane on a new connection what it has now");
+                        String::new()
+                    }
+                    other => self.log.log(&cause, other),
                 };
                 if let Some(says) = self.said_by_the_control_plane(&notice, &cause) {
                     self.metrics.control_plane_says(says);
                 }
                 let why = match notice {
-                    Notice::Lost { early: None, .. } | Notice::NotKept if !cause.is_empty() => cause,
+                    Notice::NotKept => cause,
                     _ => said,
                 };
                 self.news.send_replace(Some(News { notice, why }));
@@ -304,10 +323,10 @@ impl Headless {
 
     fn connect(&self) -> impl Future<Output = Dialed> + use<> {
         let (cluster, keep, admin) = (self.cluster.clone(), self.keep.clone(), self.admin.clone());
-        let target = self.node.target();
+        let (target, log, clock) = (self.node.target(), self.admin_log.clone(), self.clock);
         async move {
             let basic_info = match &admin {
-                Some(admin) => from_admin(admin, &keep).await,
+                Some(admin) => from_admin(admin, &keep, &log, clock).await,
                 None => None,
             };
             Dialed { link: dial(&cluster.control_plane, &target, None, Duration::MAX).await, basic_info }
@@ -321,6 +340,7 @@ impl Headless {
             None => None,
         };
         messages::log_silence(&self.cluster.control_plane.address, self.voice, &self.node.id, wait, status)
+        self.log.silence(&self.node.id, wait, status)
     }
 }
 
@@ -332,14 +352,22 @@ impl Drop for Headless {
     }
 }
 
-async fn from_admin(admin: &Admin, keep: &KeepSettings) -> Option<BasicInfo> {
+async fn from_admin(admin: &Admin, keep: &KeepSettings, log: &OutageLog, clock: Clock) -> Option<BasicInfo> {
     match admin.loadable().await {
         Ok(loadable) => {
+            if let Some(lasted) = log.works(clock.now()) {
+                tracing::info!("LIFEBOAT_ADMIN_URL answers again, after {lasted}");
+            }
             let plugins = loadable.plugins.into_iter().chain(keep.plugins.iter().cloned());
             Some(BasicInfo::with_plugins(plugins, &loadable.filters, keep.labels.clone()))
         }
         Err(error) => {
-            tracing::warn!("{error}; going on with the bundled plugins, LIFEBOAT_PLUGINS and LIFEBOAT_FILTERS");
+            match log.failed("admin", clock.now()) {
+                Some(lasted) => tracing::warn!(
+                    "{error}{lasted}; going on with the bundled plugins, LIFEBOAT_PLUGINS and LIFEBOAT_FILTERS"
+                ),
+                None => tracing::debug!("{error}"),
+            }
             None
         }
     }

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::{join_all, select_all};
 use lifeboat_core::backoff::{Backoff, spread};
 use lifeboat_core::keep::keeper::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
@@ -39,6 +40,7 @@ struct Mirror {
     metrics: KeepMetrics,
     other: Option<Other>,
     backoff: Backoff,
+    outage: OutageLog,
     /// When it is looked at next whether what is published is still there, and when all of it is read.
     look_at: Moment,
     read_back_at: Moment,
@@ -70,6 +72,7 @@ impl Mirrors {
             metrics: metrics.clone(),
             other: None,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            outage: OutageLog::default(),
             look_at: clock.now(),
             read_back_at: clock.now() + READ_BACK_INTERVAL,
         });
@@ -199,19 +202,22 @@ impl Mirror {
             Mirrored::Already | Mirrored::Now => self.metrics.keeps_up(&place),
             Mirrored::Newer { .. } => self.metrics.falls_behind(&place),
         }
+        if let Some(lasted) = self.outage.works(self.clock.now()) {
+            info!(store = place, "{place} can be used again, after {lasted}");
+        }
         say(&place, sequence, mirrored);
     }
 
     fn failed(&self, error: &StorageError) {
         let place = self.settings.url.to_string();
         self.metrics.falls_behind(&place);
-        if self.backoff.failures() == 0 {
-            warn!(
-                "{place} does not have what is published: {error}. The first store has it; this one gets it as soon as it can \
-                 be written again"
-            );
-        } else {
-            debug!("{place} does not have what is published: {error}");
+        match self.outage.failed(error.class(), self.clock.now()) {
+            Some(lasted) => warn!(
+                store = place,
+                "{place} does not have what is published{lasted}: {error}. The first store has it; this one gets it as soon \
+                 as it can be written again"
+            ),
+            None => debug!(store = place, "{place} does not have what is published: {error}"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod newest;
 mod probing;
 mod schemas;
 mod standing;
+mod store_outage;
 mod thinner;
 mod witness;
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_storage::StorageError;
+use lifeboat_core::outage::{OutageLog, Outages};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::admin::{Admin, AdminError};
+use lifeboat_runtime::clock::Clock;
 
 /// They change with the control plane's plugins, which is seldom and takes a restart.
 const EVERY: Duration = Duration::from_secs(600);
@@ -39,7 +41,12 @@ pub(super) struct SchemaIntake {
 pub struct SchemaFetcher {
     admin: Admin,
     version: KongVersion,
+    clock: Clock,
     fetched: mpsc::Sender<FetchedSchemas>,
+    /// None can be had.
+    fetching: OutageLog,
+    /// They can't be stored.
+    keeping: OutageLog,
 }
 
 /// Why none were kept.
@@ -78,27 +85,31 @@ impl SchemaIntake {
     }
 
     /// Who fetches them for this exporter.
-    pub(super) fn fetcher(&self, admin: Admin, version: KongVersion) -> SchemaFetcher {
-        SchemaFetcher { admin, version, fetched: self.sender.clone() }
+    pub(super) fn fetcher(&self, admin: Admin, version: KongVersion, clock: Clock) -> SchemaFetcher {
+        let (fetching, keeping) = (OutageLog::default(), OutageLog::default());
+        SchemaFetcher { admin, version, clock, fetched: self.sender.clone(), fetching, keeping }
     }
 }
 
 impl SchemaFetcher {
+    /// The same, whose failures follow from those of the control plane and of the store.
+    pub(crate) fn beside(self, control_plane: &Outages, store: &Outages) -> Self {
+        Self { fetching: control_plane.another(), keeping: store.another(), ..self }
+    }
+
     /// Runs until the exporter ends.
     pub async fn run(self) {
         let mut backoff = Backoff::new(FIRST_WAIT, EVERY);
-        let mut said = String::new();
         loop {
             match self.fetch().await {
                 Ok(true) => {
-                    said.clear();
                     backoff = Backoff::new(FIRST_WAIT, EVERY);
                     sleep(EVERY).await;
                     continue;
                 }
                 Ok(false) => debug!("nothing is published yet to keep the control plane's schemas with"),
                 Err(NotKept::Ended) => return,
-                Err(problem) => self.warn_once(&problem, &mut said),
+                Err(problem) => self.warn(&problem),
             }
             sleep(backoff.next_wait(rand::random())).await;
         }
@@ -106,22 +117,32 @@ impl SchemaFetcher {
 
     async fn fetch(&self) -> Result<bool, NotKept> {
         let json = fetched(&self.admin).await?;
+        if let Some(lasted) = self.fetching.works(self.clock.now()) {
+            info!("the control plane's schemas for Kong {} can be fetched again, after {lasted}", self.version);
+        }
+
         let (answer, answered) = oneshot::channel();
         self.fetched.send(FetchedSchemas { json, answer }).await.map_err(|_| NotKept::Ended)?;
-        Ok(answered.await.map_err(|_| NotKept::Ended)??)
+        let is_kept = answered.await.map_err(|_| NotKept::Ended)??;
+        if let Some(lasted) = self.keeping.works(self.clock.now()) {
+            info!("the control plane's schemas for Kong {} can be kept again, after {lasted}", self.version);
+        }
+        Ok(is_kept)
     }
 
-    // Once for each reason.
-    fn warn_once(&self, problem: &NotKept, said: &mut String) {
-        let text = problem.to_string();
-        if text == *said {
-            return;
+    fn warn(&self, problem: &NotKept) {
+        let (log, cause) = match problem {
+            NotKept::Storage(error) => (&self.keeping, error.class()),
+            NotKept::Admin(_) | NotKept::Slow | NotKept::Ended => (&self.fetching, "admin"),
+        };
+        let version = self.version;
+        match log.failed(cause, self.clock.now()) {
+            Some(lasted) => warn!(
+                "the control plane's schemas for Kong {version} are not kept{lasted}: {problem}. It is tried again; \
+                 configurations are kept all the same, and what is written by hand in an outage is checked only as far as \
+                 open-source Kong's own schemas go"
+            ),
+            None => debug!("the control plane's schemas for Kong {version} are not kept: {problem}"),
         }
-        warn!(
-            "the control plane's schemas for Kong {} are not kept: {text}. It is tried again; configurations are kept all \
-             the same, and what is written by hand in an outage is checked only as far as open-source Kong's own schemas go",
-            self.version
-        );
-        *said = text;
     }
 }

@@ -1,7 +1,5 @@
 //! Where the newest configuration stands, in words: what happened, what it means for new nodes, what to do.
 
-use std::time::Duration;
-
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keep::keeper::Standing;
 use lifeboat_storage::StorageError;
@@ -28,15 +26,5 @@ pub(super) fn log_already(hash: ConfigHash) {
 pub(super) fn log_failure(error: &StorageError) {
     if matches!(error, StorageError::Conflict { .. }) {
         warn!("another exporter publishes to the same place: {error}");
-    }
-}
-
-pub(super) fn log_trying_again(place: &str, waiting: Option<ConfigHash>, error: &StorageError, retry_in: Duration) {
-    let seconds = retry_in.as_secs_f64();
-    match waiting {
-        Some(hash) => {
-            error!("configuration {hash} is not published yet: {error}. Trying again in {seconds:.0} s");
-        }
-        None => error!("what {place} holds is not known yet: {error}. Trying again in {seconds:.0} s"),
     }
 }

@@ -8,6 +8,7 @@ use lifeboat_core::backoff::Backoff;
 use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::manifest::SourceKind;
 use lifeboat_runtime::clock::Clock;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -179,11 +180,14 @@ impl Dbless {
     /// Puts each configuration that it comes to run into `newest`, until it is dropped.
     pub async fn follow(self, version: KongVersion, newest: Newest) {
         let mut backoff = Backoff::new(EVERY, Duration::from_secs(60));
-        let mut known = None;
+        let (mut known, outage) = (None, OutageLog::default());
         loop {
             let wait = match self.news(version, known).await {
                 Ok(news) => {
                     backoff.reset();
+                    if let Some(lasted) = outage.works(self.clock.now()) {
+                        info!("the node at {} can be asked again, after {lasted}", self.url);
+                    }
                     if let Some((hash, Found { received, .. })) = news {
                         known = Some(hash);
                         let bytes = received.configuration.json().len();
@@ -194,7 +198,15 @@ impl Dbless {
                 }
                 Err(error) => {
                     let wait = backoff.next_wait(rand::random());
-                    warn!("{error}. What is in the store stays; trying again in {:.0} s", wait.as_secs_f64());
+                    let (attempt, seconds) = (backoff.failures(), wait.as_secs_f64());
+                    // Each kind of failure names the cure.
+                    match outage.failed(&format!("{:?}", std::mem::discriminant(&error)), self.clock.now()) {
+                        Some(lasted) => warn!(
+                            attempt,
+                            "{error}{lasted}. What is in the store stays; trying again in {seconds:.0} s"
+                        ),
+                        None => debug!(attempt, "{error}; trying again in {seconds:.0} s"),
+                    }
                     wait
                 }
             };

@@ -8,13 +8,16 @@ use std::time::Duration;
 use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
+use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
 use lifeboat_runtime::clock::Clock;
+use lifeboat_core::time::Moment;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use crate::archive::Sources;
 use crate::settings::{Follow, Rulebook};
+use lifeboat_storage::StorageError;
 
 /// Who has just lost the control plane wants to know what is published now, and many lose it together.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -25,6 +28,7 @@ pub(super) struct Follower {
     sources: Sources,
     clock: Clock,
     rulebook: Rulebook,
+    outages: Outages,
     desks: Arc<Mutex<HashMap<KongVersion, Desk>>>,
 }
 
@@ -41,7 +45,7 @@ struct Desk {
     /// The newest of all since then. What a store shows may go back; what is known doesn't.
     newest: Publication,
     has_said_that_it_went_back: bool,
-    has_said_that_it_failed: bool,
+    outage: OutageLog,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +71,12 @@ pub(super) fn publication(manifest: &Manifest) -> Publication {
 
 impl Follower {
     pub(super) fn new(sources: Sources, rulebook: Rulebook, clock: Clock) -> Self {
-        Self { sources, clock, rulebook, desks: Arc::default() }
+        Self { sources, clock, rulebook, outages: Outages::default(), desks: Arc::default() }
+    }
+
+    /// The same, whose failures are said with others of the stores.
+    pub(super) fn beside(self, stores: &Outages) -> Self {
+        Self { outages: stores.clone(), ..self }
     }
 
     /// Whether what is published is followed now.
@@ -83,7 +92,7 @@ impl Follower {
     pub(super) fn subscribe(&self, version: KongVersion) -> Option<Subscription> {
         self.follow()?;
         let mut desks = self.lock();
-        let desk = desks.entry(version).or_insert_with(Desk::new);
+        let desk = desks.entry(version).or_insert_with(|| Desk::new(self.outages.another()));
         let subscription = Subscription { bulletins: desk.bulletins.subscribe(), after: desk.begun };
         desk.soon.notify_one();
         if !std::mem::replace(&mut desk.is_looking, true) {
@@ -95,7 +104,7 @@ impl Follower {
     /// Some node's link came about: the next outage is another one.
     pub(super) fn control_plane_is_there(&self) {
         // Also where following is off: it may be on in the next outage.
-        self.lock().values_mut().for_each(Desk::forget);
+        self.lock().values_mut().for_each(|desk| desk.forget(self.outages.another()));
     }
 
     async fn look_again_and_again(self, version: KongVersion, soon: Arc<Notify>) {
@@ -135,10 +144,11 @@ impl Follower {
         let mut desks = self.lock();
         let Some(desk) = desks.get_mut(&version) else { return };
         if let Some(error) = &failed {
-            desk.failed(version, error);
+            desk.failed(version, error, self.clock.now());
+        } else if let Some(lasted) = desk.outage.works(self.clock.now()) {
+            info!("what is published for Kong {version} is known again, after {lasted}");
         }
         if !found.is_empty() {
-            desk.has_said_that_it_failed &= failed.is_some();
             desk.found(version, look, found);
         }
     }
@@ -149,7 +159,7 @@ impl Follower {
 }
 
 impl Desk {
-    fn new() -> Self {
+    fn new(outage: OutageLog) -> Self {
         Self {
             bulletins: watch::Sender::new(None),
             begun: 0,
@@ -158,15 +168,15 @@ impl Desk {
             at_first: HashMap::new(),
             newest: Publication::NOTHING,
             has_said_that_it_went_back: false,
-            has_said_that_it_failed: false,
+            outage,
         }
     }
 
-    fn forget(&mut self) {
+    fn forget(&mut self, outage: OutageLog) {
         self.at_first.clear();
         self.newest = Publication::NOTHING;
         self.has_said_that_it_went_back = false;
-        self.has_said_that_it_failed = false;
+        self.outage = outage;
     }
 
     fn found(&mut self, version: KongVersion, look: u64, found: Vec<(String, Publication)>) {
@@ -203,10 +213,12 @@ impl Desk {
     }
 
     fn failed(&mut self, version: KongVersion, error: &lifeboat_storage::StorageError) {
-        if std::mem::replace(&mut self.has_said_that_it_failed, true) {
-            debug!("what is published for Kong {version} is not known: {error}");
-        } else {
-            warn!("what is published for Kong {version} is not known: {error}. Nodes go on with what they have");
+    fn failed(&self, version: KongVersion, error: &StorageError, now: Moment) {
+        match self.outage.failed(error.class(), now) {
+            Some(lasted) => {
+                warn!("what is published for Kong {version} is not known{lasted}: {error}. Nodes go on with what they have");
+            }
+            None => debug!("what is published for Kong {version} is not known: {error}"),
         }
     }
 }

@@ -1,19 +1,37 @@
 //! What a node's session says to whoever reads the log: what happened, what it means for traffic, what to do.
 
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::node::Notice;
 use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_link::Address;
 use lifeboat_link::websocket::LinkError;
+use lifeboat_core::time::Moment;
 use tracing::{debug, error, info, warn};
 
 use super::NodeIdentity;
 
-pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice) {
+/// `outage` is the node's own: the control plane is there and gives it nothing.
+pub(super) fn log(
+    node: &NodeIdentity,
+    control_plane: &Address,
+    notice: &Notice,
+    outage: &OutageLog,
+    now: Moment,
+) {
     let NodeIdentity { id, hostname, .. } = node;
     match notice {
         Notice::NotANode(problem) => warn!(node = id, hostname, "closed the link: {problem}"),
+        // It comes about again and again.
+        Notice::Spliced if outage.lasts() => {
+            debug!(node = id, hostname, "the node is linked to control plane {control_plane}");
+        }
         Notice::Spliced => info!(node = id, hostname, "the node is linked to control plane {control_plane}"),
-        Notice::Given(bytes) => info!(node = id, hostname, bytes, "the control plane sent the node a configuration"),
+        Notice::Given(bytes) => {
+            if let Some(lasted) = outage.works(now) {
+                info!(node = id, hostname, "the control plane takes the node again, after {lasted}");
+            }
+            info!(node = id, hostname, bytes, "the control plane sent the node a configuration");
+        }
         Notice::Silent(wait) => warn!(
             node = id,
             hostname,
@@ -23,23 +41,31 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice)
              Admin API tells which",
             wait.as_secs_f64()
         ),
-        Notice::Gone { retry_in, .. } => {
+        Notice::Gone { early: Some(early), retry_in } => {
+            // The relay says it of all nodes.
+            outage.failed("ends early", now);
+            debug!(node = id, hostname, "{early}; trying again in {:.0} s", retry_in.as_secs_f64());
+        }
+        Notice::Gone { early: None, retry_in } => {
             debug!(node = id, hostname, "the control plane is gone; trying again in {:.0} s", retry_in.as_secs_f64());
         }
-        Notice::Refused(refusal, OnRefusal::LeaveAlone) => warn!(
-            node = id,
-            hostname,
-            "control plane {control_plane} refuses this node: {refusal}. It is there, so the node is not restored \
-             (LIFEBOAT_FEED_ON_REFUSAL=on would restore it). To have it taken, {}",
-            refusal.cure()
-        ),
-        Notice::Refused(refusal, OnRefusal::Feed) => warn!(
-            node = id,
-            hostname,
-            "control plane {control_plane} refuses this node: {refusal}. The node is restored from the store all the same if \
-             it is empty, since LIFEBOAT_FEED_ON_REFUSAL is on. To have it taken, {}",
-            refusal.cure()
-        ),
+        Notice::Refused(refusal, on_refusal) => match (outage.failed(&refusal.to_string(), now), on_refusal) {
+            (None, _) => debug!(node = id, hostname, "control plane {control_plane} refuses this node: {refusal}"),
+            (Some(lasted), OnRefusal::LeaveAlone) => warn!(
+                node = id,
+                hostname,
+                "control plane {control_plane} refuses this node{lasted}: {refusal}. It is there, so the node is not \
+                 restored (LIFEBOAT_FEED_ON_REFUSAL=on would restore it). To have it taken, {}",
+                refusal.cure()
+            ),
+            (Some(lasted), OnRefusal::Feed) => warn!(
+                node = id,
+                hostname,
+                "control plane {control_plane} refuses this node{lasted}: {refusal}. The node is restored from the store all \
+                 the same if it is empty, since LIFEBOAT_FEED_ON_REFUSAL is on. To have it taken, {}",
+                refusal.cure()
+            ),
+        },
         Notice::Fed { attempt } => info!(node = id, hostname, attempt, "sent the node the snapshot"),
         Notice::Adopted(hash) => {
             info!(node = id, hostname, "the node runs configuration {hash} from the store");
@@ -65,15 +91,18 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice)
     }
 }
 
-pub(super) fn link_ended(node: &NodeIdentity, error: &LinkError) {
+pub(super) fn link_ended(node: &NodeIdentity, error: &LinkError, outage: &OutageLog, now: Moment) {
     let NodeIdentity { id, hostname, .. } = node;
     match error {
         LinkError::Closed | LinkError::Broken(_) => {
             debug!(node = id, hostname, "the link to the control plane ended: {error}");
         }
-        LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => {
-            error!(node = id, hostname, "the link to the control plane was given up: {error}");
-        }
+        LinkError::Protocol(_) | LinkError::TooLong { .. } | LinkError::Stuck => match outage.failed("given up", now) {
+            Some(lasted) => {
+                error!(node = id, hostname, "the link to the control plane was given up{lasted}: {error}");
+            }
+            None => debug!(node = id, hostname, "the link to the control plane was given up: {error}"),
+        },
     }
 }
 

@@ -16,6 +16,7 @@ mod offers;
 mod outlook;
 mod recheck;
 mod refusals;
+mod restore_log;
 mod revocation;
 mod secured;
 mod tunnel;
@@ -56,6 +57,7 @@ use crate::bind::{BindError, listen};
 use crate::keep::Witnesses;
 use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings, Rulebook};
+use lifeboat_core::outage::{OutageLog, Outages};
 
 /// A relay that is bound to its address.
 #[derive(Debug)]
@@ -85,6 +87,8 @@ struct Shared {
     offers: Offers,
     outlook: Outlook,
     recheck: Recheck,
+    /// Nodes that the control plane, which is there, gives nothing.
+    unserved: Outages,
     seats: Nodes,
     witnesses: Witnesses,
     clock: Clock,
@@ -107,7 +111,7 @@ impl Relay {
         let (listener, listen) = listen("LIFEBOAT_RELAY_LISTEN", settings.listen).await?;
         metrics.presents(&settings.tls.certificate());
         metrics.listens(listen);
-        let limits = settings.limits;
+        let (limits, stores) = (settings.limits, Outages::default());
         let (backups, seats) = (Backups::default(), Nodes::default());
         let watch = BackupWatch {
             backups: backups.clone(),
@@ -123,15 +127,16 @@ impl Relay {
             admission: Admission::new(&limits),
             backups,
             emptiness: Emptiness::default(),
-            follower: Follower::new(sources.clone(), settings.rulebook(), clock),
+            follower: Follower::new(sources.clone(), settings.rulebook(), clock).beside(&stores),
             feeds: FeedQueue::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             large: Arc::new(LargeMessages::new(&limits)),
             refusals: Refusals::new(metrics.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
-            offers: Offers::new(sources, clock),
+            offers: Offers::new(sources, clock, &stores),
             outlook: Outlook::new(cluster.clone(), metrics.clone()),
             recheck: Recheck::default(),
+            unserved: Outages::default(),
             seats,
             nodes: TaskTracker::new(),
             rulebook: settings.rulebook(),
@@ -160,16 +165,24 @@ impl Relay {
     /// Serves nodes until it is told to stop.
     pub async fn run(self) {
         info!("the relay listens on {}: point cluster_control_plane of data planes there", self.address());
+        let (clock, outage) = (self.shared.clock, OutageLog::default());
         loop {
             let accepted = tokio::select! {
                 () = self.shared.stop.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.take(stream, peer),
+                Ok((stream, peer)) => {
+                    if let Some(lasted) = outage.works(clock.now()) {
+                        info!("connections are accepted again, after {lasted}");
+                    }
+                    self.take(stream, peer);
+                }
                 Err(error) => {
                     // Out of file descriptors, most likely; those that are served go on.
-                    warn!("a connection could not be accepted: {error} (is the limit of open files too low?)");
+                    if let Some(lasted) = outage.failed("accept", clock.now()) {
+                        warn!("a connection could not be accepted{lasted}: {error} (is the limit of open files too low?)");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

@@ -10,6 +10,7 @@ use lifeboat_core::keep::adoption::NodeNews;
 use lifeboat_core::kong::ping::hash_in_ping;
 use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::follow::Bulletin;
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
 use lifeboat_link::websocket::{Heard, LinkError};
@@ -42,6 +43,8 @@ struct Driver {
     /// The snapshot that is to be sent, and its turn.
     feed: Option<(Arc<Offer>, Turn)>,
     session: NodeSession,
+    /// The control plane is there and gives this node nothing.
+    outage: OutageLog,
     seat: Seat,
     witness: Option<Witness>,
     presence: NodePresence,
@@ -71,6 +74,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
         arriving: None,
         feed: None,
         session,
+        outage: shared.unserved.another(),
         seat: shared.seats.join(&identity, shared.clock.wall()),
         witness,
         presence,
@@ -202,7 +206,7 @@ impl Driver {
                 Action::Notify(notice) => {
                     match notice {
                         Notice::Given(_) => {
-                            self.shared.outlook.gives();
+                            self.shared.outlook.gives(self.shared.clock.now());
                             self.presence.given();
                             self.tell(NodeNews::Given).await;
                         }
@@ -214,6 +218,7 @@ impl Driver {
                         _ => {}
                     }
                     messages::log(&self.identity, &self.shared.cluster.control_plane.address, &notice);
+                    self.log_notice(&notice);
                     Ok(())
                 }
             };
@@ -227,6 +232,11 @@ impl Driver {
             return Box::pin(self.take(Event::ControlPlaneClosed)).await;
         }
         ControlFlow::Continue(())
+    }
+
+    fn log_notice(&self, notice: &Notice) {
+        let control_plane = &self.shared.cluster.control_plane;
+        messages::log(&self.identity, control_plane, notice, &self.outage, self.shared.clock.now());
     }
 
     async fn tell(&mut self, news: NodeNews) {
@@ -247,7 +257,7 @@ impl Driver {
             Ok(Heard::Frame(frame)) => Event::FromControlPlane(frame),
             Ok(Heard::Part) => Event::ControlPlaneHeard,
             Err(error) => {
-                messages::link_ended(&self.identity, &error);
+                messages::link_ended(&self.identity, &error, &self.outage, self.shared.clock.now());
                 self.control_plane = None;
                 self.arriving = None;
                 match error {
@@ -261,7 +271,7 @@ impl Driver {
     fn dialed(&mut self, dialed: Result<TlsLink, DialError>) -> Event {
         match dialed {
             Ok(mut link) => {
-                self.shared.outlook.reached();
+                self.shared.outlook.reached(self.shared.clock.now());
                 self.shared.follower.control_plane_is_there();
                 // A node that takes longer messages than our own setting allows gets them.
                 let limit = self.session.max_payload().unwrap_or(0).max(self.shared.cluster.control_plane.max_payload);

@@ -7,16 +7,18 @@ use std::time::Duration;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::outage::Outages;
 use lifeboat_core::session::follow::Publication;
 use lifeboat_core::session::node::Offer;
 use lifeboat_core::time::{Moment, WallTime};
-use lifeboat_core::verify::{Provenance, Verified, Writer};
 use lifeboat_runtime::clock::Clock;
+use lifeboat_core::verify::{Provenance, Verified};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::Instrument;
 
 use super::follower::publication;
-use crate::archive::{Chosen, Sources};
+use super::restore_log::RestoreLog;
+use crate::archive::Sources;
 
 /// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
 /// one fetch; one that comes later gets what has been published since.
@@ -28,6 +30,7 @@ pub(super) struct Offers {
     sources: Sources,
     clock: Clock,
     fetches: Arc<Mutex<HashMap<KongVersion, Fetch>>>,
+    log: Arc<RestoreLog>,
 }
 
 #[derive(Debug)]
@@ -53,8 +56,9 @@ pub(super) struct PendingOffer {
 }
 
 impl Offers {
-    pub(super) fn new(sources: Sources, clock: Clock) -> Self {
-        Self { sources, clock, fetches: Arc::default() }
+    /// What fails is said with others of the stores.
+    pub(super) fn new(sources: Sources, clock: Clock, stores: &Outages) -> Self {
+        Self { sources, clock, fetches: Arc::default(), log: Arc::new(RestoreLog::new(stores.clone(), clock)) }
     }
 
     /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
@@ -88,7 +92,8 @@ impl Offers {
         }
         let previous = fetches.get(&version).and_then(|fetch| fetch.result.borrow().clone());
         let (sender, result) = watch::channel(None);
-        tokio::spawn(fetch(self.sources.clone(), self.clock, version, previous, sender));
+        let fetch = fetch(self.sources.clone(), self.log.clone(), self.clock, version, previous, sender);
+        tokio::spawn(fetch.in_current_span());
         fetches.insert(version, Fetch { result: result.clone(), since: now });
         result
     }
@@ -112,6 +117,7 @@ impl PendingOffer {
 // Tries until there is one, or nobody waits any more.
 async fn fetch(
     sources: Sources,
+    log: Arc<RestoreLog>,
     clock: Clock,
     version: KongVersion,
     previous: Option<Fetched>,
@@ -130,21 +136,18 @@ async fn fetch(
     loop {
         match sources.restore(version, clock.wall()).await {
             Ok(chosen) => {
-                log_chosen(version, &chosen);
+                log.chosen(version, &chosen);
                 sender.send_replace(Some(fetched(&chosen.verified, &clock)));
                 return;
             }
             Err(error) => {
                 if let Some(previous) = previous.as_ref().filter(|known| known.is_allowed(&sources, clock.wall())) {
-                    warn!("{error}; nodes of Kong {version} are given what was fetched before");
+                    log.gives_what_was_fetched_before(version, &error);
                     sender.send_replace(Some(previous.clone()));
                     return;
                 }
                 let wait = backoff.next_wait(rand::random());
-                warn!(
-                    "new nodes of Kong {version} can't be restored yet: {error}. Trying again in {:.0} s",
-                    wait.as_secs_f64()
-                );
+                log.failed(version, &error, backoff.failures(), wait);
                 tokio::time::sleep(wait).await;
                 // One receiver is the table's own.
                 if sender.receiver_count() <= 1 {
@@ -172,46 +175,4 @@ fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
     };
     let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes(), publication };
     Fetched { offer: Arc::new(offer), payload, last_seen }
-}
-
-fn written_by(writer: &Writer) -> String {
-    match writer {
-        Writer::Anybody => "not authenticated".to_owned(),
-        Writer::Signer(key) => format!("signed by {key:?}"),
-        Writer::KeyHolder(key) => format!("authenticated with encryption key {key:?}"),
-    }
-}
-
-fn log_chosen(version: KongVersion, chosen: &Chosen) {
-    for (place, skipped) in &chosen.skipped {
-        warn!("{} in {place} is not used: {}", skipped.key, skipped.reason);
-    }
-    for error in &chosen.failed {
-        warn!("{error}");
-    }
-    let Chosen { verified, place, .. } = chosen;
-    let hash = verified.config_hash();
-    let kin = if chosen.version == version {
-        String::new()
-    } else {
-        let kin = chosen.version;
-        format!(
-            " of Kong {kin}, since there is no backup of {version} itself (LIFEBOAT_VERSION_MATCH=exact forbids that)"
-        )
-    };
-    match verified.provenance() {
-        Provenance::Manifest(manifest) => info!(
-            "for new nodes of Kong {version}: snapshot {}{kin} from {place}, {}, configuration {hash}, {}",
-            manifest.sequence,
-            written_by(manifest.writer()),
-            manifest.last_seen_at_the_control_plane().map_or_else(
-                || "which no control plane has had".to_owned(),
-                |seen| format!("last seen at the control plane at {seen}")
-            )
-        ),
-        Provenance::BareConfigJson => warn!(
-            "for new nodes of Kong {version}: a bare config.json{kin} from {place}, configuration {hash}; without a manifest \
-             nothing tells how old or how complete it is"
-        ),
-    }
 }

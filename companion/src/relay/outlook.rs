@@ -2,8 +2,8 @@
 //! certificate. It is said once when it changes, not once per node. What an answer means is decided in `core`.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::answer::{ConnectFailure, EarlyEnd, Verdict};
 use lifeboat_core::session::own_certificate::OwnCertificate;
 use lifeboat_core::time::Moment;
@@ -13,9 +13,6 @@ use tracing::{debug, error, info, warn};
 use crate::keep::certificate_refused;
 use crate::metrics::RelayMetrics;
 use crate::settings::ClusterSettings;
-
-/// How often another cause of the same outage is said.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Outlook {
@@ -27,6 +24,7 @@ pub(super) struct Outlook {
 #[derive(Debug)]
 struct Known {
     state: State,
+    outage: OutageLog,
     own_certificate: OwnCertificate,
     /// Why that is not accepted, for as long as it isn't: an outage in between has other causes.
     refused_because: Option<String>,
@@ -36,8 +34,7 @@ struct Known {
 enum State {
     Unknown,
     Reached,
-    /// Why, and when that was said.
-    Gone(Cause, Moment),
+    Gone(Cause),
     RefusesUs,
 }
 
@@ -51,23 +48,24 @@ enum Cause {
 
 impl Outlook {
     pub(super) fn new(cluster: Arc<ClusterSettings>, metrics: RelayMetrics) -> Self {
-        let known = Known { state: State::Unknown, own_certificate: OwnCertificate::default(), refused_because: None };
+        let (state, outage) = (State::Unknown, OutageLog::default());
+        let known = Known { state, outage, own_certificate: OwnCertificate::default(), refused_because: None };
         Self { cluster, metrics, known: Mutex::new(known) }
     }
 
     /// A link came about. Whether it stays is known when it gives something.
-    pub(super) fn reached(&self) {
+    pub(super) fn reached(&self, now: Moment) {
         let mut known = self.lock();
         known.own_certificate.linked();
-        if let State::Gone(Cause::EndsEarly, _) = known.state {
+        if let State::Gone(Cause::EndsEarly) = known.state {
             return;
         }
-        self.is_there(known);
+        self.is_there(known, now);
     }
 
     /// The control plane has sent a node a configuration.
-    pub(super) fn gives(&self) {
-        self.is_there(self.lock());
+    pub(super) fn gives(&self, now: Moment) {
+        self.is_there(self.lock(), now);
     }
 
     /// A link did not come about. Tells what that means.
@@ -84,9 +82,10 @@ impl Outlook {
                 self.metrics.reached();
                 if known.state == State::RefusesUs {
                     known.state = State::Unknown;
+                    known.outage.works(now);
                 }
             }
-            Verdict::RefusesCertificate(_) => self.refuses_us(known, error),
+            Verdict::RefusesCertificate(_) => self.refuses_us(known, error, now),
             Verdict::Unclear => debug!("control plane {}: {error}", self.cluster.control_plane),
             Verdict::Outage { .. } => {
                 let cause = match error.failure {
@@ -104,37 +103,41 @@ impl Outlook {
         self.is_gone(self.lock(), Cause::EndsEarly, &how.to_string(), now);
     }
 
-    fn is_there(&self, mut known: MutexGuard<'_, Known>) {
+    fn is_there(&self, mut known: MutexGuard<'_, Known>, now: Moment) {
         self.metrics.reached();
-        match std::mem::replace(&mut known.state, State::Reached) {
-            State::Gone(..) => info!("control plane {} is back", self.cluster.control_plane),
-            State::Unknown => info!("control plane {} is there", self.cluster.control_plane),
-            State::RefusesUs => info!("control plane {} accepts this relay's certificate", self.cluster.control_plane),
-            State::Reached => {}
+        let control_plane = &self.cluster.control_plane;
+        let lasted = known.outage.works(now);
+        match (std::mem::replace(&mut known.state, State::Reached), lasted) {
+            (State::Gone(_), Some(lasted)) => info!("control plane {control_plane} is back, after {lasted}"),
+            (State::RefusesUs, Some(lasted)) => {
+                info!("control plane {control_plane} accepts this relay's certificate, after {lasted}");
+            }
+            (State::Gone(_) | State::RefusesUs, None) => debug!("control plane {control_plane} is back"),
+            (State::Unknown, _) => info!("control plane {control_plane} is there"),
+            (State::Reached, _) => {}
         }
     }
 
     fn is_gone(&self, mut known: MutexGuard<'_, Known>, cause: Cause, why: &str, now: Moment) {
         self.metrics.not_reached();
-        let is_said = matches!(known.state, State::Gone(said, when) if said == cause || now - when < SAY_AGAIN);
-        if is_said {
-            debug!("control plane {}: {why}", self.cluster.control_plane);
-            return;
+        known.state = State::Gone(cause);
+        let control_plane = &self.cluster.control_plane;
+        match known.outage.failed(&format!("{cause:?}"), now) {
+            Some(lasted) => warn!(
+                "control plane {control_plane}{lasted}: {why}. Nodes that have a configuration go on with it; new ones are \
+                 restored from the store. Trying again every 5 to 10 s, or when it has asked to"
+            ),
+            None => debug!("control plane {control_plane}: {why}"),
         }
-        known.state = State::Gone(cause, now);
-        warn!(
-            "control plane {}: {why}. Nodes that have a configuration go on with it; new ones are restored from the store. \
-             Trying again every 5 to 10 s, or when it has asked to",
-            self.cluster.control_plane
-        );
     }
 
-    fn refuses_us(&self, mut known: MutexGuard<'_, Known>, why: &DialError) {
+    fn refuses_us(&self, mut known: MutexGuard<'_, Known>, why: &DialError, now: Moment) {
         let because = known.refused_because.get_or_insert_with(|| why.to_string());
         let refused = certificate_refused(&self.cluster, because);
-        if std::mem::replace(&mut known.state, State::RefusesUs) != State::RefusesUs {
+        known.state = State::RefusesUs;
+        if let Some(lasted) = known.outage.failed("certificate refused", now) {
             error!(
-                "control plane {}: {refused}. Until then this relay gives no node a configuration, not even in an \
+                "control plane {}{lasted}: {refused}. Until then this relay gives no node a configuration, not even in an \
                  outage: whoever has a certificate that was exchanged must get nothing",
                 self.cluster.control_plane
             );

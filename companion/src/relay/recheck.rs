@@ -27,7 +27,7 @@ async fn ask_until_it_changes(shared: Arc<Shared>, target: String, via: Option<S
         tokio::time::sleep(spread(rules.retry.0, rules.retry.1, rand::random())).await;
         match dial(&shared.cluster.control_plane, &target, Some(&dialer), rules.config_timeout).await {
             Ok(link) => {
-                shared.outlook.reached();
+                shared.outlook.reached(shared.clock.now());
                 link.close().await;
                 break;
             }

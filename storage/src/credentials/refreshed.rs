@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lifeboat_core::backoff::Backoff;
+use lifeboat_core::outage::OutageLog;
+use lifeboat_core::time::Moment;
 use object_store::CredentialProvider;
 use tokio::time::Instant;
 
@@ -43,6 +45,8 @@ struct Held<C> {
     due: Instant,
     failed: Option<CredentialError>,
     backoff: Backoff,
+    began: Instant,
+    outage: OutageLog,
 }
 
 /// What is held at this moment.
@@ -63,7 +67,8 @@ impl<F: Fetch> Refreshed<F> {
     pub(super) fn new(source: F) -> Self {
         let now = Instant::now();
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let held = Held { credential: None, ends: now, due: now, failed: None, backoff };
+        let outage = OutageLog::default();
+        let held = Held { credential: None, ends: now, due: now, failed: None, backoff, began: now, outage };
         Self { source, held: Mutex::new(held), fetching: tokio::sync::Mutex::default() }
     }
 
@@ -87,6 +92,9 @@ impl<F: Fetch> Refreshed<F> {
         held.credential = Some(credential.clone());
         held.failed = None;
         held.backoff.reset();
+        if let Some(lasted) = held.outage.works(Moment::after_start(now - held.began)) {
+            tracing::info!("the credentials for the store were renewed, after {lasted}");
+        }
         credential
     }
 
@@ -100,7 +108,12 @@ impl<F: Fetch> Refreshed<F> {
         held.failed = Some(error.clone());
         let Some(credential) = usable else { return Err(error) };
         let left = (held.ends - now).as_secs();
-        tracing::warn!(%error, "the credentials for the store could not be renewed: those at hand end in {left} s");
+        if let Some(lasted) = held.outage.failed("", Moment::after_start(now - held.began)) {
+            tracing::warn!(
+                %error,
+                "the credentials for the store could not be renewed{lasted}: those at hand end in {left} s"
+            );
+        }
         Ok(credential)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_core::outage::OutageLog;
 use reqwest::Url;
 use tracing::{info, warn};
 
@@ -121,7 +122,7 @@ impl Restoring {
     }
 
     async fn keep_from_being_empty(&self) {
-        let mut backoff = Backoff::new(EVERY, LONGEST_WAIT);
+        let (mut backoff, outage) = (Backoff::new(EVERY, LONGEST_WAIT), OutageLog::default());
         loop {
             let wait = match self.node.runs().await {
                 Ok(Some(_)) => Ok(()),
@@ -131,11 +132,18 @@ impl Restoring {
             let wait = match wait {
                 Ok(()) => {
                     backoff.reset();
+                    if let Some(lasted) = outage.works(self.clock.now()) {
+                        info!("the node at {} has a configuration again, after {lasted}", self.node.url());
+                    }
                     EVERY
                 }
                 Err(error) => {
                     let wait = backoff.next_wait(rand::random());
-                    warn!("{error:#}. Trying again in {:.0} s", wait.as_secs_f64());
+                    let (attempt, seconds) = (backoff.failures(), wait.as_secs_f64());
+                    match outage.failed("", self.clock.now()) {
+                        Some(lasted) => warn!(attempt, "{error:#}{lasted}. Trying again in {seconds:.0} s"),
+                        None => debug!(attempt, "{error:#}. Trying again in {seconds:.0} s"),
+                    }
                     wait
                 }
             };
