@@ -15,7 +15,7 @@ use lifeboat_runtime::clock::Clock;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 use crate::admin::Admin;
 use crate::archive::{Archive, Sources};
@@ -25,6 +25,7 @@ use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
 use crate::metrics::{KeepFacts, Metrics};
 use crate::relay::Relay;
 use crate::reports::Reports;
+use crate::role;
 use crate::rotation::Rotation;
 use crate::settings::{
     ClusterSettings, HealthListen, KeepSettings, LiveRules, Reloaded, RuleChanger, Rulebook, RunSettings, StoreSettings,
@@ -120,7 +121,7 @@ impl Companion {
                 let sources = Sources::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
                 let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
                 view = Some(relay.view());
-                Some((relay.address(), tokio::spawn(relay.run())))
+                Some((relay.address(), tokio::spawn(relay.run().instrument(role::relay()))))
             }
             None => None,
         };
@@ -140,8 +141,8 @@ impl Companion {
         let shared =
             Shared { cluster, archive, store, limits, rulebook: rules.rulebook(), clock, metrics: metrics.clone() };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
-        let rotation = tokio::spawn(rotation.run());
-        let drill = drill.map(tokio::spawn);
+        let rotation = tokio::spawn(rotation.run().instrument(role::certificates()));
+        let drill = drill.map(|drill| tokio::spawn(drill.instrument(role::drill())));
         let mut companion = Self {
             stop,
             headless,
@@ -161,7 +162,11 @@ impl Companion {
             companion.keep(keep, hearing, &shared)?;
         }
         // Who asks now is told of all parts.
-        let serve = |http: Http| (http.address(), tokio::spawn(http.run(program.clone(), companion.reports.router())));
+        let serve = |http: Http| {
+            let address = http.address();
+            let serving = http.run(program.clone(), companion.reports.router()).instrument(role::http());
+            (address, tokio::spawn(serving))
+        };
         let [http, health] = [http, health].map(|bound| bound.map(serve));
         (companion.http, companion.health) = (http, health);
         Ok(companion)
@@ -174,6 +179,8 @@ impl Companion {
         let node = BackupNode::new(keep.version);
         // Of the control plane and its Admin API.
         let outages = Outages::default();
+        let span = role::export(keep.version);
+        let _entered = span.clone().entered();
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
             keep.version,
@@ -190,15 +197,15 @@ impl Companion {
         if let Some(prefix) = keep.beside.clone() {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());
-            self.images.push(tokio::spawn(images.run()));
+            self.images.push(tokio::spawn(images.run().instrument(span.clone())));
         }
         if let Some(admin) = keep.admin_url.clone().map(Admin::new).transpose()? {
-            self.images.push(tokio::spawn(exporter.schemas_from(admin, &outages).run()));
+            self.images.push(tokio::spawn(exporter.schemas_from(admin, &outages).run().instrument(span.clone())));
         }
         let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?.observed_by(metrics);
         let headless = headless.beside(&outages);
-        self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone())));
-        self.headless.push(tokio::spawn(headless.run()));
+        self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone()).instrument(span.clone())));
+        self.headless.push(tokio::spawn(headless.run().instrument(span.clone())));
         Ok(())
     }
 

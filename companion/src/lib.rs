@@ -21,6 +21,7 @@ pub mod progress;
 pub mod relay;
 pub mod reload;
 pub mod reports;
+pub mod role;
 pub mod rotation;
 pub mod settings;
 mod terminal;

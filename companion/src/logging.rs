@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
 
 use crate::progress::{LogWriter, Shown};
+use crate::role;
 use crate::settings::{LogFormat, LogSettings, Source};
 
 /// The log of this process, once it is set up.
@@ -37,21 +38,24 @@ impl Log {
         if let Some(filter) = &self.filter {
             let LogSettings { directives, .. } = LogSettings::of(source, "info");
             // The subscriber is the process's own, and ends with it.
-            let _ = filter.reload(without_steps(&directives));
+            let _ = filter.reload(self::filter(&directives));
         }
     }
 }
 
-// Steps are no log, whatever is logged.
-fn without_steps(directives: &str) -> EnvFilter {
-    EnvFilter::new(directives).add_directive(format!("{TARGET}=off").parse().expect("it is a valid directive"))
+// Whatever is logged, steps are no log, and each line says which part it is of.
+fn filter(directives: &str) -> EnvFilter {
+    let always = |directive: String| directive.parse().expect("it is a valid directive");
+    EnvFilter::new(directives)
+        .add_directive(always(format!("{TARGET}=off")))
+        .add_directive(always(format!("{}=error", role::TARGET)))
 }
 
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads
 /// the settings says. What takes a while is shown as `progress` says.
 pub fn init(source: &Source, default: &str, progress: Shown) -> Log {
     let LogSettings { directives, format } = LogSettings::of(source, default);
-    let (filter, handle) = reload::Layer::new(without_steps(&directives));
+    let (filter, handle) = reload::Layer::new(self::filter(&directives));
     let (terminal, waits) = match progress {
         Shown::Nowhere => (None, None),
         Shown::On(terminal) => (Some(terminal), None),

@@ -14,11 +14,13 @@ use lifeboat::command::{
 use lifeboat::ending::Ending;
 use lifeboat::logging::{self, Log};
 use lifeboat::progress::Shown;
+use lifeboat::role;
 use lifeboat::settings::LogFormat;
 use lifeboat_runtime::clock::Clock;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
+use tracing::Instrument;
 
 fn main() -> ExitCode {
     // What is written holds private keys: nobody else may read it.
@@ -63,13 +65,15 @@ fn main() -> ExitCode {
     };
     let ends_itself =
         matches!(request.task, Task::Run | Task::Demo(_) | Task::Export(_) | Task::Import(_) | Task::Exec(_));
-    let result = runtime.block_on(async {
+    let role = role::of_command(&request.task);
+    let performed = async {
         match ends_itself {
             true => perform(request, &log).await,
             // All others can be left at any point, and then take back what they show on a terminal.
             false => unless_stopped(perform(request, &log)).await,
         }
-    });
+    };
+    let result = runtime.block_on(performed.instrument(role));
     // A background task may be in the middle of something long; nobody waits for it any more.
     runtime.shutdown_background();
     match result {

@@ -17,3 +17,11 @@ pub const LONG: &str = concat!(
     "\nfeatures: ",
     env!("LIFEBOAT_FEATURES")
 );
+
+/// Version and commit, as the log's first line has them: `0.1.0 (commit 1a2b3c4d5e6f)`.
+pub fn described() -> String {
+    match COMMIT {
+        "unknown" => VERSION.to_owned(),
+        commit => format!("{VERSION} (commit {commit})"),
+    }
+}

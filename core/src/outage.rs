@@ -231,7 +231,8 @@ mod tests {
     fn another_cause_is_said_at_once_but_not_each_of_many() {
         let log = OutageLog::default();
         let causes = ["refused", "503", "refused", "slow", "denied", "503"];
-        let said: Vec<bool> = (0..).zip(causes).map(|(second, cause)| log.failed(cause, at(second)).is_some()).collect();
+        let said: Vec<bool> =
+            (0..).zip(causes).map(|(second, cause)| log.failed(cause, at(second)).is_some()).collect();
         assert_eq!(said, [true, true, false, true, false, false]);
     }
 

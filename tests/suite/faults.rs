@@ -2,6 +2,7 @@
 
 mod alone;
 mod histories;
+mod lasting;
 mod permissions;
 mod sockets;
 

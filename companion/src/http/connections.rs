@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use super::answers::HEALTH;
 use crate::metrics::{HttpMetrics, LeftUnanswered};
@@ -67,7 +67,7 @@ pub(super) async fn serve(setting: &'static str, listener: TcpListener, router: 
                 if let Some(lasted) = outage.works(Moment::after_start(began.elapsed())) {
                     info!("connections for metrics or status are accepted again, after {lasted}");
                 }
-                connections.spawn(door.clone().take(stream, peer, router.clone()));
+                connections.spawn(door.clone().take(stream, peer, router.clone()).in_current_span());
                 // What has just come is looked at before the next one is.
                 tokio::task::yield_now().await;
             }

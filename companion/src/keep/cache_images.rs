@@ -7,10 +7,10 @@ use std::time::Duration;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::outage::OutageLog;
 use lifeboat_node_cache::{CacheError, CacheId, Image, NodePrefix, Patience};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
-use lifeboat_core::outage::OutageLog;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
@@ -152,7 +152,9 @@ impl CacheImages {
                 "snapshot {sequence} has no image of the node's cache on {prefix}{lasted}: {problem}. It is tried again; the \
                  snapshot itself is kept"
             ),
-            None => debug!(sequence, %hash, "snapshot {sequence} has no image of the node's cache on {prefix}: {problem}"),
+            None => {
+                debug!(sequence, %hash, "snapshot {sequence} has no image of the node's cache on {prefix}: {problem}")
+            }
         }
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Campaign {
     shown: u64,
     /// The election is held up.
     outage: OutageLog,
+    /// Whether it was said that this exporter leads, which it does since.
+    has_said_that_it_leads: bool,
     metrics: KeepMetrics,
 }
 
@@ -100,6 +102,7 @@ impl Campaign {
             link: None,
             shown: 0,
             outage: OutageLog::default(),
+            has_said_that_it_leads: false,
             metrics,
         }
     }
@@ -295,7 +298,7 @@ impl Campaign {
                     words.push(Word::Lead(leadership));
                 }
                 Action::Notify(notice) => {
-                    say(&notice);
+                    self.say(&notice);
                     match &notice {
                         Notice::Follows { leader: host } | Notice::StepsDown { to: host } => self.metrics.follows(host),
                         Notice::LeaderIsDead { .. } => self.metrics.lost_its_leader(),
@@ -359,6 +362,15 @@ impl Campaign {
             None => debug!(store, "the election of the exporter that leads is held up: {error}"),
         }
         Event::Failed
+    }
+
+    fn say(&mut self, notice: &Notice) {
+        let said = std::mem::replace(&mut self.has_said_that_it_leads, matches!(notice, Notice::Leads { .. }));
+        match notice {
+            // It has met an epoch in the manifest that is higher, which changes nothing for anybody.
+            Notice::Leads { epoch } if said => debug!(epoch, "this exporter leads, now in epoch {epoch}"),
+            notice => say(notice),
+        }
     }
 
     fn goes_on(&self) {

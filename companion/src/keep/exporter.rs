@@ -15,11 +15,11 @@ use lifeboat_core::keep::guard::ShrinkGuard;
 use lifeboat_core::keep::keeper::{Action, Doubt, Event, Keeper, Leadership, Notice, Rules, Standing};
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::SnapshotId;
+use lifeboat_core::outage::Outages;
 use lifeboat_node_cache::{Image, NodePrefix};
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{Fence, StorageError, Tag};
-use lifeboat_core::outage::Outages;
 use tokio_util::sync::CancellationToken;
 
 use super::cache_images::{ImageDesk, Offer};

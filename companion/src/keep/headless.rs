@@ -19,6 +19,7 @@ use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::messages::{self, LinkLog};
 use super::newest::Line;
@@ -186,7 +187,6 @@ impl Headless {
             Ok(Heard::Frame(frame)) => Event::Frame(frame),
             Ok(Heard::Part) => Event::Heard,
             Err(error) => {
-                self.cause = messages::link_ended(&self.cluster.control_plane.address, self.voice, &error);
                 self.cause = self.log.link_ended(&error);
                 self.link = None;
                 self.line_is(Line::Down);
@@ -250,7 +250,7 @@ impl Headless {
 
     async fn act(&mut self, action: Action) {
         match action {
-            Action::Connect => self.dialing = Some(tokio::spawn(self.connect())),
+            Action::Connect => self.dialing = Some(tokio::spawn(self.connect().in_current_span())),
             Action::Send(frame) => {
                 if let Some(link) = &mut self.link
                     && let Err(error) = link.send(&frame).await
@@ -311,8 +311,9 @@ impl Headless {
 
     fn decode(&self, message: Bytes) -> JoinHandle<Result<Reconfigure, DecodeError>> {
         tracing::debug!(bytes = message.len(), "a message from the control plane is here whole");
-        let (max_config, metrics) = (self.max_config, self.metrics.clone());
+        let (max_config, metrics, span) = (self.max_config, self.metrics.clone(), Span::current());
         tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
             let began = Instant::now();
             let decoded = decode(&message, max_config)?;
             metrics.took(Step::Decode, began.elapsed());
@@ -339,7 +340,6 @@ impl Headless {
             Some(admin) => Some(admin.sync_status(&self.node.id).await),
             None => None,
         };
-        messages::log_silence(&self.cluster.control_plane.address, self.voice, &self.node.id, wait, status)
         self.log.silence(&self.node.id, wait, status)
     }
 }

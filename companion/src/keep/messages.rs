@@ -8,14 +8,12 @@ use lifeboat_core::kong::reconfigure::DecodeError;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::headless::Notice;
-use lifeboat_link::Address;
 use lifeboat_link::websocket::LinkError;
 use tracing::{debug, error, info, warn};
 
 use crate::admin::AdminError;
 use crate::settings::ClusterSettings;
 use lifeboat_runtime::clock::Clock;
-use crate::settings::ClusterSettings;
 
 /// Who tells a person what a session has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +70,7 @@ impl LinkLog {
 
     /// Says what a session has to say, and gives it back. `cause` is what was found at the socket.
     pub(super) fn log(&self, cause: &str, notice: Notice) -> String {
-        let (control_plane, version) = (&self.cluster.control_plane, self.version);
+        let (control_plane, version) = (&self.cluster.control_plane.address, self.version);
         match notice {
             // These are said where more is known.
             Notice::Silent(_) | Notice::NotKept => String::new(),
@@ -146,9 +144,11 @@ impl LinkLog {
 
     /// Something came that could be kept.
     pub(super) fn works(&self) {
-        let (control_plane, version) = (&self.cluster.control_plane, self.version);
+        let (control_plane, version) = (&self.cluster.control_plane.address, self.version);
         if let Some(lasted) = self.outage.works(self.clock.now()) {
-            info!("connected to control plane {control_plane} as a backup node of Kong {version}, after {lasted} without it");
+            info!(
+                "connected to control plane {control_plane} as a backup node of Kong {version}, after {lasted} without it"
+            );
         }
     }
 
@@ -158,7 +158,7 @@ impl LinkLog {
     }
 
     pub(super) fn link_ended(&self, error: &LinkError) -> String {
-        let control_plane = &self.cluster.control_plane;
+        let control_plane = &self.cluster.control_plane.address;
         match error {
             // The session says the rest.
             LinkError::Closed | LinkError::Broken(_) => format!("the link ended: {error}"),
@@ -184,7 +184,7 @@ impl LinkLog {
         wait: Duration,
         status: Option<Result<Option<String>, AdminError>>,
     ) -> String {
-        let control_plane = &self.cluster.control_plane;
+        let control_plane = &self.cluster.control_plane.address;
         let see = match status {
             Some(Ok(Some(status))) => {
                 format!("Its Admin API says sync_status {status:?} of this node: {}", meaning(&status))

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_storage::StorageError;
 use lifeboat_core::outage::{OutageLog, Outages};
+use lifeboat_storage::StorageError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};

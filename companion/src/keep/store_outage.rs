@@ -8,7 +8,7 @@ use lifeboat_core::outage::OutageLog;
 use lifeboat_runtime::clock::Clock;
 use tracing::{debug, error, info};
 
-use crate::storage::StorageError;
+use lifeboat_storage::StorageError;
 
 /// What the exporter does there, and whether it fails.
 #[derive(Debug)]

@@ -8,14 +8,14 @@ use lifeboat_core::backoff::Backoff;
 use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::outage::OutageLog;
 use lifeboat_core::manifest::SourceKind;
+use lifeboat_core::outage::OutageLog;
 use lifeboat_runtime::clock::Clock;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Found, found};
 use crate::keep::Newest;

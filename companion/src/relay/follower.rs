@@ -10,10 +10,10 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
-use lifeboat_runtime::clock::Clock;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::{Notify, watch};
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use crate::archive::Sources;
 use crate::settings::{Follow, Rulebook};
@@ -96,7 +96,8 @@ impl Follower {
         let subscription = Subscription { bulletins: desk.bulletins.subscribe(), after: desk.begun };
         desk.soon.notify_one();
         if !std::mem::replace(&mut desk.is_looking, true) {
-            tokio::spawn(self.clone().look_again_and_again(version, desk.soon.clone()));
+            let looking = self.clone().look_again_and_again(version, desk.soon.clone());
+            tokio::spawn(looking.in_current_span());
         }
         Some(subscription)
     }
@@ -212,11 +213,12 @@ impl Desk {
         self.bulletins.send_replace(Some(Seen { look, bulletin }));
     }
 
-    fn failed(&mut self, version: KongVersion, error: &lifeboat_storage::StorageError) {
     fn failed(&self, version: KongVersion, error: &StorageError, now: Moment) {
         match self.outage.failed(error.class(), now) {
             Some(lasted) => {
-                warn!("what is published for Kong {version} is not known{lasted}: {error}. Nodes go on with what they have");
+                warn!(
+                    "what is published for Kong {version} is not known{lasted}: {error}. Nodes go on with what they have"
+                );
             }
             None => debug!("what is published for Kong {version} is not known: {error}"),
         }

@@ -3,21 +3,15 @@
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::node::Notice;
 use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_core::time::Moment;
 use lifeboat_link::Address;
 use lifeboat_link::websocket::LinkError;
-use lifeboat_core::time::Moment;
 use tracing::{debug, error, info, warn};
 
 use super::NodeIdentity;
 
 /// `outage` is the node's own: the control plane is there and gives it nothing.
-pub(super) fn log(
-    node: &NodeIdentity,
-    control_plane: &Address,
-    notice: &Notice,
-    outage: &OutageLog,
-    now: Moment,
-) {
+pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice, outage: &OutageLog, now: Moment) {
     let NodeIdentity { id, hostname, .. } = node;
     match notice {
         Notice::NotANode(problem) => warn!(node = id, hostname, "closed the link: {problem}"),

@@ -32,7 +32,7 @@ use lifeboat_runtime::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, warn};
 
 pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
@@ -181,7 +181,9 @@ impl Relay {
                 Err(error) => {
                     // Out of file descriptors, most likely; those that are served go on.
                     if let Some(lasted) = outage.failed("accept", clock.now()) {
-                        warn!("a connection could not be accepted{lasted}: {error} (is the limit of open files too low?)");
+                        warn!(
+                            "a connection could not be accepted{lasted}: {error} (is the limit of open files too low?)"
+                        );
                     }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -216,11 +218,12 @@ impl Shared {
     /// Runs until it is done or the relay stops.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
-        self.nodes.spawn(async move {
+        let unless_stopped = async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = work => {}
             }
-        });
+        };
+        self.nodes.spawn(unless_stopped.in_current_span());
     }
 }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::keep::adoption::NodeNews;
 use lifeboat_core::kong::ping::hash_in_ping;
+use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::follow::Bulletin;
-use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
 use lifeboat_link::websocket::{Heard, LinkError};
 use lifeboat_runtime::background::finished;
 use tokio::task::JoinHandle;
-use tracing::{debug, info};
+use tracing::{Instrument, debug, info};
 
 use super::admission::Place;
 use super::feed_queue::{Permit, Turn};
@@ -169,7 +169,7 @@ impl Driver {
         for action in actions {
             let sent = match action {
                 Action::ConnectControlPlane => {
-                    self.dialing = Some(tokio::spawn(self.connect()));
+                    self.dialing = Some(tokio::spawn(self.connect().in_current_span()));
                     Ok(())
                 }
                 Action::DisconnectControlPlane => {
@@ -217,7 +217,6 @@ impl Driver {
                         Notice::NotAdopted { .. } => self.presence.not_adopting(),
                         _ => {}
                     }
-                    messages::log(&self.identity, &self.shared.cluster.control_plane.address, &notice);
                     self.log_notice(&notice);
                     Ok(())
                 }
@@ -235,7 +234,7 @@ impl Driver {
     }
 
     fn log_notice(&self, notice: &Notice) {
-        let control_plane = &self.shared.cluster.control_plane;
+        let control_plane = &self.shared.cluster.control_plane.address;
         messages::log(&self.identity, control_plane, notice, &self.outage, self.shared.clock.now());
     }
 

@@ -11,8 +11,8 @@ use lifeboat_core::outage::Outages;
 use lifeboat_core::session::follow::Publication;
 use lifeboat_core::session::node::Offer;
 use lifeboat_core::time::{Moment, WallTime};
-use lifeboat_runtime::clock::Clock;
 use lifeboat_core::verify::{Provenance, Verified};
+use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tracing::Instrument;
 

@@ -105,7 +105,7 @@ impl Outlook {
 
     fn is_there(&self, mut known: MutexGuard<'_, Known>, now: Moment) {
         self.metrics.reached();
-        let control_plane = &self.cluster.control_plane;
+        let control_plane = &self.cluster.control_plane.address;
         let lasted = known.outage.works(now);
         match (std::mem::replace(&mut known.state, State::Reached), lasted) {
             (State::Gone(_), Some(lasted)) => info!("control plane {control_plane} is back, after {lasted}"),
@@ -121,7 +121,7 @@ impl Outlook {
     fn is_gone(&self, mut known: MutexGuard<'_, Known>, cause: Cause, why: &str, now: Moment) {
         self.metrics.not_reached();
         known.state = State::Gone(cause);
-        let control_plane = &self.cluster.control_plane;
+        let control_plane = &self.cluster.control_plane.address;
         match known.outage.failed(&format!("{cause:?}"), now) {
             Some(lasted) => warn!(
                 "control plane {control_plane}{lasted}: {why}. Nodes that have a configuration go on with it; new ones are \

@@ -86,7 +86,9 @@ impl RestoreLog {
             match what {
                 Failing::Restoring(_) => info!("new nodes of Kong {version} can be restored again, after {lasted}"),
                 Failing::Place(_, place) => info!(store = place, "{place} is asked again, after {lasted}"),
-                Failing::Object(_, place, key) => debug!(store = place, "{key} is no longer in the way, after {lasted}"),
+                Failing::Object(_, place, key) => {
+                    debug!(store = place, "{key} is no longer in the way, after {lasted}")
+                }
             }
         }
         // Their keys are new each time.

@@ -18,7 +18,7 @@ pub use azure::{AzureAccess, AzureCredentials, ManagedIdentity, Tenant};
 pub use gcs::{GcsAccess, GoogleCredentials};
 pub use google_key::{GoogleKey, ServiceAccount};
 pub use put_object::{Checksum, PutObject};
-pub use s3::{AwsCredentials, S3Access, domain};
+pub use s3::{AwsCredentials, S3Access, domain, profiles_are_not_read};
 pub use secret::{Hidden, Secret};
 
 /// Where a store is, and how to get into it.

@@ -55,7 +55,21 @@ pub enum AwsCredentials {
     Instance {
         /// Where it is.
         endpoint: Url,
+        /// Variables that name files of AWS's tools and are set, though they are not read here.
+        unread: Vec<&'static str>,
     },
+}
+
+/// That these are set and not read, for the end of a sentence about credentials that are missing; nothing if none is.
+pub fn profiles_are_not_read(unread: &[&str]) -> String {
+    if unread.is_empty() {
+        return String::new();
+    }
+    let (names, verb) = (unread.join(" and "), if unread.len() == 1 { "is" } else { "are" });
+    format!(
+        "; {names} {verb} set, but lifeboat does not read the AWS CLI's files: set the variables that aws configure \
+         export-credentials --format env prints"
+    )
 }
 
 impl S3Access {

@@ -31,7 +31,10 @@ impl Message {
             match letter {
                 '{' => {
                     letters.by_ref().find(|letter| *letter == '}');
-                    parts.push(std::mem::take(&mut part));
+                    // Two that nothing stands between are one to whoever reads.
+                    if parts.is_empty() || !part.is_empty() {
+                        parts.push(std::mem::take(&mut part));
+                    }
                 }
                 letter => part.push(letter),
             }

@@ -64,6 +64,11 @@ impl Weather {
         Self(Arc::new(Mutex::new(State::new(seed, severity, always))))
     }
 
+    /// From now on this happens to every request.
+    pub fn turn_to(&self, fault: Fault) {
+        *self.state() = State::new(0, 100, Some(fault));
+    }
+
     /// Nothing goes wrong from now on.
     pub fn clear_up(&self) {
         let mut state = self.state();

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use lifeboat_runtime::clock::Clock;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 use self::decision::{Start, decide};
 use super::Failure;
@@ -56,7 +56,7 @@ pub fn exec_undecided(asked: &Exec, why: std::io::Error) -> Result<Infallible, F
 // Ends without a start only for a signal. A mistake of ours is nothing that a gateway should not be started for.
 async fn decided(source: &Source, program: &Program, clock: Clock) -> Result<Start, Failure> {
     let (source, program) = (source.clone(), program.clone());
-    let deciding = tokio::spawn(async move { decide(&source, &program, clock).await });
+    let deciding = tokio::spawn(async move { decide(&source, &program, clock).await }.in_current_span());
     let decided = unless_stopped(async {
         Ok(deciding.await.unwrap_or_else(|_| Start::Empty(anyhow!("lifeboat has a defect, which is shown above"))))
     });

@@ -6,7 +6,7 @@ use lifeboat_core::keep::keeper::{Doubt, Rules};
 use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{Instrument, info};
 
 use super::super::Failure;
 use super::super::stopped::{Hangup, Stop};
@@ -45,13 +45,17 @@ pub(super) async fn watch(source: &Source, url: &Url, log: &Log, clock: Clock) -
     // Who starts this looks at it: a wrong address or version is said at once and not tried again.
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
-    info!("keeping what the node at {url} runs (Kong {version}) in {}", archive.place());
+    info!(
+        "lifeboat {}: keeping what the node at {url} runs (Kong {version}) in {}",
+        crate::version::described(),
+        archive.place()
+    );
     let (newest, stop) = (Newest::without_a_link(), CancellationToken::new());
     // The node itself was asked what it runs, and by no link that may be cut off.
     let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
     let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock).electing(settings.election);
     let exporter = exporter.mirrored_in(settings.store.others()).ruled_by(changer.rulebook());
-    let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()));
+    let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()).in_current_span());
     let mut following = pin!(node.follow(version, newest));
     let ended = loop {
         tokio::select! {

@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use lifeboat_core::backoff::Backoff;
-use lifeboat_runtime::clock::Clock;
 use lifeboat_core::outage::OutageLog;
+use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::super::stopped::{Hangup, Stop};
 use super::{Failure, stdout};
@@ -61,7 +61,11 @@ pub(super) async fn watch(
     let mut reloader = Reloader::new(source, log, move |source| {
         Ok(LiveRules::from(&DblessImportSettings::read(source, own_ticket.as_deref())?))
     });
-    info!("the node at {url} is given a configuration of {} whenever it is empty", restoring.sources.places());
+    info!(
+        "lifeboat {}: the node at {url} is given a configuration of {} whenever it is empty",
+        crate::version::described(),
+        restoring.sources.places()
+    );
     let mut restoring = pin!(restoring.keep_from_being_empty());
     loop {
         tokio::select! {

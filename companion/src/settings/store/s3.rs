@@ -2,7 +2,7 @@
 //! identity, container, instance.
 
 use lifeboat_core::time::WallTime;
-use lifeboat_storage::access::{AwsCredentials, PutObject, S3Access, Secret, domain};
+use lifeboat_storage::access::{AwsCredentials, PutObject, S3Access, Secret, domain, profiles_are_not_read};
 use reqwest::Url;
 
 use super::{endpoint, is_https_or_own};
@@ -113,16 +113,21 @@ fn container(reader: &mut Reader<'_>, url: Url) -> Option<AwsCredentials> {
     Some(AwsCredentials::Container { url, authorization })
 }
 
+/// What people set for AWS's own tools, whose profiles are not read here.
+const PROFILES: [&str; 4] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
+
 fn instance(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
+    let unread: Vec<_> = PROFILES.into_iter().filter(|name| reader.is_given(name)).collect();
     if reader.switch("AWS_EC2_METADATA_DISABLED") {
-        reader.wrong(
+        reader.wrong(format!(
             "there are no credentials for S3: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, \
              AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI is set, and \
-             AWS_EC2_METADATA_DISABLED forbids to ask the instance: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        );
+             AWS_EC2_METADATA_DISABLED forbids to ask the instance: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{}",
+            profiles_are_not_read(&unread)
+        ));
         return None;
     }
     let endpoint = endpoint(reader, "AWS_EC2_METADATA_SERVICE_ENDPOINT", INSTANCE_METADATA).ok()?;
     let endpoint = endpoint.unwrap_or_else(|| INSTANCE_METADATA.parse().expect("it is a URL"));
-    Some(AwsCredentials::Instance { endpoint })
+    Some(AwsCredentials::Instance { endpoint, unread })
 }

@@ -75,7 +75,7 @@ fn aws_credentials_are_chosen_in_awss_own_order() {
     assert_eq!((sts.as_str(), session_name.as_str()), ("https://sts.us-east-1.amazonaws.com/", "lifeboat"));
     let AwsCredentials::Container { url, .. } = aws(&all[4..]) else { panic!() };
     assert_eq!(url.as_str(), "http://169.254.170.2/v2/credentials/x");
-    let AwsCredentials::Instance { endpoint } = aws(&[]) else { panic!() };
+    let AwsCredentials::Instance { endpoint, .. } = aws(&[]) else { panic!() };
     assert_eq!(endpoint.as_str(), "http://169.254.169.254/");
 }
 
@@ -104,6 +104,10 @@ fn half_of_aws_credentials_is_a_mistake() {
         (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@evil.example.com/x")], "begins with a slash"),
         (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example.com/x")], "plain http is only for"),
         (&[("AWS_EC2_METADATA_DISABLED", "true")], "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (
+            &[("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_PROFILE", "prod"), ("AWS_CONFIG_FILE", "/etc/aws")],
+            "AWS_PROFILE and AWS_CONFIG_FILE are set, but lifeboat does not read the AWS CLI's files",
+        ),
     ] {
         let problems = read(&[&[S3], pairs].concat()).unwrap_err();
         assert!(problems.mention(named), "{named} is missing in {problems}");

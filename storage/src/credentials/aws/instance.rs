@@ -19,6 +19,8 @@ use crate::credentials::refreshed::{Fetch, Fetched};
 pub(super) struct Instance {
     endpoint: Endpoint,
     base: String,
+    /// What to do where there are none.
+    cure: String,
     has_answered: AtomicBool,
 }
 
@@ -29,8 +31,10 @@ const CURE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run wher
                     instance with a role (in a container its metadata needs a hop limit of 2), IRSA, Pod Identity, ECS";
 
 impl Instance {
-    pub(super) fn new(endpoint: Endpoint, url: &str) -> Self {
-        Self { endpoint, base: url.trim_end_matches('/').to_owned(), has_answered: AtomicBool::new(false) }
+    /// `besides` is said after what to do where there are no credentials.
+    pub(super) fn new(endpoint: Endpoint, url: &str, besides: &str) -> Self {
+        let (base, cure) = (url.trim_end_matches('/').to_owned(), format!("{CURE}{besides}"));
+        Self { endpoint, base, cure, has_answered: AtomicBool::new(false) }
     }
 
     async fn token(&self) -> Result<HeaderValue, CredentialError> {
@@ -59,13 +63,14 @@ impl Instance {
             // Where there is no such service, or none for us, there won't be one later.
             Err(NoAnswer::Unreachable(text) | NoAnswer::Broken(text)) if !self.has_answered.load(Ordering::Relaxed) => {
                 Err(CredentialError::Misconfigured(format!(
-                    "there are no credentials for S3: {LOOKED_FOR}, and {text}: {CURE}"
+                    "there are no credentials for S3: {LOOKED_FOR}, and {text}: {}",
+                    self.cure
                 )))
             }
             Err(NoAnswer::Status(StatusCode::NOT_FOUND, text)) => {
-                Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {text}: {CURE}")))
+                Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {text}: {}", self.cure)))
             }
-            Err(no_answer) => Err(no_answer.into_error(CURE)),
+            Err(no_answer) => Err(no_answer.into_error(&self.cure)),
         }
     }
 }
@@ -82,7 +87,7 @@ impl Fetch for Instance {
         let roles = String::from_utf8_lossy(&roles);
         let role = roles.lines().next().unwrap_or_default().trim();
         if role.is_empty() {
-            return Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {CURE}")));
+            return Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {}", self.cure)));
         }
         let found = self.read(&format!("{ROLES}{role}"), &token).await?;
         let found: Result<Temporary, _> = serde_json::from_slice(&found);

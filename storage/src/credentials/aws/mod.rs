@@ -19,7 +19,7 @@ use self::web_identity::WebIdentity;
 use super::endpoint::{Endpoint, Reach, from_now_to};
 use super::refreshed::{Fetched, Refreshed};
 use super::{CredentialError, Mortal};
-use crate::access::AwsCredentials;
+use crate::access::{AwsCredentials, profiles_are_not_read};
 use crate::wire::Wire;
 
 /// Whose credentials these are, and who knows how long they live.
@@ -57,10 +57,10 @@ pub(crate) fn credentials(
             let endpoint = Endpoint::new(name, url.as_str(), Reach::Machine, options, wire)?;
             Signing::by(Refreshed::new(Container { endpoint, url, authorization }))
         }
-        AwsCredentials::Instance { endpoint: url } => {
+        AwsCredentials::Instance { endpoint: url, unread } => {
             let name = "the instance metadata service";
             let endpoint = Endpoint::new(name, url.as_str(), Reach::Machine, options, wire)?;
-            Signing::by(Refreshed::new(Instance::new(endpoint, url.as_str())))
+            Signing::by(Refreshed::new(Instance::new(endpoint, url.as_str(), &profiles_are_not_read(&unread))))
         }
     })
 }
