@@ -63,7 +63,8 @@ fn template(program: &Command) -> StyledStr {
 fn after_program() -> String {
     let codes: Vec<String> = EXIT_CODES.iter().map(|(code, meaning)| format!("  {code}  {meaning}")).collect();
     format!(
-        "{}\n\nExit codes:\n{}\n\nEvery setting is a variable and a flag: lifeboat COMMAND --help lists them all.",
+        "{}\n\nExit codes:\n{}\n\nEvery setting is a variable and a flag: lifeboat COMMAND --help lists them all.\n\
+         docs/glossary.md explains words such as snapshot, held, pinned and relay.",
         section(examples_of("")),
         codes.join("\n")
     )

@@ -1,4 +1,4 @@
-//! Every setting that this version has: one table, from which come the flags, the README's table (a test compares), the
+//! Every setting that this version has: one table, from which come the flags, the table of docs/settings.md (a test compares), the
 //! search for misspelt names, and what is named beside a variable in a message.
 
 /// A setting.

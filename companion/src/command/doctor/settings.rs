@@ -29,7 +29,7 @@ fn mistake(problem: &str) -> Check {
     } else if problem.ends_with("unset it") {
         "unset it".to_owned()
     } else {
-        "correct it; the README's table of settings has all of them".to_owned()
+        "correct it; docs/settings.md lists all settings".to_owned()
     };
     Check::fail(SETTINGS, problem, cure)
 }
