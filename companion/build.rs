@@ -23,7 +23,7 @@ fn checked_out() -> Option<String> {
     if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
         return None;
     }
-    // Sources that were unpacked inside of somebody's own repository are not of its commit.
+    // Stores that were unpacked inside of somebody's own repository are not of its commit.
     git(&["ls-files", "--error-unmatch", "build.rs"])?;
 
     // It changes with each commit and each checkout.

@@ -18,17 +18,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, warn};
 
 use crate::admin::Admin;
-use crate::archive::{Archive, Sources};
+use crate::archive::{Archive, Stores};
 use crate::drill::{DrillMetrics, ScheduledDrill};
+use crate::export::{BackupNode, Exporter, Headless, NodeObservations, ObservationReceiver};
 use crate::http::{Http, Program};
-use crate::keep::{BackupNode, Exporter, Headless, Hearing, Witnesses};
-use crate::metrics::{KeepFacts, Metrics};
+use crate::metrics::{ExportFacts, Metrics};
 use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::role;
 use crate::rotation::Rotation;
 use crate::settings::{
-    ClusterSettings, HealthListen, KeepSettings, LiveRules, Reloaded, RuleChanger, Rulebook, RunSettings, StoreSettings,
+    ClusterSettings, ExporterSettings, HealthListen, LiveRules, Reloaded, RuleChanger, Rulebook, RunSettings,
+    StoreSettings,
 };
 
 /// How long what is waiting may take to be written when the program is told to stop.
@@ -96,8 +97,8 @@ impl Companion {
         warn_of_expiry(&cluster);
         metrics.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
-        let mut witnesses = Witnesses::default();
-        let heard = |keep: KeepSettings| {
+        let mut witnesses = NodeObservations::default();
+        let heard = |keep: ExporterSettings| {
             let hearing = (relay.is_some() || report_keys.are_set()).then(|| witnesses.hearing(keep.version));
             (keep, hearing)
         };
@@ -118,7 +119,7 @@ impl Companion {
             Some(mut relay) => {
                 relay.rulebook = Some(rules.rulebook());
                 let (cluster, stop) = (cluster.clone(), stop.clone());
-                let sources = Sources::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
+                let sources = Stores::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
                 let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
                 view = Some(relay.view());
                 Some((relay.address(), tokio::spawn(relay.run().instrument(role::relay()))))
@@ -172,9 +173,14 @@ impl Companion {
         Ok(companion)
     }
 
-    fn keep(&mut self, keep: KeepSettings, hearing: Option<Hearing>, shared: &Shared) -> anyhow::Result<()> {
+    fn keep(
+        &mut self,
+        keep: ExporterSettings,
+        hearing: Option<ObservationReceiver>,
+        shared: &Shared,
+    ) -> anyhow::Result<()> {
         let Shared { cluster, archive, store, limits, rulebook, clock, metrics } = shared;
-        let metrics = metrics.keep(keep.version);
+        let metrics = metrics.export(keep.version);
         metrics.nodes_take(*limits);
         let node = BackupNode::new(keep.version);
         // Of the control plane and its Admin API.
@@ -269,8 +275,8 @@ impl Companion {
         for (_, http) in [self.http, self.health].into_iter().flatten() {
             http.abort();
         }
-        let unwritten = |facts: &KeepFacts| Some((facts.version, facts.unwritten()?));
-        let all: Vec<_> = self.metrics.keep_facts().iter().filter_map(unwritten).collect();
+        let unwritten = |facts: &ExportFacts| Some((facts.version, facts.unwritten()?));
+        let all: Vec<_> = self.metrics.export_facts().iter().filter_map(unwritten).collect();
         (!all.is_empty()).then_some(Unwritten(all))
     }
 }

@@ -58,7 +58,7 @@ pub struct Evidence {
     /// Which of three kinds.
     pub kind: EvidenceKind,
     /// What it comes to.
-    pub standing: Standing,
+    pub standing: Verdict,
     /// In words.
     pub said: String,
     /// What of these words stays true whoever loads it now: what ends in it, and how large it is.
@@ -81,7 +81,7 @@ pub enum EvidenceKind {
 
 /// What is to be thought of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum Verdict {
     /// Nothing speaks against it.
     Good,
     /// Somebody should look at it.
@@ -153,23 +153,23 @@ impl Measure {
 impl Evidence {
     /// That a node loaded it, told by whoever saw that.
     pub fn loaded(by: &str) -> Self {
-        Self::new(EvidenceKind::Loaded, Standing::Good, format!("{by} loaded it"))
+        Self::new(EvidenceKind::Loaded, Verdict::Good, format!("{by} loaded it"))
     }
 
     /// The same of one that was loaded just now, by whoever saw that.
     pub fn but_loaded(&self, by: &str) -> Self {
         let mut loaded = Self::loaded(by);
         if !self.cautions.is_empty() {
-            loaded.caution(&self.cautions, Standing::Doubtful);
+            loaded.caution(&self.cautions, Verdict::Doubtful);
         }
         loaded
     }
 
-    fn new(kind: EvidenceKind, standing: Standing, said: String) -> Self {
+    fn new(kind: EvidenceKind, standing: Verdict, said: String) -> Self {
         Self { kind, standing, said, cautions: String::new() }
     }
 
-    fn caution(&mut self, words: &str, standing: Standing) {
+    fn caution(&mut self, words: &str, standing: Verdict) {
         self.said.push_str(words);
         self.cautions.push_str(words);
         self.standing = self.standing.max(standing);
@@ -184,14 +184,14 @@ impl Evidence {
     ) -> Self {
         if !has_a_format(configuration) {
             let said = "it has no _format_version, and no node loads it".to_owned();
-            return Self::new(EvidenceKind::NotChecked, Standing::Bad, said);
+            return Self::new(EvidenceKind::NotChecked, Verdict::Bad, said);
         }
         let Measure { schemas, conditions: Conditions { limits, now } } = measure;
         let mut evidence = Self::of_what_is_in_it(configuration, version, manifest, schemas, *now);
         let is_empty = configuration.counts().iter().all(|(kind, count)| count == 0 || NO_TRAFFIC.contains(&kind));
         if is_empty {
             let words = "; it has no entity at all, so that nodes answer 404 to everything";
-            evidence.caution(words, Standing::Doubtful);
+            evidence.caution(words, Verdict::Doubtful);
         }
         let sizes = manifest.map_or_else(|| sizes(configuration, version, limits), Sizes::of);
         evidence.with_ends(&Lifetimes::of(configuration), *now).with_room(sizes, limits)
@@ -205,7 +205,7 @@ impl Evidence {
                 "; it needs {percent} % of what {name} lets nodes take, and above that no node is given or loads it: raise it on \
                  the data planes, and for this program if it is larger there already"
             );
-            self.caution(&words, Standing::Doubtful);
+            self.caution(&words, Verdict::Doubtful);
         }
         self
     }
@@ -220,17 +220,17 @@ impl Evidence {
         let expired: Vec<&End> = lifetimes.expired_cas(now).collect();
         if !expired.is_empty() {
             let words = format!("; Kong refuses all of it, since this has expired: {}", named(&expired));
-            self.caution(&words, Standing::Bad);
+            self.caution(&words, Verdict::Bad);
         }
         let ending: Vec<&End> = lifetimes.ending(now).collect();
         if !ending.is_empty() {
             let words = format!("; within 30 days this ends or has ended: {}", named(&ending));
-            self.caution(&words, Standing::Doubtful);
+            self.caution(&words, Verdict::Doubtful);
         }
         if lifetimes.credentials_with_ttl > 0 {
             let count = lifetimes.credentials_with_ttl;
             let words = format!("; credentials with a ttl, which a restored node counts from its start: {count}");
-            self.caution(&words, Standing::Doubtful);
+            self.caution(&words, Verdict::Doubtful);
         }
         self
     }
@@ -246,7 +246,7 @@ impl Evidence {
         if let Some(reason) = source.and_then(|source| source.accepted.as_deref()) {
             let said =
                 format!("not checked: it was published though it was refused, by an operator who said {reason:?}");
-            return Self::new(EvidenceKind::NotChecked, Standing::Doubtful, said);
+            return Self::new(EvidenceKind::NotChecked, Verdict::Doubtful, said);
         }
         if manifest.is_some_and(|manifest| manifest.state == State::Confirmed) {
             return Self::loaded(&format!("a node of Kong {version}"));
@@ -256,7 +256,7 @@ impl Evidence {
         }
         if let Some(why) = schemas.missing() {
             let said = format!("its bytes are whole, and whether nodes load it is not checked: {why}");
-            return Self::new(EvidenceKind::Bytes, Standing::Good, said);
+            return Self::new(EvidenceKind::Bytes, Verdict::Good, said);
         }
 
         let by = Yardstick { schemas: schemas.set(), plugins: &[], now: Some(now) };
@@ -268,7 +268,7 @@ impl Evidence {
             let but =
                 if unchecked.is_empty() { String::new() } else { format!("; not checked: {}", unchecked.join("; ")) };
             let said = format!("it matches {name}{but}");
-            return Self::new(EvidenceKind::Schemas, Standing::Good, said);
+            return Self::new(EvidenceKind::Schemas, Verdict::Good, said);
         }
         let shown: Vec<String> = against.iter().take(SHOWN).map(ToString::to_string).collect();
         let more = (against.len() + found.further).saturating_sub(SHOWN);
@@ -277,7 +277,7 @@ impl Evidence {
             "no node is known to have loaded it, and by {name} it would be refused: {}{more}",
             shown.join("; ")
         );
-        Self::new(EvidenceKind::NotChecked, Standing::Doubtful, said)
+        Self::new(EvidenceKind::NotChecked, Verdict::Doubtful, said)
     }
 }
 
@@ -322,18 +322,18 @@ mod tests {
     #[test]
     fn what_is_said_is_what_is_known() {
         for (json, version, expected, standing, part) in [
-            (GOOD, "3.9.1", EvidenceKind::Schemas, Standing::Good, "it matches Kong 3.9.1's schemas"),
-            (GOOD, "3.9.2", EvidenceKind::Schemas, Standing::Good, "Kong 3.9.1's schemas (those of 3.9.2"),
-            (GOOD, "3.9.0.1", EvidenceKind::Bytes, Standing::Good, "not checked"),
-            (GOOD, "3.5.0", EvidenceKind::Bytes, Standing::Good, "there are none of Kong 3.5.0"),
-            (WRONG, "3.9.1", EvidenceKind::NotChecked, Standing::Doubtful, "hots: unknown field"),
-            (r#"{"services":[{}]}"#, "3.9.1", EvidenceKind::NotChecked, Standing::Bad, "no _format_version"),
-            (r#"{"_format_version":"3.0"}"#, "3.9.1", EvidenceKind::Schemas, Standing::Doubtful, "no entity"),
+            (GOOD, "3.9.1", EvidenceKind::Schemas, Verdict::Good, "it matches Kong 3.9.1's schemas"),
+            (GOOD, "3.9.2", EvidenceKind::Schemas, Verdict::Good, "Kong 3.9.1's schemas (those of 3.9.2"),
+            (GOOD, "3.9.0.1", EvidenceKind::Bytes, Verdict::Good, "not checked"),
+            (GOOD, "3.5.0", EvidenceKind::Bytes, Verdict::Good, "there are none of Kong 3.5.0"),
+            (WRONG, "3.9.1", EvidenceKind::NotChecked, Verdict::Doubtful, "hots: unknown field"),
+            (r#"{"services":[{}]}"#, "3.9.1", EvidenceKind::NotChecked, Verdict::Bad, "no _format_version"),
+            (r#"{"_format_version":"3.0"}"#, "3.9.1", EvidenceKind::Schemas, Verdict::Doubtful, "no entity"),
             (
                 r#"{"_format_version":"3.0","services":[]}"#,
                 "3.9.0.1",
                 EvidenceKind::Bytes,
-                Standing::Doubtful,
+                Verdict::Doubtful,
                 "no entity",
             ),
         ] {
@@ -354,24 +354,24 @@ mod tests {
             let now = WallTime::try_from(now.to_owned()).unwrap();
             let known = Evidence::loaded("a node").with_ends(&Lifetimes::of(&configuration), now);
             assert_eq!(
-                Evidence::of(&configuration, version, None, &measure(version, now)).standing == Standing::Bad,
-                known.standing == Standing::Bad
+                Evidence::of(&configuration, version, None, &measure(version, now)).standing == Verdict::Bad,
+                known.standing == Verdict::Bad
             );
             (known.standing, known.said)
         };
-        assert_eq!(at("2029-10-01T00:00:00Z"), (Standing::Good, "a node loaded it".to_owned()));
+        assert_eq!(at("2029-10-01T00:00:00Z"), (Verdict::Good, "a node loaded it".to_owned()));
         let (standing, said) = at("2029-11-01T00:00:00Z");
-        assert_eq!(standing, Standing::Doubtful);
+        assert_eq!(standing, Verdict::Doubtful);
         assert!(said.contains("within 30 days this ends or has ended: CA certificate ca (2029-11-19"), "{said}");
         let (standing, said) = at("2029-12-01T00:00:00Z");
-        assert_eq!(standing, Standing::Bad);
+        assert_eq!(standing, Verdict::Bad);
         assert!(said.contains("Kong refuses all of it, since this has expired: CA certificate ca"), "{said}");
     }
 
     #[test]
     fn a_node_that_loaded_it_knows_best_and_an_accepted_one_is_not_checked() {
         let confirmed = evidence(WRONG, "3.9.1", |manifest| manifest.state = State::Confirmed);
-        assert_eq!((confirmed.kind, confirmed.standing), (EvidenceKind::Loaded, Standing::Good));
+        assert_eq!((confirmed.kind, confirmed.standing), (EvidenceKind::Loaded, Verdict::Good));
         let from = |from, accepted: Option<&str>| {
             let accepted = accepted.map(str::to_owned);
             move |manifest: &mut Manifest| manifest.source = Some(lifeboat_core::manifest::Source { from, accepted })
@@ -379,7 +379,7 @@ mod tests {
         let ran = evidence(WRONG, "3.9.1", from(SourceKind::DblessNode, None));
         assert_eq!(ran.kind, EvidenceKind::Loaded);
         let accepted = evidence(GOOD, "3.9.1", from(SourceKind::File, Some("tried")));
-        assert_eq!((accepted.kind, accepted.standing), (EvidenceKind::NotChecked, Standing::Doubtful));
+        assert_eq!((accepted.kind, accepted.standing), (EvidenceKind::NotChecked, Verdict::Doubtful));
         assert!(accepted.said.contains("not checked") && accepted.said.contains("tried"), "{}", accepted.said);
     }
 
@@ -390,15 +390,15 @@ mod tests {
             manifest.state = State::Confirmed;
             manifest.snapshot.bytes = 14_000_000;
         });
-        assert_eq!((near.kind, near.standing), (EvidenceKind::Loaded, Standing::Doubtful));
+        assert_eq!((near.kind, near.standing), (EvidenceKind::Loaded, Verdict::Doubtful));
         assert!(near.said.contains("it needs 83 % of what cluster_max_payload lets nodes take"), "{}", near.said);
         assert!(!near.said.contains("lmdb_map_size"), "{}", near.said);
         let cache = room(|manifest| manifest.config.bytes = 400 << 20);
         assert!(cache.said.contains("86 % of what lmdb_map_size"), "{}", cache.said);
         let loaded = near.but_loaded("a real Kong 3.9.1");
-        assert_eq!((loaded.kind, loaded.standing), (EvidenceKind::Loaded, Standing::Doubtful));
+        assert_eq!((loaded.kind, loaded.standing), (EvidenceKind::Loaded, Verdict::Doubtful));
         assert!(loaded.said.starts_with("a real Kong 3.9.1 loaded it; it needs 83 %"), "{}", loaded.said);
-        assert_eq!(room(|_| {}).but_loaded("a real Kong 3.9.1").standing, Standing::Good);
+        assert_eq!(room(|_| {}).but_loaded("a real Kong 3.9.1").standing, Verdict::Good);
     }
 
     #[test]

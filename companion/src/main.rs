@@ -11,7 +11,7 @@ use lifeboat::command::{
     Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
     presign, prune, release, rollback, run, show, verify,
 };
-use lifeboat::ending::Ending;
+use lifeboat::exit_status::Ending;
 use lifeboat::logging::{self, Log};
 use lifeboat::progress::Shown;
 use lifeboat::role;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use lifeboat_runtime::lock::Locked;
 use tokio_util::sync::CancellationToken;
 
 /// Places of one kind.
@@ -33,7 +34,7 @@ impl Places {
 
     /// Takes a place. `given_up` is cancelled when it is wanted for another one.
     pub(crate) fn take(&self, given_up: &CancellationToken) -> Place {
-        let mut taken = self.taken.lock().expect("nothing panics while it holds this lock");
+        let mut taken = self.taken.locked();
         let number = taken.next;
         taken.next += 1;
         taken.by_age.insert(number, given_up.clone());
@@ -50,7 +51,7 @@ impl Places {
 impl Place {
     /// Frees the place before it is dropped.
     pub(crate) fn leave(&self) {
-        self.taken.lock().expect("nothing panics while it holds this lock").by_age.remove(&self.number);
+        self.taken.locked().by_age.remove(&self.number);
     }
 }
 

@@ -82,16 +82,16 @@ impl ObjectKeys {
 
     /// A snapshot's payload: gzip of the configuration's JSON.
     pub fn snapshot(&self, id: SnapshotId) -> String {
-        self.file(id, Fate::Leftover)
+        self.file(id, HistoryState::Leftover)
     }
 
     /// The manifest with which a snapshot was published.
     pub fn snapshot_manifest(&self, id: SnapshotId) -> String {
-        self.file(id, Fate::Published)
+        self.file(id, HistoryState::Published)
     }
 
     /// The manifest of a snapshot that was held. `fate` is the one of the two for which one is.
-    pub fn held_manifest(&self, id: SnapshotId, fate: Fate) -> String {
+    pub fn held_manifest(&self, id: SnapshotId, fate: HistoryState) -> String {
         self.file(id, fate)
     }
 
@@ -110,7 +110,7 @@ impl ObjectKeys {
         format!("{}/lifeboat/schemas-{digest}.json.gz", self.version)
     }
 
-    fn file(&self, id: SnapshotId, fate: Fate) -> String {
+    fn file(&self, id: SnapshotId, fate: HistoryState) -> String {
         format!("{}/{}", self.snapshots(), SnapshotFile { id, fate }.name())
     }
 }
@@ -121,17 +121,17 @@ pub struct SnapshotFile {
     /// Which snapshot it belongs to.
     pub id: SnapshotId,
     /// What became of that one, as far as this file tells: of one without another file only the payload is there.
-    pub fate: Fate,
+    pub fate: HistoryState,
 }
 
 /// The endings of the files that a snapshot has. A held one has no `.manifest.json`: no reader takes it for one that was
 /// published, and one listing tells which ones are held.
-const ENDINGS: [(Fate, &str); 5] = [
-    (Fate::Leftover, ".json.gz"),
-    (Fate::Published, ".manifest.json"),
-    (Fate::HeldAsShrunk, ".held-shrunk.json"),
-    (Fate::HeldAsRefused, ".held-refused.json"),
-    (Fate::HeldAsUnrunnable, ".held-unrunnable.json"),
+const ENDINGS: [(HistoryState, &str); 5] = [
+    (HistoryState::Leftover, ".json.gz"),
+    (HistoryState::Published, ".manifest.json"),
+    (HistoryState::HeldAsShrunk, ".held-shrunk.json"),
+    (HistoryState::HeldAsRefused, ".held-refused.json"),
+    (HistoryState::HeldAsUnrunnable, ".held-unrunnable.json"),
 ];
 
 impl SnapshotFile {
@@ -162,7 +162,7 @@ pub fn version_of_folder(name: &str) -> Option<KongVersion> {
 
 /// What became of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum HistoryState {
     /// It has the manifest with which it was published.
     Published,
     /// It was held: the guard objected.
@@ -175,7 +175,7 @@ pub enum Fate {
     Leftover,
 }
 
-impl Fate {
+impl HistoryState {
     /// Whether it waits for an operator's `release`.
     pub fn is_held(self) -> bool {
         matches!(self, Self::HeldAsShrunk | Self::HeldAsRefused | Self::HeldAsUnrunnable)
@@ -202,9 +202,9 @@ mod tests {
         let stem = "3.9.1/lifeboat/snapshots/0000000007-3ff47162e7a7ce1344f336316b66484e";
         assert_eq!(keys.snapshot(id()), format!("{stem}.json.gz"));
         assert_eq!(keys.snapshot_manifest(id()), format!("{stem}.manifest.json"));
-        assert_eq!(keys.held_manifest(id(), Fate::HeldAsShrunk), format!("{stem}.held-shrunk.json"));
-        assert_eq!(keys.held_manifest(id(), Fate::HeldAsRefused), format!("{stem}.held-refused.json"));
-        assert_eq!(keys.held_manifest(id(), Fate::HeldAsUnrunnable), format!("{stem}.held-unrunnable.json"));
+        assert_eq!(keys.held_manifest(id(), HistoryState::HeldAsShrunk), format!("{stem}.held-shrunk.json"));
+        assert_eq!(keys.held_manifest(id(), HistoryState::HeldAsRefused), format!("{stem}.held-refused.json"));
+        assert_eq!(keys.held_manifest(id(), HistoryState::HeldAsUnrunnable), format!("{stem}.held-unrunnable.json"));
         let image = "3.9.1/lifeboat/cache/0000000007-3ff47162e7a7ce1344f336316b66484e.mdb.gz";
         assert_eq!(keys.cache_image(id()), image);
     }

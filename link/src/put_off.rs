@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use lifeboat_core::session::answer::{HttpAnswer, bounded_retry_after};
+use lifeboat_runtime::lock::Locked;
 use tokio::time::Instant;
 
 /// Until when nobody dials. Clones are one.
@@ -20,13 +21,13 @@ impl PutOff {
     pub(crate) fn answered(&self, answer: HttpAnswer) {
         if let (None, Some(asked)) = (answer.refusal(), answer.retry_after) {
             let until = Instant::now() + bounded_retry_after(asked);
-            *self.0.lock().expect("nothing panics while it holds this lock") = Some(Until { until, answer });
+            *self.0.locked() = Some(Until { until, answer });
         }
     }
 
     /// The answer that forbids to dial now, with what is left of its time.
     pub(crate) fn forbids(&self) -> Option<HttpAnswer> {
-        let put_off = *self.0.lock().expect("nothing panics while it holds this lock");
+        let put_off = *self.0.locked();
         let Until { until, answer } = put_off?;
         let left = until.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(HttpAnswer { retry_after: Some(left), ..answer })

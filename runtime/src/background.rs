@@ -18,6 +18,14 @@ pub async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> T {
     }
 }
 
+/// What a future comes to; never, if there is none.
+pub async fn or_pending<F: Future>(work: Option<F>) -> F::Output {
+    match work {
+        Some(work) => work.await,
+        None => pending().await,
+    }
+}
+
 /// Runs what keeps a processor busy for long away from the threads that serve sockets. A runtime of one thread has none
 /// beside it: there it is done at once, so that a simulation stays in the order of its own clock.
 pub async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

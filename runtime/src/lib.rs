@@ -4,5 +4,6 @@
 pub mod background;
 pub mod clock;
 pub mod http_time;
+pub mod lock;
 pub mod progress;
 pub mod rng;

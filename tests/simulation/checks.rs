@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat::settings::HistoryLimit;
-use lifeboat_core::keep::election::DEATH;
-use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
+use lifeboat_core::export::election::DEATH;
+use lifeboat_core::export::election::record::{LeaseRecord, Tenure};
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::manifest::{Document, Manifest, Pin};
-use lifeboat_core::object_key::{Fate, ObjectKeys, SnapshotFile, SnapshotId};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Policy, authenticate, verify};
 
 use super::clients::{Client, ClientId, Kind};
@@ -249,7 +249,7 @@ impl Checks {
         if replaced.is_some_and(|before| loses_too_much(&before.counts, known.counts())) {
             self.wrong(format!("snapshot {} was published, which loses too much", manifest.sequence));
         }
-        if self.is_fenced() && fate_before(objects, manifest.id()) == Some(Fate::HeldAsShrunk) {
+        if self.is_fenced() && fate_before(objects, manifest.id()) == Some(HistoryState::HeldAsShrunk) {
             self.wrong(format!(
                 "snapshot {} was published: it was held, and nobody has released it",
                 manifest.sequence
@@ -301,16 +301,16 @@ pub(crate) fn loses_too_much(before: &EntityCounts, after: &EntityCounts) -> boo
 }
 
 /// What became of the newest snapshot of the same configuration that is older than this one.
-fn fate_before(objects: &Objects, id: SnapshotId) -> Option<Fate> {
+fn fate_before(objects: &Objects, id: SnapshotId) -> Option<HistoryState> {
     let all = objects.below(&ObjectKeys::new(VERSION).snapshots(), Duration::MAX);
     let files = all.iter().filter_map(|(key, _)| SnapshotFile::from_name(key.rsplit('/').next()?));
     let mut earlier: Vec<SnapshotFile> =
         files.filter(|file| file.id.config_hash == id.config_hash && file.id.sequence < id.sequence).collect();
-    earlier.retain(|file| file.fate != Fate::Leftover);
+    earlier.retain(|file| file.fate != HistoryState::Leftover);
     earlier.iter().max_by_key(|file| file.id.sequence).map(|file| file.fate)
 }
 
 /// What became of the newest snapshot of a configuration.
-pub(crate) fn newest_fate(objects: &Objects, id: SnapshotId) -> Option<Fate> {
+pub(crate) fn newest_fate(objects: &Objects, id: SnapshotId) -> Option<HistoryState> {
     fate_before(objects, SnapshotId { sequence: u64::MAX, ..id })
 }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::keep::election::record::{LeaseRecord, Tenure};
+use lifeboat_core::export::election::record::{LeaseRecord, Tenure};
 use lifeboat_core::manifest::{Manifest, Pin};
-use lifeboat_core::object_key::{Fate, ObjectKeys, SnapshotId};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotId};
 use lifeboat_core::verify::Authentic;
 use tokio::time::sleep;
 
@@ -108,7 +108,7 @@ fn is_due(objects: &Objects, manifest: &Authentic, database: &Database) -> Resul
         }
     };
     let id = SnapshotId { sequence: 0, config_hash: newest.hash };
-    let is_kept = newest_fate(objects, id) == Some(Fate::HeldAsShrunk);
+    let is_kept = newest_fate(objects, id) == Some(HistoryState::HeldAsShrunk);
     if manifest.config_hash == newest.hash || pinned || is_kept {
         return Ok(());
     }

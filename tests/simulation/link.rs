@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use lifeboat::keep::{Line, Newest};
-use lifeboat_core::keep::Received;
+use lifeboat::export::{Line, Newest};
+use lifeboat_core::export::Received;
 use lifeboat_core::time::WallTime;
 use rand::RngExt;
 use rand::rngs::StdRng;

@@ -25,7 +25,7 @@ mod site;
 mod store;
 mod world;
 
-use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::export::guard::ShrinkGuard;
 use lifeboat_core::kong::version::KongVersion;
 
 use self::seeds::{REPLAY, SEEDS, number_in, play_all};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifeboat::archive::{Archive, Author, Stay};
 use lifeboat_core::manifest;
 use lifeboat_core::manifest::Pin;
-use lifeboat_core::object_key::Fate;
+use lifeboat_core::object_key::HistoryState;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::Storage;
 use rand::RngExt;
@@ -61,7 +61,9 @@ impl Operator {
             0..4 => ("releases", archive.release(&author, None, now).await.map_err(|error| error.to_string())),
             4..7 => {
                 let published = match archive.past(VERSION).await {
-                    Ok(past) => past.into_iter().filter(|past| past.fate == Fate::Published).collect::<Vec<_>>(),
+                    Ok(past) => {
+                        past.into_iter().filter(|past| past.fate == HistoryState::Published).collect::<Vec<_>>()
+                    }
                     Err(error) => return format!("can't list: {error}"),
                 };
                 if published.is_empty() {

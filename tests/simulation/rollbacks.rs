@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Stay};
-use lifeboat::keep::{BackupNode, Exporter, Line as Link, Newest};
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat::export::{BackupNode, Exporter, Line as Link, Newest};
+use lifeboat_core::export::Received;
+use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::manifest;
-use lifeboat_core::object_key::Fate;
+use lifeboat_core::object_key::HistoryState;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use rand::rngs::StdRng;
@@ -159,7 +159,7 @@ impl Desk {
         let Self { archive, author, site, clock } = self;
         archive.prepare_to_write(author).await.map_err(|error| error.to_string())?;
         let past = archive.past(VERSION).await.map_err(|error| error.to_string())?;
-        let published: Vec<_> = past.into_iter().filter(|past| past.fate == Fate::Published).collect();
+        let published: Vec<_> = past.into_iter().filter(|past| past.fate == HistoryState::Published).collect();
         let sequence = published[random.random_range(0..published.len())].id.sequence;
         let stay = Stay::UntilUnpinned;
         let chosen =

@@ -1,8 +1,8 @@
 //! An emergency change in the store: how long it stays there, and who ends it.
 
 use lifeboat::archive::Stay;
-use lifeboat::keep::BackupNode;
-use lifeboat_core::keep::Received;
+use lifeboat::export::BackupNode;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Pin, State};
 use lifeboat_fakes::message::Configuration;

@@ -2,9 +2,9 @@
 //! operator who has the last word.
 
 use lifeboat::archive::Stay;
-use lifeboat::keep::BackupNode;
+use lifeboat::export::BackupNode;
 use lifeboat_core::manifest::{Manifest, Pin, State};
-use lifeboat_core::object_key::{Fate, ObjectKeys};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys};
 use lifeboat_core::verify::Provenance;
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::recorded;
@@ -70,8 +70,8 @@ fn an_operator_releases_what_is_held_and_the_exporter_goes_on_from_there() {
         // Its first try has found the released one in the way, and left a number behind.
         assert_eq!((world.manifest().sequence, world.manifest().config_hash.to_string()), (5, changed.hash));
         let past = archive.past(VERSION).await.unwrap();
-        let fates: Vec<Fate> = past.iter().take(3).map(|past| past.fate).collect();
-        assert_eq!(fates, [Fate::Published, Fate::HeldAsShrunk, Fate::Published]);
+        let fates: Vec<HistoryState> = past.iter().take(3).map(|past| past.fate).collect();
+        assert_eq!(fates, [HistoryState::Published, HistoryState::HeldAsShrunk, HistoryState::Published]);
     });
 }
 

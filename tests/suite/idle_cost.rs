@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use lifeboat::archive::{Archive, Standing, Terms};
-use lifeboat::keep::{BackupNode, Exporter, Newest};
+use lifeboat::archive::{Archive, CurrentManifest, Terms};
+use lifeboat::export::{BackupNode, Exporter, Newest};
 use lifeboat::settings::HistoryLimit;
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::election::ElectionSetting;
-use lifeboat_core::keep::guard::ShrinkGuard;
-use lifeboat_core::keep::keeper::{Doubt, LastSeen, Rewrite, Rules};
+use lifeboat_core::export::Received;
+use lifeboat_core::export::election::ElectionSetting;
+use lifeboat_core::export::guard::ShrinkGuard;
+use lifeboat_core::export::publisher::{Doubt, LastSeen, Rewrite, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
 use lifeboat_fakes::recorded;
@@ -156,7 +156,7 @@ async fn a_publication_costs_what_the_documentation_says() {
     let archive = Archive::over(Storage::over(counting.clone(), "memory://"), 1 << 20);
     let (author, clock) = (BackupNode::new(VERSION).author(), Clock::start());
     let terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
-    archive.publish(&author, &received(clock), &Standing::Absent, &terms, clock.wall()).await.unwrap();
+    archive.publish(&author, &received(clock), &CurrentManifest::Absent, &terms, clock.wall()).await.unwrap();
     let expected = [("GET", 3), ("HEAD", 1), ("LIST", 1), ("PUT", 4)];
     assert_eq!(counting.take(), BTreeMap::from(expected), "docs/cost.md says so");
 }
@@ -168,7 +168,8 @@ async fn a_further_store_costs_what_the_documentation_says() {
     let (first, other) = (archive(first), archive(counting.clone()));
     let (author, clock) = (BackupNode::new(VERSION).author(), Clock::start());
     let terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
-    let published = first.publish(&author, &received(clock), &Standing::Absent, &terms, clock.wall()).await.unwrap();
+    let published =
+        first.publish(&author, &received(clock), &CurrentManifest::Absent, &terms, clock.wall()).await.unwrap();
     first.mirror(&published, &other).await.unwrap();
     let of_publication = [("GET", 5), ("HEAD", 1), ("PUT", 4)];
     assert_eq!(counting.take(), BTreeMap::from(of_publication), "docs/cost.md says so");

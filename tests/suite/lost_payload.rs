@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Stay};
-use lifeboat::keep::{BackupNode, Exporter, Line, Newest};
-use lifeboat::metrics::KeepMetrics;
+use lifeboat::export::{BackupNode, Exporter, Line, Newest};
+use lifeboat::metrics::ExportMetrics;
 use lifeboat::settings::{KeySource, StoreSettings};
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::election::ElectionSetting;
-use lifeboat_core::keep::guard::ShrinkGuard;
-use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat_core::export::Received;
+use lifeboat_core::export::election::ElectionSetting;
+use lifeboat_core::export::guard::ShrinkGuard;
+use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::keys::{EncryptionKey, Keyring, SigningKey};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Manifest, Pin, State};
@@ -45,7 +45,7 @@ struct Scene {
 
 /// A running exporter. Dropped, it is killed.
 struct Running {
-    metrics: KeepMetrics,
+    metrics: ExportMetrics,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -76,7 +76,7 @@ impl Scene {
 
     /// An exporter that is connected to the control plane.
     fn exporter(&self) -> Running {
-        let (newest, metrics) = (Newest::default(), KeepMetrics::unobserved(VERSION, self.clock));
+        let (newest, metrics) = (Newest::default(), ExportMetrics::unobserved(VERSION, self.clock));
         let exporter = Exporter::new(self.archive.clone(), &BackupNode::new(VERSION), RULES, self.clock)
             .electing(ElectionSetting::Lease)
             .observed_by(metrics.clone());

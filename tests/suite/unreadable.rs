@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat::archive::{Archive, Author, Published, Restored, Terms};
-use lifeboat::keep::BackupNode;
+use lifeboat::export::BackupNode;
 use lifeboat::settings::StoreSettings;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::State;
 use lifeboat_core::object_key::ObjectKeys;

@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Beside, Published, Standing, Terms, Timekeeper};
+use lifeboat::archive::{Archive, Author, Beside, CurrentManifest, Published, Terms, Timekeeper};
 use lifeboat::settings::HistoryLimit;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Exporter, State};
@@ -77,7 +77,7 @@ pub async fn archive_contract(storage: &Storage) {
     assert!(matches!(restored.verified.provenance(), Provenance::Manifest(manifest) if **manifest == second.manifest));
 
     // A stale manifest can't be replaced where the store compares; a number is never used twice anywhere.
-    let over_first = Standing::Published(Box::new(first));
+    let over_first = CurrentManifest::Published(Box::new(first));
     let third = archive.publish(&author(), &received(first_message), &over_first, &TERMS, now()).await;
     assert!(third.is_ok() || matches!(third, Err(StorageError::Conflict { .. })));
     let fourth = publish(archive, first_message).await;

@@ -11,13 +11,13 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Sources, Terms};
+use lifeboat::archive::{Archive, Author, Stores, Terms};
 use lifeboat::companion::Companion;
-use lifeboat::keep::{BackupNode, Exporter, Headless, Witnesses};
+use lifeboat::export::{BackupNode, Exporter, Headless, NodeObservations};
 use lifeboat::metrics::RelayMetrics;
 use lifeboat::relay::{Relay, RelayView};
 use lifeboat::settings::{RelaySettings, RunSettings, Source};
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{self, Manifest, State};
@@ -210,10 +210,11 @@ impl World {
     }
 
     async fn start_relay(&self, settings: RunSettings) -> RunningRelay {
-        let archive = Sources::open(&settings.store).expect("an S3 archive opens without a request");
+        let archive = Stores::open(&settings.store).expect("an S3 archive opens without a request");
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
-        let (cluster, witnesses, metrics) = (Arc::new(settings.cluster), Witnesses::default(), RelayMetrics::default());
+        let (cluster, witnesses, metrics) =
+            (Arc::new(settings.cluster), NodeObservations::default(), RelayMetrics::default());
         let relay = Relay::bind(relay, cluster, archive, witnesses, self.clock, stop.clone(), metrics);
         let relay = relay.await.expect("its address is free");
         let (address, view) = (relay.address(), relay.view());

@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::keep::history::Past;
-use lifeboat_core::keep::keeper::PayloadState;
+use lifeboat_core::export::history::Past;
+use lifeboat_core::export::publisher::PayloadState;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
-use lifeboat_core::object_key::{Fate, ObjectKeys};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys};
 use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::{StorageError, Tag, Write};
@@ -117,7 +117,7 @@ impl Archive {
         // What isn't a configuration is of no use to anybody.
         let Ok(config_hash) = bare.await else { return Ok(false) };
         for Past { id, fate } in self.past(version).await? {
-            if fate != Fate::Published || id.config_hash != config_hash {
+            if fate != HistoryState::Published || id.config_hash != config_hash {
                 continue;
             }
             let Some((bytes, _)) = self.storage.read_optional(&keys.snapshot_manifest(id), MANIFEST_LIMIT).await?

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lifeboat_core::keep::election::record::{LeaseRecord, Registered, Registration, Tenure};
-use lifeboat_core::keep::election::{DEATH, Found, Over};
+use lifeboat_core::export::election::record::{LeaseRecord, Registered, Registration, Tenure};
+use lifeboat_core::export::election::{DEATH, Found, Over};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;

@@ -2,13 +2,13 @@
 //! old snapshot is published again is in `rollback`.
 
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::manifest::{Pin, Shrunk, State};
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 
 use super::rollback::{TRIES, instead_of};
-use super::{Archive, Author, Published, Standing, Stay, Terms};
+use super::{Archive, Author, CurrentManifest, Published, Stay, Terms};
 
 /// What was published, and what it has less of.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Archive {
     ) -> Result<Emergency, StorageError> {
         let over = self.standing(author.version).await?;
         let (mut epoch, mut instead, mut losses) = (1, ConfigHash::EMPTY, Shrunk::default());
-        if let Standing::Published(published) = &over {
+        if let CurrentManifest::Published(published) = &over {
             (epoch, instead) = (published.manifest.epoch, instead_of(published));
             losses = Shrunk::between(&published.manifest.counts, received.configuration.counts());
             // A crash may have come before this was written, and once another one is published nobody can.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
-use lifeboat_core::keep::history::Past;
+use lifeboat_core::export::history::Past;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Manifest};
-use lifeboat_core::object_key::{Fate, ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
 use lifeboat_core::verify::{Place, Rejected, authenticate};
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
@@ -36,7 +36,7 @@ pub struct Listed {
     /// Which one.
     pub id: SnapshotId,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: HistoryState,
     /// The manifest with which it was published or held; none if it never was, or the manifest is not accepted.
     pub manifest: Option<Manifest>,
     /// Why the manifest is not accepted, or can't be read, if there is one.
@@ -90,15 +90,15 @@ impl Archive {
         }
         let keys = ObjectKeys::new(version);
         let (key, place) = match fate {
-            Fate::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
-            Fate::Published => (keys.snapshot_manifest(id), Place::Snapshot(id)),
-            Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => {
+            HistoryState::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
+            HistoryState::Published => (keys.snapshot_manifest(id), Place::Snapshot(id)),
+            HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
                 (keys.held_manifest(id, fate), Place::Held(id))
             }
         };
         let bytes = match self.storage.read_optional(&key, MANIFEST_LIMIT).await {
             Ok(Some((bytes, _))) => bytes,
-            Ok(None) => return Ok(Listed { id, fate: Fate::Leftover, manifest: None, refused: None }),
+            Ok(None) => return Ok(Listed { id, fate: HistoryState::Leftover, manifest: None, refused: None }),
             // The others may be readable.
             Err(error) if error.is_refusal() => {
                 return Ok(Listed { id, fate, manifest: None, refused: Some(error.to_string()) });
@@ -131,7 +131,7 @@ impl Archive {
     /// The snapshots of a version that were published, oldest first.
     pub(super) async fn snapshots(&self, version: KongVersion) -> Result<Vec<SnapshotId>, StorageError> {
         let past = self.past(version).await?;
-        Ok(past.into_iter().filter(|past| past.fate == Fate::Published).map(|past| past.id).collect())
+        Ok(past.into_iter().filter(|past| past.fate == HistoryState::Published).map(|past| past.id).collect())
     }
 
     /// The highest sequence above `after` and not above `highest` that is taken, even by what a crash left.
@@ -151,11 +151,11 @@ impl Archive {
     async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<Past>, StorageError> {
         let keys = self.storage.list(&ObjectKeys::new(version).snapshots(), after).await?;
         let names = keys.iter().filter_map(|key| key.rsplit('/').next());
-        let mut fates: BTreeMap<SnapshotId, Fate> = BTreeMap::new();
+        let mut fates: BTreeMap<SnapshotId, HistoryState> = BTreeMap::new();
         for SnapshotFile { id, fate } in names.filter_map(SnapshotFile::from_name) {
             let known = fates.entry(id).or_insert(fate);
             // A manifest tells more than the payload beside it.
-            if *known == Fate::Leftover {
+            if *known == HistoryState::Leftover {
                 *known = fate;
             }
         }
@@ -167,8 +167,8 @@ impl Archive {
 fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
     if let Some(id) = named {
         match past.binary_search_by_key(&id, |past| past.id) {
-            Ok(index) => past[index].fate = Fate::Published,
-            Err(index) => past.insert(index, Past { id, fate: Fate::Published }),
+            Ok(index) => past[index].fate = HistoryState::Published,
+            Err(index) => past.insert(index, Past { id, fate: HistoryState::Published }),
         }
     }
     past

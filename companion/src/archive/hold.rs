@@ -2,7 +2,7 @@
 //! restore takes it for one that was.
 
 use bytes::Bytes;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::manifest::Held;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
@@ -10,7 +10,7 @@ use lifeboat_core::verify::Place;
 use lifeboat_storage::{StorageError, Write};
 
 use super::snapshot::Lot;
-use super::{Archive, Author, Standing};
+use super::{Archive, Author, CurrentManifest};
 
 impl Archive {
     /// Keeps a configuration that isn't published, numbered after what is.
@@ -21,7 +21,7 @@ impl Archive {
         &self,
         author: &Author,
         received: &Received,
-        over: &Standing,
+        over: &CurrentManifest,
         why: &Held,
         epoch: u64,
         now: WallTime,

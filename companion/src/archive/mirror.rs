@@ -11,7 +11,7 @@ use lifeboat_runtime::background::computed;
 use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
-use super::{Archive, Depth, Published, Standing};
+use super::{Archive, CurrentManifest, Depth, Published};
 
 /// What another store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Archive {
         let over = other.standing(version).await?;
         // Of a snapshot that is there already, something else is said: when it was last seen, or that it is pinned.
         let mut is_there = over.manifest().is_some_and(|there| there.snapshot == published.manifest.snapshot);
-        if let Standing::Published(there) = &over {
+        if let CurrentManifest::Published(there) = &over {
             is_there = is_there && other.has_payload(there, depth).await?;
             if is_there && there.is_same_document(published) {
                 // A crash may have come before the rest was written.
@@ -131,7 +131,7 @@ impl Archive {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
+    use lifeboat_core::export::publisher::{LastSeen, Rewrite};
     use lifeboat_core::manifest::State;
 
     use super::super::Pick;

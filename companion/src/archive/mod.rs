@@ -2,6 +2,7 @@
 //! is in `core`; how a store is spoken to is in `storage`.
 
 mod config_json;
+mod current;
 mod election;
 mod emergency;
 mod history;
@@ -17,20 +18,20 @@ mod publish;
 mod registration;
 mod release;
 mod restore;
+mod retention;
 mod rewrite;
 mod rollback;
 mod schemas;
 mod second_look;
 mod snapshot;
-mod sources;
-mod standing;
-mod thin;
+mod stores;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 use lifeboat_storage::{Fence, Storage, StorageError};
 
 pub use config_json::Beside;
+pub use current::{CurrentManifest, Published, Unaccepted};
 pub use election::KnownRegistrations;
 pub use emergency::Emergency;
 pub use history::{History, Listed};
@@ -43,11 +44,10 @@ pub use prune::{Old, Prunable};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;
 pub use restore::{Restored, Skipped};
+pub use retention::{Pruned, Timekeeper};
 pub use rollback::{ChoiceError, Stay};
 pub use second_look::NotLasting;
-pub use sources::{Backing, Chosen, NoneChosen, Sources};
-pub use standing::{Published, Standing, Unaccepted};
-pub use thin::{Thinned, Timekeeper};
+pub use stores::{Backing, Chosen, NoneChosen, Stores};
 
 use crate::metrics::{Metrics, StepTimes};
 use crate::settings::{HistoryLimit, KeySource, StoreSettings};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::keep::keeper::PayloadState;
+use lifeboat_core::export::publisher::PayloadState;
 use lifeboat_core::manifest::StoredObject;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::payload::Payload;
@@ -17,7 +17,7 @@ use lifeboat_storage::{StorageError, Tag, Write};
 use tokio::time::timeout;
 
 use super::release::received_again;
-use super::{Archive, Author, Published, Standing, Terms};
+use super::{Archive, Author, CurrentManifest, Published, Terms};
 
 /// How long another store is waited for: it may hang in the very incident.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -142,8 +142,10 @@ impl Archive {
     /// The store fails, so that nothing is known.
     pub async fn has_published(&self, published: &Published, depth: Depth) -> Result<bool, StorageError> {
         match self.standing(published.manifest.kong_version).await? {
-            Standing::Published(there) if there.is_same_document(published) => self.has_payload(&there, depth).await,
-            Standing::Published(_) | Standing::Absent | Standing::Unaccepted(_) => Ok(false),
+            CurrentManifest::Published(there) if there.is_same_document(published) => {
+                self.has_payload(&there, depth).await
+            }
+            CurrentManifest::Published(_) | CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => Ok(false),
         }
     }
 
@@ -277,7 +279,7 @@ impl Archive {
         // Nobody has seen it at the control plane since.
         let last_seen = Some(manifest.times.last_seen);
         let terms = Terms { epoch, state: manifest.state, pin: manifest.pin, last_seen };
-        let over = Standing::Published(Box::new(published.clone()));
+        let over = CurrentManifest::Published(Box::new(published.clone()));
         self.publish(author, &received, &over, &terms, now).await
     }
 

@@ -1,11 +1,11 @@
 //! One snapshot, picked by its number or as the published one, and looked at as a node's restore would look at it.
 
 use bytes::Bytes;
-use lifeboat_core::keep::history::Past;
+use lifeboat_core::export::history::Past;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Document;
-use lifeboat_core::object_key::{Fate, ObjectKeys};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys};
 use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
@@ -145,8 +145,8 @@ impl Archive {
         // A crash may have left a payload under the number that the next one then got.
         for Past { id, fate } in same_number {
             let (key, place) = match fate {
-                Fate::Published | Fate::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
-                Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => {
+                HistoryState::Published | HistoryState::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
+                HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
                     (keys.held_manifest(id, fate), Place::Held(id))
                 }
             };

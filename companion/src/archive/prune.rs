@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lifeboat_core::keep::history::Past;
-use lifeboat_core::keep::thinning::{Aged, expendable};
+use lifeboat_core::export::history::Past;
+use lifeboat_core::export::retention::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::object_key::{Fate, SnapshotId};
+use lifeboat_core::object_key::{HistoryState, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 
 use super::Archive;
-use super::thin::{Deleted, Shown};
+use super::retention::{Deleted, Shown};
 use crate::settings::HistoryLimit;
 
 /// What an operator may delete of a version's history.
@@ -33,7 +33,7 @@ pub struct Old {
     /// Which one.
     pub id: SnapshotId,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: HistoryState,
     /// When it was written, by the clock of the store or of the host that wrote it.
     pub written: WallTime,
     /// How old that is by the clock of the store, or by this host's.

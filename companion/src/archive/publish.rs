@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{FutureExt, try_join};
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Exporter, Pin, State};
@@ -20,7 +20,7 @@ use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
 use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
-use super::{Archive, MANIFEST_LIMIT, Published, Standing};
+use super::{Archive, CurrentManifest, MANIFEST_LIMIT, Published};
 use crate::metrics::Step;
 
 /// Who publishes.
@@ -60,7 +60,7 @@ impl Archive {
         &self,
         author: &Author,
         received: &Received,
-        over: &Standing,
+        over: &CurrentManifest,
         terms: &Terms,
         now: WallTime,
     ) -> Result<Published, StorageError> {
@@ -106,7 +106,7 @@ impl Archive {
         &self,
         author: &Author,
         received: &Received,
-        over: &Standing,
+        over: &CurrentManifest,
         terms: &Terms,
         now: WallTime,
     ) -> Result<Published, StorageError> {
@@ -141,8 +141,8 @@ impl Archive {
         self.write_manifest(&key, published.document.clone(), over).await
     }
 
-    pub(super) fn refuse_to_lay_open(&self, over: &Standing, policy: &Policy) -> Result<(), StorageError> {
-        if let Standing::Published(published) = over
+    pub(super) fn refuse_to_lay_open(&self, over: &CurrentManifest, policy: &Policy) -> Result<(), StorageError> {
+        if let CurrentManifest::Published(published) = over
             && policy.keys.sealing().is_none()
             && let Some(seal) = &published.manifest.snapshot.sealed
         {

@@ -1,7 +1,7 @@
 //! Finds out what the store's conditional writes are worth, with a registration that is a backup node's own or nobody's.
 //! Which of the registered leads is not decided here.
 
-use lifeboat_core::keep::election::record::{FORMAT, LinkHealth, Registration};
+use lifeboat_core::export::election::record::{FORMAT, LinkHealth, Registration};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_storage::{Conditions, ProbeKeys, StorageError};
 use tracing::{debug, warn};

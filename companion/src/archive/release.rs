@@ -1,16 +1,16 @@
 //! Releasing: a held snapshot is published, as a new one, because an operator says that it is right.
 
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::history::Past;
+use lifeboat_core::export::Received;
+use lifeboat_core::export::history::Past;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::manifest::{Document, State};
-use lifeboat_core::object_key::{Fate, ObjectKeys};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
-use super::{Archive, Author, MANIFEST_LIMIT, Published, Standing, Terms};
+use super::{Archive, Author, CurrentManifest, MANIFEST_LIMIT, Published, Terms};
 
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ impl Archive {
     ) -> Result<Published, ReleaseError> {
         let over = self.standing(author.version).await?;
         let held = self.held(author, &over, sequence).await?;
-        if let Standing::Published(published) = &over {
+        if let CurrentManifest::Published(published) = &over {
             // A crash may have come before this was written, and once another one is published nobody can.
             self.complete(published).await?;
         }
@@ -77,15 +77,15 @@ impl Archive {
         Ok(self.held(author, &over, sequence).await?.id.sequence)
     }
 
-    async fn held(&self, author: &Author, over: &Standing, sequence: Option<u64>) -> Result<Past, ReleaseError> {
+    async fn held(&self, author: &Author, over: &CurrentManifest, sequence: Option<u64>) -> Result<Past, ReleaseError> {
         let mut newest_first = self.past_beside(author.version, over.named()).await?.into_iter().rev();
         let place = self.place().to_owned();
         match sequence {
             // What was published later was released already, or has replaced it.
             None => newest_first
-                .take_while(|past| past.fate != Fate::Published)
+                .take_while(|past| past.fate != HistoryState::Published)
                 // What no node can run is released by its number only.
-                .find(|past| past.fate.is_held() && past.fate != Fate::HeldAsUnrunnable)
+                .find(|past| past.fate.is_held() && past.fate != HistoryState::HeldAsUnrunnable)
                 .ok_or(ReleaseError::NothingHeld { place }),
             Some(sequence) => newest_first
                 .find(|past| past.id.sequence == sequence && past.fate.is_held())
@@ -111,8 +111,10 @@ impl Archive {
     fn held_key(&self, author: &Author, past: Past) -> String {
         let keys = ObjectKeys::new(author.version);
         match past.fate {
-            Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => keys.held_manifest(past.id, past.fate),
-            Fate::Published | Fate::Leftover => keys.snapshot_manifest(past.id),
+            HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
+                keys.held_manifest(past.id, past.fate)
+            }
+            HistoryState::Published | HistoryState::Leftover => keys.snapshot_manifest(past.id),
         }
     }
 }
@@ -127,7 +129,7 @@ pub(super) fn received_again(manifest: &Authentic, json: Vec<u8>) -> Result<Rece
     })
 }
 
-impl Standing {
+impl CurrentManifest {
     fn epoch(&self) -> Option<u64> {
         match self {
             Self::Published(published) => Some(published.manifest.epoch),

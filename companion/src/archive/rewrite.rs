@@ -1,7 +1,7 @@
 //! Rewriting: the manifest that names a snapshot says something else of it, and names the same one.
 
 use bytes::Bytes;
-use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
+use lifeboat_core::export::publisher::{LastSeen, Rewrite};
 use lifeboat_core::manifest::{Manifest, SourceKind, Times};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;

@@ -1,7 +1,7 @@
 //! What an operator chooses to be published instead of what the control plane sends: an old snapshot as a new one, or what
 //! is published now, pinned; and the end of that.
 
-use lifeboat_core::keep::keeper::{LastSeen, Rewrite};
+use lifeboat_core::export::publisher::{LastSeen, Rewrite};
 use lifeboat_core::manifest::{Pin, State};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Rejected;
@@ -9,7 +9,7 @@ use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
 use super::release::received_again;
-use super::{Archive, Author, Pick, PickError, Published, Standing, Terms};
+use super::{Archive, Author, CurrentManifest, Pick, PickError, Published, Terms};
 
 /// How often an exporter may write while something is done that doesn't depend on what it writes.
 pub(super) const TRIES: u32 = 3;
@@ -65,7 +65,7 @@ impl Archive {
         now: WallTime,
     ) -> Result<Published, ChoiceError> {
         let over = self.standing(author.version).await?;
-        let Standing::Published(published) = &over else { return Err(self.nothing_published()) };
+        let CurrentManifest::Published(published) = &over else { return Err(self.nothing_published()) };
         let picked = self.pick(author.version, Pick::Sequence(sequence)).await?;
         if picked.manifest.state == State::Held {
             return Err(ChoiceError::Held { sequence });
@@ -92,7 +92,7 @@ impl Archive {
     /// As [`roll_back`](Self::roll_back).
     pub async fn pin(&self, author: &Author, sequence: Option<u64>, now: WallTime) -> Result<Published, ChoiceError> {
         let standing = self.standing(author.version).await?;
-        let Standing::Published(published) = standing else { return Err(self.nothing_published()) };
+        let CurrentManifest::Published(published) = standing else { return Err(self.nothing_published()) };
         match sequence {
             Some(sequence) if sequence != published.manifest.sequence => {
                 return self.roll_back(author, sequence, Stay::UntilUnpinned, now).await;
@@ -127,7 +127,7 @@ impl Archive {
 
     async fn try_to_unpin(&self, author: &Author, now: WallTime) -> Result<Published, ChoiceError> {
         let standing = self.standing(author.version).await?;
-        let Standing::Published(published) = &standing else { return Err(self.nothing_published()) };
+        let CurrentManifest::Published(published) = &standing else { return Err(self.nothing_published()) };
         if published.manifest.pin.is_none() {
             return Err(ChoiceError::NotPinned { place: self.place().to_owned() });
         }

@@ -17,7 +17,7 @@ use lifeboat_runtime::rng;
 use lifeboat_storage::{StorageError, Write};
 
 use super::snapshot::plain_object;
-use super::{Archive, Published, Standing};
+use super::{Archive, CurrentManifest, Published};
 
 /// What is fetched of them at the most: more than they have compressed.
 const FETCH_LIMIT: u64 = lifeboat_core::schema::SCHEMAS_LIMIT as u64;
@@ -84,7 +84,7 @@ impl Archive {
     }
 
     /// What the next manifest says of schemas: the same, as long as they are sealed as everything else.
-    pub(super) fn schemas_of(over: &Standing, keys: &Keyring) -> Option<StoredSchemas> {
+    pub(super) fn schemas_of(over: &CurrentManifest, keys: &Keyring) -> Option<StoredSchemas> {
         let schemas = over.manifest()?.schemas.clone()?;
         let sealed_with = schemas.object.sealed.as_ref().map(|seal| &seal.key);
         let sealing = keys.sealing().map(lifeboat_core::keys::Key::name);

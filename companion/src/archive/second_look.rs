@@ -6,7 +6,7 @@ use lifeboat_core::manifest::{Manifest, Pin};
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
 
-use super::{Archive, Published, Standing};
+use super::{Archive, CurrentManifest, Published};
 
 /// Why it is not known that an operator's word has lasted.
 #[derive(Debug, thiserror::Error)]
@@ -54,10 +54,12 @@ impl Archive {
         let sequence = word.manifest.sequence;
         let standing = self.standing(version).await.map_err(|error| NotLasting::Unknown { sequence, error })?;
         let now = match standing {
-            Standing::Published(now) if lasts(&word.manifest, &now.manifest) => return Ok(()),
-            Standing::Published(now) => described(&now.manifest),
-            Standing::Absent => "the manifest is gone".to_owned(),
-            Standing::Unaccepted(other) => format!("a manifest is there that is not accepted ({})", other.reason),
+            CurrentManifest::Published(now) if lasts(&word.manifest, &now.manifest) => return Ok(()),
+            CurrentManifest::Published(now) => described(&now.manifest),
+            CurrentManifest::Absent => "the manifest is gone".to_owned(),
+            CurrentManifest::Unaccepted(other) => {
+                format!("a manifest is there that is not accepted ({})", other.reason)
+            }
         };
         Err(NotLasting::Replaced { sequence, now, why: why(&word.manifest) })
     }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::keys::{EncryptionKey, Keyring};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{FORMAT, Held, Manifest, Nonce, PlainObject, Seal, State, StoredObject, Times};

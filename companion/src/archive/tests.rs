@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, Held, State};
 use lifeboat_core::object_key::ObjectKeys;
@@ -80,7 +80,7 @@ async fn a_stale_manifest_is_not_replaced() {
     let first = publish(&archive, FIRST).await;
     publish(&archive, CHANGED).await;
     let stale =
-        archive.publish(&author(), &received(FIRST), &Standing::Published(Box::new(first)), &TERMS, now()).await;
+        archive.publish(&author(), &received(FIRST), &CurrentManifest::Published(Box::new(first)), &TERMS, now()).await;
     assert!(matches!(stale, Err(StorageError::Conflict { .. })));
     assert_eq!(archive.restore(version()).await.unwrap().verified.config_hash(), received(CHANGED).config_hash);
 }
@@ -207,7 +207,7 @@ async fn where_another_exporter_has_written_since_the_operator_says_what_is_rest
     let restored = archive.restore_by(version(), newest, now()).await.unwrap();
     assert_eq!(restored.verified.config_hash(), anothers.config_hash);
     assert_eq!(restored.instead_of, Some(published.manifest.id()));
-    let chosen = Sources::of(archive.clone(), newest).restore(version(), now()).await.unwrap();
+    let chosen = Stores::of(archive.clone(), newest).restore(version(), now()).await.unwrap();
     assert_eq!(chosen.verified.config_hash(), anothers.config_hash);
     // What is no configuration is of no use to anybody.
     archive.storage.write(&key, Bytes::from_static(b"half"), Write::Replace).await.unwrap();

@@ -12,7 +12,7 @@ use lifeboat_storage::LONGEST_LINK;
 use reqwest::Url;
 
 use super::values::{AlsoWell, Compared, Output, Part, Purpose, Recorded};
-use crate::origin::{Origin, admin_url};
+use crate::config_source::{ConfigSource, admin_url};
 use crate::settings::KongProgram;
 
 /// What `export` takes.
@@ -22,7 +22,7 @@ pub struct Export {
     /// as decK and DB-less Kong have it, or a node's config.cache.json.gz; dbless:URL, the Admin API of a node without a
     /// database, such as the Ingress Controller's
     #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
-    pub from: Origin,
+    pub from: ConfigSource,
     /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
     #[arg(long, conflicts_with = "pin")]
     pub watch: bool,

@@ -10,7 +10,7 @@ use super::confirm::{Ask, confirm, numbers_that_change, publish_again};
 use super::{Failure, stdout};
 use crate::archive::{Archive, Author, Pick, Published};
 use crate::cli::Output;
-use crate::keep::{BackupNode, mirror_once};
+use crate::export::{BackupNode, mirror_once};
 use crate::settings::{ReleaseSettings, Source, StoreSettings};
 
 /// The store that an operator decides in, and as whom.

@@ -16,7 +16,7 @@ use super::table::folded_lines;
 use super::{Failure, stdout};
 use crate::archive::{Archive, Pick, PickError};
 use crate::cli::{Compared, Diff, Output};
-use crate::origin::{Found, read_file};
+use crate::config_source::{Found, read_file};
 use crate::settings::{LookSettings, Source};
 use crate::terminal::terminal_width;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use lifeboat_core::object_key::{Fate, SnapshotId};
+use lifeboat_core::object_key::{HistoryState, SnapshotId};
 use lifeboat_runtime::clock::Clock;
 use serde_json::json;
 
@@ -116,11 +116,11 @@ fn as_table(prunable: &Prunable, width: Option<usize>) -> String {
     table.fitted(width, &CONCESSIONS).0
 }
 
-fn state(fate: Fate) -> &'static str {
+fn state(fate: HistoryState) -> &'static str {
     match fate {
-        Fate::Published => "published",
-        Fate::HeldAsShrunk | Fate::HeldAsRefused | Fate::HeldAsUnrunnable => "held",
-        Fate::Leftover => "unpublished",
+        HistoryState::Published => "published",
+        HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => "held",
+        HistoryState::Leftover => "unpublished",
     }
 }
 

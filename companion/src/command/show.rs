@@ -19,7 +19,7 @@ use super::table::folded;
 use super::{Failure, private_file, stdout};
 use crate::archive::{Archive, Pick, PickError, Picked};
 use crate::cli::{Output, Show};
-use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Standing};
+use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
 use crate::settings::{LookSettings, Source};
 use crate::terminal::terminal_width;
 
@@ -65,7 +65,7 @@ async fn shown(archive: &Archive, picked: &Picked, asked: &Show, conditions: Con
     };
     let problem = match &known {
         Err(problem) => Some(problem.clone()),
-        Ok(known) if known.standing == Standing::Bad => Some(known.said.clone()),
+        Ok(known) if known.standing == Verdict::Bad => Some(known.said.clone()),
         Ok(_) => None,
     };
     let text = match asked.output {

@@ -1,7 +1,7 @@
 //! What `list` and `verify` call the state of a snapshot: one word for one thing.
 
 use lifeboat_core::manifest::State;
-use lifeboat_core::object_key::{Fate, SnapshotId};
+use lifeboat_core::object_key::{HistoryState, SnapshotId};
 
 /// A payload without a manifest.
 pub(super) const UNPUBLISHED: &str = "unpublished";
@@ -22,9 +22,13 @@ pub(super) fn state_word(state: State, is_published: bool) -> &'static str {
 }
 
 /// Whether a held snapshot waits for nobody: the same configuration was published later.
-pub(super) fn is_released(id: SnapshotId, fate: Fate, mut others: impl Iterator<Item = (SnapshotId, Fate)>) -> bool {
-    let is_its_copy = |(other, fate): (SnapshotId, Fate)| {
-        other.config_hash == id.config_hash && other.sequence > id.sequence && fate == Fate::Published
+pub(super) fn is_released(
+    id: SnapshotId,
+    fate: HistoryState,
+    mut others: impl Iterator<Item = (SnapshotId, HistoryState)>,
+) -> bool {
+    let is_its_copy = |(other, fate): (SnapshotId, HistoryState)| {
+        other.config_hash == id.config_hash && other.sequence > id.sequence && fate == HistoryState::Published
     };
     fate.is_held() && others.any(is_its_copy)
 }

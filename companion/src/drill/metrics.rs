@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use lifeboat_core::keep::drill::DrillOutcome;
+use lifeboat_core::export::drill::DrillOutcome;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::lock::Locked;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -139,7 +140,7 @@ impl DrillMetrics {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().expect("nothing panics while it holds this lock")
+        self.0.locked()
     }
 }
 
@@ -158,13 +159,13 @@ impl Collector for DrillMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::{Finding, KongPart, Mishap, Step};
+    use crate::drill::{DrillFailure, Finding, KongPart, Step};
 
     const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 
     fn failed(at: u64) -> VersionDrill {
         let (step, finding) = (Step::Snapshot, Finding::Failure);
-        let mishap = Mishap { step, reason: "there is none".into(), cure: "look".into(), finding };
+        let mishap = DrillFailure { step, reason: "there is none".into(), cure: "look".into(), finding };
         VersionDrill {
             version: VERSION,
             started: WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(at)),
@@ -196,7 +197,7 @@ mod tests {
     fn a_drill_that_could_not_tell_has_a_value_of_its_own_between_both() {
         let metrics = DrillMetrics::default();
         let mut drill = failed(1_800_000_000);
-        drill.restored = drill.restored.map_err(|mishap| Mishap { finding: Finding::Nothing, ..mishap });
+        drill.restored = drill.restored.map_err(|mishap| DrillFailure { finding: Finding::Nothing, ..mishap });
         metrics.ended(&drill);
         let text = metrics.text();
         assert!(text.contains("lifeboat_drill_success{kong_version=\"3.9.1\"} 0.5"), "{text}");

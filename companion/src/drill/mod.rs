@@ -2,13 +2,13 @@
 //! with the live stores, keys and certificate; and an empty node of each version, which is to come to run the newest
 //! snapshot. Nothing is written to a store, and no other process notices. What is printed is in `command/drill`.
 
-mod chosen;
+mod expected;
 mod kong;
 mod metrics;
 mod outcome;
+mod private_relay;
 mod scheduled;
 mod scratch_node;
-mod stage;
 pub mod textfile;
 
 use lifeboat_core::kong::version::KongVersion;
@@ -18,13 +18,13 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 
 pub use metrics::{DrillFacts, DrillMetrics};
-pub use outcome::{Drilled, Finding, KongPart, KongRun, Mishap, Rehearsed, Step, VersionDrill};
+pub use outcome::{DrillFailure, Drilled, Finding, KongPart, KongRun, Rehearsed, Step, VersionDrill};
 pub use scheduled::ScheduledDrill;
 
-use self::chosen::Expected;
+use self::expected::Expected;
+use self::private_relay::PrivateRelay;
 use self::scratch_node::Given;
-use self::stage::Stage;
-use crate::archive::Sources;
+use crate::archive::Stores;
 use crate::settings::{DrillSettings, KongProgram, Rulebook};
 
 /// How often something may be published in the middle of a drill.
@@ -54,13 +54,13 @@ impl Drill {
     ///
     /// # Errors
     /// When that can't be told.
-    pub async fn versions(&self) -> Result<Vec<KongVersion>, Mishap> {
+    pub async fn versions(&self) -> Result<Vec<KongVersion>, DrillFailure> {
         if !self.settings.versions.is_empty() {
             return Ok(self.settings.versions.clone());
         }
         let sources = self.sources();
-        let listed = sources.versions().await.map_err(|error| Mishap::unlisted(&error))?;
-        if listed.is_empty() { Err(Mishap::nothing_there(&sources.places())) } else { Ok(listed) }
+        let listed = sources.versions().await.map_err(|error| DrillFailure::unlisted(&error))?;
+        if listed.is_empty() { Err(DrillFailure::nothing_there(&sources.places())) } else { Ok(listed) }
     }
 
     /// Rehearses these versions, one after the other. Who drops it ends all that it has started.
@@ -75,7 +75,12 @@ impl Drill {
         Drilled { started, took: self.clock.now() - begun, store: sources.places(), versions: drilled }
     }
 
-    async fn rehearse(&self, version: KongVersion, sources: &Sources, certificate: Option<&Mishap>) -> VersionDrill {
+    async fn rehearse(
+        &self,
+        version: KongVersion,
+        sources: &Stores,
+        certificate: Option<&DrillFailure>,
+    ) -> VersionDrill {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let restoring = step(format_args!("restoring a scratch node of Kong {version}"));
         let restored = match certificate {
@@ -93,23 +98,23 @@ impl Drill {
         VersionDrill { version, started, took: self.clock.now() - begun, restored, kong }
     }
 
-    async fn restore(&self, version: KongVersion, sources: &Sources) -> Result<Rehearsed, Mishap> {
+    async fn restore(&self, version: KongVersion, sources: &Stores) -> Result<Rehearsed, DrillFailure> {
         let mut tries = 1;
         loop {
             let expected = Expected::find(sources, version, self.settings.limits, self.clock).await?;
-            let stage = Stage::set(&self.settings, sources.clone(), self.clock).await?;
+            let stage = PrivateRelay::set(&self.settings, sources.clone(), self.clock).await?;
             let given = scratch_node::restored(&self.settings, &stage, version, &expected, self.clock).await?;
             match given {
                 Given::AsExpected(proof) => return Ok(expected.rehearsed(proof)),
                 // Something else was published since we looked.
                 Given::Another(_) if tries < TRIES => tries += 1,
-                Given::Another(hash) => return Err(Mishap::another(&expected, &hash)),
+                Given::Another(hash) => return Err(DrillFailure::another(&expected, &hash)),
             }
         }
     }
 
-    fn sources(&self) -> Sources {
-        let sources = Sources::open_existing(&self.settings.store);
+    fn sources(&self) -> Stores {
+        let sources = Stores::open_existing(&self.settings.store);
         match &self.rulebook {
             Some(rulebook) => sources.ruled_by(rulebook.clone()),
             None => sources,
@@ -117,7 +122,7 @@ impl Drill {
     }
 
     // The scratch node would take it all the same: real ones look at its dates.
-    fn certificate_mishap(&self) -> Option<Mishap> {
+    fn certificate_mishap(&self) -> Option<DrillFailure> {
         let (own, relays) = (self.settings.cluster.control_plane.tls.side().identity, self.settings.relay_identity());
         let wrong = |name: &str, leaf: &Leaf| {
             let (begins, ends) = (WallTime::from_system(leaf.not_before()), WallTime::from_system(leaf.not_after()));
@@ -128,7 +133,7 @@ impl Drill {
             };
             let cure = "replace it on the control plane, the relays and the data planes (kong hybrid gen_cert makes one for \
                         cluster_mtls=shared): data planes refuse a relay with it";
-            Some(Mishap::new(Step::Relay, why, cure))
+            Some(DrillFailure::new(Step::Relay, why, cure))
         };
         let cluster = wrong("the cluster certificate (KONG_CLUSTER_CERT)", own.leaf());
         cluster.or_else(|| wrong("the relay's certificate (LIFEBOAT_RELAY_CERT)", relays.leaf()))
@@ -138,7 +143,7 @@ impl Drill {
     ///
     /// # Errors
     /// That it isn't.
-    pub async fn check_program(&self) -> Result<(), Mishap> {
+    pub async fn check_program(&self) -> Result<(), DrillFailure> {
         match self.settings.kong.program {
             KongProgram::At(_) => kong::check(&self.settings.kong).await,
             KongProgram::OnPath | KongProgram::Nowhere => Ok(()),

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::drill::DrillOutcome;
+use lifeboat_core::export::drill::DrillOutcome;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::State;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 
-use super::chosen::Expected;
+use super::expected::Expected;
 use crate::archive::NoneChosen;
-use crate::evidence::{Evidence, Standing};
+use crate::evidence::{Evidence, Verdict};
 
 /// A drill that is over.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct VersionDrill {
     /// How long it took.
     pub took: Duration,
     /// What the node in this process came to.
-    pub restored: Result<Rehearsed, Mishap>,
+    pub restored: Result<Rehearsed, DrillFailure>,
     /// What a real Kong came to.
     pub kong: KongPart,
 }
@@ -84,7 +84,7 @@ pub enum KongPart {
     /// It ran the configuration.
     Ran(KongRun),
     /// It did not.
-    Failed(Mishap),
+    Failed(DrillFailure),
 }
 
 /// A real data plane ran the configuration.
@@ -103,7 +103,7 @@ pub struct KongRun {
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct Mishap {
+pub struct DrillFailure {
     /// Where.
     pub step: Step,
     /// What.
@@ -156,7 +156,7 @@ impl Drilled {
 
 impl VersionDrill {
     /// One that failed before anything was restored.
-    pub(super) fn failed(version: KongVersion, started: WallTime, mishap: Mishap) -> Self {
+    pub(super) fn failed(version: KongVersion, started: WallTime, mishap: DrillFailure) -> Self {
         Self { version, started, took: Duration::ZERO, restored: Err(mishap), kong: KongPart::Absent }
     }
 
@@ -175,7 +175,7 @@ impl VersionDrill {
     }
 
     /// What went wrong, if something did.
-    pub fn mishap(&self) -> Option<&Mishap> {
+    pub fn mishap(&self) -> Option<&DrillFailure> {
         match (&self.restored, &self.kong) {
             (Err(mishap), _) | (Ok(_), KongPart::Failed(mishap)) => Some(mishap),
             (Ok(_), KongPart::Absent | KongPart::Skipped(_) | KongPart::Ran(_)) => None,
@@ -198,7 +198,7 @@ impl VersionDrill {
             KongPart::Skipped(why) => Some(why.as_str()),
             KongPart::Absent | KongPart::Ran(_) | KongPart::Failed(_) => None,
         };
-        let evidence = self.evidence().filter(|evidence| evidence.standing != Standing::Good);
+        let evidence = self.evidence().filter(|evidence| evidence.standing != Verdict::Good);
         let evidence = evidence.map(|evidence| evidence.said.into());
         restored.chain(skipped).map(Cow::from).chain(evidence).collect()
     }
@@ -217,7 +217,7 @@ impl Step {
     }
 }
 
-impl Mishap {
+impl DrillFailure {
     pub(super) fn new(step: Step, reason: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { step, reason: reason.into(), cure: cure.into(), finding: Finding::Failure }
     }

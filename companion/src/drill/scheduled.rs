@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use lifeboat_core::keep::drill::{DrillOutcome, DrillSchedule};
+use lifeboat_core::export::drill::{DrillOutcome, DrillSchedule};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_runtime::clock::Clock;
@@ -14,7 +14,7 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use tracing::{error, info, warn};
 
 use super::{Drill, DrillMetrics, Drilled, Finding, VersionDrill};
-use crate::metrics::{KeepFacts, Metrics};
+use crate::metrics::{ExportFacts, Metrics};
 use crate::settings::{DrillEvery, Rulebook};
 
 /// How often it is looked at who leads.
@@ -56,10 +56,10 @@ impl ScheduledDrill {
             }
             let led: Vec<KongVersion> = self
                 .metrics
-                .keep_facts()
+                .export_facts()
                 .iter()
                 .filter(|facts| facts.leads())
-                .map(|facts: &KeepFacts| facts.version)
+                .map(|facts: &ExportFacts| facts.version)
                 .collect();
             // Who leads now tells of them.
             self.results.keep_only(&led);

@@ -12,9 +12,9 @@ use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 
-use super::chosen::Expected;
-use super::outcome::{Mishap, Step};
-use super::stage::Stage;
+use super::expected::Expected;
+use super::outcome::{DrillFailure, Step};
+use super::private_relay::PrivateRelay;
 use crate::settings::DrillSettings;
 
 /// How long a node may be without a configuration. The relay reads the snapshot once more meanwhile.
@@ -46,11 +46,11 @@ pub(super) struct Proof {
 /// Lets an empty node of this version be restored, and looks at what it was given.
 pub(super) async fn restored(
     settings: &DrillSettings,
-    stage: &Stage,
+    stage: &PrivateRelay,
     version: KongVersion,
     expected: &Expected,
     clock: Clock,
-) -> Result<Given, Mishap> {
+) -> Result<Given, DrillFailure> {
     let begun = clock.now();
     let node = Node::start(options(settings, stage, version));
     let runs = node.wait_for(|state| state.hash() != EMPTY_HASH || state.rejected > 0);
@@ -80,7 +80,7 @@ pub(super) async fn restored(
             "the node was given other bytes (SHA-256 {digest}) than those that were published ({})",
             expected.config_sha256()
         );
-        return Err(Mishap::new(
+        return Err(DrillFailure::new(
             Step::Node,
             reason,
             "that should never happen: please report it, with lifeboat's version",
@@ -89,7 +89,7 @@ pub(super) async fn restored(
     Ok(Given::AsExpected(Proof { running_in, confirmed_in, computed_hash }))
 }
 
-fn options(settings: &DrillSettings, stage: &Stage, version: KongVersion) -> NodeOptions {
+fn options(settings: &DrillSettings, stage: &PrivateRelay, version: KongVersion) -> NodeOptions {
     let own = settings.cluster.control_plane.tls.side().identity;
     let tls = client_config_shared_with(&own, &settings.relay_identity());
     let asks_for_wrpc = version.major_minor() == (3, 0);
@@ -104,35 +104,35 @@ fn options(settings: &DrillSettings, stage: &Stage, version: KongVersion) -> Nod
     }
 }
 
-fn in_trouble(trouble: &str, version: KongVersion) -> Mishap {
-    Mishap::new(
+fn in_trouble(trouble: &str, version: KongVersion) -> DrillFailure {
+    DrillFailure::new(
         Step::Node,
         format!("an empty node of Kong {version} is not restored: {trouble}"),
         "if the message is too long for it, raise KONG_CLUSTER_MAX_PAYLOAD here and cluster_max_payload on the data planes",
     )
 }
 
-fn stayed_empty(state: &NodeState, version: KongVersion, waited: Duration) -> Mishap {
+fn stayed_empty(state: &NodeState, version: KongVersion, waited: Duration) -> DrillFailure {
     let why = state.last_error.as_deref().unwrap_or("it was connected and given nothing");
-    Mishap::new(
+    DrillFailure::new(
         Step::Node,
         format!("an empty node of Kong {version} was not restored within {} s: {why}", waited.as_secs()),
         "LIFEBOAT_LOG=debug lifeboat drill shows what its relay does",
     )
 }
 
-fn could_not_load(state: &NodeState, version: KongVersion) -> Mishap {
+fn could_not_load(state: &NodeState, version: KongVersion) -> DrillFailure {
     let why = state.log.iter().rev().find(|line| line.contains("running config")).cloned().unwrap_or_default();
-    Mishap::new(
+    DrillFailure::new(
         Step::Node,
         format!("an empty node of Kong {version} could not load what it was given: {why}"),
         "that should never happen, since the snapshot verifies: please report it, with lifeboat's version",
     )
 }
 
-fn not_answered(state: &NodeState) -> Mishap {
+fn not_answered(state: &NodeState) -> DrillFailure {
     let why = state.last_error.as_deref().unwrap_or("its link stands");
-    Mishap::new(
+    DrillFailure::new(
         Step::Node,
         format!("the relay did not answer the node's ping within {} s: {why}", ANSWER_LIMIT.as_secs()),
         "look at the load of this host; data planes give a link up after 45 s",

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use lifeboat_core::time::WallTime;
 
-use super::{DrillMetrics, Drilled, Mishap, VersionDrill};
+use super::{DrillFailure, DrillMetrics, Drilled, VersionDrill};
 
 /// Writes the metrics of a drill into `path`, in one moment, readable by everybody. When it last passed is taken from the
 /// file before, where this one has not.
@@ -27,7 +27,7 @@ pub fn write(path: &Path, drilled: &Drilled) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`write()`].
-pub fn write_failure(path: &Path, mishap: &Mishap, started: WallTime) -> io::Result<()> {
+pub fn write_failure(path: &Path, mishap: &DrillFailure, started: WallTime) -> io::Result<()> {
     let (metrics, before) = (DrillMetrics::default(), before(path));
     metrics.remember(&before);
     for version in DrillMetrics::versions_in(&before) {

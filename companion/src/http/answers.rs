@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::{Program, Status};
-use crate::metrics::{Form, KeepFacts, Lead};
+use crate::metrics::{ExportFacts, Form, Lead};
 
 const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
 
@@ -49,11 +49,11 @@ async fn ready(State(program): Shared) -> Response {
 }
 
 async fn ready_export(State(program): Shared) -> Response {
-    let all = program.metrics.keep_facts();
+    let all = program.metrics.export_facts();
     if all.is_empty() {
         return not_ready(&["nothing is kept here: KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off".to_owned()]);
     }
-    let why_not = |facts: &KeepFacts| {
+    let why_not = |facts: &ExportFacts| {
         let reason = facts.check_ready().err()?;
         Some(format!("Kong {}: {reason}", facts.version))
     };
@@ -67,7 +67,7 @@ async fn ready_export(State(program): Shared) -> Response {
 }
 
 // Ready says little of an exporter that follows: whoever asks it is told whom to ask.
-fn leader_elsewhere(facts: &KeepFacts) -> Option<String> {
+fn leader_elsewhere(facts: &ExportFacts) -> Option<String> {
     let Lead::Others { leader } = &facts.lead else { return None };
     Some(format!(
         "Kong {}: the exporter on {leader} leads, and this one follows; ask that one whether the newest is published\n",

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::lock::Locked;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -108,7 +109,7 @@ impl Door {
     }
 
     fn log_made_room(&self, peer: SocketAddr) {
-        let counted = self.made_room.lock().expect("nothing panics while it holds this lock").count();
+        let counted = self.made_room.locked().count();
         if let Some(connections) = counted {
             let plural = if connections == 1 { "" } else { "s" };
             warn!(
@@ -131,7 +132,7 @@ async fn answer(
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
         // It waits no longer: the place among those that do is free before it takes another.
-        let mut place = place.lock().expect("nothing panics while it holds this lock");
+        let mut place = place.locked();
         *place = None;
         *place = Some(door.place(request.uri().path(), given_up));
         drop(place);

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::Program;
 use crate::drill::{DrillFacts, DrillMetrics};
-use crate::metrics::{self, KeepFacts, RelayFacts, standing_name, strategy_name};
+use crate::metrics::{self, ExportFacts, RelayFacts, standing_name, strategy_name};
 use crate::relay::{NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
 use crate::reports::ReportsView;
 
@@ -158,7 +158,7 @@ impl Status {
             store: program.store.clone(),
             control_plane: program.control_plane.clone(),
             certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
-            export: metrics.keep_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
+            export: metrics.export_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
             relay: metrics.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), now)),
             reports: program.reports.view(),
         }
@@ -166,7 +166,7 @@ impl Status {
 }
 
 impl Export {
-    fn of(facts: &KeepFacts, drills: &DrillMetrics, now: WallTime) -> Self {
+    fn of(facts: &ExportFacts, drills: &DrillMetrics, now: WallTime) -> Self {
         let ready = facts.check_ready();
         Self {
             kong_version: facts.version,
@@ -185,7 +185,7 @@ impl Export {
 }
 
 impl Newest {
-    fn of(facts: &KeepFacts, now: WallTime) -> Option<Self> {
+    fn of(facts: &ExportFacts, now: WallTime) -> Option<Self> {
         let metrics::Newest { config_hash, bytes, at: received } = facts.newest?;
         let judged = facts.judged.as_ref().filter(|judged| judged.newest == Some(config_hash));
         let lifetimes = facts.lifetimes.as_ref();
@@ -240,7 +240,7 @@ fn rounded(share: f64) -> f64 {
 }
 
 impl Leadership {
-    fn of(facts: &KeepFacts) -> Self {
+    fn of(facts: &ExportFacts) -> Self {
         let (role, leader) = match &facts.lead {
             metrics::Lead::Unknown => ("unknown", None),
             metrics::Lead::Own { .. } => ("leader", None),

@@ -1,9 +1,9 @@
 //! What the program says of itself to machines: typed handles, one for each part, that are told what happens, and the
 //! registry from which all of it is written. No part gives a metric's name; those are in `names`.
 
+mod export;
 mod exposition;
 mod http;
-mod keep;
 pub mod names;
 mod relay;
 pub(crate) mod series;
@@ -18,22 +18,23 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_link::tls::Leaf;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 
+pub use export::{
+    ControlPlaneSays, ExportFacts, ExportMetrics, Failing, Judged, Lead, Newest, Trace, standing_name, strategy_name,
+};
 pub use exposition::Form;
 pub use http::{HttpMetrics, LeftUnanswered};
-pub use keep::{
-    ControlPlaneSays, Failing, Judged, KeepFacts, KeepMetrics, Lead, Newest, Trace, standing_name, strategy_name,
-};
 pub use relay::{NodePresence, RelayFacts, RelayMetrics};
 pub use settings::SettingsMetrics;
 pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::StoreMetrics;
 
-use self::keep::KeepCounters;
+use self::export::ExportCounters;
 use self::series::{Number, write_gauge, write_number};
 
 /// All metrics of a program. Clones are the same.
@@ -50,8 +51,8 @@ struct Parts {
     store: StoreMetrics,
     http: HttpMetrics,
     settings: SettingsMetrics,
-    counters: KeepCounters,
-    keeps: Mutex<Vec<KeepMetrics>>,
+    counters: ExportCounters,
+    keeps: Mutex<Vec<ExportMetrics>>,
     relay: OnceLock<RelayMetrics>,
     cluster_certificate_ends: Mutex<Option<WallTime>>,
 }
@@ -79,7 +80,7 @@ impl Metrics {
             store: StoreMetrics::default(),
             http: HttpMetrics::default(),
             settings: SettingsMetrics::default(),
-            counters: KeepCounters::default(),
+            counters: ExportCounters::default(),
             keeps: Mutex::default(),
             relay: OnceLock::new(),
             cluster_certificate_ends: Mutex::default(),
@@ -115,12 +116,12 @@ impl Metrics {
     }
 
     /// Where who keeps a version of Kong tells what happens; the same for all who ask for this version.
-    pub fn keep(&self, version: KongVersion) -> KeepMetrics {
+    pub fn export(&self, version: KongVersion) -> ExportMetrics {
         let mut keeps = self.parts.keeps();
         if let Some(known) = keeps.iter().find(|known| known.facts().version == version) {
             return known.clone();
         }
-        let keep = KeepMetrics::new(version, self.parts.counters.clone(), self.parts.clock);
+        let keep = ExportMetrics::new(version, self.parts.counters.clone(), self.parts.clock);
         keeps.push(keep.clone());
         keep
     }
@@ -146,8 +147,8 @@ impl Metrics {
     }
 
     /// What is known of each version that is kept.
-    pub fn keep_facts(&self) -> Vec<KeepFacts> {
-        self.parts.keep_facts()
+    pub fn export_facts(&self) -> Vec<ExportFacts> {
+        self.parts.export_facts()
     }
 
     /// What is known of the relay, if there is one.
@@ -178,13 +179,13 @@ impl Metrics {
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().expect("nothing panics while it holds this lock")
+        self.registry.locked()
     }
 }
 
 impl Parts {
-    fn keep_facts(&self) -> Vec<KeepFacts> {
-        self.keeps().iter().map(KeepMetrics::facts).collect()
+    fn export_facts(&self) -> Vec<ExportFacts> {
+        self.keeps().iter().map(ExportMetrics::facts).collect()
     }
 
     fn certificate_ends(&self) -> Vec<(&'static str, WallTime)> {
@@ -193,12 +194,12 @@ impl Parts {
         cluster.into_iter().chain(relay.map(|(_, ends)| ("relay", ends))).collect()
     }
 
-    fn keeps(&self) -> MutexGuard<'_, Vec<KeepMetrics>> {
-        self.keeps.lock().expect("nothing panics while it holds this lock")
+    fn keeps(&self) -> MutexGuard<'_, Vec<ExportMetrics>> {
+        self.keeps.locked()
     }
 
     fn cluster_certificate(&self) -> MutexGuard<'_, Option<WallTime>> {
-        self.cluster_certificate_ends.lock().expect("nothing panics while it holds this lock")
+        self.cluster_certificate_ends.locked()
     }
 }
 
@@ -211,7 +212,7 @@ impl Collector for Gauges {
         let ends = parts.certificate_ends().into_iter();
         let ends = ends.map(|(certificate, ends)| (CertificateLabels { certificate }, Number::Time(ends)));
         write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;
-        keep::write_all(&mut encoder, &parts.keep_facts())?;
+        export::write_all(&mut encoder, &parts.export_facts())?;
         match parts.relay.get() {
             Some(relay) => relay.write_gauges(&mut encoder, parts.clock.wall()),
             None => Ok(()),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_link::tls::{FailureClass, Leaf};
+use lifeboat_runtime::lock::Locked;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -140,7 +141,7 @@ impl RelayMetrics {
     }
 
     fn lock(&self) -> MutexGuard<'_, RelayFacts> {
-        self.facts.lock().expect("nothing panics while it holds this lock")
+        self.facts.locked()
     }
 }
 

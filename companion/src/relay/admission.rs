@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lifeboat_runtime::lock::Locked;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -59,7 +60,7 @@ impl Admission {
     }
 
     fn say_full(&self) {
-        let mut said = self.said.lock().expect("nothing panics while it holds this lock");
+        let mut said = self.said.locked();
         if said.is_none_or(|when| when.elapsed() >= SAY_AGAIN) {
             *said = Some(Instant::now());
             warn!(

@@ -9,10 +9,11 @@ use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 use tracing::{debug, info, warn};
 
 use super::nodes::Nodes;
-use crate::archive::{Backing, Sources};
+use crate::archive::{Backing, Stores};
 use crate::metrics::RelayMetrics;
 
 /// How often it is looked which versions are among the nodes, which costs no request.
@@ -40,7 +41,7 @@ struct Known {
 pub(super) struct BackupWatch {
     pub(super) backups: Backups,
     pub(super) nodes: Nodes,
-    pub(super) sources: Sources,
+    pub(super) sources: Stores,
     pub(super) clock: Clock,
     pub(super) metrics: RelayMetrics,
 }
@@ -79,7 +80,7 @@ impl Backups {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<KongVersion, Known>> {
-        self.0.lock().expect("nothing panics while it holds this lock")
+        self.0.locked()
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
 
     fn watching(archive: &Archive, version: VersionMatch) -> (Backups, Nodes, Clock) {
         let (backups, nodes, clock) = (Backups::default(), Nodes::default(), Clock::start());
-        let sources = Sources::of(archive.clone(), RestoreRules { version, ..RestoreRules::default() });
+        let sources = Stores::of(archive.clone(), RestoreRules { version, ..RestoreRules::default() });
         let metrics = RelayMetrics::default();
         let watch = BackupWatch { backups: backups.clone(), nodes: nodes.clone(), sources, clock, metrics };
         tokio::spawn(watch.run());

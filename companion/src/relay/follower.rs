@@ -12,12 +12,13 @@ use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
+use lifeboat_storage::StorageError;
 use tokio::sync::{Notify, watch};
 use tracing::{Instrument, debug, info, warn};
 
-use crate::archive::Sources;
+use crate::archive::Stores;
 use crate::settings::{Follow, Rulebook};
-use lifeboat_storage::StorageError;
 
 /// Who has just lost the control plane wants to know what is published now, and many lose it together.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// Looks for all nodes of a relay. Clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Follower {
-    sources: Sources,
+    sources: Stores,
     clock: Clock,
     rulebook: Rulebook,
     outages: Outages,
@@ -70,7 +71,7 @@ pub(super) fn publication(manifest: &Manifest) -> Publication {
 }
 
 impl Follower {
-    pub(super) fn new(sources: Sources, rulebook: Rulebook, clock: Clock) -> Self {
+    pub(super) fn new(sources: Stores, rulebook: Rulebook, clock: Clock) -> Self {
         Self { sources, clock, rulebook, outages: Outages::default(), desks: Arc::default() }
     }
 
@@ -155,7 +156,7 @@ impl Follower {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<KongVersion, Desk>> {
-        self.desks.lock().expect("nothing panics while it holds this lock")
+        self.desks.locked()
     }
 }
 
@@ -266,7 +267,7 @@ mod tests {
     fn follower(archive: &Archive) -> Follower {
         let rules = RestoreRules::default();
         let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
-        Follower::new(Sources::of(archive.clone(), rules), following(Some(follow)), Clock::start())
+        Follower::new(Stores::of(archive.clone(), rules), following(Some(follow)), Clock::start())
     }
 
     async fn change(archive: &Archive) {
@@ -340,7 +341,7 @@ mod tests {
         publish(&archive, FIRST).await;
         let on = LiveRules { follow: Some(Follow::default()), ..LiveRules::default() };
         let changer = RuleChanger::new(on);
-        let sources = Sources::of(archive.clone(), RestoreRules::default());
+        let sources = Stores::of(archive.clone(), RestoreRules::default());
         let follower = Follower::new(sources, changer.rulebook(), Clock::start());
         let mut subscription = follower.subscribe(version()).unwrap();
         subscription.next().await;
@@ -357,7 +358,7 @@ mod tests {
     #[tokio::test]
     async fn without_the_setting_nobody_is_told_anything() {
         let rules = RestoreRules::default();
-        let follower = Follower::new(Sources::of(in_memory(), rules), following(None), Clock::start());
+        let follower = Follower::new(Stores::of(in_memory(), rules), following(None), Clock::start());
         assert!(follower.subscribe(version()).is_none());
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -167,7 +168,7 @@ impl Incremental {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds this lock")
+        self.state.locked()
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use lifeboat_link::websocket::LinkError;
+use lifeboat_runtime::lock::Locked;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -172,7 +173,7 @@ impl LargeMessages {
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Weak<Content>>> {
-        self.known.lock().expect("nothing panics while it holds this lock")
+        self.known.locked()
     }
 }
 
@@ -263,7 +264,7 @@ impl Content {
         match self.whole.get() {
             Some(whole) => look(&whole.bytes),
             None => {
-                let filling = self.filling.lock().expect("nothing panics while it holds this lock");
+                let filling = self.filling.locked();
                 // It may have become whole just before.
                 match self.whole.get() {
                     Some(whole) => look(&whole.bytes),
@@ -282,7 +283,7 @@ impl Content {
 
     /// Adds what of these bytes, which stand at `at`, isn't there yet. Says whether what was there already is the same.
     fn grow(&self, at: usize, bytes: &[u8]) -> bool {
-        let mut filling = self.filling.lock().expect("nothing panics while it holds this lock");
+        let mut filling = self.filling.locked();
         if let Some(whole) = self.whole.get() {
             return whole.bytes[at..at + bytes.len()] == *bytes;
         }

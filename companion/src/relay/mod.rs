@@ -3,61 +3,61 @@
 
 mod admission;
 mod backups;
-mod emptiness;
+mod control_plane_health;
+mod empty_configuration;
 mod feed_queue;
 mod follower;
-mod handshake;
 mod incremental;
 mod large_messages;
-mod messages;
+mod log_lines;
 mod node;
 mod nodes;
-mod offers;
-mod outlook;
 mod recheck;
 mod refusals;
 mod restore_log;
 mod revocation;
-mod secured;
+mod snapshot_cache;
+mod tls_accept;
 mod tunnel;
+mod upgrade;
 mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_link::dial;
-use lifeboat_link::tls::Turns;
-use lifeboat_runtime::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, warn};
 
-pub use handshake::NodeIdentity;
 pub use incremental::OnlyIncremental;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
+pub use upgrade::NodeIdentity;
 pub use view::{LimitsUsed, RelayView, WithoutBackup};
 
 use self::admission::Admission;
 use self::backups::{BackupWatch, Backups};
-use self::emptiness::Emptiness;
+use self::control_plane_health::ControlPlaneHealth;
+use self::empty_configuration::EmptyConfigurationAlarm;
 use self::feed_queue::FeedQueue;
 use self::follower::Follower;
 use self::incremental::Incremental;
 use self::large_messages::LargeMessages;
 use self::nodes::Nodes;
-use self::offers::Offers;
-use self::outlook::Outlook;
 use self::recheck::Recheck;
 use self::refusals::Refusals;
 use self::revocation::Revocations;
-use crate::archive::Sources;
+use self::snapshot_cache::SnapshotCache;
+use crate::archive::Stores;
 use crate::bind::{BindError, listen};
-use crate::keep::Witnesses;
+use crate::export::NodeObservations;
 use crate::metrics::RelayMetrics;
 use crate::settings::{ClusterSettings, RelaySettings, Rulebook};
 use lifeboat_core::outage::{OutageLog, Outages};
+use lifeboat_link::dial;
+use lifeboat_link::tls::HandshakeQueue;
+use lifeboat_runtime::clock::Clock;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]
@@ -74,23 +74,23 @@ struct Shared {
     listen: SocketAddr,
     /// A name that no other relay has.
     instance: Arc<str>,
-    turns: Turns,
+    turns: HandshakeQueue,
     admission: Admission,
     backups: Backups,
-    emptiness: Emptiness,
+    emptiness: EmptyConfigurationAlarm,
     follower: Follower,
     feeds: FeedQueue,
     incremental: Incremental,
     large: Arc<LargeMessages>,
     refusals: Refusals,
     revocations: Revocations,
-    offers: Offers,
-    outlook: Outlook,
+    offers: SnapshotCache,
+    outlook: ControlPlaneHealth,
     recheck: Recheck,
     /// Nodes that the control plane, which is there, gives nothing.
     unserved: Outages,
     seats: Nodes,
-    witnesses: Witnesses,
+    witnesses: NodeObservations,
     clock: Clock,
     metrics: RelayMetrics,
     nodes: TaskTracker,
@@ -102,8 +102,8 @@ impl Relay {
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
-        sources: Sources,
-        witnesses: Witnesses,
+        sources: Stores,
+        witnesses: NodeObservations,
         clock: Clock,
         stop: CancellationToken,
         metrics: RelayMetrics,
@@ -123,18 +123,18 @@ impl Relay {
         let shared = Shared {
             listen,
             instance: uuid::Uuid::new_v4().to_string().into(),
-            turns: Turns::for_this_machine(),
+            turns: HandshakeQueue::for_this_machine(),
             admission: Admission::new(&limits),
             backups,
-            emptiness: Emptiness::default(),
+            emptiness: EmptyConfigurationAlarm::default(),
             follower: Follower::new(sources.clone(), settings.rulebook(), clock).beside(&stores),
             feeds: FeedQueue::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             large: Arc::new(LargeMessages::new(&limits)),
             refusals: Refusals::new(metrics.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
-            offers: Offers::new(sources, clock, &stores),
-            outlook: Outlook::new(cluster.clone(), metrics.clone()),
+            offers: SnapshotCache::new(sources, clock, &stores),
+            outlook: ControlPlaneHealth::new(cluster.clone(), metrics.clone()),
             recheck: Recheck::default(),
             unserved: Outages::default(),
             seats,
@@ -201,8 +201,8 @@ impl Relay {
             return;
         };
         self.shared.spawn(async move {
-            if let Some(stream) = secured::accept(&shared, stream, peer, &place).await {
-                handshake::serve(&shared, stream, peer, place).await;
+            if let Some(stream) = tls_accept::accept(&shared, stream, peer, &place).await {
+                upgrade::serve(&shared, stream, peer, place).await;
             }
         });
     }

@@ -5,8 +5,8 @@ use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lifeboat_core::export::adoption::NodeNews;
 use lifeboat_core::frame::{Frame, Opcode};
-use lifeboat_core::keep::adoption::NodeNews;
 use lifeboat_core::kong::ping::hash_in_ping;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::answer::Verdict;
@@ -24,9 +24,9 @@ use super::follower::Subscription;
 use super::incremental::Outlet;
 use super::large_messages::{Arriving, LARGE, LargeMessages};
 use super::nodes::Seat;
-use super::offers::PendingOffer;
-use super::{NodeIdentity, Shared, messages, recheck};
-use crate::keep::Witness;
+use super::snapshot_cache::PendingSnapshot;
+use super::{NodeIdentity, Shared, log_lines, recheck};
+use crate::export::ObservationSender;
 use crate::metrics::NodePresence;
 
 struct Driver {
@@ -35,7 +35,7 @@ struct Driver {
     node: TlsLink,
     control_plane: Option<TlsLink>,
     dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
-    fetching: Option<PendingOffer>,
+    fetching: Option<PendingSnapshot>,
     /// What is published, while the node has lost its control plane.
     bulletins: Option<Subscription>,
     /// A large message that the control plane has begun to send.
@@ -46,7 +46,7 @@ struct Driver {
     /// The control plane is there and gives this node nothing.
     outage: OutageLog,
     seat: Seat,
-    witness: Option<Witness>,
+    witness: Option<ObservationSender>,
     presence: NodePresence,
     _outlet: Outlet,
     _place: Arc<Place>,
@@ -130,7 +130,7 @@ impl Driver {
         match permit.deliver(self.node.send_message(offer.message.pieces())).await {
             Ok(()) => self.take(Event::Delivered).await,
             Err(error) => {
-                messages::not_sent(&self.identity, &error);
+                log_lines::not_sent(&self.identity, &error);
                 ControlFlow::Break(())
             }
         }
@@ -184,7 +184,7 @@ impl Driver {
                 Action::Fetch => {
                     self.fetching = self.identity.version.map(|version| self.shared.offers.request(version));
                     if self.fetching.is_none() {
-                        messages::unknown_version(&self.identity);
+                        log_lines::unknown_version(&self.identity);
                     }
                     Ok(())
                 }
@@ -222,7 +222,7 @@ impl Driver {
                 }
             };
             if let Err(error) = sent {
-                messages::not_sent(&self.identity, &error);
+                log_lines::not_sent(&self.identity, &error);
                 return ControlFlow::Break(());
             }
         }
@@ -235,7 +235,7 @@ impl Driver {
 
     fn log_notice(&self, notice: &Notice) {
         let control_plane = &self.shared.cluster.control_plane.address;
-        messages::log(&self.identity, control_plane, notice, &self.outage, self.shared.clock.now());
+        log_lines::log(&self.identity, control_plane, notice, &self.outage, self.shared.clock.now());
     }
 
     async fn tell(&mut self, news: NodeNews) {
@@ -256,7 +256,7 @@ impl Driver {
             Ok(Heard::Frame(frame)) => Event::FromControlPlane(frame),
             Ok(Heard::Part) => Event::ControlPlaneHeard,
             Err(error) => {
-                messages::link_ended(&self.identity, &error, &self.outage, self.shared.clock.now());
+                log_lines::link_ended(&self.identity, &error, &self.outage, self.shared.clock.now());
                 self.control_plane = None;
                 self.arriving = None;
                 match error {
@@ -363,7 +363,7 @@ async fn turn_to_feed(feed: &mut Option<(Arc<Offer>, Turn)>) -> (Arc<Offer>, Per
     (offer, permit)
 }
 
-async fn fetched(fetching: &mut Option<PendingOffer>) -> Arc<Offer> {
+async fn fetched(fetching: &mut Option<PendingSnapshot>) -> Arc<Offer> {
     match fetching {
         Some(pending) => {
             let offer = pending.ready().await;

@@ -9,6 +9,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
 use lifeboat_core::session::node::{LinkState, NodeSession, Source, Trouble};
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::lock::Locked;
 use serde::Serialize;
 
 use super::NodeIdentity;
@@ -124,7 +125,7 @@ impl Nodes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().expect("nothing panics while it holds this lock")
+        self.0.locked()
     }
 }
 

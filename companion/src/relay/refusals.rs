@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
 use lifeboat_link::tls::FailureClass;
+use lifeboat_runtime::lock::Locked;
 use tracing::warn;
 
 use crate::metrics::RelayMetrics;
@@ -46,7 +47,7 @@ impl Refusals {
 
     // What there was besides, if this one is to be logged.
     fn others(&self, from: IpAddr, class: FailureClass) -> Option<String> {
-        let mut kinds = self.kinds.lock().expect("nothing panics while it holds this lock");
+        let mut kinds = self.kinds.locked();
         let kind = kinds.entry(class).or_default();
         if kind.from.len() < REMEMBERED {
             kind.from.insert(from);

@@ -8,6 +8,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::outage::{Mention, OutageLog, Outages};
 use lifeboat_core::verify::{Provenance, Writer};
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 use tracing::{debug, info, warn};
 
 use crate::archive::{Chosen, NoneChosen};
@@ -80,7 +81,7 @@ impl RestoreLog {
     // What has not failed this time.
     fn say_what_works(&self, version: KongVersion, failing: &BTreeSet<Failing>) {
         let now = self.clock.now();
-        let mut outages = self.outages.lock().expect("nothing panics while it holds this lock");
+        let mut outages = self.outages.locked();
         let works = outages.iter().filter(|(what, _)| what.version() == version && !failing.contains(*what));
         for (what, lasted) in works.filter_map(|(what, outage)| Some((what, outage.works(now)?))) {
             match what {
@@ -96,7 +97,7 @@ impl RestoreLog {
     }
 
     fn mentioned(&self, what: Failing, cause: &str) -> Option<Mention> {
-        let mut outages = self.outages.lock().expect("nothing panics while it holds this lock");
+        let mut outages = self.outages.locked();
         let outage = outages.entry(what).or_insert_with(|| self.stores.another());
         outage.failed(cause, self.clock.now())
     }

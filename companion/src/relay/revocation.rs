@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_link::tls::{Accepts, Answer, NoQuestion, NotAnswered, Question, ServerTls};
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 use reqwest::{Client, header};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
@@ -124,7 +125,7 @@ impl Revocations {
     }
 
     fn known(&self, question: &Question, now: SystemTime) -> Option<Result<(), Problem>> {
-        let known = self.known.lock().expect("nothing panics while it holds this lock");
+        let known = self.known.locked();
         if known.good_until.get(&question.certificate).is_some_and(|until| now < *until) {
             return Some(Ok(()));
         }
@@ -133,7 +134,7 @@ impl Revocations {
     }
 
     fn remember(&self, what: impl FnOnce(&mut Known)) {
-        let mut known = self.known.lock().expect("nothing panics while it holds this lock");
+        let mut known = self.known.locked();
         if known.good_until.len() + known.silent_until.len() >= REMEMBERED {
             *known = Known::default();
         }

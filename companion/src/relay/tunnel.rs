@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::admission::Place;
 use super::incremental::Hello;
-use super::{Shared, handshake};
+use super::{Shared, upgrade};
 
 /// Where Kong's RPC is, over which incremental sync takes its configuration (KONG.md section 1).
 pub(super) const RPC_PATH: &str = "/v2/outlet";
@@ -67,7 +67,7 @@ pub(super) async fn open(
             if path == RPC_PATH {
                 shared.incremental.refused(peer.ip());
             }
-            handshake::text(
+            upgrade::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the control plane is away, and this relay serves /v1/outlet only\n",
             )

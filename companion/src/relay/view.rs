@@ -75,8 +75,8 @@ mod tests {
     use super::super::NodeIdentity;
     use super::*;
     use crate::drill::DrillMetrics;
+    use crate::export::NodeObservations;
     use crate::http::{Http, Program};
-    use crate::keep::Witnesses;
     use crate::metrics::{Metrics, NodePresence};
     use crate::relay::nodes::Seat;
     use crate::reports::Reports;
@@ -93,7 +93,7 @@ mod tests {
         async fn with(count: u32) -> Self {
             let (clock, nodes) = (Clock::start(), Nodes::default());
             let (store, control_plane) = ("s3://kong/backups".to_owned(), "cp:8005".to_owned());
-            let (reports, _) = Reports::new(ReportKeys::default(), Witnesses::default(), clock);
+            let (reports, _) = Reports::new(ReportKeys::default(), NodeObservations::default(), clock);
             let metrics = Metrics::new(clock);
             let relay =
                 Some(RelayView::new(nodes.clone(), Backups::default(), Incremental::new(Duration::ZERO, clock)));

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use lifeboat_core::report::{MAX_REPORT, REPORT_PATH, Refusal, SIGNATURE_HEADER, Taken};
+use lifeboat_runtime::lock::Locked;
 use tracing::{info, warn};
 
 use super::Reports;
@@ -71,7 +72,7 @@ fn status(refusal: &Refusal) -> StatusCode {
 
 impl Endpoint {
     fn say_once(&self, what: &'static str, say: impl FnOnce()) {
-        if self.said.lock().expect("nothing panics while it holds this lock").insert(what) {
+        if self.said.locked().insert(what) {
             say();
         }
     }

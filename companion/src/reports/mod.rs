@@ -4,7 +4,7 @@
 
 mod endpoint;
 mod metrics;
-mod testimony;
+mod node_observations;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,14 +13,15 @@ use std::time::Duration;
 use axum::Router;
 use lifeboat_core::report::{Ledger, Refusal, Taken, WorkerName};
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use view::ReportsView;
 
-use self::testimony::Testimonies;
-use crate::keep::Witnesses;
+use self::node_observations::ReportObservations;
+use crate::export::NodeObservations;
 use crate::settings::ReportKeys;
 
 /// So many reports wait for the exporters at most. Of more nothing is told: their workers report again soon.
@@ -39,18 +40,19 @@ pub struct Reports {
 
 /// Who tells the exporters, until the program ends.
 #[derive(Debug)]
-pub struct Teller {
+pub struct ReportForwarder {
     reports: Reports,
     heard: mpsc::Receiver<WorkerName>,
-    testimonies: Testimonies,
+    testimonies: ReportObservations,
 }
 
 impl Reports {
     /// Takes reports that one of these keys has signed, and tells those witnesses.
-    pub fn new(keys: ReportKeys, witnesses: Witnesses, clock: Clock) -> (Self, Teller) {
+    pub fn new(keys: ReportKeys, witnesses: NodeObservations, clock: Clock) -> (Self, ReportForwarder) {
         let (sender, heard) = mpsc::channel(WAITING);
         let reports = Self { keys, ledger: Arc::default(), heard: sender, clock };
-        let teller = Teller { reports: reports.clone(), heard, testimonies: Testimonies::new(witnesses) };
+        let teller =
+            ReportForwarder { reports: reports.clone(), heard, testimonies: ReportObservations::new(witnesses) };
         (reports, teller)
     }
 
@@ -75,11 +77,11 @@ impl Reports {
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().expect("nothing panics while it holds this lock")
+        self.ledger.locked()
     }
 }
 
-impl Teller {
+impl ReportForwarder {
     /// The nodes of which the last instance has fallen silent.
     fn gone(&self) -> Vec<String> {
         let mut ledger = self.reports.ledger();

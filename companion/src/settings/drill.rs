@@ -8,7 +8,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
 use lifeboat_link::tls::{Accepts, Identity, ServerSide, ServerTls};
 
-use super::keep::given_versions;
+use super::export::given_versions;
 use super::limits::node_limits;
 use super::relay::shown_to_nodes;
 use super::{Problems, Reader, Role, Source, StoreSettings, Trust, finish};

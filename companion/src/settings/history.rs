@@ -1,4 +1,4 @@
-//! How much of the history stays in the store. Which snapshots those are is `lifeboat_core::keep::thinning`'s.
+//! How much of the history stays in the store. Which snapshots those are is `lifeboat_core::export::retention`'s.
 
 use super::Reader;
 

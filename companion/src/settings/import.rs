@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::ClusterSettings;
-use super::keep::{KeepSettings, given_version, node_prefix, version};
+use super::export::{ExporterSettings, given_version, node_prefix, version};
 use super::{Problems, Reader, Source, StoreSettings, finish};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_node_cache::NodePrefix;
@@ -47,7 +47,7 @@ pub struct ControlPlaneSettings {
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
     /// What the session says of itself.
-    pub session: KeepSettings,
+    pub session: ExporterSettings,
     /// Whether a node that it turns away is restored all the same.
     pub feed_on_refusal: bool,
 }
@@ -109,7 +109,7 @@ fn to_restore(reader: &mut Reader<'_>, ticket: Option<&str>) -> Option<StoreSett
 
 impl ControlPlaneSettings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let (cluster, session) = (ClusterSettings::read(reader), KeepSettings::read(reader));
+        let (cluster, session) = (ClusterSettings::read(reader), ExporterSettings::read(reader));
         let feed_on_refusal = reader.switch("LIFEBOAT_FEED_ON_REFUSAL");
         Some(Self { cluster: cluster?, session: session?, feed_on_refusal })
     }

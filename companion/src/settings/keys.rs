@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use lifeboat_core::keys::{Keyring, read_key, read_keys};
+use lifeboat_runtime::lock::Locked;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
@@ -75,7 +76,7 @@ impl KeySource {
     /// The keys as they are now. Files that were changed are read again; if what stands there now is wrong, the keys
     /// that were there before stay, and that is said once.
     pub fn current(&self) -> Arc<Keyring> {
-        let mut read = self.0.read.lock().expect("nothing panics while it holds this lock");
+        let mut read = self.0.read.locked();
         let stamps = stamps(&self.0.given);
         if stamps != read.stamps {
             match keyring(&self.0.given) {

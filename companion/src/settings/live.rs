@@ -1,7 +1,7 @@
 //! The rules that a running program takes over when its settings are read again (SIGHUP), and the one place where each part
 //! looks them up whenever it decides.
 
-use lifeboat_core::keep::guard::ShrinkGuard;
+use lifeboat_core::export::guard::ShrinkGuard;
 use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_core::verify::AgeLimit;
 use tokio::sync::watch;

@@ -5,6 +5,7 @@ mod certificates;
 mod changed;
 mod cluster;
 mod drill;
+mod export;
 mod file;
 mod follow;
 mod gateway;
@@ -12,7 +13,6 @@ mod history;
 mod http;
 pub(crate) mod http_connections;
 mod import;
-mod keep;
 mod keys;
 mod limits;
 mod live;
@@ -42,12 +42,12 @@ pub use certificates::{CertificateFiles, Reread};
 pub use changed::Changed;
 pub use cluster::{ClusterSettings, Revocation, Trust};
 pub use drill::{DrillEvery, DrillSettings, KongProgram, KongSettings};
+pub use export::ExporterSettings;
 pub use follow::Follow;
 pub use gateway::Restoring;
 pub use history::HistoryLimit;
 pub use http::{Chosen, HealthListen, HttpSettings};
 pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, NodeSettings, When};
-pub use keep::KeepSettings;
 pub use keys::KeySource;
 pub use live::{LiveRules, Reloaded, RuleChanger, Rulebook};
 pub use log::{LogFormat, LogSettings};
@@ -70,7 +70,7 @@ pub struct RunSettings {
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
     /// What to keep, for each version of Kong; nothing, if export is off.
-    pub keep: Vec<KeepSettings>,
+    pub keep: Vec<ExporterSettings>,
     /// What nodes take, where they don't say it themselves.
     pub limits: NodeLimits,
     /// How to serve nodes, if import is on.
@@ -95,7 +95,7 @@ pub struct ExportSettings {
     /// The control plane and how to speak with it.
     pub cluster: ClusterSettings,
     /// What to keep, for each version of Kong.
-    pub keep: Vec<KeepSettings>,
+    pub keep: Vec<ExporterSettings>,
 }
 
 impl RunSettings {
@@ -111,7 +111,7 @@ impl RunSettings {
         }
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let keep = if role.exports() { KeepSettings::read_each(&mut reader) } else { Some(Vec::new()) };
+        let keep = if role.exports() { ExporterSettings::read_each(&mut reader) } else { Some(Vec::new()) };
         let relay =
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         let http = HttpSettings::read(&mut reader);
@@ -148,7 +148,7 @@ impl ExportSettings {
         let mut reader = Reader::new(source);
         let (store, cluster) = (StoreSettings::read(&mut reader), ClusterSettings::read(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
-        let keep = KeepSettings::read_each(&mut reader);
+        let keep = ExporterSettings::read_each(&mut reader);
         finish(reader, || Some(Self { store: store?, cluster: cluster?, keep: keep? }))
     }
 }

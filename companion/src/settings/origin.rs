@@ -1,11 +1,11 @@
 //! What it takes to keep a configuration that doesn't come from a control plane, and to look at one that is kept.
 
-use lifeboat_core::keep::election::ElectionSetting;
-use lifeboat_core::keep::keeper::Rules;
+use lifeboat_core::export::election::ElectionSetting;
+use lifeboat_core::export::publisher::Rules;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
 
-use super::keep::{election, given_version, rules, version};
+use super::export::{election, given_version, rules, version};
 use super::limits::node_limits;
 use super::{Problems, Reader, Source, StoreSettings, finish, refuse_to_write_what_is_not_accepted};
 

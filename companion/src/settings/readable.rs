@@ -4,9 +4,11 @@ use lifeboat_core::room::NodeLimits;
 use lifeboat_node_cache::NodePrefix;
 use reqwest::Url;
 
-use super::keep::{admin_url, node_prefix};
+use super::export::{admin_url, node_prefix};
 use super::limits::node_limits;
-use super::{ClusterSettings, KeepSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of};
+use super::{
+    ClusterSettings, ExporterSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of,
+};
 
 /// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
 /// mistakes, and goes on.
@@ -19,7 +21,7 @@ pub struct ReadableSettings {
     /// The control plane and how to speak with it.
     pub cluster: Option<ClusterSettings>,
     /// What to keep: where export is on, or a version is set.
-    pub keep: Option<Vec<KeepSettings>>,
+    pub keep: Option<Vec<ExporterSettings>>,
     /// The control plane's Admin API.
     pub admin_url: Option<Url>,
     /// What nodes take.
@@ -40,7 +42,7 @@ impl ReadableSettings {
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
         let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.is_given(name));
-        let keep = if role != Role::Importer || has_version { KeepSettings::read_each(&mut reader) } else { None };
+        let keep = if role != Role::Importer || has_version { ExporterSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
         let admin_url = admin_url(&mut reader).flatten();
         let (prefix, limits) = (node_prefix(&mut reader), node_limits(&mut reader));

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use lifeboat_core::report::ReportKey;
+use lifeboat_runtime::lock::Locked;
 use lifeboat_storage::access::Secret;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
@@ -61,7 +62,7 @@ impl ReportKeys {
     /// The keys as they are now. A file that was changed is read again; if what stands there now is wrong, the keys
     /// that were there before stay, and that is said once.
     pub fn current(&self) -> Arc<[ReportKey]> {
-        let mut read = self.read.lock().expect("nothing panics while it holds this lock");
+        let mut read = self.read.locked();
         if let Some(given @ Secret::File(_)) = &self.given
             && let Ok(text) = given.reveal().map(Zeroizing::new)
             && *text != *read.text

@@ -1,7 +1,7 @@
 //! Kong's references into a vault of environment variables, `{vault://env/NAME}`, as Kong resolves them. References into
 //! other vaults are Kong's alone: Lifeboat has neither their clients nor their credentials.
 //!
-//! Sources: Kong's public page "Environment variable vault"; `kong/pdk/vault.lua` and `kong/vaults/env/init.lua` of Kong OSS
+//! Stores: Kong's public page "Environment variable vault"; `kong/pdk/vault.lua` and `kong/vaults/env/init.lua` of Kong OSS
 //! (Apache-2.0).
 
 use percent_encoding::percent_decode_str;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::kong::{EntityCounts, Unrunnable};
-use crate::object_key::Fate;
+use crate::object_key::HistoryState;
 
 /// The kinds of entity whose loss stops traffic.
 pub(crate) const GUARDED: [&str; 2] = ["services", "routes"];
@@ -53,11 +53,11 @@ impl fmt::Display for Held {
 
 impl Held {
     /// How the history remembers it.
-    pub fn fate(&self) -> Fate {
+    pub fn fate(&self) -> HistoryState {
         match self {
-            Self::Shrunk(_) | Self::Unreleased => Fate::HeldAsShrunk,
-            Self::Refused => Fate::HeldAsRefused,
-            Self::Unrunnable(_) => Fate::HeldAsUnrunnable,
+            Self::Shrunk(_) | Self::Unreleased => HistoryState::HeldAsShrunk,
+            Self::Refused => HistoryState::HeldAsRefused,
+            Self::Unrunnable(_) => HistoryState::HeldAsUnrunnable,
         }
     }
 }

@@ -19,7 +19,6 @@
 mod action;
 mod call;
 mod flight;
-mod headers;
 mod health;
 mod key;
 mod ledger;
@@ -28,17 +27,18 @@ mod metric;
 mod outcome;
 mod permission;
 mod reporter;
+mod response_headers;
 mod settings;
 mod status;
 mod stopwatch;
 
 pub use action::{Action, LogLevel, LogLine};
 pub use call::{Answer, AnswerBody, Call, CallFailure, CallKind};
-pub use headers::ResponseHeaders;
 pub use key::{InvalidReportKeys, ReportKey, SIGNATURE_HEADER};
 pub use ledger::{Ledger, Refusal, Reporting, ReportingNode, Taken, Tally, WorkerName};
 pub use message::{ControlPlane, Counters, FORMAT, MAX_REPORT, REPORT_PATH, Reachability, Report};
 pub use metric::{Metric, MetricKind};
 pub use permission::NamedHost;
 pub use reporter::Reporter;
+pub use response_headers::ResponseHeaders;
 pub use settings::{FilterSettings, SettingsProblem, Upstream};

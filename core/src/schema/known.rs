@@ -37,7 +37,7 @@ pub(super) enum Known {
     /// An address with a scheme and a host.
     Url,
     /// What a browser's origin must be: `*` or a regular expression.
-    Origin,
+    ConfigSource,
     /// A program, which Kong compiles.
     Code,
 }
@@ -70,7 +70,7 @@ pub(super) fn add(set: &mut SchemaSet) {
             match (plugin.as_str(), name.as_str()) {
                 ("pre-function" | "post-function", _) => mark_elements(field, Known::Code),
                 ("ip-restriction", "allow" | "deny") => mark_elements(field, Known::AddressRange),
-                ("cors", "origins") => mark_elements(field, Known::Origin),
+                ("cors", "origins") => mark_elements(field, Known::ConfigSource),
                 ("http-log", "http_endpoint") => mark(field, Known::Url),
                 ("key-auth", "key_names") => mark_elements(field, Known::HeaderName),
                 (_, "custom_fields_by_lua") => mark_values(field, Known::Code),
@@ -197,8 +197,8 @@ impl Known {
             }
             Self::AddressRange => address::is_no_range(text).then(|| format!("invalid ip or cidr range: '{text}'")),
             Self::Url => url_mistake(text),
-            Self::Origin if text == "*" => None,
-            Self::Origin => {
+            Self::ConfigSource if text == "*" => None,
+            Self::ConfigSource => {
                 perl_regex::mistake(text).map(|reason| format!("'{text}' is not a valid regex (PCRE: {reason})"))
             }
             Self::Code => None,

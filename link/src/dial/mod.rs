@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::tls::{ClientTls, FailureClass, Peer, Turns, explain};
+use crate::tls::{ClientTls, FailureClass, HandshakeQueue, Peer, explain};
 use crate::websocket::Link;
 use crate::websocket::connect::{UpgradeError, open};
 use crate::{Address, Proxy, PutOff};
@@ -63,7 +63,7 @@ pub struct Relay {
     /// The relays that this link passes through, this one last: each under a name that no other has.
     pub via: Arc<str>,
     /// The handshakes' turns.
-    pub turns: Turns,
+    pub turns: HandshakeQueue,
 }
 
 /// Why there is no link.

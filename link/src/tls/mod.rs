@@ -11,15 +11,15 @@ mod client_side;
 mod common_name;
 mod error;
 mod failure;
+mod handshake_queue;
 mod identity;
 mod leaf;
 mod pinned;
 mod revocation;
 mod server_side;
-mod turns;
 
 #[cfg(test)]
-mod handshakes;
+mod tests;
 
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ pub use client_side::{Believes, ClientSide, ClientTls};
 pub use common_name::{CommonNameNotAllowed, CommonNames};
 pub use error::TlsError;
 pub use failure::{FailureClass, HandshakeFailure, Peer, explain, explain_tls};
+pub use handshake_queue::HandshakeQueue;
 pub use identity::{Identity, certificates_from_pem};
 pub use leaf::Leaf;
 pub use pinned::{NotTheClusterCertificate, client_config_shared, client_config_shared_with, server_config_shared};
 pub use revocation::{Answer, NoQuestion, NotAnswered, Question};
 pub use server_side::{Accepts, ServerSide, ServerTls};
-pub use turns::Turns;
 
 /// The server name that data planes ask for in `shared` mode (KONG.md section 1, "Cluster certificate").
 pub const SHARED_SERVER_NAME: &str = "kong_clustering";

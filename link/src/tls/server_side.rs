@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
+use lifeboat_runtime::lock::Locked;
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
 
@@ -171,7 +172,7 @@ impl ServerTls {
     }
 
     fn shown(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Shown>> {
-        self.0.shown.lock().expect("nothing panics while it holds this lock")
+        self.0.shown.locked()
     }
 }
 

@@ -10,7 +10,7 @@ use object_store::client::{HttpError, HttpErrorKind, HttpResponseBody};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::failure::Failure;
-use super::heard::Hearing;
+use super::heard::ObservationReceiver;
 use super::patience;
 
 /// An answer's body under watch.
@@ -21,12 +21,17 @@ pub(super) struct Watched {
     limit: u64,
     began: Instant,
     deadline: Pin<Box<Sleep>>,
-    hearing: Hearing,
+    hearing: ObservationReceiver,
 }
 
 impl Watched {
     /// `announced` is the answer's `Content-Length`.
-    pub(super) fn new(inner: HttpResponseBody, announced: Option<u64>, limit: u64, hearing: Hearing) -> Self {
+    pub(super) fn new(
+        inner: HttpResponseBody,
+        announced: Option<u64>,
+        limit: u64,
+        hearing: ObservationReceiver,
+    ) -> Self {
         let began = Instant::now();
         let deadline = Box::pin(sleep_until(began + patience::BETWEEN_PIECES));
         Self { inner, announced, received: 0, limit, began, deadline, hearing }
@@ -101,7 +106,7 @@ impl Body for Watched {
 /// The first bytes of an error's body, within the time of any body. What comes late or breaks off is left out: the status
 /// has said already that it is an error.
 pub(super) async fn beginning(body: HttpResponseBody, limit: usize) -> Vec<u8> {
-    let mut watched = Watched::new(body, None, u64::MAX, Hearing::nobodys());
+    let mut watched = Watched::new(body, None, u64::MAX, ObservationReceiver::nobodys());
     let mut bytes = Vec::new();
     while let Some(Ok(frame)) = watched.frame().await {
         if let Ok(data) = frame.into_data() {

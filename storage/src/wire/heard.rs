@@ -12,7 +12,7 @@ use super::error_body::ErrorBody;
 use super::failure::Failure;
 
 tokio::task_local! {
-    static HEARING: Hearing;
+    static HEARING: ObservationReceiver;
 }
 
 /// What a page of a listing, the longest answer that isn't an object, may have. S3's thousand keys of at most 1,024 bytes
@@ -21,7 +21,7 @@ pub(crate) const LISTING_LIMIT: u64 = 16 << 20;
 
 /// An operation's place for what is heard, and what its answers may be.
 #[derive(Clone, Debug)]
-pub(super) struct Hearing {
+pub(super) struct ObservationReceiver {
     report: Arc<Mutex<Report>>,
     body_limit: u64,
 }
@@ -90,13 +90,13 @@ impl Answer {
 
 /// Runs an operation whose answers have at most `body_limit` bytes, and tells what was heard.
 pub(crate) async fn hearing<T>(body_limit: u64, operation: impl Future<Output = T>) -> (T, Report) {
-    let hearing = Hearing { report: Arc::default(), body_limit };
+    let hearing = ObservationReceiver { report: Arc::default(), body_limit };
     let result = HEARING.scope(hearing.clone(), operation).await;
     let report = std::mem::take(&mut *hearing.locked());
     (result, report)
 }
 
-impl Hearing {
+impl ObservationReceiver {
     /// The place of the operation that runs in this task.
     pub(super) fn current() -> Self {
         HEARING.try_with(Clone::clone).unwrap_or_else(|_| Self::nobodys())

@@ -27,7 +27,7 @@ pub(super) use self::failure::Failure;
 pub(super) use self::heard::{Answer, Heard, LISTING_LIMIT, Outcome, hearing};
 
 use self::body::Watched;
-use self::heard::Hearing;
+use self::heard::ObservationReceiver;
 use super::cloud::Cloud;
 use super::tag::stand_in;
 
@@ -114,7 +114,7 @@ struct Client {
 #[async_trait]
 impl HttpService for Client {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let hearing = Hearing::current();
+        let hearing = ObservationReceiver::current();
         let endpoint = Endpoint::of(self.cloud, &request);
         let limit = if endpoint == Endpoint::Store { hearing.body_limit() } else { CREDENTIALS_LIMIT };
         let (is_head, is_get) = (request.method() == Method::HEAD, request.method() == Method::GET);

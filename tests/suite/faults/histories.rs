@@ -7,11 +7,11 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use lifeboat::archive::Archive;
-use lifeboat::keep::{BackupNode, ExportError, Exported, Exporter};
+use lifeboat::export::{BackupNode, ExportError, Exported, Exporter};
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::guard::ShrinkGuard;
-use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat_core::export::Received;
+use lifeboat_core::export::guard::ShrinkGuard;
+use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;

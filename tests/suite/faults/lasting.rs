@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lifeboat::archive::Archive;
-use lifeboat::keep::{BackupNode, Exporter, Headless, Newest};
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::guard::ShrinkGuard;
-use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat::export::{BackupNode, Exporter, Headless, Newest};
+use lifeboat_core::export::Received;
+use lifeboat_core::export::guard::ShrinkGuard;
+use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::check::{Check, in_words, within};
 use super::store::failed;
 use crate::archive::{Archive, ConfigJson, History, Restored};
-use crate::evidence::{Conditions, Evidence, Measure, Standing};
+use crate::evidence::{Conditions, Evidence, Measure, Verdict};
 use crate::settings::Role;
 
 const NEWEST: &str = "backup: newest";
@@ -122,13 +122,13 @@ async fn weighed(version: KongVersion, verified: Verified, described: String, me
     let Some(known) = known.await else { return Check::pass(NEWEST, described) };
     let seen = format!("{described}; {}", known.said);
     match known.standing {
-        Standing::Good => Check::pass(NEWEST, seen),
-        Standing::Doubtful => Check::warn(
+        Verdict::Good => Check::pass(NEWEST, seen),
+        Verdict::Doubtful => Check::warn(
             NEWEST,
             seen,
             "rehearse an outage with a real data plane (lifeboat drill), which shows whether nodes load it",
         ),
-        Standing::Bad => Check::fail(
+        Verdict::Bad => Check::fail(
             NEWEST,
             seen,
             "publish one that nodes load: lifeboat rollback, or let an exporter write it anew",
@@ -234,7 +234,12 @@ mod tests {
             let mut manifest = Manifest::decode(GOLDEN).unwrap();
             manifest.exporter.node_id = (*node).to_owned();
             let id = SnapshotId { sequence: manifest.sequence, config_hash: manifest.config_hash };
-            Listed { id, fate: lifeboat_core::object_key::Fate::Published, manifest: Some(manifest), refused: None }
+            Listed {
+                id,
+                fate: lifeboat_core::object_key::HistoryState::Published,
+                manifest: Some(manifest),
+                refused: None,
+            }
         });
         let version = KongVersion::new(3, 9, 1);
         History { version, published: None, problem: None, snapshots: snapshots.collect(), older: 0 }

@@ -10,9 +10,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::Instant;
 
 use super::check::{Check, within};
-use crate::keep::BackupNode;
-use crate::keep::inquiry::{self, Answer};
-use crate::settings::{ClusterSettings, KeepSettings};
+use crate::export::BackupNode;
+use crate::export::inquiry::{self, Answer};
+use crate::settings::{ClusterSettings, ExporterSettings};
 
 const ADDRESS: &str = "control plane: address";
 const LINK: &str = "control plane: link";
@@ -31,7 +31,7 @@ pub(super) struct Findings {
 /// Asks it. Without `keep` no version is known as which one could, and only its port is tried.
 pub(super) async fn findings(
     cluster: Arc<ClusterSettings>,
-    keep: Option<KeepSettings>,
+    keep: Option<ExporterSettings>,
     max_config: usize,
     clock: Clock,
 ) -> Findings {
@@ -53,7 +53,7 @@ pub(super) async fn findings(
 }
 
 impl Findings {
-    async fn ask(&mut self, cluster: Arc<ClusterSettings>, keep: KeepSettings, max_config: usize, clock: Clock) {
+    async fn ask(&mut self, cluster: Arc<ClusterSettings>, keep: ExporterSettings, max_config: usize, clock: Clock) {
         let (version, began) = (keep.version, Instant::now());
         let accepted = |took: Duration| {
             Check::pass(LINK, format!("TLS accepted by both sides, taken as a node of Kong {version} ({})", ms(took)))
@@ -101,7 +101,7 @@ impl Findings {
     }
 }
 
-fn sent(received: &lifeboat_core::keep::Received, took: Duration) -> String {
+fn sent(received: &lifeboat_core::export::Received, took: Duration) -> String {
     let counts = received.configuration.counts();
     format!(
         "sent configuration {}: {} services, {} routes, {} bytes ({})",

@@ -16,7 +16,7 @@ mod ticket;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use lifeboat_core::keep::election::ElectionSetting;
+use lifeboat_core::export::election::ElectionSetting;
 use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
@@ -25,9 +25,9 @@ use lifeboat_storage::access::Access;
 
 use super::check::{self, Check, Verdict, count};
 use super::{Failure, stdout};
-use crate::archive::{Archive, Sources};
+use crate::archive::{Archive, Stores};
 use crate::cli::Output;
-use crate::keep::BackupNode;
+use crate::export::BackupNode;
 use crate::terminal::terminal_width;
 
 use crate::settings::{ReadableSettings, Role, Source};
@@ -78,7 +78,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     checks.extend(store.as_ref().map(keys::check));
     // A ticket is of one version, and whoever has one sees no other.
     let sources = store.as_ref().filter(|store| !matches!(store.access, Access::Ticket(_)));
-    let sources = sources.map(Sources::open_existing);
+    let sources = sources.map(Stores::open_existing);
     let looked = async {
         let store = store?;
         let new_folder = store::new_folder(&store);

@@ -10,7 +10,7 @@ use reqwest::Url;
 
 use super::check::{Check, within};
 use crate::admin::{Admin, AdminError, DataPlane};
-use crate::archive::{Backing, Sources};
+use crate::archive::{Backing, Stores};
 
 const NODES: &str = "backup: nodes";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ enum Unknown {
 }
 
 /// Whether nodes are there of whose version there is no backup.
-pub(super) async fn check(admin: Option<Url>, sources: &Sources, clock: Clock) -> Check {
+pub(super) async fn check(admin: Option<Url>, sources: &Stores, clock: Clock) -> Check {
     match admin {
         None => Check::pass(
             NODES,
@@ -36,7 +36,7 @@ pub(super) async fn check(admin: Option<Url>, sources: &Sources, clock: Clock) -
     }
 }
 
-async fn kept(url: Url, sources: &Sources, clock: Clock) -> Check {
+async fn kept(url: Url, sources: &Stores, clock: Clock) -> Check {
     match looked_for(url, sources, clock).await {
         Ok(found) => told(&found),
         Err(Unknown::Admin(error)) => Check::warn(NODES, format!("not known: {error}"), "correct LIFEBOAT_ADMIN_URL"),
@@ -49,7 +49,7 @@ async fn kept(url: Url, sources: &Sources, clock: Clock) -> Check {
 /// Of each version how many nodes there are, and whether they have a backup.
 async fn looked_for(
     url: Url,
-    sources: &Sources,
+    sources: &Stores,
     clock: Clock,
 ) -> Result<BTreeMap<KongVersion, (usize, Backing)>, Unknown> {
     let nodes = Admin::new(url)?.data_planes().await?;

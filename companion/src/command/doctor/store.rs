@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use lifeboat_core::keep::election::ElectionSetting;
+use lifeboat_core::export::election::ElectionSetting;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_runtime::clock::Clock;

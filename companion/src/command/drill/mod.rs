@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use lifeboat_core::keep::drill::DrillOutcome;
+use lifeboat_core::export::drill::DrillOutcome;
 use lifeboat_runtime::clock::Clock;
 
 use super::stopped::unless_stopped;

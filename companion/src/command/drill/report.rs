@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use lifeboat_core::keep::drill::DrillOutcome;
+use lifeboat_core::export::drill::DrillOutcome;
 use lifeboat_core::time::{WallTime, seconds};
 use serde_json::{Value, json};
 
 use super::super::check::in_words;
 use super::super::configuration::printable;
 use super::super::table::{Concession, Table, folded_lines};
-use crate::drill::{Drilled, Finding, KongPart, Mishap, Rehearsed, VersionDrill};
+use crate::drill::{DrillFailure, Drilled, Finding, KongPart, Rehearsed, VersionDrill};
 use crate::evidence::EvidenceKind;
 
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
@@ -85,7 +85,7 @@ fn kong(part: &KongPart) -> Value {
     }
 }
 
-fn failure(mishap: &Mishap) -> Value {
+fn failure(mishap: &DrillFailure) -> Value {
     json!({ "step": mishap.step.name(), "reason": mishap.reason, "cure": mishap.cure })
 }
 

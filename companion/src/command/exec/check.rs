@@ -2,7 +2,7 @@
 
 use super::decision::own_file;
 use crate::command::{Failure, stdout};
-use crate::delivery::Program;
+use crate::one_shot::Program;
 use crate::settings::{ImportSettings, Restoring, Source, When};
 
 /// Says that the node would be restored, in an outage and if it is empty.

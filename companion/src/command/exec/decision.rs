@@ -10,8 +10,8 @@ use lifeboat_runtime::clock::Clock;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::archive::Sources;
-use crate::delivery::{self, Asked, Program, There, fetched_unless};
+use crate::archive::Stores;
+use crate::one_shot::{self, Asked, Program, There, fetched_unless};
 use crate::settings::{ImportSettings, NodeSettings, Problems, Restoring, Source, When};
 
 /// How long the store may take. An empty gateway is up and can be looked at; one that waits is neither.
@@ -88,7 +88,7 @@ async fn restored(settings: ImportSettings, clock: Clock) -> Start {
     let ImportSettings { store, version, prefix, control_plane } = settings;
     let asking = async {
         let Some(control_plane) = control_plane else { return Ok(()) };
-        match delivery::ask(control_plane, version, store.max_config, clock).await {
+        match one_shot::ask(control_plane, version, store.max_config, clock).await {
             Ok(Asked::GivesNothing) => Ok(()),
             Ok(Asked::There(there @ There::Gives(_))) => Err(Start::AsItIs(there.to_string())),
             Ok(Asked::There(there)) => Err(Start::Empty(anyhow!("{there}"))),
@@ -96,8 +96,8 @@ async fn restored(settings: ImportSettings, clock: Clock) -> Start {
         }
     };
     let fetching = async {
-        let sources = Sources::open_existing(&store);
-        let fetched = timeout(FETCHED_WITHIN, delivery::configuration(&sources, version, clock.wall())).await;
+        let sources = Stores::open_existing(&store);
+        let fetched = timeout(FETCHED_WITHIN, one_shot::configuration(&sources, version, clock.wall())).await;
         let limit = FETCHED_WITHIN.as_secs();
         Ok(fetched.map_err(|_| anyhow!("{} did not answer within {limit} s", sources.places()))??)
     };

@@ -20,7 +20,7 @@ use self::decision::{Start, decide};
 use super::Failure;
 use super::stopped::unless_stopped;
 use crate::cli::Exec;
-use crate::delivery::Program;
+use crate::one_shot::Program;
 use crate::settings::Source;
 
 /// Becomes the program, and returns only if that can't be; or with `--check` says what would be done about the settings.

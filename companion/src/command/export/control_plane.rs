@@ -9,8 +9,8 @@ use super::super::Failure;
 use super::{Besides, keep};
 use crate::archive::Archive;
 use crate::cli::Output;
-use crate::keep::BackupNode;
-use crate::keep::inquiry::{self, Answer};
+use crate::export::BackupNode;
+use crate::export::inquiry::{self, Answer};
 use crate::settings::{ExportSettings, Source};
 
 /// Connects to the control plane as a backup node of each version, keeps the configuration that it sends, and ends.

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use lifeboat_core::keep::keeper::{Doubt, Rules};
+use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_runtime::clock::Clock;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +14,9 @@ use super::judged::{self, Judge};
 use super::{Besides, keep};
 use crate::archive::Archive;
 use crate::cli::Export;
-use crate::keep::{BackupNode, Exporter, Newest};
+use crate::config_source::Dbless;
+use crate::export::{BackupNode, Exporter, Newest};
 use crate::logging::Log;
-use crate::origin::Dbless;
 use crate::reload::Reloader;
 use crate::settings::{DblessSettings, LiveRules, RuleChanger, Source};
 
@@ -29,7 +29,7 @@ pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Cloc
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
     let (plugins, accept) = (&*settings.plugins, asked.accept.as_deref());
     let judge = Judge { archive: &archive, version, plugins, accept, clock };
-    let received = judge.judged(&judged::Origin::node(url), found).await?;
+    let received = judge.judged(&judged::ConfigSource::node(url), found).await?;
     keep(Besides::default(), &settings.store, &BackupNode::new(version), settings.rules, &received, asked.output, clock)
         .await
 }

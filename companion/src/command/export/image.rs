@@ -3,7 +3,7 @@
 use lifeboat_node_cache::{CacheId, Image, NodePrefix, Patience};
 use lifeboat_runtime::background::computed;
 
-use crate::keep::{Exported, Exporter};
+use crate::export::{Exported, Exporter};
 
 /// Keeps an image with what was exported, if the node on `prefix` runs it now.
 pub(super) async fn keep(exporter: &mut Exporter, exported: &mut Exported, prefix: NodePrefix) -> anyhow::Result<()> {

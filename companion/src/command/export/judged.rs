@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use lifeboat_core::declarative::{Finding, Judgement, Severity, Written, Yardstick};
-use lifeboat_core::keep::Received;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Source, SourceKind};
@@ -19,20 +19,20 @@ use tracing::{debug, warn};
 use super::super::Failure;
 use super::super::configuration::{configuration, printable};
 use crate::archive::{Archive, Pick};
+use crate::config_source::Found;
 use crate::evidence::Schemas;
-use crate::origin::Found;
 
 /// How many mistakes are listed: who has more has made one of them many times.
 const LISTED: usize = 50;
 
 /// Where the configuration came from, for people and for the manifest.
-pub(super) struct Origin {
+pub(super) struct ConfigSource {
     /// `kong.yml`, or the URL of a node.
     pub(super) name: String,
     pub(super) kind: SourceKind,
 }
 
-impl Origin {
+impl ConfigSource {
     pub(super) fn file(path: &Path) -> Self {
         Self { name: path.display().to_string(), kind: SourceKind::File }
     }
@@ -55,7 +55,7 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// Gives what is to be published, if nothing speaks against it or an operator has said `--accept`.
-    pub(super) async fn judged(&self, origin: &Origin, found: Found) -> Result<Received, Failure> {
+    pub(super) async fn judged(&self, origin: &ConfigSource, found: Found) -> Result<Received, Failure> {
         let Found { mut received, findings } = found;
         let schemas = Schemas::of(self.archive, self.version).await;
         let published = self.published().await;

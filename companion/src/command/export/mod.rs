@@ -9,8 +9,8 @@ mod pinned;
 
 use std::path::Path;
 
-use lifeboat_core::keep::Received;
-use lifeboat_core::keep::keeper::Rules;
+use lifeboat_core::export::Received;
+use lifeboat_core::export::publisher::Rules;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_node_cache::NodePrefix;
 use lifeboat_runtime::clock::Clock;
@@ -23,9 +23,9 @@ use super::{Failure, stdout};
 use crate::admin::Admin;
 use crate::archive::{Archive, Stay};
 use crate::cli::{Export, Output};
-use crate::keep::{BackupNode, Exported, Exporter, NotKept, mirror_once, thin_once};
+use crate::config_source::{ConfigSource, read_file};
+use crate::export::{BackupNode, Exported, Exporter, NotKept, mirror_once, thin_once};
 use crate::logging::Log;
-use crate::origin::{Origin, read_file};
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
 
 /// Keeps what was asked for.
@@ -35,8 +35,8 @@ pub async fn export(source: &Source, asked: &Export, log: &Log, clock: Clock) ->
         return pinned::export(source, asked, stay, clock).await;
     }
     match (&asked.from, asked.watch) {
-        (Origin::Dbless(url), true) => dbless::watch(source, url, log, clock).await,
-        (Origin::Dbless(url), false) => dbless::once(source, url, asked, clock).await,
+        (ConfigSource::Dbless(url), true) => dbless::watch(source, url, log, clock).await,
+        (ConfigSource::Dbless(url), false) => dbless::once(source, url, asked, clock).await,
         (_, true) => {
             let mut reader = Reader::new(source);
             reader.wrong(
@@ -44,8 +44,8 @@ pub async fn export(source: &Source, asked: &Export, log: &Log, clock: Clock) ->
             );
             Err(Failure::Settings(reader.into_problems()))
         }
-        (Origin::ControlPlane, false) => control_plane::export(source, asked.output, clock).await,
-        (Origin::File(path), false) => file(source, path, asked, clock).await,
+        (ConfigSource::ControlPlane, false) => control_plane::export(source, asked.output, clock).await,
+        (ConfigSource::File(path), false) => file(source, path, asked, clock).await,
     }
 }
 
@@ -54,7 +54,7 @@ async fn file(source: &Source, path: &Path, asked: &Export, clock: Clock) -> Res
     let found = read_file(path, version, store.max_config, clock.wall()).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
     let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
-    let received = judge.judged(&judged::Origin::file(path), found).await?;
+    let received = judge.judged(&judged::ConfigSource::file(path), found).await?;
     keep(Besides::default(), &store, &BackupNode::new(version), rules, &received, asked.output, clock).await
 }
 

@@ -10,8 +10,8 @@ use super::super::{Failure, stdout};
 use super::judged::{self, Judge};
 use crate::archive::{Archive, Emergency, Stay};
 use crate::cli::{Export, Output};
-use crate::keep::{BackupNode, mirror_once, thin_once};
-use crate::origin::{Dbless, Found, Origin, read_file};
+use crate::config_source::{ConfigSource, Dbless, Found, read_file};
+use crate::export::{BackupNode, mirror_once, thin_once};
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
 
 /// What is to be published, and where.
@@ -19,7 +19,7 @@ struct Change {
     store: StoreSettings,
     version: KongVersion,
     plugins: Vec<String>,
-    origin: judged::Origin,
+    origin: judged::ConfigSource,
     found: Found,
 }
 
@@ -45,22 +45,22 @@ pub(super) async fn export(source: &Source, asked: &Export, stay: Stay, clock: C
 }
 
 impl Change {
-    async fn read(source: &Source, from: &Origin, clock: Clock) -> Result<Self, Failure> {
+    async fn read(source: &Source, from: &ConfigSource, clock: Clock) -> Result<Self, Failure> {
         match from {
-            Origin::File(path) => {
+            ConfigSource::File(path) => {
                 let FileSettings { store, version, plugins, .. } = FileSettings::read(source)?;
                 let found = read_file(path, version, store.max_config, clock.wall()).await;
-                let (found, origin) = (found.map_err(anyhow::Error::from)?, judged::Origin::file(path));
+                let (found, origin) = (found.map_err(anyhow::Error::from)?, judged::ConfigSource::file(path));
                 Ok(Self { store, version, plugins, origin, found })
             }
-            Origin::Dbless(url) => {
+            ConfigSource::Dbless(url) => {
                 let DblessSettings { store, version, plugins, .. } = DblessSettings::read(source)?;
                 let node = Dbless::new(url.clone(), store.max_config, clock).map_err(anyhow::Error::from)?;
                 let version = node.version(version).await.map_err(anyhow::Error::from)?;
                 let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
-                Ok(Self { store, version, plugins, origin: judged::Origin::node(url), found })
+                Ok(Self { store, version, plugins, origin: judged::ConfigSource::node(url), found })
             }
-            Origin::ControlPlane => {
+            ConfigSource::ControlPlane => {
                 let mut reader = Reader::new(source);
                 reader.wrong(
                     "--pin goes with --from file:PATH or --from dbless:URL; what the control plane has sent stays with \

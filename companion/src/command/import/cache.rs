@@ -10,8 +10,8 @@ use lifeboat_runtime::progress::step;
 use tracing::info;
 
 use super::{Failure, stdout};
-use crate::archive::Sources;
-use crate::delivery::{self, Asked, There, fetched_unless};
+use crate::archive::Stores;
+use crate::one_shot::{self, Asked, There, fetched_unless};
 use crate::settings::{ControlPlaneSettings, ImportSettings, Source, When};
 
 /// What goes into a node's cache.
@@ -31,7 +31,7 @@ pub(super) async fn import(source: &Source, ticket: Option<&str>, when: When, cl
     if let Present::Configuration(what) = found {
         return Err(already_configured(&what));
     }
-    let sources = Sources::open_existing(&store);
+    let sources = Stores::open_existing(&store);
     let asking = ask(control_plane, version, store.max_config, clock);
     let cache = fetched_unless(asking, fetch(&sources, version, &form, clock.wall())).await?;
     place(cache?, prefix, version).await
@@ -45,7 +45,7 @@ async fn ask(
     clock: Clock,
 ) -> Result<(), Failure> {
     let Some(control_plane) = control_plane else { return Ok(()) };
-    match delivery::ask(control_plane, version, max_config, clock).await.map_err(anyhow::Error::from)? {
+    match one_shot::ask(control_plane, version, max_config, clock).await.map_err(anyhow::Error::from)? {
         Asked::GivesNothing => Ok(()),
         // Something to be put right, and not a node that has what it needs.
         Asked::There(there @ There::RefusesCertificate(_)) => Err(anyhow::anyhow!("{there}").into()),
@@ -55,12 +55,12 @@ async fn ask(
     }
 }
 
-async fn fetch(sources: &Sources, version: KongVersion, form: &CacheForm, now: WallTime) -> anyhow::Result<Cache> {
+async fn fetch(sources: &Stores, version: KongVersion, form: &CacheForm, now: WallTime) -> anyhow::Result<Cache> {
     match form {
         CacheForm::ConfigCache => {
-            Ok(Cache::Configuration(Box::new(delivery::configuration(sources, version, now).await?.verified)))
+            Ok(Cache::Configuration(Box::new(one_shot::configuration(sources, version, now).await?.verified)))
         }
-        CacheForm::Lmdb { .. } => Ok(Cache::Image(delivery::image(sources, version, now).await?)),
+        CacheForm::Lmdb { .. } => Ok(Cache::Image(one_shot::image(sources, version, now).await?)),
     }
 }
 

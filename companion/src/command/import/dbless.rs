@@ -11,9 +11,9 @@ use tracing::{debug, info, warn};
 
 use super::super::stopped::{Hangup, Stop};
 use super::{Failure, stdout};
-use crate::archive::Sources;
-use crate::delivery::{self, DblessNode, Loaded, fetched_unless};
+use crate::archive::Stores;
 use crate::logging::Log;
+use crate::one_shot::{self, DblessNode, Loaded, fetched_unless};
 use crate::reload::Reloader;
 use crate::settings::{DblessImportSettings, LiveRules, RuleChanger, Rulebook, Source, When};
 
@@ -25,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 struct Restoring {
     node: DblessNode,
     settings: DblessImportSettings,
-    sources: Sources,
+    sources: Stores,
     when: When,
     clock: Clock,
 }
@@ -81,7 +81,7 @@ pub(super) async fn watch(
 impl Restoring {
     fn new(source: &Source, url: &Url, ticket: Option<&str>, when: When, clock: Clock) -> Result<Self, Failure> {
         let settings = DblessImportSettings::read(source, ticket)?;
-        let sources = Sources::open_existing(&settings.store);
+        let sources = Stores::open_existing(&settings.store);
         let node = DblessNode::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
         Ok(Self { node, settings, sources, when, clock })
     }
@@ -101,7 +101,7 @@ impl Restoring {
             When::Always => Duration::ZERO,
             When::ControlPlaneUnreachable => self.settings.patience,
         };
-        let fetching = delivery::configuration(&self.sources, version, self.clock.wall());
+        let fetching = one_shot::configuration(&self.sources, version, self.clock.wall());
         let chosen = fetched_unless(self.still_empty(patience), fetching).await?.map_err(anyhow::Error::from)?;
         let (config_hash, place) = (chosen.verified.config_hash(), chosen.place);
         match self.node.load(chosen.verified).await.map_err(anyhow::Error::from)? {

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::ConfigHash;
-use lifeboat_core::keep::history::Past;
+use lifeboat_core::export::history::Past;
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, State};
-use lifeboat_core::object_key::{Fate, ObjectKeys};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys};
 use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
@@ -14,7 +14,7 @@ use lifeboat_storage::StorageError;
 use super::super::check::Check;
 use super::super::state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
-use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Standing};
+use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
 
 pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";
@@ -47,7 +47,7 @@ pub(super) struct Examined {
 
 /// Whether there is something that could be verified: of what a crash left there is the payload only.
 pub(super) fn has_a_manifest(past: &Past) -> bool {
-    past.fate != Fate::Leftover
+    past.fate != HistoryState::Leftover
 }
 
 /// Reads a snapshot and all that belongs to it.
@@ -248,14 +248,14 @@ async fn expanded(verified: Verified) -> Result<Configuration, Rejected> {
 /// Whether nodes load it, as far as that is known.
 fn loads(known: &Evidence) -> Check {
     match known.standing {
-        Standing::Good => Check::pass(EVIDENCE, &known.said),
-        Standing::Doubtful => Check::warn(
+        Verdict::Good => Check::pass(EVIDENCE, &known.said),
+        Verdict::Doubtful => Check::warn(
             EVIDENCE,
             &known.said,
             "rehearse an outage with a real data plane (lifeboat drill, docs/drill.md), which shows whether nodes load it; or \
              publish one that they do: lifeboat rollback",
         ),
-        Standing::Bad => Check::fail(
+        Verdict::Bad => Check::fail(
             EVIDENCE,
             &known.said,
             "publish one that nodes load: lifeboat rollback, with a number for which lifeboat verify --all says pass",

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::scratch::Scratch;
-use crate::drill::outcome::{Mishap, Step};
+use crate::drill::outcome::{DrillFailure, Step};
 use crate::settings::{DrillSettings, Reader, Source, Trust};
 
 /// What programs need to be found, and to find their parts.
@@ -46,7 +46,7 @@ pub(super) fn environment(
     settings: &DrillSettings,
     scratch: &Scratch,
     relay: SocketAddr,
-) -> Result<BTreeMap<String, String>, Mishap> {
+) -> Result<BTreeMap<String, String>, DrillFailure> {
     let source = &settings.kong.source;
     let mut variables: BTreeMap<String, String> = kept(source, OF_PROGRAMS).into_iter().collect();
     variables.extend(kept(source, KEPT));
@@ -90,7 +90,7 @@ pub(super) fn environment(
 }
 
 // The relay shows the certificate that live nodes see; this node asks for the name that stands in it.
-fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(String, String)>, Mishap> {
+fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(String, String)>, DrillFailure> {
     let source = &settings.kong.source;
     let mut reader = Reader::new(source);
     let authority = match reader.is_given("KONG_CLUSTER_CA_CERT") {
@@ -109,7 +109,7 @@ fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(Stri
 }
 
 // A path that the data plane can read, whatever form the setting has.
-fn certificate(source: &Source, scratch: &Scratch, setting: &str, file: &str) -> Result<String, Mishap> {
+fn certificate(source: &Source, scratch: &Scratch, setting: &str, file: &str) -> Result<String, DrillFailure> {
     let mut reader = Reader::new(source);
     let pem = reader.text(setting).and_then(|given| reader.pem(&given));
     let written = pem.ok_or_else(|| reader.into_problems().to_string()).and_then(|pem| {
@@ -117,7 +117,7 @@ fn certificate(source: &Source, scratch: &Scratch, setting: &str, file: &str) ->
         scratch.write(&path, &pem).map(|()| text(&path)).map_err(|error| error.to_string())
     });
     written.map_err(|why| {
-        Mishap::new(
+        DrillFailure::new(
             Step::Kong,
             format!("{setting}: {why}"),
             "it must be there when a drill is made: see that it can be read",

@@ -11,7 +11,7 @@ use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
 
 use super::scratch::Scratch;
-use crate::archive::Sources;
+use crate::archive::Stores;
 use crate::settings::{DrillSettings, Reader};
 
 const LINES: usize = 12;
@@ -23,7 +23,7 @@ const TAIL: u64 = 32 << 10;
 pub(super) async fn last_lines(
     scratch: &Scratch,
     settings: &DrillSettings,
-    sources: &Sources,
+    sources: &Stores,
     version: KongVersion,
     clock: Clock,
 ) -> String {
@@ -46,7 +46,7 @@ pub(super) async fn last_lines(
 
 async fn secrets(
     settings: &DrillSettings,
-    sources: &Sources,
+    sources: &Stores,
     version: KongVersion,
     clock: Clock,
 ) -> Option<SecretTexts> {

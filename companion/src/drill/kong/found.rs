@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::environment::of_programs;
-use crate::drill::outcome::{Mishap, Step};
+use crate::drill::outcome::{DrillFailure, Step};
 use crate::settings::{KongProgram, KongSettings, Source};
 
 /// It is a script that starts an interpreter.
@@ -24,7 +24,7 @@ pub(super) struct Found {
 }
 
 /// The program that is to be started, if there is one.
-pub(super) async fn find(settings: &KongSettings) -> Result<Option<Found>, Mishap> {
+pub(super) async fn find(settings: &KongSettings) -> Result<Option<Found>, DrillFailure> {
     let program = match &settings.program {
         KongProgram::Nowhere => return Ok(None),
         KongProgram::At(path) => path.clone(),
@@ -35,7 +35,7 @@ pub(super) async fn find(settings: &KongSettings) -> Result<Option<Found>, Misha
     };
     let version = version(&program, &settings.source).await.map_err(|reason| {
         let cure = "give the path of Kong's own program (--kong /usr/local/bin/kong), or leave it out (--no-kong)";
-        Mishap::new(Step::Kong, format!("{} {reason}", program.display()), cure)
+        DrillFailure::new(Step::Kong, format!("{} {reason}", program.display()), cure)
     })?;
     Ok(Some(Found { program, version }))
 }

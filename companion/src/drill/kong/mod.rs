@@ -15,23 +15,23 @@ use tokio::time::timeout;
 use self::environment::environment;
 use self::found::Found;
 use self::scratch::Scratch;
-use super::outcome::{KongPart, KongRun, Mishap, Rehearsed, Step};
-use super::stage::Stage;
-use crate::archive::Sources;
+use super::outcome::{DrillFailure, KongPart, KongRun, Rehearsed, Step};
+use super::private_relay::PrivateRelay;
+use crate::archive::Stores;
 use crate::settings::{DrillSettings, KongProgram, KongSettings};
 
 /// Kong loads 50,000 services in 12 s (KONG.md section 1).
 const READY_LIMIT: Duration = Duration::from_secs(120);
 
 /// Whether there is a program that says that it is Kong, where one is named.
-pub(super) async fn check(settings: &KongSettings) -> Result<(), Mishap> {
+pub(super) async fn check(settings: &KongSettings) -> Result<(), DrillFailure> {
     found::find(settings).await.map(|_| ())
 }
 
 /// Lets a Kong of this version come to run what the node in this process has run, if there is one.
 pub(super) async fn run(
     settings: &DrillSettings,
-    sources: &Sources,
+    sources: &Stores,
     version: KongVersion,
     restored: &Rehearsed,
     clock: Clock,
@@ -48,7 +48,7 @@ pub(super) async fn run(
         return match settings.kong.program {
             KongProgram::At(_) => {
                 let cure = format!("drill with --kong-version {is}, or give the path of a Kong {version}");
-                KongPart::Failed(Mishap::new(Step::Kong, wanted, cure))
+                KongPart::Failed(DrillFailure::new(Step::Kong, wanted, cure))
             }
             KongProgram::OnPath | KongProgram::Nowhere => KongPart::Skipped(wanted),
         };
@@ -61,14 +61,14 @@ pub(super) async fn run(
 
 async fn restore(
     settings: &DrillSettings,
-    sources: &Sources,
+    sources: &Stores,
     found: &Found,
     restored: &Rehearsed,
     clock: Clock,
-) -> Result<KongRun, Mishap> {
-    let stage = Stage::set(settings, sources.clone(), clock).await?;
+) -> Result<KongRun, DrillFailure> {
+    let stage = PrivateRelay::set(settings, sources.clone(), clock).await?;
     let begun = clock.now();
-    let mut scratch = Scratch::new(&found.program).map_err(|error| Mishap::no_scratch(&error))?;
+    let mut scratch = Scratch::new(&found.program).map_err(|error| DrillFailure::no_scratch(&error))?;
     let environment = environment(settings, &scratch, stage.address())?;
     let failed = match scratch.start(&environment).await {
         Ok(()) => {
@@ -92,7 +92,7 @@ async fn restore(
     };
     let log = error_log::last_lines(&scratch, settings, sources, restored.of, clock).await;
     scratch.stop(&environment).await;
-    Err(Mishap::new(
+    Err(DrillFailure::new(
         Step::Kong,
         format!("{failed}{log}"),
         "new data planes would fail likewise: look for the plugin, the licence or the setting that its log names; \

@@ -1,0 +1,131 @@
+//! What stands where the newest manifest of a version is to be: an accepted one, one that our keys don't accept, or none.
+
+use bytes::Bytes;
+use lifeboat_core::keys::Demand;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Document, Unreadable};
+use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
+use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
+use lifeboat_storage::{StorageError, Tag, Write};
+
+use super::{Archive, KeptPayload, MANIFEST_LIMIT};
+
+/// What an exporter finds where the newest manifest is to be.
+#[derive(Debug)]
+pub enum CurrentManifest {
+    /// Nothing.
+    Absent,
+    /// A manifest that our keys accept.
+    Published(Box<Published>),
+    /// Something that our keys don't accept, and which is replaced.
+    Unaccepted(Unaccepted),
+}
+
+/// A manifest as it lies in the store, with what is needed to replace exactly this one.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The manifest.
+    pub manifest: Authentic,
+    pub(super) tag: Tag,
+    /// Its bytes.
+    pub(super) document: Bytes,
+    /// Which version of `config.json` was written with it, for who has just published it.
+    pub(crate) config_json: Option<Tag>,
+    /// Its payload, likewise.
+    pub(crate) payload: Option<KeptPayload>,
+}
+
+/// What our keys don't accept, with what is needed to replace exactly this.
+#[derive(Debug)]
+pub struct Unaccepted {
+    /// Why not.
+    pub reason: Rejected,
+    pub(super) tag: Tag,
+}
+
+impl CurrentManifest {
+    /// The snapshot that an accepted manifest names.
+    pub fn named(&self) -> Option<SnapshotId> {
+        match self {
+            Self::Published(published) => Some(published.manifest.id()),
+            Self::Absent | Self::Unaccepted(_) => None,
+        }
+    }
+
+    /// An accepted manifest.
+    pub(super) fn manifest(&self) -> Option<&Authentic> {
+        match self {
+            Self::Published(published) => Some(&published.manifest),
+            Self::Absent | Self::Unaccepted(_) => None,
+        }
+    }
+
+    /// The number after which the next one comes.
+    pub(super) fn sequence(&self) -> u64 {
+        match self {
+            Self::Published(published) => published.manifest.sequence,
+            Self::Absent | Self::Unaccepted(_) => 0,
+        }
+    }
+
+    /// What a new manifest replaces: exactly what was found.
+    pub(super) fn replaced(&self) -> Write {
+        match self {
+            Self::Absent => Write::Create,
+            Self::Published(published) => Write::Update(published.tag.clone()),
+            Self::Unaccepted(unaccepted) => Write::Update(unaccepted.tag.clone()),
+        }
+    }
+}
+
+impl Archive {
+    /// The newest published manifest for a version of Kong, if there is one.
+    ///
+    /// # Errors
+    /// [`StorageError::Unusable`] when what lies there isn't accepted.
+    pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
+        match self.standing(version).await? {
+            CurrentManifest::Absent => Ok(None),
+            CurrentManifest::Published(published) => Ok(Some(*published)),
+            CurrentManifest::Unaccepted(unaccepted) => {
+                let key = ObjectKeys::new(version).manifest();
+                Err(self.unusable_object(format!("{key} is not accepted: {}", unaccepted.reason)))
+            }
+        }
+    }
+
+    /// What lies where the newest manifest is to be.
+    ///
+    /// # Errors
+    /// Without keys, what can't be used is an error: to overwrite it could destroy what somebody else has written. With
+    /// keys it is known that it is no exporter's of ours, and who can put something there must not be able to stop ours.
+    pub async fn standing(&self, version: KongVersion) -> Result<CurrentManifest, StorageError> {
+        let key = ObjectKeys::new(version).manifest();
+        let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
+            return Ok(CurrentManifest::Absent);
+        };
+        let policy = self.policy(version);
+        let document = Document::decode(&bytes).map_err(Rejected::from);
+        match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {
+            Ok(manifest) => Ok(CurrentManifest::Published(Box::new(Published {
+                manifest,
+                tag,
+                document: bytes,
+                config_json: None,
+                payload: None,
+            }))),
+            // Whose writer was proven before that was found out: a later Lifeboat of ours.
+            Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
+                Err(self.unusable_object(format!("{key} can't be used: {reason}")))
+            }
+            Err(reason) if policy.keys.demand() != Demand::Nothing => {
+                Ok(CurrentManifest::Unaccepted(Unaccepted { reason, tag }))
+            }
+            // Numbers go on after the highest that is taken, with or without a manifest.
+            Err(reason) => Err(self.unusable_object(format!(
+                "{key} can't be used: {reason}. It was left as it is; new nodes are restored from the newest whole \
+                 snapshot. Delete it, and the next export writes it anew"
+            ))),
+        }
+    }
+}

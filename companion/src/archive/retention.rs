@@ -1,0 +1,239 @@
+//! Thinning: deleting what of the history may go. Which snapshots those are is decided in `core`, by the age that they
+//! surely have. When this is done is the exporter's business; what an operator deletes is in `prune`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::export::history::Past;
+use lifeboat_core::export::retention::record::{Found, Observed, Reading, Record};
+use lifeboat_core::export::retention::{Aged, expendable};
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotFile, SnapshotId};
+use lifeboat_core::time::{Moment, WallTime};
+use lifeboat_storage::{Entry, StorageError, Write};
+use tracing::debug;
+
+use super::Archive;
+use crate::settings::HistoryLimit;
+
+/// How many snapshots go at once at most: what is long overdue goes in several turns.
+const AT_ONCE: usize = 100;
+/// The record has a line for each snapshot.
+const RECORD_LIMIT: u64 = 16 << 20;
+
+/// What thinning came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// What was deleted, oldest first.
+    pub gone: Vec<SnapshotId>,
+    /// How many more may go, in the next turn: because they are many, or because something was published meanwhile.
+    pub left: usize,
+}
+
+/// What a process that thins knows, and what its clocks show.
+#[derive(Clone, Copy, Debug)]
+pub struct Timekeeper {
+    /// What this process has seen pass: of one archive and version.
+    pub witnessed: Observed,
+    /// What the clock on the wall shows.
+    pub wall: WallTime,
+    /// What the monotonic clock shows.
+    pub moment: Moment,
+}
+
+impl Timekeeper {
+    /// Of a process that has only just begun.
+    pub fn begin(wall: WallTime) -> Self {
+        Self { witnessed: Observed::default(), wall, moment: Moment::default() }
+    }
+}
+
+/// A snapshot as a listing shows it.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Which files it has: that of each fate.
+    pub(super) files: Vec<HistoryState>,
+    /// When the newest of them was written.
+    pub(super) written: WallTime,
+}
+
+impl Archive {
+    /// Deletes what of a version's history may go: at most a tenth of it in a day. Never what `manifest.json` names, nor what
+    /// came after it, nor what came before it or before a held one; and nothing at all unless that manifest is accepted.
+    /// What is held of the configuration that the control plane has now, `newest`, is spared, too: nobody keeps it anew, and
+    /// an operator may release it.
+    ///
+    /// # Errors
+    /// [`StorageError::Denied`] without the right to delete, which nothing else needs: then everything stays.
+    pub async fn thin(
+        &self,
+        version: KongVersion,
+        newest: Option<ConfigHash>,
+        time: &mut Timekeeper,
+    ) -> Result<Pruned, StorageError> {
+        let HistoryLimit::AtMost(limit) = self.history else { return Ok(Pruned::default()) };
+        let shown = self.shown(version).await?;
+        let Some(published) = self.named(version).await? else { return Ok(Pruned::default()) };
+        let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, fate: shown.fate() }).collect();
+        let is_held = |id: &SnapshotId| shown[id].fate().is_held();
+        let due = |record: &Record| {
+            let aged = |past: &Past| {
+                let written = shown[&past.id].written;
+                let (first_seen, age) = record.age(past.id, written);
+                Aged { past: *past, written, first_seen, age }
+            };
+            let history: Vec<Aged> = past.iter().map(aged).collect();
+            let mut due = expendable(&history, Some(published.sequence), limit);
+            due.retain(|id| newest != Some(id.config_hash) || !is_held(id));
+            due
+        };
+        let reading = self.reading(time);
+        // Where the store tells the time, the record is of no use before something is to go.
+        if let Reading::Store(_) = reading
+            && due(&Record::now(Found::Nothing, reading, &mut Observed::default())).is_empty()
+        {
+            return Ok(Pruned::default());
+        }
+        let (found, over) = self.thinning_record(version).await?;
+        let mut record = Record::now(found, reading, &mut time.witnessed);
+        record.note(&past);
+        let mut due = due(&record);
+        due.truncate(record.allowance(past.len()));
+        let later = due.split_off(due.len().min(AT_ONCE));
+        if due.is_empty() && matches!(reading, Reading::Store(_)) {
+            return Ok(Pruned::default());
+        }
+        record.spend(due.len());
+        // Before anything is deleted: whoever comes next counts it, whatever becomes of this process.
+        let key = ObjectKeys::new(version).thinning();
+        let tag = match self.storage.write(&key, Bytes::from(record.encode()), over).await {
+            // Somebody else thins, too.
+            Err(StorageError::Conflict { .. }) => return Ok(Pruned::default()),
+            written => written?,
+        };
+        if due.is_empty() {
+            return Ok(Pruned::default());
+        }
+        let mut deleted = Deleted::default();
+        let done = self.delete_while_published(version, published, &due, &shown, &mut deleted).await;
+        let stayed = due.len() - deleted.gone.len();
+        if stayed > 0 {
+            record.give_back(stayed);
+            // Without it, less goes than might.
+            let written = self.storage.write(&key, Bytes::from(record.encode()), Write::Update(tag)).await;
+            if let Err(error) = written {
+                debug!("what stayed after all is counted as deleted today: {error}");
+            }
+        }
+        done?;
+        let left = later.len() + due.len() - deleted.tried;
+        Ok(Pruned { gone: deleted.gone, left })
+    }
+
+    /// What the clocks show: the store's, if it has one.
+    fn reading(&self, time: &Timekeeper) -> Reading {
+        match self.storage.own_time() {
+            Some(store) => Reading::Store(store),
+            None => Reading::Host { wall: time.wall, moment: time.moment },
+        }
+    }
+
+    async fn thinning_record(&self, version: KongVersion) -> Result<(Found, Write), StorageError> {
+        let key = ObjectKeys::new(version).thinning();
+        Ok(match self.storage.read_if_it_exists(&key, RECORD_LIMIT).await? {
+            Some((bytes, tag)) => (Found::decode(&bytes), Write::Update(tag)),
+            None => (Found::Nothing, Write::Create),
+        })
+    }
+
+    /// Deletes these snapshots, as long as this one is the published one.
+    pub(super) async fn delete_while_published(
+        &self,
+        version: KongVersion,
+        published: SnapshotId,
+        due: &[SnapshotId],
+        shown: &BTreeMap<SnapshotId, Shown>,
+        deleted: &mut Deleted,
+    ) -> Result<(), StorageError> {
+        let images = self.storage.list(&ObjectKeys::new(version).cache_images(), None).await?.into_iter().collect();
+        for id in due {
+            // What was decided holds for what was published then. Whoever publishes or chooses another one comes first.
+            if self.named(version).await? != Some(published) {
+                break;
+            }
+            if self.delete_snapshot(version, *id, &shown[id].files, &images).await? {
+                deleted.gone.push(*id);
+            }
+            deleted.tried += 1;
+        }
+        Ok(())
+    }
+
+    // What its manifest promises is never missing: the manifest goes first, and the payload last, which is what the next
+    // turn finds after a crash.
+    async fn delete_snapshot(
+        &self,
+        version: KongVersion,
+        id: SnapshotId,
+        files: &[HistoryState],
+        images: &BTreeSet<String>,
+    ) -> Result<bool, StorageError> {
+        let keys = ObjectKeys::new(version);
+        let manifest = keys.snapshot_manifest(id);
+        // A listing may lag: what looks left over may have been published since.
+        if *files == [HistoryState::Leftover] && self.storage.written_at(&manifest).await?.is_some() {
+            return Ok(false);
+        }
+        for fate in files {
+            match fate {
+                HistoryState::Published => self.storage.delete(&manifest).await?,
+                HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
+                    self.storage.delete(&keys.held_manifest(id, *fate)).await?;
+                }
+                HistoryState::Leftover => {}
+            }
+        }
+        let image = keys.cache_image(id);
+        if images.contains(&image) {
+            self.storage.delete(&image).await?;
+        }
+        self.storage.delete(&keys.snapshot(id)).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
+        Ok(self.standing(version).await?.named())
+    }
+
+    pub(super) async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
+        let listed = self.storage.entries(&ObjectKeys::new(version).snapshots(), None).await?;
+        let mut snapshots: BTreeMap<SnapshotId, Shown> = BTreeMap::new();
+        for Entry { key, written, .. } in listed {
+            let Some(file) = key.rsplit('/').next().and_then(SnapshotFile::from_name) else { continue };
+            let shown = snapshots.entry(file.id).or_insert(Shown { files: Vec::new(), written });
+            shown.files.push(file.fate);
+            shown.written = shown.written.max(written);
+        }
+        Ok(snapshots)
+    }
+}
+
+/// What was deleted.
+#[derive(Debug, Default)]
+pub(super) struct Deleted {
+    /// Oldest first.
+    pub(super) gone: Vec<SnapshotId>,
+    /// How many were to be: one that somebody has published meanwhile stays.
+    pub(super) tried: usize,
+}
+
+impl Shown {
+    pub(super) fn fate(&self) -> HistoryState {
+        // A manifest tells more than the payload beside it.
+        self.files.iter().copied().find(|fate| *fate != HistoryState::Leftover).unwrap_or(HistoryState::Leftover)
+    }
+}
+
+#[cfg(test)]
+mod tests;

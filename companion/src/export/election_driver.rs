@@ -1,0 +1,438 @@
+//! The campaign: the driver of the election's machine. It finds out what the store's conditional writes are worth, chooses
+//! by that how a leader is elected, reads and writes what the machine asks for, and moves the fence around the archive
+//! into which the exporter writes.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lifeboat_core::backoff::Backoff;
+use lifeboat_core::export::election::{
+    Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, RENEWAL, Strategy,
+};
+use lifeboat_core::export::publisher::Leadership;
+use lifeboat_core::mutation::{self, Mutation};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::outage::OutageLog;
+use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::rng;
+use lifeboat_storage::{Conditions, Fence, Open, Operation, StorageError, Tag};
+use tokio::time::timeout;
+use tracing::{debug, error, info, warn};
+
+use super::probing;
+use crate::archive::{Archive, Author, KnownRegistrations};
+use crate::metrics::ExportMetrics;
+
+/// What is not answered by then has failed: a lease is to be renewed in time.
+const PATIENCE: Duration = RENEWAL;
+/// A lease that can't be had is asked for again this often, in case somebody repairs the store.
+const HOPELESS: Duration = Duration::from_secs(10 * 60);
+
+/// How often is asked again what a store's conditional writes are worth, where its answers have proved nothing. One that
+/// never answers them is one without.
+const UNCLEAR_TRIES: u32 = 5;
+
+/// What the campaign has to say to the exporter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ElectionOutput {
+    /// Who leads.
+    Lead(Leadership),
+    /// It has ended, after it was told to stop.
+    Over,
+}
+
+/// The campaign of one exporter.
+pub(super) struct ElectionDriver {
+    archive: Archive,
+    author: Author,
+    setting: ElectionSetting,
+    clock: Clock,
+    fence: Fence,
+    stage: Stage,
+    work: Option<BoxFuture<'static, Done>>,
+    known: KnownRegistrations,
+    /// What happened before the election began.
+    link: Option<Event<Tag>>,
+    shown: u64,
+    /// The election is held up.
+    outage: OutageLog,
+    /// Whether it was said that this exporter leads, which it does since.
+    has_said_that_it_leads: bool,
+    metrics: ExportMetrics,
+}
+
+enum Stage {
+    Probing { backoff: Backoff, next: Moment },
+    Running(Box<Election<Tag>>),
+    Over,
+}
+
+/// What others have found out about the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// That a lease is possible: there is one.
+    HaveALease,
+    Unknown,
+}
+
+enum Done {
+    Probed(Result<(Conditions, Others), StorageError>),
+    Event(Result<Event<Tag>, StorageError>),
+    Registrations(Result<(Event<Tag>, KnownRegistrations), StorageError>),
+}
+
+impl ElectionDriver {
+    /// A campaign that begins when it is asked for its next words. `archive` has no fence.
+    pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
+        let (next, metrics) = (clock.now(), ExportMetrics::unobserved(author.version, clock));
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        let stage = Stage::Probing { backoff, next };
+        Self {
+            archive,
+            author,
+            setting,
+            clock,
+            fence,
+            stage,
+            work: None,
+            known: KnownRegistrations::default(),
+            link: None,
+            shown: 0,
+            outage: OutageLog::default(),
+            has_said_that_it_leads: false,
+            metrics,
+        }
+    }
+
+    /// The same, which tells there what happens.
+    pub(super) fn observed_by(self, metrics: ExportMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// The same, of an outage that is said there with others of its cause.
+    pub(super) fn beside(self, outage: OutageLog) -> Self {
+        Self { outage, ..self }
+    }
+
+    /// What the campaign says next. Loses nothing when it is dropped before it is ready.
+    pub(super) async fn next(&mut self) -> Vec<ElectionOutput> {
+        let (clock, wake_at) = (self.clock, self.wake_at());
+        let wake = async move {
+            match wake_at {
+                Some(moment) => clock.reach(moment).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = under_way(&mut self.work) => self.done(done),
+            () = wake => self.tick(),
+        }
+    }
+
+    /// Tells of something that happened elsewhere.
+    pub(super) fn tell(&mut self, event: Event<Tag>) -> Vec<ElectionOutput> {
+        if let Stage::Running(_) = self.stage {
+            return self.handle(event);
+        }
+        match event {
+            Event::LinkUp | Event::LinkDown => self.link = Some(event),
+            Event::ManifestEpoch(epoch) => self.shown = self.shown.max(epoch),
+            Event::Stop => {
+                self.stage = Stage::Over;
+                self.work = None;
+                return vec![ElectionOutput::Over];
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn wake_at(&self) -> Option<Moment> {
+        match &self.stage {
+            _ if self.work.is_some() => None,
+            Stage::Probing { next, .. } => Some(*next),
+            Stage::Running(election) => election.wake_at(),
+            Stage::Over => None,
+        }
+    }
+
+    fn tick(&mut self) -> Vec<ElectionOutput> {
+        match self.stage {
+            Stage::Probing { .. } => {
+                let (archive, author) = (self.archive.clone(), self.author.clone());
+                let probing = async move { Done::Probed(probe(&archive, &author).await) };
+                self.work = Some(probing.boxed());
+                Vec::new()
+            }
+            Stage::Running(_) => self.handle(Event::Tick),
+            Stage::Over => Vec::new(),
+        }
+    }
+
+    fn done(&mut self, done: Done) -> Vec<ElectionOutput> {
+        let event = match done {
+            Done::Probed(probed) => return self.probed(probed),
+            Done::Event(event) => event,
+            Done::Registrations(Ok((event, known))) => {
+                self.known = known;
+                Ok(event)
+            }
+            Done::Registrations(Err(error)) => Err(error),
+        };
+        let event = match event {
+            Ok(event) => {
+                self.goes_on();
+                event
+            }
+            Err(error) => self.failed(&error),
+        };
+        self.handle(event)
+    }
+
+    fn probed(&mut self, probed: Result<(Conditions, Others), StorageError>) -> Vec<ElectionOutput> {
+        let Stage::Probing { backoff, next } = &mut self.stage else { return Vec::new() };
+        let place = self.archive.place();
+        let strategy = match probed {
+            // Who chose another way than the others would lead besides their leader.
+            Ok((conditions, Others::Unknown))
+                if conditions.are_undecided()
+                    && self.setting != ElectionSetting::None
+                    && backoff.failures() < UNCLEAR_TRIES =>
+            {
+                let wait = backoff.next_wait(rng::random());
+                *next = self.clock.now() + wait;
+                if let Some(lasted) = self.outage.failed("undecided", self.clock.now()) {
+                    warn!(
+                        "what is received is not published yet{lasted}: what the conditional writes of {place} are worth \
+                         could not be found out ({conditions}). Trying again in {:.0} s",
+                        wait.as_secs_f64()
+                    );
+                }
+                return Vec::new();
+            }
+            Ok((conditions, others)) => {
+                probing::say(place, &conditions);
+                let writes = match conditions.lease_possible() || others == Others::HaveALease {
+                    true => ConditionalWrites::Hold,
+                    false => ConditionalWrites::DoNotHold,
+                };
+                self.setting.choose(writes)
+            }
+            // Rights may be given for the backups alone.
+            Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::None => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                Ok(Strategy::Alone)
+            }
+            Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::Auto => {
+                warn!(
+                    "no leader can be elected: {error}. This exporter goes on as if it were the only one: give it that \
+                     right, or let one exporter alone write here and set LIFEBOAT_ELECTION=none"
+                );
+                Ok(Strategy::Alone)
+            }
+            Err(error) => {
+                self.metrics.election_failed(&error);
+                let wait = backoff.next_wait(rng::random());
+                *next = self.clock.now() + wait;
+                let (attempt, seconds) = (backoff.failures(), wait.as_secs_f64());
+                match self.outage.failed(error.class(), self.clock.now()) {
+                    Some(lasted) => error!(
+                        attempt,
+                        store = place,
+                        "what is received is not published yet{lasted}: {error}. Trying again in {seconds:.0} s"
+                    ),
+                    None => debug!(attempt, store = place, "what is received is not published yet: {error}"),
+                }
+                return Vec::new();
+            }
+        };
+        match strategy {
+            Ok(strategy) => self.begin(strategy),
+            Err(no_lease @ NoLease) => {
+                *next = self.clock.now() + HOPELESS;
+                if let Some(lasted) = self.outage.failed("no lease", self.clock.now()) {
+                    error!("nothing is published to {place}{lasted}: {no_lease}");
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn begin(&mut self, strategy: Strategy) -> Vec<ElectionOutput> {
+        self.goes_on();
+        self.metrics.elects_by(strategy);
+        match strategy {
+            Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.archive.place()),
+            Strategy::Registry => warn!(
+                "the exporter that has been registered longest in {} leads: this store has no conditional writes that a \
+                 lease could rest on, so two may lead for a short time",
+                self.archive.place()
+            ),
+            Strategy::Alone => {}
+        }
+        let mut election = Election::new(strategy, candidate(&self.author), self.clock.now());
+        // Neither makes it do anything before its first tick.
+        let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
+        let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), rng::random())).collect();
+        self.stage = Stage::Running(Box::new(election));
+        self.act(told)
+    }
+
+    fn handle(&mut self, event: Event<Tag>) -> Vec<ElectionOutput> {
+        let Stage::Running(election) = &mut self.stage else { return Vec::new() };
+        let actions = election.handle(event, self.clock.now(), rng::random());
+        self.act(actions)
+    }
+
+    fn act(&mut self, actions: Vec<Action<Tag>>) -> Vec<ElectionOutput> {
+        let mut words = Vec::new();
+        for action in actions {
+            match action {
+                Action::Lead(leadership) => {
+                    self.fence.set(open(&leadership));
+                    self.metrics.leadership(&leadership);
+                    words.push(ElectionOutput::Lead(leadership));
+                }
+                Action::Notify(notice) => {
+                    self.say(&notice);
+                    match &notice {
+                        Notice::Follows { leader: host } | Notice::StepsDown { to: host } => self.metrics.follows(host),
+                        Notice::LeaderIsDead { .. } => self.metrics.lost_its_leader(),
+                        Notice::Leads { .. } | Notice::Deposed => {}
+                    }
+                }
+                Action::Finish => {
+                    self.stage = Stage::Over;
+                    words.push(ElectionOutput::Over);
+                }
+                action => self.work = Some(self.request(action)),
+            }
+        }
+        words
+    }
+
+    fn request(&self, action: Action<Tag>) -> BoxFuture<'static, Done> {
+        let (archive, version, mut known) = (self.archive.clone(), self.author.version, self.known.clone());
+        let (place, wall) = (archive.place().to_owned(), self.clock.wall());
+        let done = async move {
+            match action {
+                Action::ReadLease => {
+                    let found = match mutation::is_on(Mutation::WallClockLeases) {
+                        true => archive.lease_by_the_wall(version, wall).await,
+                        false => archive.lease(version).await,
+                    };
+                    Done::Event(found.map(Event::LeaseFound))
+                }
+                Action::WriteLease { record, over } => {
+                    Done::Event(match archive.write_lease(version, &record, over).await {
+                        Err(StorageError::Conflict { .. }) => Ok(Event::LeaseConflict),
+                        written => written.map(Event::LeaseWritten),
+                    })
+                }
+                Action::Register(registration) => {
+                    Done::Event(archive.register(version, &registration).await.map(|()| Event::Registered))
+                }
+                Action::ReadRegistrations => {
+                    let read = archive.registrations(version, &mut known).await;
+                    Done::Registrations(read.map(|all| (Event::Registrations(all), known)))
+                }
+                Action::Lead(_) | Action::Notify(_) | Action::Finish => unreachable!("it isn't done at the store"),
+            }
+        };
+        let late = move |_| {
+            let (key, what) = (ObjectKeys::new(version).election(), Operation::Get);
+            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            Done::Event(Err(StorageError::Unavailable { place, key, what, reason }))
+        };
+        async move { timeout(PATIENCE, done).await.unwrap_or_else(late) }.boxed()
+    }
+
+    // It is tried again every two seconds.
+    fn failed(&mut self, error: &StorageError) -> Event<Tag> {
+        self.metrics.election_failed(error);
+        let store = self.archive.place();
+        match self.outage.failed(error.class(), self.clock.now()) {
+            Some(lasted) => {
+                warn!(store, "the election of the exporter that leads is held up{lasted}: {error}. It is tried again");
+            }
+            None => debug!(store, "the election of the exporter that leads is held up: {error}"),
+        }
+        Event::Failed
+    }
+
+    fn say(&mut self, notice: &Notice) {
+        let said = std::mem::replace(&mut self.has_said_that_it_leads, matches!(notice, Notice::Leads { .. }));
+        match notice {
+            // It has met an epoch in the manifest that is higher, which changes nothing for anybody.
+            Notice::Leads { epoch } if said => debug!(epoch, "this exporter leads, now in epoch {epoch}"),
+            notice => say(notice),
+        }
+    }
+
+    fn goes_on(&self) {
+        self.metrics.election_goes_on();
+        if let Some(lasted) = self.outage.works(self.clock.now()) {
+            info!(store = self.archive.place(), "the election of the exporter that leads goes on, after {lasted}");
+        }
+    }
+}
+
+async fn probe(archive: &Archive, author: &Author) -> Result<(Conditions, Others), StorageError> {
+    let conditions = match archive.probe(author).await {
+        Err(denied @ StorageError::Denied { .. }) => {
+            // Where nothing at all is allowed, wrong credentials are more likely than a right that is missing.
+            archive.has_manifest(author.version).await?;
+            return Err(denied);
+        }
+        probed => probed?,
+    };
+    let is_asked = conditions.are_undecided();
+    let others = match if is_asked { archive.lease(author.version).await? } else { None } {
+        Some(_) => Others::HaveALease,
+        None => Others::Unknown,
+    };
+    Ok((conditions, others))
+}
+
+async fn under_way(work: &mut Option<BoxFuture<'static, Done>>) -> Done {
+    match work {
+        Some(future) => {
+            let done = future.await;
+            *work = None;
+            done
+        }
+        None => pending().await,
+    }
+}
+
+fn candidate(author: &Author) -> Candidate {
+    Candidate { node_id: author.exporter.node_id.clone(), hostname: author.exporter.hostname.clone() }
+}
+
+fn open(leadership: &Leadership) -> Open {
+    match leadership {
+        Leadership::Follower => Open::Never,
+        Leadership::Leader { until, .. } => Open::Until(*until),
+        Leadership::Alone => Open::Always,
+    }
+}
+
+fn say(notice: &Notice) {
+    match notice {
+        Notice::Leads { epoch } => info!("this exporter leads, in epoch {epoch}: what it receives is published"),
+        Notice::Follows { leader } => {
+            info!("the exporter on {leader} leads; this one watches and takes over if it ends")
+        }
+        Notice::LeaderIsDead { leader } => {
+            warn!("the exporter on {leader}, which leads, has not renewed its lease for 30 s: it is taken over");
+        }
+        Notice::Deposed => warn!("this exporter led and does no longer: another one has taken over"),
+        Notice::StepsDown { to } => {
+            warn!("this exporter reaches no control plane, and leaves the lead to the one on {to}, which does");
+        }
+    }
+}

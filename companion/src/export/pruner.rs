@@ -1,0 +1,198 @@
+//! When the history is thinned: after the manifest was written, at most hourly, beside everything else. What goes is the
+//! archive's to find out.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::export::retention::record::Observed;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::StorageError;
+use tracing::{info, warn};
+
+use super::log_lines::said;
+use crate::archive::{Archive, Pruned, Timekeeper};
+
+/// How long there is peace after the history was thinned.
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// And how long when something is left for another turn.
+const BETWEEN_TURNS: Duration = Duration::from_secs(15);
+
+/// Thins a version's history. Dropping it ends that, whatever it is doing.
+pub(super) struct Pruner {
+    archive: Archive,
+    version: KongVersion,
+    clock: Clock,
+    wish: Wish,
+    /// What the control plane has.
+    newest: Option<ConfigHash>,
+    due: Moment,
+    witnessed: Observed,
+    under_way: Option<BoxFuture<'static, (Observed, Result<Pruned, StorageError>)>>,
+    has_said_that_it_may_not: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Nothing,
+    ToThin,
+}
+
+impl Pruner {
+    pub(super) fn new(archive: Archive, version: KongVersion, clock: Clock) -> Self {
+        Self {
+            archive,
+            version,
+            clock,
+            wish: Wish::Nothing,
+            newest: None,
+            due: clock.now(),
+            witnessed: Observed::default(),
+            under_way: None,
+            has_said_that_it_may_not: false,
+        }
+    }
+
+    /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
+    pub(super) fn written(&mut self) {
+        self.wish = Wish::ToThin;
+    }
+
+    /// Says what the control plane has now.
+    pub(super) fn received(&mut self, newest: Option<ConfigHash>) {
+        self.newest = newest;
+    }
+
+    /// Thins once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
+    /// way stays where it is.
+    pub(super) async fn turn(&mut self) {
+        if self.under_way.is_none() {
+            if self.wish == Wish::Nothing {
+                return pending().await;
+            }
+            self.clock.reach(self.due).await;
+            self.wish = Wish::Nothing;
+        }
+        let (archive, version, newest) = (&self.archive, self.version, self.newest);
+        let (witnessed, wall, moment) = (self.witnessed, self.clock.wall(), self.clock.now());
+        let turn = self.under_way.get_or_insert_with(|| {
+            let (archive, mut time) = (archive.clone(), Timekeeper { witnessed, wall, moment });
+            async move {
+                let thinned = archive.thin(version, newest, &mut time).await;
+                (time.witnessed, thinned)
+            }
+            .boxed()
+        });
+        let (witnessed, result) = turn.await;
+        self.witnessed = witnessed;
+        self.under_way = None;
+        let left = self.say(result);
+        self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
+        if left > 0 {
+            self.wish = Wish::ToThin;
+        }
+    }
+
+    // Answers how many snapshots are left for another turn. What fails now is tried an hour later.
+    fn say(&mut self, result: Result<Pruned, StorageError>) -> usize {
+        match result {
+            Ok(Pruned { gone, left }) => {
+                if let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) {
+                    info!(
+                        "old snapshots of Kong {} were deleted in {}: {} of them, numbers {} to {} (LIFEBOAT_HISTORY)",
+                        self.version,
+                        self.archive.place(),
+                        gone.len(),
+                        oldest.sequence,
+                        newest.sequence
+                    );
+                }
+                return left;
+            }
+            // Another one thins now.
+            Err(StorageError::NotLeading { .. }) => {}
+            Err(error @ (StorageError::Denied { .. } | StorageError::Misconfigured { .. })) => {
+                self.object(&error);
+            }
+            Err(error) => info!("old snapshots stay for now: {error}"),
+        }
+        0
+    }
+
+    // Once: a right that nothing else needs may be missing for ever.
+    fn object(&mut self, error: &StorageError) -> Option<String> {
+        if std::mem::replace(&mut self.has_said_that_it_may_not, true) {
+            return None;
+        }
+        Some(said!(
+            warn,
+            "old snapshots stay: {error}. Nothing else depends on it, and LIFEBOAT_HISTORY=all keeps all of them without \
+             asking. This is said once"
+        ))
+    }
+}
+
+/// Thins once, for who publishes once.
+pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Clock) {
+    let mut thinner = Pruner::new(archive.clone(), version, clock);
+    thinner.written();
+    thinner.turn().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::archive::tests::{CHANGED, FIRST, in_memory, publish, version};
+    use crate::settings::HistoryLimit;
+
+    async fn snapshots(archive: &Archive) -> usize {
+        archive.past(version()).await.unwrap().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_is_thinned_after_something_was_written_and_then_not_for_an_hour() {
+        let archive = in_memory().with_history(HistoryLimit::AtMost(2));
+        let mut thinner = Pruner::new(archive.clone(), version(), Clock::start());
+        for message in [FIRST, CHANGED, FIRST] {
+            publish(&archive, message).await;
+        }
+        assert!(timeout(10 * INTERVAL, thinner.turn()).await.is_err(), "nobody has said that anything was written");
+        thinner.written();
+        thinner.turn().await;
+        assert_eq!(snapshots(&archive).await, 2);
+
+        publish(&archive, CHANGED).await;
+        thinner.written();
+        assert!(timeout(INTERVAL - BETWEEN_TURNS, thinner.turn()).await.is_err());
+        timeout(2 * BETWEEN_TURNS, thinner.turn()).await.unwrap();
+        assert_eq!(snapshots(&archive).await, 3, "one went today");
+        tokio::time::advance(24 * INTERVAL).await;
+        thinner.written();
+        thinner.turn().await;
+        assert_eq!(snapshots(&archive).await, 2);
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_asked_for_once() {
+        let mut thinner = Pruner::new(in_memory(), version(), Clock::start());
+        let key = "3.9.1/lifeboat/snapshots/1".to_owned();
+        let (place, cure, reason) = ("s3://kong".to_owned(), "grant it".to_owned(), "AccessDenied".to_owned());
+        let denied = StorageError::Denied {
+            place,
+            key,
+            what: lifeboat_storage::Operation::Delete,
+            concerns: lifeboat_storage::Concerns::Object,
+            cure,
+            reason,
+        };
+        let sentence = thinner.object(&denied).unwrap();
+        assert!(sentence.contains("grant it") && sentence.contains("LIFEBOAT_HISTORY=all"), "{sentence}");
+        assert_eq!(thinner.object(&denied), None);
+    }
+}

@@ -1,0 +1,393 @@
+//! What the keeper wants done at the store, done: one thing at a time. What was looked at or written last is remembered
+//! here, since exactly that may be replaced.
+
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::export::history::{History, Past};
+use lifeboat_core::export::publisher::{Action, Event, PayloadState};
+use lifeboat_core::export::{Keys, Named};
+use lifeboat_core::keys::Key;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::{Manifest, StoredSchemas};
+use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotId};
+use lifeboat_node_cache::Image;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::{Fence, StorageError, Tag};
+use tracing::{debug, error, info, warn};
+
+use super::{lost_payload, probing};
+use crate::archive::{Archive, Author, Beside, CurrentManifest, KeptPayload, PayloadLook, Published, PutBack, Terms};
+use crate::metrics::{ExportMetrics, Trace};
+use crate::settings::StoreSettings;
+
+#[derive(Debug)]
+pub(super) struct SnapshotWriter {
+    archive: Archive,
+    author: Author,
+    clock: Clock,
+    standing: CurrentManifest,
+    /// Which version of `config.json` was looked at last.
+    config_json: Option<Tag>,
+    /// The published payload as it is stored: to put it back, if the store loses it.
+    payload: Option<KeptPayload>,
+    /// What was said last of what lies there instead.
+    payload_problem: Option<String>,
+    /// Other stores, which have the same payloads.
+    others: Vec<StoreSettings>,
+    has_looked_for_plaintext: bool,
+    refused: Option<String>,
+    metrics: ExportMetrics,
+}
+
+impl SnapshotWriter {
+    pub(super) fn new(archive: Archive, author: Author, clock: Clock) -> Self {
+        let metrics = ExportMetrics::unobserved(author.version, clock);
+        Self {
+            archive,
+            author,
+            clock,
+            standing: CurrentManifest::Absent,
+            config_json: None,
+            payload: None,
+            payload_problem: None,
+            others: Vec::new(),
+            has_looked_for_plaintext: false,
+            refused: None,
+            metrics,
+        }
+    }
+
+    /// The archive that it writes into, and in whose name.
+    pub(super) fn desk(&self) -> (Archive, Author) {
+        (self.archive.clone(), self.author.clone())
+    }
+
+    /// The same clerk, who writes only while the fence is open.
+    pub(super) fn fenced(self, fence: Fence) -> Self {
+        Self { archive: self.archive.fenced(fence), ..self }
+    }
+
+    /// The same clerk, who tells there what it notices.
+    pub(super) fn observed_by(self, metrics: ExportMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// The same clerk, who also finds lost payloads in these stores.
+    pub(super) fn mirrored_in(self, others: Vec<StoreSettings>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The store's name for people.
+    pub(super) fn place(&self) -> &str {
+        self.archive.place()
+    }
+
+    /// The version of Kong whose configurations it keeps.
+    pub(super) fn version(&self) -> KongVersion {
+        self.author.version
+    }
+
+    /// What is published without an image of a node's cache.
+    pub(super) fn lacks_an_image(&self) -> Option<SnapshotId> {
+        self.published().filter(|manifest| manifest.cache_image.is_none()).map(Manifest::id)
+    }
+
+    /// Keeps an image with what is published, if it is of that, and gives the manifest that names it.
+    pub(super) async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
+        if self.lacks_an_image() != Some(id) {
+            return Ok(None);
+        }
+        let CurrentManifest::Published(published) = &self.standing else { return Ok(None) };
+        let published = self.archive.attach_image((**published).clone(), image).await?;
+        if let Some(image) = &published.manifest.cache_image {
+            let (bytes, expands_to) = (image.object.bytes, image.expands_to);
+            info!(
+                "kept an image of a node's cache with snapshot {}: {expands_to} bytes, {bytes} compressed",
+                id.sequence
+            );
+        }
+        let manifest = (*published.manifest).clone();
+        self.standing = CurrentManifest::Published(Box::new(published));
+        Ok(Some(manifest))
+    }
+
+    /// Keeps a control plane's schemas with what is published. Gives whether there is something published to keep them
+    /// with.
+    pub(super) async fn keep_schemas(&mut self, json: Vec<u8>) -> Result<bool, StorageError> {
+        let CurrentManifest::Published(published) = &self.standing else { return Ok(false) };
+        let keys = self.archive.policy(self.author.version).keys;
+        let named = published.manifest.schemas.as_ref();
+        let is_kept = |schemas: &StoredSchemas| {
+            schemas.json.sha256 == Sha256Digest::of(&json)
+                && schemas.object.sealed.as_ref().map(|seal| &seal.key) == keys.sealing().map(Key::name)
+        };
+        if named.is_some_and(is_kept) {
+            return Ok(true);
+        }
+        let published = self.archive.attach_schemas((**published).clone(), json).await?;
+        info!(
+            "kept the control plane's schemas with snapshot {}: what is written by hand in an outage is checked against them",
+            published.manifest.sequence
+        );
+        self.standing = CurrentManifest::Published(Box::new(published));
+        Ok(true)
+    }
+
+    /// What was looked at or written last, as it lies in the store.
+    pub(super) fn standing(&self) -> Option<&Published> {
+        match &self.standing {
+            CurrentManifest::Published(published) => Some(published),
+            CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => None,
+        }
+    }
+
+    /// The manifest that was looked at or written last.
+    pub(super) fn published(&self) -> Option<&Manifest> {
+        match &self.standing {
+            CurrentManifest::Published(published) => Some(&published.manifest),
+            CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => None,
+        }
+    }
+
+    /// Whether the published manifest would be sealed and signed in another way now.
+    pub(super) fn keys_have_changed(&self) -> bool {
+        let keys = self.archive.policy(self.author.version).keys;
+        self.published().is_some_and(|manifest| !manifest.is_as_written_with(&keys))
+    }
+
+    /// Does what an action asks for at the store, and gives the event that answers it.
+    pub(super) async fn perform(&mut self, action: Action) -> Result<Event, StorageError> {
+        let now = self.clock.wall();
+        match action {
+            Action::Glance => {
+                self.standing = self.archive.standing(self.author.version).await?;
+                let mut payload = self.look_at_payload().await?;
+                if payload == PayloadState::Whole {
+                    payload = self.watch_config_json().await?;
+                }
+                Ok(Event::Glanced { published: self.named(), payload })
+            }
+            Action::Look => self.look().await,
+            Action::ReadBack => {
+                let CurrentManifest::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+                let look = self.archive.read_payload(published).await?;
+                Ok(Event::ReadBack(self.note_payload(look)))
+            }
+            Action::PutBack { epoch } => self.put_back(epoch).await,
+            Action::Publish { configuration, state, pin, epoch } => {
+                let terms = Terms { epoch, state, pin, last_seen: None };
+                let (author, over) = (&self.author, &self.standing);
+                let published = self.archive.publish(author, &configuration, over, &terms, now).await?;
+                self.now_published(published);
+                self.say_published();
+                Ok(self.written())
+            }
+            Action::Rewrite(rewrite) => {
+                let CurrentManifest::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+                let rewritten = self.archive.rewrite(&self.author, published, &rewrite, now).await?;
+                self.standing = CurrentManifest::Published(Box::new(rewritten));
+                Ok(self.written())
+            }
+            Action::Keep { configuration, why, epoch } => {
+                let (author, over) = (&self.author, &self.standing);
+                Ok(Event::Kept(self.archive.hold(author, &configuration, over, &why, epoch, now).await?))
+            }
+            Action::Reconnect | Action::Recheck { .. } | Action::Notify(_) | Action::Finish => {
+                unreachable!("it isn't done at the store")
+            }
+        }
+    }
+
+    /// Finds out what the store's conditional writes are worth, for who takes part in no election.
+    pub(super) async fn probe(&self) -> Result<(), StorageError> {
+        match self.archive.probe(&self.author).await {
+            Ok(conditions) => probing::say(self.archive.place(), &conditions),
+            // Rights may be given for the backups alone.
+            Err(error @ StorageError::Denied { .. }) => {
+                warn!("what this store's conditional writes are worth could not be found out: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Event, StorageError> {
+        let version = self.author.version;
+        self.standing = self.archive.standing(version).await?;
+        let mut payload = PayloadState::Whole;
+        let mut history: History = self.archive.past(version).await?.into_iter().collect();
+        match &self.standing {
+            CurrentManifest::Absent => {}
+            CurrentManifest::Published(published) => {
+                let id = published.manifest.id();
+                self.archive.complete(published).await?;
+                payload = self.look_at_payload().await?;
+                if history.of(id.config_hash).is_none_or(|past| past.id == id && past.fate == HistoryState::Leftover) {
+                    history.add(Past { id, fate: HistoryState::Published });
+                }
+                if payload == PayloadState::Whole {
+                    payload = self.settle_config_json().await?;
+                }
+            }
+            CurrentManifest::Unaccepted(other) => {
+                let reason = other.reason.to_string();
+                if self.refused.as_ref() != Some(&reason) {
+                    let key = ObjectKeys::new(version).manifest();
+                    warn!("{key} in {} is not accepted and will be replaced: {reason}", self.archive.place());
+                }
+                self.refused = Some(reason);
+            }
+        }
+        self.warn_of_plaintext().await?;
+        let seen = self.published().map(|manifest| manifest.times.last_seen);
+        let last_seen_age = seen.map(|seen| self.clock.wall().since(seen)).unwrap_or_default();
+        let published = self.named();
+        if published.as_ref().is_some_and(|named| named.keys == Keys::Others) {
+            info!(
+                "the published configuration is sealed or signed with other keys than are set now: it is published anew"
+            );
+        }
+        Ok(Event::Looked { published, payload, history, last_seen_age })
+    }
+
+    // A glance is a request or two. What lies at config.json is looked at again only where it isn't what lay there.
+    async fn watch_config_json(&mut self) -> Result<PayloadState, StorageError> {
+        if self.published().is_some_and(|manifest| manifest.snapshot.sealed.is_none()) {
+            let tag = self.archive.config_json_tag(self.author.version).await?;
+            if tag != self.config_json {
+                match self.settle_config_json().await {
+                    // Who doesn't lead has only looked.
+                    Err(StorageError::NotLeading { .. } | StorageError::Conflict { .. }) => {}
+                    settled => return settled,
+                }
+            }
+        }
+        Ok(PayloadState::Whole)
+    }
+
+    // A look at the payload by its size may have been too kind; what it is made into tells more.
+    async fn settle_config_json(&mut self) -> Result<PayloadState, StorageError> {
+        let CurrentManifest::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
+        let place = self.archive.place();
+        self.config_json = match self.archive.settle_config_json(published).await? {
+            Beside::NotKept => None,
+            Beside::AsPublished(tag) => Some(tag),
+            Beside::Repaired(tag) => {
+                warn!(
+                    "config.json was not the published configuration in {place} (a crash, or somebody's hand): repaired"
+                );
+                Some(tag)
+            }
+            Beside::WithoutPayload(state) => {
+                return Ok(self.note_payload(PayloadLook { state, reason: None, kept: None }));
+            }
+            Beside::Another(tag) => {
+                if self.config_json.as_ref() != Some(&tag) {
+                    self.metrics.noticed_another_exporter(Trace::ConfigJson);
+                    error!(
+                        "another exporter, perhaps Kong's own, writes config.json in {place}: what is there is newer \
+                         than what this one has published. Let one of them alone export there, or give them different \
+                         prefixes"
+                    );
+                }
+                Some(tag)
+            }
+        };
+        Ok(PayloadState::Whole)
+    }
+
+    async fn look_at_payload(&mut self) -> Result<PayloadState, StorageError> {
+        let CurrentManifest::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
+        let kept = self.payload.as_ref().filter(|kept| kept.is_of(&published.manifest));
+        let look = self.archive.look_at_payload(published, kept).await?;
+        Ok(self.note_payload(look))
+    }
+
+    fn note_payload(&mut self, look: PayloadLook) -> PayloadState {
+        let CurrentManifest::Published(published) = &self.standing else { return look.state };
+        // Of what is published no longer nothing can be put back.
+        self.payload = look.kept.or(self.payload.take()).filter(|kept| kept.is_of(&published.manifest));
+        let problem = lost_payload::problem(look.state, look.reason.as_deref());
+        if let Some(problem) = &problem
+            && self.payload_problem.as_ref() != Some(problem)
+        {
+            lost_payload::log_found(self.archive.place(), &published.manifest, problem);
+        }
+        self.payload_problem = problem;
+        look.state
+    }
+
+    async fn put_back(&mut self, epoch: u64) -> Result<Event, StorageError> {
+        let CurrentManifest::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+        let mut others = Vec::new();
+        for settings in &self.others {
+            // One that can't be opened has nothing to give; who mirrors into it says so.
+            others.extend(Archive::open(settings).ok());
+        }
+        let (kept, now) = (self.payload.as_ref(), self.clock.wall());
+        let put_back = self.archive.put_back_payload(&self.author, published, kept, &others, epoch, now).await?;
+        let (place, sequence) = (self.archive.place().to_owned(), published.manifest.sequence);
+        match put_back {
+            PutBack::Same { kept, from } => {
+                lost_payload::log_put_back(&place, sequence, &from);
+                (self.payload, self.payload_problem) = (Some(kept), None);
+                // What could not be made of it before.
+                self.settle_config_json().await?;
+                Ok(Event::PutBack)
+            }
+            PutBack::Anew { published, from } => {
+                lost_payload::log_published_anew(&place, sequence, published.manifest.sequence, &from);
+                self.now_published(*published);
+                Ok(self.written())
+            }
+            PutBack::Nowhere { reasons } => {
+                debug!("the payload of snapshot {sequence} is nowhere to be had: {}", reasons.join("; "));
+                Ok(Event::NotPutBack)
+            }
+        }
+    }
+
+    fn now_published(&mut self, mut published: Published) {
+        self.config_json = published.config_json.clone();
+        (self.payload, self.payload_problem) = (published.payload.take(), None);
+        self.standing = CurrentManifest::Published(Box::new(published));
+    }
+
+    fn named(&self) -> Option<Named> {
+        let keys = self.archive.policy(self.author.version).keys;
+        self.published().map(|manifest| Named::of(manifest, &keys))
+    }
+
+    fn written(&self) -> Event {
+        Event::Written(self.named().expect("it was just written"))
+    }
+
+    fn say_published(&self) {
+        let Some(manifest) = self.published() else { return };
+        info!(
+            "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {}, {}",
+            manifest.config_hash,
+            manifest.sequence,
+            self.archive.place(),
+            manifest.config.bytes,
+            manifest.snapshot.bytes,
+            manifest.counts.services(),
+            manifest.counts.routes(),
+        );
+    }
+
+    // Once: nothing here may delete it, and it stays until somebody does.
+    async fn warn_of_plaintext(&mut self) -> Result<(), StorageError> {
+        if self.has_looked_for_plaintext {
+            return Ok(());
+        }
+        if let Some(key) = self.archive.plaintext(self.author.version).await? {
+            warn!(
+                "{key} in {} still holds a configuration in plain text, from before encryption: delete it, and the \
+                 snapshots of that time",
+                self.archive.place()
+            );
+        }
+        self.has_looked_for_plaintext = true;
+        Ok(())
+    }
+}

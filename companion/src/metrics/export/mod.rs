@@ -1,0 +1,286 @@
+//! What happens in keeping one version of Kong: told here by those whom it happens to, and read as metrics, as readiness
+//! and as status. Nothing is decided here.
+
+mod facts;
+mod gauges;
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
+use lifeboat_storage::StorageError;
+
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::export::election::Strategy;
+use lifeboat_core::export::publisher::{Leadership, NewestState};
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes::Lifetimes;
+use lifeboat_core::manifest::Manifest;
+use lifeboat_core::room::NodeLimits;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+pub use facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead, Newest};
+pub use gauges::strategy_name;
+pub(super) use gauges::write_all;
+pub use readiness::standing_name;
+
+use super::names;
+use super::series::{Version, register};
+use super::step::{Step, StepTimes};
+
+/// Who keeps one version tells it here what happens. Clones tell the same.
+#[derive(Clone, Debug)]
+pub struct ExportMetrics {
+    facts: Arc<Mutex<ExportFacts>>,
+    counters: ExportCounters,
+    clock: Clock,
+}
+
+/// In which object something of somebody else's was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// `manifest.json`, or a lease: another exporter's, or an operator's choice.
+    Manifest,
+    /// `config.json`: another exporter's, perhaps Kong's own.
+    ConfigJson,
+}
+
+/// What is counted for all versions of Kong.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ExportCounters {
+    received: Family<VersionLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    others: Family<TraceLabels, Counter>,
+    pub(super) steps: StepTimes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabels {
+    kong_version: Version,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    kong_version: Version,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabels {
+    kong_version: Version,
+    object: &'static str,
+}
+
+impl ExportCounters {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        register(registry, &names::KEEP_RECEIVED, self.received.clone());
+        register(registry, &names::KEEP_FAILURES, self.failures.clone());
+        register(registry, &names::KEEP_OTHER_EXPORTER, self.others.clone());
+        self.steps.register(registry);
+    }
+}
+
+impl ExportMetrics {
+    /// For who is looked at by nobody.
+    pub fn unobserved(version: KongVersion, clock: Clock) -> Self {
+        Self::new(version, ExportCounters::default(), clock)
+    }
+
+    pub(super) fn new(version: KongVersion, counters: ExportCounters, clock: Clock) -> Self {
+        let keep = Self { facts: Arc::new(Mutex::new(ExportFacts::new(version))), counters, clock };
+        // What has not happened yet has happened 0 times: otherwise its first time would look like none.
+        let ExportCounters { received, failures, others, .. } = &keep.counters;
+        let kong_version = Version(version);
+        let _ = received.get_or_create(&VersionLabels { kong_version });
+        for class in StorageError::CLASSES {
+            let _ = failures.get_or_create(&FailureLabels { kong_version, class });
+        }
+        for trace in [Trace::Manifest, Trace::ConfigJson] {
+            let _ = others.get_or_create(&TraceLabels { kong_version, object: trace.name() });
+        }
+        keep
+    }
+
+    /// What is known now.
+    pub fn facts(&self) -> ExportFacts {
+        let mut facts = self.lock().clone();
+        // Who could not renew its lead in time has none, though nobody tells.
+        if let Lead::Own { until: Some(until), .. } = facts.lead
+            && until <= self.clock.now()
+        {
+            facts.lead = Lead::Unknown;
+        }
+        facts
+    }
+
+    /// The backup node is connected to the control plane.
+    pub fn connected(&self) {
+        self.lock().is_connected = true;
+    }
+
+    /// It is connected no longer.
+    pub fn disconnected(&self) {
+        self.lock().is_connected = false;
+    }
+
+    /// The control plane has said this of us.
+    pub fn control_plane_says(&self, says: ControlPlaneSays) {
+        self.lock().control_plane_says = says;
+    }
+
+    /// The control plane has sent this configuration of so many bytes, decompressed.
+    pub fn received(&self, config_hash: ConfigHash, bytes: u64) {
+        let mut facts = self.lock();
+        facts.newest = Some(Newest { config_hash, bytes, at: self.clock.wall() });
+        self.counters.received.get_or_create(&VersionLabels { kong_version: Version(facts.version) }).inc();
+    }
+
+    /// When what is in a configuration ends, if that is still the one that came last.
+    pub fn ends(&self, config_hash: ConfigHash, lifetimes: Lifetimes) {
+        let mut facts = self.lock();
+        if facts.newest.is_some_and(|newest| newest.config_hash == config_hash) {
+            facts.lifetimes = Some(lifetimes);
+        }
+    }
+
+    /// Nodes take so much.
+    pub fn nodes_take(&self, limits: NodeLimits) {
+        self.lock().limits = limits;
+    }
+
+    /// Where the newest configuration stands, if there is one.
+    pub fn stands(&self, newest: Option<ConfigHash>, standing: NewestState) {
+        self.lock().judged = Some(Judged { newest, standing });
+    }
+
+    /// So many nodes run another configuration than the published one.
+    pub fn nodes_differ(&self, count: usize) {
+        self.lock().nodes_that_differ = count;
+    }
+
+    /// The published payload is lost, for which reason, or it isn't.
+    pub fn payload(&self, lost: Option<String>) {
+        self.lock().payload_lost = lost;
+    }
+
+    /// How the leader is chosen.
+    pub fn elects_by(&self, strategy: Strategy) {
+        self.lock().strategy = Some(strategy);
+    }
+
+    /// Who may write: this exporter, for so long, or not this one.
+    pub fn leadership(&self, leadership: &Leadership) {
+        let mut facts = self.lock();
+        match leadership {
+            Leadership::Leader { epoch, until } => {
+                facts.lead = Lead::Own { epoch: Some(*epoch), until: Some(*until) };
+            }
+            Leadership::Alone => facts.lead = Lead::Own { epoch: None, until: None },
+            Leadership::Follower if facts.leads() => facts.lead = Lead::Unknown,
+            Leadership::Follower => {}
+        }
+    }
+
+    /// Another exporter leads, on this host.
+    pub fn follows(&self, leader: &str) {
+        self.lock().lead = Lead::Others { leader: leader.to_owned() };
+    }
+
+    /// The exporter that led is gone.
+    pub fn lost_its_leader(&self) {
+        self.lock().lead = Lead::Unknown;
+    }
+
+    /// The election can't go on.
+    pub fn election_failed(&self, error: &StorageError) {
+        self.count_failure(error);
+        let mut facts = self.lock();
+        facts.election_failing = Some(self.failing(facts.election_failing.take(), error));
+    }
+
+    /// The election goes on.
+    pub fn election_goes_on(&self) {
+        self.lock().election_failing = None;
+    }
+
+    /// Something is begun at the store.
+    pub fn attempted(&self) {
+        self.lock().last_attempt = Some(self.clock.wall());
+    }
+
+    /// What was begun is done, and this is published now, by whomever.
+    pub fn succeeded(&self, published: Option<&Manifest>) {
+        let mut facts = self.lock();
+        facts.published = published.cloned();
+        facts.last_success = Some(self.clock.wall());
+        facts.failing = None;
+    }
+
+    /// What was begun has failed, and is tried again later. Where another exporter was faster, or leads by now, the store
+    /// is well.
+    pub fn failed(&self, error: &StorageError) {
+        self.count_failure(error);
+        if let StorageError::Conflict { .. } | StorageError::NotLeading { .. } = error {
+            return;
+        }
+        let mut facts = self.lock();
+        facts.failing = Some(self.failing(facts.failing.take(), error));
+    }
+
+    /// Something of somebody else's was found where this exporter writes.
+    pub fn noticed_another_exporter(&self, trace: Trace) {
+        let labels = TraceLabels { kong_version: Version(self.lock().version), object: trace.name() };
+        self.counters.others.get_or_create(&labels).inc();
+    }
+
+    /// A further store has what is published.
+    pub fn keeps_up(&self, store: &str) {
+        self.lock().other_stores.insert(store.to_owned(), true);
+    }
+
+    /// It doesn't, or has something newer.
+    pub fn falls_behind(&self, store: &str) {
+        self.lock().other_stores.insert(store.to_owned(), false);
+    }
+
+    /// Another exporter tells of this store from now on.
+    pub fn forgets_store(&self, store: &str) {
+        self.lock().other_stores.remove(store);
+    }
+
+    /// A step took so long.
+    pub fn took(&self, step: Step, duration: Duration) {
+        let version = self.lock().version;
+        self.counters.steps.took(version, step, duration);
+    }
+
+    fn count_failure(&self, error: &StorageError) {
+        let labels = FailureLabels { kong_version: Version(self.lock().version), class: error.class() };
+        self.counters.failures.get_or_create(&labels).inc();
+    }
+
+    fn failing(&self, before: Option<Failing>, error: &StorageError) -> Failing {
+        let since = before.map_or_else(|| self.clock.wall(), |before| before.since);
+        Failing { since, class: error.class(), reason: error.to_string() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ExportFacts> {
+        self.facts.locked()
+    }
+}
+
+impl Trace {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::ConfigJson => "config_json",
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Whether an operator may rely on what is published: pure, from the facts.
+
+use std::fmt;
+
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::export::publisher::NewestState;
+use lifeboat_core::manifest::Held;
+
+use super::facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead};
+
+impl ExportFacts {
+    /// Whether the newest configuration is published, an operator's choice is instead, or another exporter sees to it; and
+    /// whether what is published can be given to a node.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator.
+    pub fn check_ready(&self) -> Result<(), String> {
+        if let Some(failing) = &self.election_failing {
+            return Err(format!("the election of the exporter that leads is held up {failing}"));
+        }
+        if let Some(failing) = &self.failing {
+            return Err(format!("what was to be done at the store fails {failing}"));
+        }
+        if let Some(lost) = &self.payload_lost {
+            return Err(lost.clone());
+        }
+        match &self.lead {
+            Lead::Others { .. } => return Ok(()),
+            Lead::Unknown => return Err("no exporter is known to lead yet".to_owned()),
+            Lead::Own { .. } => {}
+        }
+        if let ControlPlaneSays::RefusesCertificate(why) = &self.control_plane_says {
+            return Err(format!("the control plane refuses this exporter: {why}"));
+        }
+        let Some(Judged { newest: judged, standing }) = &self.judged else {
+            return Err("what is in the store is not known yet".to_owned());
+        };
+        match self.newest.map(|newest| newest.config_hash) {
+            None if self.is_connected => Err("the control plane is connected and has sent nothing yet".to_owned()),
+            None if let ControlPlaneSays::RefusesNode(why) = &self.control_plane_says => {
+                Err(format!("the control plane refuses this node: {why}"))
+            }
+            None => Err("the control plane is not connected and has sent nothing since the start".to_owned()),
+            newest if newest != *judged => Err("a configuration has just come and is being looked at".to_owned()),
+            Some(_) if matches!(standing, NewestState::Published | NewestState::Pinned(_)) => Ok(()),
+            Some(hash) => Err(format!("configuration {hash} is not published: {}", standing.reason())),
+        }
+    }
+}
+
+impl ExportFacts {
+    /// What the control plane sent last, if it is this exporter that writes and the store has it neither published nor held.
+    pub fn unwritten(&self) -> Option<ConfigHash> {
+        let newest = self.newest?.config_hash;
+        if let Lead::Others { .. } = self.lead {
+            return None;
+        }
+        let standing =
+            self.judged.as_ref().filter(|judged| judged.newest == Some(newest)).map(|judged| &judged.standing);
+        let is_written = match standing {
+            Some(
+                NewestState::Published | NewestState::Pinned(_) | NewestState::Outdated | NewestState::Doubted { .. },
+            ) => true,
+            Some(NewestState::Held(_)) => self.failing.is_none(),
+            Some(
+                NewestState::Nothing
+                | NewestState::Confirming { .. }
+                | NewestState::Delayed { .. }
+                | NewestState::Ready(_),
+            )
+            | None => false,
+        };
+        (!is_written).then_some(newest)
+    }
+}
+
+impl fmt::Display for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "since {}: {}", self.since, self.reason)
+    }
+}
+
+/// What metrics and status call a standing.
+pub fn standing_name(standing: &NewestState) -> &'static str {
+    match standing {
+        NewestState::Nothing => "nothing",
+        NewestState::Published => "published",
+        NewestState::Pinned(_) => "pinned",
+        NewestState::Outdated => "outdated",
+        NewestState::Doubted { .. } => "doubted",
+        NewestState::Held(_) => "held",
+        NewestState::Confirming { .. } => "confirming",
+        NewestState::Delayed { .. } => "delayed",
+        NewestState::Ready(_) => "ready",
+    }
+}
+
+/// All of these names.
+pub(super) const STANDINGS: [&str; 9] =
+    ["nothing", "published", "pinned", "outdated", "doubted", "held", "confirming", "delayed", "ready"];
+
+/// What they call a reason for holding.
+pub(super) fn held_name(held: &Held) -> &'static str {
+    match held {
+        Held::Shrunk(_) => "shrunk",
+        Held::Refused => "refused",
+        Held::Unrunnable(_) => "unrunnable",
+        Held::Unreleased => "unreleased",
+    }
+}

@@ -1,0 +1,152 @@
+//! What the control plane is to the relay, as all nodes' links together tell it: there, gone, or refusing the relay's own
+//! certificate. It is said once when it changes, not once per node. What an answer means is decided in `core`.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use lifeboat_core::outage::OutageLog;
+use lifeboat_core::session::answer::{ConnectFailure, EarlyEnd, Verdict};
+use lifeboat_core::session::own_certificate::OwnCertificate;
+use lifeboat_core::time::Moment;
+use lifeboat_link::dial::DialError;
+use lifeboat_runtime::lock::Locked;
+use tracing::{debug, error, info, warn};
+
+use crate::export::certificate_refused;
+use crate::metrics::RelayMetrics;
+use crate::settings::ClusterSettings;
+
+#[derive(Debug)]
+pub(super) struct ControlPlaneHealth {
+    cluster: Arc<ClusterSettings>,
+    metrics: RelayMetrics,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    state: State,
+    outage: OutageLog,
+    own_certificate: OwnCertificate,
+    /// Why that is not accepted, for as long as it isn't: an outage in between has other causes.
+    refused_because: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Unknown,
+    Reached,
+    Gone(Cause),
+    RefusesUs,
+}
+
+/// What kind of outage it is: that of which an operator would look into different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Unreachable,
+    Answers(u16),
+    EndsEarly,
+}
+
+impl ControlPlaneHealth {
+    pub(super) fn new(cluster: Arc<ClusterSettings>, metrics: RelayMetrics) -> Self {
+        let (state, outage) = (State::Unknown, OutageLog::default());
+        let known = Known { state, outage, own_certificate: OwnCertificate::default(), refused_because: None };
+        Self { cluster, metrics, known: Mutex::new(known) }
+    }
+
+    /// A link came about. Whether it stays is known when it gives something.
+    pub(super) fn reached(&self, now: Moment) {
+        let mut known = self.lock();
+        known.own_certificate.linked();
+        if let State::Gone(Cause::EndsEarly) = known.state {
+            return;
+        }
+        self.is_there(known, now);
+    }
+
+    /// The control plane has sent a node a configuration.
+    pub(super) fn gives(&self, now: Moment) {
+        self.is_there(self.lock(), now);
+    }
+
+    /// A link did not come about. Tells what that means.
+    pub(super) fn failed(&self, error: &DialError, now: Moment) -> Verdict {
+        let shown = self.cluster.control_plane.tls.side().identity.leaf().fingerprint();
+        let mut known = self.lock();
+        let verdict = known.own_certificate.judge(error.failure, shown, now);
+        if !matches!(verdict, Verdict::RefusesCertificate(_)) {
+            known.refused_because = None;
+        }
+        match verdict {
+            // It is there; the node's session says the rest.
+            Verdict::RefusesNode(_) => {
+                self.metrics.reached();
+                if known.state == State::RefusesUs {
+                    known.state = State::Unknown;
+                    known.outage.works(now);
+                }
+            }
+            Verdict::RefusesCertificate(_) => self.refuses_us(known, error, now),
+            Verdict::Unclear => debug!("control plane {}: {error}", self.cluster.control_plane),
+            Verdict::Outage { .. } => {
+                let cause = match error.failure {
+                    ConnectFailure::Answered(answer) => Cause::Answers(answer.status),
+                    ConnectFailure::Unreachable | ConnectFailure::EndedWithoutAnswer => Cause::Unreachable,
+                };
+                self.is_gone(known, cause, &error.to_string(), now);
+            }
+        }
+        verdict
+    }
+
+    /// A node's link was ended right after the node's first message, for no reason that the node has given.
+    pub(super) fn ended_early(&self, how: EarlyEnd, now: Moment) {
+        self.is_gone(self.lock(), Cause::EndsEarly, &how.to_string(), now);
+    }
+
+    fn is_there(&self, mut known: MutexGuard<'_, Known>, now: Moment) {
+        self.metrics.reached();
+        let control_plane = &self.cluster.control_plane.address;
+        let lasted = known.outage.works(now);
+        match (std::mem::replace(&mut known.state, State::Reached), lasted) {
+            (State::Gone(_), Some(lasted)) => info!("control plane {control_plane} is back, after {lasted}"),
+            (State::RefusesUs, Some(lasted)) => {
+                info!("control plane {control_plane} accepts this relay's certificate, after {lasted}");
+            }
+            (State::Gone(_) | State::RefusesUs, None) => debug!("control plane {control_plane} is back"),
+            (State::Unknown, _) => info!("control plane {control_plane} is there"),
+            (State::Reached, _) => {}
+        }
+    }
+
+    fn is_gone(&self, mut known: MutexGuard<'_, Known>, cause: Cause, why: &str, now: Moment) {
+        self.metrics.not_reached();
+        known.state = State::Gone(cause);
+        let control_plane = &self.cluster.control_plane.address;
+        match known.outage.failed(&format!("{cause:?}"), now) {
+            Some(lasted) => warn!(
+                "control plane {control_plane}{lasted}: {why}. Nodes that have a configuration go on with it; new ones are \
+                 restored from the store. Trying again every 5 to 10 s, or when it has asked to"
+            ),
+            None => debug!("control plane {control_plane}: {why}"),
+        }
+    }
+
+    fn refuses_us(&self, mut known: MutexGuard<'_, Known>, why: &DialError, now: Moment) {
+        let because = known.refused_because.get_or_insert_with(|| why.to_string());
+        let refused = certificate_refused(&self.cluster, because);
+        known.state = State::RefusesUs;
+        if let Some(lasted) = known.outage.failed("certificate refused", now) {
+            error!(
+                "control plane {}{lasted}: {refused}. Until then this relay gives no node a configuration, not even in an \
+                 outage: whoever has a certificate that was exchanged must get nothing",
+                self.cluster.control_plane
+            );
+        }
+        self.metrics.refused_by_the_control_plane(refused);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.locked()
+    }
+}

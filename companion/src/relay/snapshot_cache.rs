@@ -1,0 +1,179 @@
+//! What empty nodes are given: per version of Kong one fetch and one shared copy, however many ask.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lifeboat_core::backoff::Backoff;
+use lifeboat_core::digest::Sha256Digest;
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::outage::Outages;
+use lifeboat_core::session::follow::Publication;
+use lifeboat_core::session::node::Offer;
+use lifeboat_core::time::{Moment, WallTime};
+use lifeboat_core::verify::{Provenance, Verified};
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::follower::publication;
+use super::restore_log::RestoreLog;
+use crate::archive::Stores;
+
+/// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
+/// one fetch; one that comes later gets what has been published since.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The offers of all versions.
+#[derive(Clone, Debug)]
+pub(super) struct SnapshotCache {
+    sources: Stores,
+    clock: Clock,
+    fetches: Arc<Mutex<HashMap<KongVersion, Fetch>>>,
+    log: Arc<RestoreLog>,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    result: watch::Receiver<Option<Fetched>>,
+    since: Moment,
+}
+
+/// An offer, and the payload that it was made of; none for a bare `config.json`.
+#[derive(Clone, Debug)]
+struct Fetched {
+    offer: Arc<Offer>,
+    payload: Option<Sha256Digest>,
+    last_seen: Option<WallTime>,
+}
+
+/// An offer that is there or on its way.
+#[derive(Debug)]
+pub(super) struct PendingSnapshot {
+    offers: SnapshotCache,
+    version: KongVersion,
+    result: watch::Receiver<Option<Fetched>>,
+}
+
+impl SnapshotCache {
+    /// What fails is said with others of the stores.
+    pub(super) fn new(sources: Stores, clock: Clock, stores: &Outages) -> Self {
+        Self { sources, clock, fetches: Arc::default(), log: Arc::new(RestoreLog::new(stores.clone(), clock)) }
+    }
+
+    /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
+    pub(super) fn request(&self, version: KongVersion) -> PendingSnapshot {
+        PendingSnapshot { offers: self.clone(), version, result: self.result(version) }
+    }
+
+    /// The same, of which one that was fetched before this was published is not taken for new any more.
+    pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingSnapshot {
+        let is_older = |fetched: &Fetched| fetched.offer.publication.is_none_or(|known| wanted.is_newer_than(&known));
+        let mut fetches = self.fetches.locked();
+        if let Some(fetch) = fetches.get_mut(&version)
+            && fetch.result.borrow().as_ref().is_some_and(is_older)
+        {
+            fetch.since = Moment::default();
+        }
+        drop(fetches);
+        self.request(version)
+    }
+
+    fn result(&self, version: KongVersion) -> watch::Receiver<Option<Fetched>> {
+        let mut fetches = self.fetches.locked();
+        let now = self.clock.now();
+        let current = fetches.get(&version).filter(|fetch| {
+            let under_way = fetch.result.borrow().is_none() && fetch.result.has_changed().is_ok();
+            let is_allowed = |fetched: &Fetched| fetched.is_allowed(&self.sources, self.clock.wall());
+            under_way || (fetch.result.borrow().as_ref().is_some_and(is_allowed) && now - fetch.since < FRESH)
+        });
+        if let Some(fetch) = current {
+            return fetch.result.clone();
+        }
+        let previous = fetches.get(&version).and_then(|fetch| fetch.result.borrow().clone());
+        let (sender, result) = watch::channel(None);
+        let fetch = fetch(self.sources.clone(), self.log.clone(), self.clock, version, previous, sender);
+        tokio::spawn(fetch.in_current_span());
+        fetches.insert(version, Fetch { result: result.clone(), since: now });
+        result
+    }
+}
+
+impl PendingSnapshot {
+    /// The offer, as soon as it is there.
+    pub(super) async fn ready(&mut self) -> Arc<Offer> {
+        loop {
+            if let Ok(fetched) = self.result.wait_for(Option::is_some).await
+                && let Some(fetched) = &*fetched
+            {
+                return fetched.offer.clone();
+            }
+            // A fetch ends without one when nobody waits, and that may have been just before we came.
+            self.result = self.offers.result(self.version);
+        }
+    }
+}
+
+// Tries until there is one, or nobody waits any more.
+async fn fetch(
+    sources: Stores,
+    log: Arc<RestoreLog>,
+    clock: Clock,
+    version: KongVersion,
+    previous: Option<Fetched>,
+    sender: watch::Sender<Option<Fetched>>,
+) {
+    // What is published may still be what is here: a long outage sees many new nodes and few new snapshots.
+    if let Some(previous) = &previous
+        && previous.is_allowed(&sources, clock.wall())
+        && let Some(payload) = previous.payload
+        && sources.is_newest(version, payload).await
+    {
+        sender.send_replace(Some(previous.clone()));
+        return;
+    }
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
+    loop {
+        match sources.restore(version, clock.wall()).await {
+            Ok(chosen) => {
+                log.chosen(version, &chosen);
+                sender.send_replace(Some(fetched(&chosen.verified, &clock)));
+                return;
+            }
+            Err(error) => {
+                if let Some(previous) = previous.as_ref().filter(|known| known.is_allowed(&sources, clock.wall())) {
+                    log.gives_what_was_fetched_before(version, &error);
+                    sender.send_replace(Some(previous.clone()));
+                    return;
+                }
+                let wait = backoff.next_wait(rand::random());
+                log.failed(version, &error, backoff.failures(), wait);
+                tokio::time::sleep(wait).await;
+                // One receiver is the table's own.
+                if sender.receiver_count() <= 1 {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Fetched {
+    // It may have grown too old since it was fetched.
+    fn is_allowed(&self, sources: &Stores, now: WallTime) -> bool {
+        let limit = sources.rules().age.0;
+        limit.is_none_or(|limit| self.last_seen.is_some_and(|seen| now.since(seen) <= limit))
+    }
+}
+
+fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
+    let (payload, last_seen, publication) = match verified.provenance() {
+        Provenance::Manifest(manifest) => {
+            (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen), Some(publication(manifest)))
+        }
+        Provenance::BareConfigJson => (None, None, None),
+    };
+    let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes(), publication };
+    Fetched { offer: Arc::new(offer), payload, last_seen }
+}

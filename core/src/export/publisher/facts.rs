@@ -1,0 +1,273 @@
+//! What the keeper knows: of the link, of the newest configuration, of the store, of the nodes.
+
+use std::time::Duration;
+
+use super::super::adoption::{Adoption, Nodes};
+use super::super::guard::ShrinkGuard;
+use super::super::history::History;
+use super::super::{Keys, Named, Received};
+use super::payload::Payload;
+use super::standing::NewestState;
+use crate::digest::ConfigHash;
+use crate::kong::{EntityCounts, Unrunnable};
+use crate::manifest::Held;
+use crate::mutation::{self, Mutation};
+use crate::time::{Moment, WallTime};
+
+/// What an operator has set.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The least time between two publications (`cluster_fallback_config_export_delay`).
+    pub export_delay: Duration,
+    /// What a configuration may lose (`LIFEBOAT_MAX_SHRINK`).
+    pub guard: ShrinkGuard,
+    /// What is thought of a configuration that was published before and then replaced.
+    pub doubt: Doubt,
+}
+
+/// What is thought of a configuration that was published before and then replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The control plane may be cut off from its database: it is asked again after a while.
+    AskAgain,
+    /// Somebody has just asked for what this control plane has.
+    Nothing,
+}
+
+/// All that is known.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) rules: Rules,
+    pub(super) phase: Phase,
+    pub(super) link: Link,
+    links: u64,
+    pub(super) newest: Option<Newest>,
+    /// Since when something waits to be published.
+    pub(super) waiting_since: Option<Moment>,
+    /// Kong's export delay ends.
+    pub(super) not_before: Moment,
+    pub(super) store: Store,
+    /// What had been received until then is what an operator chose the pinned snapshot instead of.
+    pub(super) pinned_over: Option<Moment>,
+    pub(super) nodes: Nodes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    Stopping,
+}
+
+/// The link to the control plane. Links are numbered.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Link {
+    Down,
+    Up { number: u64, opened: Moment },
+}
+
+/// What the control plane sent last.
+#[derive(Debug)]
+pub(super) struct Newest {
+    pub(super) hash: ConfigHash,
+    pub(super) counts: EntityCounts,
+    pub(super) unrunnable: Option<Unrunnable>,
+    bytes: u64,
+    /// By a clock on a wall: nothing may be decided by it.
+    at: WallTime,
+    /// When the first of the messages in a row came that had this hash.
+    pub(super) first_received: Moment,
+    pub(super) last_received: Moment,
+    /// The link that the last of them came over, and when that was opened.
+    link: u64,
+    pub(super) link_opened: Moment,
+    /// Until it is published: a large one doesn't stay in memory.
+    pub(super) configuration: Option<Received>,
+    /// Every node that was given it has refused it, and none has taken it since.
+    pub(super) refused: bool,
+    /// It was held for its losses when an operator changed what a configuration may lose. The store may not know that yet.
+    pub(super) was_held: bool,
+}
+
+/// What is known of the store.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) grasp: Grasp,
+    pub(super) published: Option<Named>,
+    /// What is known of the payload of what is published.
+    pub(super) payload: Payload,
+    pub(super) history: History,
+    /// What was received until then isn't newer than what is published. By this exporter's own clock: when the
+    /// published one was received here, or, if another has published it, when it was first found.
+    pub(super) since: Moment,
+    looked_at: Moment,
+}
+
+/// How much of what is known of the store may be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grasp {
+    Nothing,
+    Manifest,
+    Everything,
+}
+
+impl Facts {
+    pub(super) fn new(rules: Rules, now: Moment) -> Self {
+        let store = Store {
+            grasp: Grasp::Nothing,
+            published: None,
+            payload: Payload::default(),
+            history: History::default(),
+            since: now,
+            looked_at: now,
+        };
+        Self {
+            rules,
+            phase: Phase::Running,
+            link: Link::Down,
+            links: 0,
+            newest: None,
+            waiting_since: None,
+            not_before: now,
+            store,
+            pinned_over: None,
+            nodes: Nodes::default(),
+        }
+    }
+
+    pub(super) fn link_up(&mut self, now: Moment) {
+        self.links += 1;
+        self.link = Link::Up { number: self.links, opened: now };
+    }
+
+    pub(super) fn received(&mut self, received: Received, now: Moment) {
+        let is_older = self.newest.as_ref().is_some_and(|newest| received.at < newest.at);
+        if is_older && mutation::is_on(Mutation::TimestampsDecide) {
+            return;
+        }
+        let (link, link_opened) = match self.link {
+            Link::Up { number, opened } => (number, opened),
+            // It was still being decoded when its link ended.
+            Link::Down => (self.links, now),
+        };
+        let first_received = match &self.newest {
+            Some(newest) if newest.hash == received.config_hash => newest.first_received,
+            _ => now,
+        };
+        let same = self.newest.as_ref().filter(|old| old.hash == received.config_hash);
+        let (refused, was_held) = same.map_or((false, false), |old| (old.refused, old.was_held));
+        self.newest = Some(Newest {
+            hash: received.config_hash,
+            counts: received.configuration.counts().clone(),
+            unrunnable: received.unrunnable(),
+            bytes: received.configuration.json().len() as u64,
+            at: received.at,
+            first_received,
+            last_received: now,
+            link,
+            link_opened,
+            configuration: Some(received),
+            refused,
+            was_held,
+        });
+        self.waiting_since.get_or_insert(now);
+    }
+
+    /// The manifest was read, or written without publishing another snapshot.
+    pub(super) fn found(&mut self, published: Option<Named>, now: Moment) {
+        let id = |named: &Option<Named>| named.as_ref().map(Named::id);
+        if id(&published) != id(&self.store.published) {
+            self.store.since = now;
+            self.store.payload = Payload::default();
+        }
+        let pin = |named: &Option<Named>| named.as_ref().and_then(|named| named.pin);
+        match (pin(&self.store.published), pin(&published)) {
+            (_, None) => self.pinned_over = None,
+            (before, after) if before != after => self.pinned_over = Some(self.store.looked_at),
+            _ => {}
+        }
+        self.store.published = published;
+        self.store.looked_at = now;
+        // An operator has released it.
+        if let Some(newest) = &mut self.newest
+            && self.store.published.as_ref().is_some_and(|named| named.is(newest.hash))
+        {
+            newest.was_held = false;
+        }
+    }
+
+    /// This exporter has published what it first received at `received`.
+    pub(super) fn published(&mut self, named: Named, received: Moment, now: Moment) {
+        self.found(Some(named), now);
+        self.store.since = received;
+        self.not_before = now + self.rules.export_delay;
+        self.waiting_since = self.newest.as_ref().map(|newest| newest.first_received);
+    }
+
+    /// Decides by this from now on. It must not release what is held: that is `lifeboat release`.
+    pub(super) fn guard_by(&mut self, guard: ShrinkGuard, now: Moment) {
+        let is_held = matches!(self.standing(now), NewestState::Held(Held::Shrunk(_) | Held::Unreleased));
+        if let Some(newest) = &mut self.newest {
+            newest.was_held |= is_held;
+        }
+        self.rules.guard = guard;
+    }
+
+    pub(super) fn keys_changed(&mut self) {
+        if let Some(named) = &mut self.store.published {
+            named.keys = Keys::Others;
+        }
+    }
+
+    pub(super) fn forget_what_is_published(&mut self) {
+        let Some(newest) = &mut self.newest else { return };
+        let is_known = self.store.grasp != Grasp::Nothing;
+        let is_known = is_known && self.store.payload.is_whole();
+        if is_known && self.store.published.as_ref().is_some_and(|named| named.is(newest.hash)) {
+            newest.configuration = None;
+            self.waiting_since = None;
+        }
+    }
+
+    pub(super) fn note_refusal(&mut self) {
+        let Some(newest) = &self.newest else { return };
+        let refused = match self.adoption(newest) {
+            Adoption::Refused => true,
+            Adoption::Confirmed => false,
+            // Nodes that go away take nothing back.
+            Adoption::NobodyCanTell | Adoption::Open => newest.refused,
+        };
+        if let Some(newest) = &mut self.newest {
+            newest.refused = refused;
+        }
+    }
+
+    pub(super) fn is_published(&self, hash: ConfigHash) -> bool {
+        self.store.published.as_ref().is_some_and(|named| named.is(hash))
+    }
+
+    /// What is published, if it is this configuration and its payload is lost: then the control plane's bytes are as good.
+    pub(super) fn lost_as(&self, hash: ConfigHash) -> Option<&Named> {
+        let named = self.store.published.as_ref()?;
+        (named.config_hash == hash && self.store.payload.is_lost()).then_some(named)
+    }
+
+    /// Whether the newest configuration came over the link that is up now.
+    pub(super) fn is_current(&self) -> bool {
+        match (self.link, &self.newest) {
+            (Link::Up { number, .. }, Some(newest)) => newest.link == number,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.newest.as_ref().is_some_and(|newest| self.adoption(newest) == Adoption::Confirmed)
+    }
+
+    pub(super) fn is_kept(&self, hash: ConfigHash) -> bool {
+        self.store.history.of(hash).is_some_and(|past| past.fate.is_held())
+    }
+
+    pub(super) fn adoption(&self, newest: &Newest) -> Adoption {
+        self.nodes.adoption(newest.hash, newest.bytes, newest.first_received)
+    }
+}

@@ -1,0 +1,262 @@
+//! Thinning: which snapshots of the history may go. All of the last day stay, then one an hour for a week, then one a
+//! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always. How
+//! old they are for sure, and how many may go in a day, is in [`record`]. How they are deleted is the archive's.
+
+pub mod record;
+
+use std::time::Duration;
+
+use super::history::Past;
+use crate::object_key::{HistoryState, SnapshotId};
+use crate::time::WallTime;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long one snapshot an hour stays.
+const HOURLY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A snapshot and its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aged {
+    /// The snapshot, and what became of it.
+    pub past: Past,
+    /// When it was written, by the clock of the store or of the host that wrote it.
+    pub written: WallTime,
+    /// When it was there first, in seconds of the scale by which ages are measured.
+    pub first_seen: i64,
+    /// How old it surely is.
+    pub age: Duration,
+}
+
+/// The snapshots that may be deleted, oldest first.
+///
+/// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet; `published` is the sequence
+/// that the manifest names; `limit` is how many snapshots are to stay at most (`LIFEBOAT_HISTORY`), what a crash left not
+/// counted. Without a published one nothing is deleted: then it isn't known what is good.
+pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec<SnapshotId> {
+    let Some(published) = published else { return Vec::new() };
+    let spared = spared(history, published);
+    let mut stays = after_periods(history, &spared);
+    let counts = |index: usize| history[index].past.fate != HistoryState::Leftover;
+    let mut too_many = (0..stays.len()).filter(|index| stays[*index] && counts(*index)).count().saturating_sub(limit);
+    for index in 0..stays.len() {
+        if too_many > 0 && stays[index] && counts(index) && !spared[index] {
+            stays[index] = false;
+            too_many -= 1;
+        }
+    }
+    let goes = history.iter().zip(&stays).filter(|(_, stays)| !**stays);
+    goes.map(|(aged, _)| aged.past.id).collect()
+}
+
+/// What stays whatever its age: all from the published one on, the newest good one before it, which is what is left if
+/// that one is damaged, and the newest good one before each held one, which an operator compares that one with.
+fn spared(history: &[Aged], published: u64) -> Vec<bool> {
+    let mut spared: Vec<bool> = history.iter().map(|aged| aged.past.id.sequence >= published).collect();
+    // A listing may not show the published one yet: the one before it is found by its number.
+    let is_good_before = |aged: &Aged| aged.past.fate == HistoryState::Published && aged.past.id.sequence < published;
+    if let Some(good) = history.iter().rposition(is_good_before) {
+        spared[good] = true;
+    }
+    let mut newest_good = None;
+    for (index, aged) in history.iter().enumerate() {
+        if aged.past.fate.is_held()
+            && let Some(good) = newest_good
+        {
+            let spare: &mut bool = &mut spared[good];
+            *spare = true;
+        }
+        if aged.past.fate == HistoryState::Published {
+            newest_good = Some(index);
+        }
+    }
+    spared
+}
+
+/// What stays because of its age: of each period the newest. A leftover of a crash stays for the day in which it may
+/// still be somebody's work.
+fn after_periods(history: &[Aged], spared: &[bool]) -> Vec<bool> {
+    let mut stays = vec![false; history.len()];
+    let mut newer_period = None;
+    for (index, aged) in history.iter().enumerate().rev() {
+        if spared[index] || aged.age < DAY {
+            stays[index] = true;
+        } else if aged.past.fate != HistoryState::Leftover {
+            // Periods are those of the calendar, not of the age: else each run would choose others.
+            let length = if aged.age < HOURLY { HOUR } else { DAY };
+            let written = (aged.written.unix_seconds() / length.as_secs_f64()) as u64;
+            // Two are of one period if both scales say so: those that are older than the record were first seen at once,
+            // and what a host's clock says may be wrong.
+            let period = (length, written, aged.first_seen.div_euclid(length.as_secs() as i64));
+            stays[index] = newer_period != Some(period);
+            newer_period = Some(period);
+        }
+    }
+    stays
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::digest::ConfigHash;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn at(seconds_ago: u64) -> WallTime {
+        WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW - seconds_ago))
+    }
+
+    fn aged(sequence: u64, fate: HistoryState, seconds_ago: u64) -> Aged {
+        let id = SnapshotId { sequence, config_hash: ConfigHash::from_bytes([7; 16]) };
+        let (written, age) = (at(seconds_ago), Duration::from_secs(seconds_ago));
+        Aged { past: Past { id, fate }, written, first_seen: written.unix_seconds() as i64, age }
+    }
+
+    /// The sequences that stay of a history of these ages, the last of which is published.
+    fn staying(history: &[Aged], limit: usize) -> Vec<u64> {
+        let published = history.last().map(|aged| aged.past.id.sequence);
+        let gone = expendable(history, published, limit);
+        history.iter().map(|aged| aged.past.id).filter(|id| !gone.contains(id)).map(|id| id.sequence).collect()
+    }
+
+    fn every(step: u64, count: u64) -> Vec<Aged> {
+        (0..count).map(|index| aged(index + 1, HistoryState::Published, (count - 1 - index) * step)).collect()
+    }
+
+    #[test]
+    fn all_of_a_day_stay_then_one_an_hour_then_one_a_day() {
+        // One each ten minutes for thirty days.
+        let history = every(600, 30 * 144);
+        let stay = staying(&history, 100_000);
+        let ages = |from: u64, to: u64| {
+            let is_within = |sequence: &&u64| {
+                let age = (30 * 144 - **sequence) * 600;
+                (from * 86_400..to * 86_400).contains(&age)
+            };
+            stay.iter().filter(is_within).count()
+        };
+        assert_eq!(ages(0, 1), 144);
+        assert!((6 * 24..=6 * 24 + 1).contains(&ages(1, 7)), "{}", ages(1, 7));
+        assert!((23..=24).contains(&ages(7, 30)), "{}", ages(7, 30));
+    }
+
+    #[test]
+    fn the_oldest_go_first_when_there_are_too_many() {
+        assert_eq!(staying(&every(60, 10), 4), [7, 8, 9, 10]);
+        // What is spared stays even then.
+        assert_eq!(staying(&every(60, 10), 0), [9, 10]);
+    }
+
+    #[test]
+    fn the_newest_good_one_before_a_held_one_and_before_the_published_one_stay() {
+        let old = 40 * 86_400;
+        let history = [
+            aged(1, HistoryState::Published, old),
+            aged(2, HistoryState::Published, old - 60),
+            aged(3, HistoryState::HeldAsShrunk, old - 120),
+            aged(4, HistoryState::Published, old - 180),
+            aged(5, HistoryState::Leftover, old - 240),
+            aged(6, HistoryState::Published, old - 300),
+        ];
+        assert_eq!(staying(&history, 0), [2, 4, 6]);
+    }
+
+    #[test]
+    fn a_leftover_stays_for_a_day() {
+        let leftover = |age| [aged(1, HistoryState::Leftover, age), aged(2, HistoryState::Published, 0)];
+        assert_eq!(staying(&leftover(86_399), 9), [1, 2]);
+        assert_eq!(staying(&leftover(86_400), 9), [2]);
+    }
+
+    #[test]
+    fn what_may_still_be_somebodys_work_neither_goes_nor_counts_when_there_are_too_many() {
+        let mut history = every(60, 6);
+        history[1].past.fate = HistoryState::Leftover;
+        history[3].past.fate = HistoryState::Leftover;
+        assert_eq!(staying(&history, 3), [2, 3, 4, 5, 6]);
+        assert_eq!(staying(&history, 2), [2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn the_one_before_the_published_one_stays_also_where_the_listing_lacks_the_published_one() {
+        let history = [
+            aged(4, HistoryState::Published, 300),
+            aged(5, HistoryState::Published, 200),
+            aged(6, HistoryState::Leftover, 100),
+        ];
+        let gone = expendable(&history, Some(7), 0);
+        assert_eq!(gone.iter().map(|id| id.sequence).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn clocks_of_hosts_neither_make_a_snapshot_old_nor_put_two_into_one_period() {
+        // All say that they are a year old, and all were first seen within a minute.
+        let young = |sequence| Aged { age: DAY / 2, ..aged(sequence, HistoryState::Published, 365 * 86_400) };
+        assert_eq!(staying(&[young(1), young(2), young(3), young(4)], 9), [1, 2, 3, 4]);
+        // Known for two days, one after the other; the clocks put all into one hour, or the record did.
+        let known = |sequence: u64, seen: u64, written| Aged {
+            first_seen: (NOW - seen) as i64,
+            age: Duration::from_secs(seen),
+            ..aged(sequence, HistoryState::Published, written)
+        };
+        let one_hour_of_clocks =
+            [known(1, 190_000, 500), known(2, 180_000, 500), known(3, 100_000, 500), known(4, 0, 0)];
+        assert_eq!(staying(&one_hour_of_clocks, 9), [1, 2, 3, 4]);
+        let one_hour_of_the_record = [190_000, 180_000, 100_000].map(|written| known(1, 180_000, written));
+        let numbered = [1, 2, 3].map(|sequence| {
+            let aged = one_hour_of_the_record[sequence as usize - 1];
+            Aged { past: known(sequence, 0, 0).past, ..aged }
+        });
+        assert_eq!(staying(&[&numbered[..], &[known(4, 0, 0)]].concat(), 9), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn nothing_goes_while_it_is_not_known_what_is_published() {
+        assert_eq!(expendable(&every(86_400, 100), None, 0), []);
+    }
+
+    fn fates() -> impl Strategy<Value = HistoryState> {
+        prop_oneof![
+            Just(HistoryState::Published),
+            Just(HistoryState::HeldAsShrunk),
+            Just(HistoryState::HeldAsRefused),
+            Just(HistoryState::Leftover)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_published_newer_of_the_last_day_or_compared_with_a_held_one_is_not_touched(
+            steps in prop::collection::vec((fates(), 0u64..200_000), 1..80), chosen in any::<prop::sample::Index>(),
+            limit in 0usize..100,
+        ) {
+            let mut age: u64 = steps.iter().map(|(_, step)| step).sum();
+            let history: Vec<Aged> = steps
+                .iter()
+                .enumerate()
+                .map(|(index, (fate, step))| {
+                    age -= step;
+                    aged(index as u64 + 1, *fate, age)
+                })
+                .collect();
+            let published = history[chosen.index(history.len())].past.id.sequence;
+            let gone = expendable(&history, Some(published), limit);
+            let rest: Vec<Aged> = history.iter().filter(|aged| !gone.contains(&aged.past.id)).copied().collect();
+            let mut good = None;
+            for aged in &history {
+                let is_recent = aged.age < DAY;
+                let is_wanted = limit >= history.len() || aged.past.fate == HistoryState::Leftover;
+                let must_stay = is_recent && is_wanted || aged.past.id.sequence >= published;
+                prop_assert!(!must_stay || rest.contains(aged), "{aged:?}");
+                if aged.past.fate.is_held() && rest.contains(aged) {
+                    prop_assert!(good.is_none_or(|good| rest.contains(good)), "{good:?} before {aged:?}");
+                }
+                good = if aged.past.fate == HistoryState::Published { Some(aged) } else { good };
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `lifeboat/thinning.json`: how much time has surely passed, since when each snapshot is known, and how many were deleted
+//! in the last day. So that no clock deletes anything: neither one that is wrong nor one that jumps.
+//!
+//! Where the store tells its own time (`Date`), ages are those of its objects. A folder has no time but that of the hosts
+//! that write into it. There, an age is time that a process has seen pass, or that went by between two marks in the record,
+//! which are an hour apart while an exporter runs. A step of more than [`LONGEST_STEP`] counts as nothing: it may be a
+//! clock that was set, so that time has to pass once more. A step back takes back what was counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::history::Past;
+use super::DAY;
+use crate::object_key::SnapshotId;
+use crate::time::{Moment, WallTime};
+
+/// The format that this code writes.
+const FORMAT: u32 = 1;
+/// A step between two marks that is longer proves nothing.
+pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
+/// Of so many snapshots one may be deleted in a day.
+const ONE_OF: usize = 10;
+
+/// What the clocks show when a history is thinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The store's own, in its newest answer.
+    Store(WallTime),
+    /// This host's alone.
+    Host {
+        /// On the wall.
+        wall: WallTime,
+        /// Since this process began.
+        moment: Moment,
+    },
+}
+
+/// What this process knows itself: where the record stood at one moment of its own clock. Time that passes by that clock
+/// has passed, whatever the one on the wall shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed(Option<(i64, Moment)>);
+
+/// The record as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    Nothing,
+    /// There is one that can't be read.
+    Unusable,
+    /// This one.
+    Record(Record),
+}
+
+/// The record. All its times are seconds on one scale: that of `time`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    format: u32,
+    time: Time,
+    /// When each snapshot was first seen, by its number; of a store that tells the time, nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    first_seen: BTreeMap<u64, i64>,
+    /// What was deleted in the last day.
+    #[serde(default)]
+    deleted: Vec<Deleted>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Time {
+    /// Seconds since 1970 by the store's clock.
+    Store { seconds: i64 },
+    /// Seconds that have surely passed, since some beginning.
+    Confirmed {
+        seconds: i64,
+        /// What a host's clock showed then.
+        shown: WallTime,
+        /// How far that clock had jumped ahead the last time that it did, in seconds: a jump back by as much undoes that and
+        /// nothing else.
+        jumped: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Deleted {
+    at: i64,
+    count: usize,
+}
+
+impl Found {
+    /// What lies in the store.
+    pub fn decode(bytes: &[u8]) -> Self {
+        match serde_json::from_slice(bytes) {
+            Ok(record @ Record { format: FORMAT, .. }) => Self::Record(record),
+            Ok(_) | Err(_) => Self::Unusable,
+        }
+    }
+}
+
+impl Record {
+    /// The record as it is now, by what the clocks show.
+    pub fn now(found: Found, reading: Reading, witnessed: &mut Observed) -> Self {
+        let is_of_this_kind = |record: &Self| {
+            matches!(
+                (record.time, reading),
+                (Time::Store { .. }, Reading::Store(_)) | (Time::Confirmed { .. }, Reading::Host { .. })
+            )
+        };
+        let mut record = match found {
+            Found::Record(record) if is_of_this_kind(&record) => record,
+            Found::Nothing => Self::begin(reading, Vec::new()),
+            // What was deleted in the last day is not known: as much as may be.
+            Found::Record(_) | Found::Unusable => {
+                let at = Self::begin(reading, Vec::new()).seconds();
+                Self::begin(reading, vec![Deleted { at, count: usize::MAX / 2 }])
+            }
+        };
+        record.advance(reading, witnessed);
+        record.deleted.retain(|deleted| record.time.seconds() < deleted.at.saturating_add(DAY.as_secs() as i64));
+        record
+    }
+
+    /// As it lies in the store.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record always has a JSON form")
+    }
+
+    /// Takes note of the snapshots that there are.
+    pub fn note(&mut self, history: &[Past]) {
+        if let Time::Confirmed { seconds, .. } = self.time {
+            let known = |past: &Past| {
+                let sequence = past.id.sequence;
+                (sequence, self.first_seen.get(&sequence).copied().unwrap_or(seconds))
+            };
+            self.first_seen = history.iter().map(known).collect();
+        }
+    }
+
+    /// When a snapshot that was `written` then was there first, and how old it is.
+    pub fn age(&self, id: SnapshotId, written: WallTime) -> (i64, Duration) {
+        let first_seen = match self.time {
+            Time::Store { .. } => seconds(written),
+            Time::Confirmed { seconds, .. } => self.first_seen.get(&id.sequence).copied().unwrap_or(seconds),
+        };
+        let age = self.seconds().saturating_sub(first_seen).max(0);
+        (first_seen, Duration::from_secs(age.unsigned_abs()))
+    }
+
+    /// How many of a history of so many may be deleted now: a tenth a day, and of a short one, one.
+    pub fn allowance(&self, there: usize) -> usize {
+        let gone = self.deleted.iter().fold(0_usize, |sum, deleted| sum.saturating_add(deleted.count));
+        there.saturating_add(gone).div_ceil(ONE_OF).saturating_sub(gone)
+    }
+
+    /// So many are about to be deleted.
+    pub fn spend(&mut self, count: usize) {
+        let at = self.seconds();
+        match self.deleted.last_mut() {
+            Some(last) if last.at == at => last.count = last.count.saturating_add(count),
+            _ => self.deleted.push(Deleted { at, count }),
+        }
+    }
+
+    /// So many of those that were just counted stay after all.
+    pub fn give_back(&mut self, count: usize) {
+        if let Some(last) = self.deleted.last_mut() {
+            last.count = last.count.saturating_sub(count);
+        }
+    }
+
+    fn begin(reading: Reading, deleted: Vec<Deleted>) -> Self {
+        let time = match reading {
+            Reading::Store(time) => Time::Store { seconds: seconds(time) },
+            Reading::Host { wall, .. } => Time::Confirmed { seconds: 0, shown: wall, jumped: 0 },
+        };
+        Self { format: FORMAT, time, first_seen: BTreeMap::new(), deleted }
+    }
+
+    fn advance(&mut self, reading: Reading, witnessed: &mut Observed) {
+        self.time = match (self.time, reading) {
+            (_, Reading::Store(time)) => Time::Store { seconds: seconds(time) },
+            (Time::Confirmed { seconds, shown, jumped }, Reading::Host { wall, moment }) => {
+                let (mut seconds, jumped) = stepped(seconds, jumped, shown, wall);
+                if let Some((then, at)) = witnessed.0 {
+                    seconds = seconds.max(then.saturating_add(whole_seconds(moment - at)));
+                }
+                *witnessed = Observed(Some((seconds, moment)));
+                Time::Confirmed { seconds, shown: wall, jumped }
+            }
+            (time @ Time::Store { .. }, Reading::Host { .. }) => time,
+        };
+    }
+
+    fn seconds(&self) -> i64 {
+        self.time.seconds()
+    }
+}
+
+impl Time {
+    fn seconds(self) -> i64 {
+        match self {
+            Self::Store { seconds } | Self::Confirmed { seconds, .. } => seconds,
+        }
+    }
+}
+
+/// What a step of a clock from `shown` to `wall` makes of the time that has surely passed, and of the last jump. When hosts
+/// whose clocks differ take turns, what one of them counts too much a step back to another takes back.
+fn stepped(counted: i64, jumped: i64, shown: WallTime, wall: WallTime) -> (i64, i64) {
+    let (ahead, back) = (whole_seconds(wall.since(shown)), whole_seconds(shown.since(wall)));
+    if back > 0 {
+        let undone = back.min(jumped);
+        (counted.saturating_sub(back - undone), jumped - undone)
+    } else if ahead <= whole_seconds(LONGEST_STEP) {
+        (counted.saturating_add(ahead), jumped)
+    } else {
+        (counted, ahead)
+    }
+}
+
+fn seconds(time: WallTime) -> i64 {
+    time.unix_seconds() as i64
+}
+
+fn whole_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

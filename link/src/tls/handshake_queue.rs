@@ -1,0 +1,85 @@
+//! In what order handshakes compute. Each costs a processor a millisecond or two; thousands that are ready at once would
+//! stand in the runtime's queue before everything else. Here they stand in a queue of their own, first come first served,
+//! and only as many as there are processors are let out of it, so that whatever else is ready waits for no more than that.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::PollSemaphore;
+
+/// The queue. Clones are one.
+#[derive(Clone, Debug)]
+pub struct HandshakeQueue(Arc<Semaphore>);
+
+impl HandshakeQueue {
+    /// A queue out of which `at_once` may compute.
+    pub fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once.max(1))))
+    }
+
+    /// As many at once as there are processors.
+    pub fn for_this_machine() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// Does this work, each step of it in its turn. While it waits for its peer it holds nobody up.
+    pub async fn take<F: Future>(&self, work: F) -> F::Output {
+        let (mut turns, mut work) = (PollSemaphore::new(self.0.clone()), pin!(work));
+        std::future::poll_fn(move |context| step(&mut turns, work.as_mut(), context)).await
+    }
+}
+
+fn step<F: Future>(turns: &mut PollSemaphore, work: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    let turn = ready!(turns.poll_acquire(context));
+    let done = work.poll(context);
+    drop(turn);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_peer_holds_up_nobody() {
+        let turns = HandshakeQueue::new(1);
+        let forever = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.take(std::future::pending::<()>()).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(turns.take(async { 7 }).await, 7);
+        forever.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_more_than_that_many_compute_at_once() {
+        static NOW: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let turns = HandshakeQueue::new(2);
+        let mut all = JoinSet::new();
+        for _ in 0..40 {
+            let turns = turns.clone();
+            all.spawn(async move {
+                let work = async {
+                    for _ in 0..3 {
+                        MOST.fetch_max(NOW.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(1));
+                        NOW.fetch_sub(1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                    }
+                };
+                turns.take(work).await;
+            });
+        }
+        all.join_all().await;
+        assert_eq!(MOST.load(Ordering::SeqCst), 2);
+    }
+}
