@@ -62,6 +62,14 @@ pub enum StorageError {
         /// Which object, what is wrong with it, and what to do.
         reason: String,
     },
+    /// An object was read that a later lifeboat has written: it is whole, as far as this one can tell, and must stay.
+    #[error("{place}: {reason}")]
+    Later {
+        /// The store.
+        place: String,
+        /// Which object, and what to do.
+        reason: String,
+    },
     /// The store can't be reached or fails; trying again may help.
     #[error("{place}: {what} {key} failed: {reason}")]
     Unavailable {
@@ -96,7 +104,7 @@ impl StorageError {
             Self::Conflict { .. } => "conflict",
             Self::NotLeading { .. } => "not_leading",
             Self::Denied { .. } => "denied",
-            Self::Misconfigured { .. } | Self::Unusable { .. } => "misconfigured",
+            Self::Misconfigured { .. } | Self::Unusable { .. } | Self::Later { .. } => "misconfigured",
             Self::Unavailable { .. } => "unavailable",
             Self::ReadBackDiffers { .. } => "read_back_differs",
         }
@@ -111,6 +119,7 @@ impl StorageError {
             | Self::Denied { place, .. }
             | Self::Misconfigured { place, .. }
             | Self::Unusable { place, .. }
+            | Self::Later { place, .. }
             | Self::Unavailable { place, .. }
             | Self::ReadBackDiffers { place, .. } => place,
         }
@@ -122,7 +131,10 @@ impl StorageError {
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Denied { concerns: Concerns::Object, .. } | Self::Misconfigured { .. } | Self::Unusable { .. }
+            Self::Denied { concerns: Concerns::Object, .. }
+                | Self::Misconfigured { .. }
+                | Self::Unusable { .. }
+                | Self::Later { .. }
         )
     }
 

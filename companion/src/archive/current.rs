@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{Document, Unreadable};
+use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
 use lifeboat_storage::{StorageError, Tag, Write};
@@ -82,7 +82,7 @@ impl Archive {
     /// The newest published manifest for a version of Kong, if there is one.
     ///
     /// # Errors
-    /// [`StorageError::Unusable`] when what lies there isn't accepted.
+    /// [`StorageError::Unusable`] when what lies there isn't accepted, [`StorageError::Later`] when it is of a later format.
     pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
         match self.standing(version).await? {
             CurrentManifest::Absent => Ok(None),
@@ -115,9 +115,10 @@ impl Archive {
                 payload: None,
             }))),
             // Whose writer was proven before that was found out: a later Lifeboat of ours.
-            Err(reason @ Rejected::Unreadable(Unreadable::UnknownFormat(_))) => {
-                Err(self.unusable_object(format!("{key} can't be used: {reason}")))
-            }
+            Err(reason) if reason.is_of_a_later_lifeboat() => Err(StorageError::Later {
+                place: self.place().to_owned(),
+                reason: format!("{key} can't be used: {reason}"),
+            }),
             Err(reason) if policy.keys.demand() != Demand::Nothing => {
                 Ok(CurrentManifest::Unaccepted(Unaccepted { reason, tag }))
             }

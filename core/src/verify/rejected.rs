@@ -208,3 +208,10 @@ impl From<ConfigurationError> for Rejected {
         Self::NotAConfiguration(error)
     }
 }
+
+impl Rejected {
+    /// Whether it is of a format that this version doesn't know, and so neither damaged nor anybody else's.
+    pub fn is_of_a_later_lifeboat(&self) -> bool {
+        matches!(self, Self::Unreadable(Unreadable::UnknownFormat(_)))
+    }
+}

@@ -206,6 +206,7 @@ pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
         StorageError::Misconfigured { .. } | StorageError::Unusable { .. } => {
             "correct the setting or the object that is named".to_owned()
         }
+        StorageError::Later { .. } => "update lifeboat here, and leave the object as it is".to_owned(),
     };
     Check::fail(name, error.to_string(), cure)
 }

@@ -144,6 +144,7 @@ fn unusable(version: KongVersion, error: &StorageError) -> Examined {
     let cure = match error {
         // Of what was not read, nobody knows whether it is bad.
         StorageError::Unusable { .. } => format!("if its keys are right, delete {key}: the exporter writes it anew"),
+        StorageError::Later { .. } => snapshot::LATER.to_owned(),
         _ => snapshot::UNREAD.to_owned(),
     };
     let checks = vec![Check::fail(snapshot::MANIFEST, error.to_string(), cure)];

@@ -28,6 +28,9 @@ const CACHE_IMAGE: &str = "cache image";
 pub(super) const UNREAD: &str =
     "nothing is known of it until it can be read: lifeboat doctor with the same settings tries each step by itself";
 
+/// The cure for what a later lifeboat has written, which is never to delete it.
+pub(super) const LATER: &str = "update lifeboat here, and leave the object as it is";
+
 /// A snapshot, and what was found.
 #[derive(Debug)]
 pub(super) struct Examined {
@@ -79,8 +82,12 @@ pub(super) async fn examine(
         }
         Err(PickError::Storage(error)) => return Err(error),
         Err(refused @ PickError::Refused { .. }) => {
-            let cure = "no node is restored from it. If its keys are right, it was damaged or changed: nothing repairs it, \
-                        and other snapshots don't need it";
+            let cure = if is_later(&refused) {
+                LATER
+            } else {
+                "no node is restored from it. If its keys are right, it was damaged or changed: nothing repairs it, and \
+                 other snapshots don't need it"
+            };
             let sequence = pick.sequence();
             let (state, checks) = (REFUSED.to_owned(), vec![Check::fail(MANIFEST, refused.to_string(), cure)]);
             let (config_hash, is_published) = (None, pick == Pick::Published);
@@ -164,6 +171,10 @@ pub(super) async fn instead(archive: &Archive, version: KongVersion) -> String {
     }
 }
 
+fn is_later(error: &PickError) -> bool {
+    matches!(error, PickError::Refused { reason, .. } if reason.is_of_a_later_lifeboat())
+}
+
 fn written_by(picked: &Picked) -> String {
     match picked.manifest.writer() {
         Writer::Anybody => "it is one; who wrote it isn't proven, since no keys are set".to_owned(),
@@ -189,6 +200,7 @@ async fn own_manifest(archive: &Archive, published: &Published) -> Check {
             format!("there is no {key}: an exporter died before it was written"),
             "an exporter writes it before it publishes something else, and when it starts; until then nothing needs it",
         ),
+        Err(later) if is_later(&later) => Check::fail(OWN_MANIFEST, later.to_string(), LATER),
         Err(error @ PickError::Refused { .. }) => Check::fail(
             OWN_MANIFEST,
             error.to_string(),
