@@ -11,4 +11,5 @@ mod installed;
 mod lmdb_node;
 mod memory_limit;
 mod permissions;
+mod production;
 mod s3_with_iam;

@@ -23,9 +23,24 @@ impl S3WithIam {
         command.arg(of_repository("tests/servers/s3_with_iam.py")).args([BUCKET, PREFIX]);
         command.args([policy("exporter", "s3-exporter.json"), policy("importer", "s3-importer.json")]);
         command.args([policy("thinner", "s3-exporter.json"), policy("thinner", "s3-thinning.json")]);
+        Self::greets(command).await
+    }
+
+    /// An account with nothing in it, in which everybody may do everything until users are let in alone.
+    pub(crate) async fn empty() -> Self {
+        let mut command = Command::new(installed("python/bin/python"));
+        command.arg(of_repository("tests/servers/s3_with_iam.py"));
+        Self::greets(command).await
+    }
+
+    async fn greets(command: Command) -> Self {
         let server = Server::start(command, "endpoint").await;
         let facts = serde_json::from_str(&server.greeting).expect("the script prints JSON");
         Self { facts, _server: server }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        self.facts["endpoint"].as_str().expect("a text")
     }
 
     /// The settings with which `user` gets in.
@@ -33,7 +48,7 @@ impl S3WithIam {
         let text = |pointer: String| self.facts.pointer(&pointer).and_then(Value::as_str).expect("a text").to_owned();
         [
             ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", format!("s3://{BUCKET}/{PREFIX}")),
-            ("AWS_CONFIG_STORAGE_ENDPOINT", text("/endpoint".into())),
+            ("AWS_CONFIG_STORAGE_ENDPOINT", self.endpoint().to_owned()),
             ("AWS_ACCESS_KEY_ID", text(format!("/users/{user}/access_key_id"))),
             ("AWS_SECRET_ACCESS_KEY", text(format!("/users/{user}/secret_access_key"))),
         ]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod documents;
+mod home;
 mod messages;
 mod sources;
 mod walls;
@@ -49,6 +50,13 @@ fn tracked() -> &'static [Tracked] {
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name} can't be read: {error}"))
+}
+
+/// What stands between two markers of a document.
+fn marked<'a>(document: &'a str, name: &str) -> &'a str {
+    let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let (_, after) = document.split_once(&begin).unwrap_or_else(|| panic!("{begin} is missing"));
+    after.split_once(&end).unwrap_or_else(|| panic!("{end} is missing after it")).0.trim()
 }
 
 /// Fails with all of them, so that one run shows everything that is to be put right.

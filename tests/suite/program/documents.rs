@@ -113,3 +113,13 @@ async fn completions_and_manual_pages_are_made_as_written() {
 async fn the_readme_keeps_relays_and_looks_at_it() {
     follow("../README.md").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_goes_as_written_and_a_backup_is_read_without_lifeboat() {
+    follow("upgrading.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_steps_lead_into_production() {
+    follow("production.md").await;
+}

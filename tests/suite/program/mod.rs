@@ -23,6 +23,7 @@ mod looking;
 mod memory;
 mod messages;
 mod mistaken_places;
+mod older_stores;
 mod origins;
 mod own_schemas;
 mod peculiar;

@@ -48,7 +48,10 @@ fn what_documents_tell_to_type_is_taken() {
                 continue;
             }
             for words in typed(&text) {
-                if let Err(error) = definition().try_get_matches_from(&words) {
+                // Help and the version come back as errors, too, which go to standard output.
+                if let Err(error) = definition().try_get_matches_from(&words)
+                    && error.use_stderr()
+                {
                     let why = error.to_string();
                     refused.push(format!("{}:{line}: {}: {}", file.path, words.join(" "), why.lines().next().unwrap()));
                 }

@@ -3,7 +3,7 @@
 use lifeboat::metrics::names::{Kind, METRICS, Metric};
 use lifeboat::settings::names::{SETTINGS, Setting};
 
-use super::{assert_none, document, tracked};
+use super::{assert_none, document, marked, tracked};
 
 fn settings_table() -> String {
     let row = |setting: &Setting| {
@@ -27,13 +27,6 @@ fn metrics_table() -> String {
     };
     let head = ["| metric | kind | labels | what it says |".to_owned(), "|---|---|---|---|".to_owned()];
     head.into_iter().chain(METRICS.iter().map(row)).collect::<Vec<_>>().join("\n")
-}
-
-/// What stands between two markers of a document.
-fn marked<'a>(document: &'a str, name: &str) -> &'a str {
-    let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
-    let (_, after) = document.split_once(&begin).unwrap_or_else(|| panic!("{begin} is missing"));
-    after.split_once(&end).unwrap_or_else(|| panic!("{end} is missing after it")).0.trim()
 }
 
 /// The line of the fenced block that follows the marker, as `.ci/run` finds it.
