@@ -22,7 +22,8 @@ use crate::archive::{Archive, Stores};
 use crate::drill::{DrillMetrics, ScheduledDrill};
 use crate::export::{BackupNode, Exporter, Headless, NodeObservations, ObservationReceiver};
 use crate::http::{Http, Program};
-use crate::metrics::{ExportFacts, Metrics};
+use crate::metrics::Metrics;
+use crate::observation::{ExportFacts, Observation};
 use crate::relay::Relay;
 use crate::reports::Reports;
 use crate::role;
@@ -53,6 +54,7 @@ pub struct Companion {
     teller: JoinHandle<()>,
     drill: Option<JoinHandle<()>>,
     rules: RuleChanger,
+    observation: Observation,
     metrics: Metrics,
 }
 
@@ -82,6 +84,7 @@ struct Shared {
     rulebook: Rulebook,
     limits: NodeLimits,
     clock: Clock,
+    observation: Observation,
     metrics: Metrics,
 }
 
@@ -91,11 +94,12 @@ impl Companion {
         let rules = RuleChanger::new(LiveRules::of(&settings));
         let RunSettings { store, cluster, keep, limits, relay, certificates, http, health, report_keys, drill } =
             settings;
-        let metrics = Metrics::new(clock);
+        let observation = Observation::new(clock);
+        let metrics = Metrics::new(&observation);
         let archive = Archive::open(&store)?.measured_by(&metrics);
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
-        metrics.shows(cluster.identity.leaf());
+        observation.shows(cluster.identity.leaf());
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = NodeObservations::default();
         let heard = |keep: ExporterSettings| {
@@ -103,7 +107,7 @@ impl Companion {
             (keep, hearing)
         };
         let relay_tls = relay.as_ref().map(|relay| relay.tls.clone());
-        let rotation = Rotation::new(certificates, cluster.control_plane.tls.clone(), relay_tls, metrics.clone());
+        let rotation = Rotation::new(certificates, cluster.control_plane.tls.clone(), relay_tls, observation.clone());
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
         metrics.register(reports.clone());
@@ -120,7 +124,7 @@ impl Companion {
                 relay.rulebook = Some(rules.rulebook());
                 let (cluster, stop) = (cluster.clone(), stop.clone());
                 let sources = Stores::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
-                let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, metrics.relay()).await?;
+                let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, observation.relay()).await?;
                 view = Some(relay.view());
                 Some((relay.address(), tokio::spawn(relay.run().instrument(role::relay()))))
             }
@@ -129,9 +133,10 @@ impl Companion {
         let drills = DrillMetrics::default();
         metrics.register(drills.clone());
         let drill = drill.map(|drill| {
-            ScheduledDrill::new(drill, rules.rulebook(), metrics.clone(), drills.clone(), clock).run(stop.clone())
+            ScheduledDrill::new(drill, rules.rulebook(), observation.clone(), drills.clone(), clock).run(stop.clone())
         });
         let program = Program {
+            observation: observation.clone(),
             metrics: metrics.clone(),
             store: place,
             control_plane,
@@ -139,8 +144,16 @@ impl Companion {
             relay: view,
             drills,
         };
-        let shared =
-            Shared { cluster, archive, store, limits, rulebook: rules.rulebook(), clock, metrics: metrics.clone() };
+        let shared = Shared {
+            cluster,
+            archive,
+            store,
+            limits,
+            rulebook: rules.rulebook(),
+            clock,
+            observation: observation.clone(),
+            metrics: metrics.clone(),
+        };
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run().instrument(role::certificates()));
         let drill = drill.map(|drill| tokio::spawn(drill.instrument(role::drill())));
@@ -157,6 +170,7 @@ impl Companion {
             teller,
             drill,
             rules,
+            observation,
             metrics,
         };
         for (keep, hearing) in keep {
@@ -179,9 +193,9 @@ impl Companion {
         hearing: Option<ObservationReceiver>,
         shared: &Shared,
     ) -> anyhow::Result<()> {
-        let Shared { cluster, archive, store, limits, rulebook, clock, metrics } = shared;
-        let metrics = metrics.export(keep.version);
-        metrics.nodes_take(*limits);
+        let Shared { cluster, archive, store, limits, rulebook, clock, observation, metrics } = shared;
+        let recorder = observation.export(keep.version);
+        recorder.nodes_take(*limits);
         let node = BackupNode::new(keep.version);
         // Of the control plane and its Admin API.
         let outages = Outages::default();
@@ -195,7 +209,7 @@ impl Companion {
             node.id
         );
         let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
-        let exporter = exporter.electing(keep.election).observed_by(metrics.clone()).ruled_by(rulebook.clone());
+        let exporter = exporter.electing(keep.election).observed_by(recorder.clone()).ruled_by(rulebook.clone());
         let mut exporter = exporter.mirrored_in(store.others());
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
@@ -208,8 +222,8 @@ impl Companion {
         if let Some(admin) = keep.admin_url.clone().map(Admin::new).transpose()? {
             self.images.push(tokio::spawn(exporter.schemas_from(admin, &outages).run().instrument(span.clone())));
         }
-        let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?.observed_by(metrics);
-        let headless = headless.beside(&outages);
+        let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?;
+        let headless = headless.observed_by(recorder, metrics.steps()).beside(&outages);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone()).instrument(span.clone())));
         self.headless.push(tokio::spawn(headless.run().instrument(span.clone())));
         Ok(())
@@ -276,7 +290,7 @@ impl Companion {
             http.abort();
         }
         let unwritten = |facts: &ExportFacts| Some((facts.version, facts.unwritten()?));
-        let all: Vec<_> = self.metrics.export_facts().iter().filter_map(unwritten).collect();
+        let all: Vec<_> = self.observation.export_facts().iter().filter_map(unwritten).collect();
         (!all.is_empty()).then_some(Unwritten(all))
     }
 }

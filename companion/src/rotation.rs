@@ -9,7 +9,7 @@ use lifeboat_runtime::background::computed;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::metrics::Metrics;
+use crate::observation::Observation;
 use crate::settings::{CertificateFiles, Problems, Reread};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -22,15 +22,20 @@ pub struct Rotation {
     files: CertificateFiles,
     cluster: ClientTls,
     relay: Option<ServerTls>,
-    metrics: Metrics,
+    observation: Observation,
     complaint: Complaint,
     overlap_ends: Option<Instant>,
 }
 
 impl Rotation {
-    /// For these two sides, which were read from these files. `metrics` are told when they end.
-    pub fn new(files: CertificateFiles, cluster: ClientTls, relay: Option<ServerTls>, metrics: Metrics) -> Self {
-        Self { files, cluster, relay, metrics, complaint: Complaint::default(), overlap_ends: None }
+    /// For these two sides, which were read from these files. `observation` is told when they end.
+    pub fn new(
+        files: CertificateFiles,
+        cluster: ClientTls,
+        relay: Option<ServerTls>,
+        observation: Observation,
+    ) -> Self {
+        Self { files, cluster, relay, observation, complaint: Complaint::default(), overlap_ends: None }
     }
 
     /// Looks until it is dropped.
@@ -76,11 +81,11 @@ impl Rotation {
             now.identity.leaf().fingerprint(),
             OVERLAP.as_secs() / 3600
         );
-        self.metrics.shows(now.identity.leaf());
+        self.observation.shows(now.identity.leaf());
         self.cluster.renew(now);
         if let (Some(relay), Some(read)) = (&self.relay, read.relay) {
             match relay.renew(read.tls.side()) {
-                Ok(()) => self.metrics.relay().presents(&relay.certificate()),
+                Ok(()) => self.observation.relay().presents(&relay.certificate()),
                 Err(problem) => {
                     warn!("the relay's changed certificate can't be used, the one before stays: {problem}");
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lifeboat::archive::{Archive, Stay};
 use lifeboat::export::{BackupNode, Exporter, Line, Newest};
-use lifeboat::metrics::ExportMetrics;
+use lifeboat::observation::ExportRecorder;
 use lifeboat::settings::{KeySource, StoreSettings};
 use lifeboat_core::export::Received;
 use lifeboat_core::export::election::ElectionSetting;
@@ -45,7 +45,7 @@ struct Scene {
 
 /// A running exporter. Dropped, it is killed.
 struct Running {
-    metrics: ExportMetrics,
+    metrics: ExportRecorder,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -76,7 +76,7 @@ impl Scene {
 
     /// An exporter that is connected to the control plane.
     fn exporter(&self) -> Running {
-        let (newest, metrics) = (Newest::default(), ExportMetrics::unobserved(VERSION, self.clock));
+        let (newest, metrics) = (Newest::default(), ExportRecorder::new(VERSION, self.clock));
         let exporter = Exporter::new(self.archive.clone(), &BackupNode::new(VERSION), RULES, self.clock)
             .electing(ElectionSetting::Lease)
             .observed_by(metrics.clone());

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use lifeboat::archive::{Archive, Author, Stores, Terms};
 use lifeboat::companion::Companion;
 use lifeboat::export::{BackupNode, Exporter, Headless, NodeObservations};
-use lifeboat::metrics::RelayMetrics;
+use lifeboat::observation::RelayRecorder;
 use lifeboat::relay::{Relay, RelayView};
 use lifeboat::settings::{RelaySettings, RunSettings, Source};
 use lifeboat_core::export::Received;
@@ -214,7 +214,7 @@ impl World {
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
         let (cluster, witnesses, metrics) =
-            (Arc::new(settings.cluster), NodeObservations::default(), RelayMetrics::default());
+            (Arc::new(settings.cluster), NodeObservations::default(), RelayRecorder::default());
         let relay = Relay::bind(relay, cluster, archive, witnesses, self.clock, stop.clone(), metrics);
         let relay = relay.await.expect("its address is free");
         let (address, view) = (relay.address(), relay.view());

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::outcome::{DrillFailure, Step};
 use crate::archive::Stores;
 use crate::export::NodeObservations;
-use crate::metrics::RelayMetrics;
+use crate::observation::RelayRecorder;
 use crate::relay::{Relay, RelayView};
 use crate::settings::{ClusterSettings, DrillSettings, RelayLimits, RelaySettings};
 
@@ -71,9 +71,9 @@ impl PrivateRelay {
             follow: None,
             rulebook: None,
         };
-        let (stop, witnesses, metrics) =
-            (CancellationToken::new(), NodeObservations::default(), RelayMetrics::default());
-        let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop.clone(), metrics).await;
+        let (stop, witnesses, recorder) =
+            (CancellationToken::new(), NodeObservations::default(), RelayRecorder::default());
+        let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop.clone(), recorder).await;
         let relay = relay.map_err(|error| failed(error.to_string()))?;
         Ok(Self { address: relay.address(), view: relay.view(), stop, running: tokio::spawn(relay.run()), _gone: gone })
     }

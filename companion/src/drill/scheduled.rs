@@ -14,7 +14,7 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use tracing::{error, info, warn};
 
 use super::{Drill, DrillMetrics, Drilled, Finding, VersionDrill};
-use crate::metrics::{ExportFacts, Metrics};
+use crate::observation::{ExportFacts, Observation};
 use crate::settings::{DrillEvery, Rulebook};
 
 /// How often it is looked at who leads.
@@ -25,23 +25,23 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct ScheduledDrill {
     drill: Drill,
     every: Duration,
-    metrics: Metrics,
+    observation: Observation,
     results: DrillMetrics,
     clock: Clock,
 }
 
 impl ScheduledDrill {
-    /// What may be restored is what `rulebook` says then; `metrics` knows who leads; what comes of the drills goes into
+    /// What may be restored is what `rulebook` says then; `observation` knows who leads; what comes of the drills goes into
     /// `results`.
     pub fn new(
         settings: DrillEvery,
         rulebook: Rulebook,
-        metrics: Metrics,
+        observation: Observation,
         results: DrillMetrics,
         clock: Clock,
     ) -> Self {
         let DrillEvery { every, settings } = settings;
-        Self { drill: Drill::new(settings, clock).ruled_by(rulebook), every, metrics, results, clock }
+        Self { drill: Drill::new(settings, clock).ruled_by(rulebook), every, observation, results, clock }
     }
 
     /// Drills until `stop`.
@@ -55,7 +55,7 @@ impl ScheduledDrill {
                 () = tokio::time::sleep(look) => {}
             }
             let led: Vec<KongVersion> = self
-                .metrics
+                .observation
                 .export_facts()
                 .iter()
                 .filter(|facts| facts.leads())

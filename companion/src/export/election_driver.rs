@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use super::probing;
 use crate::archive::{Archive, Author, KnownRegistrations};
-use crate::metrics::ExportMetrics;
+use crate::observation::ExportRecorder;
 
 /// What is not answered by then has failed: a lease is to be renewed in time.
 const PATIENCE: Duration = RENEWAL;
@@ -61,7 +61,7 @@ pub(super) struct ElectionDriver {
     outage: OutageLog,
     /// Whether it was said that this exporter leads, which it does since.
     has_said_that_it_leads: bool,
-    metrics: ExportMetrics,
+    recorder: ExportRecorder,
 }
 
 enum Stage {
@@ -87,7 +87,7 @@ enum Done {
 impl ElectionDriver {
     /// A campaign that begins when it is asked for its next words. `archive` has no fence.
     pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
-        let (next, metrics) = (clock.now(), ExportMetrics::unobserved(author.version, clock));
+        let (next, recorder) = (clock.now(), ExportRecorder::new(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let stage = Stage::Probing { backoff, next };
         Self {
@@ -103,13 +103,13 @@ impl ElectionDriver {
             shown: 0,
             outage: OutageLog::default(),
             has_said_that_it_leads: false,
-            metrics,
+            recorder,
         }
     }
 
     /// The same, which tells there what happens.
-    pub(super) fn observed_by(self, metrics: ExportMetrics) -> Self {
-        Self { metrics, ..self }
+    pub(super) fn observed_by(self, recorder: ExportRecorder) -> Self {
+        Self { recorder, ..self }
     }
 
     /// The same, of an outage that is said there with others of its cause.
@@ -235,7 +235,7 @@ impl ElectionDriver {
                 Ok(Strategy::Alone)
             }
             Err(error) => {
-                self.metrics.election_failed(&error);
+                self.recorder.election_failed(&error);
                 let wait = backoff.next_wait(rng::random());
                 *next = self.clock.now() + wait;
                 let (attempt, seconds) = (backoff.failures(), wait.as_secs_f64());
@@ -264,7 +264,7 @@ impl ElectionDriver {
 
     fn begin(&mut self, strategy: Strategy) -> Vec<ElectionOutput> {
         self.goes_on();
-        self.metrics.elects_by(strategy);
+        self.recorder.elects_by(strategy);
         match strategy {
             Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.archive.place()),
             Strategy::Registry => warn!(
@@ -294,14 +294,16 @@ impl ElectionDriver {
             match action {
                 Action::Lead(leadership) => {
                     self.fence.set(open(&leadership));
-                    self.metrics.leadership(&leadership);
+                    self.recorder.leadership(&leadership);
                     words.push(ElectionOutput::Lead(leadership));
                 }
                 Action::Notify(notice) => {
                     self.say(&notice);
                     match &notice {
-                        Notice::Follows { leader: host } | Notice::StepsDown { to: host } => self.metrics.follows(host),
-                        Notice::LeaderIsDead { .. } => self.metrics.lost_its_leader(),
+                        Notice::Follows { leader: host } | Notice::StepsDown { to: host } => {
+                            self.recorder.follows(host)
+                        }
+                        Notice::LeaderIsDead { .. } => self.recorder.lost_its_leader(),
                         Notice::Leads { .. } | Notice::Deposed => {}
                     }
                 }
@@ -353,7 +355,7 @@ impl ElectionDriver {
 
     // It is tried again every two seconds.
     fn failed(&mut self, error: &StorageError) -> Event<Tag> {
-        self.metrics.election_failed(error);
+        self.recorder.election_failed(error);
         let store = self.archive.place();
         match self.outage.failed(error.class(), self.clock.now()) {
             Some(lasted) => {
@@ -374,7 +376,7 @@ impl ElectionDriver {
     }
 
     fn goes_on(&self) {
-        self.metrics.election_goes_on();
+        self.recorder.election_goes_on();
         if let Some(lasted) = self.outage.works(self.clock.now()) {
             info!(store = self.archive.place(), "the election of the exporter that leads goes on, after {lasted}");
         }

@@ -34,7 +34,7 @@ use super::store_outage::StoreOutage;
 use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, publication_log};
 use crate::admin::Admin;
 use crate::archive::Archive;
-use crate::metrics::{ExportMetrics, Trace};
+use crate::observation::{ExportRecorder, Trace};
 use crate::settings::{Rulebook, StoreSettings};
 
 /// Publishes what is received.
@@ -53,7 +53,7 @@ pub struct Exporter {
     /// Of the first store.
     outages: Outages,
     clock: Clock,
-    metrics: ExportMetrics,
+    recorder: ExportRecorder,
 }
 
 /// What became of a configuration that was exported once.
@@ -106,7 +106,7 @@ struct Run {
     /// What this exporter has published last.
     written: Option<ConfigHash>,
     progress: Progress,
-    metrics: ExportMetrics,
+    recorder: ExportRecorder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
         let clerk = SnapshotWriter::new(archive, node.author(), clock);
-        let (election, metrics) = (ElectionSetting::Auto, ExportMetrics::unobserved(node.version, clock));
+        let (election, recorder) = (ElectionSetting::Auto, ExportRecorder::new(node.version, clock));
         let (images, schemas) = (ImageDesk::default(), SchemaIntake::default());
         Self {
             clerk: Some(clerk),
@@ -153,14 +153,14 @@ impl Exporter {
             others: Vec::new(),
             outages: Outages::default(),
             clock,
-            metrics,
+            recorder,
         }
     }
 
     /// The same, which tells there what happens.
-    pub fn observed_by(self, metrics: ExportMetrics) -> Self {
-        let clerk = self.clerk.map(|clerk| clerk.observed_by(metrics.clone()));
-        Self { clerk, metrics, ..self }
+    pub fn observed_by(self, recorder: ExportRecorder) -> Self {
+        let clerk = self.clerk.map(|clerk| clerk.observed_by(recorder.clone()));
+        Self { clerk, recorder, ..self }
     }
 
     /// The same, one of several of which one leads.
@@ -217,12 +217,12 @@ impl Exporter {
         let (fence, version) = (Fence::new(clock), author.version);
         // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
-        let (mirrors, mirroring) = Mirrors::new(&archive, self.others.clone(), &author, &fence, clock, &self.metrics);
+        let (mirrors, mirroring) = Mirrors::new(&archive, self.others.clone(), &author, &fence, clock, &self.recorder);
         let mut mirroring = pin!(mirroring);
         let mut run = Run {
             keeper: Publisher::new(self.rules, clock.now()),
             campaign: ElectionDriver::new(archive, author, self.election, clock, fence.clone())
-                .observed_by(self.metrics.clone())
+                .observed_by(self.recorder.clone())
                 .beside(self.outages.another()),
             outage: StoreOutage::new(self.outages.another(), clock),
             place: clerk.place().to_owned(),
@@ -242,7 +242,7 @@ impl Exporter {
             failure: None,
             written: None,
             progress: Progress::Working,
-            metrics: self.metrics,
+            recorder: self.recorder,
         };
         let mut is_stopping = false;
         while run.progress != Progress::Over {
@@ -272,9 +272,9 @@ impl Exporter {
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
             run.take(events);
-            run.metrics.stands(run.keeper.newest(), run.keeper.standing());
-            run.metrics.nodes_differ(run.keeper.nodes_that_differ());
-            run.metrics.payload(run.keeper.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
+            run.recorder.stands(run.keeper.newest(), run.keeper.standing());
+            run.recorder.nodes_differ(run.keeper.nodes_that_differ());
+            run.recorder.payload(run.keeper.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
         }
     }
 
@@ -374,7 +374,7 @@ impl Run {
             self.next = Some(action);
             return;
         };
-        self.metrics.attempted();
+        self.recorder.attempted();
         self.outage.attempts(&action);
         let work = async move {
             let result = clerk.perform(action).await;
@@ -415,8 +415,8 @@ impl Run {
 
     fn done(&mut self, (clerk, result): (SnapshotWriter, Result<Event, StorageError>)) -> Event {
         match &result {
-            Ok(_) => self.metrics.succeeded(clerk.published()),
-            Err(error) => self.metrics.failed(error),
+            Ok(_) => self.recorder.succeeded(clerk.published()),
+            Err(error) => self.recorder.failed(error),
         }
         let event = match result {
             Ok(event) => {
@@ -430,7 +430,7 @@ impl Run {
             Err(error @ StorageError::Conflict { .. }) => {
                 publication_log::log_failure(&error);
                 self.outage.succeeded(&self.place);
-                self.metrics.noticed_another_exporter(Trace::Manifest);
+                self.recorder.noticed_another_exporter(Trace::Manifest);
                 Event::Conflict
             }
             Err(error) => {

@@ -18,14 +18,14 @@ use lifeboat_runtime::background::finished;
 use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::log_lines::{self, LinkLog};
 use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
-use crate::metrics::{ControlPlaneSays, ExportMetrics, Step};
+use crate::metrics::{Step, StepTimes};
+use crate::observation::{ControlPlaneSays, ExportRecorder};
 use crate::settings::{ClusterSettings, ExporterSettings};
 
 /// A headless data plane.
@@ -53,7 +53,8 @@ pub struct Headless {
     log: LinkLog,
     admin_log: Arc<OutageLog>,
     news: watch::Sender<Option<News>>,
-    metrics: ExportMetrics,
+    recorder: ExportRecorder,
+    steps: StepTimes,
 }
 
 /// What a session has to say, and the sentence that tells a person why.
@@ -82,9 +83,9 @@ impl Headless {
     ) -> Result<Self, AdminError> {
         let admin = keep.admin_url.clone().map(Admin::new).transpose()?;
         let session = Session::new(keep.basic_info().encode(), keep.config_timeout, clock.now());
-        let metrics = ExportMetrics::unobserved(keep.version, clock);
         Ok(Self {
-            metrics,
+            recorder: ExportRecorder::new(keep.version, clock),
+            steps: StepTimes::default(),
             log: LinkLog::new(cluster.clone(), keep.version, clock),
             admin_log: Arc::default(),
             cluster,
@@ -107,9 +108,9 @@ impl Headless {
         })
     }
 
-    /// The same, which tells there what happens.
-    pub fn observed_by(mut self, metrics: ExportMetrics) -> Self {
-        self.metrics = metrics;
+    /// The same, which records there what happens, and measures there how long decoding takes.
+    pub fn observed_by(mut self, recorder: ExportRecorder, steps: StepTimes) -> Self {
+        (self.recorder, self.steps) = (recorder, steps);
         self
     }
 
@@ -177,8 +178,8 @@ impl Headless {
     fn line_is(&self, line: Line) {
         self.newest.set_line(line);
         match line {
-            Line::Up(_) => self.metrics.connected(),
-            Line::Down => self.metrics.disconnected(),
+            Line::Up(_) => self.recorder.connected(),
+            Line::Down => self.recorder.disconnected(),
         }
     }
 
@@ -229,10 +230,10 @@ impl Headless {
             Ok(message) => {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
-                self.metrics.received(hash, bytes as u64);
+                self.recorder.received(hash, bytes as u64);
                 // Nothing waits for what is only told.
-                let (configuration, metrics) = (message.configuration.clone(), self.metrics.clone());
-                tokio::task::spawn_blocking(move || metrics.ends(hash, Lifetimes::of(&configuration)));
+                let (configuration, recorder) = (message.configuration.clone(), self.recorder.clone());
+                tokio::task::spawn_blocking(move || recorder.ends(hash, Lifetimes::of(&configuration)));
                 // Said only once it can't be lost any more: whoever stops the program after this line gets it written.
                 self.newest.put(Received {
                     configuration: message.configuration,
@@ -273,7 +274,7 @@ impl Headless {
                     other => self.log.log(&cause, other),
                 };
                 if let Some(says) = self.said_by_the_control_plane(&notice, &cause) {
-                    self.metrics.control_plane_says(says);
+                    self.recorder.control_plane_says(says);
                 }
                 let why = match notice {
                     Notice::NotKept => cause,
@@ -311,12 +312,13 @@ impl Headless {
 
     fn decode(&self, message: Bytes) -> JoinHandle<Result<Reconfigure, DecodeError>> {
         tracing::debug!(bytes = message.len(), "a message from the control plane is here whole");
-        let (max_config, metrics, span) = (self.max_config, self.metrics.clone(), Span::current());
+        let (max_config, version, span) = (self.max_config, self.keep.version, Span::current());
+        let steps = self.steps.clone();
         tokio::task::spawn_blocking(move || {
             let _entered = span.entered();
-            let began = Instant::now();
+            let step = steps.begin(version, Step::Decode);
             let decoded = decode(&message, max_config)?;
-            metrics.took(Step::Decode, began.elapsed());
+            step.done();
             tracing::debug!("decoded it");
             Ok(decoded)
         })

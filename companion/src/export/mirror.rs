@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use super::pruner::Pruner;
 use crate::archive::{Archive, Author, Depth, Mirrored, Published};
-use crate::metrics::ExportMetrics;
+use crate::observation::ExportRecorder;
 use crate::settings::StoreSettings;
 
 /// How long a command that publishes once waits for other stores.
@@ -37,7 +37,7 @@ struct Mirror {
     author: Author,
     fence: Fence,
     clock: Clock,
-    metrics: ExportMetrics,
+    recorder: ExportRecorder,
     other: Option<Other>,
     backoff: Backoff,
     outage: OutageLog,
@@ -59,7 +59,7 @@ impl Mirrors {
         author: &Author,
         fence: &Fence,
         clock: Clock,
-        metrics: &ExportMetrics,
+        recorder: &ExportRecorder,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, published) = watch::channel(None);
         let mirrors = stores.into_iter().map(|settings| Mirror {
@@ -69,7 +69,7 @@ impl Mirrors {
             author: author.clone(),
             fence: fence.clone(),
             clock,
-            metrics: metrics.clone(),
+            recorder: recorder.clone(),
             other: None,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             outage: OutageLog::default(),
@@ -136,7 +136,7 @@ impl Mirror {
             Ok(true) => {}
             Ok(false) => {
                 let (place, sequence) = (self.settings.url.to_string(), published.manifest.sequence);
-                self.metrics.falls_behind(&place);
+                self.recorder.falls_behind(&place);
                 warn!(
                     sequence,
                     "{place} has lost snapshot {sequence}, which is published, or somebody has changed it there: it is given \
@@ -158,7 +158,7 @@ impl Mirror {
     async fn catch_up(&mut self, depth: Depth) {
         loop {
             let Some(published) = self.published.borrow_and_update().clone() else {
-                self.metrics.forgets_store(&self.settings.url.to_string());
+                self.recorder.forgets_store(&self.settings.url.to_string());
                 return;
             };
             match self.copy(&published, depth).await {
@@ -199,8 +199,8 @@ impl Mirror {
     fn say(&self, published: &Published, mirrored: Mirrored) {
         let (place, sequence) = (self.settings.url.to_string(), published.manifest.sequence);
         match mirrored {
-            Mirrored::Already | Mirrored::Now => self.metrics.keeps_up(&place),
-            Mirrored::Newer { .. } => self.metrics.falls_behind(&place),
+            Mirrored::Already | Mirrored::Now => self.recorder.keeps_up(&place),
+            Mirrored::Newer { .. } => self.recorder.falls_behind(&place),
         }
         if let Some(lasted) = self.outage.works(self.clock.now()) {
             info!(store = place, "{place} can be used again, after {lasted}");
@@ -210,7 +210,7 @@ impl Mirror {
 
     fn failed(&self, error: &StorageError) {
         let place = self.settings.url.to_string();
-        self.metrics.falls_behind(&place);
+        self.recorder.falls_behind(&place);
         match self.outage.failed(error.class(), self.clock.now()) {
             Some(lasted) => warn!(
                 store = place,

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{lost_payload, probing};
 use crate::archive::{Archive, Author, Beside, CurrentManifest, KeptPayload, PayloadLook, Published, PutBack, Terms};
-use crate::metrics::{ExportMetrics, Trace};
+use crate::observation::{ExportRecorder, Trace};
 use crate::settings::StoreSettings;
 
 #[derive(Debug)]
@@ -35,12 +35,12 @@ pub(super) struct SnapshotWriter {
     others: Vec<StoreSettings>,
     has_looked_for_plaintext: bool,
     refused: Option<String>,
-    metrics: ExportMetrics,
+    recorder: ExportRecorder,
 }
 
 impl SnapshotWriter {
     pub(super) fn new(archive: Archive, author: Author, clock: Clock) -> Self {
-        let metrics = ExportMetrics::unobserved(author.version, clock);
+        let recorder = ExportRecorder::new(author.version, clock);
         Self {
             archive,
             author,
@@ -52,7 +52,7 @@ impl SnapshotWriter {
             others: Vec::new(),
             has_looked_for_plaintext: false,
             refused: None,
-            metrics,
+            recorder,
         }
     }
 
@@ -67,8 +67,8 @@ impl SnapshotWriter {
     }
 
     /// The same clerk, who tells there what it notices.
-    pub(super) fn observed_by(self, metrics: ExportMetrics) -> Self {
-        Self { metrics, ..self }
+    pub(super) fn observed_by(self, recorder: ExportRecorder) -> Self {
+        Self { recorder, ..self }
     }
 
     /// The same clerk, who also finds lost payloads in these stores.
@@ -282,7 +282,7 @@ impl SnapshotWriter {
             }
             Beside::Another(tag) => {
                 if self.config_json.as_ref() != Some(&tag) {
-                    self.metrics.noticed_another_exporter(Trace::ConfigJson);
+                    self.recorder.noticed_another_exporter(Trace::ConfigJson);
                     error!(
                         "another exporter, perhaps Kong's own, writes config.json in {place}: what is there is newer \
                          than what this one has published. Let one of them alone export there, or give them different \

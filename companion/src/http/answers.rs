@@ -9,7 +9,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::{Program, Status};
-use crate::metrics::{ExportFacts, Form, Lead};
+use crate::metrics::Form;
+use crate::observation::{ExportFacts, Lead};
 
 const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
 
@@ -40,8 +41,8 @@ fn health(router: Router<Arc<Program>>) -> Router<Arc<Program>> {
 }
 
 async fn ready(State(program): Shared) -> Response {
-    let relay = program.metrics.relay_facts();
-    match relay.map(|facts| facts.check_ready(program.metrics.now())) {
+    let relay = program.observation.relay_facts();
+    match relay.map(|facts| facts.check_ready(program.observation.now())) {
         None => "ready: there is no relay here, and the program runs\n".into_response(),
         Some(Ok(())) => "ready\n".into_response(),
         Some(Err(reason)) => not_ready(&[reason]),
@@ -49,7 +50,7 @@ async fn ready(State(program): Shared) -> Response {
 }
 
 async fn ready_export(State(program): Shared) -> Response {
-    let all = program.metrics.export_facts();
+    let all = program.observation.export_facts();
     if all.is_empty() {
         return not_ready(&["nothing is kept here: KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off".to_owned()]);
     }

@@ -1,5 +1,5 @@
 //! What the program says of itself over HTTP: metrics, health, status. Plain HTTP without a password, so by default only
-//! this host reaches it; nothing that is said here is a secret. What is said is in `metrics`.
+//! this host reaches it; nothing that is said here is a secret. What is said is in `observation` and `metrics`.
 
 mod answers;
 mod connections;
@@ -17,6 +17,7 @@ pub use status::Status;
 use crate::bind::{BindError, listen};
 use crate::drill::DrillMetrics;
 use crate::metrics::Metrics;
+use crate::observation::Observation;
 use crate::relay::RelayView;
 use crate::reports::Reports;
 use crate::settings::{Chosen, HttpSettings};
@@ -30,7 +31,9 @@ const HEALTH_SETTING: &str = "LIFEBOAT_HEALTH_LISTEN";
 /// What there is to tell besides what the parts of the program tell themselves.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// What the parts tell.
+    /// What the parts record.
+    pub observation: Observation,
+    /// The same as metrics, with what else is counted.
     pub metrics: Metrics,
     /// The store, for people.
     pub store: String,

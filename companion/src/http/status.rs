@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::Program;
 use crate::drill::{DrillFacts, DrillMetrics};
-use crate::metrics::{self, ExportFacts, RelayFacts, standing_name, strategy_name};
+use crate::metrics::strategy_name;
+use crate::observation::{self, ExportFacts, Observation, RelayFacts, standing_name};
 use crate::relay::{NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
 use crate::reports::ReportsView;
 
@@ -147,19 +148,19 @@ struct Node {
 
 impl Status {
     pub(super) fn of(program: &Program) -> Self {
-        let metrics = &program.metrics;
-        let now = metrics.now();
+        let observation: &Observation = &program.observation;
+        let now = observation.now();
         let certificate = |(certificate, ends)| Certificate { certificate, ends };
         Self {
             format: FORMAT,
             lifeboat: env!("CARGO_PKG_VERSION"),
             now,
-            started: metrics.started(),
+            started: observation.started(),
             store: program.store.clone(),
             control_plane: program.control_plane.clone(),
-            certificates: metrics.certificate_ends().into_iter().map(certificate).collect(),
-            export: metrics.export_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
-            relay: metrics.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), now)),
+            certificates: observation.certificate_ends().into_iter().map(certificate).collect(),
+            export: observation.export_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
+            relay: observation.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), now)),
             reports: program.reports.view(),
         }
     }
@@ -186,7 +187,7 @@ impl Export {
 
 impl Newest {
     fn of(facts: &ExportFacts, now: WallTime) -> Option<Self> {
-        let metrics::Newest { config_hash, bytes, at: received } = facts.newest?;
+        let observation::Newest { config_hash, bytes, at: received } = facts.newest?;
         let judged = facts.judged.as_ref().filter(|judged| judged.newest == Some(config_hash));
         let lifetimes = facts.lifetimes.as_ref();
         let ending = |lifetimes: &Lifetimes| {
@@ -242,16 +243,16 @@ fn rounded(share: f64) -> f64 {
 impl Leadership {
     fn of(facts: &ExportFacts) -> Self {
         let (role, leader) = match &facts.lead {
-            metrics::Lead::Unknown => ("unknown", None),
-            metrics::Lead::Own { .. } => ("leader", None),
-            metrics::Lead::Others { leader } => ("follower", Some(leader.clone())),
+            observation::Lead::Unknown => ("unknown", None),
+            observation::Lead::Own { .. } => ("leader", None),
+            observation::Lead::Others { leader } => ("follower", Some(leader.clone())),
         };
         Self { role, leader, epoch: facts.epoch(), strategy: facts.strategy.map(strategy_name) }
     }
 }
 
 impl Failing {
-    fn of(failing: &metrics::Failing) -> Self {
+    fn of(failing: &observation::Failing) -> Self {
         Self { since: failing.since, class: failing.class, reason: failing.reason.clone() }
     }
 }

@@ -1,208 +1,46 @@
-//! What happens at the relay: told by it, and read as metrics, as readiness and as status.
+//! The relay's facts as metrics, written when somebody looks.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
-use lifeboat_link::tls::{FailureClass, Leaf};
-use lifeboat_runtime::lock::Locked;
+use lifeboat_link::tls::FailureClass;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 
 use super::names;
-use super::series::{Number, Version, VersionLabels, register, write_gauge, write_number};
+use super::series::{Number, Version, VersionLabels, write_count, write_counter, write_gauge, write_number};
+use crate::observation::RelayFacts;
 
-/// The relay tells here what happens. Clones tell the same.
-#[derive(Clone, Debug, Default)]
-pub struct RelayMetrics {
-    facts: Arc<Mutex<RelayFacts>>,
-    refused: Family<RefusalLabels, Counter>,
-    restored: Counter,
-    not_adopted: Counter,
-    given_nothing: Counter,
-}
-
-/// What is known of the relay.
-#[derive(Clone, Debug, Default)]
-pub struct RelayFacts {
-    /// Where it listens; none if there is no relay, or not yet.
-    pub listens: Option<SocketAddr>,
-    /// From when until when the certificate is valid that nodes see.
-    pub certificate: Option<(WallTime, WallTime)>,
-    /// Nodes that are connected.
-    pub nodes: u64,
-    /// Those among them that run a configuration from the store.
-    pub nodes_from_store: u64,
-    /// Of each version among the nodes, how many have no backup; 0 where there is one, nothing where that is not known.
-    pub without_backup: BTreeMap<KongVersion, u64>,
-    /// Whether the newest link to the control plane came about; none before the first was tried.
-    pub reaches_control_plane: Option<bool>,
-    /// The control plane does not accept the relay's certificate: which one, why, and what to do.
-    pub refused_by_control_plane: Option<String>,
-}
-
-/// A node that is connected. Dropping it tells that it no longer is.
-#[derive(Debug)]
-pub struct NodePresence {
-    relay: RelayMetrics,
-    runs_from_store: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(EncodeLabelSet)]
 struct RefusalLabels {
     reason: &'static str,
 }
 
-impl RelayMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        // What has not happened yet has happened 0 times: otherwise its first time would look like none.
-        for reason in REASONS {
-            let _ = self.refused.get_or_create(&RefusalLabels { reason: reason_name(reason) });
-        }
-        register(registry, &names::RELAY_REFUSED, self.refused.clone());
-        register(registry, &names::RELAY_RESTORED, self.restored.clone());
-        register(registry, &names::RELAY_NOT_ADOPTED, self.not_adopted.clone());
-        register(registry, &names::RELAY_GIVEN_NOTHING, self.given_nothing.clone());
+pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, facts: &RelayFacts, now: WallTime) -> fmt::Result {
+    // What has not happened yet has happened 0 times: otherwise its first time would look like none.
+    let refused = |reason| {
+        let count = facts.refused.get(&reason).copied().unwrap_or_default();
+        (RefusalLabels { reason: reason_name(reason) }, count)
+    };
+    write_counter(encoder, &names::RELAY_REFUSED, REASONS.map(refused))?;
+    for (metric, count) in [
+        (&names::RELAY_RESTORED, facts.restored),
+        (&names::RELAY_NOT_ADOPTED, facts.not_adopted),
+        (&names::RELAY_GIVEN_NOTHING, facts.given_nothing),
+    ] {
+        write_count(encoder, metric, count)?;
     }
 
-    pub(super) fn write_gauges(&self, encoder: &mut DescriptorEncoder<'_>, now: WallTime) -> fmt::Result {
-        let facts = self.facts();
-        write_number(encoder, &names::RELAY_READY, facts.check_ready(now).is_ok().into())?;
-        write_number(encoder, &names::RELAY_NODES, Number::Whole(facts.nodes))?;
-        write_number(encoder, &names::RELAY_NODES_FROM_STORE, Number::Whole(facts.nodes_from_store))?;
-        let of_version = |(version, nodes): (&KongVersion, &u64)| {
-            (VersionLabels { kong_version: Version(*version) }, Number::Whole(*nodes))
-        };
-        write_gauge(encoder, &names::RELAY_WITHOUT_BACKUP, facts.without_backup.iter().map(of_version))?;
-        match facts.reaches_control_plane {
-            Some(is_reached) => write_number(encoder, &names::RELAY_CONTROL_PLANE, is_reached.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// What is known now.
-    pub fn facts(&self) -> RelayFacts {
-        self.lock().clone()
-    }
-
-    /// The relay listens here.
-    pub fn listens(&self, address: SocketAddr) {
-        self.lock().listens = Some(address);
-    }
-
-    /// It has ended, or is ending.
-    pub fn listens_no_longer(&self) {
-        self.lock().listens = None;
-    }
-
-    /// Nodes see this certificate from now on.
-    pub fn presents(&self, certificate: &Leaf) {
-        let times = [certificate.not_before(), certificate.not_after()].map(WallTime::from_system);
-        self.lock().certificate = Some(times.into());
-    }
-
-    /// A node's connection was refused.
-    pub fn refused(&self, reason: FailureClass) {
-        self.refused.get_or_create(&RefusalLabels { reason: reason_name(reason) }).inc();
-    }
-
-    /// So many nodes of each version have no backup, as far as that is known.
-    pub fn without_backup(&self, nodes: BTreeMap<KongVersion, u64>) {
-        self.lock().without_backup = nodes;
-    }
-
-    /// A node is connected, until what is given back is dropped.
-    pub fn node(&self) -> NodePresence {
-        self.lock().nodes += 1;
-        NodePresence { relay: self.clone(), runs_from_store: false }
-    }
-
-    /// The control plane took a node's link, or refused that one node.
-    pub fn reached(&self) {
-        let mut facts = self.lock();
-        (facts.reaches_control_plane, facts.refused_by_control_plane) = (Some(true), None);
-    }
-
-    /// It did not: it is gone.
-    pub fn not_reached(&self) {
-        let mut facts = self.lock();
-        (facts.reaches_control_plane, facts.refused_by_control_plane) = (Some(false), None);
-    }
-
-    /// It does not accept the relay's certificate.
-    pub fn refused_by_the_control_plane(&self, why: String) {
-        let mut facts = self.lock();
-        (facts.reaches_control_plane, facts.refused_by_control_plane) = (Some(false), Some(why));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, RelayFacts> {
-        self.facts.locked()
-    }
-}
-
-impl NodePresence {
-    /// The node has come to run a configuration from the store.
-    pub fn restored(&mut self) {
-        self.relay.restored.inc();
-        self.runs_from_store(true);
-    }
-
-    /// The control plane has sent the node a configuration.
-    pub fn given(&mut self) {
-        self.runs_from_store(false);
-    }
-
-    /// The node was given a snapshot several times and does not run it.
-    pub fn not_adopting(&self) {
-        self.relay.not_adopted.inc();
-    }
-
-    /// The control plane has sent the node a configuration without routes.
-    pub fn given_nothing(&self) {
-        self.relay.given_nothing.inc();
-    }
-
-    fn runs_from_store(&mut self, is_so: bool) {
-        let before = std::mem::replace(&mut self.runs_from_store, is_so);
-        let mut facts = self.relay.lock();
-        facts.nodes_from_store = facts.nodes_from_store + u64::from(is_so) - u64::from(before);
-    }
-}
-
-impl Drop for NodePresence {
-    fn drop(&mut self) {
-        self.runs_from_store(false);
-        self.relay.lock().nodes -= 1;
-    }
-}
-
-impl RelayFacts {
-    /// Whether nodes can connect and may be given something: whether store and control plane are there does not matter. A
-    /// control plane that is there and does not accept the relay's own certificate does.
-    ///
-    /// # Errors
-    /// Why not, in words for an operator.
-    pub fn check_ready(&self, now: WallTime) -> Result<(), String> {
-        if self.listens.is_none() {
-            return Err("the relay does not listen".to_owned());
-        }
-        if let Some(why) = &self.refused_by_control_plane {
-            return Err(format!("the control plane refuses this relay: {why}"));
-        }
-        match self.certificate {
-            Some((from, _)) if now < from => {
-                Err(format!("the relay's certificate is not valid before {from}: is this host's clock right"))
-            }
-            Some((_, until)) if until < now => {
-                Err(format!("the relay's certificate has expired at {until}: nodes refuse it, renew it"))
-            }
-            _ => Ok(()),
-        }
+    write_number(encoder, &names::RELAY_READY, facts.check_ready(now).is_ok().into())?;
+    write_number(encoder, &names::RELAY_NODES, Number::Whole(facts.nodes))?;
+    write_number(encoder, &names::RELAY_NODES_FROM_STORE, Number::Whole(facts.nodes_from_store))?;
+    let of_version = |(version, nodes): (&KongVersion, &u64)| {
+        (VersionLabels { kong_version: Version(*version) }, Number::Whole(*nodes))
+    };
+    write_gauge(encoder, &names::RELAY_WITHOUT_BACKUP, facts.without_backup.iter().map(of_version))?;
+    match facts.reaches_control_plane {
+        Some(is_reached) => write_number(encoder, &names::RELAY_CONTROL_PLANE, is_reached.into()),
+        None => Ok(()),
     }
 }
 
@@ -241,56 +79,5 @@ fn reason_name(reason: FailureClass) -> &'static str {
         FailureClass::NotTls => "not_tls",
         FailureClass::TimedOut => "timed_out",
         FailureClass::Other => "other",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use super::*;
-
-    #[test]
-    fn nodes_are_counted_until_they_leave_and_by_whose_configuration_they_run() {
-        let relay = RelayMetrics::default();
-        let (mut first, mut second) = (relay.node(), relay.node());
-        first.restored();
-        first.restored();
-        second.restored();
-        assert_eq!((relay.facts().nodes, relay.facts().nodes_from_store), (2, 2));
-        second.given();
-        second.given();
-        assert_eq!((relay.facts().nodes, relay.facts().nodes_from_store), (2, 1));
-        drop((first, second));
-        assert_eq!((relay.facts().nodes, relay.facts().nodes_from_store), (0, 0));
-        assert_eq!(relay.restored.get(), 3);
-    }
-
-    #[test]
-    fn a_relay_is_ready_while_it_listens_with_a_certificate_that_is_valid_now() {
-        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
-        let day = Duration::from_secs(86_400);
-        let mut facts = RelayFacts::default();
-        assert!(facts.check_ready(now).unwrap_err().contains("does not listen"));
-        facts.listens = Some(([127, 0, 0, 1], 8005).into());
-        facts.certificate = Some((now, now + day));
-        assert_eq!(facts.check_ready(now + day), Ok(()));
-        assert!(facts.check_ready(now + 2 * day).unwrap_err().contains("has expired"));
-        facts.certificate = Some((now + day, now + 2 * day));
-        assert!(facts.check_ready(now).unwrap_err().contains("clock"));
-    }
-
-    #[test]
-    fn a_relay_whose_certificate_the_control_plane_refuses_is_not_ready_until_it_is_taken_or_another_one() {
-        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
-        let relay = RelayMetrics::default();
-        relay.listens(([127, 0, 0, 1], 8005).into());
-        let refuse = || relay.refused_by_the_control_plane("it does not accept CN kong_clustering".to_owned());
-        for accept in [RelayMetrics::reached, RelayMetrics::not_reached] {
-            refuse();
-            assert!(relay.facts().check_ready(now).unwrap_err().contains("CN kong_clustering"));
-            accept(&relay);
-            assert_eq!(relay.facts().check_ready(now), Ok(()));
-        }
     }
 }

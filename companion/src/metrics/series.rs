@@ -11,6 +11,7 @@ use prometheus_client::encoding::{
     LabelValueEncoder,
 };
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric as Registered, Registry};
@@ -83,6 +84,26 @@ pub(crate) fn write_gauge<L: EncodeLabelSet>(
     let mut family = encoder.encode_descriptor(metric.name, &help, None, MetricType::Gauge)?;
     for (labels, number) in series {
         ConstGauge::new(number).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// Writes a counter without labels.
+pub(crate) fn write_count(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, count: u64) -> fmt::Result {
+    let help = format!("{}.", metric.help);
+    ConstCounter::new(count).encode(encoder.encode_descriptor(metric.family(), &help, None, MetricType::Counter)?)
+}
+
+/// Writes all series of a counter with labels.
+pub(crate) fn write_counter<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    metric: &Metric,
+    series: impl IntoIterator<Item = (L, u64)>,
+) -> fmt::Result {
+    let help = format!("{}.", metric.help);
+    let mut family = encoder.encode_descriptor(metric.family(), &help, None, MetricType::Counter)?;
+    for (labels, count) in series {
+        ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

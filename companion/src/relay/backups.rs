@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::nodes::Nodes;
 use crate::archive::{Backing, Stores};
-use crate::metrics::RelayMetrics;
+use crate::observation::RelayRecorder;
 
 /// How often it is looked which versions are among the nodes, which costs no request.
 const TICK: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub(super) struct BackupWatch {
     pub(super) nodes: Nodes,
     pub(super) sources: Stores,
     pub(super) clock: Clock,
-    pub(super) metrics: RelayMetrics,
+    pub(super) recorder: RelayRecorder,
 }
 
 impl Backups {
@@ -95,7 +95,7 @@ impl BackupWatch {
                     self.look(version).await;
                 }
             }
-            self.metrics.without_backup(self.backups.without(&self.nodes));
+            self.recorder.without_backup(self.backups.without(&self.nodes));
             tokio::time::sleep(TICK).await;
         }
     }
@@ -140,8 +140,8 @@ mod tests {
     fn watching(archive: &Archive, version: VersionMatch) -> (Backups, Nodes, Clock) {
         let (backups, nodes, clock) = (Backups::default(), Nodes::default(), Clock::start());
         let sources = Stores::of(archive.clone(), RestoreRules { version, ..RestoreRules::default() });
-        let metrics = RelayMetrics::default();
-        let watch = BackupWatch { backups: backups.clone(), nodes: nodes.clone(), sources, clock, metrics };
+        let recorder = RelayRecorder::default();
+        let watch = BackupWatch { backups: backups.clone(), nodes: nodes.clone(), sources, clock, recorder };
         tokio::spawn(watch.run());
         (backups, nodes, clock)
     }

@@ -12,13 +12,13 @@ use lifeboat_runtime::lock::Locked;
 use tracing::{debug, error, info, warn};
 
 use crate::export::certificate_refused;
-use crate::metrics::RelayMetrics;
+use crate::observation::RelayRecorder;
 use crate::settings::ClusterSettings;
 
 #[derive(Debug)]
 pub(super) struct ControlPlaneHealth {
     cluster: Arc<ClusterSettings>,
-    metrics: RelayMetrics,
+    recorder: RelayRecorder,
     known: Mutex<Known>,
 }
 
@@ -48,10 +48,10 @@ enum Cause {
 }
 
 impl ControlPlaneHealth {
-    pub(super) fn new(cluster: Arc<ClusterSettings>, metrics: RelayMetrics) -> Self {
+    pub(super) fn new(cluster: Arc<ClusterSettings>, recorder: RelayRecorder) -> Self {
         let (state, outage) = (State::Unknown, OutageLog::default());
         let known = Known { state, outage, own_certificate: OwnCertificate::default(), refused_because: None };
-        Self { cluster, metrics, known: Mutex::new(known) }
+        Self { cluster, recorder, known: Mutex::new(known) }
     }
 
     /// A link came about. Whether it stays is known when it gives something.
@@ -80,7 +80,7 @@ impl ControlPlaneHealth {
         match verdict {
             // It is there; the node's session says the rest.
             Verdict::RefusesNode(_) => {
-                self.metrics.reached();
+                self.recorder.reached();
                 if known.state == State::RefusesUs {
                     known.state = State::Unknown;
                     known.outage.works(now);
@@ -105,7 +105,7 @@ impl ControlPlaneHealth {
     }
 
     fn is_there(&self, mut known: MutexGuard<'_, Known>, now: Moment) {
-        self.metrics.reached();
+        self.recorder.reached();
         let control_plane = &self.cluster.control_plane.address;
         let lasted = known.outage.works(now);
         match (std::mem::replace(&mut known.state, State::Reached), lasted) {
@@ -120,7 +120,7 @@ impl ControlPlaneHealth {
     }
 
     fn is_gone(&self, mut known: MutexGuard<'_, Known>, cause: Cause, why: &str, now: Moment) {
-        self.metrics.not_reached();
+        self.recorder.not_reached();
         known.state = State::Gone(cause);
         let control_plane = &self.cluster.control_plane.address;
         match known.outage.failed(&format!("{cause:?}"), now) {
@@ -143,7 +143,7 @@ impl ControlPlaneHealth {
                 self.cluster.control_plane
             );
         }
-        self.metrics.refused_by_the_control_plane(refused);
+        self.recorder.refused_by_the_control_plane(refused);
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -52,7 +52,7 @@ use self::snapshot_cache::SnapshotCache;
 use crate::archive::Stores;
 use crate::bind::{BindError, listen};
 use crate::export::NodeObservations;
-use crate::metrics::RelayMetrics;
+use crate::observation::RelayRecorder;
 use crate::settings::{ClusterSettings, RelaySettings, Rulebook};
 use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_link::dial;
@@ -92,13 +92,13 @@ struct Shared {
     seats: Nodes,
     witnesses: NodeObservations,
     clock: Clock,
-    metrics: RelayMetrics,
+    recorder: RelayRecorder,
     nodes: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Relay {
-    /// Binds the relay's address. It serves until `stop`, tells `witnesses` what nodes run, and `metrics` what happens.
+    /// Binds the relay's address. It serves until `stop`, tells `witnesses` what nodes run, and `recorder` what happens.
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
@@ -106,11 +106,11 @@ impl Relay {
         witnesses: NodeObservations,
         clock: Clock,
         stop: CancellationToken,
-        metrics: RelayMetrics,
+        recorder: RelayRecorder,
     ) -> Result<Self, BindError> {
         let (listener, listen) = listen("LIFEBOAT_RELAY_LISTEN", settings.listen).await?;
-        metrics.presents(&settings.tls.certificate());
-        metrics.listens(listen);
+        recorder.presents(&settings.tls.certificate());
+        recorder.listens(listen);
         let (limits, stores) = (settings.limits, Outages::default());
         let (backups, seats) = (Backups::default(), Nodes::default());
         let watch = BackupWatch {
@@ -118,7 +118,7 @@ impl Relay {
             nodes: seats.clone(),
             sources: sources.clone(),
             clock,
-            metrics: metrics.clone(),
+            recorder: recorder.clone(),
         };
         let shared = Shared {
             listen,
@@ -131,10 +131,10 @@ impl Relay {
             feeds: FeedQueue::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
             large: Arc::new(LargeMessages::new(&limits)),
-            refusals: Refusals::new(metrics.clone()),
+            refusals: Refusals::new(recorder.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
             offers: SnapshotCache::new(sources, clock, &stores),
-            outlook: ControlPlaneHealth::new(cluster.clone(), metrics.clone()),
+            outlook: ControlPlaneHealth::new(cluster.clone(), recorder.clone()),
             recheck: Recheck::default(),
             unserved: Outages::default(),
             seats,
@@ -144,7 +144,7 @@ impl Relay {
             cluster,
             witnesses,
             clock,
-            metrics,
+            recorder,
             stop,
         };
         let relay = Self { listener, shared: Arc::new(shared) };
@@ -189,7 +189,7 @@ impl Relay {
                 }
             }
         }
-        self.shared.metrics.listens_no_longer();
+        self.shared.recorder.listens_no_longer();
         self.shared.nodes.close();
         self.shared.nodes.wait().await;
     }

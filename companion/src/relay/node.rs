@@ -27,7 +27,7 @@ use super::nodes::Seat;
 use super::snapshot_cache::PendingSnapshot;
 use super::{NodeIdentity, Shared, log_lines, recheck};
 use crate::export::ObservationSender;
-use crate::metrics::NodePresence;
+use crate::observation::NodePresence;
 
 struct Driver {
     shared: Arc<Shared>,
@@ -64,7 +64,7 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
     let witness = identity.version.and_then(|version| shared.witnesses.node(version));
-    let presence = shared.metrics.node();
+    let presence = shared.recorder.node();
     let mut driver = Driver {
         node,
         control_plane: None,

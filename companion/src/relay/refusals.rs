@@ -10,7 +10,7 @@ use lifeboat_link::tls::FailureClass;
 use lifeboat_runtime::lock::Locked;
 use tracing::warn;
 
-use crate::metrics::RelayMetrics;
+use crate::observation::RelayRecorder;
 use crate::per_minute::PerMinute;
 
 /// How many addresses a line names.
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 1000;
 /// What was refused and not logged yet.
 #[derive(Debug)]
 pub(super) struct Refusals {
-    metrics: RelayMetrics,
+    recorder: RelayRecorder,
     kinds: Mutex<HashMap<FailureClass, Kind>>,
 }
 
@@ -32,13 +32,13 @@ struct Kind {
 }
 
 impl Refusals {
-    pub(super) fn new(metrics: RelayMetrics) -> Self {
-        Self { metrics, kinds: Mutex::default() }
+    pub(super) fn new(recorder: RelayRecorder) -> Self {
+        Self { recorder, kinds: Mutex::default() }
     }
 
     /// A connection from `peer` was refused. `why` is logged now or never; the next of its kind will say how many there were.
     pub(super) fn refused(&self, peer: SocketAddr, class: FailureClass, why: impl Display) {
-        self.metrics.refused(class);
+        self.recorder.refused(class);
         if let Some(others) = self.others(peer.ip(), class) {
             let why = format!("{why}{others}");
             warn!(%peer, "a connection was refused: {why}");
@@ -73,7 +73,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_one_line_a_minute_that_counts_it_and_names_where_it_comes_from() {
-        let refusals = Refusals::new(RelayMetrics::default());
+        let refusals = Refusals::new(RelayRecorder::default());
         let others = |last: u8, class| refusals.others([10, 0, 0, last].into(), class);
         assert_eq!(others(1, FailureClass::NotTls).as_deref(), Some(""));
         for address in 0..100 {

@@ -40,7 +40,7 @@ pub(super) async fn accept(
     match secured {
         Ok(Ok(stream)) => was_not_revoked(shared, stream, peer).await,
         Ok(Err(Left::Late)) => {
-            shared.metrics.refused(FailureClass::TimedOut);
+            shared.recorder.refused(FailureClass::TimedOut);
             debug!(%peer, "a TLS handshake was not begun: it stood in the queue for too long");
             None
         }
@@ -53,7 +53,7 @@ pub(super) async fn accept(
             None
         }
         Err(_) => {
-            shared.metrics.refused(FailureClass::TimedOut);
+            shared.recorder.refused(FailureClass::TimedOut);
             debug!(%peer, "no TLS handshake within {} s", limit.as_secs());
             None
         }

@@ -77,7 +77,8 @@ mod tests {
     use crate::drill::DrillMetrics;
     use crate::export::NodeObservations;
     use crate::http::{Http, Program};
-    use crate::metrics::{Metrics, NodePresence};
+    use crate::metrics::Metrics;
+    use crate::observation::{NodePresence, Observation};
     use crate::relay::nodes::Seat;
     use crate::reports::Reports;
     use crate::settings::{Chosen, HttpSettings, ReportKeys};
@@ -94,12 +95,14 @@ mod tests {
             let (clock, nodes) = (Clock::start(), Nodes::default());
             let (store, control_plane) = ("s3://kong/backups".to_owned(), "cp:8005".to_owned());
             let (reports, _) = Reports::new(ReportKeys::default(), NodeObservations::default(), clock);
-            let metrics = Metrics::new(clock);
+            let observation = Observation::new(clock);
+            let metrics = Metrics::new(&observation);
             let relay =
                 Some(RelayView::new(nodes.clone(), Backups::default(), Incremental::new(Duration::ZERO, clock)));
-            let seat = |number| (nodes.join(&identity(number), clock.wall()), metrics.relay().node());
+            let seat = |number| (nodes.join(&identity(number), clock.wall()), observation.relay().node());
             let seats = (0..count).map(seat).collect();
-            let program = Program { metrics, store, control_plane, reports, relay, drills: DrillMetrics::default() };
+            let drills = DrillMetrics::default();
+            let program = Program { observation, metrics, store, control_plane, reports, relay, drills };
             let settings = HttpSettings::Listen { address: ([127, 0, 0, 1], 0).into(), chosen: Chosen::OnPurpose };
             let http = Http::bind(settings).await.unwrap().unwrap();
             let address = http.address();

@@ -4,13 +4,11 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
 use super::{Reports, ReportsView};
-use crate::metrics::names::{self, Metric};
-use crate::metrics::series::{Number, write_gauge, write_number};
+use crate::metrics::names;
+use crate::metrics::series::{Number, write_counter, write_gauge, write_number};
 
 #[derive(EncodeLabelSet)]
 struct Outcome {
@@ -47,19 +45,6 @@ fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView) -> fmt::Re
         let states = states.iter();
         let states = states.map(|(state, count)| (State { state: state.as_str() }, Number::Whole(*count as u64)));
         write_gauge(encoder, metric, states)?;
-    }
-    Ok(())
-}
-
-fn write_counter<L: EncodeLabelSet>(
-    encoder: &mut DescriptorEncoder<'_>,
-    metric: &Metric,
-    series: impl IntoIterator<Item = (L, u64)>,
-) -> fmt::Result {
-    let help = format!("{}.", metric.help);
-    let mut family = encoder.encode_descriptor(metric.family(), &help, None, MetricType::Counter)?;
-    for (labels, count) in series {
-        ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The facts of all versions as gauges, written when somebody looks.
+//! The facts of all exporters as metrics, written when somebody looks.
 
 use std::fmt;
 
@@ -8,13 +8,27 @@ use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::room::{NodeLimit, Sizes};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
-use super::facts::ExportFacts;
-use super::readiness::{STANDINGS, held_name, standing_name};
-use crate::metrics::names::{self, Metric};
-use crate::metrics::series::{Number, Version, VersionLabels, write_gauge};
+use super::names::{self, Metric};
+use super::series::{Number, Version, VersionLabels, write_counter, write_gauge};
+use crate::observation::{ExportFacts, STANDINGS, Trace, held_name, standing_name};
+
+#[cfg(test)]
+mod tests;
 
 /// Kinds whose numbers say how large a configuration is: of others there may be any, also such as plugins bring along.
 const COUNTED: [&str; 5] = ["services", "routes", "plugins", "upstreams", "consumers"];
+
+#[derive(EncodeLabelSet)]
+struct FailureLabels {
+    kong_version: Version,
+    class: &'static str,
+}
+
+#[derive(EncodeLabelSet)]
+struct TraceLabels {
+    kong_version: Version,
+    object: &'static str,
+}
 
 #[derive(EncodeLabelSet)]
 struct StandingLabels {
@@ -66,8 +80,15 @@ struct EndLabels {
     of: &'static str,
 }
 
-/// Writes the gauges of all versions.
-pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[ExportFacts]) -> fmt::Result {
+/// Writes the metrics of all versions.
+pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[ExportFacts]) -> fmt::Result {
+    if !all.is_empty() {
+        let received = all.iter().map(|facts| (of(facts), facts.received));
+        write_counter(encoder, &names::KEEP_RECEIVED, received)?;
+        write_counter(encoder, &names::KEEP_FAILURES, all.iter().flat_map(failures))?;
+        write_counter(encoder, &names::KEEP_OTHER_EXPORTER, all.iter().flat_map(other_exporters))?;
+    }
+
     let mut each = |metric: &Metric, number: fn(&ExportFacts) -> Option<Number>| {
         let series = all.iter().filter_map(|facts| Some((of(facts), number(facts)?)));
         write_gauge(encoder, metric, series)
@@ -82,6 +103,7 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     each(&names::KEEP_EPOCH, |facts| facts.epoch().map(Number::Whole))?;
     each(&names::KEEP_LAST_ATTEMPT, |facts| facts.last_attempt.map(Number::Time))?;
     each(&names::KEEP_LAST_SUCCESS, |facts| facts.last_success.map(Number::Time))?;
+
     let mut published = |metric: &Metric, number: fn(&Manifest) -> Number| {
         let series = all.iter().filter_map(|facts| Some((of(facts), number(facts.published.as_ref()?))));
         write_gauge(encoder, metric, series)
@@ -91,6 +113,7 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
     published(&names::KEEP_LAST_SEEN, |manifest| Number::Time(manifest.times.last_seen))?;
     published(&names::KEEP_CONFIG_BYTES, |manifest| Number::Whole(manifest.config.bytes))?;
     published(&names::KEEP_PAYLOAD_BYTES, |manifest| Number::Whole(manifest.snapshot.bytes))?;
+
     write_gauge(encoder, &names::KEEP_STANDING, all.iter().flat_map(standings))?;
     write_gauge(encoder, &names::KEEP_HELD_INFO, all.iter().filter_map(held))?;
     write_gauge(encoder, &names::KEEP_ELECTION_INFO, all.iter().filter_map(election))?;
@@ -106,6 +129,22 @@ pub(in crate::metrics) fn write_all(encoder: &mut DescriptorEncoder<'_>, all: &[
 
 fn of(facts: &ExportFacts) -> VersionLabels {
     VersionLabels { kong_version: Version(facts.version) }
+}
+
+fn failures(facts: &ExportFacts) -> impl Iterator<Item = (FailureLabels, u64)> {
+    let kong_version = Version(facts.version);
+    facts.failures.iter().map(move |(class, count)| (FailureLabels { kong_version, class }, *count))
+}
+
+fn other_exporters(facts: &ExportFacts) -> impl Iterator<Item = (TraceLabels, u64)> {
+    let labels = |trace: Trace| {
+        let object = match trace {
+            Trace::Manifest => "manifest",
+            Trace::ConfigJson => "config_json",
+        };
+        TraceLabels { kong_version: Version(facts.version), object }
+    };
+    facts.other_exporters.iter().map(move |(trace, count)| (labels(*trace), *count))
 }
 
 fn standings(facts: &ExportFacts) -> impl Iterator<Item = (StandingLabels, Number)> {

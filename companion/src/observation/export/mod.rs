@@ -1,18 +1,10 @@
-//! What happens in keeping one version of Kong: told here by those whom it happens to, and read as metrics, as readiness
+//! What happens in keeping one version of Kong: recorded by the parts that it happens to, and read as metrics, as readiness
 //! and as status. Nothing is decided here.
 
 mod facts;
-mod gauges;
 mod readiness;
-#[cfg(test)]
-mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-
-use lifeboat_runtime::clock::Clock;
-use lifeboat_runtime::lock::Locked;
-use lifeboat_storage::StorageError;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::election::Strategy;
@@ -21,91 +13,25 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::room::NodeLimits;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
+use lifeboat_storage::StorageError;
 
-pub use facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead, Newest};
-pub use gauges::strategy_name;
-pub(super) use gauges::write_all;
+pub use facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead, Newest, Trace};
 pub use readiness::standing_name;
+pub(crate) use readiness::{STANDINGS, held_name};
 
-use super::names;
-use super::series::{Version, register};
-use super::step::{Step, StepTimes};
-
-/// Who keeps one version tells it here what happens. Clones tell the same.
+/// Records what happens in keeping one version of Kong. Clones record into the same facts.
 #[derive(Clone, Debug)]
-pub struct ExportMetrics {
+pub struct ExportRecorder {
     facts: Arc<Mutex<ExportFacts>>,
-    counters: ExportCounters,
     clock: Clock,
 }
 
-/// In which object something of somebody else's was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trace {
-    /// `manifest.json`, or a lease: another exporter's, or an operator's choice.
-    Manifest,
-    /// `config.json`: another exporter's, perhaps Kong's own.
-    ConfigJson,
-}
-
-/// What is counted for all versions of Kong.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ExportCounters {
-    received: Family<VersionLabels, Counter>,
-    failures: Family<FailureLabels, Counter>,
-    others: Family<TraceLabels, Counter>,
-    pub(super) steps: StepTimes,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VersionLabels {
-    kong_version: Version,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    kong_version: Version,
-    class: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TraceLabels {
-    kong_version: Version,
-    object: &'static str,
-}
-
-impl ExportCounters {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        register(registry, &names::KEEP_RECEIVED, self.received.clone());
-        register(registry, &names::KEEP_FAILURES, self.failures.clone());
-        register(registry, &names::KEEP_OTHER_EXPORTER, self.others.clone());
-        self.steps.register(registry);
-    }
-}
-
-impl ExportMetrics {
-    /// For who is looked at by nobody.
-    pub fn unobserved(version: KongVersion, clock: Clock) -> Self {
-        Self::new(version, ExportCounters::default(), clock)
-    }
-
-    pub(super) fn new(version: KongVersion, counters: ExportCounters, clock: Clock) -> Self {
-        let keep = Self { facts: Arc::new(Mutex::new(ExportFacts::new(version))), counters, clock };
-        // What has not happened yet has happened 0 times: otherwise its first time would look like none.
-        let ExportCounters { received, failures, others, .. } = &keep.counters;
-        let kong_version = Version(version);
-        let _ = received.get_or_create(&VersionLabels { kong_version });
-        for class in StorageError::CLASSES {
-            let _ = failures.get_or_create(&FailureLabels { kong_version, class });
-        }
-        for trace in [Trace::Manifest, Trace::ConfigJson] {
-            let _ = others.get_or_create(&TraceLabels { kong_version, object: trace.name() });
-        }
-        keep
+impl ExportRecorder {
+    /// With facts of its own, which nobody else reads.
+    pub fn new(version: KongVersion, clock: Clock) -> Self {
+        Self { facts: Arc::new(Mutex::new(ExportFacts::new(version))), clock }
     }
 
     /// What is known now.
@@ -139,7 +65,7 @@ impl ExportMetrics {
     pub fn received(&self, config_hash: ConfigHash, bytes: u64) {
         let mut facts = self.lock();
         facts.newest = Some(Newest { config_hash, bytes, at: self.clock.wall() });
-        self.counters.received.get_or_create(&VersionLabels { kong_version: Version(facts.version) }).inc();
+        facts.received += 1;
     }
 
     /// When what is in a configuration ends, if that is still the one that came last.
@@ -200,8 +126,8 @@ impl ExportMetrics {
 
     /// The election can't go on.
     pub fn election_failed(&self, error: &StorageError) {
-        self.count_failure(error);
         let mut facts = self.lock();
+        facts.count(error);
         facts.election_failing = Some(self.failing(facts.election_failing.take(), error));
     }
 
@@ -226,18 +152,18 @@ impl ExportMetrics {
     /// What was begun has failed, and is tried again later. Where another exporter was faster, or leads by now, the store
     /// is well.
     pub fn failed(&self, error: &StorageError) {
-        self.count_failure(error);
+        let mut facts = self.lock();
+        facts.count(error);
         if let StorageError::Conflict { .. } | StorageError::NotLeading { .. } = error {
             return;
         }
-        let mut facts = self.lock();
+
         facts.failing = Some(self.failing(facts.failing.take(), error));
     }
 
     /// Something of somebody else's was found where this exporter writes.
     pub fn noticed_another_exporter(&self, trace: Trace) {
-        let labels = TraceLabels { kong_version: Version(self.lock().version), object: trace.name() };
-        self.counters.others.get_or_create(&labels).inc();
+        *self.lock().other_exporters.entry(trace).or_default() += 1;
     }
 
     /// A further store has what is published.
@@ -255,17 +181,6 @@ impl ExportMetrics {
         self.lock().other_stores.remove(store);
     }
 
-    /// A step took so long.
-    pub fn took(&self, step: Step, duration: Duration) {
-        let version = self.lock().version;
-        self.counters.steps.took(version, step, duration);
-    }
-
-    fn count_failure(&self, error: &StorageError) {
-        let labels = FailureLabels { kong_version: Version(self.lock().version), class: error.class() };
-        self.counters.failures.get_or_create(&labels).inc();
-    }
-
     fn failing(&self, before: Option<Failing>, error: &StorageError) -> Failing {
         let since = before.map_or_else(|| self.clock.wall(), |before| before.since);
         Failing { since, class: error.class(), reason: error.to_string() }
@@ -273,14 +188,5 @@ impl ExportMetrics {
 
     fn lock(&self) -> MutexGuard<'_, ExportFacts> {
         self.facts.locked()
-    }
-}
-
-impl Trace {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Manifest => "manifest",
-            Self::ConfigJson => "config_json",
-        }
     }
 }

@@ -46,17 +46,16 @@ impl ExportFacts {
             Some(hash) => Err(format!("configuration {hash} is not published: {}", standing.reason())),
         }
     }
-}
 
-impl ExportFacts {
     /// What the control plane sent last, if it is this exporter that writes and the store has it neither published nor held.
     pub fn unwritten(&self) -> Option<ConfigHash> {
         let newest = self.newest?.config_hash;
         if let Lead::Others { .. } = self.lead {
             return None;
         }
-        let standing =
-            self.judged.as_ref().filter(|judged| judged.newest == Some(newest)).map(|judged| &judged.standing);
+
+        let judged = self.judged.as_ref().filter(|judged| judged.newest == Some(newest));
+        let standing = judged.map(|judged| &judged.standing);
         let is_written = match standing {
             Some(
                 NewestState::Published | NewestState::Pinned(_) | NewestState::Outdated | NewestState::Doubted { .. },
@@ -96,11 +95,11 @@ pub fn standing_name(standing: &NewestState) -> &'static str {
 }
 
 /// All of these names.
-pub(super) const STANDINGS: [&str; 9] =
+pub(crate) const STANDINGS: [&str; 9] =
     ["nothing", "published", "pinned", "outdated", "doubted", "held", "confirming", "delayed", "ready"];
 
 /// What they call a reason for holding.
-pub(super) fn held_name(held: &Held) -> &'static str {
+pub(crate) fn held_name(held: &Held) -> &'static str {
     match held {
         Held::Shrunk(_) => "shrunk",
         Held::Refused => "refused",

@@ -1,4 +1,4 @@
-//! What is known of keeping one version: plain values, as they were told last.
+//! What is known of keeping one version: plain values, as they were recorded last.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::manifest::{Held, Manifest};
 use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::{Moment, WallTime};
+use lifeboat_storage::StorageError;
 
 /// What is known of keeping one version of Kong.
 #[derive(Clone, Debug)]
@@ -48,6 +49,21 @@ pub struct ExportFacts {
     pub payload_lost: Option<String>,
     /// Whether each further store has what is published, as far as this exporter leads and has tried.
     pub other_stores: BTreeMap<String, bool>,
+    /// How many configurations came from the control plane.
+    pub received: u64,
+    /// How many attempts at the store failed, by class: also those that never did.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// How often something of another exporter's was found where this one writes.
+    pub other_exporters: BTreeMap<Trace, u64>,
+}
+
+/// In which object something of another exporter's was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trace {
+    /// `manifest.json`, or a lease: another exporter's, or an operator's choice.
+    Manifest,
+    /// `config.json`: another exporter's, perhaps Kong's own.
+    ConfigJson,
 }
 
 /// What a control plane says of an exporter that connects to it.
@@ -131,7 +147,15 @@ impl ExportFacts {
             election_failing: None,
             payload_lost: None,
             other_stores: BTreeMap::new(),
+            received: 0,
+            // What has not happened yet has happened 0 times: otherwise its first time would look like none.
+            failures: StorageError::CLASSES.into_iter().map(|class| (class, 0)).collect(),
+            other_exporters: [Trace::Manifest, Trace::ConfigJson].map(|trace| (trace, 0)).into(),
         }
+    }
+
+    pub(super) fn count(&mut self, error: &StorageError) {
+        *self.failures.entry(error.class()).or_default() += 1;
     }
 
     /// Whether this exporter is the one that writes.
