@@ -23,21 +23,21 @@ pub struct Export {
     /// database, such as the Ingress Controller's
     #[arg(long, value_name = "cp|file:PATH|dbless:URL", default_value = "cp")]
     pub from: ConfigSource,
-    /// With dbless: don't end, but keep each configuration that the node comes to run, until a signal
+    /// With dbless: go on until a signal, and export each configuration that the node comes to run
     #[arg(long, conflicts_with = "pin")]
     pub watch: bool,
-    /// With file or dbless: publish it as an emergency change, which stays until the control plane's configuration
-    /// changes, whatever it loses
+    /// With file or dbless: publish it as an emergency change, whatever it loses. It stays until the control plane's
+    /// configuration changes
     #[arg(long)]
     pub pin: bool,
     /// With --pin: it stays until `lifeboat unpin`, whatever the control plane sends
     #[arg(long, requires = "pin")]
     pub hard: bool,
-    /// With file or dbless: publish it though Kong's schemas or a check of lifeboat's refuse it, and keep this reason with
-    /// it. From then on it counts as not checked
+    /// With file or dbless: publish it although Kong's schemas or a check of lifeboat's refuse it, and record this reason.
+    /// From then on it counts as not checked
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new(), conflicts_with = "watch")]
     pub accept: Option<String>,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -45,10 +45,10 @@ pub struct Export {
 /// What `healthcheck` takes.
 #[derive(Debug, Args)]
 pub struct Healthcheck {
-    /// What of it must be well
+    /// Which part must be healthy
     #[arg(long = "for", value_enum, value_name = "PART", default_value = "process")]
     pub part: Part,
-    /// After how long without an answer it counts as ill
+    /// How long to wait for an answer before it counts as unhealthy
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = patience)]
     pub timeout: Duration,
 }
@@ -56,10 +56,10 @@ pub struct Healthcheck {
 /// What `list` takes.
 #[derive(Debug, Args)]
 pub struct List {
-    /// How many snapshots of each version of Kong are shown, newest first
+    /// How many snapshots of each version of Kong to show, newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -67,7 +67,7 @@ pub struct List {
 /// What `doctor` takes.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -75,16 +75,16 @@ pub struct Doctor {
 /// What `drill` takes.
 #[derive(Debug, Args)]
 pub struct Drill {
-    /// Kong's program, started as a scratch data plane; without it, the one on the PATH, if there is one
+    /// The kong program to start as a scratch data plane; by default the one on the PATH, if there is one
     #[arg(long, value_name = "PATH", conflicts_with = "no_kong", value_hint = ValueHint::ExecutablePath)]
     pub kong: Option<PathBuf>,
-    /// No real data plane: only the node in this process
+    /// Start no real data plane, only the node in this process
     #[arg(long)]
     pub no_kong: bool,
     /// Also write the result as Prometheus metrics into this file, for node_exporter's textfile collector
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub metrics_file: Option<PathBuf>,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -98,13 +98,13 @@ pub struct Show {
     /// Print the configuration itself, as JSON with its secrets masked
     #[arg(long)]
     pub config: bool,
-    /// Print it byte for byte as it is, private keys and credentials in clear text
+    /// Print it byte for byte, private keys and credentials in clear text
     #[arg(long, requires = "config")]
     pub reveal_secrets: bool,
-    /// With --config: write it to this file, which only you can read (mode 0600), instead of printing it
+    /// With --config: write it to this file instead, which only you can read (mode 0600)
     #[arg(long, value_name = "FILE", requires = "config")]
     pub output_file: Option<PathBuf>,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -118,7 +118,7 @@ pub struct Diff {
     /// The later one, likewise
     #[arg(value_name = "B", default_value = "published")]
     pub after: Compared,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -129,19 +129,19 @@ pub struct Import {
     /// A file with a ticket of `lifeboat presign` to restore from, or - for standard input; comes before LIFEBOAT_TICKET
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub ticket: Option<PathBuf>,
-    /// Only if the control plane gives no configuration: this is how it is anyway
+    /// Only if the control plane gives no configuration; this is the default
     #[arg(long, conflicts_with = "always")]
     pub if_cp_unreachable: bool,
-    /// Whatever the control plane says: it is not asked, and whoever feeds a node without a database isn't waited for
+    /// Don't ask the control plane, and don't wait for the controller of a node without a database
     #[arg(long)]
     pub always: bool,
-    /// The Admin API of a running node without a database, which is given a configuration if it has none
+    /// The Admin API of a running node without a database; the node gets a configuration if it has none
     #[arg(long, value_name = "URL", value_parser = admin_url)]
     pub dbless: Option<Url>,
-    /// With --dbless: don't end, but do so whenever the node has none, until a signal
+    /// With --dbless: go on until a signal, and restore the node whenever it has none
     #[arg(long, requires = "dbless")]
     pub watch: bool,
-    /// Exit with 0 here too, for who takes everything else for a failure, as init containers and systemd do
+    /// Exit with 0 in this case too, for init containers and systemd, which treat every other code as a failure
     #[arg(long, value_enum, value_name = "WHEN", conflicts_with = "watch")]
     pub exit_zero_if: Option<AlsoWell>,
 }
@@ -149,12 +149,12 @@ pub struct Import {
 /// What `exec` takes.
 #[derive(Debug, Args)]
 pub struct Exec {
-    /// Exit with 2 instead of starting a node that has no configuration and whose settings are wrong: for a rollout that
-    /// is to stop then
+    /// Exit with 2 instead of starting a node that has no configuration if the settings are wrong: for a rollout that
+    /// should stop then
     #[arg(long, conflicts_with = "check")]
     pub strict: bool,
-    /// Start nothing, but check the settings: exit with 0 if an empty node would be restored in an outage, with 2 over
-    /// settings, with 3 if this node isn't one that is restored
+    /// Start nothing, only check the settings: exit with 0 if an empty node would be restored in an outage, with 2 if
+    /// settings are wrong, with 3 if this node is not one to restore
     #[arg(long)]
     pub check: bool,
     /// The program and its arguments
@@ -173,10 +173,10 @@ pub struct Presign {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
     #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
-    /// How long the ticket is to work: at most 7 days, and not longer than the credentials that sign it live
+    /// How long the ticket is valid: at most 7 days, and no longer than the credentials that sign it
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = lifetime)]
     pub expires_in: Duration,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -187,10 +187,10 @@ pub struct Release {
     /// Which snapshot, by its number in `lifeboat list`; the newest held one if none is given
     #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
-    /// Don't ask before it is done, which happens on a terminal only
+    /// Don't ask for confirmation (it is asked for on a terminal only)
     #[arg(long)]
     pub yes: bool,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -204,10 +204,10 @@ pub struct Rollback {
     /// It stays until `lifeboat unpin`, whatever the control plane sends
     #[arg(long)]
     pub hard: bool,
-    /// Don't ask before it is done, which happens on a terminal only
+    /// Don't ask for confirmation (it is asked for on a terminal only)
     #[arg(long)]
     pub yes: bool,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -218,10 +218,10 @@ pub struct Pin {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
     #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
-    /// Don't ask before it is done, which happens on a terminal only
+    /// Don't ask for confirmation (it is asked for on a terminal only)
     #[arg(long)]
     pub yes: bool,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -232,10 +232,10 @@ pub struct Verify {
     /// Which snapshot, by its number in `lifeboat list`; the published one if none is given
     #[arg(value_name = "SEQUENCE", value_parser = sequence)]
     pub sequence: Option<u64>,
-    /// Every snapshot, published or held; of every version of Kong, unless one is given
+    /// Verify every snapshot, published or held, of every version of Kong unless one is given
     #[arg(long, conflicts_with = "sequence")]
     pub all: bool,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -243,7 +243,7 @@ pub struct Verify {
 /// What `unpin` takes.
 #[derive(Debug, Args)]
 pub struct Unpin {
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -251,10 +251,10 @@ pub struct Unpin {
 /// What `prune` takes.
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// Delete what may go; without it, nothing is deleted
+    /// Delete them; without it, nothing is deleted
     #[arg(long)]
     pub yes: bool,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -265,14 +265,14 @@ pub struct Keygen {
     /// What the key is for
     #[arg(value_enum, value_name = "PURPOSE")]
     pub purpose: Purpose,
-    /// The key's name, which manifests and messages tell: letters, digits, dots, hyphens, underscores. Without it, one
-    /// is made that no other key has
+    /// The key's name, which manifests and messages show: letters, digits, dots, hyphens, underscores. By default a
+    /// unique one is made
     #[arg(long)]
     pub name: Option<KeyName>,
-    /// Where files are written, none of which may be there yet. Without it, the keys are printed
+    /// Where to write the files, none of which may exist yet. Without it, the keys are printed
     #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
-    /// How the result is printed
+    /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -288,8 +288,8 @@ pub struct Completions {
 /// What `man` takes.
 #[derive(Debug, Args)]
 pub struct Manual {
-    /// Where the pages of all commands are written, as lifeboat.1, lifeboat-run.1 and so on. Without it, the page of the
-    /// whole is printed
+    /// Where to write the pages of all commands, as lifeboat.1, lifeboat-run.1 and so on. Without it, the main page is
+    /// printed
     #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
 }
@@ -297,7 +297,7 @@ pub struct Manual {
 /// What `demo` takes.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Only this actor of it
+    /// Start only this part of it
     #[command(subcommand)]
     pub actor: Option<Actor>,
 }
@@ -341,7 +341,7 @@ fn patience(text: &str) -> Result<Duration, String> {
 pub enum Actor {
     /// Be a control plane that sends a recorded configuration, until a signal
     ControlPlane(ControlPlanePart),
-    /// Be a data plane that is born empty, and say what it comes to run, until a signal
+    /// Be a data plane that starts empty, and print what it comes to run, until a signal
     Node(NodePart),
 }
 
@@ -351,10 +351,10 @@ pub struct ControlPlanePart {
     /// Where it listens for data planes
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9005")]
     pub listen: SocketAddr,
-    /// Where the cluster certificate and its key lie: cluster.crt and cluster.key, made if there are none
+    /// The folder of the cluster certificate and its key, cluster.crt and cluster.key; they are made if there are none
     #[arg(long, value_name = "PATH", default_value = ".")]
     pub folder: PathBuf,
-    /// Which of the recorded configurations it sends
+    /// Which recorded configuration it sends
     #[arg(long, value_enum, default_value = "first")]
     pub sends: Recorded,
 }
@@ -365,10 +365,10 @@ pub struct NodePart {
     /// Where it connects, as a data plane's cluster_control_plane: a relay, or a control plane
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8005")]
     pub connect: SocketAddr,
-    /// Where the cluster certificate and its key lie, as lifeboat demo control-plane has made them
+    /// The folder of the cluster certificate and its key, as lifeboat demo control-plane made them
     #[arg(long, value_name = "PATH", default_value = ".")]
     pub folder: PathBuf,
-    /// End as soon as it runs a configuration; exit with 1 if it has none after 60 s
+    /// Exit as soon as it runs a configuration; exit with 1 if it has none after 60 s
     #[arg(long)]
     pub once: bool,
 }

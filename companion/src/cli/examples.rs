@@ -22,9 +22,9 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "",
         &[
-            example("see an outage rehearsed in one process", "lifeboat demo"),
+            example("rehearse an outage in one process", "lifeboat demo"),
             example(
-                "keep what a control plane sends, and be the relay for its nodes",
+                "export what a control plane sends, and be the relay for its nodes",
                 "lifeboat run --export on --import on --storage s3://backups/kong --kong-version 3.9.1 --control-plane \
                  cp.example.com:8005 --cluster-cert /etc/kong/cluster.crt --cluster-cert-key /etc/kong/cluster.key",
             ),
@@ -34,7 +34,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "run",
         &[
             example(
-                "keep what the control plane sends",
+                "export what the control plane sends",
                 "lifeboat run --export on --storage s3://backups/kong --kong-version 3.9.1 --control-plane \
                  cp.example.com:8005 --cluster-cert /etc/kong/cluster.crt --cluster-cert-key /etc/kong/cluster.key",
             ),
@@ -62,7 +62,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example("", "lifeboat export --from file:kong.yml --storage s3://backups/kong --kong-version 3.9.1"),
             example(
-                "whatever a node without a database comes to run",
+                "each configuration that a node without a database comes to run",
                 "lifeboat export --from dbless:http://127.0.0.1:8001 --watch --storage s3://backups/kong",
             ),
             example(
@@ -130,9 +130,9 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example("the published one", "lifeboat show --storage s3://backups/kong"),
             example("", "lifeboat show 41 --storage s3://backups/kong --kong-version 3.9.1 --output json"),
-            example("what is in it, its secrets masked", "lifeboat show --config --storage s3://backups/kong"),
+            example("its configuration, secrets masked", "lifeboat show --config --storage s3://backups/kong"),
             example(
-                "byte for byte, its secrets too",
+                "byte for byte, secrets included",
                 "lifeboat show 41 --config --reveal-secrets --output-file kong.json --storage s3://backups/kong",
             ),
         ],
@@ -156,7 +156,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "release",
         &[
-            example("the newest that is held", "lifeboat release --storage s3://backups/kong --kong-version 3.9.1"),
+            example("the newest held one", "lifeboat release --storage s3://backups/kong --kong-version 3.9.1"),
             example("", "lifeboat release 42 --storage s3://backups/kong --kong-version 3.9.1"),
         ],
     ),
@@ -165,7 +165,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example("", "lifeboat rollback 41 --storage s3://backups/kong --kong-version 3.9.1"),
             example(
-                "to stay also when the control plane's configuration changes",
+                "that also stays when the control plane's configuration changes",
                 "lifeboat rollback 41 --hard --storage s3://backups/kong --kong-version 3.9.1",
             ),
         ],
@@ -173,7 +173,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "pin",
         &[
-            example("what is published now", "lifeboat pin --storage s3://backups/kong --kong-version 3.9.1"),
+            example("the published one", "lifeboat pin --storage s3://backups/kong --kong-version 3.9.1"),
             example("", "lifeboat pin 41 --storage s3://backups/kong --kong-version 3.9.1"),
         ],
     ),
@@ -181,9 +181,9 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "prune",
         &[
-            example("what may go", "lifeboat prune --storage s3://backups/kong --kong-version 3.9.1"),
+            example("list them", "lifeboat prune --storage s3://backups/kong --kong-version 3.9.1"),
             example(
-                "all but what 30 snapshots need",
+                "delete all but 30 snapshots and those that they need",
                 "lifeboat prune --yes --history 30 --storage s3://backups/kong --kong-version 3.9.1",
             ),
         ],
@@ -209,7 +209,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example("", "lifeboat demo"),
             example("with a store of your own", "lifeboat demo --storage s3://backups/kong"),
             example("its control plane alone", "lifeboat demo control-plane --folder rehearsal"),
-            example("a data plane that is born empty", "lifeboat demo node --folder rehearsal --once"),
+            example("a data plane that starts empty", "lifeboat demo node --folder rehearsal --once"),
         ],
     ),
     (

@@ -16,8 +16,8 @@ const NARROWEST: usize = 40;
 /// Which commands are listed together, and what they have in common.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["run", "healthcheck"]),
-    ("Keep or restore once", &["export", "import", "exec", "presign"]),
-    ("Look at backups", &["doctor", "list", "show", "diff", "verify"]),
+    ("Export or restore once", &["export", "import", "exec", "presign"]),
+    ("Inspect backups", &["doctor", "list", "show", "diff", "verify"]),
     ("Decide what is restored", &["release", "rollback", "pin", "unpin", "prune"]),
     ("Rehearse and set up", &["drill", "demo", "keygen", "completions", "man", "help"]),
 ];

@@ -24,114 +24,115 @@ use crate::settings::source::Source;
 use crate::settings::unprintable;
 use crate::version;
 
-/// Keeps Kong data planes alive while their control plane is gone
+/// Lets new Kong data planes start while their control plane is down
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version = version::VERSION, long_version = version::LONG)]
 struct Cli {
-    /// A kong.conf to take Kong's settings from; a settings file, the environment and flags win over it
+    /// A kong.conf to read Kong's settings from; a settings file, the environment and flags win over it
     #[arg(long, global = true, value_name = "PATH", help_heading = flags::HEADING, value_hint = ValueHint::FilePath)]
     kong_conf: Option<PathBuf>,
     #[command(subcommand)]
     command: Task,
 }
 
-/// What to do. The first line of each is what the list of commands shows; what can be pasted stands in `examples`.
+/// What to do. The list of commands shows the first line of each; `examples` has what can be pasted.
 #[derive(Debug, Subcommand)]
 pub enum Task {
-    /// Keep configurations, relay nodes, or both, until a signal
+    /// Export configurations, relay data planes, or both, until a signal
     ///
-    /// With --export on it keeps what the control plane sends; with --import on it is the relay that new nodes are restored
-    /// by. What waits to be written when SIGTERM or SIGINT comes is written first.
+    /// With --export on it writes what the control plane sends to the store. With --import on it is the relay, which
+    /// restores new data planes. At SIGTERM or SIGINT it first writes what is waiting.
     Run,
-    /// Ask the lifeboat of this host or container how it is
+    /// Check the health of the lifeboat on this host or in this container
     ///
-    /// For containers, which hold nothing else to ask with. It exits with 0 if all is well, else with 1, and says why.
-    /// LIFEBOAT_HTTP_LISTEN is the only setting that it reads: set it as for lifeboat run.
+    /// For containers, which have no other program to ask with. It exits with 0 if all is well, else with 1 and the reason.
+    /// Give it the same LIFEBOAT_HTTP_LISTEN and LIFEBOAT_HEALTH_LISTEN as lifeboat run; it reads no other settings.
     Healthcheck(Healthcheck),
-    /// Keep one configuration, once
+    /// Export one configuration, once
     ///
-    /// From the control plane, from a file, or from a node without a database. With --pin it is an emergency change, while the
-    /// control plane is gone.
+    /// From the control plane, from a file, or from a node without a database. With --pin it publishes an emergency change
+    /// while the control plane is gone.
     Export(Export),
     /// Give a configuration to a node that has none
     ///
-    /// Only if its control plane gives it nothing. Into the node's cache before it starts (for init containers and
-    /// ExecStartPre), or with --dbless through the Admin API of a node that runs. It exits with 0 when the node has what it
-    /// was given, and with 3 when there is nothing to do: it has a configuration, or its control plane answers.
+    /// Only if its control plane gives it none. It fills the node's cache before the node starts (for init containers and
+    /// ExecStartPre), or with --dbless uses the Admin API of a running node. It exits with 0 when the node has the
+    /// configuration, and with 3 when there is nothing to do: the node has one already, or its control plane answers.
     Import(Import),
-    /// Become a node's program, with a configuration if it needs one
+    /// Start a gateway, with a configuration if it needs one
     ///
-    /// For a container's entry point. If the node is a data plane (KONG_ROLE=data_plane, KONG_DATABASE=off, or --import on),
-    /// has no configuration, and its control plane gives it none, it is started with a declarative file. The program gets
-    /// this process, its signals and its environment, without LIFEBOAT_ settings that are secret. The gateway always starts:
-    /// whatever else is so, settings that are wrong among it, the program is started as it is, and the log says why. It exits
-    /// with 126 or 127 if the program can't be started.
+    /// As a container's entry point. A data plane (KONG_ROLE=data_plane and KONG_DATABASE=off, or --import on) that has no
+    /// configuration, and gets none from its control plane, is started with a declarative file. The program takes over this
+    /// process, its signals and its environment, without LIFEBOAT_ settings that are secret. The gateway always starts: if
+    /// anything fails, wrong settings included, it is started unchanged, and the log says why. The exit code is 126 or 127 if
+    /// the program can't be started.
     Exec(Exec),
     /// Print a ticket that restores one snapshot without credentials
     ///
     /// For a node without cloud credentials, as LIFEBOAT_TICKET or LIFEBOAT_TICKET_FILE. A ticket is a secret.
     Presign(Presign),
-    /// Check everything, and say what to do where it is wrong
+    /// Check the whole setup, and say what to do about each problem
     ///
-    /// Settings, certificates, control plane, store and backups. It asks as lifeboat would, keeps nothing, and exits with 0 if
-    /// nothing failed, else with 1.
+    /// Settings, certificates, control plane, store and backups. It connects as lifeboat run would, publishes nothing, and
+    /// exits with 0 if nothing failed, else with 1.
     Doctor(Doctor),
     /// List the snapshots in a store
     List(List),
-    /// Show one snapshot, and on request what is in it
+    /// Show one snapshot, and on request its configuration
     ///
-    /// What its manifest says, and whether it could be restored. With --config the configuration itself, its secrets masked.
+    /// Its manifest, and whether it could be restored. With --config the configuration itself, its secrets masked.
     Show(Show),
-    /// Read snapshots as a restore would, and say what is bad
+    /// Read snapshots as a restore would, and report damage
     ///
-    /// Down to the last byte, and what belongs to them too. It exits with 0 if nothing is bad, else with 1, and writes
-    /// nothing.
+    /// It reads every byte of them and of the objects that belong to them, and writes nothing. It exits with 0 if all are
+    /// good, else with 1.
     Verify(Verify),
     /// Compare two configurations, entity by entity
     ///
-    /// Secrets show only that they changed. Lists are compared element by element, and one in another order is said to be
-    /// that: to Kong some lists are sets. created_at and updated_at are not compared.
+    /// Of a secret it shows only that it changed. Lists are compared element by element; a list that is only in another
+    /// order is reported as such, since Kong treats some lists as sets. created_at and updated_at are not compared.
     Diff(Diff),
     /// Publish a snapshot that is held
     ///
-    /// It is held because it would lose too much, or because no node took it: lifeboat list says which.
+    /// Snapshots are held because they would remove too much, or because no node runs them: lifeboat list says which.
     Release(Release),
     /// Publish an old snapshot again
     ///
-    /// As a new one, that stays until the control plane's configuration changes, or with --hard until lifeboat unpin.
+    /// As a new snapshot, which stays published until the control plane's configuration changes, or with --hard until
+    /// lifeboat unpin.
     Rollback(Rollback),
-    /// Make what is published stay, whatever the control plane sends
+    /// Keep a snapshot published, whatever the control plane sends
     ///
-    /// Until lifeboat unpin. With a number, that snapshot is published as a new one first, as rollback --hard does.
+    /// Until lifeboat unpin. With a number, that snapshot is first published as a new one, as rollback --hard does.
     Pin(Pin),
     /// Let exporters publish again what the control plane sends
     Unpin(Unpin),
-    /// Show which old snapshots may go, and delete them with --yes
+    /// List old snapshots that can be deleted, and delete them with --yes
     ///
-    /// Those that LIFEBOAT_HISTORY and their age allow: all of the last day stay, then one an hour for a week, then one a day,
-    /// and always what is published, the good one before it, and what a held one is compared with. Exporters delete the same by
-    /// themselves, a tenth of the history in a day at most and by no clock of a host; this deletes all of it at once, by the
-    /// clock that it shows. It exits with 0 if something may go or is gone, with 3 if nothing may.
+    /// By LIFEBOAT_HISTORY and by age: all of the last day stay, then one an hour for a week, then one a day, and always the
+    /// published one, the good one before it, and those that held ones are compared with. Exporters delete the same snapshots
+    /// by themselves, at most a tenth of the history in a day, and by no host's clock. This deletes all of them at once, by
+    /// the clock that it shows. It exits with 0 if it lists or deletes any, with 3 if there are none.
     Prune(Prune),
     /// Rehearse an outage on the live setup, without touching it
     ///
-    /// A relay of its own on a loopback port, whose control plane is never there, restores an empty node of each version with
-    /// the live stores, keys and certificate; where a kong program is on the PATH, also a real data plane with its own prefix
-    /// and ports, which is stopped again. Nothing is written to a store. It exits with 0 if all nodes came to run their
-    /// configuration, else with 1.
+    /// It starts a relay of its own on a loopback port, without a control plane, and restores an empty node of each version
+    /// with the live stores, keys and certificate. If there is a kong program on the PATH, it also restores a real data plane
+    /// with its own prefix and ports, and stops it again. It writes nothing to a store. It exits with 0 if all nodes came to
+    /// run their configuration, else with 1.
     Drill(Drill),
     /// Rehearse an outage in one process, with recorded data
     ///
-    /// A control plane, a store and a data plane are started on loopback. With --storage it uses a store of yours, below a
-    /// prefix of its own. Its actors can also be started as processes of their own, to rehearse by hand.
+    /// It starts a control plane, a store and a data plane on loopback. With --storage it uses a store of yours, below a
+    /// prefix of its own. Control plane and data plane can also be started as separate processes, to rehearse by hand.
     Demo(Demo),
-    /// Make keys to sign and to trust, or to seal and to open
+    /// Make keys that sign snapshots, or keys that encrypt them
     ///
-    /// Printed as settings; with --folder written into files of mode 0600, the public half 0644.
+    /// It prints them as settings. With --folder it writes files of mode 0600, the public half with 0644.
     Keygen(Keygen),
-    /// Print what a shell needs to complete these commands
+    /// Print the completions for a shell
     Completions(Completions),
-    /// Print the manual page, or write those of all commands
+    /// Print the manual page, or write one for each command
     #[command(name = "man")]
     Manual(Manual),
 }

@@ -21,7 +21,7 @@ pub enum Recorded {
     First,
     /// The same after a route was added
     Changed,
-    /// What a control plane sends whose database was lost and made anew: almost nothing
+    /// What a control plane with a lost and recreated database sends: almost nothing
     LostDatabase,
 }
 
@@ -59,24 +59,24 @@ pub enum Part {
     Process,
     /// Whether nodes are served (`/readyz`): for a probe that sends nodes to it
     Relay,
-    /// Whether the newest configuration is published (`/readyz/export`): for eyes, no restart makes it better
+    /// Whether the newest configuration is published (`/readyz/export`): for alerts, since no restart helps
     Export,
 }
 
-/// What is as good as a filled cache to whoever starts the node next.
+/// Which other result than a filled cache counts as success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AlsoWell {
-    /// The node has a configuration, or its control plane is there
+    /// The node has a configuration, or its control plane answers
     NothingToDo,
-    /// That, or it failed: the node is started in any case, and the log says that it may have no configuration
+    /// That, or the import failed: the node starts in any case, and the log says that it may have no configuration
     Failed,
 }
 
 /// What a key is to be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Purpose {
-    /// A pair: the exporter signs with one half, importers trust the other
+    /// A pair: the exporter signs with one half, relays and other importers trust the other
     Signing,
-    /// One key, with which exporters seal and importers open
+    /// One key: exporters encrypt with it, importers decrypt
     Encryption,
 }
