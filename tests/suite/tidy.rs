@@ -4,6 +4,7 @@ mod commands;
 mod documents;
 mod home;
 mod messages;
+mod paths;
 mod sources;
 mod walls;
 

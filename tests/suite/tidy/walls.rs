@@ -116,6 +116,18 @@ fn each_crate_depends_only_on_those_below_it() {
 }
 
 #[test]
+fn the_architectures_table_of_crates_draws_the_same_arrows() {
+    let page = super::document("ARCHITECTURE.md");
+    let wrong = CRATES.iter().filter_map(|(folder, allowed)| {
+        let depends_on = if allowed.is_empty() { "–".to_owned() } else { allowed.join(", ") };
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{folder}/` |")));
+        let is_so = row.is_some_and(|row| row.ends_with(&format!("| {depends_on} |")));
+        (!is_so).then(|| format!("{folder}: {depends_on}"))
+    });
+    assert_none(&wrong.collect::<Vec<_>>(), "write into the table of crates in ARCHITECTURE.md what each depends on");
+}
+
+#[test]
 fn every_crate_of_the_product_has_its_walls() {
     let members = super::document("Cargo.toml");
     let members = members.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
