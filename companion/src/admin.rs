@@ -118,6 +118,7 @@ impl Admin {
     pub async fn schemas(&self) -> Result<Vec<u8>, AdminError> {
         let names = self.loadable().await?.plugins;
         let (mut entities, mut plugins, mut bytes) = (Map::new(), Map::new(), 0);
+
         for kind in kind_names().chain(ENTERPRISE_KINDS) {
             if let Some(schema) = self.schema(&[kind], &mut bytes).await? {
                 entities.insert(kind.to_owned(), schema);
@@ -128,6 +129,7 @@ impl Admin {
                 plugins.insert(name, schema);
             }
         }
+
         let json = canonical_json(entities, plugins);
         SchemaSet::from_json(&json)
             .map_err(|error| AdminError::Http(format!("what it says of its schemas: {error}")))?;
@@ -138,11 +140,13 @@ impl Admin {
         let mut url = self.url.clone();
         let not_a_base = || AdminError::Http("it can't have a path".to_owned());
         url.path_segments_mut().map_err(|()| not_a_base())?.pop_if_empty().push("schemas").extend(path);
+
         let response = self.client.get(url).send().await.map_err(http)?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         let mut response = response.error_for_status().map_err(http)?;
+
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(http)? {
             *bytes += chunk.len();

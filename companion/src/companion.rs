@@ -94,30 +94,36 @@ impl Companion {
         let rules = RuleChanger::new(LiveRules::of(&settings));
         let RunSettings { store, cluster, keep, limits, relay, certificates, http, health, report_keys, drill } =
             settings;
+
         let observation = Observation::new(clock);
         let metrics = Metrics::new(&observation);
         let archive = Archive::open(&store)?.measured_by(&metrics);
+
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
         observation.shows(cluster.identity.leaf());
+
         let (cluster, stop) = (Arc::new(cluster), CancellationToken::new());
         let mut witnesses = NodeObservations::default();
         let heard = |keep: ExporterSettings| {
             let hearing = (relay.is_some() || report_keys.are_set()).then(|| witnesses.hearing(keep.version));
             (keep, hearing)
         };
+
         let relay_tls = relay.as_ref().map(|relay| relay.tls.clone());
         let rotation = Rotation::new(certificates, cluster.control_plane.tls.clone(), relay_tls, observation.clone());
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
         metrics.register(reports.clone());
         let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+
         let http = Http::bind(http).await?;
         let health = match health {
             HealthListen(Some(address)) => Some(Http::bind_health(address).await?),
             HealthListen(None) => None,
         };
         let teller = tokio::spawn(teller.run(stop.clone()));
+
         let mut view = None;
         let relay = match relay {
             Some(mut relay) => {
@@ -130,11 +136,13 @@ impl Companion {
             }
             None => None,
         };
+
         let drills = DrillMetrics::default();
         metrics.register(drills.clone());
         let drill = drill.map(|drill| {
             ScheduledDrill::new(drill, rules.rulebook(), observation.clone(), drills.clone(), clock).run(stop.clone())
         });
+
         let program = Program {
             observation: observation.clone(),
             metrics: metrics.clone(),
@@ -154,6 +162,7 @@ impl Companion {
             observation: observation.clone(),
             metrics: metrics.clone(),
         };
+
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run().instrument(role::certificates()));
         let drill = drill.map(|drill| tokio::spawn(drill.instrument(role::drill())));
@@ -173,9 +182,11 @@ impl Companion {
             observation,
             metrics,
         };
+
         for (keep, hearing) in keep {
             companion.keep(keep, hearing, &shared)?;
         }
+
         // Who asks now is told of all parts.
         let serve = |http: Http| {
             let address = http.address();
@@ -196,11 +207,13 @@ impl Companion {
         let Shared { cluster, archive, store, limits, rulebook, clock, observation, metrics } = shared;
         let recorder = observation.export(keep.version);
         recorder.nodes_take(*limits);
+
         let node = BackupNode::new(keep.version);
         // Of the control plane and its Admin API.
         let outages = Outages::default();
         let span = role::export(keep.version);
         let _entered = span.clone().entered();
+
         info!(
             "keeping configurations of Kong {} from {} in {}, as backup node {}",
             keep.version,
@@ -208,12 +221,15 @@ impl Companion {
             archive.place(),
             node.id
         );
+
         let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
         let exporter = exporter.electing(keep.election).observed_by(recorder.clone()).ruled_by(rulebook.clone());
         let mut exporter = exporter.mirrored_in(store.others());
+
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);
         }
+
         if let Some(prefix) = keep.beside.clone() {
             info!("keeping images of the cache of the node on {}", prefix.path().display());
             let images = exporter.images_of(prefix, std::env::temp_dir());
@@ -222,6 +238,7 @@ impl Companion {
         if let Some(admin) = keep.admin_url.clone().map(Admin::new).transpose()? {
             self.images.push(tokio::spawn(exporter.schemas_from(admin, &outages).run().instrument(span.clone())));
         }
+
         let headless = Headless::new(cluster.clone(), keep, node, store.max_config, *clock)?;
         let headless = headless.observed_by(recorder, metrics.steps()).beside(&outages);
         self.exporters.push(tokio::spawn(exporter.run(headless.newest(), self.stop.clone()).instrument(span.clone())));
@@ -275,9 +292,11 @@ impl Companion {
                 "the newest configuration could not be written within {seconds} s; the control plane will send it again"
             );
         }
+
         for task in self.headless.into_iter().chain(self.images).chain([self.rotation]) {
             task.abort();
         }
+
         if let Some((_, relay)) = self.relay {
             let _ = timeout(Duration::from_secs(1), relay).await;
         }
@@ -285,10 +304,12 @@ impl Companion {
         if let Some(drill) = self.drill {
             let _ = timeout(SHUTDOWN_LIMIT, drill).await;
         }
+
         // Last: how the end goes can be watched.
         for (_, http) in [self.http, self.health].into_iter().flatten() {
             http.abort();
         }
+
         let unwritten = |facts: &ExportFacts| Some((facts.version, facts.unwritten()?));
         let all: Vec<_> = self.observation.export_facts().iter().filter_map(unwritten).collect();
         (!all.is_empty()).then_some(Unwritten(all))

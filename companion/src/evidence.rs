@@ -15,7 +15,7 @@ use lifeboat_core::time::WallTime;
 use serde::Serialize;
 use tracing::debug;
 
-use crate::archive::Archive;
+use crate::archive::ArchiveReader;
 
 /// How many mistakes are shown of many.
 const SHOWN: usize = 3;
@@ -92,7 +92,7 @@ pub enum Verdict {
 
 impl Schemas {
     /// Those for nodes of this version: the control plane's own, which win, or those in this program.
-    pub async fn of(archive: &Archive, version: KongVersion) -> Self {
+    pub async fn of(archive: &ArchiveReader, version: KongVersion) -> Self {
         match archive.published_schemas(version).await {
             Ok(Some(own)) => Self::Own(Arc::new(own)),
             Ok(None) => Self::recorded(version),
@@ -145,7 +145,7 @@ impl Schemas {
 
 impl Measure {
     /// What is published in a store for nodes of this version is held against this.
-    pub async fn of(archive: &Archive, version: KongVersion, conditions: Conditions) -> Self {
+    pub async fn of(archive: &ArchiveReader, version: KongVersion, conditions: Conditions) -> Self {
         Self { schemas: Schemas::of(archive, version).await, conditions }
     }
 }
@@ -217,21 +217,25 @@ impl Evidence {
             let more = if ends.len() > SHOWN { format!(" and {} more", ends.len() - SHOWN) } else { String::new() };
             format!("{}{more}", shown.collect::<Vec<_>>().join(", "))
         };
+
         let expired: Vec<&End> = lifetimes.expired_cas(now).collect();
         if !expired.is_empty() {
             let words = format!("; Kong refuses all of it, since this has expired: {}", named(&expired));
             self.caution(&words, Verdict::Bad);
         }
+
         let ending: Vec<&End> = lifetimes.ending(now).collect();
         if !ending.is_empty() {
             let words = format!("; within 30 days this ends or has ended: {}", named(&ending));
             self.caution(&words, Verdict::Doubtful);
         }
+
         if lifetimes.credentials_with_ttl > 0 {
             let count = lifetimes.credentials_with_ttl;
             let words = format!("; credentials with a ttl, which a restored node counts from its start: {count}");
             self.caution(&words, Verdict::Doubtful);
         }
+
         self
     }
 

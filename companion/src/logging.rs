@@ -56,16 +56,19 @@ fn filter(directives: &str) -> EnvFilter {
 pub fn init(source: &Source, default: &str, progress: Shown) -> Log {
     let LogSettings { directives, format } = LogSettings::of(source, default);
     let (filter, handle) = reload::Layer::new(self::filter(&directives));
+
     let (terminal, waits) = match progress {
         Shown::Nowhere => (None, None),
         Shown::On(terminal) => (Some(terminal), None),
         Shown::InTheLog(waits) => (None, Some(waits)),
     };
+
     let log = fmt::layer().with_writer(LogWriter(terminal.clone()));
     let log = match format {
         LogFormat::Json => log.json().with_filter(filter).boxed(),
         LogFormat::Text => log.with_target(false).with_ansi(has_colours()).with_filter(filter).boxed(),
     };
+
     let is_step = || filter_fn(|metadata| metadata.target() == TARGET);
     let terminal = terminal.map(|terminal| terminal.with_filter(is_step()));
     registry().with(log).with(terminal).with(waits.map(|waits| waits.with_filter(is_step()))).init();

@@ -59,6 +59,7 @@ impl Rotation {
         })
         .await;
         self.files = files;
+
         match read {
             None => self.complaint = Complaint::default(),
             Some(Ok(read)) => self.renew(read),
@@ -81,6 +82,7 @@ impl Rotation {
             now.identity.leaf().fingerprint(),
             OVERLAP.as_secs() / 3600
         );
+
         self.observation.shows(now.identity.leaf());
         self.cluster.renew(now);
         if let (Some(relay), Some(read)) = (&self.relay, read.relay) {

@@ -46,7 +46,8 @@ impl Operator {
     }
 
     async fn choose(&mut self, name: &str) -> String {
-        let archive = Archive::over(self.storage.clone().unwrap_or_else(unknown), MAX_CONFIG);
+        let archive =
+            lifeboat::archive::Operator::new(Archive::over(self.storage.clone().unwrap_or_else(unknown), MAX_CONFIG));
         let exporter = manifest::Exporter {
             node_id: name.replace(' ', "-"),
             hostname: "desk".to_owned(),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lifeboat::archive::{Archive, Author, Stay};
+use lifeboat::archive::{Archive, Author, Operator, Stay};
 use lifeboat::export::{BackupNode, Exporter, Line as Link, Newest};
 use lifeboat_core::export::Received;
 use lifeboat_core::export::publisher::{Doubt, Rules};
@@ -141,7 +141,7 @@ async fn roll_back_again_and_again(site: &Site, clock: Clock, mut random: StdRng
 
 /// Where the operator sits, with the command's own steps.
 struct Desk {
-    archive: Archive,
+    archive: Operator,
     author: Author,
     site: Site,
     clock: Clock,
@@ -152,7 +152,7 @@ impl Desk {
         let (node_id, hostname) = ("operator".to_owned(), "desk".to_owned());
         let exporter = manifest::Exporter { node_id, hostname, lifeboat: env!("CARGO_PKG_VERSION").to_owned() };
         let author = Author { exporter, version: VERSION };
-        Self { archive: Archive::over(unknown(), MAX_CONFIG), author, site, clock }
+        Self { archive: Operator::new(Archive::over(unknown(), MAX_CONFIG)), author, site, clock }
     }
 
     async fn roll_back(&self, random: &mut StdRng) -> Result<(), String> {

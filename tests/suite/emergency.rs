@@ -23,7 +23,7 @@ async fn publish(world: &World, change: &Configuration, stay: Stay) {
     let now = lifeboat_runtime::clock::Clock::start().wall();
     let received = Received { configuration, config_hash, hashes: None, at: now, source: None };
     let author = BackupNode::new(VERSION).author();
-    world.archive().publish_pinned(&author, &received, stay, now).await.unwrap();
+    world.operator().publish_pinned(&author, &received, stay, now).await.unwrap();
 }
 
 #[test]

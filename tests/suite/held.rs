@@ -55,7 +55,7 @@ fn an_operator_releases_what_is_held_and_the_exporter_goes_on_from_there() {
         let held = format!("3.9.1/lifeboat/snapshots/0000000002-{}.held-shrunk.json", lost.hash);
         world.wait_for_object(&held).await;
 
-        let (archive, clock) = (world.archive(), Clock::start());
+        let (archive, clock) = (world.operator(), Clock::start());
         let author = BackupNode::new(VERSION).author();
         assert!(archive.release(&author, Some(1), clock.wall()).await.is_err(), "it isn't held");
         let released = archive.release(&author, None, clock.wall()).await.unwrap();
@@ -130,7 +130,7 @@ async fn with_a_history() -> (World, Backup) {
 fn a_rollback_stays_while_the_control_plane_sends_what_it_was_chosen_instead_of() {
     play(async {
         let (world, backup) = with_a_history().await;
-        let (archive, author) = (world.archive(), BackupNode::new(VERSION).author());
+        let (archive, author) = (world.operator(), BackupNode::new(VERSION).author());
         let clock = Clock::start();
         assert!(archive.roll_back(&author, 7, Stay::UntilItChanges, clock.wall()).await.is_err(), "there is none");
         archive.roll_back(&author, 1, Stay::UntilItChanges, clock.wall()).await.unwrap();
@@ -157,7 +157,7 @@ fn a_rollback_stays_while_the_control_plane_sends_what_it_was_chosen_instead_of(
 fn a_hard_rollback_stays_until_it_is_unpinned() {
     play(async {
         let (world, backup) = with_a_history().await;
-        let (archive, author, clock) = (world.archive(), BackupNode::new(VERSION).author(), Clock::start());
+        let (archive, author, clock) = (world.operator(), BackupNode::new(VERSION).author(), Clock::start());
         // Nobody else writes meanwhile.
         backup.stop().await;
         archive.roll_back(&author, 1, Stay::UntilUnpinned, clock.wall()).await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Stay};
+use lifeboat::archive::{Archive, Operator, Stay};
 use lifeboat::export::{BackupNode, Exporter, Line, Newest};
 use lifeboat::observation::ExportRecorder;
 use lifeboat::settings::{KeySource, StoreSettings};
@@ -72,6 +72,10 @@ impl Scene {
         let storage = Storage::over(Arc::new(store.clone()), "memory://store");
         let archive = Archive::over(storage, 1 << 20).with_keys(keys);
         Self { store, archive, clock: Clock::start(), control_plane: Arc::default() }
+    }
+
+    fn operator(&self) -> Operator {
+        Operator::new(self.archive.clone())
     }
 
     /// An exporter that is connected to the control plane.
@@ -222,7 +226,7 @@ async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
     scene.sends(&recorded::first());
     let running = scene.exporter_after(A_LOOK).await;
     let author = BackupNode::new(VERSION).author();
-    scene.archive.pin(&author, None, scene.clock.wall()).await.unwrap();
+    scene.operator().pin(&author, None, scene.clock.wall()).await.unwrap();
     scene.sends(&recorded::after_change());
     sleep(A_LOOK).await;
     drop(running);
@@ -237,11 +241,11 @@ async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
     assert_eq!((manifest.state, manifest.pin), (State::Pinned, Some(Pin::Unpin)));
     scene.restores(&recorded::first()).await;
     // The same for a rollback: it stays what it was.
-    scene.archive.unpin(&author, scene.clock.wall()).await.unwrap();
+    scene.operator().unpin(&author, scene.clock.wall()).await.unwrap();
     scene.sends(&recorded::after_change());
     sleep(A_LOOK * 2).await;
     let (first, stay) = (manifest.sequence, Stay::UntilItChanges);
-    scene.archive.roll_back(&author, first, stay, scene.clock.wall()).await.unwrap();
+    scene.operator().roll_back(&author, first, stay, scene.clock.wall()).await.unwrap();
     sleep(A_LOOK).await;
     let rolled_back = scene.manifest().await;
     scene.lose_payload().await;

@@ -11,7 +11,7 @@ use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Stores, Terms};
+use lifeboat::archive::{Archive, Author, Operator, Stores, Terms};
 use lifeboat::companion::Companion;
 use lifeboat::export::{BackupNode, Exporter, Headless, NodeObservations};
 use lifeboat::observation::RelayRecorder;
@@ -173,6 +173,11 @@ impl World {
     /// The archive in the store.
     pub fn archive(&self) -> Archive {
         Archive::open(&self.settings().store).expect("an S3 archive opens without a request")
+    }
+
+    /// An operator at the store.
+    pub fn operator(&self) -> Operator {
+        Operator::new(self.archive())
     }
 
     /// Starts a backup node: the headless session and the exporter.

@@ -13,7 +13,7 @@ use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verif
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::{StorageError, Tag, Write};
 
-use super::{Archive, MANIFEST_LIMIT, Published};
+use super::{Archive, ArchiveReader, MANIFEST_LIMIT, Published};
 
 /// What lies at `config.json` beside a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,46 +31,7 @@ pub enum Beside {
     WithoutPayload(PayloadState),
 }
 
-impl Archive {
-    /// Makes `config.json` what the manifest says that it is, if a crash came between the two. Without keys, what another
-    /// exporter has written there since is left alone, for it may be newer.
-    ///
-    /// # Errors
-    /// [`StorageError::Conflict`] when somebody wrote it meanwhile: look again.
-    pub async fn settle_config_json(&self, published: &Published) -> Result<Beside, StorageError> {
-        let manifest = &published.manifest;
-        let policy = self.policy(manifest.kong_version);
-        if policy.keys.sealing().is_some() {
-            return Ok(Beside::NotKept);
-        }
-        let snapshot = &manifest.snapshot.key;
-        policy.check_seal(manifest).map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
-        let key = ObjectKeys::new(manifest.kong_version).config_json();
-        let found = self.storage.read_if_it_exists(&key, self.max_config as u64).await?;
-        let over = match found {
-            Some((bytes, tag)) if Sha256Digest::of(&bytes) == manifest.config.sha256 => {
-                return Ok(Beside::AsPublished(tag));
-            }
-            Some((bytes, tag)) if self.is_anothers(manifest.kong_version, bytes.clone(), &policy).await? => {
-                return Ok(Beside::Another(tag));
-            }
-            Some((_, tag)) => Write::Update(tag),
-            None => Write::Create,
-        };
-        let payload = match self.storage.read(snapshot, manifest.snapshot.bytes).await {
-            Ok((payload, _)) => payload,
-            Err(StorageError::NotFound { .. }) => return Ok(Beside::WithoutPayload(PayloadState::Missing)),
-            Err(error) if error.is_refusal() => return Ok(Beside::WithoutPayload(PayloadState::Unreadable)),
-            Err(error) => return Err(error),
-        };
-        let expanded = computed({
-            let manifest = manifest.clone();
-            move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
-        });
-        let Ok(json) = expanded.await else { return Ok(Beside::WithoutPayload(PayloadState::Altered)) };
-        Ok(Beside::Repaired(self.write_config_json(manifest.kong_version, json.into(), over).await?))
-    }
-
+impl ArchiveReader {
     /// Which version of `config.json` there is, for who wants to see whether it has changed.
     pub async fn config_json_tag(&self, version: KongVersion) -> Result<Option<Tag>, StorageError> {
         self.storage.tag(&ObjectKeys::new(version).config_json()).await
@@ -79,18 +40,6 @@ impl Archive {
     /// What a `config.json` that is about to be written replaces: exactly what is there now.
     pub(super) async fn config_json_place(&self, version: KongVersion) -> Result<Write, StorageError> {
         Ok(self.config_json_tag(version).await?.map_or(Write::Create, Write::Update))
-    }
-
-    pub(super) async fn write_config_json(
-        &self,
-        version: KongVersion,
-        json: Bytes,
-        over: Write,
-    ) -> Result<Tag, StorageError> {
-        let key = ObjectKeys::new(version).config_json();
-        let tag = self.storage.write(&key, json.clone(), over).await?;
-        self.storage.read_back(&key, &json).await?;
-        Ok(tag)
     }
 
     // Ours is written right after its manifest, so it is never newer than the next one: unless its writer was held up on
@@ -105,10 +54,12 @@ impl Archive {
         if policy.keys.demand() != Demand::Nothing {
             return Ok(false);
         }
+
         let written = self.storage.written_at(&keys.config_json()).await?;
         if written <= self.storage.written_at(&keys.manifest()).await? {
             return Ok(false);
         }
+
         let sha256 = Sha256Digest::of(&json);
         let bare = computed({
             let policy = policy.clone();
@@ -116,6 +67,7 @@ impl Archive {
         });
         // What isn't a configuration is of no use to anybody.
         let Ok(config_hash) = bare.await else { return Ok(false) };
+
         for Past { id, fate } in self.past(version).await? {
             if fate != HistoryState::Published || id.config_hash != config_hash {
                 continue;
@@ -124,12 +76,71 @@ impl Archive {
             else {
                 continue;
             };
+
             let document = Document::decode(&bytes).map_err(Rejected::from);
             let ours = document.and_then(|document| authenticate(&document, Place::Snapshot(id), policy));
             if ours.is_ok_and(|manifest| manifest.config.sha256 == sha256) {
                 return Ok(false);
             }
         }
+
         Ok(true)
+    }
+}
+
+impl Archive {
+    /// Makes `config.json` what the manifest says that it is, if a crash came between the two. Without keys, what another
+    /// exporter has written there since is left alone, for it may be newer.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when somebody wrote it meanwhile: look again.
+    pub async fn settle_config_json(&self, published: &Published) -> Result<Beside, StorageError> {
+        let manifest = &published.manifest;
+        let policy = self.policy(manifest.kong_version);
+        if policy.keys.sealing().is_some() {
+            return Ok(Beside::NotKept);
+        }
+
+        let snapshot = &manifest.snapshot.key;
+        policy.check_seal(manifest).map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
+
+        let key = ObjectKeys::new(manifest.kong_version).config_json();
+        let found = self.storage.read_if_it_exists(&key, self.max_config as u64).await?;
+        let over = match found {
+            Some((bytes, tag)) if Sha256Digest::of(&bytes) == manifest.config.sha256 => {
+                return Ok(Beside::AsPublished(tag));
+            }
+            Some((bytes, tag)) if self.is_anothers(manifest.kong_version, bytes.clone(), &policy).await? => {
+                return Ok(Beside::Another(tag));
+            }
+            Some((_, tag)) => Write::Update(tag),
+            None => Write::Create,
+        };
+
+        let payload = match self.storage.read(snapshot, manifest.snapshot.bytes).await {
+            Ok((payload, _)) => payload,
+            Err(StorageError::NotFound { .. }) => return Ok(Beside::WithoutPayload(PayloadState::Missing)),
+            Err(error) if error.is_refusal() => return Ok(Beside::WithoutPayload(PayloadState::Unreadable)),
+            Err(error) => return Err(error),
+        };
+
+        let expanded = computed({
+            let manifest = manifest.clone();
+            move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json())
+        });
+        let Ok(json) = expanded.await else { return Ok(Beside::WithoutPayload(PayloadState::Altered)) };
+        Ok(Beside::Repaired(self.write_config_json(manifest.kong_version, json.into(), over).await?))
+    }
+
+    pub(super) async fn write_config_json(
+        &self,
+        version: KongVersion,
+        json: Bytes,
+        over: Write,
+    ) -> Result<Tag, StorageError> {
+        let key = ObjectKeys::new(version).config_json();
+        let tag = self.storage.write(&key, json.clone(), over).await?;
+        self.storage.read_back(&key, &json).await?;
+        Ok(tag)
     }
 }

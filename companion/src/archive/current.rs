@@ -8,7 +8,7 @@ use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
 use lifeboat_storage::{StorageError, Tag, Write};
 
-use super::{Archive, KeptPayload, MANIFEST_LIMIT};
+use super::{ArchiveReader, KeptPayload, MANIFEST_LIMIT};
 
 /// What an exporter finds where the newest manifest is to be.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl CurrentManifest {
     }
 }
 
-impl Archive {
+impl ArchiveReader {
     /// The newest published manifest for a version of Kong, if there is one.
     ///
     /// # Errors
@@ -104,6 +104,7 @@ impl Archive {
         let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
             return Ok(CurrentManifest::Absent);
         };
+
         let policy = self.policy(version);
         let document = Document::decode(&bytes).map_err(Rejected::from);
         match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {

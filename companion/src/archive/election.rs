@@ -12,7 +12,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_storage::{Entry, StorageError, Tag, Write};
 use serde::Serialize;
 
-use super::Archive;
+use super::{Archive, ArchiveReader};
 
 /// These are some hundred bytes.
 const LIMIT: u64 = 64 << 10;
@@ -23,7 +23,7 @@ const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 6
 #[derive(Clone, Debug, Default)]
 pub struct KnownRegistrations(BTreeMap<String, (Tag, Registration)>);
 
-impl Archive {
+impl ArchiveReader {
     /// The lease, if there is one.
     pub async fn lease(&self, version: KongVersion) -> Result<Option<Found<Tag>>, StorageError> {
         let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).leader(), LIMIT).await?;
@@ -46,6 +46,43 @@ impl Archive {
         Ok(found)
     }
 
+    /// All registrations, with the store's own times. What can't be read is no registration.
+    pub async fn registrations(
+        &self,
+        version: KongVersion,
+        known: &mut KnownRegistrations,
+    ) -> Result<Vec<Registered>, StorageError> {
+        let keys = ObjectKeys::new(version);
+        let entries = self.storage.entries(&keys.election(), None).await?;
+        let newest = entries.iter().map(|entry| entry.written).max();
+        let is_candidate = |entry: &&Entry| {
+            keys.is_registration(&entry.key) && newest.is_none_or(|newest| newest.since(entry.written) < FORGOTTEN)
+        };
+
+        let mut registered = Vec::new();
+        let mut read = KnownRegistrations::default();
+        for Entry { key, written, tag } in entries.iter().filter(is_candidate) {
+            let registration = match known.0.remove(key) {
+                Some((before, registration)) if before.is_same_content(tag) => Some(registration),
+                _ => self.registration(key).await?,
+            };
+            if let Some(registration) = registration {
+                read.0.insert(key.clone(), (tag.clone(), registration.clone()));
+                registered.push(Registered { registration, written: *written });
+            }
+        }
+
+        *known = read;
+        Ok(registered)
+    }
+
+    async fn registration(&self, key: &str) -> Result<Option<Registration>, StorageError> {
+        let found = self.storage.read_optional(key, LIMIT).await?;
+        Ok(found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok()))
+    }
+}
+
+impl Archive {
     /// Writes the lease.
     ///
     /// # Errors
@@ -67,39 +104,6 @@ impl Archive {
     pub async fn register(&self, version: KongVersion, registration: &Registration) -> Result<(), StorageError> {
         let key = ObjectKeys::new(version).registration(&registration.node_id);
         self.storage.write(&key, encoded(registration), Write::Replace).await.map(drop)
-    }
-
-    /// All registrations, with the store's own times. What can't be read is no registration.
-    pub async fn registrations(
-        &self,
-        version: KongVersion,
-        known: &mut KnownRegistrations,
-    ) -> Result<Vec<Registered>, StorageError> {
-        let keys = ObjectKeys::new(version);
-        let entries = self.storage.entries(&keys.election(), None).await?;
-        let newest = entries.iter().map(|entry| entry.written).max();
-        let is_candidate = |entry: &&Entry| {
-            keys.is_registration(&entry.key) && newest.is_none_or(|newest| newest.since(entry.written) < FORGOTTEN)
-        };
-        let mut registered = Vec::new();
-        let mut read = KnownRegistrations::default();
-        for Entry { key, written, tag } in entries.iter().filter(is_candidate) {
-            let registration = match known.0.remove(key) {
-                Some((before, registration)) if before.is_same_content(tag) => Some(registration),
-                _ => self.registration(key).await?,
-            };
-            if let Some(registration) = registration {
-                read.0.insert(key.clone(), (tag.clone(), registration.clone()));
-                registered.push(Registered { registration, written: *written });
-            }
-        }
-        *known = read;
-        Ok(registered)
-    }
-
-    async fn registration(&self, key: &str) -> Result<Option<Registration>, StorageError> {
-        let found = self.storage.read_optional(key, LIMIT).await?;
-        Ok(found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok()))
     }
 }
 

@@ -8,7 +8,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 
 use super::rollback::{TRIES, instead_of};
-use super::{Archive, Author, CurrentManifest, Published, Stay, Terms};
+use super::{Author, CurrentManifest, Operator, Published, Stay, Terms};
 
 /// What was published, and what it has less of.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Emergency {
     pub losses: Shrunk,
 }
 
-impl Archive {
+impl Operator {
     /// Publishes a configuration that stays, always as a new snapshot, so that who follows what is published takes notice
     /// of it. Nothing holds it back: an operator has asked for just this. Where nothing was published, it stays until the
     /// control plane is heard of for the first time.
@@ -58,10 +58,12 @@ impl Archive {
             // A crash may have come before this was written, and once another one is published nobody can.
             self.complete(published).await?;
         }
+
         let pin = match stay {
             Stay::UntilUnpinned => Pin::Unpin,
             Stay::UntilItChanges => Pin::Change { instead_of: instead },
         };
+
         let terms = Terms { epoch, state: State::Pinned, pin: Some(pin), last_seen: None };
         let published = self.publish(author, received, &over, &terms, now).await?;
         Ok(Emergency { published, losses })
@@ -75,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_names_what_it_stands_in_for_also_the_second_time() {
-        let archive = in_memory();
+        let archive = Operator::new(in_memory());
         let first = publish(&archive, FIRST).await;
         let now = first.manifest.times.exported;
         let change = received(CHANGED);
@@ -92,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_published_where_nothing_was_and_gives_way_to_whatever_the_control_plane_has() {
-        let (archive, change) = (in_memory(), received(FIRST));
+        let (archive, change) = (Operator::new(in_memory()), received(FIRST));
         let done = archive.publish_pinned(&author(), &change, Stay::UntilItChanges, change.at).await.unwrap();
         assert_eq!(done.published.manifest.pin, Some(Pin::Change { instead_of: ConfigHash::EMPTY }));
         assert!(done.losses.losses().is_empty());

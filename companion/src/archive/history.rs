@@ -11,7 +11,7 @@ use lifeboat_core::verify::{Place, Rejected, authenticate};
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
 
-use super::{Archive, MANIFEST_LIMIT, Published};
+use super::{ArchiveReader, MANIFEST_LIMIT, Published};
 
 const AT_ONCE: usize = 8;
 
@@ -43,7 +43,7 @@ pub struct Listed {
     pub refused: Option<String>,
 }
 
-impl Archive {
+impl ArchiveReader {
     /// The versions of Kong of which there are backups.
     pub async fn versions(&self) -> Result<Vec<KongVersion>, StorageError> {
         let folders = self.storage.folders().await?;
@@ -60,6 +60,7 @@ impl Archive {
             Err(error) if error.is_refusal() => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
+
         let named = published.as_ref().map(|published| published.manifest.id());
         let past = self.past_beside(version, named).await?;
         let is_named = |past: &Past| Some(past.id) == named;
@@ -67,6 +68,7 @@ impl Archive {
         let shown: Vec<Past> =
             newest_first.filter(|(index, past)| *index < limit || is_named(past)).map(|(_, past)| past).collect();
         let older = past.len() - shown.len();
+
         let listed = shown.into_iter().map(|past| self.listed(version, past, published.as_ref()));
         let (progress, count, mut done) =
             (step(format_args!("listing the snapshots of Kong {version}")), listed.len() as u64, 0);
@@ -74,6 +76,7 @@ impl Archive {
             done += 1;
             progress.reached(done, count);
         };
+
         let snapshots = futures::stream::iter(listed).buffered(AT_ONCE).inspect_ok(count_one).try_collect().await?;
         Ok(History { version, published: named.map(|id| id.sequence), problem, snapshots, older })
     }
@@ -88,6 +91,7 @@ impl Archive {
         if let Some(Published { manifest, .. }) = published.filter(|published| published.manifest.id() == id) {
             return Ok(Listed { id, fate, manifest: Some((**manifest).clone()), refused: None });
         }
+
         let keys = ObjectKeys::new(version);
         let (key, place) = match fate {
             HistoryState::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
@@ -96,6 +100,7 @@ impl Archive {
                 (keys.held_manifest(id, fate), Place::Held(id))
             }
         };
+
         let bytes = match self.storage.read_optional(&key, MANIFEST_LIMIT).await {
             Ok(Some((bytes, _))) => bytes,
             Ok(None) => return Ok(Listed { id, fate: HistoryState::Leftover, manifest: None, refused: None }),
@@ -105,6 +110,7 @@ impl Archive {
             }
             Err(error) => return Err(error),
         };
+
         let document = Document::decode(&bytes).map_err(Rejected::from);
         let policy = self.policy(version);
         Ok(match document.and_then(|document| authenticate(&document, place, &policy)) {

@@ -12,60 +12,9 @@ use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{StorageError, Write};
 
-use super::{Archive, Published};
+use super::{Archive, ArchiveReader, Published};
 
-impl Archive {
-    /// Keeps an image of a node that runs what is `published`, and publishes the same manifest with it.
-    ///
-    /// # Errors
-    /// [`StorageError::Conflict`] when another manifest was published meanwhile. Then no manifest names the image.
-    pub async fn attach_image(&self, published: Published, image: Image) -> Result<Published, StorageError> {
-        let Published { manifest, tag, .. } = published;
-        let policy = self.policy(manifest.kong_version);
-        if manifest.snapshot.sealed.is_some() && policy.keys.sealing().is_none() {
-            return Err(self.unusable(
-                "what is published there is sealed, and the image of the node's cache would be plain: set \
-                 LIFEBOAT_ENCRYPTION_KEYS"
-                    .to_owned(),
-            ));
-        }
-        self.check_image_size(image.gzip().len() as u64)?;
-        let keys = ObjectKeys::new(manifest.kong_version);
-        let key = keys.cache_image(manifest.id());
-        let (bytes, described) = computed({
-            let (key, keys, manifest) = (key.clone(), policy.keys.clone(), manifest.clone());
-            move || {
-                let expands_to = image.expands_to();
-                let binding = Binding::with(&manifest, Content::CacheImage { expands_to });
-                let (bytes, sealed) = match keys.sealing() {
-                    None => (image.into_gzip(), None),
-                    Some(encryption) => {
-                        let nonce = Nonce::from_random(rng::random());
-                        let (bytes, how) = seal(image.into_gzip(), encryption, nonce, &binding);
-                        (bytes, Some(how))
-                    }
-                };
-                let (sha256, length) = (Sha256Digest::of(&bytes), bytes.len() as u64);
-                let object = StoredObject { key, sha256, bytes: length, sealed };
-                (bytes, CacheImage { object, expands_to })
-            }
-        })
-        .await;
-        match self.storage.write(&key, bytes.clone(), Write::Create).await {
-            // Left by a crash before a manifest named it: images of the same configuration differ.
-            Err(StorageError::Conflict { .. }) => self.storage.write(&key, bytes.clone(), Write::Replace).await?,
-            written => written?,
-        };
-        self.storage.read_back(&key, &bytes).await?;
-        let mut with_image = (*manifest).clone();
-        with_image.cache_image = Some(described);
-        let with_image = with_image.proven_with(&policy.keys);
-        let encoded = Bytes::from(with_image.encode());
-        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
-        let tag = self.storage.write(&keys.manifest(), encoded.clone(), Write::Update(tag)).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
-    }
-
+impl ArchiveReader {
     /// The image that lies with a snapshot, verified; none if none was taken.
     ///
     /// # Errors
@@ -91,6 +40,62 @@ impl Archive {
         }
         let reason = format!("the image of the node's cache has {bytes} bytes, and LIFEBOAT_MAX_CONFIG allows {limit}");
         Err(self.unusable(reason))
+    }
+}
+
+impl Archive {
+    /// Keeps an image of a node that runs what is `published`, and publishes the same manifest with it.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when another manifest was published meanwhile. Then no manifest names the image.
+    pub async fn attach_image(&self, published: Published, image: Image) -> Result<Published, StorageError> {
+        let Published { manifest, tag, .. } = published;
+        let policy = self.policy(manifest.kong_version);
+        if manifest.snapshot.sealed.is_some() && policy.keys.sealing().is_none() {
+            return Err(self.unusable(
+                "what is published there is sealed, and the image of the node's cache would be plain: set \
+                 LIFEBOAT_ENCRYPTION_KEYS"
+                    .to_owned(),
+            ));
+        }
+        self.check_image_size(image.gzip().len() as u64)?;
+
+        let keys = ObjectKeys::new(manifest.kong_version);
+        let key = keys.cache_image(manifest.id());
+        let (bytes, described) = computed({
+            let (key, keys, manifest) = (key.clone(), policy.keys.clone(), manifest.clone());
+            move || {
+                let expands_to = image.expands_to();
+                let binding = Binding::with(&manifest, Content::CacheImage { expands_to });
+                let (bytes, sealed) = match keys.sealing() {
+                    None => (image.into_gzip(), None),
+                    Some(encryption) => {
+                        let nonce = Nonce::from_random(rng::random());
+                        let (bytes, how) = seal(image.into_gzip(), encryption, nonce, &binding);
+                        (bytes, Some(how))
+                    }
+                };
+                let (sha256, length) = (Sha256Digest::of(&bytes), bytes.len() as u64);
+                let object = StoredObject { key, sha256, bytes: length, sealed };
+                (bytes, CacheImage { object, expands_to })
+            }
+        })
+        .await;
+
+        match self.storage.write(&key, bytes.clone(), Write::Create).await {
+            // Left by a crash before a manifest named it: images of the same configuration differ.
+            Err(StorageError::Conflict { .. }) => self.storage.write(&key, bytes.clone(), Write::Replace).await?,
+            written => written?,
+        };
+        self.storage.read_back(&key, &bytes).await?;
+
+        let mut with_image = (*manifest).clone();
+        with_image.cache_image = Some(described);
+        let with_image = with_image.proven_with(&policy.keys);
+        let encoded = Bytes::from(with_image.encode());
+        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
+        let tag = self.storage.write(&keys.manifest(), encoded.clone(), Write::Update(tag)).await?;
+        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
     }
 }
 
@@ -172,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_larger_than_a_configuration_may_be_is_neither_kept_nor_fetched() {
-        let archive = Archive { max_config: 100, ..in_memory() };
+        let archive = Archive::over(in_memory().storage.clone(), 100);
         let published = publish(&archive, CHANGED).await;
         let error = archive.attach_image(published, recorded_image()).await.unwrap_err().to_string();
         assert!(error.contains("LIFEBOAT_MAX_CONFIG allows 100"), "{error}");

@@ -11,7 +11,7 @@ use lifeboat_core::verify::{Authentic, Place};
 use lifeboat_storage::{Skew, StorageError};
 
 use super::registration::{registration, visitors_keys};
-use super::{Archive, Author, Backing, MANIFEST_LIMIT, PickError, Published};
+use super::{ArchiveReader, Author, Backing, MANIFEST_LIMIT, Operator, PickError, Published};
 
 /// What `config.json` is beside a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum ConfigJson {
     Older,
 }
 
-impl Archive {
+impl ArchiveReader {
     /// Whether there is a manifest for a version of Kong, whatever is in it: what shows that objects may be read.
     ///
     /// # Errors
@@ -67,6 +67,7 @@ impl Archive {
         if Sha256Digest::of(&bytes) == manifest.config.sha256 {
             return Ok(ConfigJson::AsPublished);
         }
+
         let policy = self.policy(manifest.kong_version);
         if policy.keys.demand() == Demand::Nothing {
             // An exporter that was held up on the way may have written one of ours late.
@@ -78,6 +79,7 @@ impl Archive {
                 Err(error) => return Err(error),
             }
         }
+
         let written = self.storage.written_at(&keys.config_json()).await?;
         let published = self.storage.written_at(&keys.manifest()).await?;
         Ok(if written > published && published.is_some() { ConfigJson::Newer } else { ConfigJson::Older })
@@ -95,6 +97,19 @@ impl Archive {
         self.picked(version, &key, Place::Snapshot(id), document).map(|picked| Some(picked.manifest))
     }
 
+    /// Why the newest failed request failed, for a caller that has given up waiting.
+    pub fn newest_failure(&self) -> Option<String> {
+        self.storage.newest_failure()
+    }
+
+    /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not
+    /// answered yet, or has no clock of its own.
+    pub fn skew(&self, now: SystemTime) -> Option<Skew> {
+        self.storage.skew(now)
+    }
+}
+
+impl Operator {
     /// Replaces an object that is no backup as what is published is replaced, and deletes it if that is allowed.
     ///
     /// # Errors
@@ -117,16 +132,5 @@ impl Archive {
     /// When it can't be written or read, and [`StorageError::ReadBackDiffers`].
     pub async fn try_writing_and_reading(&self, author: &Author) -> Result<(), StorageError> {
         self.storage.try_writing_and_reading(&visitors_keys(author), &registration(author)).await
-    }
-
-    /// Why the newest failed request failed, for a caller that has given up waiting.
-    pub fn newest_failure(&self) -> Option<String> {
-        self.storage.newest_failure()
-    }
-
-    /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not
-    /// answered yet, or has no clock of its own.
-    pub fn skew(&self, now: SystemTime) -> Option<Skew> {
-        self.storage.skew(now)
     }
 }

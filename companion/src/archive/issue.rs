@@ -9,7 +9,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Rejected};
 use lifeboat_storage::{PresignError, StorageError};
 
-use super::{Archive, Pick, PickError, Picked};
+use super::{ArchiveReader, Pick, PickError, Picked};
 
 /// A ticket that was made.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum IssueError {
     Presign(#[from] PresignError),
 }
 
-impl Archive {
+impl ArchiveReader {
     /// A ticket for a version's snapshot that lives for `wanted`, at most seven days and not longer than the credentials
     /// that sign it. The snapshot is read whole and verified first.
     pub async fn issue(
@@ -53,12 +53,14 @@ impl Archive {
             return Err(PickError::Refused { place, key, reason }.into());
         }
         self.verified(&picked).await?;
+
         let Picked { document, manifest } = picked;
         let payload = self.storage.presign(&manifest.snapshot.key, wanted, now).await?;
         let image = match self.cache_image(&manifest).await?.and(manifest.cache_image.as_ref()) {
             Some(image) => Some(self.storage.presign(&image.object.key, wanted, now).await?),
             None => None,
         };
+
         // One that ends first ends the ticket.
         let expires = image.as_ref().map_or(payload.expires, |image| image.expires.min(payload.expires));
         let may_end_sooner = payload.may_end_sooner;
@@ -68,6 +70,7 @@ impl Archive {
             image_url: image.map(|image| image.url),
             expires,
         };
+
         Ok(Issued { ticket, manifest, may_end_sooner })
     }
 }

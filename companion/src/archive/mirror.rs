@@ -68,14 +68,17 @@ impl Archive {
                 other.settle_config_json(there).await?;
                 return Ok(Mirrored::Already);
             }
+
             let rank = |published: &Published| (published.manifest.epoch, published.manifest.sequence);
             if rank(there) > rank(published) {
                 let (epoch, sequence) = rank(there);
                 return Ok(Mirrored::Newer { epoch, sequence });
             }
         }
+
         let policy = other.policy(version);
         other.refuse_to_lay_open(&over, &policy)?;
+
         let (manifest, there) = (&published.manifest, over.manifest());
         let copied = if is_there {
             None
@@ -83,11 +86,13 @@ impl Archive {
             let place = other.config_json_place(version).await?;
             Some((place, self.copy(&manifest.snapshot, other).await?))
         };
+
         if let Some(image) = &manifest.cache_image
             && there.and_then(|there| there.cache_image.as_ref()) != Some(image)
         {
             self.copy(&image.object, other).await?;
         }
+
         if let Some(schemas) = &manifest.schemas
             && there.and_then(|there| there.schemas.as_ref()) != Some(schemas)
         {
@@ -97,16 +102,19 @@ impl Archive {
                 Ok(_) => debug!("{} has the control plane's schemas too", other.place()),
             }
         }
+
         let key = ObjectKeys::new(version).manifest();
         let tag = other.storage.write(&key, published.document.clone(), over.replaced()).await?;
         let there = Published { tag, config_json: None, payload: None, ..published.clone() };
         other.complete(&there).await?;
+
         if let Some((place, payload)) = copied.filter(|_| policy.keys.sealing().is_none()) {
             let manifest = published.manifest.clone();
             let json = computed(move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json()));
             let json = json.await.map_err(|rejected| self.unusable(rejected.to_string()))?;
             other.write_config_json(version, json.into(), place).await?;
         }
+
         Ok(Mirrored::Now)
     }
 

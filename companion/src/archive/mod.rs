@@ -26,6 +26,9 @@ mod second_look;
 mod snapshot;
 mod stores;
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::verify::Policy;
 use lifeboat_storage::{Fence, Storage, StorageError};
@@ -52,57 +55,51 @@ pub use stores::{Backing, Chosen, NoneChosen, Stores};
 use crate::metrics::{Metrics, StepTimes};
 use crate::settings::{HistoryLimit, KeySource, StoreSettings};
 
-/// A store with Lifeboat's objects in it.
+/// A store with Lifeboat's objects in it, to be read: all that a relay, a restore or a listing is given. It has no method
+/// that writes.
 #[derive(Clone, Debug)]
-pub struct Archive {
+pub struct ArchiveReader {
     storage: Storage,
     max_config: usize,
     keys: KeySource,
+}
+
+/// An archive that is also published into: an exporter's. What an operator may change is an [`Operator`]'s.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    reader: ArchiveReader,
     history: HistoryLimit,
     steps: StepTimes,
 }
 
-impl Archive {
-    /// Opens the store. Nothing is read or written yet, but a folder is made.
+/// An archive in which an operator decides what is published: releases, pins, rolls back, prunes. No exporter has one.
+#[derive(Clone, Debug)]
+pub struct Operator(Archive);
+
+impl ArchiveReader {
+    /// Opens the store. Nothing is read yet, but a folder is made.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let archive = Self::over(Storage::open(&settings.location())?, settings.max_config);
-        Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
+        Ok(Self::over(Storage::open(&settings.location())?, settings))
     }
 
-    /// Opens an archive that is read: as [`open`](Self::open), but a folder that isn't there is an error, and is not made.
+    /// Opens the store as [`open`](Self::open) does, but a folder that isn't there is an error, and is not made.
     ///
     /// # Errors
     /// As [`Storage::open_existing`].
     pub fn open_existing(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let archive = Self::over(Storage::open_existing(&settings.location())?, settings.max_config);
-        Ok(archive.with_keys(settings.keys.clone()).with_history(settings.history))
+        Ok(Self::over(Storage::open_existing(&settings.location())?, settings))
     }
 
-    /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
-    /// `max_config` bytes are refused.
-    pub fn over(storage: Storage, max_config: usize) -> Self {
-        let (keys, steps) = (KeySource::default(), StepTimes::default());
-        Self { storage, max_config, keys, history: HistoryLimit::Everything, steps }
+    fn over(storage: Storage, settings: &StoreSettings) -> Self {
+        Self { storage, max_config: settings.max_config, keys: settings.keys.clone() }
     }
 
-    /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
-    pub fn with_keys(self, keys: KeySource) -> Self {
-        Self { keys, ..self }
-    }
-
-    /// The same archive, of whose history so much stays when it is thinned.
-    pub fn with_history(self, history: HistoryLimit) -> Self {
-        Self { history, ..self }
-    }
-
-    /// The same archive, whose requests to the store and steps of publishing are counted there.
+    /// The same archive, whose requests to the store are counted there.
     pub fn measured_by(self, metrics: &Metrics) -> Self {
-        Self { storage: self.storage.observed_by(std::sync::Arc::new(metrics.store())), steps: metrics.steps(), ..self }
-    }
-
-    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
-    pub fn fenced(self, fence: Fence) -> Self {
-        Self { storage: self.storage.fenced(fence), ..self }
+        Self { storage: self.storage.observed_by(Arc::new(metrics.store())), ..self }
     }
 
     /// The store's name for people.
@@ -123,6 +120,84 @@ impl Archive {
     // For what this archive can't use and trying again won't change.
     fn unusable(&self, reason: String) -> StorageError {
         StorageError::Misconfigured { place: self.place().to_owned(), reason }
+    }
+}
+
+impl Archive {
+    /// Opens the store. Nothing is read or written yet, but a folder is made.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
+        Ok(Self::writing(ArchiveReader::open(settings)?, settings.history))
+    }
+
+    /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
+    /// `max_config` bytes are refused.
+    pub fn over(storage: Storage, max_config: usize) -> Self {
+        let reader = ArchiveReader { storage, max_config, keys: KeySource::default() };
+        Self::writing(reader, HistoryLimit::Everything)
+    }
+
+    fn writing(reader: ArchiveReader, history: HistoryLimit) -> Self {
+        Self { reader, history, steps: StepTimes::default() }
+    }
+
+    /// The same archive, for those who only read it.
+    pub fn reader(&self) -> ArchiveReader {
+        self.reader.clone()
+    }
+
+    /// The same archive, sealed and signed with these keys, which are asked for anew in each operation.
+    pub fn with_keys(self, keys: KeySource) -> Self {
+        Self { reader: ArchiveReader { keys, ..self.reader }, ..self }
+    }
+
+    /// The same archive, of whose history so much stays when it is pruned.
+    pub fn with_history(self, history: HistoryLimit) -> Self {
+        Self { history, ..self }
+    }
+
+    /// The same archive, whose requests to the store and steps of publishing are counted there.
+    pub fn measured_by(self, metrics: &Metrics) -> Self {
+        Self { reader: self.reader.measured_by(metrics), steps: metrics.steps(), ..self }
+    }
+
+    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { reader: ArchiveReader { storage: self.reader.storage.fenced(fence), ..self.reader }, ..self }
+    }
+}
+
+impl Operator {
+    /// An operator in this archive.
+    pub fn new(archive: Archive) -> Self {
+        Self(archive)
+    }
+
+    /// An operator in the store that the settings name, which is there already: no folder is made.
+    ///
+    /// # Errors
+    /// As [`Storage::open_existing`].
+    pub fn open_existing(settings: &StoreSettings) -> Result<Self, StorageError> {
+        Ok(Self(Archive::writing(ArchiveReader::open_existing(settings)?, settings.history)))
+    }
+}
+
+// Whoever may write may read, and an operator may do both.
+impl Deref for Archive {
+    type Target = ArchiveReader;
+
+    fn deref(&self) -> &ArchiveReader {
+        &self.reader
+    }
+}
+
+impl Deref for Operator {
+    type Target = Archive;
+
+    fn deref(&self) -> &Archive {
+        &self.0
     }
 }
 

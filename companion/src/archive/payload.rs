@@ -17,7 +17,7 @@ use lifeboat_storage::{StorageError, Tag, Write};
 use tokio::time::timeout;
 
 use super::release::received_again;
-use super::{Archive, Author, CurrentManifest, Published, Terms};
+use super::{Archive, ArchiveReader, Author, CurrentManifest, Published, Terms};
 
 /// How long another store is waited for: it may hang in the very incident.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -105,7 +105,7 @@ impl PayloadLook {
     }
 }
 
-impl Archive {
+impl ArchiveReader {
     /// Looks whether the payload is there, by its size; where what was read last is known, also by its tag.
     ///
     /// # Errors
@@ -121,6 +121,7 @@ impl Archive {
             Err(error) if error.is_refusal() => return Ok(PayloadLook::unreadable(&error)),
             Err(error) => return Err(error),
         };
+
         match head {
             None => Ok(PayloadLook::is(PayloadState::Missing)),
             Some((size, _)) if size != object.bytes => Ok(PayloadLook::is(PayloadState::Altered)),
@@ -174,63 +175,6 @@ impl Archive {
         }
     }
 
-    /// Makes the store have what the published manifest names: the same bytes, as they are `kept` in memory or lie in
-    /// another store; or the same configuration, proven by the manifest, from a `config.json`. Where that makes other
-    /// bytes, they are published as a snapshot of the same state and pin, under this epoch.
-    ///
-    /// # Errors
-    /// The store fails; [`StorageError::NotLeading`] or [`StorageError::Conflict`] when it is for somebody else to do.
-    pub async fn put_back_payload(
-        &self,
-        author: &Author,
-        published: &Published,
-        kept: Option<&KeptPayload>,
-        others: &[Archive],
-        epoch: u64,
-        now: WallTime,
-    ) -> Result<PutBack, StorageError> {
-        let (object, mut reasons) = (&published.manifest.snapshot, Vec::new());
-        let found = match kept.filter(|kept| kept.is_of(&published.manifest)) {
-            Some(kept) => Some((kept.bytes.clone(), "this process's memory".to_owned())),
-            None => self.same_bytes_elsewhere(object, others, &mut reasons).await,
-        };
-        if let Some((bytes, from)) = found {
-            return match self.write_back(object, bytes).await {
-                Ok(kept) => Ok(PutBack::Same { kept, from }),
-                Err(error) => refused(error, reasons),
-            };
-        }
-        for archive in std::iter::once(self).chain(others) {
-            let Some((json, from)) = archive.config_json_of(published, &mut reasons).await else { continue };
-            return match self.write_from_config_json(author, published, json, epoch, now).await {
-                Ok((Some(kept), _)) => Ok(PutBack::Same { kept, from }),
-                Ok((None, published)) => Ok(PutBack::Anew { published: Box::new(published), from }),
-                Err(error) => refused(error, reasons),
-            };
-        }
-        Ok(PutBack::Nowhere { reasons })
-    }
-
-    async fn same_bytes_elsewhere(
-        &self,
-        object: &StoredObject,
-        others: &[Archive],
-        reasons: &mut Vec<String>,
-    ) -> Option<(Bytes, String)> {
-        for other in others {
-            let place = other.place().to_owned();
-            match timeout(PATIENCE, other.storage.read(&object.key, object.bytes)).await {
-                Ok(Ok((bytes, tag))) => match of(object, bytes, tag).await {
-                    Some(kept) => return Some((kept.bytes, place)),
-                    None => reasons.push(format!("{place}: {} is something else", object.key)),
-                },
-                Ok(Err(error)) => reasons.push(error.to_string()),
-                Err(_) => reasons.push(format!("{place}: {} can't be read within {PATIENCE:?}", object.key)),
-            }
-        }
-        None
-    }
-
     // What lies at config.json, if the manifest proves it.
     async fn config_json_of(&self, published: &Published, reasons: &mut Vec<String>) -> Option<(Bytes, String)> {
         let manifest = &published.manifest;
@@ -245,6 +189,68 @@ impl Archive {
             Ok(Ok(Some(_))) => reasons.push(format!("{place} is another configuration")),
             Ok(Err(error)) => reasons.push(error.to_string()),
             Err(_) => reasons.push(format!("{place} can't be read within {PATIENCE:?}")),
+        }
+        None
+    }
+}
+
+impl Archive {
+    /// Makes the store have what the published manifest names: the same bytes, as they are `kept` in memory or lie in
+    /// another store; or the same configuration, proven by the manifest, from a `config.json`. Where that makes other
+    /// bytes, they are published as a snapshot of the same state and pin, under this epoch.
+    ///
+    /// # Errors
+    /// The store fails; [`StorageError::NotLeading`] or [`StorageError::Conflict`] when it is for somebody else to do.
+    pub async fn put_back_payload(
+        &self,
+        author: &Author,
+        published: &Published,
+        kept: Option<&KeptPayload>,
+        others: &[ArchiveReader],
+        epoch: u64,
+        now: WallTime,
+    ) -> Result<PutBack, StorageError> {
+        let (object, mut reasons) = (&published.manifest.snapshot, Vec::new());
+        let found = match kept.filter(|kept| kept.is_of(&published.manifest)) {
+            Some(kept) => Some((kept.bytes.clone(), "this process's memory".to_owned())),
+            None => self.same_bytes_elsewhere(object, others, &mut reasons).await,
+        };
+
+        if let Some((bytes, from)) = found {
+            return match self.write_back(object, bytes).await {
+                Ok(kept) => Ok(PutBack::Same { kept, from }),
+                Err(error) => refused(error, reasons),
+            };
+        }
+
+        for archive in std::iter::once(&self.reader).chain(others) {
+            let Some((json, from)) = archive.config_json_of(published, &mut reasons).await else { continue };
+            return match self.write_from_config_json(author, published, json, epoch, now).await {
+                Ok((Some(kept), _)) => Ok(PutBack::Same { kept, from }),
+                Ok((None, published)) => Ok(PutBack::Anew { published: Box::new(published), from }),
+                Err(error) => refused(error, reasons),
+            };
+        }
+
+        Ok(PutBack::Nowhere { reasons })
+    }
+
+    async fn same_bytes_elsewhere(
+        &self,
+        object: &StoredObject,
+        others: &[ArchiveReader],
+        reasons: &mut Vec<String>,
+    ) -> Option<(Bytes, String)> {
+        for other in others {
+            let place = other.place().to_owned();
+            match timeout(PATIENCE, other.storage.read(&object.key, object.bytes)).await {
+                Ok(Ok((bytes, tag))) => match of(object, bytes, tag).await {
+                    Some(kept) => return Some((kept.bytes, place)),
+                    None => reasons.push(format!("{place}: {} is something else", object.key)),
+                },
+                Ok(Err(error)) => reasons.push(error.to_string()),
+                Err(_) => reasons.push(format!("{place}: {} can't be read within {PATIENCE:?}", object.key)),
+            }
         }
         None
     }

@@ -10,7 +10,7 @@ use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, 
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
-use super::{Archive, MANIFEST_LIMIT};
+use super::{ArchiveReader, MANIFEST_LIMIT};
 
 /// Which snapshot is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub enum PickError {
     },
 }
 
-impl Archive {
+impl ArchiveReader {
     /// The manifest of a version's snapshot.
     ///
     /// # Errors
@@ -72,6 +72,7 @@ impl Archive {
             (_, newest) => newest?,
         };
         let newest = newest.map(|(document, _)| self.picked(version, &key, Place::Newest, document));
+
         match (pick, newest) {
             (Pick::Published, Some(picked)) => picked,
             (Pick::Published, None) => Err(self.no_backup(version).await.into()),
@@ -142,6 +143,7 @@ impl Archive {
         };
         let same_number = self.past(version).await?.into_iter().filter(|past| past.id.sequence == sequence);
         let mut missing = none("lifeboat list shows those that there are");
+
         // A crash may have left a payload under the number that the next one then got.
         for Past { id, fate } in same_number {
             let (key, place) = match fate {

@@ -11,8 +11,8 @@ use lifeboat_core::object_key::{HistoryState, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 
-use super::Archive;
 use super::retention::{Deleted, Shown};
+use super::{ArchiveReader, Operator};
 use crate::settings::HistoryLimit;
 
 /// What an operator may delete of a version's history.
@@ -40,7 +40,14 @@ pub struct Old {
     pub age: Duration,
 }
 
-impl Archive {
+impl ArchiveReader {
+    /// What the store's own clock shows, by which ages are told; `None` if it has none.
+    pub fn own_time(&self) -> Option<WallTime> {
+        self.storage.own_time()
+    }
+}
+
+impl Operator {
     /// What of a version's history may go by its limit and its age: by the store's clock, or `now` where it has none.
     /// `None` where nothing is published, or everything is kept.
     ///
@@ -51,12 +58,14 @@ impl Archive {
         let shown = self.shown(version).await?;
         let Some(published) = self.named(version).await? else { return Ok(None) };
         let now = self.storage.own_time().unwrap_or(now);
+
         let aged = |(id, shown): (&SnapshotId, &Shown)| {
             let (past, written) = (Past { id: *id, fate: shown.fate() }, shown.written);
             Aged { past, written, first_seen: written.unix_seconds() as i64, age: now.since(written) }
         };
         let history: Vec<Aged> = shown.iter().map(aged).collect();
         let due = expendable(&history, Some(published.sequence), limit);
+
         let old = |Aged { past: Past { id, fate }, written, age, .. }: &Aged| Old {
             id: *id,
             fate: *fate,
@@ -76,10 +85,5 @@ impl Archive {
         let mut deleted = Deleted::default();
         self.delete_while_published(version, prunable.published, &due, &prunable.shown, &mut deleted).await?;
         Ok(deleted.gone)
-    }
-
-    /// What the store's own clock shows, by which ages are told; `None` if it has none.
-    pub fn own_time(&self) -> Option<WallTime> {
-        self.storage.own_time()
     }
 }

@@ -20,7 +20,7 @@ use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
 use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
-use super::{Archive, CurrentManifest, MANIFEST_LIMIT, Published};
+use super::{Archive, ArchiveReader, CurrentManifest, MANIFEST_LIMIT, Published};
 use crate::metrics::Step;
 
 /// Who publishes.
@@ -48,6 +48,31 @@ pub struct Terms {
 /// How often a sequence number may be taken by somebody else before we give up.
 const SEQUENCE_TRIES: u64 = 16;
 
+impl ArchiveReader {
+    pub(super) fn refuse_to_lay_open(&self, over: &CurrentManifest, policy: &Policy) -> Result<(), StorageError> {
+        if let CurrentManifest::Published(published) = over
+            && policy.keys.sealing().is_none()
+            && let Some(seal) = &published.manifest.snapshot.sealed
+        {
+            return Err(self.unusable(format!(
+                "what is published there is sealed with encryption key {:?}, and this exporter would write in plain text: \
+                 set LIFEBOAT_ENCRYPTION_KEYS, or export to another prefix",
+                seal.key
+            )));
+        }
+        Ok(())
+    }
+
+    /// The key of a `config.json` that lies there in plain text, though snapshots are sealed now.
+    pub async fn plaintext(&self, version: KongVersion) -> Result<Option<String>, StorageError> {
+        if self.keys.current().sealing().is_none() {
+            return Ok(None);
+        }
+        let key = ObjectKeys::new(version).config_json();
+        Ok(self.storage.read_optional(&key, 0).await?.map(|_| key))
+    }
+}
+
 impl Archive {
     /// Publishes a configuration in the place of what the caller found there when it looked. Nothing that an unaccepted
     /// manifest says is believed: the number comes after the highest that is taken.
@@ -70,21 +95,25 @@ impl Archive {
         if mutation::is_on(Mutation::ManifestBeforePayload) {
             return self.publish_backwards(author, received, over, terms, now).await;
         }
+
         // What lies at config.json before the manifest is written may be replaced after it, and nothing else.
         let (packed, place) = try_join!(
             self.write_payload(author, received, &policy.keys, over.sequence()),
             self.config_json_place(version)
         )?;
+
         let mut manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
         if let Some(schemas) = Self::schemas_of(over, &policy.keys) {
             manifest.schemas = Some(schemas);
             manifest = manifest.proven_with(&policy.keys);
         }
+
         let encoded = Bytes::from(manifest.encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let step = self.steps.begin(version, Step::Manifest);
         let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
         debug!("wrote the manifest");
+
         let mut published = Published { manifest, tag, document: encoded, config_json: None, payload: packed.kept };
         let copy = ObjectKeys::new(version).snapshot_manifest(packed.id);
         match self.write_manifest(&copy, published.document.clone(), Write::Create).await {
@@ -93,11 +122,13 @@ impl Archive {
             written => written?,
         }
         step.done();
+
         if policy.keys.sealing().is_none() {
             let (json, step) = (received.configuration.json().clone(), self.steps.begin(version, Step::ConfigJson));
             published.config_json = Some(self.write_config_json(version, json, place).await?);
             step.done();
         }
+
         Ok(published)
     }
 
@@ -141,20 +172,6 @@ impl Archive {
         self.write_manifest(&key, published.document.clone(), over).await
     }
 
-    pub(super) fn refuse_to_lay_open(&self, over: &CurrentManifest, policy: &Policy) -> Result<(), StorageError> {
-        if let CurrentManifest::Published(published) = over
-            && policy.keys.sealing().is_none()
-            && let Some(seal) = &published.manifest.snapshot.sealed
-        {
-            return Err(self.unusable(format!(
-                "what is published there is sealed with encryption key {:?}, and this exporter would write in plain text: \
-                 set LIFEBOAT_ENCRYPTION_KEYS, or export to another prefix",
-                seal.key
-            )));
-        }
-        Ok(())
-    }
-
     /// Writes the manifest of one snapshot, which is never replaced but where it was stored damaged: by its name alone the
     /// history would go on taking that for what it should be.
     pub(super) async fn write_manifest(&self, key: &str, encoded: Bytes, over: Write) -> Result<(), StorageError> {
@@ -179,15 +196,6 @@ impl Archive {
             .map_err(|error| self.unusable(format!("nothing was published, since it would not be accepted: {error}")))
     }
 
-    /// The key of a `config.json` that lies there in plain text, though snapshots are sealed now.
-    pub async fn plaintext(&self, version: KongVersion) -> Result<Option<String>, StorageError> {
-        if self.keys.current().sealing().is_none() {
-            return Ok(None);
-        }
-        let key = ObjectKeys::new(version).config_json();
-        Ok(self.storage.read_optional(&key, 0).await?.map(|_| key))
-    }
-
     /// Writes a configuration's payload under the next number that is free, and reads it back. What needs a processor and
     /// what needs the store go on beside each other.
     pub(super) async fn write_payload(
@@ -205,6 +213,7 @@ impl Archive {
             step.done();
             Ok::<_, StorageError>(payload)
         };
+
         let (first, payload) = try_join!(self.first_free(author.version, after), compressed)?;
         debug!("compressed a configuration, and know the numbers that are taken");
         match keys.sealing() {
@@ -252,6 +261,7 @@ impl Archive {
         form: Form,
     ) -> Result<Stored, StorageError> {
         let keys = ObjectKeys::new(author.version);
+
         for sequence in first..first + SEQUENCE_TRIES {
             let id = SnapshotId { sequence, config_hash };
             // Made anew for each number, since a sealed payload is bound to its own.

@@ -10,7 +10,7 @@ use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
-use super::{Archive, Author, CurrentManifest, MANIFEST_LIMIT, Published, Terms};
+use super::{Author, CurrentManifest, MANIFEST_LIMIT, Operator, Published, Terms};
 
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum ReleaseError {
     },
 }
 
-impl Archive {
+impl Operator {
     /// Publishes the held snapshot with this sequence, or else the newest held one that nothing was published after, under
     /// the leadership that is there. It is read whole and verified first.
     pub async fn release(

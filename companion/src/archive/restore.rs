@@ -17,7 +17,7 @@ use lifeboat_runtime::progress::step;
 use lifeboat_storage::{StorageError, Tag};
 use tracing::info;
 
-use super::{Archive, MANIFEST_LIMIT};
+use super::{ArchiveReader, MANIFEST_LIMIT};
 use crate::settings::{Prefer, RestoreRules};
 
 /// How many older snapshots are looked at when the newest doesn't verify.
@@ -72,7 +72,7 @@ impl From<Option<(Bytes, Tag)>> for Asked {
     }
 }
 
-impl Archive {
+impl ArchiveReader {
     /// The newest snapshot for a version of Kong that verifies; a bare `config.json` only where there is no manifest at
     /// all and no keys are set.
     ///
@@ -105,17 +105,21 @@ impl Archive {
                 None
             }
         };
+
         if newest.is_none() && !is_refused && policy.keys.demand() == Demand::Nothing {
             return self.restore_bare(&policy, age).await;
         }
+
         // Who has keys looks at the history too: whoever can delete the manifest must not be able to stop a restore.
         let is_missing = newest.is_none() && !is_refused;
+
         let accepted = |bytes: &[u8], place, key, skipped: &mut Vec<Skipped>| {
             let young_enough = |manifest: Authentic| age.check(&manifest, now).map(|()| manifest);
             let document = Document::decode(bytes).map_err(Rejected::from);
             let accepted = document.and_then(|document| authenticate(&document, place, &policy)).and_then(young_enough);
             accepted.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok()
         };
+
         let newest = newest.and_then(|bytes| accepted(&bytes, Place::Newest, keys.manifest(), &mut skipped));
         if let Some(manifest) = &newest
             && rules.prefer == Prefer::Newest
@@ -124,12 +128,14 @@ impl Archive {
         {
             return Ok(Restored { verified, skipped, instead_of: Some(manifest.id()) });
         }
+
         let newest_sequence = newest.as_ref().map_or(u64::MAX, |manifest| manifest.sequence);
         if let Some(manifest) = newest
             && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
         {
             return Ok(Restored { verified, skipped, instead_of: None });
         }
+
         for id in self.older(version, newest_sequence, &mut skipped).await? {
             let key = keys.snapshot_manifest(id);
             // Without a manifest of its own it was never published: a crash left it.
@@ -148,6 +154,7 @@ impl Archive {
                 return Ok(Restored { verified, skipped, instead_of: None });
             }
         }
+
         if is_missing {
             let key = keys.config_json();
             if self.storage.read_optional(&key, 0).await?.is_some() {
@@ -156,6 +163,7 @@ impl Archive {
                 return Err(self.no_backup(version).await);
             }
         }
+
         if !is_missing && skipped.iter().any(|skip| skip.refusal.is_some()) {
             // Nothing tells whether it is older than what is refused; where nothing else can be had, it is something.
             if let Ok(bare) = self.restore_bare(&policy, age).await {
@@ -166,6 +174,7 @@ impl Archive {
                 return Err(refusals.into_iter().next().expect("there is one"));
             }
         }
+
         Err(self.nothing_usable(version, &skipped))
     }
 
@@ -221,6 +230,7 @@ impl Archive {
             skipped.push(Skipped::because(key, rejected));
             return Ok(None);
         }
+
         let payload = match self.read_twice(&key, manifest.snapshot.bytes).await? {
             Asked::Found(payload) => payload,
             Asked::Nothing => {
@@ -232,6 +242,7 @@ impl Archive {
                 return Ok(None);
             }
         };
+
         let policy = policy.clone();
         let verified = computed(move || verify(manifest, payload, &policy)).await;
         Ok(verified.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok())
@@ -255,6 +266,7 @@ impl Archive {
                 return Ok(None);
             }
         };
+
         if Sha256Digest::of(&json) == manifest.config.sha256 {
             return Ok(None);
         }
@@ -265,6 +277,7 @@ impl Archive {
             Err(StorageError::Denied { .. }) => {}
             Err(error) => return Err(error),
         }
+
         let policy = policy.clone();
         let checked = computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await;
         Ok(checked.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok())

@@ -14,7 +14,7 @@ use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_storage::{Entry, StorageError, Write};
 use tracing::debug;
 
-use super::Archive;
+use super::{Archive, ArchiveReader};
 use crate::settings::HistoryLimit;
 
 /// How many snapshots go at once at most: what is long overdue goes in several turns.
@@ -58,6 +58,24 @@ pub(super) struct Shown {
     pub(super) written: WallTime,
 }
 
+impl ArchiveReader {
+    pub(super) async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
+        Ok(self.standing(version).await?.named())
+    }
+
+    pub(super) async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
+        let listed = self.storage.entries(&ObjectKeys::new(version).snapshots(), None).await?;
+        let mut snapshots: BTreeMap<SnapshotId, Shown> = BTreeMap::new();
+        for Entry { key, written, .. } in listed {
+            let Some(file) = key.rsplit('/').next().and_then(SnapshotFile::from_name) else { continue };
+            let shown = snapshots.entry(file.id).or_insert(Shown { files: Vec::new(), written });
+            shown.files.push(file.fate);
+            shown.written = shown.written.max(written);
+        }
+        Ok(snapshots)
+    }
+}
+
 impl Archive {
     /// Deletes what of a version's history may go: at most a tenth of it in a day. Never what `manifest.json` names, nor what
     /// came after it, nor what came before it or before a held one; and nothing at all unless that manifest is accepted.
@@ -75,6 +93,7 @@ impl Archive {
         let HistoryLimit::AtMost(limit) = self.history else { return Ok(Pruned::default()) };
         let shown = self.shown(version).await?;
         let Some(published) = self.named(version).await? else { return Ok(Pruned::default()) };
+
         let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, fate: shown.fate() }).collect();
         let is_held = |id: &SnapshotId| shown[id].fate().is_held();
         let due = |record: &Record| {
@@ -88,6 +107,7 @@ impl Archive {
             due.retain(|id| newest != Some(id.config_hash) || !is_held(id));
             due
         };
+
         let reading = self.reading(time);
         // Where the store tells the time, the record is of no use before something is to go.
         if let Reading::Store(_) = reading
@@ -95,6 +115,7 @@ impl Archive {
         {
             return Ok(Pruned::default());
         }
+
         let (found, over) = self.thinning_record(version).await?;
         let mut record = Record::now(found, reading, &mut time.witnessed);
         record.note(&past);
@@ -104,6 +125,7 @@ impl Archive {
         if due.is_empty() && matches!(reading, Reading::Store(_)) {
             return Ok(Pruned::default());
         }
+
         record.spend(due.len());
         // Before anything is deleted: whoever comes next counts it, whatever becomes of this process.
         let key = ObjectKeys::new(version).thinning();
@@ -112,6 +134,7 @@ impl Archive {
             Err(StorageError::Conflict { .. }) => return Ok(Pruned::default()),
             written => written?,
         };
+
         if due.is_empty() {
             return Ok(Pruned::default());
         }
@@ -126,6 +149,7 @@ impl Archive {
                 debug!("what stayed after all is counted as deleted today: {error}");
             }
         }
+
         done?;
         let left = later.len() + due.len() - deleted.tried;
         Ok(Pruned { gone: deleted.gone, left })
@@ -185,6 +209,7 @@ impl Archive {
         if *files == [HistoryState::Leftover] && self.storage.written_at(&manifest).await?.is_some() {
             return Ok(false);
         }
+
         for fate in files {
             match fate {
                 HistoryState::Published => self.storage.delete(&manifest).await?,
@@ -194,28 +219,13 @@ impl Archive {
                 HistoryState::Leftover => {}
             }
         }
+
         let image = keys.cache_image(id);
         if images.contains(&image) {
             self.storage.delete(&image).await?;
         }
         self.storage.delete(&keys.snapshot(id)).await?;
         Ok(true)
-    }
-
-    pub(super) async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
-        Ok(self.standing(version).await?.named())
-    }
-
-    pub(super) async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
-        let listed = self.storage.entries(&ObjectKeys::new(version).snapshots(), None).await?;
-        let mut snapshots: BTreeMap<SnapshotId, Shown> = BTreeMap::new();
-        for Entry { key, written, .. } in listed {
-            let Some(file) = key.rsplit('/').next().and_then(SnapshotFile::from_name) else { continue };
-            let shown = snapshots.entry(file.id).or_insert(Shown { files: Vec::new(), written });
-            shown.files.push(file.fate);
-            shown.written = shown.written.max(written);
-        }
-        Ok(snapshots)
     }
 }
 

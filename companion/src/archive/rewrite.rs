@@ -33,6 +33,7 @@ impl Archive {
             // Whoever wrote the file, the control plane has the same now.
             manifest.source = manifest.source.filter(|source| source.from != SourceKind::File);
         }
+
         let encoded = Bytes::from(manifest.proven_with(&policy.keys).encode());
         let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let key = ObjectKeys::new(author.version).manifest();

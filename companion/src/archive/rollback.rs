@@ -9,7 +9,7 @@ use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
 use super::release::received_again;
-use super::{Archive, Author, CurrentManifest, Pick, PickError, Published, Terms};
+use super::{Author, CurrentManifest, Operator, Pick, PickError, Published, Terms};
 
 /// How often an exporter may write while something is done that doesn't depend on what it writes.
 pub(super) const TRIES: u32 = 3;
@@ -52,7 +52,7 @@ pub enum ChoiceError {
     },
 }
 
-impl Archive {
+impl Operator {
     /// Publishes the snapshot with this sequence as a new one that stays. It is read whole and verified first.
     ///
     /// # Errors
@@ -70,16 +70,19 @@ impl Archive {
         if picked.manifest.state == State::Held {
             return Err(ChoiceError::Held { sequence });
         }
+
         let (verified, manifest) = (self.verified(&picked).await?, picked.manifest);
         let key = manifest.snapshot.key.clone();
         let received = computed(move || received_again(&manifest, verified.config_json()?)).await;
         let place = self.place().to_owned();
         let received = received.map_err(|reason: Rejected| PickError::Refused { place, key, reason })?;
+
         let pin = match stay {
             Stay::UntilUnpinned => Pin::Unpin,
             Stay::UntilItChanges => Pin::Change { instead_of: instead_of(published) },
         };
         let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin), last_seen: None };
+
         // A crash may have come before this was written, and once another one is published nobody can.
         self.complete(published).await?;
         Ok(self.publish(author, &received, &over, &terms, now).await?)
@@ -99,11 +102,13 @@ impl Archive {
             }
             Some(_) | None => {}
         }
+
         // What is damaged would stay just as long.
         self.verified_by(&published.manifest).await?;
         if published.manifest.pin == Some(Pin::Unpin) {
             return Ok(*published);
         }
+
         let (epoch, pin) = (published.manifest.epoch, Some(Pin::Unpin));
         let rewrite = Rewrite { epoch, state: State::Pinned, pin, last_seen: LastSeen::Unchanged };
         Ok(self.rewrite(author, &published, &rewrite, now).await?)

@@ -17,42 +17,12 @@ use lifeboat_runtime::rng;
 use lifeboat_storage::{StorageError, Write};
 
 use super::snapshot::plain_object;
-use super::{Archive, CurrentManifest, Published};
+use super::{Archive, ArchiveReader, CurrentManifest, Published};
 
 /// What is fetched of them at the most: more than they have compressed.
 const FETCH_LIMIT: u64 = lifeboat_core::schema::SCHEMAS_LIMIT as u64;
 
-impl Archive {
-    /// Keeps a control plane's schemas, and publishes the same manifest with their name, digest and size in it.
-    ///
-    /// # Errors
-    /// [`StorageError::Conflict`] when another manifest was published meanwhile. Then no manifest names them.
-    pub async fn attach_schemas(&self, published: Published, json: Vec<u8>) -> Result<Published, StorageError> {
-        let Published { manifest, tag, .. } = published;
-        let policy = self.policy(manifest.kong_version);
-        let (version, keys) = (manifest.kong_version, policy.keys.clone());
-        let (bytes, described) = computed(move || packed(&json, version, &keys)).await;
-        let key = described.object.key.clone();
-        match self.storage.write(&key, bytes.clone(), Write::Create).await {
-            // They are named after their bytes.
-            Ok(_) | Err(StorageError::Conflict { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        match self.storage.read_back(&key, &bytes).await {
-            Err(StorageError::ReadBackDiffers { .. }) => {
-                self.storage.write(&key, bytes.clone(), Write::Replace).await?;
-                self.storage.read_back(&key, &bytes).await?;
-            }
-            read_back => read_back?,
-        }
-        let with_schemas = Manifest { schemas: Some(described), ..(*manifest).clone() }.proven_with(&policy.keys);
-        let encoded = Bytes::from(with_schemas.encode());
-        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
-        let key = ObjectKeys::new(version).manifest();
-        let tag = self.storage.write(&key, encoded.clone(), Write::Update(tag)).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
-    }
-
+impl ArchiveReader {
     /// The schemas that a manifest names; none if it names none, or if they are gone.
     ///
     /// # Errors
@@ -81,6 +51,40 @@ impl Archive {
             Some(published) => self.schemas(&published.manifest).await,
             None => Ok(None),
         }
+    }
+}
+
+impl Archive {
+    /// Keeps a control plane's schemas, and publishes the same manifest with their name, digest and size in it.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when another manifest was published meanwhile. Then no manifest names them.
+    pub async fn attach_schemas(&self, published: Published, json: Vec<u8>) -> Result<Published, StorageError> {
+        let Published { manifest, tag, .. } = published;
+        let policy = self.policy(manifest.kong_version);
+        let (version, keys) = (manifest.kong_version, policy.keys.clone());
+        let (bytes, described) = computed(move || packed(&json, version, &keys)).await;
+
+        let key = described.object.key.clone();
+        match self.storage.write(&key, bytes.clone(), Write::Create).await {
+            // They are named after their bytes.
+            Ok(_) | Err(StorageError::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match self.storage.read_back(&key, &bytes).await {
+            Err(StorageError::ReadBackDiffers { .. }) => {
+                self.storage.write(&key, bytes.clone(), Write::Replace).await?;
+                self.storage.read_back(&key, &bytes).await?;
+            }
+            read_back => read_back?,
+        }
+
+        let with_schemas = Manifest { schemas: Some(described), ..(*manifest).clone() }.proven_with(&policy.keys);
+        let encoded = Bytes::from(with_schemas.encode());
+        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
+        let key = ObjectKeys::new(version).manifest();
+        let tag = self.storage.write(&key, encoded.clone(), Write::Update(tag)).await?;
+        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
     }
 
     /// What the next manifest says of schemas: the same, as long as they are sealed as everything else.

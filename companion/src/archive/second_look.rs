@@ -6,7 +6,7 @@ use lifeboat_core::manifest::{Manifest, Pin};
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
 
-use super::{Archive, CurrentManifest, Published};
+use super::{CurrentManifest, Operator, Published};
 
 /// Why it is not known that an operator's word has lasted.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum NotLasting {
     },
 }
 
-impl Archive {
+impl Operator {
     /// Makes sure that what an operator has just written is still what is published. At once where the store compares;
     /// elsewhere after the time in which an exporter that had looked before must have written.
     ///
@@ -48,9 +48,11 @@ impl Archive {
         if wait.is_zero() {
             return Ok(());
         }
+
         let seconds = wait.as_secs();
         let _progress = step(format_args!("waiting {seconds} s: does it stay, in a store without compare-and-swap?"));
         tokio::time::sleep(wait).await;
+
         let sequence = word.manifest.sequence;
         let standing = self.standing(version).await.map_err(|error| NotLasting::Unknown { sequence, error })?;
         let now = match standing {
@@ -139,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_word_that_was_overwritten_is_reported_and_where_the_store_compares_nobody_waits() {
-        let archive = in_memory();
+        let archive = Operator::new(in_memory());
         publish(&archive, FIRST).await;
         let before = publish(&archive, CHANGED).await;
         let word = archive.roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();

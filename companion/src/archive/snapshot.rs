@@ -115,6 +115,7 @@ impl Packed {
             bytes: self.payload_bytes,
             sealed: self.sealed.clone(),
         };
+
         let (epoch, state, pin, held) = match lot {
             Lot::Published(terms) => (terms.epoch, terms.state, terms.pin, None),
             Lot::Held(why, epoch) => (epoch, State::Held, None, Some(why.clone())),
@@ -123,6 +124,7 @@ impl Packed {
             Lot::Published(terms) => terms.last_seen.unwrap_or(received.at),
             Lot::Held(..) => received.at,
         };
+
         let manifest = Manifest {
             format: FORMAT,
             kong_version: author.version,

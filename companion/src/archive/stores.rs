@@ -15,7 +15,7 @@ use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_storage::StorageError;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Archive, Pick, PickError, Picked, Published, Skipped};
+use super::{ArchiveReader, Pick, PickError, Picked, Published, Skipped};
 use crate::metrics::Metrics;
 use crate::settings::{Prefer, RestoreRules, Rulebook, StoreSettings, VersionMatch};
 
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The stores, and the rules.
 #[derive(Clone, Debug)]
 pub struct Stores {
-    archives: Vec<Archive>,
+    archives: Vec<ArchiveReader>,
     /// Why others are not among them.
     unopened: Vec<StorageError>,
     rules: RestoreRules,
@@ -82,11 +82,11 @@ impl Stores {
     /// Opens all stores that the settings name.
     ///
     /// # Errors
-    /// As [`Archive::open`].
+    /// As [`ArchiveReader::open`].
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let mut archives = vec![Archive::open(settings)?];
+        let mut archives = vec![ArchiveReader::open(settings)?];
         for other in settings.others() {
-            archives.push(Archive::open(&other)?);
+            archives.push(ArchiveReader::open(&other)?);
         }
         Ok(Self { archives, unopened: Vec::new(), rules: settings.restore, rulebook: None })
     }
@@ -96,7 +96,7 @@ impl Stores {
     pub fn open_existing(settings: &StoreSettings) -> Self {
         let (mut archives, mut unopened) = (Vec::new(), Vec::new());
         for store in std::iter::once(settings.clone()).chain(settings.others()) {
-            match Archive::open_existing(&store) {
+            match ArchiveReader::open_existing(&store) {
                 Ok(archive) => archives.push(archive),
                 Err(error) => unopened.push(error),
             }
@@ -105,7 +105,7 @@ impl Stores {
     }
 
     /// One store.
-    pub fn of(archive: Archive, rules: RestoreRules) -> Self {
+    pub fn of(archive: ArchiveReader, rules: RestoreRules) -> Self {
         Self { archives: vec![archive], unopened: Vec::new(), rules, rulebook: None }
     }
 
@@ -121,7 +121,7 @@ impl Stores {
     }
 
     /// The store of which something is said to come.
-    pub fn at(&self, place: &str) -> Option<&Archive> {
+    pub fn at(&self, place: &str) -> Option<&ArchiveReader> {
         self.archives.iter().find(|archive| archive.place() == place)
     }
 
@@ -134,7 +134,7 @@ impl Stores {
     /// The stores' names for people.
     pub fn places(&self) -> String {
         let unopened = self.unopened.iter().map(StorageError::place);
-        self.archives.iter().map(Archive::place).chain(unopened).collect::<Vec<_>>().join(", ")
+        self.archives.iter().map(ArchiveReader::place).chain(unopened).collect::<Vec<_>>().join(", ")
     }
 
     /// The newest snapshot of all stores that verifies: of this version if there is one, else, if the rules allow that, the
@@ -165,7 +165,7 @@ impl Stores {
     /// When none can tell.
     pub async fn versions(&self) -> Result<Vec<KongVersion>, StorageError> {
         let (mut versions, mut failed) = (Vec::new(), Vec::new());
-        for listed in all_in_time(self.archives.iter().map(Archive::versions)).await {
+        for listed in all_in_time(self.archives.iter().map(ArchiveReader::versions)).await {
             match listed {
                 Ok(listed) => versions.extend(listed),
                 Err(error) => failed.push(error),
@@ -190,7 +190,7 @@ impl Stores {
     }
 
     /// The stores that have something published for this version, the newest first.
-    pub async fn by_newest(&self, version: KongVersion) -> Vec<(&Archive, Published)> {
+    pub async fn by_newest(&self, version: KongVersion) -> Vec<(&ArchiveReader, Published)> {
         let asked = self.archives.iter().map(|archive| async move {
             let published = archive.published(version).await.ok().flatten()?;
             Some((archive, published))
@@ -222,12 +222,14 @@ impl Stores {
         if of_its_own != Backing::Absent || self.rules.version == VersionMatch::Exact {
             return Ok(of_its_own);
         }
+
         // Whoever may not list restores nothing of another version either.
         if let Err(error) = self.versions().await
             && !error.is_refusal()
         {
             return Err(error);
         }
+
         for other in self.kin(version).await {
             let found = self.backing_exactly(other).await?;
             if found != Backing::Absent {
@@ -256,7 +258,7 @@ impl Stores {
     /// What the first store has published, or why that is not known.
     ///
     /// # Errors
-    /// As [`Archive::pick`].
+    /// As [`ArchiveReader::pick`].
     pub async fn picked(&self, version: KongVersion) -> Result<Picked, PickError> {
         match (self.archives.first(), self.unopened.first()) {
             (Some(archive), _) => archive.pick(version, Pick::Published).await,
@@ -275,6 +277,7 @@ impl Stores {
             let restored = archive.restore_by(version, self.rules(), now).await;
             (archive.place().to_owned(), restored)
         });
+
         let (mut found, mut skipped) = (Vec::new(), Vec::new());
         for (place, restored) in all_in_time(asked).await {
             match restored {
@@ -285,6 +288,7 @@ impl Stores {
                 Err(error) => failed.push(error),
             }
         }
+
         let newest_last =
             |(_, instead_of, verified): &(String, Option<SnapshotId>, Verified)| rank(verified, *instead_of);
         let (place, _, verified) = found.into_iter().max_by_key(newest_last)?;
@@ -303,9 +307,11 @@ impl Stores {
             });
             join_all(published).await
         });
+
         let mut kin: Vec<_> = all_in_time(asked).await.into_iter().flatten().collect();
         // A bare config.json says nothing of its time, and comes last.
         kin.sort_by_key(|(at, other)| Reverse((*at, *other)));
+
         let mut seen = Vec::new();
         kin.retain(|(_, other)| {
             !seen.contains(other) && {

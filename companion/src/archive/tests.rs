@@ -158,10 +158,10 @@ async fn what_manifest_json_names_counts_as_published_before_it_has_a_manifest_o
     assert_eq!(history.snapshots[0].manifest.as_ref(), Some(&*published.manifest));
     let picked = archive.pick(version(), Pick::Sequence(3)).await.unwrap();
     assert_eq!(picked.manifest, published.manifest);
-    let released = archive.release(&author(), None, now()).await;
+    let released = Operator::new(archive.clone()).release(&author(), None, now()).await;
     assert!(matches!(released, Err(ReleaseError::NothingHeld { .. })), "3 was published after it: {released:?}");
 
-    archive.roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();
+    Operator::new(archive.clone()).roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();
     assert!(archive.storage.written_at(&own).await.unwrap().is_some(), "3 is lost to the history");
     assert_eq!(archive.snapshots(version()).await.unwrap().len(), 3);
 }
@@ -184,7 +184,7 @@ async fn what_is_damaged_is_not_pinned() {
     let archive = in_memory();
     let published = publish(&archive, FIRST).await;
     archive.storage.write(&published.manifest.snapshot.key, Bytes::from_static(b"half"), Write::Replace).await.unwrap();
-    let error = archive.pin(&author(), None, now()).await.unwrap_err().to_string();
+    let error = Operator::new(archive.clone()).pin(&author(), None, now()).await.unwrap_err().to_string();
     assert!(error.contains(&published.manifest.snapshot.key), "{error}");
     assert_eq!(archive.published(version()).await.unwrap().unwrap().manifest.pin, None);
 }
@@ -207,7 +207,7 @@ async fn where_another_exporter_has_written_since_the_operator_says_what_is_rest
     let restored = archive.restore_by(version(), newest, now()).await.unwrap();
     assert_eq!(restored.verified.config_hash(), anothers.config_hash);
     assert_eq!(restored.instead_of, Some(published.manifest.id()));
-    let chosen = Stores::of(archive.clone(), newest).restore(version(), now()).await.unwrap();
+    let chosen = Stores::of(archive.reader(), newest).restore(version(), now()).await.unwrap();
     assert_eq!(chosen.verified.config_hash(), anothers.config_hash);
     // What is no configuration is of no use to anybody.
     archive.storage.write(&key, Bytes::from_static(b"half"), Write::Replace).await.unwrap();

@@ -8,7 +8,7 @@ use lifeboat_core::manifest::Manifest;
 use super::configuration::version;
 use super::confirm::{Ask, confirm, numbers_that_change, publish_again};
 use super::{Failure, stdout};
-use crate::archive::{Archive, Author, Pick, Published};
+use crate::archive::{Author, Operator, Pick, Published};
 use crate::cli::Output;
 use crate::export::{BackupNode, mirror_once};
 use crate::settings::{ReleaseSettings, Source, StoreSettings};
@@ -16,7 +16,7 @@ use crate::settings::{ReleaseSettings, Source, StoreSettings};
 /// The store that an operator decides in, and as whom.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) archive: Archive,
+    pub(super) archive: Operator,
     pub(super) author: Author,
     store: StoreSettings,
     /// `--storage URL`, if the store was named so: whoever pastes a command needs it, too.
@@ -27,7 +27,7 @@ impl Choice {
     /// Opens the store for the version of Kong that was given, or else the only one of which there are backups.
     pub(super) async fn open(source: &Source) -> Result<Self, Failure> {
         let settings = ReleaseSettings::read(source)?;
-        let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
+        let archive = Operator::open_existing(&settings.store).map_err(anyhow::Error::from)?;
         let author = BackupNode::new(version(&archive, settings.version).await?).author();
         let flag = source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE").filter(|given| given.is_argument);
         let storage_flag = flag.map(|given| format!(" {} {}", given.name, given.value)).unwrap_or_default();
@@ -35,7 +35,7 @@ impl Choice {
     }
 
     /// The archive, once it is known how its store is to be written to.
-    pub(super) async fn prepared(&self) -> Result<&Archive, Failure> {
+    pub(super) async fn prepared(&self) -> Result<&Operator, Failure> {
         let prepared = self.archive.prepare_to_write(&self.author).await;
         prepared.map_err(anyhow::Error::from).context("nothing was changed")?;
         Ok(&self.archive)

@@ -8,10 +8,10 @@ use lifeboat_core::verify::Verified;
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::progress::step;
 
-use crate::archive::Archive;
+use crate::archive::ArchiveReader;
 
 /// The version that was given, or else the only one of which there are backups.
-pub(super) async fn version(archive: &Archive, given: Option<KongVersion>) -> anyhow::Result<KongVersion> {
+pub(super) async fn version(archive: &ArchiveReader, given: Option<KongVersion>) -> anyhow::Result<KongVersion> {
     if let Some(version) = given {
         return Ok(version);
     }

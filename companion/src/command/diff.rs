@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::configuration::{configuration, printable, version};
 use super::table::folded_lines;
 use super::{Failure, stdout};
-use crate::archive::{Archive, Pick, PickError};
+use crate::archive::{ArchiveReader, Pick, PickError};
 use crate::cli::{Compared, Diff, Output};
 use crate::config_source::{Found, read_file};
 use crate::settings::{LookSettings, Source};
@@ -35,7 +35,7 @@ struct Side {
 /// Prints what has become of `before`.
 pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let reader = Reader { archive: &archive, version, max_config: settings.store.max_config, now };
     let (before, after) = (reader.read(&asked.before).await?, reader.read(&asked.after).await?);
@@ -53,7 +53,7 @@ pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Fa
 }
 
 struct Reader<'a> {
-    archive: &'a Archive,
+    archive: &'a ArchiveReader,
     version: KongVersion,
     max_config: usize,
     now: WallTime,

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
 use super::table::{Concession, Table, folded_lines};
 use super::{Failure, stdout};
-use crate::archive::{Archive, History, Listed};
+use crate::archive::{ArchiveReader, History, Listed};
 use crate::cli::Output;
 use crate::settings::{Source, StoreSettings};
 use crate::terminal::terminal_width;
@@ -26,7 +26,7 @@ const CONCESSIONS: [Concession; 6] = [
 
 /// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
 pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
-    let archive = Archive::open_existing(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
+    let archive = ArchiveReader::open_existing(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
     let histories = read(&archive, limit).await.map_err(anyhow::Error::from)?;
     let text = match output {
         Output::Json => as_json(&histories),
@@ -38,7 +38,7 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
     if problems.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(problems.join("; ")).into()) }
 }
 
-async fn read(archive: &Archive, limit: usize) -> Result<Vec<History>, StorageError> {
+async fn read(archive: &ArchiveReader, limit: usize) -> Result<Vec<History>, StorageError> {
     let mut histories = Vec::new();
     for version in archive.versions().await? {
         histories.push(archive.history(version, limit).await?);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::configuration::version;
 use super::{Failure, stdout};
-use crate::archive::{Archive, Issued, Pick};
+use crate::archive::{ArchiveReader, Issued, Pick};
 use crate::cli::Output;
 use crate::settings::{LookSettings, Source};
 
@@ -21,7 +21,7 @@ pub async fn presign(
     now: WallTime,
 ) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let pick = sequence.map_or(Pick::Published, Pick::Sequence);
     let issued = archive.issue(version, pick, lifetime, now).await.map_err(anyhow::Error::from)?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::configuration::version;
 use super::table::{Concession, Table, folded_lines};
 use super::{Failure, stdout};
-use crate::archive::{Archive, Old, Prunable};
+use crate::archive::{Archive, Old, Operator, Prunable};
 use crate::cli::Output;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
 use crate::terminal::terminal_width;
@@ -35,7 +35,7 @@ pub async fn prune(source: &Source, deletion: Deletion, output: Output, clock: C
     if settings.store.history == HistoryLimit::Everything {
         return Err(Failure::NothingToDo("LIFEBOAT_HISTORY=all keeps every snapshot: nothing was deleted".to_owned()));
     }
-    let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&settings.store).map(Operator::new).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let prunable = archive.prunable(version, clock.wall()).await.map_err(anyhow::Error::from)?;
     let place = archive.place();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::configuration::{configuration, printable, version};
 use super::table::folded;
 use super::{Failure, private_file, stdout};
-use crate::archive::{Archive, Pick, PickError, Picked};
+use crate::archive::{ArchiveReader, Pick, PickError, Picked};
 use crate::cli::{Output, Show};
 use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
 use crate::settings::{LookSettings, Source};
@@ -27,7 +27,7 @@ use crate::terminal::terminal_width;
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
     let conditions = Conditions { limits: settings.limits, now };
-    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
     match archive.pick(version, pick).await {
@@ -42,7 +42,7 @@ pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Fa
     Ok(())
 }
 
-async fn shown(archive: &Archive, picked: &Picked, asked: &Show, conditions: Conditions) -> anyhow::Result<()> {
+async fn shown(archive: &ArchiveReader, picked: &Picked, asked: &Show, conditions: Conditions) -> anyhow::Result<()> {
     // Down to the last byte: what is asked is whether a node could be restored.
     let held = match archive.verified(picked).await {
         Ok(verified) => configuration(verified).await,
@@ -105,7 +105,7 @@ fn as_json(picked: &Picked, publication: Publication, known: Option<&Evidence>, 
 }
 
 fn as_text(
-    archive: &Archive,
+    archive: &ArchiveReader,
     picked: &Picked,
     publication: Publication,
     known: Option<&Evidence>,
@@ -187,7 +187,7 @@ fn state(manifest: &Manifest, publication: Publication) -> String {
 }
 
 async fn bare(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     verified: Verified,
     asked: &Show,

@@ -60,11 +60,13 @@ impl Expected {
                 return Err(DrillFailure::new(Step::Snapshot, reason, cure).inconclusive());
             }
         };
+
         let read_in = clock.now() - begun;
         let mut remarks = remarks(&chosen, version);
         remarks.extend(behind(sources, &chosen).await);
         let (config_hash, config_bytes) = (chosen.verified.config_hash(), chosen.verified.config_bytes());
         let (of, store) = (chosen.version, chosen.place.clone());
+
         let (sequence, state, published, last_seen) = match chosen.verified.provenance() {
             Provenance::Manifest(manifest) => {
                 let times = &manifest.times;
@@ -77,6 +79,7 @@ impl Expected {
             }
             Provenance::BareConfigJson => (None, None, None, None),
         };
+
         let schemas = schemas(sources, &chosen).await;
         let measure = Measure { schemas, conditions: Conditions { limits, now: clock.wall() } };
         let (config_sha256, evidence) = weighed(chosen, measure).await?;
@@ -120,6 +123,7 @@ impl Expected {
                 self.config_hash
             ));
         }
+
         Rehearsed {
             sequence: self.sequence,
             state: self.state,
@@ -174,6 +178,7 @@ async fn weighed(chosen: Chosen, measure: Measure) -> Result<(Sha256Digest, Evid
         let configuration = Configuration::from_json(json.into())?;
         Ok::<_, Rejected>((digest, Evidence::of(&configuration, version, manifest.as_ref(), &measure)))
     });
+
     weighed.await.map_err(|rejected| {
         DrillFailure::new(Step::Snapshot, format!("the configuration: {rejected}"), "let an exporter write it anew")
     })
@@ -184,10 +189,12 @@ fn remarks(chosen: &Chosen, version: KongVersion) -> Vec<String> {
         .skipped
         .iter()
         .map(|(place, skipped)| format!("{} in {place} is newer and is not used: {}", skipped.key, skipped.reason));
+
     // Where another version's backup is taken, that there is none of this one is said below.
     let is_new = |error: &&StorageError| chosen.version == version || !matches!(error, StorageError::NotFound { .. });
     let failed = chosen.failed.iter().filter(is_new).map(ToString::to_string);
     let mut remarks: Vec<String> = skipped.chain(failed).collect();
+
     if chosen.version != version {
         remarks.push(format!(
             "there is no backup of Kong {version} itself: that of {} is given (LIFEBOAT_VERSION_MATCH=exact forbids that)",
@@ -199,16 +206,19 @@ fn remarks(chosen: &Chosen, version: KongVersion) -> Vec<String> {
             "it is a bare config.json: without a manifest nothing tells how old or how complete it is".to_owned(),
         );
     }
+
     remarks
 }
 
 // Further stores that would be of little help if the one were lost that this came from.
 async fn behind(sources: &Stores, chosen: &Chosen) -> Vec<String> {
     let Provenance::Manifest(manifest) = chosen.verified.provenance() else { return Vec::new() };
+
     let others = sources.published_in_each(chosen.version).await;
     if others.len() < 2 {
         return Vec::new();
     }
+
     let said = others.into_iter().filter(|(place, _)| *place != chosen.place).filter_map(|(place, published)| {
         let what = match published {
             Ok(Some(published)) if published.manifest.id() == manifest.id() => return None,

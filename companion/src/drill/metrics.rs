@@ -64,6 +64,7 @@ impl DrillMetrics {
         if drill.passed() {
             known.passed.insert(drill.version, ended);
         }
+
         let restored = drill.restored.as_ref().ok();
         let facts = DrillFacts {
             ended,
@@ -124,6 +125,7 @@ impl DrillMetrics {
             let series = known.drills.iter().filter_map(|(version, facts)| Some((of(version), number(facts)?)));
             write_gauge(encoder, metric, series)
         };
+
         each(&names::DRILL_SUCCESS, |facts| {
             Some(match facts.outcome {
                 DrillOutcome::Passed => true.into(),

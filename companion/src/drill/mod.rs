@@ -88,6 +88,7 @@ impl Drill {
             None => self.restore(version, sources).await,
         };
         drop(restoring);
+
         let kong = match &restored {
             Ok(restored) => {
                 let _progress = step(format_args!("looking for a real Kong {version}, and starting it"));

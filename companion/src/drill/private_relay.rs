@@ -61,6 +61,7 @@ impl PrivateRelay {
             let cure = "look at the limits of this process (open files), and whether 127.0.0.1 may be listened on";
             DrillFailure::new(Step::Relay, format!("the drill's relay can't be started: {why}"), cure)
         };
+
         let gone = DeadEnd::take().map_err(|error| failed(error.to_string()))?;
         let cluster = Arc::new(without_control_plane(&settings.cluster, gone.address));
         let relay = RelaySettings {
@@ -71,6 +72,7 @@ impl PrivateRelay {
             follow: None,
             rulebook: None,
         };
+
         let (stop, witnesses, recorder) =
             (CancellationToken::new(), NodeObservations::default(), RelayRecorder::default());
         let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop.clone(), recorder).await;

@@ -54,6 +54,7 @@ impl ScheduledDrill {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(look) => {}
             }
+
             let led: Vec<KongVersion> = self
                 .observation
                 .export_facts()
@@ -61,11 +62,13 @@ impl ScheduledDrill {
                 .filter(|facts| facts.leads())
                 .map(|facts: &ExportFacts| facts.version)
                 .collect();
+
             // Who leads now tells of them.
             self.results.keep_only(&led);
             if led.is_empty() || !schedule.is_due(self.clock.now()) {
                 continue;
             }
+
             let outcome = match apart(self.drill.clone(), led, stop.clone()).await {
                 Ok(Some(drilled)) => self.tell(&drilled, &outage),
                 Ok(None) => return,
@@ -93,6 +96,7 @@ impl ScheduledDrill {
             }
             outcome => outage.failed(&format!("{outcome:?}"), now).map(|mention| mention.to_string()),
         };
+
         for version in &drilled.versions {
             self.results.ended(version);
             if let Some(lasted) = &lasted {
@@ -111,6 +115,7 @@ impl ScheduledDrill {
             );
             return;
         }
+
         if let Some(mishap) = drill.mishap() {
             error!(
                 "the rehearsal of an outage failed for Kong {version}{lasted}: {}. What to do: {}",
@@ -118,6 +123,7 @@ impl ScheduledDrill {
             );
             return;
         }
+
         for remark in drill.remarks() {
             warn!("the rehearsal of an outage passed for Kong {version}, but: {remark}");
         }
@@ -147,6 +153,7 @@ async fn apart(drill: Drill, versions: Vec<KongVersion>, stop: CancellationToken
             Ok(runtime) => runtime,
             Err(error) => return drop(sender.send(Err(error.into()))),
         };
+
         let drilled = runtime.block_on(async {
             tokio::select! {
                 drilled = drill.run(&versions) => Some(drilled),
@@ -156,6 +163,7 @@ async fn apart(drill: Drill, versions: Vec<KongVersion>, stop: CancellationToken
         runtime.shutdown_background();
         let _ = sender.send(Ok(drilled));
     };
+
     std::thread::Builder::new().name("drill".to_owned()).spawn(play).context("no thread can be started")?;
     receiver.await.context("it ended without a result")?
 }

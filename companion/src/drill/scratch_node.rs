@@ -58,23 +58,27 @@ pub(super) async fn restored(
         running = timeout(RESTORE_LIMIT, runs) => running.map_err(|_| stayed_empty(&node.state(), version, clock.now() - begun)),
         trouble = stage.stuck() => Err(in_trouble(&trouble, version)),
     }?;
+
     let running_in = clock.now() - begun;
     let Some(configuration) = running.configuration else { return Err(could_not_load(&running, version)) };
     if configuration.hash != expected.config_hash().to_string() {
         return Ok(Given::Another(configuration.hash));
     }
+
     let answered = node.wait_for(|state| state.pings > running.pings && state.pongs > running.pongs);
     if timeout(ANSWER_LIMIT, answered).await.is_err() {
         return Err(not_answered(&node.state()));
     }
     let confirmed_in = clock.now() - begun;
     node.stop().await;
+
     let table = configuration.table;
     let (digest, computed_hash) = computed(move || {
         let digest = Sha256Digest::of(&table);
         (digest, Configuration::from_json_with_hashes(table).ok().map(|(_, hashes)| hashes.config))
     })
     .await;
+
     if digest != expected.config_sha256() {
         let reason = format!(
             "the node was given other bytes (SHA-256 {digest}) than those that were published ({})",

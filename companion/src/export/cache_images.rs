@@ -114,6 +114,7 @@ impl CacheImages {
             if self.offers.is_closed() || *self.wanted.borrow_and_update() != Some(id) {
                 return;
             }
+
             let changed = timeout(backoff.next_wait(rand::random()), self.wanted.changed()).await;
             if matches!(changed, Ok(Err(_))) {
                 return;

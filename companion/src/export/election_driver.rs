@@ -183,6 +183,7 @@ impl ElectionDriver {
             }
             Done::Registrations(Err(error)) => Err(error),
         };
+
         let event = match event {
             Ok(event) => {
                 self.goes_on();
@@ -250,6 +251,7 @@ impl ElectionDriver {
                 return Vec::new();
             }
         };
+
         match strategy {
             Ok(strategy) => self.begin(strategy),
             Err(no_lease @ NoLease) => {
@@ -274,6 +276,7 @@ impl ElectionDriver {
             ),
             Strategy::Alone => {}
         }
+
         let mut election = Election::new(strategy, candidate(&self.author), self.clock.now());
         // Neither makes it do anything before its first tick.
         let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
@@ -345,6 +348,7 @@ impl ElectionDriver {
                 Action::Lead(_) | Action::Notify(_) | Action::Finish => unreachable!("it isn't done at the store"),
             }
         };
+
         let late = move |_| {
             let (key, what) = (ObjectKeys::new(version).election(), Operation::Get);
             let reason = format!("no answer within {} s", PATIENCE.as_secs());

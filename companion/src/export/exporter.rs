@@ -215,10 +215,12 @@ impl Exporter {
         let (clerk, clock) = (self.clerk.expect("it doesn't work yet"), self.clock);
         let (archive, author) = clerk.desk();
         let (fence, version) = (Fence::new(clock), author.version);
+
         // Who no longer leads deletes nothing either.
         let thinning = archive.clone().fenced(fence.clone());
         let (mirrors, mirroring) = Mirrors::new(&archive, self.others.clone(), &author, &fence, clock, &self.recorder);
         let mut mirroring = pin!(mirroring);
+
         let mut run = Run {
             keeper: Publisher::new(self.rules, clock.now()),
             campaign: ElectionDriver::new(archive, author, self.election, clock, fence.clone())
@@ -244,6 +246,7 @@ impl Exporter {
             progress: Progress::Working,
             recorder: self.recorder,
         };
+
         let mut is_stopping = false;
         while run.progress != Progress::Over {
             run.thinner.received(run.keeper.newest());
@@ -286,6 +289,7 @@ impl Exporter {
     pub async fn export(&mut self, received: &Received) -> Result<Exported, ExportError> {
         let clerk = self.clerk.as_mut().expect("it works only in `run`");
         let rules = Rules { doubt: Doubt::Nothing, ..self.rules };
+
         let mut keeper = Publisher::new(rules, self.clock.now());
         let first =
             [Event::Leadership(Leadership::Alone), Event::LinkUp, Event::Received(received.clone()), Event::Stop];
@@ -293,6 +297,7 @@ impl Exporter {
         for event in first {
             actions.extend(keeper.handle(event, self.clock.now(), rng::random()));
         }
+
         let mut is_new = false;
         while let Some(action) = actions.pop() {
             match action {
@@ -308,6 +313,7 @@ impl Exporter {
                 }
             }
         }
+
         match (keeper.standing(), clerk.published()) {
             (NewestState::Published, Some(manifest)) if is_new => Ok(Exported::New(manifest.clone())),
             (NewestState::Published, Some(manifest)) => Ok(Exported::Already(manifest.clone())),
@@ -418,6 +424,7 @@ impl Run {
             Ok(_) => self.recorder.succeeded(clerk.published()),
             Err(error) => self.recorder.failed(error),
         }
+
         let event = match result {
             Ok(event) => {
                 self.outage.succeeded(&self.place);
@@ -438,10 +445,12 @@ impl Run {
                 Event::Failed
             }
         };
+
         self.mirrors.published(clerk.standing().filter(|_| self.fence.is_open()));
         // Who doesn't lead would take images for nothing.
         self.images.want(if self.fence.is_open() { clerk.lacks_an_image() } else { None });
         self.clerk = Some(clerk);
+
         match self.next.take() {
             Some(action) => {
                 self.begin(action);

@@ -203,6 +203,7 @@ impl Headless {
         if let Some(basic_info) = basic_info {
             self.session.set_basic_info(basic_info.encode());
         }
+
         match link {
             Ok(link) => {
                 self.link = Some(link);
@@ -222,6 +223,7 @@ impl Headless {
     fn decoded(&mut self, decoded: Result<Reconfigure, DecodeError>) -> Event {
         // A newer message that came meanwhile is next, and the only one.
         self.decoding = self.waiting.take().map(|message| self.decode(message.into_inner()));
+
         match decoded {
             Err(error) => {
                 self.cause = self.log.not_kept(&error);

@@ -198,6 +198,7 @@ impl LinkLog {
                  LIFEBOAT_ADMIN_URL"
             ),
         };
+
         let (voice, lasted) = self.failed("silent");
         said!(
             warn,

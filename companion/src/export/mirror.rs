@@ -76,7 +76,9 @@ impl Mirrors {
             look_at: clock.now(),
             read_back_at: clock.now() + READ_BACK_INTERVAL,
         });
+
         let mirrors: Vec<_> = mirrors.map(|mirror| mirror.run().boxed()).collect();
+
         let work = async move {
             if mirrors.is_empty() {
                 std::future::pending::<()>().await;
@@ -111,6 +113,7 @@ impl Mirror {
                     None => std::future::pending().await,
                 }
             };
+
             let (clock, look_at) = (self.clock, self.look_at);
             let is_leading = self.published.borrow().is_some();
             tokio::select! {
@@ -132,6 +135,7 @@ impl Mirror {
         let depth = if self.read_back_at <= self.clock.now() { Depth::Bytes } else { Depth::Size };
         self.look_at = self.clock.now() + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, rng::random());
         let Some(other) = &self.other else { return };
+
         match other.archive.has_published(&published, depth).await {
             Ok(true) => {}
             Ok(false) => {
@@ -149,6 +153,7 @@ impl Mirror {
                 self.catch_up(depth).await;
             }
         }
+
         if depth == Depth::Bytes {
             self.read_back_at = self.clock.now() + READ_BACK_INTERVAL;
         }
@@ -189,6 +194,7 @@ impl Mirror {
                 self.other.insert(Other { archive, thinner })
             }
         };
+
         let mirrored = self.first.mirror_closely(published, &other.archive, depth).await?;
         if mirrored == Mirrored::Now {
             other.thinner.written();
@@ -242,6 +248,7 @@ pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, autho
     if stores.is_empty() {
         return;
     }
+
     let published = match first.published(author.version).await {
         Ok(Some(published)) => published,
         Ok(None) => return,
@@ -250,6 +257,7 @@ pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, autho
             return;
         }
     };
+
     let published = &published;
     let each = stores.into_iter().map(|settings| async move {
         let place = settings.url.to_string();

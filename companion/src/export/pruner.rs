@@ -77,6 +77,7 @@ impl Pruner {
             self.clock.reach(self.due).await;
             self.wish = Wish::Nothing;
         }
+
         let (archive, version, newest) = (&self.archive, self.version, self.newest);
         let (witnessed, wall, moment) = (self.witnessed, self.clock.wall(), self.clock.now());
         let turn = self.under_way.get_or_insert_with(|| {
@@ -87,6 +88,7 @@ impl Pruner {
             }
             .boxed()
         });
+
         let (witnessed, result) = turn.await;
         self.witnessed = witnessed;
         self.under_way = None;

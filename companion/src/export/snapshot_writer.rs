@@ -15,7 +15,9 @@ use lifeboat_storage::{Fence, StorageError, Tag};
 use tracing::{debug, error, info, warn};
 
 use super::{lost_payload, probing};
-use crate::archive::{Archive, Author, Beside, CurrentManifest, KeptPayload, PayloadLook, Published, PutBack, Terms};
+use crate::archive::{
+    Archive, ArchiveReader, Author, Beside, CurrentManifest, KeptPayload, PayloadLook, Published, PutBack, Terms,
+};
 use crate::observation::{ExportRecorder, Trace};
 use crate::settings::StoreSettings;
 
@@ -97,6 +99,7 @@ impl SnapshotWriter {
             return Ok(None);
         }
         let CurrentManifest::Published(published) = &self.standing else { return Ok(None) };
+
         let published = self.archive.attach_image((**published).clone(), image).await?;
         if let Some(image) = &published.manifest.cache_image {
             let (bytes, expands_to) = (image.object.bytes, image.expands_to);
@@ -105,6 +108,7 @@ impl SnapshotWriter {
                 id.sequence
             );
         }
+
         let manifest = (*published.manifest).clone();
         self.standing = CurrentManifest::Published(Box::new(published));
         Ok(Some(manifest))
@@ -114,6 +118,7 @@ impl SnapshotWriter {
     /// with.
     pub(super) async fn keep_schemas(&mut self, json: Vec<u8>) -> Result<bool, StorageError> {
         let CurrentManifest::Published(published) = &self.standing else { return Ok(false) };
+
         let keys = self.archive.policy(self.author.version).keys;
         let named = published.manifest.schemas.as_ref();
         let is_kept = |schemas: &StoredSchemas| {
@@ -123,6 +128,7 @@ impl SnapshotWriter {
         if named.is_some_and(is_kept) {
             return Ok(true);
         }
+
         let published = self.archive.attach_schemas((**published).clone(), json).await?;
         info!(
             "kept the control plane's schemas with snapshot {}: what is written by hand in an outage is checked against them",
@@ -215,6 +221,7 @@ impl SnapshotWriter {
         self.standing = self.archive.standing(version).await?;
         let mut payload = PayloadState::Whole;
         let mut history: History = self.archive.past(version).await?.into_iter().collect();
+
         match &self.standing {
             CurrentManifest::Absent => {}
             CurrentManifest::Published(published) => {
@@ -237,10 +244,12 @@ impl SnapshotWriter {
                 self.refused = Some(reason);
             }
         }
+
         self.warn_of_plaintext().await?;
         let seen = self.published().map(|manifest| manifest.times.last_seen);
         let last_seen_age = seen.map(|seen| self.clock.wall().since(seen)).unwrap_or_default();
         let published = self.named();
+
         if published.as_ref().is_some_and(|named| named.keys == Keys::Others) {
             info!(
                 "the published configuration is sealed or signed with other keys than are set now: it is published anew"
@@ -268,6 +277,7 @@ impl SnapshotWriter {
     async fn settle_config_json(&mut self) -> Result<PayloadState, StorageError> {
         let CurrentManifest::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
         let place = self.archive.place();
+
         self.config_json = match self.archive.settle_config_json(published).await? {
             Beside::NotKept => None,
             Beside::AsPublished(tag) => Some(tag),
@@ -321,11 +331,13 @@ impl SnapshotWriter {
         let mut others = Vec::new();
         for settings in &self.others {
             // One that can't be opened has nothing to give; who mirrors into it says so.
-            others.extend(Archive::open(settings).ok());
+            others.extend(ArchiveReader::open(settings).ok());
         }
+
         let (kept, now) = (self.payload.as_ref(), self.clock.wall());
         let put_back = self.archive.put_back_payload(&self.author, published, kept, &others, epoch, now).await?;
         let (place, sequence) = (self.archive.place().to_owned(), published.manifest.sequence);
+
         match put_back {
             PutBack::Same { kept, from } => {
                 lost_payload::log_put_back(&place, sequence, &from);

@@ -64,10 +64,12 @@ impl StoreOutage {
         }
         self.attempt += 1;
         let (attempt, seconds) = (self.attempt, retry_in.as_secs_f64());
+
         let Some(lasted) = self.log.failed(error.class(), self.clock.now()) else {
             debug!(attempt, store = place, "{error}. Trying again in {seconds:.0} s");
             return;
         };
+
         match waiting {
             Some(hash) => error!(
                 %hash,

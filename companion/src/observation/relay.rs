@@ -157,6 +157,7 @@ impl RelayFacts {
         if let Some(why) = &self.refused_by_control_plane {
             return Err(format!("the control plane refuses this relay: {why}"));
         }
+
         match self.certificate {
             Some((from, _)) if now < from => {
                 Err(format!("the relay's certificate is not valid before {from}: is this host's clock right"))

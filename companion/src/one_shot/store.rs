@@ -6,7 +6,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::VerifiedImage;
 use tracing::warn;
 
-use crate::archive::{Archive, Chosen, NoneChosen, Stores};
+use crate::archive::{ArchiveReader, Chosen, NoneChosen, Stores};
 use crate::settings::VersionMatch;
 
 /// The newest configuration that verifies.
@@ -79,7 +79,7 @@ async fn image_of(
     None
 }
 
-fn without_image(archive: &Archive, version: KongVersion, sequence: u64) -> anyhow::Error {
+fn without_image(archive: &ArchiveReader, version: KongVersion, sequence: u64) -> anyhow::Error {
     anyhow!(
         "snapshot {sequence} of Kong {version} in {} has no image of a node's cache, and Kong {version} caches in nothing \
          else. Restore the node through the relay (lifeboat run --import on) or with a declarative file (lifeboat exec), or \

@@ -139,7 +139,7 @@ mod tests {
 
     fn watching(archive: &Archive, version: VersionMatch) -> (Backups, Nodes, Clock) {
         let (backups, nodes, clock) = (Backups::default(), Nodes::default(), Clock::start());
-        let sources = Stores::of(archive.clone(), RestoreRules { version, ..RestoreRules::default() });
+        let sources = Stores::of(archive.reader(), RestoreRules { version, ..RestoreRules::default() });
         let recorder = RelayRecorder::default();
         let watch = BackupWatch { backups: backups.clone(), nodes: nodes.clone(), sources, clock, recorder };
         tokio::spawn(watch.run());

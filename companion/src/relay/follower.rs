@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
     use crate::archive::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, version};
-    use crate::archive::{Archive, Stay};
+    use crate::archive::{Archive, Operator, Stay};
     use crate::settings::{LiveRules, RestoreRules, RuleChanger};
 
     fn following(follow: Option<Follow>) -> Rulebook {
@@ -267,11 +267,14 @@ mod tests {
     fn follower(archive: &Archive) -> Follower {
         let rules = RestoreRules::default();
         let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
-        Follower::new(Stores::of(archive.clone(), rules), following(Some(follow)), Clock::start())
+        Follower::new(Stores::of(archive.reader(), rules), following(Some(follow)), Clock::start())
     }
 
     async fn change(archive: &Archive) {
-        archive.publish_pinned(&author(), &received(CHANGED), Stay::UntilItChanges, now()).await.unwrap();
+        Operator::new(archive.clone())
+            .publish_pinned(&author(), &received(CHANGED), Stay::UntilItChanges, now())
+            .await
+            .unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -341,7 +344,7 @@ mod tests {
         publish(&archive, FIRST).await;
         let on = LiveRules { follow: Some(Follow::default()), ..LiveRules::default() };
         let changer = RuleChanger::new(on);
-        let sources = Stores::of(archive.clone(), RestoreRules::default());
+        let sources = Stores::of(archive.reader(), RestoreRules::default());
         let follower = Follower::new(sources, changer.rulebook(), Clock::start());
         let mut subscription = follower.subscribe(version()).unwrap();
         subscription.next().await;
@@ -358,7 +361,7 @@ mod tests {
     #[tokio::test]
     async fn without_the_setting_nobody_is_told_anything() {
         let rules = RestoreRules::default();
-        let follower = Follower::new(Stores::of(in_memory(), rules), following(None), Clock::start());
+        let follower = Follower::new(Stores::of(in_memory().reader(), rules), following(None), Clock::start());
         assert!(follower.subscribe(version()).is_none());
     }
 }

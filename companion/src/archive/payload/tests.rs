@@ -5,7 +5,7 @@ use lifeboat_core::manifest::{Pin, State};
 
 use super::super::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, version};
 use super::*;
-use crate::archive::Stay;
+use crate::archive::{Operator, Stay};
 use crate::settings::KeySource;
 
 fn key_of(published: &Published) -> &str {
@@ -21,7 +21,8 @@ async fn state(archive: &Archive, published: &Published) -> PayloadState {
 }
 
 async fn put_back(archive: &Archive, published: &Published, others: &[Archive]) -> PutBack {
-    archive.put_back_payload(&author(), published, None, others, 7, now()).await.unwrap()
+    let others: Vec<_> = others.iter().map(Archive::reader).collect();
+    archive.put_back_payload(&author(), published, None, &others, 7, now()).await.unwrap()
 }
 
 async fn restored(archive: &Archive) -> Vec<u8> {
@@ -151,7 +152,7 @@ async fn a_signed_manifest_proves_a_config_json_too_and_its_pin_stays() {
     let archive = in_memory().with_keys(keys);
     publish(&archive, FIRST).await;
     publish(&archive, CHANGED).await;
-    let pinned = archive.roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();
+    let pinned = Operator::new(archive.clone()).roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();
     lose(&archive, &pinned).await;
     let back = put_back(&archive, &pinned, &[]).await;
     assert!(matches!(back, PutBack::Same { .. }), "{back:?}");

@@ -16,6 +16,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use super::super::Operator;
 use super::super::tests::{CHANGED, FIRST, author, in_memory, now, publish, received, recorded_image, version};
 use super::*;
 
@@ -95,7 +96,7 @@ async fn a_held_one_and_the_one_before_it_stay_while_it_is_newer_than_what_is_pu
     assert_eq!(process.thin(&archive, 40 * DAY).await, [2]);
     assert_eq!(process.thin(&archive, 40 * DAY).await, [0; 0]);
     assert_eq!(sequences(&archive).await, [3, 4, 5]);
-    archive.release(&author(), None, now()).await.unwrap();
+    Operator::new(archive.clone()).release(&author(), None, now()).await.unwrap();
     publish(&archive, CHANGED).await;
     // It is older than what is published now, so nobody waits for it; then what it was compared with may go too.
     assert_eq!(process.thin(&archive, 40 * DAY).await, [3]);

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::check::{Check, in_words, within};
 use super::store::failed;
-use crate::archive::{Archive, ConfigJson, History, Restored};
+use crate::archive::{ArchiveReader, ConfigJson, History, Restored};
 use crate::evidence::{Conditions, Evidence, Measure, Verdict};
 use crate::settings::Role;
 
@@ -32,7 +32,7 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const RECENT: usize = 10;
 
 pub(super) async fn checks(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     role: Role,
     limits: NodeLimits,
@@ -49,7 +49,7 @@ pub(super) async fn checks(
 }
 
 /// Whether the newest backup is what the control plane sends now.
-pub(super) async fn current(archive: &Archive, version: KongVersion, sends: ConfigHash) -> Option<Check> {
+pub(super) async fn current(archive: &ArchiveReader, version: KongVersion, sends: ConfigHash) -> Option<Check> {
     let published = timeout(LOOK_LIMIT, archive.published(version)).await.ok()?.ok()??;
     let kept = published.manifest.config_hash;
     Some(if kept == sends {
@@ -65,7 +65,7 @@ pub(super) async fn current(archive: &Archive, version: KongVersion, sends: Conf
 
 /// Whether the newest backup would be restored.
 pub(super) async fn newest(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     role: Role,
     limits: NodeLimits,
@@ -74,7 +74,13 @@ pub(super) async fn newest(
     within(NEWEST, FETCH_LIMIT, restorable(archive, version, role, limits, clock)).await
 }
 
-async fn restorable(archive: &Archive, version: KongVersion, role: Role, limits: NodeLimits, clock: Clock) -> Check {
+async fn restorable(
+    archive: &ArchiveReader,
+    version: KongVersion,
+    role: Role,
+    limits: NodeLimits,
+    clock: Clock,
+) -> Check {
     match archive.restore(version).await {
         Ok(restored) if restored.skipped.is_empty() => {
             let described = described(&restored, version, clock);
@@ -157,7 +163,7 @@ fn described(restored: &Restored, version: KongVersion, clock: Clock) -> String 
     }
 }
 
-async fn config_json(archive: &Archive, version: KongVersion) -> Option<Check> {
+async fn config_json(archive: &ArchiveReader, version: KongVersion) -> Option<Check> {
     let published = archive.published(version).await.ok()??;
     Some(match archive.config_json_beside(&published).await {
         Ok(ConfigJson::AsPublished) => Check::pass(CONFIG_JSON, format!("Kong {version}: as published")),
@@ -177,7 +183,7 @@ async fn config_json(archive: &Archive, version: KongVersion) -> Option<Check> {
 }
 
 // With encryption there is to be no config.json, and nothing from before it.
-async fn plaintext(archive: &Archive, version: KongVersion) -> Check {
+async fn plaintext(archive: &ArchiveReader, version: KongVersion) -> Check {
     let (left, history) = match (archive.plaintext(version).await, archive.history(version, RECENT).await) {
         (Err(error), _) => return failed(PLAINTEXT, &error),
         // Who may not list knows of the one object only.
@@ -195,7 +201,7 @@ async fn plaintext(archive: &Archive, version: KongVersion) -> Check {
     Check::fail(PLAINTEXT, seen, cure)
 }
 
-async fn exporters(archive: &Archive, version: KongVersion) -> Option<Check> {
+async fn exporters(archive: &ArchiveReader, version: KongVersion) -> Option<Check> {
     let history = archive.history(version, RECENT).await.ok()?;
     let names = at_the_same_time(&history)?;
     Some(Check::warn(

@@ -25,7 +25,7 @@ use lifeboat_storage::access::Access;
 
 use super::check::{self, Check, Verdict, count};
 use super::{Failure, stdout};
-use crate::archive::{Archive, Stores};
+use crate::archive::{Operator, Stores};
 use crate::cli::Output;
 use crate::export::BackupNode;
 use crate::terminal::terminal_width;
@@ -112,13 +112,13 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
 
 // The archive is given back if it can be read.
 async fn look(
-    archive: Archive,
+    archive: Operator,
     role: Role,
     version: Option<KongVersion>,
     election: ElectionSetting,
     limits: NodeLimits,
     clock: Clock,
-) -> (Vec<Check>, Option<Archive>) {
+) -> (Vec<Check>, Option<Operator>) {
     let author = version.map(|version| BackupNode::new(version).author());
     let found = store::findings(&archive, role, author.as_ref(), election, clock).await;
     let mut checks = found.checks;

@@ -12,7 +12,7 @@ use lifeboat_storage::{Conditions, Skew, StorageError};
 use tokio::time::timeout;
 
 use super::check::{Check, Verdict};
-use crate::archive::{Archive, Author};
+use crate::archive::{Archive, Author, Operator};
 use crate::settings::{Role, StoreSettings};
 
 const STORE: &str = "store";
@@ -44,7 +44,7 @@ pub(super) struct Findings {
 }
 
 /// Opens the store as the role would.
-pub(super) fn open(settings: &StoreSettings, role: Role) -> Result<Archive, Check> {
+pub(super) fn open(settings: &StoreSettings, role: Role) -> Result<Operator, Check> {
     if let StorageUrl::File { path } = &settings.url
         && role == Role::Importer
         && !Path::new(path).exists()
@@ -52,7 +52,7 @@ pub(super) fn open(settings: &StoreSettings, role: Role) -> Result<Archive, Chec
         let cure = "let the exporter make it, or set KONG_CLUSTER_FALLBACK_CONFIG_STORAGE to where it writes";
         return Err(Check::fail(STORE, format!("the folder {path} is not there"), cure));
     }
-    Archive::open(settings).map_err(|error| failed(STORE, &error))
+    Archive::open(settings).map(Operator::new).map_err(|error| failed(STORE, &error))
 }
 
 /// That the folder was not there: opening makes it, as `lifeboat run` does, and a mistyped path looks the same.
@@ -64,7 +64,7 @@ pub(super) fn new_folder(settings: &StoreSettings) -> Option<Check> {
 }
 
 pub(super) async fn findings(
-    archive: &Archive,
+    archive: &Operator,
     role: Role,
     author: Option<&Author>,
     election: ElectionSetting,
@@ -107,7 +107,7 @@ fn listing(listed: Result<Vec<KongVersion>, StorageError>, role: Role) -> Check 
     }
 }
 
-async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
+async fn reading(archive: &Operator, author: Option<&Author>) -> Option<Check> {
     let version = author?.version;
     Some(match archive.has_manifest(version).await {
         Ok(true) => Check::pass(READING, format!("allowed; there is a manifest for Kong {version}")),
@@ -116,7 +116,7 @@ async fn reading(archive: &Archive, author: Option<&Author>) -> Option<Check> {
     })
 }
 
-async fn writing(archive: &Archive, author: &Author, election: ElectionSetting) -> Vec<Check> {
+async fn writing(archive: &Operator, author: &Author, election: ElectionSetting) -> Vec<Check> {
     if let Err(error) = archive.try_writing_and_reading(author).await {
         return vec![failed(WRITING, &error)];
     }
@@ -151,7 +151,7 @@ fn conditional(conditions: &Conditions, election: ElectionSetting) -> Check {
 }
 
 // As an exporter replaces the manifest, and a command of an operator's.
-async fn replacing(archive: &Archive, author: &Author, conditions: &Conditions) -> Check {
+async fn replacing(archive: &Operator, author: &Author, conditions: &Conditions) -> Check {
     match archive.try_replacing(author).await {
         Ok(()) if conditions.swap_is_compared() => Check::pass(REPLACING, "works; the store itself compares versions"),
         Ok(()) => Check::pass(REPLACING, "works; Lifeboat looks before it writes, since the store compares nothing"),
@@ -166,7 +166,7 @@ async fn replacing(archive: &Archive, author: &Author, conditions: &Conditions) 
     }
 }
 
-async fn no_writing(archive: &Archive, author: &Author) -> Check {
+async fn no_writing(archive: &Operator, author: &Author) -> Check {
     match archive.try_writing(author).await {
         Err(StorageError::Denied { .. }) => Check::pass(WRITING, "not allowed, and not needed by an importer"),
         Ok(()) => Check::warn(
@@ -211,7 +211,7 @@ pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
     Check::fail(name, error.to_string(), cure)
 }
 
-fn too_late(name: &'static str, archive: &Archive) -> Check {
+fn too_late(name: &'static str, archive: &Operator) -> Check {
     let cure = "look whether the store is up and reachable from here, and whether its address is right";
     let seen = format!("not done within {} s", LIMIT.as_secs());
     match archive.newest_failure() {

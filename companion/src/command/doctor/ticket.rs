@@ -9,14 +9,14 @@ use lifeboat_runtime::clock::Clock;
 
 use super::backup;
 use super::check::{Check, in_words};
-use crate::archive::Archive;
+use crate::archive::ArchiveReader;
 use crate::settings::Role;
 
 const TICKET: &str = "ticket";
 
 pub(super) async fn checks(
     ticket: &Ticket,
-    archive: &Archive,
+    archive: &ArchiveReader,
     role: Role,
     limits: NodeLimits,
     clock: Clock,

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 use super::super::Failure;
 use super::super::configuration::{configuration, printable};
-use crate::archive::{Archive, Pick};
+use crate::archive::{ArchiveReader, Pick};
 use crate::config_source::Found;
 use crate::evidence::Schemas;
 
@@ -44,7 +44,7 @@ impl ConfigSource {
 
 /// Who judges, and by what.
 pub(super) struct Judge<'a> {
-    pub(super) archive: &'a Archive,
+    pub(super) archive: &'a ArchiveReader,
     pub(super) version: KongVersion,
     /// Those that nodes have besides Kong's own, by the settings.
     pub(super) plugins: &'a [String],

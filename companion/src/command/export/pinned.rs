@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::super::{Failure, stdout};
 use super::judged::{self, Judge};
-use crate::archive::{Archive, Emergency, Stay};
+use crate::archive::{Archive, Emergency, Operator, Stay};
 use crate::cli::{Export, Output};
 use crate::config_source::{ConfigSource, Dbless, Found, read_file};
 use crate::export::{BackupNode, mirror_once, thin_once};
@@ -26,7 +26,7 @@ struct Change {
 /// Publishes what was asked for, as a new snapshot that stays.
 pub(super) async fn export(source: &Source, asked: &Export, stay: Stay, clock: Clock) -> Result<(), Failure> {
     let Change { store, version, plugins, origin, found } = Change::read(source, &asked.from, clock).await?;
-    let archive = Archive::open(&store).map_err(anyhow::Error::from)?;
+    let archive = Archive::open(&store).map(Operator::new).map_err(anyhow::Error::from)?;
     let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
     let received = judge.judged(&origin, found).await?;
     let author = BackupNode::new(version).author();

@@ -16,7 +16,7 @@ use super::check::{Check, Verdict, worst};
 use super::configuration::version;
 use super::state::REFUSED;
 use super::{Failure, stdout};
-use crate::archive::{Archive, Pick, Published};
+use crate::archive::{ArchiveReader, Pick, Published};
 use crate::cli::{Output, Verify};
 use crate::evidence::Conditions;
 use crate::settings::{LookSettings, Source};
@@ -36,7 +36,7 @@ enum Newest {
 pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
     let conditions = Conditions { limits: settings.limits, now };
-    let archive = Archive::open_existing(&settings.store).map_err(anyhow::Error::from)?;
+    let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let examined = if asked.all {
         all(&archive, settings.version, conditions).await?
     } else {
@@ -57,7 +57,11 @@ pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<()
 }
 
 // Of each version the published one first, then all others, newest first.
-async fn all(archive: &Archive, given: Option<KongVersion>, conditions: Conditions) -> anyhow::Result<Vec<Examined>> {
+async fn all(
+    archive: &ArchiveReader,
+    given: Option<KongVersion>,
+    conditions: Conditions,
+) -> anyhow::Result<Vec<Examined>> {
     let versions = match given {
         Some(version) => vec![version],
         None => archive.versions().await?,
@@ -94,7 +98,7 @@ async fn all(archive: &Archive, given: Option<KongVersion>, conditions: Conditio
 }
 
 async fn settled(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     pick: Pick,
     conditions: Conditions,
@@ -111,7 +115,7 @@ async fn settled(
 }
 
 async fn one(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     pick: Pick,
     conditions: Conditions,
@@ -130,7 +134,7 @@ async fn one(
     }
 }
 
-async fn newest(archive: &Archive, version: KongVersion) -> Result<Newest, StorageError> {
+async fn newest(archive: &ArchiveReader, version: KongVersion) -> Result<Newest, StorageError> {
     match archive.published(version).await {
         Ok(Some(published)) => Ok(Newest::Published(Box::new(published))),
         Ok(None) => Ok(Newest::Absent),

@@ -6,12 +6,12 @@ use super::super::check::{Check, Verdict};
 use super::super::configuration::printable;
 use super::super::table::{Table, folded_lines};
 use super::snapshot::{self, Examined};
-use crate::archive::Archive;
+use crate::archive::ArchiveReader;
 
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
 
-pub(super) fn as_json(archive: &Archive, examined: &[Examined]) -> String {
+pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined]) -> String {
     let snapshots: Vec<Value> = examined
         .iter()
         .map(|examined| {
@@ -34,7 +34,7 @@ pub(super) fn as_json(archive: &Archive, examined: &[Examined]) -> String {
 }
 
 /// For a terminal of this width; `None` if it isn't for one.
-pub(super) fn as_table(archive: &Archive, examined: &[Examined], width: Option<usize>) -> String {
+pub(super) fn as_table(archive: &ArchiveReader, examined: &[Examined], width: Option<usize>) -> String {
     let mut table = Table::new(&["KONG", "SNAPSHOT", "STATE", "RESULT"]);
     for examined in examined {
         let (version, verdict) = (examined.version.to_string(), examined.verdict().word().to_owned());

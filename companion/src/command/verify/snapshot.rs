@@ -13,7 +13,7 @@ use lifeboat_storage::StorageError;
 
 use super::super::check::Check;
 use super::super::state::{REFUSED, RELEASED, is_released, state_word};
-use crate::archive::{Archive, ConfigJson, Pick, PickError, Picked, Published};
+use crate::archive::{ArchiveReader, ConfigJson, Pick, PickError, Picked, Published};
 use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
 
 pub(super) const MANIFEST: &str = "manifest";
@@ -55,7 +55,7 @@ pub(super) fn has_a_manifest(past: &Past) -> bool {
 
 /// Reads a snapshot and all that belongs to it.
 pub(super) async fn examine(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     pick: Pick,
     published: Option<&Published>,
@@ -115,7 +115,7 @@ pub(super) async fn examine(
     Ok(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead })
 }
 
-async fn state(archive: &Archive, manifest: &Manifest, is_published: bool) -> Result<&'static str, StorageError> {
+async fn state(archive: &ArchiveReader, manifest: &Manifest, is_published: bool) -> Result<&'static str, StorageError> {
     if manifest.state == State::Held {
         let past = archive.past(manifest.kong_version).await?;
         let fate = past.iter().find(|past| past.id == manifest.id() && past.fate.is_held()).map(|past| past.fate);
@@ -129,7 +129,7 @@ async fn state(archive: &Archive, manifest: &Manifest, is_published: bool) -> Re
 
 /// What Kong's own exporter has left, where there is nothing else.
 pub(super) async fn bare(
-    archive: &Archive,
+    archive: &ArchiveReader,
     version: KongVersion,
     conditions: Conditions,
 ) -> Result<Option<Examined>, StorageError> {
@@ -159,7 +159,7 @@ pub(super) async fn bare(
 }
 
 /// What a node that is created now is given.
-pub(super) async fn instead(archive: &Archive, version: KongVersion) -> String {
+pub(super) async fn instead(archive: &ArchiveReader, version: KongVersion) -> String {
     match archive.restore(version).await {
         Ok(restored) => match restored.verified.provenance() {
             Provenance::Manifest(manifest) => {
@@ -183,7 +183,7 @@ fn written_by(picked: &Picked) -> String {
     }
 }
 
-async fn own_manifest(archive: &Archive, published: &Published) -> Check {
+async fn own_manifest(archive: &ArchiveReader, published: &Published) -> Check {
     let manifest = &published.manifest;
     let key = ObjectKeys::new(manifest.kong_version).snapshot_manifest(manifest.id());
     match archive.own_manifest(published).await {
@@ -211,7 +211,7 @@ async fn own_manifest(archive: &Archive, published: &Published) -> Check {
 }
 
 async fn payload(
-    archive: &Archive,
+    archive: &ArchiveReader,
     picked: &Picked,
     is_published: bool,
     conditions: Conditions,
@@ -295,7 +295,7 @@ fn configuration(manifest: &Manifest, computed: ConfigHash) -> Check {
     )
 }
 
-async fn config_json(archive: &Archive, published: &Published) -> Check {
+async fn config_json(archive: &ArchiveReader, published: &Published) -> Check {
     let manifest = &published.manifest;
     let key = ObjectKeys::new(manifest.kong_version).config_json();
     let is_sealed = manifest.snapshot.sealed.is_some();
@@ -326,7 +326,7 @@ fn not_as_published(seen: String) -> Check {
     Check::warn(CONFIG_JSON, seen, cure)
 }
 
-async fn cache_image(archive: &Archive, picked: &Picked) -> Check {
+async fn cache_image(archive: &ArchiveReader, picked: &Picked) -> Check {
     match archive.cache_image(&picked.manifest).await {
         Ok(image) => {
             let bytes = image.map_or(0, |image| image.expands_to());

@@ -53,6 +53,7 @@ pub(super) fn environment(
     if let Some(custom) = source.get("LIFEBOAT_PLUGINS").filter(|_| !Reader::new(source).is_given("KONG_PLUGINS")) {
         variables.insert("KONG_PLUGINS".to_owned(), format!("bundled,{}", custom.value.trim()));
     }
+
     let folder = text(scratch.folder());
     let own = [
         ("HOME", folder.clone()),
@@ -79,6 +80,7 @@ pub(super) fn environment(
         ("KONG_ANONYMOUS_REPORTS", "off".to_owned()),
     ];
     variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+
     // Kong's packages let workers be the user `kong`, which can't read what only root may.
     if rustix::process::geteuid().is_root() {
         variables.insert("KONG_NGINX_MAIN_USER".to_owned(), "root root".to_owned());
@@ -86,6 +88,7 @@ pub(super) fn environment(
     if let Trust::Pki(_) = settings.cluster.trust {
         variables.extend(of_authority(settings, scratch)?);
     }
+
     Ok(variables)
 }
 
@@ -97,6 +100,7 @@ fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(Stri
         true => certificate(source, scratch, "KONG_CLUSTER_CA_CERT", "ca.crt")?,
         false => reader.text("KONG_LUA_SSL_TRUSTED_CERTIFICATE").map_or("system".to_owned(), |given| given.value),
     };
+
     let relay = settings.relay_identity();
     let leaf = relay.leaf();
     let name = leaf.dns_names().first().map(String::as_str).or_else(|| leaf.common_name()).unwrap_or_default();

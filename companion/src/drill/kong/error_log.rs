@@ -31,6 +31,7 @@ pub(super) async fn last_lines(
     let Some(secrets) = secrets(settings, sources, version, clock).await else {
         return "; what it logged is not shown, since its secrets can't be told".to_owned();
     };
+
     let (started, logged) = (tail(&scratch.start_log()), tail(&scratch.error_log()));
     let lines: Vec<&str> = started.lines().chain(logged.lines()).filter(|line| !line.trim().is_empty()).collect();
     let shown = lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| {

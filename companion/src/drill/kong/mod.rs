@@ -41,6 +41,7 @@ pub(super) async fn run(
         Ok(None) => return KongPart::Absent,
         Err(mishap) => return KongPart::Failed(mishap),
     };
+
     if found.version != version {
         let program = found.program.display();
         let (is, wanted) =
@@ -53,6 +54,7 @@ pub(super) async fn run(
             KongProgram::OnPath | KongProgram::Nowhere => KongPart::Skipped(wanted),
         };
     }
+
     match restore(settings, sources, &found, restored, clock).await {
         Ok(ran) => KongPart::Ran(ran),
         Err(mishap) => KongPart::Failed(mishap),
@@ -69,6 +71,7 @@ async fn restore(
     let stage = PrivateRelay::set(settings, sources.clone(), clock).await?;
     let begun = clock.now();
     let mut scratch = Scratch::new(&found.program).map_err(|error| DrillFailure::no_scratch(&error))?;
+
     let environment = environment(settings, &scratch, stage.address())?;
     let failed = match scratch.start(&environment).await {
         Ok(()) => {
@@ -90,6 +93,7 @@ async fn restore(
         }
         Err(why) => why,
     };
+
     let log = error_log::last_lines(&scratch, settings, sources, restored.of, clock).await;
     scratch.stop(&environment).await;
     Err(DrillFailure::new(

@@ -53,12 +53,14 @@ impl Scratch {
     pub(super) async fn start(&mut self, environment: &BTreeMap<String, String>) -> Result<(), String> {
         let output = std::fs::File::create(self.start_log()).map_err(|error| error.to_string())?;
         let errors = output.try_clone().map_err(|error| error.to_string())?;
+
         // Into a file: what is started in the background would keep a pipe open.
         let mut command = self.command("start", environment);
         command.arg("--conf").arg(self.conf()).stdout(output).stderr(errors).process_group(0);
         let mut child =
             command.spawn().map_err(|error| format!("{} can't be started: {error}", self.program.display()))?;
         self.starting = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+
         let ended = timeout(START_LIMIT, child.wait()).await;
         match ended {
             Ok(Ok(status)) if status.success() => {

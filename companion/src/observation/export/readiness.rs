@@ -24,17 +24,20 @@ impl ExportFacts {
         if let Some(lost) = &self.payload_lost {
             return Err(lost.clone());
         }
+
         match &self.lead {
             Lead::Others { .. } => return Ok(()),
             Lead::Unknown => return Err("no exporter is known to lead yet".to_owned()),
             Lead::Own { .. } => {}
         }
+
         if let ControlPlaneSays::RefusesCertificate(why) = &self.control_plane_says {
             return Err(format!("the control plane refuses this exporter: {why}"));
         }
         let Some(Judged { newest: judged, standing }) = &self.judged else {
             return Err("what is in the store is not known yet".to_owned());
         };
+
         match self.newest.map(|newest| newest.config_hash) {
             None if self.is_connected => Err("the control plane is connected and has sent nothing yet".to_owned()),
             None if let ControlPlaneSays::RefusesNode(why) = &self.control_plane_says => {
