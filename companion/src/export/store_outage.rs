@@ -65,7 +65,9 @@ impl StoreOutage {
         self.attempt += 1;
         let (attempt, seconds) = (self.attempt, retry_in.as_secs_f64());
 
-        let Some(lasted) = self.log.failed(error.class(), self.clock.now()) else {
+        // A configuration that begins to wait is news, though the store fails as before.
+        let cause = waiting.map_or_else(|| error.class().to_owned(), |hash| format!("{} {hash}", error.class()));
+        let Some(lasted) = self.log.failed(&cause, self.clock.now()) else {
             debug!(attempt, store = place, "{error}. Trying again in {seconds:.0} s");
             return;
         };

@@ -259,7 +259,7 @@ fn tells_the_whole_story(demo: &Finished) {
 async fn the_demo_needs_nothing_and_tells_its_story() {
     let demo = succeeds(lifeboat(["demo"])).await;
     tells_the_whole_story(&demo);
-    assert!(demo.stdout.contains("an S3 store on http://127.0.0.1:"), "{demo}");
+    assert!(demo.stdout.contains("a store in a folder of its own"), "{demo}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
