@@ -107,7 +107,7 @@ pub enum Task {
     Pin(Pin),
     /// Let exporters publish again what the control plane sends
     Unpin(Unpin),
-    /// List old snapshots that can be deleted, and delete them with --yes
+    /// List snapshots that can be deleted, and delete them with --yes
     ///
     /// By LIFEBOAT_HISTORY and by age: all of the last day stay, then one an hour for a week, then one a day, and always the
     /// published one, the good one before it, and those that held ones are compared with. Exporters delete the same snapshots
