@@ -43,7 +43,7 @@ pub enum Task {
     /// With --export on it writes what the control plane sends to the store. With --import on it is the relay, which
     /// restores new data planes. At SIGTERM or SIGINT it first writes what is waiting.
     Run,
-    /// Check the health of the lifeboat on this host or in this container
+    /// Check the health of lifeboat on this host or in this container
     ///
     /// For containers, which have no other program to ask with. It exits with 0 if all is well, else with 1 and the reason.
     /// Give it the same LIFEBOAT_HTTP_LISTEN and LIFEBOAT_HEALTH_LISTEN as lifeboat run; it reads no other settings.
