@@ -30,7 +30,7 @@ pub(super) async fn play(part: &ControlPlanePart) -> Result<(), Failure> {
     let control_plane = control_plane.with_context(|| format!("nothing can listen on {}", part.listen))?;
     control_plane.push(part.sends.message());
     stdout::line(&format!(
-        "a control plane on {} sends {} to who shows {}",
+        "a control plane on {} sends {} to data planes with {}",
         control_plane.address(),
         described(&super::configuration(&part.sends.message())?),
         part.folder.join(CERTIFICATE).display()
