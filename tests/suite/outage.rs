@@ -97,7 +97,10 @@ fn a_node_that_runs_its_snapshot_is_not_sent_it_again() {
         assert_eq!(node.state().received, 1);
         let now = world.store.counts();
         // The relay looks at the manifest once, whether the node's version has a backup. The payload is another GET.
-        assert!(now.get <= counts.get + 1, "the store is read for a node that has a configuration: {counts:?}, {now:?}");
+        assert!(
+            now.get <= counts.get + 1,
+            "the store is read for a node that has a configuration: {counts:?}, {now:?}"
+        );
         assert_eq!(RequestCounts { get: counts.get, ..now }, counts);
     });
 }
