@@ -4,7 +4,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::error::Error;
 use clap::{Arg, ArgMatches, Command, ValueHint};
 
-use crate::settings::names::{SETTINGS, Setting};
+use crate::settings::names::{self, Name, SETTINGS, Setting};
 
 /// Above the settings in a command's help.
 pub(super) const HEADING: &str = "Settings";
@@ -26,7 +26,10 @@ fn reads(command: &str, setting: &Setting) -> bool {
     match command {
         "completions" | "man" => false,
         "healthcheck" => {
-            matches!(setting.variable, "LIFEBOAT_HTTP_LISTEN" | "LIFEBOAT_HEALTH_LISTEN" | "LIFEBOAT_SETTINGS_FILE")
+            matches!(
+                setting.name(),
+                names::LIFEBOAT_HTTP_LISTEN | names::LIFEBOAT_HEALTH_LISTEN | names::LIFEBOAT_SETTINGS_FILE
+            )
         }
         _ => true,
     }
@@ -43,7 +46,7 @@ fn flag(setting: &Setting) -> Option<Arg> {
     let help = format!("{} [{}, default: {}]", setting.meaning, setting.variable, setting.default).replace('`', "");
     let flag = Arg::new(setting.variable).long(setting.flag?).value_name("VALUE").help(help);
     let flag = flag.help_heading(HEADING).hide_short_help(true);
-    Some(match offered(setting.variable) {
+    Some(match offered(setting.name()) {
         Offered::Words(words) => flag.value_parser(Suggested(words)).hide_possible_values(true),
         Offered::Path(hint) => flag.value_hint(hint),
         Offered::Nothing => flag.value_hint(ValueHint::Other),
@@ -57,35 +60,35 @@ enum Offered {
     Nothing,
 }
 
-fn offered(variable: &str) -> Offered {
-    match variable {
-        "KONG_CLUSTER_FALLBACK_CONFIG_EXPORT"
-        | "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT"
-        | "KONG_CLUSTER_USE_PROXY"
-        | "LIFEBOAT_CACHE_IMAGE"
-        | "LIFEBOAT_FEED_ON_REFUSAL"
-        | "LIFEBOAT_FOLLOW" => Offered::Words(&["on", "off"]),
-        "KONG_CLUSTER_MTLS" => Offered::Words(&["shared", "pki", "pki_check_cn"]),
-        "KONG_CLUSTER_OCSP" => Offered::Words(&["on", "optional", "off"]),
-        "LIFEBOAT_VERSION_MATCH" => Offered::Words(&["minor", "exact"]),
-        "LIFEBOAT_PREFER" => Offered::Words(&["manifest", "newest"]),
-        "LIFEBOAT_ELECTION" => Offered::Words(&["auto", "lease", "registry", "none"]),
-        "LIFEBOAT_LOG" => Offered::Words(&["error", "warn", "info", "debug", "trace", "off"]),
-        "LIFEBOAT_LOG_FORMAT" => Offered::Words(&["text", "json"]),
-        "AWS_EC2_METADATA_DISABLED" => Offered::Words(&["true", "false"]),
-        "KONG_CLUSTER_CERT"
-        | "KONG_CLUSTER_CERT_KEY"
-        | "KONG_CLUSTER_CA_CERT"
-        | "KONG_LUA_SSL_TRUSTED_CERTIFICATE"
-        | "LIFEBOAT_RELAY_CERT"
-        | "LIFEBOAT_RELAY_CERT_KEY"
-        | "LIFEBOAT_RELAY_CLIENT_CA"
-        | "LIFEBOAT_STORAGE_CA"
-        | "LIFEBOAT_SETTINGS_FILE"
-        | "AWS_WEB_IDENTITY_TOKEN_FILE"
-        | "GOOGLE_APPLICATION_CREDENTIALS"
-        | "AZURE_FEDERATED_TOKEN_FILE" => Offered::Path(ValueHint::FilePath),
-        "KONG_PREFIX" => Offered::Path(ValueHint::DirPath),
+fn offered(name: Name) -> Offered {
+    match name {
+        names::KONG_CLUSTER_FALLBACK_CONFIG_EXPORT
+        | names::KONG_CLUSTER_FALLBACK_CONFIG_IMPORT
+        | names::KONG_CLUSTER_USE_PROXY
+        | names::LIFEBOAT_CACHE_IMAGE
+        | names::LIFEBOAT_FEED_ON_REFUSAL
+        | names::LIFEBOAT_FOLLOW => Offered::Words(&["on", "off"]),
+        names::KONG_CLUSTER_MTLS => Offered::Words(&["shared", "pki", "pki_check_cn"]),
+        names::KONG_CLUSTER_OCSP => Offered::Words(&["on", "optional", "off"]),
+        names::LIFEBOAT_VERSION_MATCH => Offered::Words(&["minor", "exact"]),
+        names::LIFEBOAT_PREFER => Offered::Words(&["manifest", "newest"]),
+        names::LIFEBOAT_ELECTION => Offered::Words(&["auto", "lease", "registry", "none"]),
+        names::LIFEBOAT_LOG => Offered::Words(&["error", "warn", "info", "debug", "trace", "off"]),
+        names::LIFEBOAT_LOG_FORMAT => Offered::Words(&["text", "json"]),
+        names::AWS_EC2_METADATA_DISABLED => Offered::Words(&["true", "false"]),
+        names::KONG_CLUSTER_CERT
+        | names::KONG_CLUSTER_CERT_KEY
+        | names::KONG_CLUSTER_CA_CERT
+        | names::KONG_LUA_SSL_TRUSTED_CERTIFICATE
+        | names::LIFEBOAT_RELAY_CERT
+        | names::LIFEBOAT_RELAY_CERT_KEY
+        | names::LIFEBOAT_RELAY_CLIENT_CA
+        | names::LIFEBOAT_STORAGE_CA
+        | names::LIFEBOAT_SETTINGS_FILE
+        | names::AWS_WEB_IDENTITY_TOKEN_FILE
+        | names::GOOGLE_APPLICATION_CREDENTIALS
+        | names::AZURE_FEDERATED_TOKEN_FILE => Offered::Path(ValueHint::FilePath),
+        names::KONG_PREFIX => Offered::Path(ValueHint::DirPath),
         _ => Offered::Nothing,
     }
 }
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn what_a_shell_offers_for_a_setting_is_among_what_its_documentation_names() {
         for setting in SETTINGS {
-            let Offered::Words(words) = offered(setting.variable) else { continue };
+            let Offered::Words(words) = offered(setting.name()) else { continue };
             let switches = ["on", "off", "true", "false"];
             let levels = setting.variable == "LIFEBOAT_LOG";
             for word in words.iter().filter(|word| !switches.contains(word) && !levels) {

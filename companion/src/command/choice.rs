@@ -11,7 +11,7 @@ use super::{Failure, stdout};
 use crate::archive::{Author, Operator, Pick, Published};
 use crate::cli::Output;
 use crate::export::{BackupNode, mirror_once};
-use crate::settings::{ReleaseSettings, Source, StoreSettings};
+use crate::settings::{ReleaseSettings, Source, StoreSettings, names};
 
 /// The store that an operator decides in, and as whom.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Choice {
         let settings = ReleaseSettings::read(source)?;
         let archive = Operator::open_existing(&settings.store).map_err(anyhow::Error::from)?;
         let author = BackupNode::new(version(&archive, settings.version).await?).author();
-        let flag = source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE").filter(|given| given.is_argument);
+        let flag = source.get(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE.variable()).filter(|given| given.is_argument);
         let storage_flag = flag.map(|given| format!(" {} {}", given.name, given.value)).unwrap_or_default();
         Ok(Self { archive, author, store: settings.store, storage_flag })
     }

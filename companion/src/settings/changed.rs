@@ -21,13 +21,13 @@ impl Changed {
         let mut changed = Self::default();
         for setting in SETTINGS {
             let variable = setting.variable;
-            let is_live = LIVE.contains(&variable);
+            let is_live = LIVE.contains(&setting.name());
             let (before, after) = (last.get(variable), now.get(variable));
             if is_live && value(&before) != value(&after) {
                 let shown = |given: &Option<Given>| value(given).unwrap_or(setting.default).to_owned();
                 changed.live.push(format!("{variable} is {} (was {})", shown(&after), shown(&before)));
             }
-            let in_file = format!("{variable}_FILE");
+            let in_file = setting.name().in_file();
             for name in [variable, &in_file] {
                 // What starts the reading can't be changed by it.
                 if !is_live && value(&started.get(name)) != value(&now.get(name)) {

@@ -9,9 +9,8 @@ use lifeboat_link::tls::{
 use lifeboat_link::{Address, ControlPlane, PutOff};
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use super::names::{self, KONG_LUA_SSL_TRUSTED_CERTIFICATE as TRUSTED, Name};
 use super::{Reader, limits, proxy};
-
-const TRUSTED: &str = "KONG_LUA_SSL_TRUSTED_CERTIFICATE";
 
 /// How to reach the control plane as a node of its cluster.
 #[derive(Clone)]
@@ -54,8 +53,9 @@ impl ClusterSettings {
         let proxy = proxy::read(reader);
         let revocation = revocation(reader);
         let max_payload = limits::max_payload(reader);
-        let identity = identity(reader, "KONG_CLUSTER_CERT", "KONG_CLUSTER_CERT_KEY");
-        let mode = reader.text("KONG_CLUSTER_MTLS").map_or("shared".to_owned(), |given| given.value.trim().to_owned());
+        let identity = identity(reader, names::KONG_CLUSTER_CERT, names::KONG_CLUSTER_CERT_KEY);
+        let mode =
+            reader.text(names::KONG_CLUSTER_MTLS).map_or("shared".to_owned(), |given| given.value.trim().to_owned());
         let (trust, believes, authorities) = match mode.as_str() {
             "shared" => {
                 let certificate = identity.as_ref()?.leaf().der().clone();
@@ -90,7 +90,7 @@ impl fmt::Debug for ClusterSettings {
 }
 
 fn revocation(reader: &mut Reader<'_>) -> Option<Revocation> {
-    let Some(given) = reader.text("KONG_CLUSTER_OCSP") else { return Some(Revocation::Off) };
+    let Some(given) = reader.text(names::KONG_CLUSTER_OCSP) else { return Some(Revocation::Off) };
     match given.value.trim() {
         "off" => Some(Revocation::Off),
         "on" => Some(Revocation::On),
@@ -104,18 +104,18 @@ fn revocation(reader: &mut Reader<'_>) -> Option<Revocation> {
 
 // Ours wins: Kong's own, on the same host, may name the relay.
 fn control_plane(reader: &mut Reader<'_>) -> Option<Address> {
-    if let Some(given) = reader.text("LIFEBOAT_CONTROL_PLANE") {
+    if let Some(given) = reader.text(names::LIFEBOAT_CONTROL_PLANE) {
         return reader.parse(&given);
     }
     let why = "the control plane's cluster listener is needed";
-    let kongs = "KONG_CLUSTER_CONTROL_PLANE";
+    let kongs = names::KONG_CLUSTER_CONTROL_PLANE;
     // Of one that is wrong it isn't said that the other is missing.
-    let setting = if reader.is_given(kongs) { kongs } else { "LIFEBOAT_CONTROL_PLANE" };
+    let setting = if reader.is_given(kongs) { kongs } else { names::LIFEBOAT_CONTROL_PLANE };
     let given = reader.required(setting, why, "cp.example.com:8005")?;
     reader.parse(&given)
 }
 
-pub(super) fn identity(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {
+pub(super) fn identity(reader: &mut Reader<'_>, certificate: Name, key: Name) -> Option<Identity> {
     let of_key = format!("the private key of {certificate} is needed");
     let of_certificate = "a certificate of the cluster is needed; with cluster_mtls=shared all have the same";
     let certificate = reader.required(certificate, of_certificate, "/etc/kong/cluster.crt");
@@ -138,14 +138,14 @@ pub(super) fn identity(reader: &mut Reader<'_>, certificate: &str, key: &str) ->
 fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
     let mut pems = Vec::new();
     let mut system = System::Unused;
-    if let Some(given) = reader.text("KONG_CLUSTER_CA_CERT") {
+    if let Some(given) = reader.text(names::KONG_CLUSTER_CA_CERT) {
         pems.push(checked(reader, &given)?);
     }
     for item in reader.list(TRUSTED) {
         if item == "system" {
             system = System::AsSet;
         } else {
-            let name = TRUSTED.to_owned();
+            let name = TRUSTED.to_string();
             pems.push(checked(reader, &super::source::Given { value: item, name, is_argument: false })?);
         }
     }
@@ -176,13 +176,13 @@ enum System {
 
 // Kong's own default since 3.0 (`kong_defaults.lua` of the OSS tags); 2.x trusts nobody whom nobody has named.
 fn trusts_the_system(reader: &mut Reader<'_>) -> bool {
-    let given = reader.text("LIFEBOAT_KONG_VERSIONS").or_else(|| reader.text("KONG_VERSION"));
+    let given = reader.text(names::LIFEBOAT_KONG_VERSIONS).or_else(|| reader.text(names::KONG_VERSION));
     given.is_none_or(|given| given.value.split(',').any(|version| !version.trim().starts_with("2.")))
 }
 
 // For who looks at them one by one; what is wrong with them has been said.
 fn cluster_authorities(reader: &mut Reader<'_>) -> Vec<Leaf> {
-    let given = reader.text("KONG_CLUSTER_CA_CERT");
+    let given = reader.text(names::KONG_CLUSTER_CA_CERT);
     let pem = given.and_then(|given| checked(reader, &given)).unwrap_or_default();
     certificates_from_pem(&pem).unwrap_or_default().iter().filter_map(|der| Leaf::from_der(der).ok()).collect()
 }
@@ -199,7 +199,7 @@ pub(super) fn checked(reader: &mut Reader<'_>, given: &super::source::Given) -> 
 }
 
 fn node_names(reader: &mut Reader<'_>, own: Option<&Identity>) -> Option<NodeNames> {
-    let listed = reader.list("KONG_CLUSTER_ALLOWED_COMMON_NAMES");
+    let listed = reader.list(names::KONG_CLUSTER_ALLOWED_COMMON_NAMES);
     match CommonNames::new(&listed, own?) {
         Ok(names) => Some(NodeNames::Only(names)),
         Err(error) => {
@@ -213,7 +213,7 @@ fn server_name(reader: &mut Reader<'_>, mode: &str, control_plane: &Address) -> 
     if mode == "shared" {
         return Some(ServerName::try_from(SHARED_SERVER_NAME).expect("Kong's own name is a valid one"));
     }
-    let given = reader.text("KONG_CLUSTER_SERVER_NAME");
+    let given = reader.text(names::KONG_CLUSTER_SERVER_NAME);
     let name = given.as_ref().map_or(control_plane.host.as_str(), |given| given.value.trim()).to_owned();
     match ServerName::try_from(name.clone()) {
         Ok(name) => Some(name),

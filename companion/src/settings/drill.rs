@@ -10,11 +10,11 @@ use lifeboat_link::tls::{Accepts, Identity, ServerSide, ServerTls};
 
 use super::export::given_versions;
 use super::limits::node_limits;
+use super::names::{self, LIFEBOAT_DRILL_EVERY as EVERY};
 use super::relay::shown_to_nodes;
 use super::{Problems, Reader, Role, Source, StoreSettings, Trust, finish};
 use crate::settings::ClusterSettings;
 
-const EVERY: &str = "LIFEBOAT_DRILL_EVERY";
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// For `lifeboat drill`, and for the drills of `lifeboat run`.
@@ -71,8 +71,8 @@ impl DrillSettings {
     pub fn read(source: &Source, program: KongProgram) -> Result<Self, Problems> {
         // A drill has a control plane of its own, which is never there.
         let mut own = source.clone();
-        for (variable, value) in [("LIFEBOAT_CONTROL_PLANE", "127.0.0.1:1"), ("KONG_CLUSTER_USE_PROXY", "off")] {
-            own = own.with_flag(variable, value.to_owned());
+        for (name, value) in [(names::LIFEBOAT_CONTROL_PLANE, "127.0.0.1:1"), (names::KONG_CLUSTER_USE_PROXY, "off")] {
+            own = own.with_flag(name.variable(), value.to_owned());
         }
         let mut reader = Reader::new(&own);
         let store = StoreSettings::read_to_restore(&mut reader);
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn interval(value: &str, role: Role) -> Result<Option<Duration>, String> {
-        let source = Source::from_environment([(EVERY.to_owned(), value.to_owned())]);
+        let source = Source::from_environment([(EVERY.to_string(), value.to_owned())]);
         let mut reader = Reader::new(&source);
         let read = DrillEvery::interval(&mut reader, role);
         if reader.problems().list().is_empty() { Ok(read.unwrap()) } else { Err(reader.into_problems().to_string()) }
@@ -153,7 +153,10 @@ mod tests {
     fn an_interval_that_is_none_is_refused_with_one_that_is() {
         for wrong in ["daily", "0", "10ms"] {
             let error = interval(wrong, Role::Exporter).unwrap_err();
-            assert!(error.contains(EVERY) && (error.contains("24h") || error.contains("1day")), "{wrong}: {error}");
+            assert!(
+                error.contains(EVERY.variable()) && (error.contains("24h") || error.contains("1day")),
+                "{wrong}: {error}"
+            );
         }
     }
 }

@@ -12,9 +12,8 @@ use lifeboat_node_cache::{CacheForm, NodePrefix};
 use reqwest::Url;
 
 use super::Reader;
+use super::names::{self, LIFEBOAT_KONG_VERSIONS as VERSIONS};
 use super::source::Given;
-
-const VERSIONS: &str = "LIFEBOAT_KONG_VERSIONS";
 
 /// What the headless session says of itself and how eagerly its configurations are published.
 #[derive(Clone, Debug)]
@@ -53,8 +52,8 @@ impl ExporterSettings {
     }
 
     fn read_for(reader: &mut Reader<'_>, versions: Option<Vec<KongVersion>>) -> Option<Vec<Self>> {
-        let plugins = reader.list("LIFEBOAT_PLUGINS");
-        let filters = reader.list("LIFEBOAT_FILTERS");
+        let plugins = reader.list(names::LIFEBOAT_PLUGINS);
+        let filters = reader.list(names::LIFEBOAT_FILTERS);
         let labels = labels(reader);
         let admin_url = admin_url(reader);
         let config_timeout = reader.config_timeout();
@@ -84,7 +83,7 @@ impl ExporterSettings {
 
 /// What decides which configuration is published.
 pub(super) fn rules(reader: &mut Reader<'_>) -> Rules {
-    let max_shrink = reader.number("LIFEBOAT_MAX_SHRINK", 50, 0..=100) as u8;
+    let max_shrink = reader.number(names::LIFEBOAT_MAX_SHRINK, 50, 0..=100) as u8;
     Rules { export_delay: reader.export_delay(), guard: ShrinkGuard::new(max_shrink), doubt: Doubt::AskAgain }
 }
 
@@ -94,7 +93,7 @@ pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
     if version.is_none() && reader.is_given(VERSIONS) {
         reader.wrong(format!("KONG_VERSION: {VERSIONS} names several: say which one is meant (--kong-version 3.9.1)"));
     } else if version.is_none() {
-        let _ = reader.required("KONG_VERSION", "backups are kept for one version of Kong", "3.9.1");
+        let _ = reader.required(names::KONG_VERSION, "backups are kept for one version of Kong", "3.9.1");
     }
     version
 }
@@ -102,7 +101,7 @@ pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
 /// The same where it need not be given. The outer option: whether it could be read.
 pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersion>> {
     let one_of_ours = reader.text(VERSIONS).filter(|given| !given.value.contains(','));
-    match one_of_ours.or_else(|| reader.text("KONG_VERSION")) {
+    match one_of_ours.or_else(|| reader.text(names::KONG_VERSION)) {
         Some(given) => served(reader, &given).map(Some),
         None => Some(None),
     }
@@ -110,7 +109,7 @@ pub(super) fn given_version(reader: &mut Reader<'_>) -> Option<Option<KongVersio
 
 /// The same for several; an empty list where none is given.
 pub(super) fn given_versions(reader: &mut Reader<'_>) -> Option<Vec<KongVersion>> {
-    let given = reader.text("KONG_VERSION").or_else(|| reader.text(VERSIONS));
+    let given = reader.text(names::KONG_VERSION).or_else(|| reader.text(VERSIONS));
     if given.is_none() { Some(Vec::new()) } else { versions(reader) }
 }
 
@@ -143,7 +142,7 @@ fn served(reader: &mut Reader<'_>, given: &Given) -> Option<KongVersion> {
 
 // The outer option: whether it could be read.
 fn beside(reader: &mut Reader<'_>, versions: Option<&[KongVersion]>) -> Option<Option<NodePrefix>> {
-    let is_on = reader.switch("LIFEBOAT_CACHE_IMAGE");
+    let is_on = reader.switch(names::LIFEBOAT_CACHE_IMAGE);
     let prefix = node_prefix(reader);
     if !is_on {
         return Some(None);
@@ -171,13 +170,13 @@ fn beside(reader: &mut Reader<'_>, versions: Option<&[KongVersion]>) -> Option<O
 
 /// Where a node of this host keeps its files, by Kong's own setting and default.
 pub(super) fn node_prefix(reader: &mut Reader<'_>) -> NodePrefix {
-    let given = reader.text("KONG_PREFIX");
+    let given = reader.text(names::KONG_PREFIX);
     NodePrefix::new(given.as_ref().map_or("/usr/local/kong", |given| given.value.trim()))
 }
 
 /// How the exporter that leads is found.
 pub(super) fn election(reader: &mut Reader<'_>) -> Option<ElectionSetting> {
-    match reader.text("LIFEBOAT_ELECTION") {
+    match reader.text(names::LIFEBOAT_ELECTION) {
         Some(given) => reader.parse(&given),
         None => Some(ElectionSetting::Auto),
     }
@@ -185,7 +184,7 @@ pub(super) fn election(reader: &mut Reader<'_>) -> Option<ElectionSetting> {
 
 fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
     let mut labels = BTreeMap::new();
-    for item in reader.list("KONG_CLUSTER_DP_LABELS") {
+    for item in reader.list(names::KONG_CLUSTER_DP_LABELS) {
         match item.split_once(':') {
             Some((name, value)) if !name.is_empty() && !value.is_empty() => {
                 labels.insert(name.trim().to_owned(), value.trim().to_owned());
@@ -203,7 +202,7 @@ fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
 
 /// The control plane's Admin API. The outer option: whether it could be read.
 pub(super) fn admin_url(reader: &mut Reader<'_>) -> Option<Option<Url>> {
-    let Some(given) = reader.text("LIFEBOAT_ADMIN_URL") else { return Some(None) };
+    let Some(given) = reader.text(names::LIFEBOAT_ADMIN_URL) else { return Some(None) };
     match given.value.trim().parse::<Url>() {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(Some(url)),
         _ => {

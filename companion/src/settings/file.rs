@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::Chars;
 
 use super::misspelt::{by_flag, not_a_setting};
-use super::names::SETTINGS;
+use super::names::{LIFEBOAT_SETTINGS_FILE, Name, SETTINGS};
 
 const STILL_OPEN: &str = "its quote is not closed";
 
@@ -94,10 +94,11 @@ impl SettingsFile {
     }
 
     /// This file, with what `other` has for these variables.
-    pub(super) fn with_lines_of(&self, other: &Self, variables: &[&str]) -> Self {
+    pub(super) fn with_lines_of(&self, other: &Self, names: &[Name]) -> Self {
+        let is_named = |variable: &str| names.iter().any(|name| name.variable() == variable);
         let mut both = self.clone();
-        both.values.retain(|name, _| !variables.contains(&name.as_str()));
-        let theirs = other.values.iter().filter(|(name, _)| variables.contains(&name.as_str()));
+        both.values.retain(|variable, _| !is_named(variable));
+        let theirs = other.values.iter().filter(|(variable, _)| is_named(variable));
         both.values.extend(theirs.map(|(name, line)| (name.clone(), line.clone())));
         both
     }
@@ -130,7 +131,7 @@ impl SettingsFile {
 
 // Variables that are nobody's setting here may be meant for others, as in the environment.
 fn refused(name: &str) -> Option<String> {
-    if name == "LIFEBOAT_SETTINGS_FILE" {
+    if name == LIFEBOAT_SETTINGS_FILE.variable() {
         return Some("is of no use here: a settings file names no other one".to_owned());
     }
     if let Some(why) = not_a_setting(name) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Reader;
+use super::{Reader, names};
 
 /// How what is published is followed (`LIFEBOAT_FOLLOW=on`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +22,12 @@ impl Follow {
     /// Follows only what somebody must have signed: anything else would reach all nodes, and not only new ones, from
     /// whoever can write to the store.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        if !reader.switch("LIFEBOAT_FOLLOW") {
+        if !reader.switch(names::LIFEBOAT_FOLLOW) {
             return None;
         }
-        let is_set = |reader: &mut Reader<'_>, name: &str| {
-            reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
-        };
-        if is_set(reader, "LIFEBOAT_TICKET") {
+        if reader.is_given(names::LIFEBOAT_TICKET) {
             reader.wrong("LIFEBOAT_FOLLOW: a ticket holds one snapshot, so there is nothing to follow: unset it");
-        } else if !is_set(reader, "LIFEBOAT_TRUSTED_KEYS") && !is_set(reader, "LIFEBOAT_ENCRYPTION_KEYS") {
+        } else if !reader.is_given(names::LIFEBOAT_TRUSTED_KEYS) && !reader.is_given(names::LIFEBOAT_ENCRYPTION_KEYS) {
             reader.wrong(
                 "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS: without them, whoever can write \
                  to the store could give every node in an outage another configuration within seconds (lifeboat keygen \

@@ -1,8 +1,7 @@
 //! Whether the node that a program starts is one that `lifeboat exec` restores.
 
-use super::{Problems, Reader, Source};
-
-const IMPORT: &str = "KONG_CLUSTER_FALLBACK_CONFIG_IMPORT";
+use super::names::KONG_CLUSTER_FALLBACK_CONFIG_IMPORT as IMPORT;
+use super::{Problems, Reader, Source, names};
 
 /// Whether the node that is started is to be restored if it is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ impl Restoring {
     /// When a setting that decides this can't be read.
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
-        let restoring = match source.flag(IMPORT) {
+        let restoring = match source.flag(IMPORT.variable()) {
             Some(_) if reader.switch(IMPORT) => Self::Wanted,
             Some(given) => Self::Unwanted(format!("{} is {}", given.name, given.value.trim())),
             None => Self::by_role(&mut reader),
@@ -38,15 +37,15 @@ impl Restoring {
 
     // Kong itself refuses a data plane with a database (Kong's public configuration reference, `role`).
     fn by_role(reader: &mut Reader<'_>) -> Self {
-        for (variable, wanted) in [("KONG_ROLE", "data_plane"), ("KONG_DATABASE", "off")] {
-            match reader.text(variable) {
+        for (name, wanted) in [(names::KONG_ROLE, "data_plane"), (names::KONG_DATABASE, "off")] {
+            match reader.text(name) {
                 Some(given) if given.value.trim() == wanted => {}
                 Some(given) => {
                     return Self::Unwanted(format!("{} is {}, not {wanted}", given.name, given.value.trim()));
                 }
                 None => {
                     return Self::Untold(format!(
-                        "{variable} is not set. Only a node with KONG_ROLE=data_plane and KONG_DATABASE=off is restored: if \
+                        "{name} is not set. Only a node with KONG_ROLE=data_plane and KONG_DATABASE=off is restored: if \
                          they stand in a kong.conf, name it with --kong-conf; --import on restores whatever they are"
                     ));
                 }
@@ -94,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_flag_decides_whatever_the_node_is() {
-        let import = |value: &str, pairs| source(pairs).with_flag(IMPORT, value.to_owned());
+        let import = |value: &str, pairs| source(pairs).with_flag(IMPORT.variable(), value.to_owned());
         assert_eq!(Restoring::read(&import("on", &[("KONG_ROLE", "traditional")])), Ok(Restoring::Wanted));
         let off = Restoring::read(&import("off", &DATA_PLANE));
         assert_eq!(off, Ok(Restoring::Unwanted("--import is off".to_owned())));

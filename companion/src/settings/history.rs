@@ -1,6 +1,6 @@
 //! How much of the history stays in the store. Which snapshots those are is `lifeboat_core::export::retention`'s.
 
-use super::Reader;
+use super::{Reader, names};
 
 /// How many snapshots of a version stay at most (`LIFEBOAT_HISTORY`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Default for HistoryLimit {
 
 impl HistoryLimit {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let Some(given) = reader.text("LIFEBOAT_HISTORY") else { return Self::default() };
+        let Some(given) = reader.text(names::LIFEBOAT_HISTORY) else { return Self::default() };
         let text = given.value.trim();
         if matches!(text.to_ascii_lowercase().as_str(), "all" | "off") {
             return Self::Everything;

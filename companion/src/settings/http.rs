@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Problems, Reader, Source};
+use super::{Problems, Reader, Source, names};
 
 /// The default, which only this host reaches.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8115);
@@ -41,7 +41,7 @@ impl HttpSettings {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let Some(given) = reader.text("LIFEBOAT_HTTP_LISTEN") else {
+        let Some(given) = reader.text(names::LIFEBOAT_HTTP_LISTEN) else {
             return Some(Self::Listen { address: DEFAULT, chosen: Chosen::ByDefault });
         };
         let text = given.value.trim();
@@ -77,7 +77,7 @@ impl HealthListen {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let Some(given) = reader.text("LIFEBOAT_HEALTH_LISTEN") else { return Some(Self(None)) };
+        let Some(given) = reader.text(names::LIFEBOAT_HEALTH_LISTEN) else { return Some(Self(None)) };
         let text = given.value.trim();
         let Ok(address) = text.parse() else {
             reader.wrong(format!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cluster::ClusterSettings;
 use super::export::{ExporterSettings, given_version, node_prefix, version};
-use super::{Problems, Reader, Source, StoreSettings, finish};
+use super::{Problems, Reader, Source, StoreSettings, finish, names};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_node_cache::NodePrefix;
 
@@ -110,7 +110,7 @@ fn to_restore(reader: &mut Reader<'_>, ticket: Option<&str>) -> Option<StoreSett
 impl ControlPlaneSettings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (cluster, session) = (ClusterSettings::read(reader), ExporterSettings::read(reader));
-        let feed_on_refusal = reader.switch("LIFEBOAT_FEED_ON_REFUSAL");
+        let feed_on_refusal = reader.switch(names::LIFEBOAT_FEED_ON_REFUSAL);
         Some(Self { cluster: cluster?, session: session?, feed_on_refusal })
     }
 }

@@ -12,10 +12,9 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::Reader;
-
-const ENCRYPTION: &str = "LIFEBOAT_ENCRYPTION_KEYS";
-const SIGNING: &str = "LIFEBOAT_SIGNING_KEY";
-const TRUSTED: &str = "LIFEBOAT_TRUSTED_KEYS";
+use super::names::{
+    LIFEBOAT_ENCRYPTION_KEYS as ENCRYPTION, LIFEBOAT_SIGNING_KEY as SIGNING, LIFEBOAT_TRUSTED_KEYS as TRUSTED, Name,
+};
 
 /// Where the keys are, and which they are now. By default there are none. Clones share what was read.
 #[derive(Clone, Default)]
@@ -92,17 +91,13 @@ impl KeySource {
     }
 }
 
-// The outer option: whether it could be read.
-fn place(reader: &mut Reader<'_>, variable: &str) -> Option<Place> {
-    let before = reader.problems().list().len();
-    let value = reader.secret(variable);
-    let file = reader.text(&format!("{variable}_FILE"));
-    match (value, file) {
-        _ if reader.problems().list().len() > before => None,
-        (None, _) => Some(Place::Nowhere),
-        (Some(_), Some(file)) => Some(Place::File(file.value.trim().into())),
-        (Some(value), None) => Some(Place::Value(Zeroizing::new(value))),
-    }
+fn place(reader: &mut Reader<'_>, name: Name) -> Option<Place> {
+    let value = reader.secret(name).ok()?;
+    Some(match (value, reader.secret_file(name)) {
+        (None, _) => Place::Nowhere,
+        (Some(_), Some(file)) => Place::File(file.value.trim().into()),
+        (Some(value), None) => Place::Value(Zeroizing::new(value)),
+    })
 }
 
 fn keyring(given: &[Place; 3]) -> Result<Keyring, Vec<String>> {
@@ -120,16 +115,16 @@ fn keyring(given: &[Place; 3]) -> Result<Keyring, Vec<String>> {
 
 fn keys_at<T, E: fmt::Display>(
     place: &Place,
-    variable: &str,
+    name: Name,
     parse: impl FnOnce(&str) -> Result<T, E>,
     problems: &mut Vec<String>,
 ) -> Option<T> {
     let read = match place {
         Place::Nowhere => return None,
-        Place::Value(text) => parse(text).map_err(|error| format!("{variable}: {error}")),
+        Place::Value(text) => parse(text).map_err(|error| format!("{name}: {error}")),
         Place::File(path) => text_of(path)
             .and_then(|text| parse(&text).map_err(|error| error.to_string()))
-            .map_err(|error| format!("{variable}_FILE: {}: {error}", path.display())),
+            .map_err(|error| format!("{}: {}: {error}", name.in_file(), path.display())),
     };
     read.map_err(|problem| problems.push(problem)).ok()
 }
@@ -187,8 +182,12 @@ mod tests {
     fn keys_are_read_from_variables_and_do_not_print() {
         let signing = SigningKey::from_seed("s".parse().unwrap(), [8; 32]);
         let trusted = signing.trusted().to_text();
-        let source =
-            read(&[(ENCRYPTION, &encryption("e")), (SIGNING, &signing.to_text()), (TRUSTED, &trusted)]).unwrap();
+        let source = read(&[
+            ("LIFEBOAT_ENCRYPTION_KEYS", &encryption("e")),
+            ("LIFEBOAT_SIGNING_KEY", &signing.to_text()),
+            ("LIFEBOAT_TRUSTED_KEYS", &trusted),
+        ])
+        .unwrap();
         let printed = format!("{source:?}");
         assert!(printed.contains("EncryptionKey(\"e\", ..)") && printed.contains("SigningKey(\"s\", ..)"), "{printed}");
         assert!(!printed.contains("k1_"), "{printed}");
@@ -201,7 +200,12 @@ mod tests {
         std::fs::write(file.path(), "# nothing\n").unwrap();
         let path = file.path().display().to_string();
         let signing = SigningKey::from_seed("s".parse().unwrap(), [8; 32]).to_text();
-        let problems = read(&[(ENCRYPTION, "x"), (SIGNING, &encryption("e")), (TRUSTED, &signing)]).unwrap_err();
+        let problems = read(&[
+            ("LIFEBOAT_ENCRYPTION_KEYS", "x"),
+            ("LIFEBOAT_SIGNING_KEY", &encryption("e")),
+            ("LIFEBOAT_TRUSTED_KEYS", &signing),
+        ])
+        .unwrap_err();
         assert_eq!(problems.list().len(), 3, "{problems}");
         assert!(
             problems.list()[2]
@@ -214,7 +218,8 @@ mod tests {
             problems.list()[0].contains(&format!("LIFEBOAT_TRUSTED_KEYS_FILE: {path}: there is no key")),
             "{problems}"
         );
-        let both = read(&[(ENCRYPTION, &encryption("e")), ("LIFEBOAT_ENCRYPTION_KEYS_FILE", &path)]).unwrap_err();
+        let both = read(&[("LIFEBOAT_ENCRYPTION_KEYS", &encryption("e")), ("LIFEBOAT_ENCRYPTION_KEYS_FILE", &path)])
+            .unwrap_err();
         assert!(both.to_string().contains("both set"), "{both}");
     }
 

@@ -3,7 +3,7 @@
 use lifeboat_core::kong::basic_info::DEFAULT_MAX_PAYLOAD;
 use lifeboat_core::room::{DEFAULT_MAP_SIZE, NodeLimits, size};
 
-use super::Reader;
+use super::{Reader, names};
 
 /// What nodes take, as far as the settings say it; Kong's defaults otherwise.
 pub(super) fn node_limits(reader: &mut Reader<'_>) -> NodeLimits {
@@ -12,12 +12,12 @@ pub(super) fn node_limits(reader: &mut Reader<'_>) -> NodeLimits {
 
 /// The longest message in bytes, compressed.
 pub(super) fn max_payload(reader: &mut Reader<'_>) -> u64 {
-    reader.number("KONG_CLUSTER_MAX_PAYLOAD", DEFAULT_MAX_PAYLOAD, 1024..=4 * 1024 * 1024 * 1024)
+    reader.number(names::KONG_CLUSTER_MAX_PAYLOAD, DEFAULT_MAX_PAYLOAD, 1024..=4 * 1024 * 1024 * 1024)
 }
 
 fn map_size(reader: &mut Reader<'_>) -> u64 {
     let default = NodeLimits::default().map_size;
-    let Some(given) = reader.text("KONG_LMDB_MAP_SIZE") else { return default };
+    let Some(given) = reader.text(names::KONG_LMDB_MAP_SIZE) else { return default };
     size(&given.value).unwrap_or_else(|| {
         reader.wrong(format!("{}: {:?} is not a size (valid: {DEFAULT_MAP_SIZE})", given.name, given.value));
         default

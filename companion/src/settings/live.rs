@@ -6,11 +6,17 @@ use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_core::verify::AgeLimit;
 use tokio::sync::watch;
 
+use super::names::{self, Name};
 use super::{DblessImportSettings, DblessSettings, Follow, Problems, Reader, RunSettings, Source};
 
 /// The settings of which this is made, and the log's level, which is the log's own.
-pub(super) const LIVE: [&str; 5] =
-    ["LIFEBOAT_LOG", "LIFEBOAT_MAX_AGE", "LIFEBOAT_FEED_ON_REFUSAL", "LIFEBOAT_FOLLOW", "LIFEBOAT_MAX_SHRINK"];
+pub(super) const LIVE: [Name; 5] = [
+    names::LIFEBOAT_LOG,
+    names::LIFEBOAT_MAX_AGE,
+    names::LIFEBOAT_FEED_ON_REFUSAL,
+    names::LIFEBOAT_FOLLOW,
+    names::LIFEBOAT_MAX_SHRINK,
+];
 
 /// What can change while the program runs. Where a part isn't there, its rule is as by default and of no meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Reader, Source};
+use super::{Reader, Source, names};
 
 /// The log's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl LogSettings {
 }
 
 fn filter(reader: &mut Reader<'_>) -> Option<String> {
-    let given = reader.text("LIFEBOAT_LOG")?;
+    let given = reader.text(names::LIFEBOAT_LOG)?;
     let directives = directives(given.value.trim());
     match EnvFilter::try_new(&directives) {
         Ok(_) => Some(directives),
@@ -46,7 +46,7 @@ fn filter(reader: &mut Reader<'_>) -> Option<String> {
 }
 
 fn format(reader: &mut Reader<'_>) -> LogFormat {
-    let Some(given) = reader.text("LIFEBOAT_LOG_FORMAT") else { return LogFormat::Text };
+    let Some(given) = reader.text(names::LIFEBOAT_LOG_FORMAT) else { return LogFormat::Text };
     match given.value.trim() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,

@@ -7,6 +7,7 @@ mod cluster;
 mod drill;
 mod export;
 mod file;
+mod flag_names;
 mod follow;
 mod gateway;
 mod history;
@@ -28,7 +29,6 @@ mod relay_limits;
 mod reports;
 mod restore;
 mod role;
-mod secret;
 pub mod source;
 mod store;
 pub mod unprintable;
@@ -194,7 +194,7 @@ fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&
 
 // Somebody who sets one expects that it is used.
 fn refuse_a_ticket(reader: &mut Reader<'_>) {
-    if reader.text("LIFEBOAT_TICKET").or_else(|| reader.text("LIFEBOAT_TICKET_FILE")).is_some() {
+    if reader.is_given(names::LIFEBOAT_TICKET) {
         reader.wrong(
             "LIFEBOAT_TICKET: a ticket can only be restored from: unset it, or switch KONG_CLUSTER_FALLBACK_CONFIG_EXPORT \
              off",

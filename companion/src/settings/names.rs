@@ -1,5 +1,9 @@
-//! Every setting that this version has: one table, from which come the flags, the table of docs/settings.md (a test compares), the
-//! search for misspelt names, and what is named beside a variable in a message.
+//! Every setting that this version has: one table. From it come the names by which settings are read, the flags, the table of
+//! docs/settings.md (a test compares), the search for misspelt names, and what is named beside a variable in a message.
+//!
+//! A setting can't be read by a name that isn't here, and a row that nothing reads is a warning of the compiler.
+
+use std::fmt;
 
 /// A setting.
 #[derive(Debug)]
@@ -14,6 +18,50 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
+impl Setting {
+    /// The name by which it is read.
+    pub(crate) fn name(&self) -> Name {
+        Name(self.variable)
+    }
+}
+
+/// The name by which a setting is read: only the table makes one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name(&'static str);
+
+impl Name {
+    /// A variable that is not a setting of ours, but one of Kong's or of a cloud's own tools.
+    pub(crate) const fn of_others(variable: &'static str) -> Self {
+        Self(variable)
+    }
+
+    /// The variable.
+    pub const fn variable(self) -> &'static str {
+        self.0
+    }
+
+    pub(super) fn is_kongs(self) -> bool {
+        self.0.starts_with("KONG_")
+    }
+
+    /// The variable that names a file which holds the value.
+    pub(crate) fn in_file(self) -> String {
+        format!("{self}_FILE")
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
 const fn setting(variable: &'static str, flag: &'static str, default: &'static str, meaning: &'static str) -> Setting {
     Setting { variable, flag: Some(flag), default, meaning }
 }
@@ -22,461 +70,199 @@ const fn secret(variable: &'static str, default: &'static str, meaning: &'static
     Setting { variable, flag: None, default, meaning }
 }
 
-/// The settings, in the order in which they are documented.
-pub const SETTINGS: &[Setting] = &[
-    setting(
-        "KONG_CLUSTER_FALLBACK_CONFIG_STORAGE",
-        "storage",
-        "none",
-        "the store: `s3://bucket/prefix`, `gs://bucket/prefix`, `azure://account/container/prefix` or \
-         `file:///path`",
-    ),
-    setting(
-        "LIFEBOAT_FALLBACK_STORAGE",
-        "fallback-storage",
-        "none",
-        "further stores, comma separated: an exporter copies to them what it publishes in the first one; a restore \
-         asks all stores at once and takes the newest snapshot that verifies",
-    ),
-    setting(
-        "KONG_CLUSTER_FALLBACK_CONFIG_EXPORT",
-        "export",
-        "off",
-        "`on`: export what the control plane sends to the store",
-    ),
-    setting("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT", "import", "off", "`on`: be the relay that restores new data planes"),
-    setting(
-        "KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY",
-        "export-delay",
-        "60",
-        "least number of seconds between two exports; of what arrives meanwhile, only the newest configuration is \
-         exported",
-    ),
-    setting(
-        "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
-        "export-s3-config",
-        "none",
-        "parameters of S3's PutObject for every object that Lifeboat writes, as JSON, such as \
-         `{\"ServerSideEncryption\":\"aws:kms\"}`",
-    ),
-    setting("KONG_VERSION", "kong-version", "none", "the version of your data planes, such as `3.9.1`"),
-    setting(
-        "LIFEBOAT_KONG_VERSIONS",
-        "kong-versions",
-        "`KONG_VERSION`",
-        "the same for several versions, comma separated; wins over `KONG_VERSION`. One exporter backs up all of \
-         them, each with its own connection, folder and election",
-    ),
-    setting(
-        "LIFEBOAT_CONTROL_PLANE",
-        "control-plane",
-        "`KONG_CLUSTER_CONTROL_PLANE`",
-        "the control plane's cluster listener, `host:port`",
-    ),
-    setting(
-        "KONG_CLUSTER_CONTROL_PLANE",
-        "cluster-control-plane",
-        "none",
-        "the same; used if `LIFEBOAT_CONTROL_PLANE` is not set",
-    ),
-    setting("KONG_CLUSTER_CERT", "cluster-cert", "none", "the cluster certificate: a path, PEM, or base64 of PEM"),
-    setting(
-        "KONG_CLUSTER_CERT_KEY",
-        "cluster-cert-key",
-        "none",
-        "its private key: a path, PEM, or base64 of PEM; as a flag only a path, because arguments are public",
-    ),
-    setting("KONG_CLUSTER_MTLS", "cluster-mtls", "shared", "`shared`, `pki` or `pki_check_cn`"),
-    setting(
-        "KONG_CLUSTER_CA_CERT",
-        "cluster-ca-cert",
-        "none",
-        "pki: the certificate authority of the cluster's certificates",
-    ),
-    setting(
-        "KONG_CLUSTER_SERVER_NAME",
-        "cluster-server-name",
-        "the host",
-        "pki: the name that the control plane's certificate must have",
-    ),
-    setting(
-        "KONG_CLUSTER_ALLOWED_COMMON_NAMES",
-        "cluster-allowed-common-names",
-        "same parent domain",
-        "pki_check_cn: the common names that nodes may have, comma separated",
-    ),
-    setting(
-        "KONG_CLUSTER_OCSP",
-        "cluster-ocsp",
-        "off",
-        "pki: whether the relay checks if a node's certificate was revoked: `on`, `optional` (accept the node if \
-         the responder does not answer) or `off`",
-    ),
-    setting(
-        "KONG_LUA_SSL_TRUSTED_CERTIFICATE",
-        "lua-ssl-trusted-certificate",
-        "`system`, for Kong 2.x none",
-        "pki: further authorities for the control plane's certificate, comma separated; `system` for those of the \
-         operating system",
-    ),
-    setting(
-        "KONG_CLUSTER_DP_LABELS",
-        "cluster-dp-labels",
-        "none",
-        "labels under which the control plane lists the exporter, `key:value`, comma separated",
-    ),
-    setting(
-        "KONG_CLUSTER_MAX_PAYLOAD",
-        "cluster-max-payload",
-        "16777216",
-        "the largest message that is accepted from the control plane, in bytes, compressed",
-    ),
-    setting(
-        "KONG_LMDB_MAP_SIZE",
-        "lmdb-map-size",
-        "2048m",
-        "the data planes' own value: Lifeboat warns when a configuration comes close to it",
-    ),
-    setting(
-        "KONG_CLUSTER_USE_PROXY",
-        "cluster-use-proxy",
-        "off",
-        "`on`: connect to the control plane through `KONG_PROXY_SERVER`",
-    ),
-    secret(
-        "KONG_PROXY_SERVER",
-        "none",
-        "the HTTP proxy (CONNECT), such as `http://proxy.example.com:3128`, with `user:password@` before the host \
-         if it needs that",
-    ),
-    setting(
-        "LIFEBOAT_PLUGINS",
-        "plugins",
-        "none",
-        "custom plugins that the control plane's configuration uses, comma separated; the bundled ones are known",
-    ),
-    setting("LIFEBOAT_FILTERS", "filters", "none", "Wasm filters that the control plane has, comma separated"),
-    setting(
-        "LIFEBOAT_ADMIN_URL",
-        "admin-url",
-        "none",
-        "the control plane's Admin API: Lifeboat reads plugins, filters and `sync_status` from there, and backs up \
-         its schemas",
-    ),
-    setting("KONG_PREFIX", "prefix", "/usr/local/kong", "the prefix of a Kong on this host or on a shared volume"),
-    setting(
-        "LIFEBOAT_CACHE_IMAGE",
-        "cache-image",
-        "off",
-        "`on`: store with each snapshot an image of the LMDB cache of the Kong in `KONG_PREFIX`, once that Kong \
-         runs it (3.4 and later); the prefix may be read-only",
-    ),
-    setting("LIFEBOAT_RELAY_LISTEN", "relay-listen", "127.0.0.1:8005", "where the relay listens for nodes"),
-    setting(
-        "LIFEBOAT_RELAY_CERT",
-        "relay-cert",
-        "`KONG_CLUSTER_CERT`",
-        "pki: the certificate that the relay shows to nodes",
-    ),
-    setting(
-        "LIFEBOAT_RELAY_CERT_KEY",
-        "relay-cert-key",
-        "`KONG_CLUSTER_CERT_KEY`",
-        "pki: its private key; as a flag only a path",
-    ),
-    setting(
-        "LIFEBOAT_RELAY_CLIENT_CA",
-        "relay-client-ca",
-        "`KONG_CLUSTER_CA_CERT`",
-        "pki: the certificate authority of the nodes' certificates",
-    ),
-    setting(
-        "LIFEBOAT_VERSION_MATCH",
-        "version-match",
-        "minor",
-        "`minor`: if there is no backup for a node's own version, restore the newest of the same major.minor; \
-         `exact`: never",
-    ),
-    setting(
-        "LIFEBOAT_MAX_AGE",
-        "max-age",
-        "off",
-        "restore no snapshot that the control plane last had longer ago than this, such as `30d`; off by default, \
-         because outages can last",
-    ),
-    setting(
-        "LIFEBOAT_PREFER",
-        "prefer",
-        "manifest",
-        "what to restore if another exporter, such as Kong's own, has written `config.json` since: `manifest`, \
-         what Lifeboat has published, or `newest`, that file; without keys only",
-    ),
-    setting(
-        "LIFEBOAT_CP_CONFIG_TIMEOUT",
-        "cp-config-timeout",
-        "10s",
-        "how long a connected control plane may send a node nothing before the relay restores it",
-    ),
-    setting(
-        "LIFEBOAT_FEED_ON_REFUSAL",
-        "feed-on-refusal",
-        "off",
-        "`on`: also restore a node that the control plane refuses",
-    ),
-    setting(
-        "LIFEBOAT_FOLLOW",
-        "follow",
-        "off",
-        "`on`: while the control plane is gone, the relay checks every 10 to 15 s for a newer snapshot, such as an \
-         emergency change, and gives it to all nodes; needs `LIFEBOAT_TRUSTED_KEYS` or `LIFEBOAT_ENCRYPTION_KEYS`",
-    ),
-    setting(
-        "LIFEBOAT_ELECTION",
-        "election",
-        "auto",
-        "how several exporters choose a leader: `lease` (needs conditional writes), `registry`, `none` (there is \
-         only one exporter), or `auto`: what the store supports",
-    ),
-    setting(
-        "LIFEBOAT_MAX_SHRINK",
-        "max-shrink",
-        "50",
-        "how many percent of its services or routes a configuration may lose; one that loses more, or all routes, \
-         is held until `lifeboat release`",
-    ),
-    setting(
-        "LIFEBOAT_HISTORY",
-        "history",
-        "500",
-        "how many snapshots of each version of Kong stay in the store at most; `all`: delete none",
-    ),
-    setting(
-        "LIFEBOAT_MAX_CONFIG",
-        "max-config",
-        "536870912",
-        "the largest configuration that is accepted, in bytes, decompressed",
-    ),
-    secret(
-        "LIFEBOAT_ENCRYPTION_KEYS",
-        "none",
-        "keys that snapshots are sealed with: `NAME:ek1_…`, comma separated; the first one seals, all of them open",
-    ),
-    secret("LIFEBOAT_SIGNING_KEY", "none", "the key that an exporter signs manifests with: `NAME:sk1_…`"),
-    setting(
-        "LIFEBOAT_TRUSTED_KEYS",
-        "trusted-keys",
-        "none",
-        "public halves of signing keys, `NAME:pk1_…`, comma separated: only manifests that one of them has signed \
-         are accepted",
-    ),
-    secret(
-        "LIFEBOAT_REPORT_KEYS",
-        "none",
-        "keys that the filter signs its reports with, comma separated; without them reports are only counted",
-    ),
-    setting(
-        "LIFEBOAT_STORAGE_CA",
-        "storage-ca",
-        "none",
-        "further authorities for the store's certificate, besides those of the operating system: a path, PEM, or \
-         base64 of PEM",
-    ),
-    secret("LIFEBOAT_TICKET", "none", "a ticket from `lifeboat presign`, to restore from instead of a store"),
-    setting(
-        "AWS_CONFIG_STORAGE_ENDPOINT",
-        "aws-config-storage-endpoint",
-        "Amazon S3",
-        "the URL of an S3-compatible store; plain HTTP only if the URL says `http://`",
-    ),
-    setting("AWS_REGION", "aws-region", "`AWS_DEFAULT_REGION`, else us-east-1", "the bucket's region"),
-    setting("AWS_DEFAULT_REGION", "aws-default-region", "us-east-1", "the same, if `AWS_REGION` is not set"),
-    secret("AWS_ACCESS_KEY_ID", "none", "the access key's id"),
-    secret("AWS_SECRET_ACCESS_KEY", "none", "the access key's secret"),
-    secret("AWS_SESSION_TOKEN", "none", "the session token of temporary credentials"),
-    setting(
-        "AWS_CREDENTIAL_EXPIRATION",
-        "aws-credential-expiration",
-        "not known",
-        "when these temporary credentials expire, as `aws configure export-credentials` prints it; tickets expire \
-         with them",
-    ),
-    setting(
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "aws-web-identity-token-file",
-        "none",
-        "the file of an identity provider's token (IAM roles for service accounts)",
-    ),
-    setting("AWS_ROLE_ARN", "aws-role-arn", "none", "the role to assume with that token"),
-    setting("AWS_ROLE_SESSION_NAME", "aws-role-session-name", "lifeboat", "the name of that session in AWS's logs"),
-    setting("AWS_ENDPOINT_URL_STS", "aws-endpoint-url-sts", "the region's", "the URL of the security token service"),
-    setting(
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "aws-container-credentials-relative-uri",
-        "none",
-        "a path of the task's credential endpoint; ECS sets it",
-    ),
-    setting(
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "aws-container-credentials-full-uri",
-        "none",
-        "the container's credential endpoint; EKS Pod Identity sets it",
-    ),
-    secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", "none", "the token that this endpoint requires"),
-    setting(
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "aws-ec2-metadata-service-endpoint",
-        "http://169.254.169.254",
-        "the instance metadata service, which is used if no other credentials are set",
-    ),
-    setting("AWS_EC2_METADATA_DISABLED", "aws-ec2-metadata-disabled", "false", "`true`: don't use it"),
-    secret(
-        "GCP_SERVICE_ACCOUNT",
-        "`GOOGLE_APPLICATION_CREDENTIALS`, else the metadata server",
-        "Google: a service account's key as JSON, or the path of that file",
-    ),
-    setting(
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "google-application-credentials",
-        "the metadata server",
-        "Google: the path of a JSON file with the key of a service account or of a user",
-    ),
-    setting(
-        "GCE_METADATA_HOST",
-        "gce-metadata-host",
-        "metadata.google.internal",
-        "Google: the metadata server, `host` or `host:port`",
-    ),
-    setting(
-        "STORAGE_EMULATOR_HOST",
-        "storage-emulator-host",
-        "https://storage.googleapis.com",
-        "Google: another endpoint for Cloud Storage; without credentials Lifeboat treats it as an emulator",
-    ),
-    secret("AZURE_STORAGE_KEY", "none", "Azure: a key of the storage account"),
-    secret("AZURE_STORAGE_ACCOUNT_KEY", "none", "the same, if `AZURE_STORAGE_KEY` is not set"),
-    secret("AZURE_STORAGE_SAS_TOKEN", "none", "Azure: a shared access signature"),
-    setting("AZURE_TENANT_ID", "azure-tenant-id", "none", "Azure: the application's directory"),
-    setting("AZURE_CLIENT_ID", "azure-client-id", "none", "Azure: the application, or the managed identity to use"),
-    secret("AZURE_CLIENT_SECRET", "none", "Azure: the application's secret"),
-    setting(
-        "AZURE_FEDERATED_TOKEN_FILE",
-        "azure-federated-token-file",
-        "none",
-        "Azure: the file of another identity provider's token; workload identity sets it",
-    ),
-    setting(
-        "AZURE_AUTHORITY_HOST",
-        "azure-authority-host",
-        "https://login.microsoftonline.com",
-        "Azure: where the application gets its tokens",
-    ),
-    setting(
-        "IDENTITY_ENDPOINT",
-        "identity-endpoint",
-        "the machine's",
-        "Azure: where a managed identity gets its tokens; App Service sets it",
-    ),
-    secret("IDENTITY_HEADER", "none", "the header value that this endpoint requires"),
-    setting(
-        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
-        "azure-pod-identity-authority-host",
-        "http://169.254.169.254",
-        "Azure: the machine's metadata service, which is used if no other credentials are set",
-    ),
-    setting(
-        "AZURE_STORAGE_ENDPOINT",
-        "azure-storage-endpoint",
-        "https://account.blob.core.windows.net",
-        "Azure: the URL of the blob service; plain HTTP only if the URL says `http://`",
-    ),
-    setting(
-        "LIFEBOAT_HTTP_LISTEN",
-        "http-listen",
-        "127.0.0.1:8115",
-        "where metrics, health and status are served, in plain HTTP without a password; `off`: nowhere",
-    ),
-    setting(
-        "LIFEBOAT_HEALTH_LISTEN",
-        "health-listen",
-        "none",
-        "a second address, which serves only health, for probes: `LIFEBOAT_HTTP_LISTEN` can then stay private to \
-         your monitoring",
-    ),
-    setting(
-        "LIFEBOAT_DRILL_EVERY",
-        "drill-every",
-        "off",
-        "how often the leading exporter rehearses an outage as `lifeboat drill` does, such as `24h`",
-    ),
-    setting(
-        "LIFEBOAT_SETTINGS_FILE",
-        "settings",
-        "none",
-        "a file with any of these settings as lines `NAME=value`; the environment and flags win over it. Lifeboat \
-         reads it again at SIGHUP",
-    ),
-    setting("LIFEBOAT_LOG", "log", "info", "what to log: a level, or `target=level` pairs"),
-    setting("LIFEBOAT_LOG_FORMAT", "log-format", "text", "`text` or `json`"),
-];
+/// What Kong is told about itself, which Lifeboat only looks at.
+pub(crate) const KONG_ROLE: Name = Name("KONG_ROLE");
+pub(crate) const KONG_DATABASE: Name = Name("KONG_DATABASE");
+pub(crate) const KONG_VAULT_ENV_PREFIX: Name = Name("KONG_VAULT_ENV_PREFIX");
 
-/// A text about settings, with each one's flag beside its variable where it is first named. `place` gives what is said there
-/// instead, such as the line of a file in which it is set.
-pub(super) fn with_flag(text: &str, place: impl Fn(&str) -> Option<String>) -> String {
-    SETTINGS.iter().fold(text.to_owned(), |text, setting| {
-        let Some(end) = mention(&text, setting.variable) else { return text };
-        let (before, after) = text.split_at(end);
-        let beside = match place(setting.variable) {
-            Some(place) => place,
-            None => match setting.flag {
-                Some(flag) => format!("--{flag}"),
-                None => return text,
-            },
-        };
-        // Where it stands, or its flag, may have been said already.
-        if [" (", " in "].iter().any(|said| after.starts_with(said)) {
-            return text;
-        }
-        format!("{before} ({beside}){after}")
-    })
+// Each row makes a constant, by which the setting is read, and an entry of the table, which doesn't use that constant: so the
+// compiler notices when nothing else does.
+macro_rules! settings {
+    ($($name:ident = $form:ident($($column:literal),*);)*) => {
+        $(pub(crate) const $name: Name = Name(stringify!($name));)*
+
+        /// The settings, in the order in which they are documented.
+        pub const SETTINGS: &[Setting] = &[$($form(stringify!($name), $($column),*)),*];
+    };
 }
 
-// Where the first mention of a variable ends: AWS_REGION is none of LIFEBOAT_AWS_REGION, nor of AWS_REGION_FILE. What stands
-// in parentheses doesn't count: others inside them would be hard to read.
-fn mention(text: &str, variable: &str) -> Option<usize> {
-    let is_name = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let bytes = text.as_bytes();
-    let is_whole = |at: usize| {
-        let before = at.checked_sub(1).map(|at| &bytes[at]);
-        !is_name(before) && !is_name(bytes.get(at + variable.len()))
-    };
-    let is_apart = |at: usize| text[..at].matches('(').count() == text[..at].matches(')').count();
-    let at = text.match_indices(variable).map(|(at, _)| at).find(|at| is_whole(*at) && is_apart(*at))?;
-    Some(at + variable.len())
+// NAME = setting(flag, default, meaning) or secret(default, meaning).
+settings! {
+    KONG_CLUSTER_FALLBACK_CONFIG_STORAGE = setting("storage", "none",
+        "the store: `s3://bucket/prefix`, `gs://bucket/prefix`, `azure://account/container/prefix` or `file:///path`");
+    LIFEBOAT_FALLBACK_STORAGE = setting("fallback-storage", "none",
+        "further stores, comma separated: an exporter copies to them what it publishes in the first one; a restore \
+         asks all stores at once and takes the newest snapshot that verifies");
+    KONG_CLUSTER_FALLBACK_CONFIG_EXPORT = setting("export", "off",
+        "`on`: export what the control plane sends to the store");
+    KONG_CLUSTER_FALLBACK_CONFIG_IMPORT = setting("import", "off",
+        "`on`: be the relay that restores new data planes");
+    KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY = setting("export-delay", "60",
+        "least number of seconds between two exports; of what arrives meanwhile, only the newest configuration is \
+         exported");
+    KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG = setting("export-s3-config", "none",
+        "parameters of S3's PutObject for every object that Lifeboat writes, as JSON, such as \
+         `{\"ServerSideEncryption\":\"aws:kms\"}`");
+    KONG_VERSION = setting("kong-version", "none", "the version of your data planes, such as `3.9.1`");
+    LIFEBOAT_KONG_VERSIONS = setting("kong-versions", "`KONG_VERSION`",
+        "the same for several versions, comma separated; wins over `KONG_VERSION`. One exporter backs up all of \
+         them, each with its own connection, folder and election");
+    LIFEBOAT_CONTROL_PLANE = setting("control-plane", "`KONG_CLUSTER_CONTROL_PLANE`",
+        "the control plane's cluster listener, `host:port`");
+    KONG_CLUSTER_CONTROL_PLANE = setting("cluster-control-plane", "none",
+        "the same; used if `LIFEBOAT_CONTROL_PLANE` is not set");
+    KONG_CLUSTER_CERT = setting("cluster-cert", "none",
+        "the cluster certificate: a path, PEM, or base64 of PEM");
+    KONG_CLUSTER_CERT_KEY = setting("cluster-cert-key", "none",
+        "its private key: a path, PEM, or base64 of PEM; as a flag only a path, because arguments are public");
+    KONG_CLUSTER_MTLS = setting("cluster-mtls", "shared", "`shared`, `pki` or `pki_check_cn`");
+    KONG_CLUSTER_CA_CERT = setting("cluster-ca-cert", "none",
+        "pki: the certificate authority of the cluster's certificates");
+    KONG_CLUSTER_SERVER_NAME = setting("cluster-server-name", "the host",
+        "pki: the name that the control plane's certificate must have");
+    KONG_CLUSTER_ALLOWED_COMMON_NAMES = setting("cluster-allowed-common-names", "same parent domain",
+        "pki_check_cn: the common names that nodes may have, comma separated");
+    KONG_CLUSTER_OCSP = setting("cluster-ocsp", "off",
+        "pki: whether the relay checks if a node's certificate was revoked: `on`, `optional` (accept the node if \
+         the responder does not answer) or `off`");
+    KONG_LUA_SSL_TRUSTED_CERTIFICATE = setting("lua-ssl-trusted-certificate", "`system`, for Kong 2.x none",
+        "pki: further authorities for the control plane's certificate, comma separated; `system` for those of the \
+         operating system");
+    KONG_CLUSTER_DP_LABELS = setting("cluster-dp-labels", "none",
+        "labels under which the control plane lists the exporter, `key:value`, comma separated");
+    KONG_CLUSTER_MAX_PAYLOAD = setting("cluster-max-payload", "16777216",
+        "the largest message that is accepted from the control plane, in bytes, compressed");
+    KONG_LMDB_MAP_SIZE = setting("lmdb-map-size", "2048m",
+        "the data planes' own value: Lifeboat warns when a configuration comes close to it");
+    KONG_CLUSTER_USE_PROXY = setting("cluster-use-proxy", "off",
+        "`on`: connect to the control plane through `KONG_PROXY_SERVER`");
+    KONG_PROXY_SERVER = secret("none",
+        "the HTTP proxy (CONNECT), such as `http://proxy.example.com:3128`, with `user:password@` before the host \
+         if it needs that");
+    LIFEBOAT_PLUGINS = setting("plugins", "none",
+        "custom plugins that the control plane's configuration uses, comma separated; the bundled ones are known");
+    LIFEBOAT_FILTERS = setting("filters", "none", "Wasm filters that the control plane has, comma separated");
+    LIFEBOAT_ADMIN_URL = setting("admin-url", "none",
+        "the control plane's Admin API: Lifeboat reads plugins, filters and `sync_status` from there, and backs up \
+         its schemas");
+    KONG_PREFIX = setting("prefix", "/usr/local/kong",
+        "the prefix of a Kong on this host or on a shared volume");
+    LIFEBOAT_CACHE_IMAGE = setting("cache-image", "off",
+        "`on`: store with each snapshot an image of the LMDB cache of the Kong in `KONG_PREFIX`, once that Kong \
+         runs it (3.4 and later); the prefix may be read-only");
+    LIFEBOAT_RELAY_LISTEN = setting("relay-listen", "127.0.0.1:8005", "where the relay listens for nodes");
+    LIFEBOAT_RELAY_CERT = setting("relay-cert", "`KONG_CLUSTER_CERT`",
+        "pki: the certificate that the relay shows to nodes");
+    LIFEBOAT_RELAY_CERT_KEY = setting("relay-cert-key", "`KONG_CLUSTER_CERT_KEY`",
+        "pki: its private key; as a flag only a path");
+    LIFEBOAT_RELAY_CLIENT_CA = setting("relay-client-ca", "`KONG_CLUSTER_CA_CERT`",
+        "pki: the certificate authority of the nodes' certificates");
+    LIFEBOAT_VERSION_MATCH = setting("version-match", "minor",
+        "`minor`: if there is no backup for a node's own version, restore the newest of the same major.minor; \
+         `exact`: never");
+    LIFEBOAT_MAX_AGE = setting("max-age", "off",
+        "restore no snapshot that the control plane last had longer ago than this, such as `30d`; off by default, \
+         because outages can last");
+    LIFEBOAT_PREFER = setting("prefer", "manifest",
+        "what to restore if another exporter, such as Kong's own, has written `config.json` since: `manifest`, what \
+         Lifeboat has published, or `newest`, that file; without keys only");
+    LIFEBOAT_CP_CONFIG_TIMEOUT = setting("cp-config-timeout", "10s",
+        "how long a connected control plane may send a node nothing before the relay restores it");
+    LIFEBOAT_FEED_ON_REFUSAL = setting("feed-on-refusal", "off",
+        "`on`: also restore a node that the control plane refuses");
+    LIFEBOAT_FOLLOW = setting("follow", "off",
+        "`on`: while the control plane is gone, the relay checks every 10 to 15 s for a newer snapshot, such as an \
+         emergency change, and gives it to all nodes; needs `LIFEBOAT_TRUSTED_KEYS` or `LIFEBOAT_ENCRYPTION_KEYS`");
+    LIFEBOAT_ELECTION = setting("election", "auto",
+        "how several exporters choose a leader: `lease` (needs conditional writes), `registry`, `none` (there is \
+         only one exporter), or `auto`: what the store supports");
+    LIFEBOAT_MAX_SHRINK = setting("max-shrink", "50",
+        "how many percent of its services or routes a configuration may lose; one that loses more, or all routes, \
+         is held until `lifeboat release`");
+    LIFEBOAT_HISTORY = setting("history", "500",
+        "how many snapshots of each version of Kong stay in the store at most; `all`: delete none");
+    LIFEBOAT_MAX_CONFIG = setting("max-config", "536870912",
+        "the largest configuration that is accepted, in bytes, decompressed");
+    LIFEBOAT_ENCRYPTION_KEYS = secret("none",
+        "keys that snapshots are sealed with: `NAME:ek1_…`, comma separated; the first one seals, all of them open");
+    LIFEBOAT_SIGNING_KEY = secret("none", "the key that an exporter signs manifests with: `NAME:sk1_…`");
+    LIFEBOAT_TRUSTED_KEYS = setting("trusted-keys", "none",
+        "public halves of signing keys, `NAME:pk1_…`, comma separated: only manifests that one of them has signed \
+         are accepted");
+    LIFEBOAT_REPORT_KEYS = secret("none",
+        "keys that the filter signs its reports with, comma separated; without them reports are only counted");
+    LIFEBOAT_STORAGE_CA = setting("storage-ca", "none",
+        "further authorities for the store's certificate, besides those of the operating system: a path, PEM, or \
+         base64 of PEM");
+    LIFEBOAT_TICKET = secret("none", "a ticket from `lifeboat presign`, to restore from instead of a store");
+    AWS_CONFIG_STORAGE_ENDPOINT = setting("aws-config-storage-endpoint", "Amazon S3",
+        "the URL of an S3-compatible store; plain HTTP only if the URL says `http://`");
+    AWS_REGION = setting("aws-region", "`AWS_DEFAULT_REGION`, else us-east-1", "the bucket's region");
+    AWS_DEFAULT_REGION = setting("aws-default-region", "us-east-1", "the same, if `AWS_REGION` is not set");
+    AWS_ACCESS_KEY_ID = secret("none", "the access key's id");
+    AWS_SECRET_ACCESS_KEY = secret("none", "the access key's secret");
+    AWS_SESSION_TOKEN = secret("none", "the session token of temporary credentials");
+    AWS_CREDENTIAL_EXPIRATION = setting("aws-credential-expiration", "not known",
+        "when these temporary credentials expire, as `aws configure export-credentials` prints it; tickets expire \
+         with them");
+    AWS_WEB_IDENTITY_TOKEN_FILE = setting("aws-web-identity-token-file", "none",
+        "the file of an identity provider's token (IAM roles for service accounts)");
+    AWS_ROLE_ARN = setting("aws-role-arn", "none", "the role to assume with that token");
+    AWS_ROLE_SESSION_NAME = setting("aws-role-session-name", "lifeboat",
+        "the name of that session in AWS's logs");
+    AWS_ENDPOINT_URL_STS = setting("aws-endpoint-url-sts", "the region's",
+        "the URL of the security token service");
+    AWS_CONTAINER_CREDENTIALS_RELATIVE_URI = setting("aws-container-credentials-relative-uri", "none",
+        "a path of the task's credential endpoint; ECS sets it");
+    AWS_CONTAINER_CREDENTIALS_FULL_URI = setting("aws-container-credentials-full-uri", "none",
+        "the container's credential endpoint; EKS Pod Identity sets it");
+    AWS_CONTAINER_AUTHORIZATION_TOKEN = secret("none", "the token that this endpoint requires");
+    AWS_EC2_METADATA_SERVICE_ENDPOINT = setting("aws-ec2-metadata-service-endpoint", "http://169.254.169.254",
+        "the instance metadata service, which is used if no other credentials are set");
+    AWS_EC2_METADATA_DISABLED = setting("aws-ec2-metadata-disabled", "false", "`true`: don't use it");
+    GCP_SERVICE_ACCOUNT = secret("`GOOGLE_APPLICATION_CREDENTIALS`, else the metadata server",
+        "Google: a service account's key as JSON, or the path of that file");
+    GOOGLE_APPLICATION_CREDENTIALS = setting("google-application-credentials", "the metadata server",
+        "Google: the path of a JSON file with the key of a service account or of a user");
+    GCE_METADATA_HOST = setting("gce-metadata-host", "metadata.google.internal",
+        "Google: the metadata server, `host` or `host:port`");
+    STORAGE_EMULATOR_HOST = setting("storage-emulator-host", "https://storage.googleapis.com",
+        "Google: another endpoint for Cloud Storage; without credentials Lifeboat treats it as an emulator");
+    AZURE_STORAGE_KEY = secret("none", "Azure: a key of the storage account");
+    AZURE_STORAGE_ACCOUNT_KEY = secret("none", "the same, if `AZURE_STORAGE_KEY` is not set");
+    AZURE_STORAGE_SAS_TOKEN = secret("none", "Azure: a shared access signature");
+    AZURE_TENANT_ID = setting("azure-tenant-id", "none", "Azure: the application's directory");
+    AZURE_CLIENT_ID = setting("azure-client-id", "none",
+        "Azure: the application, or the managed identity to use");
+    AZURE_CLIENT_SECRET = secret("none", "Azure: the application's secret");
+    AZURE_FEDERATED_TOKEN_FILE = setting("azure-federated-token-file", "none",
+        "Azure: the file of another identity provider's token; workload identity sets it");
+    AZURE_AUTHORITY_HOST = setting("azure-authority-host", "https://login.microsoftonline.com",
+        "Azure: where the application gets its tokens");
+    IDENTITY_ENDPOINT = setting("identity-endpoint", "the machine's",
+        "Azure: where a managed identity gets its tokens; App Service sets it");
+    IDENTITY_HEADER = secret("none", "the header value that this endpoint requires");
+    AZURE_POD_IDENTITY_AUTHORITY_HOST = setting("azure-pod-identity-authority-host", "http://169.254.169.254",
+        "Azure: the machine's metadata service, which is used if no other credentials are set");
+    AZURE_STORAGE_ENDPOINT = setting("azure-storage-endpoint", "https://account.blob.core.windows.net",
+        "Azure: the URL of the blob service; plain HTTP only if the URL says `http://`");
+    LIFEBOAT_HTTP_LISTEN = setting("http-listen", "127.0.0.1:8115",
+        "where metrics, health and status are served, in plain HTTP without a password; `off`: nowhere");
+    LIFEBOAT_HEALTH_LISTEN = setting("health-listen", "none",
+        "a second address, which serves only health, for probes: `LIFEBOAT_HTTP_LISTEN` can then stay private to \
+         your monitoring");
+    LIFEBOAT_DRILL_EVERY = setting("drill-every", "off",
+        "how often the leading exporter rehearses an outage as `lifeboat drill` does, such as `24h`");
+    LIFEBOAT_SETTINGS_FILE = setting("settings", "none",
+        "a file with any of these settings as lines `NAME=value`; the environment and flags win over it. Lifeboat \
+         reads it again at SIGHUP");
+    LIFEBOAT_LOG = setting("log", "info", "what to log: a level, or `target=level` pairs");
+    LIFEBOAT_LOG_FORMAT = setting("log-format", "text", "`text` or `json`");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_variable_is_followed_by_its_flag_where_it_is_first_named() {
-        let nowhere = |_: &str| None;
-        for (text, said) in [
-            ("LIFEBOAT_MAX_SHRINK: x", "LIFEBOAT_MAX_SHRINK (--max-shrink): x"),
-            ("KONG_PREFIX or KONG_PREFIX", "KONG_PREFIX (--prefix) or KONG_PREFIX"),
-            ("AWS_ACCESS_KEY_ID: a secret has no flag", "AWS_ACCESS_KEY_ID: a secret has no flag"),
-            ("KONG_CLUSTER_CERT_FILE: another name", "KONG_CLUSTER_CERT_FILE: another name"),
-            ("MY_KONG_PREFIX: another name", "MY_KONG_PREFIX: another name"),
-            ("KONG_VERSION (--kong-version 3.9.1)", "KONG_VERSION (--kong-version 3.9.1)"),
-            ("it is itself (KONG_VERSION 3.9.1)", "it is itself (KONG_VERSION 3.9.1)"),
-        ] {
-            assert_eq!(with_flag(text, nowhere), said);
-        }
-        let line = |variable: &str| (variable == "KONG_PREFIX").then(|| "/etc/x line 3".to_owned());
-        let said = with_flag("KONG_PREFIX and KONG_VERSION", line);
-        assert_eq!(said, "KONG_PREFIX (/etc/x line 3) and KONG_VERSION (--kong-version)");
-        assert_eq!(with_flag("KONG_PREFIX in /etc/x line 3: no", line), "KONG_PREFIX in /etc/x line 3: no");
-    }
 
     #[test]
     fn no_two_settings_share_a_variable_or_a_flag() {

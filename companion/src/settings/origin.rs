@@ -7,7 +7,7 @@ use lifeboat_core::room::NodeLimits;
 
 use super::export::{election, given_version, rules, version};
 use super::limits::node_limits;
-use super::{Problems, Reader, Source, StoreSettings, finish, refuse_to_write_what_is_not_accepted};
+use super::{Problems, Reader, Source, StoreSettings, finish, names, refuse_to_write_what_is_not_accepted};
 
 /// For a file.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl DblessSettings {
 /// The names in `LIFEBOAT_PLUGINS`, which may say versions as well.
 fn plugin_names(reader: &mut Reader<'_>) -> Vec<String> {
     let name = |plugin: String| plugin.split([':', '=', '@']).next().unwrap_or_default().trim().to_owned();
-    reader.list("LIFEBOAT_PLUGINS").into_iter().map(name).collect()
+    reader.list(names::LIFEBOAT_PLUGINS).into_iter().map(name).collect()
 }
 
 /// For `lifeboat release`, which writes.

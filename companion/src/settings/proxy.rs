@@ -2,21 +2,18 @@
 
 use lifeboat_link::Proxy;
 
-use super::Reader;
+use super::{Reader, names};
 
 const VALID: &str = "valid: http://proxy.example.com:3128, http://user:password@proxy.example.com:3128";
 
 /// The proxy, if one is to be used. The outer option: whether that could be read.
 #[allow(clippy::option_option)]
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Option<Proxy>> {
-    if !reader.switch("KONG_CLUSTER_USE_PROXY") {
+    if !reader.switch(names::KONG_CLUSTER_USE_PROXY) {
         return Some(None);
     }
-    let before = reader.problems().list().len();
-    let Some(value) = reader.secret("KONG_PROXY_SERVER") else {
-        if reader.problems().list().len() == before {
-            reader.wrong(format!("KONG_PROXY_SERVER is not set, but KONG_CLUSTER_USE_PROXY is on ({VALID})"));
-        }
+    let Some(value) = reader.secret(names::KONG_PROXY_SERVER).ok()? else {
+        reader.wrong(format!("KONG_PROXY_SERVER is not set, but KONG_CLUSTER_USE_PROXY is on ({VALID})"));
         return None;
     };
     match Proxy::from_url(&value) {

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::export::{admin_url, node_prefix};
 use super::limits::node_limits;
 use super::{
-    ClusterSettings, ExporterSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, store_of,
+    ClusterSettings, ExporterSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, names, store_of,
 };
 
 /// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
@@ -41,7 +41,7 @@ impl ReadableSettings {
         let role = Role::read(&mut reader);
         let store = store_of(&mut reader, role);
         let cluster = ClusterSettings::read(&mut reader);
-        let has_version = ["LIFEBOAT_KONG_VERSIONS", "KONG_VERSION"].iter().any(|name| reader.is_given(name));
+        let has_version = reader.is_given(names::LIFEBOAT_KONG_VERSIONS) || reader.is_given(names::KONG_VERSION);
         let keep = if role != Role::Importer || has_version { ExporterSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
         let admin_url = admin_url(&mut reader).flatten();

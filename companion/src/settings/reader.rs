@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lifeboat_storage::access::Secret;
 
+use super::flag_names::with_flag;
 use super::misspelt::misspelt;
-use super::names::with_flag;
+use super::names::{self, Name};
 use super::source::{Given, Source};
 use super::{LogSettings, vault};
 
@@ -41,8 +43,8 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// That something is wrong, which has been noted among the problems.
-#[derive(Debug)]
-struct Noted;
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Noted;
 
 /// Reads settings from a source.
 #[derive(Debug)]
@@ -103,35 +105,34 @@ impl<'a> Reader<'a> {
     }
 
     /// A text, if it is set. One of Kong's settings may stand in a file or be a reference, as Kong has it.
-    pub fn text(&mut self, variable: &str) -> Option<Given> {
-        self.look(variable).ok().flatten()
+    pub fn text(&mut self, name: Name) -> Option<Given> {
+        self.resolved_text(name).ok().flatten()
     }
 
     /// A text that must be set; `example` is a valid one.
-    pub fn required(&mut self, variable: &str, why: &str, example: &str) -> Option<Given> {
-        let given = self.look(variable);
+    pub fn required(&mut self, name: Name, why: &str, example: &str) -> Option<Given> {
+        let given = self.resolved_text(name);
         if let Ok(None) = given {
-            self.wrong(format!("{variable} is not set: {why} (valid: {example})"));
+            self.wrong(format!("{name} is not set: {why} (valid: {example})"));
         }
         given.ok().flatten()
     }
 
-    /// Whether something is given for a setting, be it ever so wrong.
-    pub fn is_given(&self, variable: &str) -> bool {
-        self.source.get(variable).is_some() || self.source.variable(&format!("{variable}_FILE")).is_some()
+    /// Whether something is given for a setting, by itself or in a file, be it ever so wrong.
+    pub fn is_given(&self, name: Name) -> bool {
+        self.source.get(name.variable()).is_some() || self.source.variable(&name.in_file()).is_some()
     }
 
-    /// What is given for a setting, with files and references read.
-    fn look(&mut self, variable: &str) -> Result<Option<Given>, Noted> {
-        match self.unresolved(variable)? {
-            Some(given) => self.resolved(given).map(Some),
-            None => Ok(None),
-        }
+    // What is given for a setting, with files and references read.
+    fn resolved_text(&mut self, name: Name) -> Result<Option<Given>, Noted> {
+        self.unresolved(name)?.map(|given| self.resolved(given)).transpose()
     }
 
     // Kong's image takes any setting of Kong's from a file: KONG_CLUSTER_CERT_KEY_FILE. A flag wins over both forms.
-    fn unresolved(&mut self, variable: &str) -> Result<Option<Given>, Noted> {
-        let file = self.source.variable(&format!("{variable}_FILE")).filter(|_| variable.starts_with("KONG_"));
+    fn unresolved(&mut self, name: Name) -> Result<Option<Given>, Noted> {
+        let variable = name.variable();
+        let file = self.source.variable(&name.in_file()).filter(|_| name.is_kongs());
+
         match (self.source.flag(variable), self.source.variable(variable), file) {
             (None, Some(_), Some(file)) => {
                 self.wrong(format!("{variable} and {} are both set: set one of them", file.name));
@@ -157,7 +158,7 @@ impl<'a> Reader<'a> {
         if !vault::is_reference(given.value.trim()) {
             return Ok(given);
         }
-        let prefix = self.source.get("KONG_VAULT_ENV_PREFIX").map(|given| given.value);
+        let prefix = self.source.get(names::KONG_VAULT_ENV_PREFIX.variable()).map(|given| given.value);
         let variable = |name: &str| self.source.environment_value(name);
         match vault::resolve(given.value.trim(), prefix.as_deref().map(str::trim), variable) {
             // What anybody can read is the reference.
@@ -170,12 +171,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A value that has a text form.
-    pub fn parsed<T>(&mut self, variable: &str) -> Option<T>
+    pub fn parsed<T>(&mut self, name: Name) -> Option<T>
     where
         T: std::str::FromStr,
         T::Err: fmt::Display,
     {
-        let given = self.text(variable)?;
+        let given = self.text(name)?;
         self.parse(&given)
     }
 
@@ -189,8 +190,8 @@ impl<'a> Reader<'a> {
     }
 
     /// `on` or `off`, as Kong writes it.
-    pub fn switch(&mut self, variable: &str) -> bool {
-        let Some(given) = self.text(variable) else { return false };
+    pub fn switch(&mut self, name: Name) -> bool {
+        let Some(given) = self.text(name) else { return false };
         match given.value.trim().to_ascii_lowercase().as_str() {
             "on" | "true" => true,
             "off" | "false" => false,
@@ -202,8 +203,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number between bounds.
-    pub fn number(&mut self, variable: &str, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
-        let Some(given) = self.text(variable) else { return default };
+    pub fn number(&mut self, name: Name, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
+        let Some(given) = self.text(name) else { return default };
         match given.value.trim().parse() {
             Ok(number) if bounds.contains(&number) => number,
             _ => {
@@ -218,8 +219,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A duration such as `10s`; a bare number counts seconds.
-    pub fn duration(&mut self, variable: &str, default: Duration) -> Duration {
-        let Some(given) = self.text(variable) else { return default };
+    pub fn duration(&mut self, name: Name, default: Duration) -> Duration {
+        let Some(given) = self.text(name) else { return default };
         let text = given.value.trim();
         let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
         match seconds.or_else(|| humantime::parse_duration(text).ok()) {
@@ -234,17 +235,17 @@ impl<'a> Reader<'a> {
 
     /// The least time between two exports, which Kong's own setting gives in whole seconds.
     pub fn export_delay(&mut self) -> Duration {
-        Duration::from_secs(self.number("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", 60, 0..=86_400))
+        Duration::from_secs(self.number(names::KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY, 60, 0..=86_400))
     }
 
-    /// How long a connected control plane may be silent, which the keep flow and the relay both need to know.
+    /// How long a connected control plane may be silent, which the exporter and the relay both need to know.
     pub fn config_timeout(&mut self) -> Duration {
-        self.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10))
+        self.duration(names::LIFEBOAT_CP_CONFIG_TIMEOUT, Duration::from_secs(10))
     }
 
     /// A comma-separated list.
-    pub fn list(&mut self, variable: &str) -> Vec<String> {
-        let Ok(Some(given)) = self.unresolved(variable) else { return Vec::new() };
+    pub fn list(&mut self, name: Name) -> Vec<String> {
+        let Ok(Some(given)) = self.unresolved(name) else { return Vec::new() };
         let items = given.value.split(',').map(str::trim).filter(|item| !item.is_empty());
         // Each item may be a reference.
         let item = |item: &str| self.resolved(Given { value: item.to_owned(), ..given.clone() });
@@ -252,23 +253,43 @@ impl<'a> Reader<'a> {
     }
 
     /// A secret: the value itself, or with `_FILE` after its name the file that holds it.
-    pub fn secret(&mut self, variable: &str) -> Option<String> {
-        if variable.starts_with("KONG_") {
-            return self.text(variable).map(|given| given.value.trim().to_owned());
+    pub(super) fn secret(&mut self, name: Name) -> Result<Option<String>, Noted> {
+        if name.is_kongs() {
+            return Ok(self.resolved_text(name)?.map(|given| given.value.trim().to_owned()));
         }
-        let direct = self.source.get(variable);
-        let file = self.source.get(&format!("{variable}_FILE"));
-        match (direct, file) {
+
+        match (self.source.get(name.variable()), self.source.get(&name.in_file())) {
             (Some(_), Some(file)) => {
-                self.wrong(format!("{variable} and {} are both set: set one of them", file.name));
-                None
+                self.wrong(format!("{name} and {} are both set: set one of them", file.name));
+                Err(Noted)
             }
-            (direct, None) => Some(self.resolved(direct?).ok()?.value.trim().to_owned()),
+            (Some(direct), None) => self.resolved(direct).map(|given| Some(given.value.trim().to_owned())),
             (None, Some(file)) => {
-                let bytes = self.file(&file.name, Path::new(file.value.trim()))?;
-                Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+                let bytes = self.file(&file.name, Path::new(file.value.trim())).ok_or(Noted)?;
+                Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
             }
+            (None, None) => Ok(None),
         }
+    }
+
+    /// A secret that is read again each time it is used, where it stands in a file. A file that can't be read now, or holds
+    /// nothing, is a problem.
+    pub(super) fn rereadable_secret(&mut self, name: Name) -> Result<Option<Secret>, Noted> {
+        // Also checks that not both are set and that the file can be read.
+        let Some(value) = self.secret(name)? else { return Ok(None) };
+        match self.secret_file(name) {
+            Some(given) if value.is_empty() => {
+                self.wrong(format!("{}: the file {} is empty", given.name, given.value.trim()));
+                Err(Noted)
+            }
+            Some(given) => Ok(Some(Secret::File(given.value.trim().into()))),
+            None => Ok(Some(Secret::Value(value))),
+        }
+    }
+
+    /// The file that holds a secret, if one is named.
+    pub(super) fn secret_file(&self, name: Name) -> Option<Given> {
+        self.source.get(&name.in_file())
     }
 
     /// A certificate or key: a path, PEM text, or base64 of PEM text. Gives the PEM text.
@@ -314,7 +335,7 @@ mod tests {
         for value in [pem.to_owned(), STANDARD.encode(pem), file.path().display().to_string()] {
             let source = source(&[("KONG_CLUSTER_CERT", &value)]);
             let mut reader = Reader::new(&source);
-            let given = reader.text("KONG_CLUSTER_CERT").unwrap();
+            let given = reader.text(names::KONG_CLUSTER_CERT).unwrap();
             assert_eq!(reader.pem(&given).unwrap(), pem.as_bytes());
         }
     }
@@ -324,8 +345,8 @@ mod tests {
         let source = source(&[("KONG_CLUSTER_CERT", "{vault://aws/cert}"), ("KONG_CLUSTER_CERT_KEY", "/no/such/key")]);
         let mut reader = Reader::new(&source);
         // It isn't said to be missing, too.
-        assert_eq!(reader.required("KONG_CLUSTER_CERT", "it is needed", "cluster.crt"), None);
-        let given = reader.text("KONG_CLUSTER_CERT_KEY").unwrap();
+        assert_eq!(reader.required(names::KONG_CLUSTER_CERT, "it is needed", "cluster.crt"), None);
+        let given = reader.text(names::KONG_CLUSTER_CERT_KEY).unwrap();
         assert_eq!(reader.pem(&given), None);
         let problems = reader.into_problems();
         assert_eq!(problems.list().len(), 2, "{problems}");
@@ -338,7 +359,7 @@ mod tests {
         let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----".to_owned();
         let source = Source::default().with_flag("KONG_CLUSTER_CERT_KEY", key);
         let mut reader = Reader::new(&source);
-        let given = reader.text("KONG_CLUSTER_CERT_KEY").unwrap();
+        let given = reader.text(names::KONG_CLUSTER_CERT_KEY).unwrap();
         assert_eq!(reader.pem(&given), None);
         let problems = reader.into_problems().to_string();
         assert!(problems.contains("--cluster-cert-key takes a path only") && !problems.contains("c2Vjc"), "{problems}");
@@ -355,9 +376,9 @@ mod tests {
                 reader.wrong(format!("{}: {:?} is wrong", given.name, given.value));
                 reader.wrong(format!("{}: {} can't be read", given.name, given.value));
             }
-            reader.switch(setting.variable);
-            reader.number(setting.variable, 1, 1..=1);
-            reader.duration(setting.variable, Duration::from_secs(1));
+            reader.switch(setting.name());
+            reader.number(setting.name(), 1, 1..=1);
+            reader.duration(setting.name(), Duration::from_secs(1));
             let problems = reader.into_problems().to_string();
             assert!(!problems.contains("c2VjcmV0"), "{}: {problems}", setting.variable);
         }
@@ -369,10 +390,10 @@ mod tests {
         std::fs::write(file.path(), "from a file\n").unwrap();
         let path = file.path().display().to_string();
         let in_file = source(&[("AWS_SECRET_ACCESS_KEY_FILE", &path)]);
-        assert_eq!(Reader::new(&in_file).secret("AWS_SECRET_ACCESS_KEY").as_deref(), Some("from a file"));
+        assert_eq!(Reader::new(&in_file).secret(names::AWS_SECRET_ACCESS_KEY), Ok(Some("from a file".to_owned())));
         let in_both = source(&[("AWS_SECRET_ACCESS_KEY_FILE", &path), ("AWS_SECRET_ACCESS_KEY", "x")]);
         let mut reader = Reader::new(&in_both);
-        assert_eq!(reader.secret("AWS_SECRET_ACCESS_KEY"), None);
+        assert_eq!(reader.secret(names::AWS_SECRET_ACCESS_KEY), Err(Noted));
         assert!(reader.into_problems().to_string().contains("both set"));
     }
 
@@ -392,11 +413,11 @@ mod tests {
             ("KONG_PROXY_SERVER", "{vault://env/switch}"),
         ]);
         let mut reader = Reader::new(&source);
-        let mode = reader.text("KONG_CLUSTER_MTLS").unwrap();
+        let mode = reader.text(names::KONG_CLUSTER_MTLS).unwrap();
         assert_eq!((mode.value.as_str(), mode.name.as_str()), ("pki", "KONG_CLUSTER_MTLS_FILE"));
-        assert!(reader.switch("KONG_CLUSTER_USE_PROXY"));
-        assert_eq!(reader.list("KONG_LUA_SSL_TRUSTED_CERTIFICATE"), ["system", "/etc/ca.crt"]);
-        assert_eq!(reader.secret("KONG_PROXY_SERVER").as_deref(), Some("on"));
+        assert!(reader.switch(names::KONG_CLUSTER_USE_PROXY));
+        assert_eq!(reader.list(names::KONG_LUA_SSL_TRUSTED_CERTIFICATE), ["system", "/etc/ca.crt"]);
+        assert_eq!(reader.secret(names::KONG_PROXY_SERVER), Ok(Some("on".to_owned())));
         assert_eq!(reader.problems().list(), [""; 0]);
         assert!(reader.into_files().contains(file.path()), "the file is not looked at again");
     }
@@ -412,11 +433,11 @@ mod tests {
         ] {
             let source = source(&pairs);
             let mut reader = Reader::new(&source);
-            assert_eq!(reader.required("KONG_CLUSTER_CERT", "it is needed", "cluster.crt"), None);
+            assert_eq!(reader.required(names::KONG_CLUSTER_CERT, "it is needed", "cluster.crt"), None);
             let problems = reader.into_problems();
             assert!(problems.list().len() == 1 && problems.list()[0].contains(said), "{problems}");
             let source = source.with_flag("KONG_CLUSTER_CERT", "/z".into());
-            assert_eq!(Reader::new(&source).text("KONG_CLUSTER_CERT").unwrap().value, "/z");
+            assert_eq!(Reader::new(&source).text(names::KONG_CLUSTER_CERT).unwrap().value, "/z");
         }
     }
 
@@ -424,10 +445,36 @@ mod tests {
     fn durations_and_numbers_outside_their_bounds_are_refused_with_a_valid_one() {
         let source = source(&[("LIFEBOAT_CP_CONFIG_TIMEOUT", "soon"), ("LIFEBOAT_MAX_CONFIG", "-1")]);
         let mut reader = Reader::new(&source);
-        assert_eq!(reader.duration("LIFEBOAT_CP_CONFIG_TIMEOUT", Duration::from_secs(10)), Duration::from_secs(10));
-        reader.number("LIFEBOAT_MAX_CONFIG", 512, 1..=1024);
+        assert_eq!(
+            reader.duration(names::LIFEBOAT_CP_CONFIG_TIMEOUT, Duration::from_secs(10)),
+            Duration::from_secs(10)
+        );
+        reader.number(names::LIFEBOAT_MAX_CONFIG, 512, 1..=1024);
         let problems = reader.into_problems();
         assert!(problems.list()[0].contains("valid: 10s"), "{problems}");
         assert!(problems.list()[1].contains("from 1 to 1024"), "{problems}");
+    }
+
+    #[test]
+    fn a_secret_in_a_file_is_read_again_each_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "first\n").unwrap();
+        let path = file.path().display().to_string();
+        let source = source(&[("AWS_SESSION_TOKEN_FILE", &path)]);
+        let secret = Reader::new(&source).rereadable_secret(names::AWS_SESSION_TOKEN).unwrap().unwrap();
+        assert_eq!(secret.reveal().unwrap(), "first");
+        std::fs::write(file.path(), "second\n").unwrap();
+        assert_eq!(secret.reveal().unwrap(), "second");
+        drop(file);
+        assert!(secret.reveal().unwrap_err().to_string().contains(&path));
+    }
+
+    #[test]
+    fn an_empty_file_of_a_secret_is_a_problem() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let source = source(&[("AWS_SESSION_TOKEN_FILE", &file.path().display().to_string())]);
+        let mut reader = Reader::new(&source);
+        assert_eq!(reader.rereadable_secret(names::AWS_SESSION_TOKEN), Err(Noted));
+        assert!(reader.problems().mention("AWS_SESSION_TOKEN_FILE"));
     }
 }

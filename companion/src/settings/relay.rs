@@ -11,7 +11,7 @@ use lifeboat_link::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNa
 use super::cluster::{checked, identity};
 use super::relay_limits::RelayLimits;
 use super::store::max_config;
-use super::{ClusterSettings, Follow, LiveRules, Reader, Rulebook, Trust};
+use super::{ClusterSettings, Follow, LiveRules, Reader, Rulebook, Trust, names};
 
 /// How nodes are served.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl RelaySettings {
     pub(super) fn read(reader: &mut Reader<'_>, cluster: Option<&ClusterSettings>) -> Option<Self> {
         let listen = listen(reader);
         let on_refusal =
-            if reader.switch("LIFEBOAT_FEED_ON_REFUSAL") { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
+            if reader.switch(names::LIFEBOAT_FEED_ON_REFUSAL) { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
         let config_timeout = reader.config_timeout();
         let follow = Follow::read(reader);
         let retry = (Duration::from_secs(5), Duration::from_secs(10));
@@ -75,7 +75,7 @@ impl fmt::Debug for RelaySettings {
 }
 
 fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
-    let Some(given) = reader.text("LIFEBOAT_RELAY_LISTEN") else { return Some(([127, 0, 0, 1], 8005).into()) };
+    let Some(given) = reader.text(names::LIFEBOAT_RELAY_LISTEN) else { return Some(([127, 0, 0, 1], 8005).into()) };
     match given.value.trim().parse() {
         Ok(address) => Some(address),
         Err(_) => {
@@ -88,19 +88,19 @@ fn listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
 
 /// What nodes see, if it isn't the cluster's certificate. The outer option: whether it could be read.
 pub(super) fn shown_to_nodes(reader: &mut Reader<'_>) -> Option<Option<Identity>> {
-    match reader.text("LIFEBOAT_RELAY_CERT") {
-        Some(_) => identity(reader, "LIFEBOAT_RELAY_CERT", "LIFEBOAT_RELAY_CERT_KEY").map(Some),
+    match reader.text(names::LIFEBOAT_RELAY_CERT) {
+        Some(_) => identity(reader, names::LIFEBOAT_RELAY_CERT, names::LIFEBOAT_RELAY_CERT_KEY).map(Some),
         None => Some(None),
     }
 }
 
 fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> Option<ServerSide> {
     let own = shown_to_nodes(reader)?.unwrap_or_else(|| cluster.identity.clone());
-    let given = match reader.text("LIFEBOAT_RELAY_CLIENT_CA") {
+    let given = match reader.text(names::LIFEBOAT_RELAY_CLIENT_CA) {
         Some(given) => given,
         None => {
             let why = "the relay must know who issues the nodes' certificates";
-            reader.required("KONG_CLUSTER_CA_CERT", why, "/etc/kong/ca.crt")?
+            reader.required(names::KONG_CLUSTER_CA_CERT, why, "/etc/kong/ca.crt")?
         }
     };
     let pem = checked(reader, &given)?;

@@ -10,9 +10,8 @@ use lifeboat_storage::access::Secret;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{Reader, secret};
-
-const REPORT_KEYS: &str = "LIFEBOAT_REPORT_KEYS";
+use super::Reader;
+use super::names::LIFEBOAT_REPORT_KEYS as REPORT_KEYS;
 
 /// Where the keys are, and which they are now. By default there are none. Clones share what was read.
 #[derive(Clone, Default)]
@@ -30,14 +29,11 @@ struct Read {
 
 impl ReportKeys {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let before = reader.problems().list().len();
-        let Some(given) = secret::read(reader, REPORT_KEYS) else {
-            return (reader.problems().list().len() == before).then(Self::default);
-        };
+        let Some(given) = reader.rereadable_secret(REPORT_KEYS).ok()? else { return Some(Self::default()) };
         let text = match given.reveal() {
             Ok(text) => Zeroizing::new(text),
             Err(error) => {
-                reader.wrong(format!("{REPORT_KEYS}_FILE: {error}"));
+                reader.wrong(format!("{}: {error}", REPORT_KEYS.in_file()));
                 return None;
             }
         };
@@ -47,7 +43,8 @@ impl ReportKeys {
                 Some(Self { given: Some(given), read: Arc::new(Mutex::new(read)) })
             }
             Err(error) => {
-                let name = if matches!(given, Secret::File(_)) { "LIFEBOAT_REPORT_KEYS_FILE" } else { REPORT_KEYS };
+                let in_file = matches!(given, Secret::File(_));
+                let name = if in_file { REPORT_KEYS.in_file() } else { REPORT_KEYS.to_string() };
                 reader.wrong(format!("{name}: {error}"));
                 None
             }
@@ -103,7 +100,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_do_not_print() {
-        let keys = read(REPORT_KEYS, &format!("{NEW},{OLD}")).unwrap();
+        let keys = read("LIFEBOAT_REPORT_KEYS", &format!("{NEW},{OLD}")).unwrap();
         assert_eq!(&*keys.current(), [ReportKey::new(NEW).unwrap(), ReportKey::new(OLD).unwrap()]);
         assert_eq!(format!("{keys:?}"), "ReportKeys(Some(..))");
         assert!(keys.are_set());
@@ -113,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_mistake_names_the_setting_and_repeats_no_key() {
-        let problems = read(REPORT_KEYS, &format!("{OLD},too-short")).unwrap_err();
+        let problems = read("LIFEBOAT_REPORT_KEYS", &format!("{OLD},too-short")).unwrap_err();
         assert!(problems.to_string().contains("LIFEBOAT_REPORT_KEYS: key 2 is not 16 to 256"), "{problems}");
         assert!(!problems.to_string().contains("too-short"), "{problems}");
         let problems = read("LIFEBOAT_REPORT_KEYS_FILE", "/nowhere/keys").unwrap_err();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lifeboat_core::verify::AgeLimit;
 
-use super::Reader;
+use super::{Reader, names};
 
 /// The rules of restoring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl RestoreRules {
 }
 
 fn version(reader: &mut Reader<'_>) -> VersionMatch {
-    let Some(given) = reader.text("LIFEBOAT_VERSION_MATCH") else { return VersionMatch::default() };
+    let Some(given) = reader.text(names::LIFEBOAT_VERSION_MATCH) else { return VersionMatch::default() };
     match given.value.trim() {
         "minor" => VersionMatch::Minor,
         "exact" => VersionMatch::Exact,
@@ -56,13 +56,12 @@ fn version(reader: &mut Reader<'_>) -> VersionMatch {
 }
 
 fn prefer(reader: &mut Reader<'_>) -> Prefer {
-    let Some(given) = reader.text("LIFEBOAT_PREFER") else { return Prefer::default() };
-    let is_set = |reader: &mut Reader<'_>, name: &str| {
-        reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
-    };
+    let Some(given) = reader.text(names::LIFEBOAT_PREFER) else { return Prefer::default() };
     match given.value.trim() {
         "manifest" => Prefer::Manifest,
-        "newest" if is_set(reader, "LIFEBOAT_TRUSTED_KEYS") || is_set(reader, "LIFEBOAT_ENCRYPTION_KEYS") => {
+        "newest"
+            if reader.is_given(names::LIFEBOAT_TRUSTED_KEYS) || reader.is_given(names::LIFEBOAT_ENCRYPTION_KEYS) =>
+        {
             reader.wrong(format!(
                 "{}: newest would restore a config.json that nobody has signed, which LIFEBOAT_TRUSTED_KEYS and \
                  LIFEBOAT_ENCRYPTION_KEYS forbid: set it to manifest, or unset the keys",
@@ -79,11 +78,11 @@ fn prefer(reader: &mut Reader<'_>) -> Prefer {
 }
 
 fn age(reader: &mut Reader<'_>) -> Option<Duration> {
-    let given = reader.text("LIFEBOAT_MAX_AGE")?;
+    let given = reader.text(names::LIFEBOAT_MAX_AGE)?;
     if given.value.trim() == "off" {
         return None;
     }
-    Some(reader.duration("LIFEBOAT_MAX_AGE", Duration::from_secs(30 * 24 * 60 * 60)))
+    Some(reader.duration(names::LIFEBOAT_MAX_AGE, Duration::from_secs(30 * 24 * 60 * 60)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which of the two halves a companion is: what keeps, what restores, or both.
 
-use super::Reader;
+use super::{Reader, names};
 
 /// What a companion is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub enum Role {
 
 impl Role {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let export = reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT");
-        match (export, reader.switch("KONG_CLUSTER_FALLBACK_CONFIG_IMPORT")) {
+        let export = reader.switch(names::KONG_CLUSTER_FALLBACK_CONFIG_EXPORT);
+        match (export, reader.switch(names::KONG_CLUSTER_FALLBACK_CONFIG_IMPORT)) {
             (false, false) => Self::Nothing,
             (true, false) => Self::Exporter,
             (false, true) => Self::Importer,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::SettingsFile;
 use super::live::LIVE;
-use super::names;
+use super::names::{LIFEBOAT_SETTINGS_FILE, SETTINGS};
 use super::unprintable::without_secrets;
 
 /// The values that were given, by variable.
@@ -17,9 +17,6 @@ pub struct Source {
     settings_file: Option<SettingsFile>,
     kong_conf: KongConf,
 }
-
-/// What names a settings file.
-const SETTINGS_FILE: &str = "LIFEBOAT_SETTINGS_FILE";
 
 #[derive(Clone, Default)]
 struct KongConf {
@@ -60,7 +57,8 @@ impl Source {
     /// With the settings file that a flag or the environment names, if one does. What is wrong with it is told with all
     /// other mistakes.
     pub fn with_settings_file(mut self) -> Self {
-        let given = self.flag(SETTINGS_FILE).or_else(|| self.in_environment(SETTINGS_FILE));
+        let file = LIFEBOAT_SETTINGS_FILE.variable();
+        let given = self.flag(file).or_else(|| self.in_environment(file));
         self.settings_file = given.map(|given| SettingsFile::read(Path::new(given.value.trim()), &given.name));
         self
     }
@@ -105,7 +103,7 @@ impl Source {
 
     /// What a flag gives.
     pub fn flag(&self, variable: &str) -> Option<Given> {
-        let known = names::SETTINGS.iter().find(|setting| setting.variable == variable)?;
+        let known = SETTINGS.iter().find(|setting| setting.variable == variable)?;
         not_empty(self.flags.get(variable)?, format!("--{}", known.flag?), Way::Argument)
     }
 
@@ -253,7 +251,7 @@ mod tests {
     fn with_file(source: Source, folder: &Path, text: &str) -> (Source, String) {
         let path = folder.join("settings").display().to_string();
         std::fs::write(&path, text).unwrap();
-        (source.with_flag(SETTINGS_FILE, path.clone()).with_settings_file(), path)
+        (source.with_flag("LIFEBOAT_SETTINGS_FILE", path.clone()).with_settings_file(), path)
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{Failure, stdout};
 use crate::archive::Archive;
 use crate::cli::Actor;
 use crate::companion::Companion;
-use crate::settings::{RunSettings, Source, StoreSettings, check_names};
+use crate::settings::{RunSettings, Source, StoreSettings, check_names, names};
 
 /// No step of a rehearsal takes longer: a link that was lost is tried again within 10 s.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ async fn whole(source: &Source, clock: Clock) -> Result<(), Failure> {
     check_names(source)?;
     let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
     let certificate = ClusterCertificate::version_1(SystemTime::now());
-    let given = source.get("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE");
+    let given = source.get(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE.variable());
     let settings = match &given {
         Some(given) => in_own_prefix(source, &given.value),
         None => {
@@ -194,8 +194,8 @@ fn in_own_prefix(source: &Source, storage: &str) -> Vec<(String, String)> {
         place => format!("{place}/lifeboat-demo-{}", uuid::Uuid::new_v4().simple()),
     };
     let mut settings = vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), prefix)];
-    for name in StoreSettings::ACCESS_VARIABLES {
-        for name in [(*name).to_owned(), format!("{name}_FILE")] {
+    for name in StoreSettings::ACCESS {
+        for name in [name.to_string(), name.in_file()] {
             if let Some(given) = source.get(&name) {
                 settings.push((name, given.value));
             }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::scratch::Scratch;
 use crate::drill::outcome::{DrillFailure, Step};
+use crate::settings::names::{self, Name};
 use crate::settings::{DrillSettings, Reader, Source, Trust};
 
 /// What programs need to be found, and to find their parts.
@@ -50,7 +51,8 @@ pub(super) fn environment(
     let source = &settings.kong.source;
     let mut variables: BTreeMap<String, String> = kept(source, OF_PROGRAMS).into_iter().collect();
     variables.extend(kept(source, KEPT));
-    if let Some(custom) = source.get("LIFEBOAT_PLUGINS").filter(|_| !Reader::new(source).is_given("KONG_PLUGINS")) {
+    let has_plugins = Reader::new(source).is_given(Name::of_others("KONG_PLUGINS"));
+    if let Some(custom) = source.get(names::LIFEBOAT_PLUGINS.variable()).filter(|_| !has_plugins) {
         variables.insert("KONG_PLUGINS".to_owned(), format!("bundled,{}", custom.value.trim()));
     }
 
@@ -64,8 +66,8 @@ pub(super) fn environment(
         ("KONG_CLUSTER_CONTROL_PLANE", relay.to_string()),
         ("KONG_CLUSTER_RPC", "off".to_owned()),
         ("KONG_CLUSTER_INCREMENTAL_SYNC", "off".to_owned()),
-        ("KONG_CLUSTER_CERT", certificate(source, scratch, "KONG_CLUSTER_CERT", "cluster.crt")?),
-        ("KONG_CLUSTER_CERT_KEY", certificate(source, scratch, "KONG_CLUSTER_CERT_KEY", "cluster.key")?),
+        ("KONG_CLUSTER_CERT", certificate(source, scratch, names::KONG_CLUSTER_CERT, "cluster.crt")?),
+        ("KONG_CLUSTER_CERT_KEY", certificate(source, scratch, names::KONG_CLUSTER_CERT_KEY, "cluster.key")?),
         ("KONG_PROXY_LISTEN", scratch.proxy_address().to_string()),
         ("KONG_STATUS_LISTEN", scratch.status_address().to_string()),
         ("KONG_ADMIN_LISTEN", "off".to_owned()),
@@ -96,9 +98,9 @@ pub(super) fn environment(
 fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(String, String)>, DrillFailure> {
     let source = &settings.kong.source;
     let mut reader = Reader::new(source);
-    let authority = match reader.is_given("KONG_CLUSTER_CA_CERT") {
-        true => certificate(source, scratch, "KONG_CLUSTER_CA_CERT", "ca.crt")?,
-        false => reader.text("KONG_LUA_SSL_TRUSTED_CERTIFICATE").map_or("system".to_owned(), |given| given.value),
+    let authority = match reader.is_given(names::KONG_CLUSTER_CA_CERT) {
+        true => certificate(source, scratch, names::KONG_CLUSTER_CA_CERT, "ca.crt")?,
+        false => reader.text(names::KONG_LUA_SSL_TRUSTED_CERTIFICATE).map_or("system".to_owned(), |given| given.value),
     };
 
     let relay = settings.relay_identity();
@@ -113,7 +115,7 @@ fn of_authority(settings: &DrillSettings, scratch: &Scratch) -> Result<Vec<(Stri
 }
 
 // A path that the data plane can read, whatever form the setting has.
-fn certificate(source: &Source, scratch: &Scratch, setting: &str, file: &str) -> Result<String, DrillFailure> {
+fn certificate(source: &Source, scratch: &Scratch, setting: Name, file: &str) -> Result<String, DrillFailure> {
     let mut reader = Reader::new(source);
     let pem = reader.text(setting).and_then(|given| reader.pem(&given));
     let written = pem.ok_or_else(|| reader.into_problems().to_string()).and_then(|pem| {
@@ -129,10 +131,10 @@ fn certificate(source: &Source, scratch: &Scratch, setting: &str, file: &str) ->
     })
 }
 
-fn kept(source: &Source, names: &[&str]) -> Vec<(String, String)> {
+fn kept(source: &Source, names: &[&'static str]) -> Vec<(String, String)> {
     // Files and references read: the data plane's environment has none of what they refer to.
     let mut reader = Reader::new(source);
-    names.iter().filter_map(|name| Some(((*name).to_owned(), reader.text(name)?.value))).collect()
+    names.iter().filter_map(|name| Some(((*name).to_owned(), reader.text(Name::of_others(name))?.value))).collect()
 }
 
 fn text(path: &Path) -> String {

@@ -12,6 +12,7 @@ use lifeboat_runtime::clock::Clock;
 
 use super::scratch::Scratch;
 use crate::archive::Stores;
+use crate::settings::names::{self, Name};
 use crate::settings::{DrillSettings, Reader};
 
 const LINES: usize = 12;
@@ -56,8 +57,8 @@ async fn secrets(
         let json = chosen.verified.config_json().ok()?;
         Some(SecretTexts::of(&Configuration::from_json(Bytes::from(json)).ok()?))
     });
-    let given =
-        ["KONG_LICENSE_DATA", "KONG_CLUSTER_CERT_KEY"].map(|name| Reader::new(&settings.kong.source).text(name));
+    let given = [Name::of_others("KONG_LICENSE_DATA"), names::KONG_CLUSTER_CERT_KEY]
+        .map(|name| Reader::new(&settings.kong.source).text(name));
     let covered = given.into_iter().flatten().fold(texts.await?, |texts, given| texts.and(&given.value));
     Some(covered)
 }

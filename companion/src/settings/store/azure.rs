@@ -8,7 +8,8 @@ use lifeboat_storage::access::{AzureAccess, AzureCredentials, ManagedIdentity, S
 use reqwest::Url;
 
 use super::{endpoint, is_https_or_own};
-use crate::settings::{Reader, secret};
+use crate::settings::Reader;
+use crate::settings::names::{self, Name};
 
 /// <https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>
 const INSTANCE_METADATA: &str = "http://169.254.169.254";
@@ -17,7 +18,7 @@ const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// Access to a container, by the settings.
 pub(super) fn read(reader: &mut Reader<'_>, account: &str) -> Option<AzureAccess> {
     let valid = "https://account.blob.core.windows.net";
-    let endpoint = endpoint(reader, "AZURE_STORAGE_ENDPOINT", valid);
+    let endpoint = endpoint(reader, names::AZURE_STORAGE_ENDPOINT, valid);
     let credentials = credentials(reader);
     let endpoint = match endpoint.ok()? {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
@@ -27,32 +28,30 @@ pub(super) fn read(reader: &mut Reader<'_>, account: &str) -> Option<AzureAccess
 }
 
 fn credentials(reader: &mut Reader<'_>) -> Option<AzureCredentials> {
-    let is_set = |reader: &mut Reader<'_>, name: &str| {
-        reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
-    };
-    if let Some(name) = ["AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"].into_iter().find(|name| is_set(reader, name))
+    if let Some(name) =
+        [names::AZURE_STORAGE_KEY, names::AZURE_STORAGE_ACCOUNT_KEY].into_iter().find(|name| reader.is_given(*name))
     {
         account_key(reader, name)
-    } else if is_set(reader, "AZURE_STORAGE_SAS_TOKEN") {
+    } else if reader.is_given(names::AZURE_STORAGE_SAS_TOKEN) {
         signature(reader)
-    } else if is_set(reader, "AZURE_CLIENT_SECRET") {
-        let secret = secret::read(reader, "AZURE_CLIENT_SECRET");
-        let application = tenant(reader, "AZURE_CLIENT_SECRET");
+    } else if reader.is_given(names::AZURE_CLIENT_SECRET) {
+        let secret = reader.rereadable_secret(names::AZURE_CLIENT_SECRET).ok().flatten();
+        let application = tenant(reader, names::AZURE_CLIENT_SECRET);
         Some(AzureCredentials::ClientSecret { tenant: application?, secret: secret? })
-    } else if let Some(file) = reader.text("AZURE_FEDERATED_TOKEN_FILE") {
+    } else if let Some(file) = reader.text(names::AZURE_FEDERATED_TOKEN_FILE) {
         let token = Secret::File(file.value.trim().into());
         if let Err(error) = token.reveal() {
             reader.wrong(format!("{}: {error}", file.name));
         }
-        Some(AzureCredentials::WorkloadIdentity { tenant: tenant(reader, "AZURE_FEDERATED_TOKEN_FILE")?, token })
+        Some(AzureCredentials::WorkloadIdentity { tenant: tenant(reader, names::AZURE_FEDERATED_TOKEN_FILE)?, token })
     } else {
-        let client_id = reader.text("AZURE_CLIENT_ID").map(|given| given.value.trim().to_owned());
+        let client_id = reader.text(names::AZURE_CLIENT_ID).map(|given| given.value.trim().to_owned());
         Some(AzureCredentials::Managed { identity: managed_identity(reader)?, client_id })
     }
 }
 
-fn account_key(reader: &mut Reader<'_>, name: &str) -> Option<AzureCredentials> {
-    let key = secret::read(reader, name)?;
+fn account_key(reader: &mut Reader<'_>, name: Name) -> Option<AzureCredentials> {
+    let key = reader.rereadable_secret(name).ok()??;
     // It was read a moment ago; a file that is gone meanwhile is noticed when it is used.
     if key.reveal().is_ok_and(|key| STANDARD.decode(key).is_err()) {
         reader.wrong(format!("{name}: an account's key is base64, 88 characters that end with =="));
@@ -62,8 +61,8 @@ fn account_key(reader: &mut Reader<'_>, name: &str) -> Option<AzureCredentials> 
 }
 
 fn signature(reader: &mut Reader<'_>) -> Option<AzureCredentials> {
-    let name = "AZURE_STORAGE_SAS_TOKEN";
-    let signature = secret::read(reader, name)?;
+    let name = names::AZURE_STORAGE_SAS_TOKEN;
+    let signature = reader.rereadable_secret(name).ok()??;
     if signature.reveal().is_ok_and(|text| !text.contains("sig=") || text.contains("://")) {
         reader.wrong(format!("{name}: it must be the query of a shared access signature (valid: sv=…&sp=…&sig=…)"));
         return None;
@@ -71,12 +70,12 @@ fn signature(reader: &mut Reader<'_>) -> Option<AzureCredentials> {
     Some(AzureCredentials::SharedAccessSignature(signature))
 }
 
-fn tenant(reader: &mut Reader<'_>, wanted_by: &str) -> Option<Tenant> {
+fn tenant(reader: &mut Reader<'_>, wanted_by: Name) -> Option<Tenant> {
     let why = format!("{wanted_by} is for an application in a directory");
     let example = "11111111-2222-3333-4444-555555555555";
-    let client = reader.required("AZURE_CLIENT_ID", &why, example);
-    let tenant = reader.required("AZURE_TENANT_ID", &why, example);
-    let authority = endpoint(reader, "AZURE_AUTHORITY_HOST", AUTHORITY).ok()?;
+    let client = reader.required(names::AZURE_CLIENT_ID, &why, example);
+    let tenant = reader.required(names::AZURE_TENANT_ID, &why, example);
+    let authority = endpoint(reader, names::AZURE_AUTHORITY_HOST, AUTHORITY).ok()?;
     let (client, tenant) = (client?, tenant?);
     let id = tenant.value.trim();
     // A directory's id or one of its domains.
@@ -90,8 +89,8 @@ fn tenant(reader: &mut Reader<'_>, wanted_by: &str) -> Option<Tenant> {
 }
 
 fn managed_identity(reader: &mut Reader<'_>) -> Option<ManagedIdentity> {
-    let url = endpoint(reader, "IDENTITY_ENDPOINT", "http://127.0.0.1:41234/msi/token").ok()?;
-    let header = secret::read(reader, "IDENTITY_HEADER");
+    let url = endpoint(reader, names::IDENTITY_ENDPOINT, "http://127.0.0.1:41234/msi/token").ok()?;
+    let header = reader.rereadable_secret(names::IDENTITY_HEADER).ok().flatten();
     if let Some(url) = url {
         if header.is_none() {
             reader.wrong("IDENTITY_HEADER is not set: IDENTITY_ENDPOINT wants it, and the platform sets both");
@@ -103,7 +102,7 @@ fn managed_identity(reader: &mut Reader<'_>) -> Option<ManagedIdentity> {
         }
         return Some(ManagedIdentity::App { url, header: header? });
     }
-    let machine = endpoint(reader, "AZURE_POD_IDENTITY_AUTHORITY_HOST", INSTANCE_METADATA).ok()?;
+    let machine = endpoint(reader, names::AZURE_POD_IDENTITY_AUTHORITY_HOST, INSTANCE_METADATA).ok()?;
     let machine = machine.as_ref().map_or(INSTANCE_METADATA, Url::as_str).trim_end_matches('/');
     let url = format!("{machine}/metadata/identity/oauth2/token").parse().expect("it was a URL before");
     Some(ManagedIdentity::Machine { url })

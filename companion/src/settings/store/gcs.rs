@@ -3,8 +3,9 @@
 use lifeboat_storage::access::{GcsAccess, GoogleCredentials, GoogleKey, Secret, is_endpoint};
 use reqwest::Url;
 
+use crate::settings::Reader;
+use crate::settings::names::{self, Name};
 use crate::settings::source::Given;
-use crate::settings::{Reader, secret};
 
 /// <https://cloud.google.com/compute/docs/metadata/querying-metadata>
 const METADATA_HOST: &str = "metadata.google.internal";
@@ -26,30 +27,27 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<GcsAccess> {
     Some(GcsAccess { endpoint, credentials })
 }
 
-// Kong's own: the JSON itself. A path is taken too.
 #[allow(clippy::option_option)]
 fn own_key(reader: &mut Reader<'_>) -> Option<Option<Secret>> {
-    let name = "GCP_SERVICE_ACCOUNT";
-    let is_set = reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some();
-    if !is_set {
-        return Some(None);
-    }
-    let secret = match secret::read(reader, name)? {
-        Secret::Value(text) if !text.starts_with('{') && text.len() < 4096 => Secret::File(text.into()),
-        secret => secret,
+    let name = names::GCP_SERVICE_ACCOUNT;
+    let secret = match reader.rereadable_secret(name).ok()? {
+        None => return Some(None),
+        // Kong's own: the JSON itself. A path is taken, too.
+        Some(Secret::Value(text)) if !text.starts_with('{') && text.len() < 4096 => Secret::File(text.into()),
+        Some(secret) => secret,
     };
     understood(reader, name, secret).map(Some)
 }
 
 #[allow(clippy::option_option)]
 fn application_key(reader: &mut Reader<'_>) -> Option<Option<Secret>> {
-    let name = "GOOGLE_APPLICATION_CREDENTIALS";
+    let name = names::GOOGLE_APPLICATION_CREDENTIALS;
     let Some(Given { value, .. }) = reader.text(name) else { return Some(None) };
     understood(reader, name, Secret::File(value.trim().into())).map(Some)
 }
 
 // No message repeats what stands there: it could be a key in some broken form.
-fn understood(reader: &mut Reader<'_>, name: &str, secret: Secret) -> Option<Secret> {
+fn understood(reader: &mut Reader<'_>, name: Name, secret: Secret) -> Option<Secret> {
     let problem = match secret.reveal() {
         Err(error) if matches!(&secret, Secret::File(path) if path.as_os_str().len() < 200) => error.to_string(),
         Err(_) => "it is neither the JSON of a key nor a path".to_owned(),
@@ -64,7 +62,7 @@ fn understood(reader: &mut Reader<'_>, name: &str, secret: Secret) -> Option<Sec
 
 #[allow(clippy::option_option)]
 fn metadata_host(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let Some(given) = reader.text("GCE_METADATA_HOST") else { return Some(None) };
+    let Some(given) = reader.text(names::GCE_METADATA_HOST) else { return Some(None) };
     let host = given.value.trim();
     let is_host = format!("http://{host}").parse::<Url>().is_ok_and(|url| url.path() == "/" && is_endpoint(&url));
     if is_host && !host.contains(['/', '?']) {
@@ -77,7 +75,7 @@ fn metadata_host(reader: &mut Reader<'_>) -> Option<Option<String>> {
 // Google's clients take it without a scheme too, and mean http then.
 #[allow(clippy::option_option)]
 fn emulator(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let Some(given) = reader.text("STORAGE_EMULATOR_HOST") else { return Some(None) };
+    let Some(given) = reader.text(names::STORAGE_EMULATOR_HOST) else { return Some(None) };
     let text = given.value.trim().trim_end_matches('/');
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     match text.parse::<Url>() {

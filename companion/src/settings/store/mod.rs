@@ -13,6 +13,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::cluster::checked;
+use super::names::{self, Name};
 use super::source::Given;
 use super::{HistoryLimit, KeySource, Reader, RestoreRules};
 
@@ -39,41 +40,41 @@ pub struct StoreSettings {
 
 impl StoreSettings {
     /// Every setting that says how to get into a store. Each that holds a secret may also have `_FILE` after its name.
-    pub const ACCESS_VARIABLES: &[&str] = &[
-        "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG",
-        "LIFEBOAT_STORAGE_CA",
-        "AWS_CONFIG_STORAGE_ENDPOINT",
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_CREDENTIAL_EXPIRATION",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_ROLE_ARN",
-        "AWS_ROLE_SESSION_NAME",
-        "AWS_ENDPOINT_URL_STS",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "AWS_EC2_METADATA_DISABLED",
-        "GCP_SERVICE_ACCOUNT",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GCE_METADATA_HOST",
-        "STORAGE_EMULATOR_HOST",
-        "AZURE_STORAGE_KEY",
-        "AZURE_STORAGE_ACCOUNT_KEY",
-        "AZURE_STORAGE_SAS_TOKEN",
-        "AZURE_TENANT_ID",
-        "AZURE_CLIENT_ID",
-        "AZURE_CLIENT_SECRET",
-        "AZURE_FEDERATED_TOKEN_FILE",
-        "AZURE_AUTHORITY_HOST",
-        "IDENTITY_ENDPOINT",
-        "IDENTITY_HEADER",
-        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
-        "AZURE_STORAGE_ENDPOINT",
+    pub const ACCESS: &[Name] = &[
+        names::KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG,
+        names::LIFEBOAT_STORAGE_CA,
+        names::AWS_CONFIG_STORAGE_ENDPOINT,
+        names::AWS_REGION,
+        names::AWS_DEFAULT_REGION,
+        names::AWS_ACCESS_KEY_ID,
+        names::AWS_SECRET_ACCESS_KEY,
+        names::AWS_SESSION_TOKEN,
+        names::AWS_CREDENTIAL_EXPIRATION,
+        names::AWS_WEB_IDENTITY_TOKEN_FILE,
+        names::AWS_ROLE_ARN,
+        names::AWS_ROLE_SESSION_NAME,
+        names::AWS_ENDPOINT_URL_STS,
+        names::AWS_CONTAINER_CREDENTIALS_RELATIVE_URI,
+        names::AWS_CONTAINER_CREDENTIALS_FULL_URI,
+        names::AWS_CONTAINER_AUTHORIZATION_TOKEN,
+        names::AWS_EC2_METADATA_SERVICE_ENDPOINT,
+        names::AWS_EC2_METADATA_DISABLED,
+        names::GCP_SERVICE_ACCOUNT,
+        names::GOOGLE_APPLICATION_CREDENTIALS,
+        names::GCE_METADATA_HOST,
+        names::STORAGE_EMULATOR_HOST,
+        names::AZURE_STORAGE_KEY,
+        names::AZURE_STORAGE_ACCOUNT_KEY,
+        names::AZURE_STORAGE_SAS_TOKEN,
+        names::AZURE_TENANT_ID,
+        names::AZURE_CLIENT_ID,
+        names::AZURE_CLIENT_SECRET,
+        names::AZURE_FEDERATED_TOKEN_FILE,
+        names::AZURE_AUTHORITY_HOST,
+        names::IDENTITY_ENDPOINT,
+        names::IDENTITY_HEADER,
+        names::AZURE_POD_IDENTITY_AUTHORITY_HOST,
+        names::AZURE_STORAGE_ENDPOINT,
     ];
 
     /// A store that needs nothing to get in: a folder or memory.
@@ -108,10 +109,10 @@ impl StoreSettings {
 
     /// Where to restore from: a ticket if there is one, else the store.
     pub(super) fn read_to_restore(reader: &mut Reader<'_>) -> Option<Self> {
-        let Some(text) = reader.secret("LIFEBOAT_TICKET") else {
-            return if reader.problems().mention("LIFEBOAT_TICKET") { None } else { Self::read(reader) };
-        };
-        Self::of_ticket(reader, &text)
+        match reader.secret(names::LIFEBOAT_TICKET).ok()? {
+            Some(text) => Self::of_ticket(reader, &text),
+            None => Self::read(reader),
+        }
     }
 
     /// What a ticket holds, with the settings that are about restoring it.
@@ -141,7 +142,7 @@ impl StoreSettings {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let why = "configurations must be kept somewhere";
-        let given = reader.required("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", why, "s3://bucket/prefix");
+        let given = reader.required(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE, why, "s3://bucket/prefix");
         let max_config = max_config(reader);
         let authorities = extra_authorities(reader);
         let keys = KeySource::read(reader);
@@ -177,7 +178,7 @@ fn fallbacks(
     put_object: &Option<PutObject>,
 ) -> Option<Vec<(StorageUrl, Access)>> {
     let mut fallbacks: Vec<(StorageUrl, Access)> = Vec::new();
-    for value in reader.list("LIFEBOAT_FALLBACK_STORAGE") {
+    for value in reader.list(names::LIFEBOAT_FALLBACK_STORAGE) {
         let given = Given { value, name: "LIFEBOAT_FALLBACK_STORAGE".to_owned(), is_argument: false };
         let (url, access) = store_at(reader, &given, put_object)?;
         if url == *first || fallbacks.iter().any(|(known, _)| *known == url) {
@@ -189,19 +190,19 @@ fn fallbacks(
     Some(fallbacks)
 }
 
-const PUT_OBJECT: &str = "KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG";
-
 /// What every object is written with; nothing if that isn't set.
 fn put_object(reader: &mut Reader<'_>) -> Option<PutObject> {
-    let Some(given) = reader.text(PUT_OBJECT) else { return Some(PutObject::default()) };
+    let Some(given) = reader.text(names::KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG) else {
+        return Some(PutObject::default());
+    };
     let Ok(parameters) = serde_json::from_str::<Map<String, Value>>(&given.value) else {
         let valid = r#"valid: {"ServerSideEncryption":"aws:kms","SSEKMSKeyId":"arn:aws:kms:…"}"#;
         reader.wrong(format!("{}: it must be one JSON object ({valid})", given.name));
         return None;
     };
     if given.is_argument && parameters.contains_key("SSECustomerKey") {
-        let name = given.name;
-        reader.wrong(format!("{name}: SSECustomerKey is a secret, and arguments are public: set {PUT_OBJECT}"));
+        let (flag, variable) = (given.name, names::KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG);
+        reader.wrong(format!("{flag}: SSECustomerKey is a secret, and arguments are public: set {variable}"));
         return None;
     }
 
@@ -215,11 +216,11 @@ fn put_object(reader: &mut Reader<'_>) -> Option<PutObject> {
 }
 
 pub(super) fn max_config(reader: &mut Reader<'_>) -> usize {
-    reader.number("LIFEBOAT_MAX_CONFIG", DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
+    reader.number(names::LIFEBOAT_MAX_CONFIG, DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
 }
 
 fn extra_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {
-    let Some(given) = reader.text("LIFEBOAT_STORAGE_CA") else { return Some(ExtraAuthorities::default()) };
+    let Some(given) = reader.text(names::LIFEBOAT_STORAGE_CA) else { return Some(ExtraAuthorities::default()) };
     let pem = checked(reader, &given)?;
     match Authorities::new([AuthoritySource::Pem(&pem)]) {
         Ok(_) => Some(ExtraAuthorities(pem)),
@@ -231,8 +232,8 @@ fn extra_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {
 }
 
 /// A URL of http or https, without what doesn't belong into an endpoint.
-fn endpoint(reader: &mut Reader<'_>, variable: &str, example: &str) -> Result<Option<Url>, ()> {
-    let Some(given) = reader.text(variable) else { return Ok(None) };
+fn endpoint(reader: &mut Reader<'_>, name: Name, example: &str) -> Result<Option<Url>, ()> {
+    let Some(given) = reader.text(name) else { return Ok(None) };
     match given.value.trim().parse::<Url>() {
         Ok(url) if is_endpoint(&url) => Ok(Some(url)),
         _ => {

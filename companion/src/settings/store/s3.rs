@@ -6,7 +6,8 @@ use lifeboat_storage::access::{AwsCredentials, PutObject, S3Access, Secret, doma
 use reqwest::Url;
 
 use super::{endpoint, is_https_or_own};
-use crate::settings::{Reader, secret};
+use crate::settings::Reader;
+use crate::settings::names::{self, Name};
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>
 const INSTANCE_METADATA: &str = "http://169.254.169.254";
@@ -18,7 +19,7 @@ const CONTAINER_HOSTS: &[&str] = &["169.254.170.2", "169.254.170.23", "fd00:ec2:
 
 /// Access to a bucket, by the settings.
 pub(super) fn read(reader: &mut Reader<'_>, put_object: Option<PutObject>) -> Option<S3Access> {
-    let endpoint = endpoint(reader, "AWS_CONFIG_STORAGE_ENDPOINT", "https://minio.example.com:9000");
+    let endpoint = endpoint(reader, names::AWS_CONFIG_STORAGE_ENDPOINT, "https://minio.example.com:9000");
     let region = region(reader);
     let credentials = region.as_ref().and_then(|region| credentials(reader, region));
     Some(S3Access { endpoint: endpoint.ok()?, region: region?, credentials: credentials?, put_object: put_object? })
@@ -26,7 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>, put_object: Option<PutObject>) -> Op
 
 // It becomes a part of host names.
 fn region(reader: &mut Reader<'_>) -> Option<String> {
-    let given = reader.text("AWS_REGION").or_else(|| reader.text("AWS_DEFAULT_REGION"));
+    let given = reader.text(names::AWS_REGION).or_else(|| reader.text(names::AWS_DEFAULT_REGION));
     let Some(given) = given else { return Some("us-east-1".to_owned()) };
     let region = given.value.trim();
     if region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -37,14 +38,11 @@ fn region(reader: &mut Reader<'_>) -> Option<String> {
 }
 
 fn credentials(reader: &mut Reader<'_>, region: &str) -> Option<AwsCredentials> {
-    let is_set = |reader: &mut Reader<'_>, name: &str| {
-        reader.text(name).is_some() || reader.text(&format!("{name}_FILE")).is_some()
-    };
-    if is_set(reader, "AWS_ACCESS_KEY_ID") || is_set(reader, "AWS_SECRET_ACCESS_KEY") {
+    if reader.is_given(names::AWS_ACCESS_KEY_ID) || reader.is_given(names::AWS_SECRET_ACCESS_KEY) {
         keys(reader)
-    } else if let Some(file) = reader.text("AWS_WEB_IDENTITY_TOKEN_FILE") {
+    } else if let Some(file) = reader.text(names::AWS_WEB_IDENTITY_TOKEN_FILE) {
         web_identity(reader, file.value.trim(), region)
-    } else if let Some(given) = reader.text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+    } else if let Some(given) = reader.text(names::AWS_CONTAINER_CREDENTIALS_RELATIVE_URI) {
         let url = format!("{TASK_ENDPOINT}{}", given.value.trim()).parse().ok();
         let url = url.filter(|url: &Url| url.host_str() == Some("169.254.170.2"));
         if url.is_none() {
@@ -52,8 +50,8 @@ fn credentials(reader: &mut Reader<'_>, region: &str) -> Option<AwsCredentials> 
             reader.wrong(format!("{}: it must be a path that begins with a slash ({valid})", given.name));
         }
         container(reader, url?)
-    } else if reader.text("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() {
-        let name = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    } else if reader.text(names::AWS_CONTAINER_CREDENTIALS_FULL_URI).is_some() {
+        let name = names::AWS_CONTAINER_CREDENTIALS_FULL_URI;
         let url = endpoint(reader, name, "http://169.254.170.23/v1/credentials").ok()??;
         if !is_https_or_own(&url, CONTAINER_HOSTS) {
             let allowed = CONTAINER_HOSTS.join(", ");
@@ -68,15 +66,15 @@ fn credentials(reader: &mut Reader<'_>, region: &str) -> Option<AwsCredentials> 
 
 fn keys(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
     let why = "an access key has a name and a secret";
-    let mut both = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
-        let value = secret::read(reader, name);
-        if value.is_none() && !reader.problems().mention(name) {
+    let mut both = [names::AWS_ACCESS_KEY_ID, names::AWS_SECRET_ACCESS_KEY].map(|name| {
+        let value = reader.rereadable_secret(name);
+        if let Ok(None) = value {
             reader.wrong(format!("{name} is not set: {why} (or {name}_FILE, a file that holds it)"));
         }
-        value
+        value.ok().flatten()
     });
-    let session_token = secret::read(reader, "AWS_SESSION_TOKEN");
-    let expires = match reader.text("AWS_CREDENTIAL_EXPIRATION") {
+    let session_token = reader.rereadable_secret(names::AWS_SESSION_TOKEN).ok();
+    let expires = match reader.text(names::AWS_CREDENTIAL_EXPIRATION) {
         None => None,
         Some(given) => match WallTime::try_from(given.value.trim().replace("+00:00", "Z")) {
             Ok(expires) => Some(expires),
@@ -87,19 +85,19 @@ fn keys(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
         },
     };
     let (id, secret) = (both[0].take(), both[1].take());
-    Some(AwsCredentials::Keys { id: id?, secret: secret?, session_token, expires })
+    Some(AwsCredentials::Keys { id: id?, secret: secret?, session_token: session_token?, expires })
 }
 
 fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<AwsCredentials> {
     let why = "AWS_WEB_IDENTITY_TOKEN_FILE is for a role";
-    let role = reader.required("AWS_ROLE_ARN", why, "arn:aws:iam::123456789012:role/lifeboat");
+    let role = reader.required(names::AWS_ROLE_ARN, why, "arn:aws:iam::123456789012:role/lifeboat");
     let token = Secret::File(file.into());
     if let Err(error) = token.reveal() {
         reader.wrong(format!("AWS_WEB_IDENTITY_TOKEN_FILE: {error}"));
     }
-    let session_name = reader.text("AWS_ROLE_SESSION_NAME");
+    let session_name = reader.text(names::AWS_ROLE_SESSION_NAME);
     let session_name = session_name.map_or("lifeboat".to_owned(), |given| given.value.trim().to_owned());
-    let sts = match endpoint(reader, "AWS_ENDPOINT_URL_STS", "https://sts.eu-central-1.amazonaws.com").ok()? {
+    let sts = match endpoint(reader, names::AWS_ENDPOINT_URL_STS, "https://sts.eu-central-1.amazonaws.com").ok()? {
         Some(sts) => sts,
         None => {
             format!("https://sts.{region}.{}", domain(region)).parse().expect("a region can be part of a host name")
@@ -109,7 +107,7 @@ fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<Aws
 }
 
 fn container(reader: &mut Reader<'_>, url: Url) -> Option<AwsCredentials> {
-    let authorization = secret::read(reader, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    let authorization = reader.rereadable_secret(names::AWS_CONTAINER_AUTHORIZATION_TOKEN).ok()?;
     Some(AwsCredentials::Container { url, authorization })
 }
 
@@ -117,8 +115,8 @@ fn container(reader: &mut Reader<'_>, url: Url) -> Option<AwsCredentials> {
 const PROFILES: [&str; 4] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
 
 fn instance(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
-    let unread: Vec<_> = PROFILES.into_iter().filter(|name| reader.is_given(name)).collect();
-    if reader.switch("AWS_EC2_METADATA_DISABLED") {
+    let unread: Vec<_> = PROFILES.into_iter().filter(|name| reader.is_given(Name::of_others(name))).collect();
+    if reader.switch(names::AWS_EC2_METADATA_DISABLED) {
         reader.wrong(format!(
             "there are no credentials for S3: none of AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, \
              AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI is set, and \
@@ -127,7 +125,7 @@ fn instance(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
         ));
         return None;
     }
-    let endpoint = endpoint(reader, "AWS_EC2_METADATA_SERVICE_ENDPOINT", INSTANCE_METADATA).ok()?;
+    let endpoint = endpoint(reader, names::AWS_EC2_METADATA_SERVICE_ENDPOINT, INSTANCE_METADATA).ok()?;
     let endpoint = endpoint.unwrap_or_else(|| INSTANCE_METADATA.parse().expect("it is a URL"));
     Some(AwsCredentials::Instance { endpoint, unread })
 }
