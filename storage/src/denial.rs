@@ -3,8 +3,9 @@
 
 use super::Operation;
 use super::cloud::Cloud;
+use super::credentials::Issuer;
 use super::skew::Skew;
-use super::wire::{Answer, Endpoint, Heard};
+use super::wire::{Answer, Observation};
 
 /// What helps where a store can't encrypt as it is asked to.
 pub(super) const KMS_KEY: &str = "the store can't encrypt with this KMS key: check SSEKMSKeyId in \
@@ -32,20 +33,20 @@ impl Denial {
     }
 
     /// What an answer of the store's means for the credentials; `None` if it is no word on them.
-    pub(super) fn of(cloud: Cloud, what: Operation, heard: &Heard, answer: &Answer) -> Option<Self> {
+    pub(super) fn of(cloud: Cloud, what: Operation, observation: &Observation, answer: &Answer) -> Option<Self> {
         let code = answer.error.code.as_deref().unwrap_or_default();
         let text =
             [&answer.error.message, &answer.error.detail].map(|text| text.as_deref().unwrap_or_default()).join(" ");
         if is_about_time(code, &text) {
-            return Some(Self::Clock(clock(heard, answer)));
+            return Some(Self::Clock(clock(observation, answer)));
         }
         if is_about_a_kms_key(what, code, &text) {
             return Some(Self::Credential(KMS_KEY.to_owned()));
         }
         if is_expired(code, &text) {
-            return Some(Self::Expired(expired(cloud, heard.issuer)));
+            return Some(Self::Expired(expired(cloud, observation.issuer)));
         }
-        if let Some(cure) = wrong_credential(cloud, code, heard.issuer) {
+        if let Some(cure) = wrong_credential(cloud, code, observation.issuer) {
             return Some(Self::Credential(cure));
         }
         let is_refusal =
@@ -56,9 +57,9 @@ impl Denial {
         // Azurite's word for a wrong key, and Azure's for a firewall; the message tells which.
         let is_signature = code == "AuthorizationFailure" && text.contains("including the signature");
         Some(match other_hindrance(code) {
-            _ if is_signature => Self::Credential(not_accepted(cloud, heard.issuer)),
+            _ if is_signature => Self::Credential(not_accepted(cloud, observation.issuer)),
             Some(cure) => Self::Credential(cure.to_owned()),
-            None if answer.status == 401 => Self::Credential(not_accepted(cloud, heard.issuer)),
+            None if answer.status == 401 => Self::Credential(not_accepted(cloud, observation.issuer)),
             None => Self::Permission(missing(cloud, what, &text)),
         })
     }
@@ -88,7 +89,7 @@ fn is_expired(code: &str, text: &str) -> bool {
         || text.contains("token is expired")
 }
 
-fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Endpoint>) -> Option<String> {
+fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Issuer>) -> Option<String> {
     if let (Some(issuer), "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "InvalidToken") = (issuer, code) {
         return Some(format!(
             "the store does not accept the credentials that {} gave: {}",
@@ -112,7 +113,7 @@ fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Endpoint>) -> Optio
     }
 }
 
-fn not_accepted(cloud: Cloud, issuer: Option<Endpoint>) -> String {
+fn not_accepted(cloud: Cloud, issuer: Option<Issuer>) -> String {
     if let Some(issuer) = issuer {
         return format!("the store does not accept the token that {} gave: {}", issuer.name(), issuer.cure());
     }
@@ -123,7 +124,7 @@ fn not_accepted(cloud: Cloud, issuer: Option<Endpoint>) -> String {
     }
 }
 
-fn expired(cloud: Cloud, issuer: Option<Endpoint>) -> String {
+fn expired(cloud: Cloud, issuer: Option<Issuer>) -> String {
     match (issuer, cloud) {
         (Some(issuer), _) => format!("the credentials that {} gave have expired: {}", issuer.name(), issuer.cure()),
         (None, Cloud::Azure) => "AZURE_STORAGE_SAS_TOKEN has expired: make a new one".to_owned(),
@@ -166,8 +167,8 @@ fn missing(cloud: Cloud, what: Operation, text: &str) -> String {
     }
 }
 
-fn clock(heard: &Heard, answer: &Answer) -> String {
-    let own = answer.error.request_time.or(heard.request_time);
+fn clock(observation: &Observation, answer: &Answer) -> String {
+    let own = answer.error.request_time.or(observation.request_time);
     let store = answer.error.server_time.or(answer.date);
     match (own, store) {
         (Some(own), Some(store)) => format!("{}: set it (NTP)", Skew::new(store, own)),

@@ -1,5 +1,5 @@
-//! What a failed request means: its class, its cure, and whether to try again. From what was heard on the wire; from
-//! object_store's own words only where nothing was.
+//! What a failed request means: its class and its cure. From what was observed on the wire;
+//! from object_store's own words only where nothing was. Which failures are worth another try is in `retry`.
 
 use std::error::Error as _;
 use std::io::{Error as IoError, ErrorKind};
@@ -12,7 +12,8 @@ use super::cloud::Cloud;
 use super::credentials::CredentialError;
 use super::denial::{Denial, KMS_KEY};
 use super::error::IN_THE_WAY;
-use super::wire::{Answer, Endpoint, Failure, Heard, Outcome};
+use super::retry::{Again, is_transient};
+use super::wire::{Answer, Failure, Observation, Outcome};
 use super::{Concerns, Operation, StorageError};
 use crate::RequestOutcome;
 
@@ -31,19 +32,6 @@ pub(super) struct Failed {
     pub(super) is_not_implemented: bool,
 }
 
-/// When to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
-    /// It would fail again.
-    Never,
-    /// Once more, with credentials that may be fresher by then.
-    Once,
-    /// After a backoff.
-    Soon,
-    /// Not before this has passed: the store says so.
-    After(Duration),
-}
-
 /// Which try of what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt<'a> {
@@ -54,7 +42,7 @@ pub(super) struct Attempt<'a> {
 
 impl From<StorageError> for Failed {
     fn from(error: StorageError) -> Self {
-        let again = if error.is_transient() { Again::Soon } else { Again::Never };
+        let again = Again::after_error(&error);
         Self { error: Box::new(error), again, is_uncertain: false, may_mean_absent: false, is_not_implemented: false }
     }
 }
@@ -83,17 +71,20 @@ impl Failed {
 }
 
 impl Attempt<'_> {
-    /// What it means that this try ended with `error`, after `heard`.
-    pub(super) fn diagnose(self, error: &object_store::Error, heard: Option<&Heard>) -> Failed {
+    /// What it means that this try ended with `error`, after this `observation`.
+    pub(super) fn diagnose(self, error: &object_store::Error, observation: Option<&Observation>) -> Failed {
         // Who fetches credentials knows better than the wire why there are none.
         if let Some(error) = CredentialError::behind(error) {
             return self.without_credentials(error).into();
         }
-        match heard {
-            Some(heard) if heard.endpoint != Endpoint::Store => self.no_credentials(heard, error),
-            Some(heard @ Heard { outcome: Outcome::Failed(failure), .. }) => self.unanswered(heard, failure),
-            Some(heard @ Heard { outcome: Outcome::Answered(answer), .. }) if !answer.status.is_success() => {
-                self.refused(heard, answer)
+        match observation {
+            Some(observation @ Observation { outcome: Outcome::Failed(failure), .. }) => {
+                self.unanswered(&observation.origin, failure)
+            }
+            Some(observation @ Observation { outcome: Outcome::Answered(answer), .. })
+                if !answer.status.is_success() =>
+            {
+                self.refused(observation, answer)
             }
             _ => self.said(error),
         }
@@ -109,8 +100,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn unanswered(self, heard: &Heard, failure: &Failure) -> Failed {
-        let origin = &heard.origin;
+    fn unanswered(self, origin: &str, failure: &Failure) -> Failed {
         if let Failure::Untrusted(_) = failure {
             return self
                 .misconfigured(format!(
@@ -129,34 +119,11 @@ impl Attempt<'_> {
         failed
     }
 
-    fn no_credentials(self, heard: &Heard, error: &object_store::Error) -> Failed {
-        let (endpoint, origin) = (heard.endpoint, &heard.origin);
-        let from = format!("{} ({origin})", endpoint.name());
-        match &heard.outcome {
-            Outcome::Failed(failure) => {
-                let (failure, cure) = (failure, endpoint.cure());
-                self.unavailable(format!("there are no credentials from {from}: {failure}: {cure}")).into()
-            }
-            Outcome::Answered(answer) if is_transient(answer) => {
-                let reason = format!("there are no credentials from {from}: {}", said_by(answer));
-                Failed::from(self.unavailable(reason)).after(answer.retry_after)
-            }
-            Outcome::Answered(answer) if answer.status.is_success() => {
-                let reason = format!("{from}: {}", deepest(error));
-                self.denied(Concerns::Requester, endpoint.cure().to_owned(), reason).into()
-            }
-            Outcome::Answered(answer) => self
-                .denied(Concerns::Requester, endpoint.cure().to_owned(), format!("{from}: {}", said_by(answer)))
-                .into(),
-        }
-    }
-
-    fn refused(self, heard: &Heard, answer: &Answer) -> Failed {
+    fn refused(self, observation: &Observation, answer: &Answer) -> Failed {
         let cloud = Cloud::of(self.place);
         let code = answer.error.code.as_deref().unwrap_or_default();
-        if let Some(denial) = Denial::of(cloud, self.what, heard, answer) {
-            let again =
-                if matches!(denial, Denial::Expired(_) | Denial::Clock(_)) { Again::Once } else { Again::Never };
+        if let Some(denial) = Denial::of(cloud, self.what, observation, answer) {
+            let again = Again::after_denial(&denial);
             let may_mean_absent = self.what.is_reading() && matches!(denial, Denial::Permission(_));
             let concerns = match denial {
                 Denial::Expired(_) | Denial::Clock(_) => Concerns::Requester,
@@ -165,7 +132,7 @@ impl Attempt<'_> {
             let failed = Failed::from(self.denied(concerns, denial.cure(), said_by(answer)));
             return Failed { again, may_mean_absent, ..failed };
         }
-        if let Some(reason) = self.elsewhere(heard, answer) {
+        if let Some(reason) = self.elsewhere(&observation.origin, answer) {
             return self.misconfigured(reason).into();
         }
         if is_transient(answer) {
@@ -198,8 +165,8 @@ impl Attempt<'_> {
         }
     }
 
-    // The bucket is somewhere else than we were told.
-    fn elsewhere(self, heard: &Heard, answer: &Answer) -> Option<String> {
+    // The bucket is somewhere else than the settings say.
+    fn elsewhere(self, origin: &str, answer: &Answer) -> Option<String> {
         let code = answer.error.code.as_deref().unwrap_or_default();
         let is_region =
             matches!(code, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException");
@@ -212,13 +179,13 @@ impl Attempt<'_> {
             Some(region) => format!("the bucket is in {region}: set AWS_REGION={region} ({})", said_by(answer)),
             None => format!(
                 "{} sends requests elsewhere: check AWS_REGION and AWS_CONFIG_STORAGE_ENDPOINT ({})",
-                heard.origin,
+                origin,
                 said_by(answer)
             ),
         })
     }
 
-    // Nothing was heard, or nothing bad: a folder, memory, or an answer that object_store can't read.
+    // Nothing was observed, or nothing bad: a folder, memory, or an answer that object_store can't read.
     fn said(self, error: &object_store::Error) -> Failed {
         use object_store::Error as E;
         let (place, key) = (self.place.to_owned(), self.key.to_owned());
@@ -271,23 +238,6 @@ impl Attempt<'_> {
     fn unavailable(self, reason: String) -> StorageError {
         let (place, key) = (self.place.to_owned(), self.key.to_owned());
         StorageError::Unavailable { place, key, what: self.what, reason }
-    }
-}
-
-/// Whether the same request may be answered otherwise a little later.
-fn is_transient(answer: &Answer) -> bool {
-    let code = answer.error.code.as_deref().unwrap_or_default();
-    match answer.status.as_u16() {
-        408 | 429 | 500 | 502 | 503 | 504 | 507 | 509 => true,
-        // Somebody writes the same object right now (S3: "You should retry the request"), or a container is on its way out.
-        409 => matches!(code, "ConditionalRequestConflict" | "OperationAborted" | "ContainerBeingDeleted"),
-        307 => code == "TemporaryRedirect",
-        // S3 has these under 400: the upload was too slow, or arrived damaged.
-        400 => matches!(
-            code,
-            "RequestTimeout" | "IncompleteBody" | "BadDigest" | "XAmzContentSHA256Mismatch" | "Throttling" | "SlowDown"
-        ),
-        _ => false,
     }
 }
 

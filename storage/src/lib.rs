@@ -2,7 +2,6 @@
 //! objects mean is in `archive`; what their keys are is in `core`.
 
 pub mod access;
-mod attempt;
 mod cloud;
 mod conditions;
 mod credentials;
@@ -15,7 +14,6 @@ mod operation;
 mod plain;
 mod presign;
 mod probe;
-mod race;
 mod read;
 mod retry;
 mod skew;
@@ -46,13 +44,12 @@ pub use tag::Tag;
 pub use write::Write;
 
 use self::access::Location;
-use self::cloud::Cloud;
-use self::diagnosis::{Again, Attempt, Failed};
+use self::diagnosis::{Attempt, Failed};
 use self::open::Opened;
 use self::operation::UnderWay;
 use self::presign::Presigner;
-use self::retry::retried;
-use self::wire::{LISTING_LIMIT, Told, Wire, hearing};
+use self::retry::{Again, retried};
+use self::wire::{LISTING_LIMIT, StoreObservations, Wire, observing};
 
 /// A listing has any number of pages; all of them together may take this long.
 const LISTING_WITHIN: Duration = Duration::from_secs(300);
@@ -65,7 +62,7 @@ pub struct Storage {
     prefix: String,
     presigner: Presigner,
     conditions: Arc<RwLock<Option<Conditions>>>,
-    told: Arc<Told>,
+    observations: Arc<StoreObservations>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
     fence: Option<Fence>,
     observer: Option<Arc<dyn RequestObserver>>,
@@ -102,10 +99,10 @@ impl Storage {
     /// Opens the store over connections of the caller's making: tests put a bad network there.
     pub fn open_over(location: &Location, connector: Arc<dyn HttpConnector>) -> Result<Self, StorageError> {
         let place = location.url.to_string();
-        let wire = Wire::new(Cloud::of(&place), connector);
-        let told = wire.told();
+        let wire = Wire::new(connector);
+        let observations = wire.observations();
         let Opened { store, presigner } = open::open(location, wire)?;
-        Ok(Self { told, presigner, prefix: location.url.prefix().to_owned(), ..Self::over(store, &place) })
+        Ok(Self { observations, presigner, prefix: location.url.prefix().to_owned(), ..Self::over(store, &place) })
     }
 
     /// Any store, named `place` in messages.
@@ -116,7 +113,7 @@ impl Storage {
             prefix: String::new(),
             presigner: Presigner::Nothing("this process alone can reach it"),
             conditions: Arc::default(),
-            told: Arc::default(),
+            observations: Arc::default(),
             has_said_that_absence_is_a_guess: Arc::default(),
             fence: None,
             observer: None,
@@ -128,7 +125,7 @@ impl Storage {
         Self { fence: Some(fence), ..self }
     }
 
-    /// The same store, each of whose requests this observer is told of.
+    /// The same store, each of whose requests this observer counts.
     pub fn observed_by(self, observer: Arc<dyn RequestObserver>) -> Self {
         Self { observer: Some(observer), ..self }
     }
@@ -141,19 +138,19 @@ impl Storage {
     /// How far the store's clock is from ours, by its newest answer; `now` is what ours shows now. `None` if it has not
     /// answered yet, or doesn't say.
     pub fn skew(&self, now: SystemTime) -> Option<Skew> {
-        let (store, heard_at) = self.told.time()?;
-        Some(Skew::new(store, now.checked_sub(heard_at.elapsed())?))
+        let (store, answered_at) = self.observations.time()?;
+        Some(Skew::new(store, now.checked_sub(answered_at.elapsed())?))
     }
 
     /// Why the newest request failed that did.
     pub fn newest_failure(&self) -> Option<String> {
-        self.told.failure()
+        self.observations.failure()
     }
 
     /// What the store's own clock shows, by its newest answer; `None` if it has not answered yet, or has none.
     pub fn own_time(&self) -> Option<WallTime> {
-        let (store, heard_at) = self.told.time()?;
-        Some(WallTime::from_system(store + heard_at.elapsed()))
+        let (store, answered_at) = self.observations.time()?;
+        Some(WallTime::from_system(store + answered_at.elapsed()))
     }
 
     /// The keys of all objects below a folder, in no order; with `after`, only those that sort after it.
@@ -237,15 +234,15 @@ impl Storage {
         operation: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Failed> {
         let under_way = UnderWay::begin(self.observer.clone(), what);
-        let (result, report) = hearing(body_limit, operation).await;
-        let newest = report.newest.as_ref();
+        let (result, observed) = observing(body_limit, operation).await;
+        let newest = observed.newest.as_ref();
         let result = result.map_err(|error| Attempt { place: &self.place, key, what }.diagnose(&error, newest));
 
         if let Err(failed) = &result {
-            self.told.note_failure(failed.error.to_string());
+            self.observations.note_failure(failed.error.to_string());
         }
         let outcome = result.as_ref().map_or_else(|failed| failed.outcome(), |_| RequestOutcome::Ok);
-        under_way.end(outcome, report.requests);
+        under_way.end(outcome, observed.requests);
         result
     }
 }

@@ -10,7 +10,7 @@ use object_store::signer::{Method, Signer};
 use rusty_s3::actions::GetObject;
 use rusty_s3::{Bucket, Credentials, S3Action};
 
-use super::credentials::Life;
+use super::credentials::Lifetime;
 use super::credentials::aws::Signing;
 
 /// The longest that any of the clouds signs a link for: seven days.
@@ -84,39 +84,39 @@ impl Presigner {
             Self::Nothing(reason) => Err(PresignError::NotHere { place: place.to_owned(), reason }),
             // A service account's key and Azure's delegation key both last longer than any link.
             Self::Cloud(signer) => {
-                let lifetime = lifetime(wanted, Life::Endless)?;
-                let url = signer.signed_url(Method::GET, &Path::from(key), lifetime).await.map_err(failed)?;
-                Ok(Link { url: url.into(), expires: now + lifetime, may_end_sooner: false })
+                let lives = link_lifetime(wanted, Lifetime::Endless)?;
+                let url = signer.signed_url(Method::GET, &Path::from(key), lives).await.map_err(failed)?;
+                Ok(Link { url: url.into(), expires: now + lives, may_end_sooner: false })
             }
             Self::S3 { bucket, signing } => {
                 let credential = signing.provider.get_credential().await.map_err(failed)?;
-                let life = signing.mortal.life();
-                let lifetime = lifetime(wanted, life)?;
+                let lifetime = signing.expiring.lifetime();
+                let lives = link_lifetime(wanted, lifetime)?;
                 let credentials = match &credential.token {
                     None => Credentials::new(&credential.key_id, &credential.secret_key),
                     Some(token) => Credentials::new_with_token(&credential.key_id, &credential.secret_key, token),
                 };
                 let seconds = now.unix_seconds() as i64;
                 let at = jiff::Timestamp::from_second(seconds).expect("a wall time is within jiff's range");
-                let url = GetObject::new(bucket, Some(&credentials), key).sign_with_time(lifetime, &at);
-                Ok(Link { url: url.into(), expires: now + lifetime, may_end_sooner: life == Life::Unknown })
+                let url = GetObject::new(bucket, Some(&credentials), key).sign_with_time(lives, &at);
+                Ok(Link { url: url.into(), expires: now + lives, may_end_sooner: lifetime == Lifetime::Unknown })
             }
         }
     }
 }
 
 // Whole seconds, as S3 counts them.
-fn lifetime(wanted: Duration, life: Life) -> Result<Duration, PresignError> {
+fn link_lifetime(wanted: Duration, lifetime: Lifetime) -> Result<Duration, PresignError> {
     let wanted = wanted.min(LONGEST);
-    let lifetime = match life {
-        Life::Endless => wanted,
-        Life::Left(left) => wanted.min(left),
-        Life::Unknown => wanted.min(UNKNOWN),
+    let lives = match lifetime {
+        Lifetime::Endless => wanted,
+        Lifetime::Left(left) => wanted.min(left),
+        Lifetime::Unknown => wanted.min(UNKNOWN),
     };
-    if lifetime < SHORTEST.min(wanted) {
+    if lives < SHORTEST.min(wanted) {
         return Err(PresignError::Expiring);
     }
-    Ok(Duration::from_secs(lifetime.as_secs()))
+    Ok(Duration::from_secs(lives.as_secs()))
 }
 
 impl fmt::Debug for Link {
@@ -133,18 +133,18 @@ mod tests {
     use object_store::aws::AwsCredential;
 
     use super::*;
-    use crate::credentials::Mortal;
+    use crate::credentials::Expiring;
 
     #[derive(Debug)]
-    struct Fixed(Life);
+    struct Fixed(Lifetime);
 
-    impl Mortal for Fixed {
-        fn life(&self) -> Life {
+    impl Expiring for Fixed {
+        fn lifetime(&self) -> Lifetime {
             self.0
         }
     }
 
-    fn presigner(token: Option<&str>, life: Life) -> Presigner {
+    fn presigner(token: Option<&str>, life: Lifetime) -> Presigner {
         let credential = AwsCredential {
             key_id: "AKIAIOSFODNN7EXAMPLE".into(),
             secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
@@ -153,7 +153,7 @@ mod tests {
         let endpoint = "https://s3.amazonaws.com".parse().unwrap();
         let bucket = Bucket::new(endpoint, rusty_s3::UrlStyle::VirtualHost, "examplebucket", "us-east-1").unwrap();
         let provider = Arc::new(StaticCredentialProvider::new(credential));
-        Presigner::S3 { bucket: Arc::new(bucket), signing: Signing { provider, mortal: Arc::new(Fixed(life)) } }
+        Presigner::S3 { bucket: Arc::new(bucket), signing: Signing { provider, expiring: Arc::new(Fixed(life)) } }
     }
 
     // 2013-05-24T00:00:00Z
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn the_link_of_amazons_published_example_is_the_published_one() {
         // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-        let presigner = presigner(None, Life::Endless);
+        let presigner = presigner(None, Lifetime::Endless);
         let link = presigner.link("s3://examplebucket", "test.txt", Duration::from_secs(86_400), now()).await.unwrap();
         let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
         assert!(link.url.ends_with(&format!("X-Amz-Signature={signature}")), "{}", link.url);
@@ -176,13 +176,15 @@ mod tests {
     async fn a_link_lives_no_longer_than_seven_days_or_its_credentials() {
         let asked = Duration::from_secs(30 * 24 * 60 * 60);
         let left = Duration::from_secs(3_600);
-        for (token, life, lives) in
-            [(None, Life::Endless, LONGEST), (Some("t"), Life::Left(left), left), (Some("t"), Life::Unknown, UNKNOWN)]
-        {
+        for (token, life, lives) in [
+            (None, Lifetime::Endless, LONGEST),
+            (Some("t"), Lifetime::Left(left), left),
+            (Some("t"), Lifetime::Unknown, UNKNOWN),
+        ] {
             let link = presigner(token, life).link("s3://examplebucket", "test.txt", asked, now()).await.unwrap();
-            assert_eq!((link.expires, link.may_end_sooner), (now() + lives, life == Life::Unknown));
+            assert_eq!((link.expires, link.may_end_sooner), (now() + lives, life == Lifetime::Unknown));
         }
-        let over = Life::Left(Duration::from_secs(5));
+        let over = Lifetime::Left(Duration::from_secs(5));
         let refused = presigner(Some("t"), over).link("s3://examplebucket", "test.txt", asked, now()).await;
         assert!(matches!(refused, Err(PresignError::Expiring)), "{refused:?}");
     }

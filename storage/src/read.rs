@@ -10,6 +10,7 @@ use lifeboat_runtime::progress::transfer;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
+use super::cloud::Cloud;
 use super::diagnosis::Failed;
 use super::retry::retried;
 use super::wire::LISTING_LIMIT;
@@ -190,7 +191,7 @@ impl Storage {
     // The denial, with the permission that would tell more.
     fn hidden(&self, denial: StorageError) -> StorageError {
         let StorageError::Denied { place, key, what, concerns, cure, reason } = denial else { return denial };
-        let listing = super::Cloud::of(&self.place).permission(Operation::List);
+        let listing = Cloud::of(&self.place).permission(Operation::List);
         let cure = format!("{cure}, and {listing} for the store to say whether there is such an object");
         StorageError::Denied { place, key, what, concerns, cure, reason }
     }

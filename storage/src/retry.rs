@@ -1,4 +1,4 @@
-//! When to try again, and when to give up. object_store's own retries are off: they ignore `Retry-After` and repeat
+//! Which failures are worth another try, when, and when to give up. object_store's own retries are off: they ignore `Retry-After` and repeat
 //! conditional writes blindly.
 
 use std::time::Duration;
@@ -8,7 +8,9 @@ use lifeboat_runtime::rng;
 use tokio::time::Instant;
 
 use super::StorageError;
-use super::diagnosis::{Again, Failed};
+use super::denial::Denial;
+use super::diagnosis::Failed;
+use super::wire::Answer;
 
 /// How many tries there are.
 const TRIES: u32 = 5;
@@ -18,6 +20,50 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const LAST_BEGIN: Duration = Duration::from_secs(60);
 /// Who is asked to wait longer is told so: whoever wants the object decides whether that is worth it.
 const LONGEST_ASKED: Duration = Duration::from_secs(20);
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It would fail again.
+    Never,
+    /// Once more, with credentials that may be fresher by then.
+    Once,
+    /// After a backoff.
+    Soon,
+    /// Not before this has passed: the store says so.
+    After(Duration),
+}
+
+impl Again {
+    /// After a failure that no answer of the store's explains.
+    pub(super) fn after_error(error: &StorageError) -> Self {
+        if error.is_transient() { Self::Soon } else { Self::Never }
+    }
+
+    pub(super) fn after_denial(denial: &Denial) -> Self {
+        match denial {
+            Denial::Expired(_) | Denial::Clock(_) => Self::Once,
+            Denial::Permission(_) | Denial::Credential(_) => Self::Never,
+        }
+    }
+}
+
+/// Whether the same request may be answered otherwise a little later.
+pub(super) fn is_transient(answer: &Answer) -> bool {
+    let code = answer.error.code.as_deref().unwrap_or_default();
+    match answer.status.as_u16() {
+        408 | 429 | 500 | 502 | 503 | 504 | 507 | 509 => true,
+        // Somebody writes the same object right now (S3: "You should retry the request"), or a container is on its way out.
+        409 => matches!(code, "ConditionalRequestConflict" | "OperationAborted" | "ContainerBeingDeleted"),
+        307 => code == "TemporaryRedirect",
+        // S3 has these under 400: the upload was too slow, or arrived damaged.
+        400 => matches!(
+            code,
+            "RequestTimeout" | "IncompleteBody" | "BadDigest" | "XAmzContentSHA256Mismatch" | "Throttling" | "SlowDown"
+        ),
+        _ => false,
+    }
+}
 
 /// The tries of one operation.
 #[derive(Debug)]

@@ -2,18 +2,19 @@
 //! no secret stands.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use object_store::ClientOptions;
-use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequestBody};
+use object_store::client::{HttpClient, HttpError, HttpErrorKind, HttpRequestBody};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
-use super::CredentialError;
-use crate::wire::Wire;
+use super::{CredentialError, Issuer};
+use crate::wire::{StoreObservations, Wire};
 
 /// How far away an endpoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,9 @@ pub(super) enum Reach {
 /// An endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
-    /// What it is called in messages.
-    name: &'static str,
+    issuer: Issuer,
     client: HttpClient,
+    observations: Arc<StoreObservations>,
     limit: Duration,
 }
 
@@ -61,7 +62,7 @@ const LONGEST_ANSWER: usize = 256 * 1024;
 impl Endpoint {
     /// An endpoint at `url`: plain http is spoken only where the URL says so.
     pub(super) fn new(
-        name: &'static str,
+        issuer: Issuer,
         url: &str,
         reach: Reach,
         options: &ClientOptions,
@@ -72,8 +73,8 @@ impl Endpoint {
             Reach::Machine => (Duration::from_secs(1), Duration::from_secs(3)),
         };
         let options = options.clone().with_allow_http(url.starts_with("http://"));
-        let client = wire.connect(&options.with_connect_timeout(connect).with_timeout(limit))?;
-        Ok(Self { name, client, limit })
+        let client = wire.credentials_client(&options.with_connect_timeout(connect))?;
+        Ok(Self { issuer, client, observations: wire.observations(), limit })
     }
 
     /// Asks once.
@@ -83,7 +84,7 @@ impl Endpoint {
             Ok(answer) => answer,
             Err(_) => {
                 let limit = self.limit.as_secs();
-                Err(NoAnswer::Broken(format!("{} at {place} did not answer within {limit} s", self.name)))
+                Err(NoAnswer::Broken(format!("{} at {place} did not answer within {limit} s", self.issuer.name())))
             }
         }
     }
@@ -97,12 +98,15 @@ impl Endpoint {
         let place = without_query(question.request.uri());
         let answer = self.ask(question).await.map_err(|no_answer| no_answer.into_error(cure))?;
         serde_json::from_slice(&answer.body).map_err(|_| {
-            CredentialError::Unavailable(format!("{} at {place} answered with something that is no token", self.name))
+            CredentialError::Unavailable(format!(
+                "{} at {place} answered with something that is no token",
+                self.issuer.name()
+            ))
         })
     }
 
     async fn asked(&self, question: Question, place: &str) -> Result<Answer, NoAnswer> {
-        let name = self.name;
+        let name = self.issuer.name();
         let failed = |error: HttpError| {
             let text = format!("{name} at {place} can't be asked: {}", innermost(&error));
             if error.kind() == HttpErrorKind::Connect { NoAnswer::Unreachable(text) } else { NoAnswer::Broken(text) }
@@ -117,6 +121,7 @@ impl Endpoint {
             }
         }
         if parts.status == StatusCode::OK {
+            self.observations.note_issuer(self.issuer);
             return Ok(Answer { headers: parts.headers, body: body.freeze() });
         }
         let reason = reason(&body, &question.secrets);
@@ -194,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_in_the_words_of_who_refuses() {
+    fn a_refusal_is_told_in_the_words_of_the_issuer() {
         let google = br#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#;
         assert_eq!(reason(google, &[]), " (invalid_grant: Invalid JWT Signature.)");
         let sts =

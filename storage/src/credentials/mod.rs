@@ -7,6 +7,7 @@ pub(super) mod aws;
 pub(super) mod azure;
 mod endpoint;
 pub(super) mod google;
+mod issuer;
 mod refreshed;
 mod shown;
 
@@ -14,9 +15,11 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Until when credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
+pub(super) use self::issuer::Issuer;
+
+/// For how long credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum Lifetime {
     /// Until somebody takes them back.
     Endless,
     /// They are temporary, and this is what is left of them.
@@ -25,19 +28,19 @@ pub(super) enum Life {
     Unknown,
 }
 
-/// Who knows how long the credentials will live that were given last.
-pub(super) trait Mortal: fmt::Debug + Send + Sync + 'static {
-    /// How long.
-    fn life(&self) -> Life;
+/// Knows for how long the credentials can be used that it gave last.
+pub(super) trait Expiring: fmt::Debug + Send + Sync + 'static {
+    /// For how long.
+    fn lifetime(&self) -> Lifetime;
 }
 
 /// Why there are no credentials. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CredentialError {
-    /// Who hands them out refuses: what we show is not accepted.
+    /// The issuer refuses: it does not accept what it is shown.
     #[error("{0}")]
     Refused(String),
-    /// There is nobody who hands them out, or something is set up wrongly.
+    /// There is no issuer, or something is set up wrongly.
     #[error("{0}")]
     Misconfigured(String),
     /// They can't be had now; trying again may help.

@@ -11,7 +11,7 @@ use lifeboat_core::time::Moment;
 use object_store::CredentialProvider;
 use tokio::time::Instant;
 
-use super::{CredentialError, Life, Mortal};
+use super::{CredentialError, Expiring, Lifetime};
 
 /// Where a credential is fetched from.
 #[async_trait]
@@ -143,10 +143,10 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
     }
 }
 
-impl<F: Fetch> Mortal for Refreshed<F> {
-    fn life(&self) -> Life {
+impl<F: Fetch> Expiring for Refreshed<F> {
+    fn lifetime(&self) -> Lifetime {
         let held = self.held.lock().expect("nothing panics while it is locked");
-        Life::Left(held.ends.saturating_duration_since(Instant::now()))
+        Lifetime::Left(held.ends.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::*;
+use crate::credentials::Issuer;
 use crate::wire::ErrorBody;
 
 const S3: &str = "s3://backups/kong";
@@ -17,22 +18,22 @@ fn answer(status: u16, code: &str) -> Answer {
     Answer { error, ..Answer::new(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), ErrorBody::default()) }
 }
 
-fn heard(outcome: Outcome) -> Heard {
+fn observed(outcome: Outcome) -> Observation {
     let origin = "http://10.0.0.9:9000".to_owned();
-    Heard { endpoint: Endpoint::Store, origin, issuer: None, request_time: None, outcome }
+    Observation { origin, issuer: None, request_time: None, outcome }
 }
 
-fn diagnosed(place: &str, what: Operation, heard: &Heard) -> Failed {
+fn diagnosed(place: &str, what: Operation, observation: &Observation) -> Failed {
     // With a secret in it, which object_store's errors may hold.
     let source = "Error performing GET http://10.0.0.9:9000/kong/x?sig=wonderful-secret in 1ms".into();
     let error = object_store::Error::Generic { store: "any", source };
-    let failed = Attempt { place, key: "3.9.1/config.json", what }.diagnose(&error, Some(heard));
+    let failed = Attempt { place, key: "3.9.1/config.json", what }.diagnose(&error, Some(observation));
     assert!(!format!("{failed:?}").contains("wonderful-secret"), "{failed:?}");
     failed
 }
 
 fn on_answer(place: &str, what: Operation, status: u16, code: &str) -> Failed {
-    diagnosed(place, what, &heard(Outcome::Answered(answer(status, code))))
+    diagnosed(place, what, &observed(Outcome::Answered(answer(status, code))))
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn a_reason_that_a_server_calls_by_another_name_is_told_by_its_own_words() {
     ] {
         let mut answer = answer(status, code);
         answer.error.message = Some(message.to_owned()).filter(|message| !message.is_empty());
-        let error = diagnosed(place, what, &heard(Outcome::Answered(answer))).error.to_string();
+        let error = diagnosed(place, what, &observed(Outcome::Answered(answer))).error.to_string();
         assert!(error.contains(words), "{status} {code}: {error}");
         assert!(!error.contains("XML API") || place == GOOGLE, "{error}");
     }
@@ -127,14 +128,14 @@ fn what_is_tried_again_is_what_may_be_answered_otherwise() {
     }
     let mut slow_down = answer(503, "SlowDown");
     slow_down.retry_after = Some(Duration::from_secs(7));
-    let failed = diagnosed(S3, Operation::Put, &heard(Outcome::Answered(slow_down)));
+    let failed = diagnosed(S3, Operation::Put, &observed(Outcome::Answered(slow_down)));
     assert_eq!(failed.again, Again::After(Duration::from_secs(7)));
     assert!(failed.error.to_string().contains("it asks to wait 7 s"), "{}", failed.error);
 }
 
 #[test]
 fn what_may_have_happened_is_told_from_what_cannot_have() {
-    let after = |failure| diagnosed(S3, Operation::Put, &heard(Outcome::Failed(failure))).is_uncertain;
+    let after = |failure| diagnosed(S3, Operation::Put, &observed(Outcome::Failed(failure))).is_uncertain;
     assert!(after(Failure::Reset) && after(Failure::NoAnswer(Duration::from_secs(30))));
     assert!(!after(Failure::Refused) && !after(Failure::UnknownHost));
     assert!(on_answer(S3, Operation::Put, 500, "InternalError").is_uncertain);
@@ -164,7 +165,7 @@ fn no_answer_is_told_by_its_reason_with_the_address() {
         (Failure::Stalled(Duration::from_secs(30)), "unavailable", "the answer stopped for 30 s"),
         (Failure::CutOff { received: 3, announced: Some(9) }, "unavailable", "ended after 3 of 9 bytes"),
     ] {
-        let error = diagnosed(S3, Operation::Get, &heard(Outcome::Failed(failure))).error;
+        let error = diagnosed(S3, Operation::Get, &observed(Outcome::Failed(failure))).error;
         assert_eq!(error.class(), expected, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
@@ -177,13 +178,13 @@ fn a_clock_that_is_off_is_told_by_how_much_and_in_which_direction() {
     // S3 repeats the request's time; Azure doesn't, but then the request itself and the answer's date tell.
     let mut s3 = answer(403, "RequestTimeTooSkewed");
     (s3.error.request_time, s3.error.server_time) = (Some(noon), Some(noon + minutes(20)));
-    let s3 = diagnosed(S3, Operation::Get, &heard(Outcome::Answered(s3))).error.to_string();
+    let s3 = diagnosed(S3, Operation::Get, &observed(Outcome::Answered(s3))).error.to_string();
     assert!(s3.contains("this host's clock is 20m behind the store's: set it"), "{s3}");
 
     let mut azure = answer(403, "AuthenticationFailed");
     azure.error.detail = Some("Request date header too old: 'Fri, 15 Jan 2027 08:00:00 GMT'".to_owned());
     azure.date = Some(noon - minutes(90));
-    let azure = Heard { request_time: Some(noon), ..heard(Outcome::Answered(azure)) };
+    let azure = Observation { request_time: Some(noon), ..observed(Outcome::Answered(azure)) };
     let azure = diagnosed(AZURE, Operation::Get, &azure).error.to_string();
     assert!(azure.contains("this host's clock is 1h 30m ahead of the store's: set it"), "{azure}");
 }
@@ -194,7 +195,7 @@ fn a_bucket_in_another_region_is_named_with_the_setting() {
     let mut by_body = answer(400, "AuthorizationHeaderMalformed");
     by_body.error.region = Some("eu-west-1".into());
     for answer in [by_header, by_body] {
-        let error = diagnosed(S3, Operation::Put, &heard(Outcome::Answered(answer))).error;
+        let error = diagnosed(S3, Operation::Put, &observed(Outcome::Answered(answer))).error;
         assert_eq!(error.class(), "misconfigured");
         assert!(error.to_string().contains("the bucket is in eu-west-1: set AWS_REGION=eu-west-1"), "{error}");
     }
@@ -207,44 +208,20 @@ fn a_store_that_names_the_permission_is_believed() {
         "User: arn:aws:iam::1:user/kong is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:x"
             .into(),
     );
-    let aws = diagnosed(S3, Operation::Put, &heard(Outcome::Answered(aws))).error.to_string();
+    let aws = diagnosed(S3, Operation::Put, &observed(Outcome::Answered(aws))).error.to_string();
     assert!(aws.contains("these credentials need kms:GenerateDataKey here"), "{aws}");
     let mut google = answer(403, "AccessDenied");
     google.error.detail =
         Some("a@b.iam.gserviceaccount.com does not have storage.objects.delete access to the object.".into());
-    let google = diagnosed(GOOGLE, Operation::Put, &heard(Outcome::Answered(google))).error.to_string();
+    let google = diagnosed(GOOGLE, Operation::Put, &observed(Outcome::Answered(google))).error.to_string();
     assert!(google.contains("storage.objects.delete"), "{google}");
 }
 
 #[test]
-fn credentials_that_cannot_be_had_name_where_they_should_come_from() {
-    for (endpoint, setting) in [
-        (Endpoint::InstanceMetadata, "AWS_ACCESS_KEY_ID"),
-        (Endpoint::ContainerCredentials, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-        (Endpoint::WebIdentity, "AWS_WEB_IDENTITY_TOKEN_FILE"),
-        (Endpoint::GoogleToken, "GCP_SERVICE_ACCOUNT"),
-        (Endpoint::GoogleMetadata, "GCP_SERVICE_ACCOUNT"),
-        (Endpoint::EntraId, "AZURE_CLIENT_SECRET"),
-        (Endpoint::ManagedIdentity, "AZURE_CLIENT_ID"),
-    ] {
-        let failed = |outcome| diagnosed(S3, Operation::Get, &Heard { endpoint, ..heard(outcome) });
-        let refused = failed(Outcome::Answered(answer(400, "invalid_grant")));
-        assert_eq!((refused.error.class(), refused.again), ("denied", Again::Never));
-        let busy = failed(Outcome::Answered(answer(503, "")));
-        assert_eq!((busy.error.class(), busy.again), ("unavailable", Again::Soon));
-        let away = failed(Outcome::Failed(Failure::Refused));
-        assert_eq!((away.error.class(), away.is_uncertain), ("unavailable", false));
-        for failed in [refused, away] {
-            let error = failed.error.to_string();
-            assert!(error.contains(setting) && error.contains(endpoint.name()), "{error}");
-        }
-    }
-}
-
-#[test]
 fn credentials_that_were_fetched_are_not_blamed_on_a_setting_that_is_not_set() {
-    let heard = Heard { issuer: Some(Endpoint::WebIdentity), ..heard(Outcome::Answered(answer(400, "ExpiredToken"))) };
-    let error = diagnosed(S3, Operation::Get, &heard).error.to_string();
+    let observation =
+        Observation { issuer: Some(Issuer::WebIdentity), ..observed(Outcome::Answered(answer(400, "ExpiredToken"))) };
+    let error = diagnosed(S3, Operation::Get, &observation).error.to_string();
     assert!(
         error.contains("the credentials that AWS STS gave have expired") && !error.contains("SESSION_TOKEN"),
         "{error}"

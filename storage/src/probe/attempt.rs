@@ -1,4 +1,4 @@
-//! One request to a store and what its answer proves, for who must not take an uncertain answer for a yes or a no.
+//! One request to a store and what its answer proves, for the probe: it must not take an uncertain answer for a yes or a no.
 //! Nothing is tried again here, and nothing is settled by reading.
 
 use std::time::Duration;
@@ -8,10 +8,10 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tokio::time::timeout;
 
-use super::cloud::Cloud;
-use super::diagnosis::Failed;
-use super::wire::LISTING_LIMIT;
-use super::{Operation, Storage, StorageError, Tag, Write};
+use crate::cloud::Cloud;
+use crate::diagnosis::Failed;
+use crate::wire::LISTING_LIMIT;
+use crate::{Operation, Storage, StorageError, Tag, Write};
 
 /// A few hundred bytes take no longer on a store that is of any use.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -60,7 +60,7 @@ pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Wri
     }
 }
 
-/// What is at `key`. A denial counts as nothing being there: so stores answer to those who may not list.
+/// What is at `key`. A denial counts as nothing being there: stores answer so to those who may not list.
 pub(super) async fn look(storage: &Storage, key: &str) -> Result<Option<(Bytes, Tag)>, StorageError> {
     match read(storage, key).await {
         Err(StorageError::Denied { .. }) => Ok(None),

@@ -2,6 +2,9 @@
 //! answer that did not come proves nothing, so nothing is retried or settled below; what is unclear is tried anew. What
 //! the outcome means is in `conditions`.
 
+mod attempt;
+mod race;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +13,9 @@ use lifeboat_core::backoff::Backoff;
 use lifeboat_runtime::rng;
 use tokio::time::timeout;
 
-use super::attempt::{self, Deletion, Outcome};
+use self::attempt::{Deletion, Outcome};
+use self::race::{Finish, Racer, finish};
 use super::conditions::{Ability, Conditions};
-use super::race::{Finish, Racer, finish};
 use super::{Operation, Storage, StorageError, Tag, Write};
 
 /// Writers at once.
@@ -69,20 +72,17 @@ impl Storage {
         if let Some(known) = self.conditions().filter(|known| !known.are_unclear()) {
             return Ok(known);
         }
-        let may_delete = self.may_delete(&keys.passing).await;
-        let key = if may_delete { &keys.passing } else { &keys.lasting };
-        let mut probe = Probe { storage: self, key, may_delete, content, written: 0 };
-        let conditions = timeout(LIMIT, probe.conditions()).await;
-        // Also when it failed half-way.
-        if may_delete {
-            probe.clear().await;
-        }
-        let conditions = conditions.map_err(|_| StorageError::Unavailable {
-            place: self.place.clone(),
-            key: key.clone(),
-            what: Operation::Put,
-            reason: format!("its conditional writes could not be probed within {} s", LIMIT.as_secs()),
-        })??;
+        let conditions = self.with_probe(keys, content, async |probe| {
+            timeout(LIMIT, probe.conditions()).await.unwrap_or_else(|_| {
+                Err(StorageError::Unavailable {
+                    place: self.place.clone(),
+                    key: probe.key.to_owned(),
+                    what: Operation::Put,
+                    reason: format!("its conditional writes could not be probed within {} s", LIMIT.as_secs()),
+                })
+            })
+        });
+        let conditions = conditions.await?;
         *self.conditions.write().expect("nothing panics while it is locked") = Some(conditions.clone());
         Ok(conditions)
     }
@@ -92,13 +92,7 @@ impl Storage {
     /// # Errors
     /// When it can't be written.
     pub async fn try_writing(&self, keys: &ProbeKeys, content: &[u8]) -> Result<(), StorageError> {
-        let may_delete = self.may_delete(&keys.passing).await;
-        let key = if may_delete { &keys.passing } else { &keys.lasting };
-        let written = self.write(key, Bytes::copy_from_slice(content), Write::Replace).await;
-        if may_delete {
-            Probe { storage: self, key, may_delete, content, written: 0 }.clear().await;
-        }
-        written.map(|_| ())
+        self.with_probe(keys, content, async |probe| probe.put_content().await).await
     }
 
     /// The same, and compares what can be read back before it is deleted.
@@ -106,20 +100,14 @@ impl Storage {
     /// # Errors
     /// Also when it can't be read, and [`StorageError::ReadBackDiffers`] when other bytes come back.
     pub async fn try_writing_and_reading(&self, keys: &ProbeKeys, content: &[u8]) -> Result<(), StorageError> {
-        let may_delete = self.may_delete(&keys.passing).await;
-        let key = if may_delete { &keys.passing } else { &keys.lasting };
-        let compared = async {
-            self.write(key, Bytes::copy_from_slice(content), Write::Replace).await?;
-            match self.has_bytes(key, content).await? {
+        let compared = self.with_probe(keys, content, async |probe| {
+            probe.put_content().await?;
+            match self.has_bytes(probe.key, content).await? {
                 true => Ok(()),
-                false => Err(StorageError::ReadBackDiffers { place: self.place.clone(), key: key.clone() }),
+                false => Err(StorageError::ReadBackDiffers { place: self.place.clone(), key: probe.key.to_owned() }),
             }
-        };
-        let compared = compared.await;
-        if may_delete {
-            Probe { storage: self, key, may_delete, content, written: 0 }.clear().await;
-        }
-        compared
+        });
+        compared.await
     }
 
     /// Replaces an object as what is published is replaced: exactly the version that was read, and not again the one that
@@ -128,14 +116,25 @@ impl Storage {
     /// # Errors
     /// When it can't be replaced so.
     pub async fn try_replacing(&self, keys: &ProbeKeys, content: &[u8]) -> Result<(), StorageError> {
+        self.with_probe(keys, content, async |probe| probe.replace().await).await
+    }
+
+    // Chooses the object, and deletes it at the end where that is allowed, also when the probe failed half-way.
+    async fn with_probe<T>(
+        &self,
+        keys: &ProbeKeys,
+        content: &[u8],
+        run: impl AsyncFnOnce(&mut Probe<'_>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         let may_delete = self.may_delete(&keys.passing).await;
         let key = if may_delete { &keys.passing } else { &keys.lasting };
         let mut probe = Probe { storage: self, key, may_delete, content, written: 0 };
-        let replaced = probe.replace().await;
+
+        let result = run(&mut probe).await;
         if may_delete {
             probe.clear().await;
         }
-        replaced
+        result
     }
 
     // Deleting what isn't there shows whether deleting is allowed: S3 answers 204 or 403, the others 404 or 403.
@@ -152,6 +151,10 @@ impl Storage {
 }
 
 impl Probe<'_> {
+    async fn put_content(&self) -> Result<(), StorageError> {
+        self.storage.write(self.key, Bytes::copy_from_slice(self.content), Write::Replace).await.map(|_| ())
+    }
+
     async fn replace(&mut self) -> Result<(), StorageError> {
         let (key, storage) = (self.key, self.storage);
         storage.write(key, self.next_bytes(), Write::Replace).await?;

@@ -10,7 +10,7 @@ use object_store::client::{HttpError, HttpErrorKind, HttpResponseBody};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::failure::Failure;
-use super::heard::ObservationReceiver;
+use super::observation::ObservationReceiver;
 use super::patience;
 
 /// An answer's body under watch.
@@ -21,7 +21,7 @@ pub(super) struct Watched {
     limit: u64,
     began: Instant,
     deadline: Pin<Box<Sleep>>,
-    hearing: ObservationReceiver,
+    receiver: ObservationReceiver,
 }
 
 impl Watched {
@@ -30,15 +30,15 @@ impl Watched {
         inner: HttpResponseBody,
         announced: Option<u64>,
         limit: u64,
-        hearing: ObservationReceiver,
+        receiver: ObservationReceiver,
     ) -> Self {
         let began = Instant::now();
         let deadline = Box::pin(sleep_until(began + patience::BETWEEN_PIECES));
-        Self { inner, announced, received: 0, limit, began, deadline, hearing }
+        Self { inner, announced, received: 0, limit, began, deadline, receiver }
     }
 
     fn broken(&self, kind: HttpErrorKind, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        self.hearing.note_failure(failure.clone());
+        self.receiver.note_failure(failure.clone());
         Poll::Ready(Some(Err(HttpError::new(kind, failure))))
     }
 
@@ -83,7 +83,7 @@ impl Body for Watched {
                 }
             }
             Some(Err(error)) => {
-                self.hearing.note_failure(Failure::CutOff { received: self.received, announced: self.announced });
+                self.receiver.note_failure(Failure::CutOff { received: self.received, announced: self.announced });
                 Poll::Ready(Some(Err(error)))
             }
             None if self.announced.is_some_and(|announced| self.received < announced) => {
@@ -106,7 +106,7 @@ impl Body for Watched {
 /// The first bytes of an error's body, within the time of any body. What comes late or breaks off is left out: the status
 /// has said already that it is an error.
 pub(super) async fn beginning(body: HttpResponseBody, limit: usize) -> Vec<u8> {
-    let mut watched = Watched::new(body, None, u64::MAX, ObservationReceiver::nobodys());
+    let mut watched = Watched::new(body, None, u64::MAX, ObservationReceiver::unread());
     let mut bytes = Vec::new();
     while let Some(Ok(frame)) = watched.frame().await {
         if let Ok(data) = frame.into_data() {

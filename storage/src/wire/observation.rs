@@ -1,49 +1,51 @@
-//! What was heard of the newest request of an operation: facts that object_store's errors leave out. They come to the
-//! operation through a place that belongs to its task.
+//! What is observed of the requests of an operation: facts that object_store's errors leave out.
+//!
+//! They come to the operation through a variable of its task, because object_store lets no argument through to the HTTP client
+//! when it lists or deletes. That works as long as object_store starts no task between a call and its requests: a test at the
+//! foot of `wire` asks that of every kind of operation and every cloud.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 use lifeboat_runtime::http_time;
+use lifeboat_runtime::lock::Locked;
 
-use super::endpoint::Endpoint;
 use super::error_body::ErrorBody;
 use super::failure::Failure;
+use crate::credentials::Issuer;
 
 tokio::task_local! {
-    static HEARING: ObservationReceiver;
+    static RECEIVER: ObservationReceiver;
 }
 
 /// What a page of a listing, the longest answer that isn't an object, may have. S3's thousand keys of at most 1,024 bytes
 /// have some 2 MiB.
 pub(crate) const LISTING_LIMIT: u64 = 16 << 20;
 
-/// An operation's place for what is heard, and what its answers may be.
+/// Where an operation's observations go, and how long its answers may be.
 #[derive(Clone, Debug)]
 pub(super) struct ObservationReceiver {
-    report: Arc<Mutex<Report>>,
+    observed: Arc<Mutex<Observed>>,
     body_limit: u64,
 }
 
-/// What was heard of an operation.
+/// What was observed of an operation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Report {
-    /// Its newest request, whoever was asked.
-    pub(crate) newest: Option<Heard>,
-    /// How many requests went to the store: more than one for a listing of several pages, none where there is no wire.
+pub(crate) struct Observed {
+    /// Its newest request.
+    pub(crate) newest: Option<Observation>,
+    /// How many requests there were: more than one for a listing of several pages, none where there is no wire.
     pub(crate) requests: u64,
 }
 
 /// One request and what came of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Heard {
-    /// Who was asked.
-    pub(crate) endpoint: Endpoint,
-    /// Scheme, host and port of it.
+pub(crate) struct Observation {
+    /// Scheme, host and port of the store.
     pub(crate) origin: String,
-    /// Who gave the credentials that are in use, if they weren't given in the settings.
-    pub(crate) issuer: Option<Endpoint>,
+    /// Where the credentials in use come from, if they aren't in the settings.
+    pub(crate) issuer: Option<Issuer>,
     /// The time that the request was signed with, if it was.
     pub(crate) request_time: Option<SystemTime>,
     /// What came of it.
@@ -88,43 +90,38 @@ impl Answer {
     }
 }
 
-/// Runs an operation whose answers have at most `body_limit` bytes, and tells what was heard.
-pub(crate) async fn hearing<T>(body_limit: u64, operation: impl Future<Output = T>) -> (T, Report) {
-    let hearing = ObservationReceiver { report: Arc::default(), body_limit };
-    let result = HEARING.scope(hearing.clone(), operation).await;
-    let report = std::mem::take(&mut *hearing.locked());
-    (result, report)
+/// Runs an operation whose answers have at most `body_limit` bytes, and gives what was observed meanwhile.
+pub(crate) async fn observing<T>(body_limit: u64, operation: impl Future<Output = T>) -> (T, Observed) {
+    let receiver = ObservationReceiver { observed: Arc::default(), body_limit };
+    let result = RECEIVER.scope(receiver.clone(), operation).await;
+    let observed = std::mem::take(&mut *receiver.observed.locked());
+    (result, observed)
 }
 
 impl ObservationReceiver {
-    /// The place of the operation that runs in this task.
+    /// The receiver of the operation that runs in this task; outside of any, one that nobody reads.
     pub(super) fn current() -> Self {
-        HEARING.try_with(Clone::clone).unwrap_or_else(|_| Self::nobodys())
+        RECEIVER.try_with(Clone::clone).unwrap_or_else(|_| Self::unread())
     }
 
-    /// A place where nobody looks: for requests outside of any operation.
-    pub(super) fn nobodys() -> Self {
-        Self { report: Arc::default(), body_limit: LISTING_LIMIT }
+    pub(super) fn unread() -> Self {
+        Self { observed: Arc::default(), body_limit: LISTING_LIMIT }
     }
 
     pub(super) fn body_limit(&self) -> u64 {
         self.body_limit
     }
 
-    pub(super) fn note(&self, heard: Heard) {
-        let mut report = self.locked();
-        report.requests += u64::from(heard.endpoint == Endpoint::Store);
-        report.newest = Some(heard);
+    pub(super) fn note(&self, observation: Observation) {
+        let mut observed = self.observed.locked();
+        observed.requests += 1;
+        observed.newest = Some(observation);
     }
 
     /// The body of the newest answer broke off.
     pub(super) fn note_failure(&self, failure: Failure) {
-        if let Some(heard) = &mut self.locked().newest {
-            heard.outcome = Outcome::Failed(failure);
+        if let Some(newest) = &mut self.observed.locked().newest {
+            newest.outcome = Outcome::Failed(failure);
         }
-    }
-
-    fn locked(&self) -> std::sync::MutexGuard<'_, Report> {
-        self.report.lock().expect("nothing panics while it is locked")
     }
 }

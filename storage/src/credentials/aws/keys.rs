@@ -11,7 +11,7 @@ use object_store::aws::AwsCredential;
 use crate::access::Secret;
 use crate::credentials::endpoint::from_now_to;
 use crate::credentials::shown::shown;
-use crate::credentials::{Life, Mortal};
+use crate::credentials::{Expiring, Lifetime};
 
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -21,12 +21,12 @@ pub(super) struct Keys {
     pub(super) expires: Option<WallTime>,
 }
 
-impl Mortal for Keys {
-    fn life(&self) -> Life {
+impl Expiring for Keys {
+    fn lifetime(&self) -> Lifetime {
         match (&self.session_token, self.expires) {
-            (None, _) => Life::Endless,
-            (Some(_), Some(expires)) => Life::Left(from_now_to(expires.to_system())),
-            (Some(_), None) => Life::Unknown,
+            (None, _) => Lifetime::Endless,
+            (Some(_), Some(expires)) => Lifetime::Left(from_now_to(expires.to_system())),
+            (Some(_), None) => Lifetime::Unknown,
         }
     }
 }

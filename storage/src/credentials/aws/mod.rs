@@ -18,7 +18,7 @@ use self::keys::Keys;
 use self::web_identity::WebIdentity;
 use super::endpoint::{Endpoint, Reach, from_now_to};
 use super::refreshed::{Fetched, Refreshed};
-use super::{CredentialError, Mortal};
+use super::{CredentialError, Expiring, Issuer};
 use crate::access::{AwsCredentials, profiles_are_not_read};
 use crate::wire::Wire;
 
@@ -28,13 +28,13 @@ pub(crate) struct Signing {
     /// Gives them.
     pub(crate) provider: AwsCredentialProvider,
     /// Knows.
-    pub(crate) mortal: Arc<dyn Mortal>,
+    pub(crate) expiring: Arc<dyn Expiring>,
 }
 
 impl Signing {
-    fn by<T: Mortal + CredentialProvider<Credential = AwsCredential>>(provider: T) -> Self {
+    fn by<T: Expiring + CredentialProvider<Credential = AwsCredential>>(provider: T) -> Self {
         let provider = Arc::new(provider);
-        Self { provider: provider.clone(), mortal: provider }
+        Self { provider: provider.clone(), expiring: provider }
     }
 }
 
@@ -49,17 +49,15 @@ pub(crate) fn credentials(
             Signing::by(Keys { id, secret, session_token, expires })
         }
         AwsCredentials::WebIdentity { token, role_arn, session_name, sts } => {
-            let endpoint = Endpoint::new("STS", sts.as_str(), Reach::Network, options, wire)?;
+            let endpoint = Endpoint::new(Issuer::WebIdentity, sts.as_str(), Reach::Network, options, wire)?;
             Signing::by(Refreshed::new(WebIdentity { endpoint, sts, token, role_arn, session_name }))
         }
         AwsCredentials::Container { url, authorization } => {
-            let name = "the container's credential endpoint";
-            let endpoint = Endpoint::new(name, url.as_str(), Reach::Machine, options, wire)?;
+            let endpoint = Endpoint::new(Issuer::ContainerCredentials, url.as_str(), Reach::Machine, options, wire)?;
             Signing::by(Refreshed::new(Container { endpoint, url, authorization }))
         }
         AwsCredentials::Instance { endpoint: url, unread } => {
-            let name = "the instance metadata service";
-            let endpoint = Endpoint::new(name, url.as_str(), Reach::Machine, options, wire)?;
+            let endpoint = Endpoint::new(Issuer::InstanceMetadata, url.as_str(), Reach::Machine, options, wire)?;
             Signing::by(Refreshed::new(Instance::new(endpoint, url.as_str(), &profiles_are_not_read(&unread))))
         }
     })

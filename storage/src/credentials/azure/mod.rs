@@ -14,9 +14,9 @@ use serde::{Deserialize, Deserializer};
 use self::account::{AccountKey, SharedAccessSignature};
 use self::application::{Application, Proof};
 use self::managed::Managed;
-use super::CredentialError;
 use super::endpoint::{Endpoint, Reach};
 use super::refreshed::{Fetched, Refreshed};
+use super::{CredentialError, Issuer};
 use crate::access::{AzureCredentials, ManagedIdentity};
 use crate::wire::Wire;
 
@@ -27,8 +27,7 @@ pub(crate) fn credentials(
     wire: &Wire,
 ) -> object_store::Result<AzureCredentialProvider> {
     let application = |tenant: crate::access::Tenant, proof| -> object_store::Result<AzureCredentialProvider> {
-        let name = "Azure's token endpoint";
-        let endpoint = Endpoint::new(name, tenant.token_url.as_str(), Reach::Network, options, wire)?;
+        let endpoint = Endpoint::new(Issuer::EntraId, tenant.token_url.as_str(), Reach::Network, options, wire)?;
         Ok(Arc::new(Refreshed::new(Application { endpoint, tenant, proof })))
     };
     Ok(match settings.clone() {
@@ -38,8 +37,7 @@ pub(crate) fn credentials(
         AzureCredentials::WorkloadIdentity { tenant, token } => application(tenant, Proof::Assertion(token))?,
         AzureCredentials::Managed { identity, client_id } => {
             let (ManagedIdentity::Machine { url } | ManagedIdentity::App { url, .. }) = &identity;
-            let name = "the managed identity's endpoint";
-            let endpoint = Endpoint::new(name, url.as_str(), Reach::Machine, options, wire)?;
+            let endpoint = Endpoint::new(Issuer::ManagedIdentity, url.as_str(), Reach::Machine, options, wire)?;
             Arc::new(Refreshed::new(Managed::new(endpoint, identity, client_id)))
         }
     })

@@ -16,9 +16,9 @@ use serde_json::json;
 
 use super::Token;
 use crate::access::{GoogleKey, Secret, ServiceAccount};
-use crate::credentials::CredentialError;
 use crate::credentials::endpoint::{Endpoint, Question, Reach, urlencoded};
 use crate::credentials::refreshed::{Fetch, Fetched};
+use crate::credentials::{CredentialError, Issuer};
 use crate::wire::Wire;
 
 /// A key's text, read again for each token, since its file may have been replaced, and with it the endpoint.
@@ -67,7 +67,7 @@ impl Fetch for Key {
                 (token_uri.to_string(), form, secrets, CURE_USER)
             }
         };
-        let endpoint = Endpoint::new("Google's token endpoint", &url, Reach::Network, &self.options, &self.wire);
+        let endpoint = Endpoint::new(Issuer::GoogleToken, &url, Reach::Network, &self.options, &self.wire);
         let request = Request::post(&url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(HttpRequestBody::from(urlencoded(&form)))

@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use self::key::Key;
 use self::metadata::Metadata;
-use super::CredentialError;
 use super::endpoint::{Endpoint, Reach};
 use super::refreshed::{Fetched, Refreshed};
+use super::{CredentialError, Issuer};
 use crate::access::Secret;
 use crate::wire::Wire;
 
@@ -35,7 +35,7 @@ pub(crate) fn of_metadata(
     wire: &Wire,
 ) -> object_store::Result<GcpCredentialProvider> {
     let url = format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token");
-    let endpoint = Endpoint::new("the metadata server", &url, Reach::Machine, options, wire)?;
+    let endpoint = Endpoint::new(Issuer::GoogleMetadata, &url, Reach::Machine, options, wire)?;
     Ok(Arc::new(Refreshed::new(Metadata::new(endpoint, url))))
 }
 
