@@ -9,16 +9,16 @@ use serde_json::json;
 use crate::command::Failure;
 use crate::settings::LogFormat;
 
-/// An end that isn't the wanted one.
+/// How the program ends if it did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct ExitStatus {
     /// The exit code.
     pub code: u8,
     level: &'static str,
     why: String,
 }
 
-impl Ending {
+impl ExitStatus {
     /// Wrong usage or settings.
     pub fn wrong_usage(why: &dyn Display) -> Self {
         Self { code: 2, level: "ERROR", why: why.to_string() }
@@ -45,7 +45,7 @@ impl Ending {
     }
 }
 
-impl From<Failure> for Ending {
+impl From<Failure> for ExitStatus {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Settings(problems) => Self::wrong_usage(&problems),
@@ -65,23 +65,23 @@ mod tests {
     #[test]
     fn the_documentation_shows_the_last_line_as_it_is() {
         let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_271_400));
-        let ending = Ending::failed(&"a part of lifeboat has ended unexpectedly");
+        let status = ExitStatus::failed(&"a part of lifeboat has ended unexpectedly");
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command-line.md");
-        let (document, line) = (std::fs::read_to_string(document).unwrap(), ending.line(LogFormat::Json, now));
+        let (document, line) = (std::fs::read_to_string(document).unwrap(), status.line(LogFormat::Json, now));
         assert!(document.lines().any(|shown| shown == line), "docs/command-line.md should say:\n{line}");
     }
 
     #[test]
     fn the_last_line_is_what_a_person_reads_or_an_object_of_the_logs_shape() {
         let now = WallTime::from_system(SystemTime::UNIX_EPOCH);
-        let ending = Ending::from(Failure::Failed(anyhow::anyhow!("no\nstore").context("nothing was kept")));
-        assert_eq!(ending.line(LogFormat::Text, now), "lifeboat: nothing was kept: no\nstore");
-        let line = ending.line(LogFormat::Json, now);
+        let status = ExitStatus::from(Failure::Failed(anyhow::anyhow!("no\nstore").context("nothing was kept")));
+        assert_eq!(status.line(LogFormat::Text, now), "lifeboat: nothing was kept: no\nstore");
+        let line = status.line(LogFormat::Json, now);
         assert_eq!(line.lines().count(), 1, "{line}");
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(object["fields"]["message"], "nothing was kept: no\nstore");
         assert_eq!((&object["level"], &object["fields"]["exit_code"]), (&json!("ERROR"), &json!(1)));
         assert_eq!(object["timestamp"], "1970-01-01T00:00:00.000Z");
-        assert_eq!(Ending::from(Failure::NothingToDo("it runs".to_owned())).code, 3);
+        assert_eq!(ExitStatus::from(Failure::NothingToDo("it runs".to_owned())).code, 3);
     }
 }

@@ -11,7 +11,7 @@ use lifeboat::command::{
     Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
     presign, prune, release, rollback, run, show, verify,
 };
-use lifeboat::exit_status::Ending;
+use lifeboat::exit_status::ExitStatus;
 use lifeboat::logging::{self, Log};
 use lifeboat::progress::Shown;
 use lifeboat::role;
@@ -31,27 +31,28 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     let request = cli::read(&matches, environment());
+
     // The program that we become writes its files as it would without us, and manual pages are for everybody.
     if matches!(request.task, Task::Exec(_) | Task::Manual(_)) {
         umask(inherited);
     }
-    // The demo tells its story on standard output, the doctor and a drill what they have found; what lifeboat says meanwhile
-    // is for who asks (LIFEBOAT_LOG=info).
+    // The demo, the doctor and a drill print what they find on standard output; the log besides is for those who ask for it
+    // (LIFEBOAT_LOG=info).
     let level = match request.task {
         Task::Demo(_) => Some("error"),
         Task::Doctor(_) | Task::Drill(_) => Some("off"),
-        // What it is asked about is another process, whose settings may be wrong.
+        // It asks another process, and must work even if the settings here are wrong.
         Task::Healthcheck(_) => None,
-        // These say the same whatever the settings are.
+        // They print the same, whatever the settings are.
         Task::Completions(_) | Task::Manual(_) => None,
         _ => Some("info"),
     };
-    // These tell what they do themselves, the one in its log and the other as its story.
+
+    // They report their own progress: one in its log, the other on standard output.
     let progress = match request.task {
         Task::Run | Task::Demo(_) => Shown::Nowhere,
         _ => Shown::to_people(),
     };
-    // Without a log there is no form of it.
     let log = level.map_or_else(Log::none, |level| logging::init(&request.source, level, progress));
     let format = log.format();
     let runtime = match (runtime(&request.task), &request.task) {
@@ -61,8 +62,9 @@ fn main() -> ExitCode {
             let Err(failure) = exec::exec_undecided(asked, error);
             return end(&failure.into(), format);
         }
-        (Err(error), _) => return end(&Ending::failed(&error), format),
+        (Err(error), _) => return end(&ExitStatus::failed(&error), format),
     };
+
     let ends_itself =
         matches!(request.task, Task::Run | Task::Demo(_) | Task::Export(_) | Task::Import(_) | Task::Exec(_));
     let role = role::of_command(&request.task);
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
             false => unless_stopped(perform(request, &log)).await,
         }
     };
+
     let result = runtime.block_on(performed.instrument(role));
     // A background task may be in the middle of something long; nobody waits for it any more.
     runtime.shutdown_background();
@@ -139,7 +142,7 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn end(ending: &Ending, format: LogFormat) -> ExitCode {
-    eprintln!("{}", ending.line(format, Clock::start().wall()));
-    ExitCode::from(ending.code)
+fn end(status: &ExitStatus, format: LogFormat) -> ExitCode {
+    eprintln!("{}", status.line(format, Clock::start().wall()));
+    ExitCode::from(status.code)
 }

@@ -7,8 +7,8 @@ use lifeboat_core::verify::Verified;
 
 use super::file_space::check_space;
 use super::node_prefix::Owner;
+use super::node_prefix::make_prefix;
 use super::place::Place;
-use super::prefix_folder::make_prefix;
 use super::present::in_config_cache;
 use super::{CacheError, CacheForm, NodePrefix, Outcome, Present, Step};
 
@@ -30,6 +30,7 @@ pub fn place_config_cache(
     if let Present::Configuration(what) = in_config_cache(prefix)? {
         return Ok(Outcome::AlreadyConfigured { what });
     }
+
     place.reached(Step::Looked);
     // What a payload is: gzip of the configuration's JSON.
     let gzip = verified.payload().bytes();
@@ -39,6 +40,7 @@ pub fn place_config_cache(
         new.file.write_all(piece).map_err(CacheError::io(&new.path))?;
         place.reached(Step::Writing);
     }
+
     place.reached(Step::Written);
     prefix.check_stopped()?;
     place.name(&new, NAME)?;

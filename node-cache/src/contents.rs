@@ -29,6 +29,7 @@ impl Contents {
         let (mut contents, mut hash, mut table) = (Self::default(), None, None);
         let mut pages = Pages::open(file)?;
         let main = pages.meta().main;
+
         main.for_each(&mut pages, &mut |key, row| match (key, row) {
             (TAG, Row::Value(tag)) => contents.tag = Some(text(tag)),
             (DEFAULT_TABLE, Row::Table(found)) => table = Some(found),

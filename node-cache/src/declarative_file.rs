@@ -12,8 +12,8 @@ use lifeboat_core::verify::Verified;
 
 use super::file_space::check_space;
 use super::node_prefix::Owner;
+use super::node_prefix::make_prefix;
 use super::place::Place;
-use super::prefix_folder::make_prefix;
 use super::{CacheError, NodePrefix, Step};
 
 /// Writes the configuration as a declarative file for the node on `prefix`, instead of an earlier one. The prefix is made
@@ -40,6 +40,7 @@ pub fn place_declarative_file(
         new.file.write_all(piece).map_err(CacheError::io(&new.path))?;
         place.reached(Step::Writing);
     }
+
     place.reached(Step::Written);
     let name = path.file_name().expect("it is a file in the prefix").to_string_lossy().into_owned();
     place.name(&new, &name)?;

@@ -56,6 +56,7 @@ impl Patience {
     ) -> Result<(), CacheError> {
         let Self { tries, mut backoff } = self;
         let mut problem = CacheError::Busy { path: source.to_owned(), tries };
+
         for tried in 1..=tries {
             match try_once() {
                 Ok(true) => return Ok(()),
@@ -96,6 +97,7 @@ impl<'s> Look<'s> {
     fn copy_to(&self, target: &File) -> Result<(), CacheError> {
         let io = || CacheError::io(self.source);
         let head = self.meta.bytes();
+
         target.set_len(0).and_then(|()| target.write_all_at(head, 0)).map_err(io())?;
         let mut at = head.len() as u64;
         let mut piece = vec![0; PIECE];

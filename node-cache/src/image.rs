@@ -49,6 +49,7 @@ impl Image {
         let folder = private_folder(temporary).map_err(CacheError::io(temporary))?;
         let io = || CacheError::io(folder.path());
         let copy = new_file(&folder.path().join("copy")).map_err(io())?;
+
         copy_data_file(&source, folder.path(), &copy, patience)?;
         let check = |file: &File| {
             let contents = Contents::read(file).map_err(CacheError::unreadable(&source))?;
@@ -102,6 +103,7 @@ pub(super) fn expand(
     let expected = image.expands_to();
     let mut decoder = GzDecoder::new(&image.gzip()[..]).take(expected.saturating_add(1));
     let (mut piece, mut actual) = (vec![0; PIECE], 0);
+
     loop {
         let read = decoder.read(&mut piece).map_err(|_| CacheError::ImageSize { expected, actual })?;
         actual += read as u64;

@@ -14,8 +14,8 @@ use super::file_space::check_space;
 use super::hot_copy::copy_data_file;
 use super::image::expand;
 use super::node_prefix::Owner;
+use super::node_prefix::make_prefix;
 use super::place::Place;
-use super::prefix_folder::make_prefix;
 use super::present::judged;
 use super::{CacheError, CacheForm, CacheId, Contents, NodePrefix, Outcome, Patience, Present, Step};
 
@@ -41,6 +41,7 @@ pub fn place_image(
         Present::Useless(what) => Some(what),
         Present::Configuration(what) => return Ok(Outcome::AlreadyConfigured { what }),
     };
+
     place.reached(Step::Looked);
     check_space(&folder, image.expands_to())?;
     let new = place.unnamed("new.mdb")?;
@@ -85,6 +86,7 @@ fn make_folder(prefix: &NodePrefix) -> Result<(), CacheError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => made.map_err(io())?,
     }
+
     if let Some(owner) = owner {
         owner.give(&new)?;
     }

@@ -14,7 +14,6 @@ mod image_cache;
 mod lmdb;
 mod node_prefix;
 mod place;
-mod prefix_folder;
 mod present;
 
 use lifeboat_core::digest::ConfigHash;

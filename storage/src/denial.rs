@@ -37,6 +37,7 @@ impl Denial {
         let code = answer.error.code.as_deref().unwrap_or_default();
         let text =
             [&answer.error.message, &answer.error.detail].map(|text| text.as_deref().unwrap_or_default()).join(" ");
+
         if is_about_time(code, &text) {
             return Some(Self::Clock(clock(observation, answer)));
         }
@@ -46,6 +47,7 @@ impl Denial {
         if is_expired(code, &text) {
             return Some(Self::Expired(expired(cloud, observation.issuer)));
         }
+
         if let Some(cure) = wrong_credential(cloud, code, observation.issuer) {
             return Some(Self::Credential(cure));
         }
@@ -54,6 +56,7 @@ impl Denial {
         if !is_refusal {
             return None;
         }
+
         // Azurite's word for a wrong key, and Azure's for a firewall; the message tells which.
         let is_signature = code == "AuthorizationFailure" && text.contains("including the signature");
         Some(match other_hindrance(code) {
@@ -97,6 +100,7 @@ fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Issuer>) -> Option<
             issuer.cure()
         ));
     }
+
     match (cloud, code) {
         (Cloud::S3, "SignatureDoesNotMatch") => {
             Some("AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID".into())

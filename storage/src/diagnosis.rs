@@ -77,6 +77,7 @@ impl Attempt<'_> {
         if let Some(error) = CredentialError::behind(error) {
             return self.without_credentials(error).into();
         }
+
         match observation {
             Some(observation @ Observation { outcome: Outcome::Failed(failure), .. }) => {
                 self.unanswered(&observation.origin, failure)
@@ -109,6 +110,7 @@ impl Attempt<'_> {
                 ))
                 .into();
         }
+
         let whereabouts = Cloud::of(self.place).whereabouts();
         if let Failure::WebPage = failure {
             return self.misconfigured(format!("{origin}: {failure}: {whereabouts}, or what stands in between")).into();
@@ -122,6 +124,7 @@ impl Attempt<'_> {
     fn refused(self, observation: &Observation, answer: &Answer) -> Failed {
         let cloud = Cloud::of(self.place);
         let code = answer.error.code.as_deref().unwrap_or_default();
+
         if let Some(denial) = Denial::of(cloud, self.what, observation, answer) {
             let again = Again::after_denial(&denial);
             let may_mean_absent = self.what.is_reading() && matches!(denial, Denial::Permission(_));
@@ -132,6 +135,7 @@ impl Attempt<'_> {
             let failed = Failed::from(self.denied(concerns, denial.cure(), said_by(answer)));
             return Failed { again, may_mean_absent, ..failed };
         }
+
         if let Some(reason) = self.elsewhere(&observation.origin, answer) {
             return self.misconfigured(reason).into();
         }
@@ -141,6 +145,7 @@ impl Attempt<'_> {
             failed.is_uncertain = answer.status.is_server_error();
             return failed;
         }
+
         let (place, key) = (self.place.to_owned(), self.key.to_owned());
         match answer.status.as_u16() {
             404 if is_absent_object(self.what, code) => match self.what {
@@ -171,6 +176,7 @@ impl Attempt<'_> {
         let is_region =
             matches!(code, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException");
         let is_redirect = answer.status.is_redirection() && answer.status != StatusCode::NOT_MODIFIED;
+
         if !is_region && !is_redirect || code == "TemporaryRedirect" {
             return None;
         }
@@ -207,6 +213,7 @@ impl Attempt<'_> {
         let is_no_file = |error: &IoError| {
             error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
         };
+
         match error.map(IoError::kind) {
             _ if error.is_some_and(is_no_file) => {
                 let text = format!("{} {key} can't be done here ({reason}): move away what lies there", self.what);

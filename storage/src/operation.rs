@@ -1,5 +1,5 @@
-//! What is asked of a store, what came of it, and who is told: each request counts, also one for whose answer nobody
-//! waits any more. This is what stores charge for.
+//! The operations of a store, their outcomes, and how they are counted: each request counts, also one whose answer nobody
+//! waits for any more. This is what stores charge for.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub enum RequestOutcome {
     Abandoned,
 }
 
-/// Who is told of each request.
+/// Counts requests and measures operations.
 pub trait RequestObserver: fmt::Debug + Send + Sync {
     /// So many requests over the wire came to this.
     fn ended(&self, operation: Operation, outcome: RequestOutcome, requests: u64);
@@ -75,7 +75,7 @@ impl UnderWay {
 
     /// It is over. It took so many requests over the wire, all of which but the last went well: a listing has pages.
     pub(crate) fn end(mut self, outcome: RequestOutcome, requests: u64) {
-        // Taken, so that `drop` has nobody to tell.
+        // Taken, so that `drop` doesn't count it again.
         let Some(observer) = self.observer.take() else { return };
 
         let pages = requests.saturating_sub(1);

@@ -80,6 +80,7 @@ impl Presigner {
             place: place.to_owned(),
             reason: super::diagnosis::deepest(&error),
         };
+
         match self {
             Self::Nothing(reason) => Err(PresignError::NotHere { place: place.to_owned(), reason }),
             // A service account's key and Azure's delegation key both last longer than any link.

@@ -49,7 +49,7 @@ impl Storage {
         }
     }
 
-    /// As [`read_optional`](Self::read_optional), for who would overwrite what it takes as missing: `None` only if the
+    /// As [`read_optional`](Self::read_optional), for callers that would overwrite what they take as missing: `None` only if the
     /// store says that there is nothing.
     ///
     /// # Errors
@@ -121,6 +121,7 @@ impl Storage {
             }
             Ok(rest.is_empty().then_some(tag))
         });
+
         match compared.await {
             Err(failed) if failed.is_not_found() => Ok(None),
             other => other,
@@ -157,6 +158,7 @@ impl Storage {
             let tag = Tag::of(&meta, &bytes);
             Ok((bytes.freeze(), tag))
         });
+
         reading.await
     }
 

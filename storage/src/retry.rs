@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// No try begins later than this after the first.
 const LAST_BEGIN: Duration = Duration::from_secs(60);
-/// Who is asked to wait longer is told so: whoever wants the object decides whether that is worth it.
+/// If the store asks for a longer wait, the caller gets the error and decides whether to wait.
 const LONGEST_ASKED: Duration = Duration::from_secs(20);
 
 /// When to try again.

@@ -37,6 +37,7 @@ impl Storage {
                 other => other,
             }
         });
+
         match written.await {
             // No try was answered, but one may have been heard.
             Err(failed) if failed.is_uncertain => match self.tag_if_it_has(key, &bytes).await {
@@ -57,6 +58,7 @@ impl Storage {
                 false => self.put_once(key, bytes.clone(), write.clone()).await,
             }
         };
+
         match put.await {
             // Folders have no compare-and-swap, and some S3-compatible stores no conditional writes at all. There, one
             // exporter alone must write.
@@ -77,6 +79,7 @@ impl Storage {
                 None => return Err(self.nameless()),
             },
         };
+
         let _progress = step(format_args!("writing {key} ({} bytes) to {}", bytes.len(), self.place));
         let path = Path::from(key);
         let options = PutOptions { mode, ..PutOptions::default() };

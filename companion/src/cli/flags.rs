@@ -21,7 +21,7 @@ fn added_to_each(command: Command) -> Command {
     command.args(flags).mut_subcommands(added_to_each)
 }
 
-// To who reads no setting, or one, the others would be noise.
+// In the help of a command that reads no setting, or one, the others would be noise.
 fn reads(command: &str, setting: &Setting) -> bool {
     match command {
         "completions" | "man" => false,

@@ -44,6 +44,7 @@ fn with_examples(command: Command, above: &str) -> Command {
 fn template(program: &Command) -> StyledStr {
     let header = program.get_styles().get_header();
     let mut text = StyledStr::new();
+
     text.push_str("{about-with-newline}\n{usage-heading} {usage}\n");
     for (title, names) in GROUPS {
         let _ = write!(text, "\n{header}{title}:{header:#}\n");
@@ -98,6 +99,7 @@ pub fn broken(line: &str, width: usize) -> Vec<String> {
             None => lines.push(word),
         }
     }
+
     lines
 }
 

@@ -48,6 +48,7 @@ pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Fa
         Output::Json => as_json(&difference, version, &before, &after),
         Output::Table => folded_lines(&as_text(&difference, version, &before, &after), terminal_width()),
     };
+
     stdout::line(&text).map_err(anyhow::Error::from)?;
     Ok(())
 }
@@ -78,6 +79,7 @@ impl Reader<'_> {
         };
         let name = sequence.map_or_else(|| "config.json".to_owned(), |sequence| format!("snapshot {sequence}"));
         let hash = verified.config_hash();
+
         Ok(Side { name, sequence, hash, configuration: configuration(verified).await? })
     }
 }
@@ -115,6 +117,7 @@ fn write_change(text: &mut String, Change { kind, name, id, is_code, what }: &Ch
     };
     let (kind, name) = (printable(kind), printable(name));
     let _ = write!(text, "{mark} {kind}  {name}");
+
     if let Some(id) = id.as_deref().map(printable).filter(|id| *id != name) {
         let _ = write!(text, "  ({id})");
     }

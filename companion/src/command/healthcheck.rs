@@ -37,6 +37,7 @@ pub async fn healthcheck(source: &Source, asked: &Healthcheck) -> Result<(), Fai
     let address = address(source)?;
     let answer = timeout(asked.timeout, ask(address, asked.part.path())).await;
     let (status, body) = answer.unwrap_or_else(|_| Err(silent(address, asked.timeout)))?;
+
     if !is_ours(status, &body) {
         let path = asked.part.path();
         return Err(anyhow!(
@@ -46,6 +47,7 @@ pub async fn healthcheck(source: &Source, asked: &Healthcheck) -> Result<(), Fai
         )
         .into());
     }
+
     let lines: Vec<String> = body.lines().map(printable).collect();
     if status != StatusCode::OK {
         let why = lines.join("; ");
@@ -64,6 +66,7 @@ fn address(source: &Source) -> anyhow::Result<SocketAddr> {
     {
         return Ok(reachable(address));
     }
+
     match HttpSettings::read_alone(source)? {
         HttpSettings::Off => bail!(
             "LIFEBOAT_HTTP_LISTEN is off: nobody can be asked how lifeboat is. Set it to an address, such as \
@@ -104,6 +107,7 @@ async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, Str
     let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
     // The status says how it is, with or without words.
     let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+
     Ok((status, body))
 }
 

@@ -42,6 +42,7 @@ pub fn keygen(purpose: Purpose, name: Option<KeyName>, folder: Option<&Path>, ou
         }
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
+
     Ok(())
 }
 
@@ -62,6 +63,7 @@ fn signing(name: Option<KeyName>, seed: &[u8; 32]) -> Vec<Made> {
         file_name: format!("{name}.trusted-key"),
         mode: 0o644,
     };
+
     vec![private, public]
 }
 

@@ -64,6 +64,7 @@ fn as_json(histories: &[History]) -> String {
             json!({ "kong_version": history.version, "problem": history.problem, "snapshots": snapshots, "older": history.older })
         })
         .collect();
+
     serde_json::to_string_pretty(&histories).expect("a listing always has a JSON form")
 }
 
@@ -71,6 +72,7 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
     let titles = ["KONG", "SNAPSHOT", "STATE", "CONFIGURATION", "RECEIVED", "AGE", "SERVICES", "ROUTES", "BYTES"];
     let mut table = Table::new(&titles).with_numbers_in(&["SERVICES", "ROUTES", "BYTES"]);
     let mut notes = Vec::new();
+
     for history in histories {
         for listed in &history.snapshots {
             table.add(row(history, listed, now));
@@ -80,6 +82,7 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
     if histories.iter().any(|history| history.published.is_some()) {
         notes.insert(0, "* published: what new nodes are restored from".to_owned());
     }
+
     let notes_alone = histories.iter().all(|history| history.snapshots.is_empty());
     if notes_alone {
         return folded_lines(&notes.join("\n"), width);
@@ -94,6 +97,7 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
 fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
     let mark = if is_published(history, listed) { "*" } else { "" };
     let mut row = vec![history.version.to_string(), format!("{}{mark}", listed.id.sequence)];
+
     match &listed.manifest {
         Some(manifest) => row.extend([
             state_of(history, listed),
@@ -113,6 +117,7 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
 fn notes_on(history: &History) -> Vec<String> {
     let mut notes = Vec::new();
     let version = history.version;
+
     if history.published.is_none() && history.problem.is_none() && history.snapshots.is_empty() {
         notes.push(format!(
             "Kong {version}: no snapshot of lifeboat's; what else lies there, such as a bare config.json of Kong's own \
@@ -122,6 +127,7 @@ fn notes_on(history: &History) -> Vec<String> {
     if history.published.is_none() && history.problem.is_none() && !history.snapshots.is_empty() {
         notes.push(format!("Kong {version}: nothing is published: there is no manifest.json"));
     }
+
     for listed in &history.snapshots {
         let sequence = listed.id.sequence;
         if let Some(reason) = &listed.refused {
@@ -146,6 +152,7 @@ fn notes_on(history: &History) -> Vec<String> {
             Some(_) | None => {}
         }
     }
+
     if history.snapshots.iter().any(|listed| state_of(history, listed) == UNPUBLISHED) {
         notes.push(format!(
             "Kong {version}: {UNPUBLISHED}: a payload alone, being written or left by a crash. Nothing needs it; after a day \

@@ -64,6 +64,7 @@ fn say(issued: &Issued, wanted: Duration, now: WallTime) {
              here (AWS_CREDENTIAL_EXPIRATION would tell) and ends the ticket too."
         );
     }
+
     eprintln!(
         "It is a secret: whoever has it can read this configuration, private keys included. Give it to a node as \
          LIFEBOAT_TICKET, or in a file that LIFEBOAT_TICKET_FILE names."

@@ -48,6 +48,7 @@ pub async fn prune(source: &Source, deletion: Deletion, output: Output, clock: C
         let there = prunable.there;
         return Err(Failure::NothingToDo(format!("none of the {there} snapshots of Kong {version} in {place} may go")));
     }
+
     let gone = match deletion {
         Deletion::Shown => Vec::new(),
         Deletion::Done => {
@@ -75,6 +76,7 @@ pub async fn prune(source: &Source, deletion: Deletion, output: Output, clock: C
             format!("{} snapshots of Kong {version} were deleted in {place}", gone.len())
         }
     };
+
     stdout::line(&text).map_err(anyhow::Error::from)?;
     match deletion {
         Deletion::Done if left > 0 => Err(anyhow::anyhow!(

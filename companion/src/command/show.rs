@@ -30,6 +30,7 @@ pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Fa
     let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
+
     match archive.pick(version, pick).await {
         Ok(picked) => shown(&archive, &picked, asked, conditions).await?,
         Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
@@ -48,6 +49,7 @@ async fn shown(archive: &ArchiveReader, picked: &Picked, asked: &Show, condition
         Ok(verified) => configuration(verified).await,
         Err(error) => Err(error.into()),
     };
+
     if asked.config {
         return print_configuration(held?, asked).await;
     }
@@ -63,6 +65,7 @@ async fn shown(archive: &ArchiveReader, picked: &Picked, asked: &Show, condition
         }
         Err(error) => Err(format!("{error:#}")),
     };
+
     let problem = match &known {
         Err(problem) => Some(problem.clone()),
         Ok(known) if known.standing == Verdict::Bad => Some(known.said.clone()),
@@ -101,6 +104,7 @@ fn as_json(picked: &Picked, publication: Publication, known: Option<&Evidence>, 
         "written_by": written_by,
         "manifest": *picked.manifest,
     });
+
     serde_json::to_string_pretty(&whole).expect("a manifest always has a JSON form")
 }
 
@@ -138,6 +142,7 @@ fn as_text(
         },
         |problem| format!("NO: {problem}"),
     );
+
     rows(&[
         (
             "snapshot",
@@ -195,6 +200,7 @@ async fn bare(
 ) -> anyhow::Result<()> {
     let (hash, bytes) = (verified.config_hash(), verified.config_bytes());
     let configuration = configuration(verified).await?;
+
     if asked.config {
         return print_configuration(configuration, asked).await;
     }

@@ -1,4 +1,4 @@
-//! Standard output. Who reads it may have gone (`| head`): that is no error.
+//! Standard output. Its reader may have gone (`| head`): that is no error.
 
 use std::io::{self, Write};
 

@@ -1,5 +1,8 @@
 //! Tables and text that fit a terminal. Where output goes elsewhere, nothing is folded, shortened or left out, so that a line
 //! is one thing that can be looked for.
+//!
+//! comfy-table would do the padding, which is the smaller part: which column gives way first, and that a last column of text
+//! moves below the others, would stay here, and the program would have two crates more.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -121,6 +124,7 @@ pub(super) fn folded(text: &str, width: Option<usize>, first: usize, rest: usize
     let Some(width) = width else { return text.to_owned() };
     let mut lines = vec![String::new()];
     let mut room = width.saturating_sub(first);
+
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is one from the beginning");
         if line.is_empty() || line.width() + 1 + word.width() <= room {

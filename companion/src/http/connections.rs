@@ -29,7 +29,7 @@ use super::answers::HEALTH;
 use crate::metrics::{HttpMetrics, LeftUnanswered};
 use crate::per_minute::PerMinute;
 use crate::places::{Place, Places};
-use crate::settings::http_connections::{MOST_HEALTH, MOST_PAGES, MOST_WAITING};
+use crate::settings::http::{MOST_HEALTH, MOST_PAGES, MOST_WAITING};
 
 /// A request's head has to be there after this.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// Where people see them who run a command: on the terminal, if there is one.
+    /// Where a person who runs a command sees them: on the terminal, if there is one.
     pub fn to_people() -> Self {
         Terminal::of_standard_error().map_or_else(|| Self::InTheLog(Waits::default()), Self::On)
     }

@@ -113,6 +113,7 @@ impl Shown {
             Some(length) => line.set_length(length),
             None => line.unset_length(),
         }
+
         line.set_position(position);
         line.set_message(message);
         line.tick();

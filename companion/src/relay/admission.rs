@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::places::{self, Places};
 use crate::settings::RelayLimits;
-use crate::settings::http_connections::MOST_CONNECTIONS;
+use crate::settings::http::MOST_CONNECTIONS;
 
 /// Files that the process needs besides its nodes' connections.
 const OTHER_FILES: u64 = 128 + MOST_CONNECTIONS as u64;

@@ -45,6 +45,7 @@ impl Changed {
                 changed.overridden.extend(layers.into_iter().filter_map(without_effect));
             }
         }
+
         changed
     }
 }

@@ -78,6 +78,7 @@ impl ClusterSettings {
         let tls = ClientTls::new(ClientSide { identity: identity.clone(), believes });
         let put_off = PutOff::default();
         let control_plane = ControlPlane { address, proxy: proxy?, tls, server_name, max_payload, put_off };
+
         Some(Self { control_plane, identity, trust, revocation: revocation?, authorities })
     }
 }
@@ -124,6 +125,7 @@ pub(super) fn identity(reader: &mut Reader<'_>, certificate: Name, key: Name) ->
     let (certificate_pem, key_pem) = (reader.pem(&certificate), reader.pem(&key));
     let (certificate_pem, key_pem) = (certificate_pem?, key_pem?);
     let read = Identity::from_pem(&certificate_pem, &key_pem);
+
     read.map_err(|error| {
         let names = match error {
             TlsError::NoKey | TlsError::EncryptedKey | TlsError::UnsupportedKey => key.name,
@@ -138,6 +140,7 @@ pub(super) fn identity(reader: &mut Reader<'_>, certificate: Name, key: Name) ->
 fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
     let mut pems = Vec::new();
     let mut system = System::Unused;
+
     if let Some(given) = reader.text(names::KONG_CLUSTER_CA_CERT) {
         pems.push(checked(reader, &given)?);
     }
@@ -149,6 +152,7 @@ fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
             pems.push(checked(reader, &super::source::Given { value: item, name, is_argument: false })?);
         }
     }
+
     if !reader.is_given(TRUSTED) && trusts_the_system(reader) {
         system = System::ByDefault;
     }
@@ -160,6 +164,7 @@ fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
         System::ByDefault => Authorities::new(given().chain([AuthoritySource::System]))
             .or_else(|error| if pems.is_empty() { Err(error) } else { Authorities::new(given()) }),
     };
+
     read.map_err(|error| {
         let name = "KONG_CLUSTER_CA_CERT or KONG_LUA_SSL_TRUSTED_CERTIFICATE";
         reader.wrong(format!("{name}: {error} (valid: /etc/kong/ca.crt)"));
@@ -180,7 +185,7 @@ fn trusts_the_system(reader: &mut Reader<'_>) -> bool {
     given.is_none_or(|given| given.value.split(',').any(|version| !version.trim().starts_with("2.")))
 }
 
-// For who looks at them one by one; what is wrong with them has been said.
+// For the doctor, which checks them one by one; what is wrong with them has been reported.
 fn cluster_authorities(reader: &mut Reader<'_>) -> Vec<Leaf> {
     let given = reader.text(names::KONG_CLUSTER_CA_CERT);
     let pem = given.and_then(|given| checked(reader, &given)).unwrap_or_default();

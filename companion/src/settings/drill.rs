@@ -81,6 +81,7 @@ impl DrillSettings {
         let config_timeout = reader.config_timeout();
         let (versions, limits) = (given_versions(&mut reader), node_limits(&mut reader));
         let kong = KongSettings { program, source: source.clone() };
+
         finish(reader, || {
             let (store, cluster, relay, versions) = (store?, cluster?, relay?, versions?);
             Some(Self { store, cluster, relay, config_timeout, versions, limits, kong })
@@ -108,6 +109,7 @@ impl DrillEvery {
             reader.wrong(format!("{}: it must be a second or more (valid: 24h)", given.name));
             return None;
         }
+
         if !role.exports() {
             tracing::warn!(
                 "{}: only the exporter that leads drills, and KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off: set it there",

@@ -72,6 +72,7 @@ impl ExporterSettings {
             election,
             beside: beside.clone(),
         });
+
         Some(each.collect())
     }
 
@@ -87,7 +88,7 @@ pub(super) fn rules(reader: &mut Reader<'_>) -> Rules {
     Rules { export_delay: reader.export_delay(), guard: ShrinkGuard::new(max_shrink), doubt: Doubt::AskAgain }
 }
 
-/// The version of Kong that is meant, for who is about one.
+/// The version of Kong that is meant, for commands that are about one.
 pub(super) fn version(reader: &mut Reader<'_>) -> Option<KongVersion> {
     let version = given_version(reader)?;
     if version.is_none() && reader.is_given(VERSIONS) {
@@ -119,6 +120,7 @@ fn versions(reader: &mut Reader<'_>) -> Option<Vec<KongVersion>> {
         return version(reader).map(|version| vec![version]);
     };
     let mut versions = Vec::new();
+
     for item in given.value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let version = served(reader, &Given { value: item.to_owned(), ..given.clone() })?;
         if versions.contains(&version) {
@@ -127,6 +129,7 @@ fn versions(reader: &mut Reader<'_>) -> Option<Vec<KongVersion>> {
         }
         versions.push(version);
     }
+
     if versions.is_empty() {
         reader.wrong(format!("{}: it names no version (valid: 3.9.1,3.8.1)", given.name));
         return None;
@@ -144,6 +147,7 @@ fn served(reader: &mut Reader<'_>, given: &Given) -> Option<KongVersion> {
 fn beside(reader: &mut Reader<'_>, versions: Option<&[KongVersion]>) -> Option<Option<NodePrefix>> {
     let is_on = reader.switch(names::LIFEBOAT_CACHE_IMAGE);
     let prefix = node_prefix(reader);
+
     if !is_on {
         return Some(None);
     }
@@ -197,6 +201,7 @@ fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
             }
         }
     }
+
     Some(labels)
 }
 

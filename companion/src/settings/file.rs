@@ -137,11 +137,12 @@ fn refused(name: &str) -> Option<String> {
     if let Some(why) = not_a_setting(name) {
         return Some(why);
     }
-    // Of who knows the flag, or writes as in kong.conf.
+    // Somebody who knows the flag, or who writes as in kong.conf.
     let is_variable = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     if is_variable {
         return None;
     }
+
     let plain = name.trim_start_matches('-');
     let upper = plain.to_ascii_uppercase().replace('-', "_");
     let known = |variable: &String| SETTINGS.iter().any(|setting| setting.variable == variable);
@@ -229,6 +230,7 @@ impl Text<'_> {
         let mut value = String::new();
         // A blank that is escaped stays at the end, too.
         let mut kept = 0;
+
         while let Some(next) = self.next() {
             match next {
                 '\n' => break,
@@ -239,6 +241,7 @@ impl Text<'_> {
                 next => value.push(next),
             }
         }
+
         let end = value.trim_end().len().max(kept);
         value.truncate(end);
         value

@@ -25,6 +25,7 @@ impl HistoryLimit {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let Some(given) = reader.text(names::LIFEBOAT_HISTORY) else { return Self::default() };
         let text = given.value.trim();
+
         if matches!(text.to_ascii_lowercase().as_str(), "all" | "off") {
             return Self::Everything;
         }

@@ -1,4 +1,4 @@
-//! Where metrics, health and status are read.
+//! Where metrics, health and status are read, and by how many at once.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,19 @@ use super::{Problems, Reader, Source, names};
 
 /// The default, which only this host reaches.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8115);
+
+// How many connections the HTTP listeners take. No settings: the relay leaves room for them.
+
+/// How many may be open without a whole request. More than the runtime accepts before it looks for what has arrived, so
+/// that a request that is already there is always seen before its connection could be the oldest.
+pub(crate) const MOST_WAITING: usize = 128;
+/// How many may ask for health at the same time. Its answers fit every socket's buffer: a place is free at once.
+pub(crate) const MOST_HEALTH: usize = 16;
+/// How many may ask for anything else.
+pub(crate) const MOST_PAGES: usize = 64;
+
+/// How many files these connections may take.
+pub(crate) const MOST_CONNECTIONS: usize = MOST_WAITING + MOST_HEALTH + MOST_PAGES;
 
 /// Where metrics, health and status are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +37,7 @@ pub enum HttpSettings {
 /// Whose choice an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
-    /// An operator's, who counts on it.
+    /// An operator's, who relies on it.
     OnPurpose,
     /// Nobody's.
     ByDefault,
@@ -45,6 +58,7 @@ impl HttpSettings {
             return Some(Self::Listen { address: DEFAULT, chosen: Chosen::ByDefault });
         };
         let text = given.value.trim();
+
         if text.eq_ignore_ascii_case("off") {
             return Some(Self::Off);
         }
@@ -86,6 +100,7 @@ impl HealthListen {
             ));
             return None;
         };
+
         if let Some(HttpSettings::Listen { address: pages, .. }) = HttpSettings::read(reader)
             && pages == address
             && address.port() != 0

@@ -32,7 +32,7 @@ pub struct DblessImportSettings {
     pub patience: Duration,
 }
 
-/// Which node it is, for who looks at it before anything else.
+/// Which node it is, for commands that look at it before anything else.
 #[derive(Debug)]
 pub struct NodeSettings {
     /// The node's version.
@@ -93,7 +93,7 @@ impl NodeSettings {
         node_prefix(&mut Reader::new(source))
     }
 
-    /// Reads these two and nothing else; none if they are wrong, which who reads all of them says.
+    /// Reads these two and nothing else; none if they are wrong, which is reported where all settings are read.
     pub fn read(source: &Source) -> Option<Self> {
         let mut reader = Reader::new(source);
         Some(Self { version: version(&mut reader)?, prefix: node_prefix(&mut reader) })

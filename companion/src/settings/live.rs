@@ -46,7 +46,7 @@ pub enum Reloaded {
     Refused,
 }
 
-/// Who changes the rules.
+/// Changes the rules.
 #[derive(Debug)]
 pub struct RuleChanger(watch::Sender<LiveRules>);
 
@@ -103,7 +103,7 @@ impl RuleChanger {
         Self(watch::Sender::new(rules))
     }
 
-    /// For who decides by them.
+    /// For the parts that decide by them.
     pub fn rulebook(&self) -> Rulebook {
         Rulebook(self.0.subscribe())
     }

@@ -11,8 +11,7 @@ mod flag_names;
 mod follow;
 mod gateway;
 mod history;
-mod http;
-pub(crate) mod http_connections;
+pub(crate) mod http;
 mod import;
 mod keys;
 mod limits;
@@ -103,6 +102,7 @@ impl RunSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let role = Role::read(&mut reader);
+
         if role == Role::Nothing {
             reader.wrong(
                 "nothing to do: neither KONG_CLUSTER_FALLBACK_CONFIG_EXPORT nor KONG_CLUSTER_FALLBACK_CONFIG_IMPORT is on \
@@ -170,7 +170,7 @@ pub fn check_names(source: &Source) -> Result<(), Problems> {
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
 }
 
-// Who is not told what to do is taken for an exporter, and told that besides.
+// With neither export nor import on, it is taken for an exporter; that nothing is on is reported besides.
 fn store_of(reader: &mut Reader<'_>, role: Role) -> Option<StoreSettings> {
     if role == Role::Importer {
         return StoreSettings::read_to_restore(reader);
@@ -192,7 +192,7 @@ fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&
     }
 }
 
-// Somebody who sets one expects that it is used.
+// An operator who sets one expects that it is used.
 fn refuse_a_ticket(reader: &mut Reader<'_>) {
     if reader.is_given(names::LIFEBOAT_TICKET) {
         reader.wrong(

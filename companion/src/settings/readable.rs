@@ -10,8 +10,8 @@ use super::{
     ClusterSettings, ExporterSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, names, store_of,
 };
 
-/// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for who looks for
-/// mistakes, and goes on.
+/// As much of the settings of `lifeboat run` as can be read, and everything that is wrong with them: for the
+/// doctor, which reports mistakes and goes on.
 #[derive(Debug)]
 pub struct ReadableSettings {
     /// What is switched on.

@@ -48,6 +48,7 @@ impl RelaySettings {
         };
         let tls = ServerTls::new(side?).map_err(|error| reader.wrong(format!("KONG_CLUSTER_CERT: {error}"))).ok();
         let (listen, tls) = (listen?, tls?);
+
         refuse_itself(reader, listen, cluster);
         Some(Self {
             listen,
@@ -104,6 +105,7 @@ fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> 
         }
     };
     let pem = checked(reader, &given)?;
+
     match Authorities::new([AuthoritySource::Pem(&pem)]) {
         Ok(authorities) => Some(ServerSide { identity: own, accepts: Accepts::Authorities(authorities, names) }),
         Err(error) => {

@@ -37,6 +37,7 @@ impl ReportKeys {
                 return None;
             }
         };
+
         match ReportKey::list(&text) {
             Ok(keys) => {
                 let read = Read { text, keys: keys.into() };
@@ -51,7 +52,7 @@ impl ReportKeys {
         }
     }
 
-    /// Whether there are any: without them nobody can tell who sends a report.
+    /// Whether there are any: without them reports can't be authenticated.
     pub fn are_set(&self) -> bool {
         self.given.is_some()
     }
@@ -73,6 +74,7 @@ impl ReportKeys {
             }
             read.text = text;
         }
+
         read.keys.clone()
     }
 }

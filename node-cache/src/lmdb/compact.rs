@@ -58,6 +58,7 @@ impl Writing<'_> {
                 self.value(&page, index, &mut copy)?;
             }
         }
+
         let number = self.take(1);
         copy[..8].copy_from_slice(&number.to_le_bytes());
         self.target.write_all(&copy)?;

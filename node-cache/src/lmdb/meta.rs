@@ -94,6 +94,7 @@ impl Meta {
         if !page_size.is_power_of_two() || !(512..=32_768).contains(&page_size) {
             return Err(damaged(format!("its pages have {page_size} bytes")));
         }
+
         Ok(Self {
             page_size,
             map_size: u64_at(bytes, MAP_SIZE),
@@ -114,6 +115,7 @@ impl Meta {
     fn encode(&self, number: u64) -> Vec<u8> {
         let mut page = vec![0; self.page_size];
         let mut put = |at: usize, value: &[u8]| page[at..at + value.len()].copy_from_slice(value);
+
         put(0, &number.to_le_bytes());
         put(10, &META_FLAG.to_le_bytes());
         put(PAGE_HEADER, &MAGIC.to_le_bytes());

@@ -52,6 +52,7 @@ impl Page {
             LEAF => false,
             _ => return Err(damaged(format!("page {number} is neither branch nor leaf"))),
         };
+
         let page = Self { bytes, branch };
         let (lower, upper) = (page.lower(), page.upper());
         if lower < PAGE_HEADER || lower % 2 != 0 || lower > upper || upper > page.bytes.len() {
@@ -92,6 +93,7 @@ impl Page {
         let (flags, key_length) = (u16_at(&self.bytes, at + 4), u16_at(&self.bytes, at + 6) as usize);
         let value_at = at + NODE_HEADER + key_length;
         let key = at + NODE_HEADER..value_at;
+
         if flags & DUPLICATES != 0 {
             return Err(LmdbError::Unsupported("several values under one key"));
         }

@@ -49,6 +49,7 @@ impl Table {
         if table.depth > DEEPEST || (table.depth == 0) != (table.root == NO_PAGE) {
             return Err(damaged("a table's depth is wrong"));
         }
+
         Ok(table)
     }
 
@@ -124,6 +125,7 @@ impl Reading<'_, '_> {
             self.last_key = Some(key.to_vec());
             self.rows += 1;
         }
+
         Ok(())
     }
 }

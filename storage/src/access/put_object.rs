@@ -123,6 +123,7 @@ impl PutObject {
             let nearest = nearest.filter(|nearest| levenshtein(name, nearest) <= 3).unwrap_or("ServerSideEncryption");
             return Err(format!("{name:?} is not a parameter of S3's PutObject: did you mean {nearest}?"));
         };
+
         match meaning {
             Header(header) => {
                 self.headers.insert(HeaderName::from_static(header), header_value(name, value)?);
@@ -178,6 +179,7 @@ impl PutObject {
                 return Err("SSECustomerKeyMD5 is not the digest of SSECustomerKey: leave it out".into());
             }
         }
+
         // S3 takes locked objects only with a checksum.
         if parameters.keys().any(|name| name.starts_with("ObjectLock")) {
             self.checksum.get_or_insert(Checksum::Sha256);

@@ -114,6 +114,7 @@ impl Endpoint {
         let answer = self.client.execute(question.request).await.map_err(failed)?;
         let (parts, body) = answer.into_parts();
         let (mut stream, mut body) = (body.bytes_stream(), BytesMut::new());
+
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece.map_err(failed)?);
             if body.len() > LONGEST_ANSWER {
@@ -124,6 +125,7 @@ impl Endpoint {
             self.observations.note_issuer(self.issuer);
             return Ok(Answer { headers: parts.headers, body: body.freeze() });
         }
+
         let reason = reason(&body, &question.secrets);
         let text = format!("{name} at {place} answered {}{reason}", parts.status);
         Err(NoAnswer::Status(parts.status, text))

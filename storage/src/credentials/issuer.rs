@@ -1,4 +1,4 @@
-//! Who hands out credentials: what messages call it, and what to look at when the store does not accept what it gave.
+//! The places that hand out credentials: what messages call them, and what to check when the store does not accept what they gave.
 
 /// A place that hands out credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Issuer {
         }
     }
 
-    /// What to look at when its credentials are of no use.
+    /// What to check when its credentials are of no use.
     pub(crate) fn cure(self) -> &'static str {
         match self {
             Self::InstanceMetadata => {

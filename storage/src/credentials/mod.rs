@@ -1,4 +1,4 @@
-//! Who we are to a store: credentials as the clouds hand them out, each fetched again before it expires. Which form is
+//! Credentials for a store, as the clouds hand them out, each fetched again before it expires. Which form is
 //! used is decided by the settings. Written here and not taken from the store's library, which reads the process's
 //! environment, leaves some forms out, has no time-outs of its own and gives up a credential that is still valid when
 //! its renewal fails.
@@ -9,13 +9,13 @@ mod endpoint;
 pub(super) mod google;
 mod issuer;
 mod refreshed;
-mod shown;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 pub(super) use self::issuer::Issuer;
+use crate::access::Secret;
 
 /// For how long credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,4 +66,14 @@ impl From<CredentialError> for object_store::Error {
     fn from(error: CredentialError) -> Self {
         Self::Generic { store: "credentials", source: Box::new(error) }
     }
+}
+
+/// A setting's secret as something that can be sent.
+pub(super) fn shown(name: &str, secret: &Secret) -> Result<String, CredentialError> {
+    let value = secret.reveal().map_err(|error| CredentialError::Unavailable(format!("{name}_FILE: {error}")))?;
+    if !value.is_empty() && value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Ok(value);
+    }
+    // While a file is being written it may be empty for a moment.
+    Err(CredentialError::Unavailable(format!("{name} is empty or has characters that no credential has")))
 }

@@ -58,7 +58,7 @@ enum Now<C> {
 }
 
 const LONGEST_MARGIN: Duration = Duration::from_secs(300);
-/// Who asks for what can't be had is told so from memory for a moment.
+/// After a failure, further requests fail at once for this long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -104,6 +104,7 @@ impl<F: Fetch> Refreshed<F> {
         let usable = held.credential.clone().filter(|_| now < held.ends);
         // Without a usable one each asker waits for the next try: that one must come soon.
         let pause = held.backoff.next_wait(rand::random());
+
         held.due = now + if usable.is_some() { pause } else { pause.min(FIRST_PAUSE) };
         held.failed = Some(error.clone());
         let Some(credential) = usable else { return Err(error) };
@@ -133,6 +134,7 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
             (Err(_), Some(credential)) => return Ok(credential),
             (Err(_), None) => self.fetching.lock().await,
         };
+
         if let Now::Settled(answer) = self.look() {
             return Ok(answer?);
         }

@@ -33,6 +33,7 @@ pub(super) fn open(
         .with_retry(no_retries())
         .with_client_options(options.clone().with_allow_http(is_plain_http))
         .with_http_connector(wire.clone());
+
     Ok((builder.build()?, presigner(access, bucket)))
 }
 

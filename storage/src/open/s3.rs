@@ -44,6 +44,7 @@ pub(super) fn open(
     };
     let reading = builder(options.clone()).build()?;
     let mut writing = builder(options.with_default_headers(access.put_object.headers.clone()));
+
     if let Some(checksum) = access.put_object.checksum {
         writing = writing.with_checksum_algorithm(match checksum {
             Checksum::Sha256 => S3Checksum::SHA256,

@@ -54,6 +54,7 @@ impl TicketStore {
         let request = Request::get(link).body(HttpRequestBody::empty());
         let request = request.map_err(|error| failed(error.into()))?;
         let (head, body) = self.client.execute(request).await.map_err(|error| failed(error.into()))?.into_parts();
+
         match head.status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
@@ -67,6 +68,7 @@ impl TicketStore {
             // What it means was heard on the way.
             status => return Err(failed(format!("HTTP {status}").into())),
         }
+
         let length = head.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let size: u64 = length.unwrap_or(0);
         let pieces = body.into_data_stream().map_err(move |error| failed(error.into()));
@@ -117,6 +119,7 @@ impl ObjectStore for TicketStore {
         }
         let manifest = Bytes::copy_from_slice(&self.ticket.manifest);
         let size = manifest.len() as u64;
+
         Ok(GetResult {
             payload: GetResultPayload::Stream(stream::iter([Ok(manifest)]).boxed()),
             meta: meta(location, size),

@@ -46,6 +46,7 @@ pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Wri
         Ok(tag) => return Ok(Outcome::Won(tag)),
         Err(failed) => failed,
     };
+
     match *error {
         StorageError::Conflict { .. } => Ok(Outcome::Lost),
         // The library's words for it are for programmers.

@@ -82,6 +82,7 @@ impl Storage {
                 })
             })
         });
+
         let conditions = conditions.await?;
         *self.conditions.write().expect("nothing panics while it is locked") = Some(conditions.clone());
         Ok(conditions)
@@ -181,6 +182,7 @@ impl Probe<'_> {
                 break ability;
             }
         };
+
         backoff.reset();
         before = None;
         let swap = loop {
@@ -196,6 +198,7 @@ impl Probe<'_> {
         // Connections are opened by reading, so that the writers set off together.
         let readers = (0..WRITERS).map(|_| attempt::look(self.storage, self.key));
         let mut before = try_join_all(readers).await?.pop().flatten();
+
         // Without the right to delete there is one race only, and none for what is there already.
         for _ in 0..if self.may_delete { RACES } else { 1 } {
             if self.may_delete {
@@ -266,6 +269,7 @@ impl Probe<'_> {
             Outcome::TurnedAway(reason) | Outcome::Unclear(reason) => return Ok(Round::Unclear(reason)),
             Outcome::Lost => return self.refused_the_right_one(&bytes).await,
         };
+
         match self.stale_swap(tag, &newer).await? {
             Round::Concluded(Ability::Honoured) => {}
             other => return Ok(other),
@@ -296,6 +300,7 @@ impl Probe<'_> {
         let before = attempt::read(self.storage, self.key).await?;
         let outcome = self.write(Write::Update(stale)).await?.1;
         let after = attempt::read(self.storage, self.key).await?;
+
         Ok(match (outcome, before, after) {
             (Outcome::Won(_), ..) => Round::Concluded(Ability::Ignored),
             (Outcome::Lost, Some((before, _)), Some((after, _))) if before == after => {
@@ -368,6 +373,7 @@ async fn settled(
 ) -> Result<Option<Ability>, StorageError> {
     let is_last = backoff.failures() + 1 >= TRIES;
     let contradiction = || Ability::Unclear("its answers contradict each other".to_owned());
+
     match round {
         Ok(Round::Concluded(ability)) => {
             let is_ignored = |ability: &Ability| *ability == Ability::Ignored;

@@ -1,11 +1,11 @@
-//! Several writers at once: what their answers and what lies there afterwards prove together. Pure; who lets them race is
-//! in `probe`.
+//! Several writers at once: what their answers and what lies there afterwards prove together. Pure: the race itself
+//! is run in `probe`.
 
 use bytes::Bytes;
 
 use super::attempt::Outcome;
 
-/// A writer's bytes, which no other writer has, and what it was told.
+/// A writer's bytes, which no other writer has, and what the store answered.
 pub(super) type Racer = (Bytes, Outcome);
 
 /// What a race proves.
@@ -15,7 +15,7 @@ pub(super) enum Finish {
     OneWon,
     /// All were refused, and what was there before is there still.
     NoneWon,
-    /// So many were told that they had won.
+    /// The store told this many that they had won.
     SeveralWon(usize),
     /// What is there is from one that was refused.
     RefusedAndWritten,
@@ -32,6 +32,7 @@ pub(super) fn finish(racers: &[Racer], before: Option<&Bytes>, found: Option<&By
     let is_losers =
         |found: &Bytes| racers.iter().any(|(bytes, outcome)| matches!(outcome, Outcome::Lost) && bytes == found);
     let have_lost = racers.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Lost)).count();
+
     if winners.len() > 1 {
         return Finish::SeveralWon(winners.len());
     }
@@ -47,6 +48,7 @@ pub(super) fn finish(racers: &[Racer], before: Option<&Bytes>, found: Option<&By
             _ => Finish::Unclear(format!("only one of several writers was answered: {reason}")),
         };
     }
+
     if let Some(reason) = first(racers, |outcome| match outcome {
         Outcome::Unclear(reason) => Some(reason),
         _ => None,
@@ -58,7 +60,7 @@ pub(super) fn finish(racers: &[Racer], before: Option<&Bytes>, found: Option<&By
         _ => None,
     });
     match (winners.first(), found) {
-        // Without one that was told no, there was no race.
+        // Without one that was refused, there was no race.
         (Some(winner), Some(found)) if *winner == found && have_lost > 0 => Finish::OneWon,
         (None, Some(found)) if before == Some(found) && have_lost == racers.len() => Finish::NoneWon,
         _ => Finish::Unclear(turned_away.unwrap_or_else(|| "what is read back is from none of the writers".to_owned())),

@@ -68,6 +68,7 @@ impl Body for Watched {
                 Err(failure) => self.broken(HttpErrorKind::Timeout, failure),
             };
         };
+
         match next {
             Some(Ok(frame)) => {
                 self.received += frame.data_ref().map_or(0, |data| data.len() as u64);

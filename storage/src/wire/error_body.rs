@@ -49,6 +49,7 @@ impl ErrorBody {
         let mut reader = Reader::from_str(text);
         let mut element = Vec::new();
         let mut content = String::new();
+
         loop {
             match reader.read_event() {
                 Ok(Event::Start(start)) => {

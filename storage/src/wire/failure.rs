@@ -63,6 +63,7 @@ impl Failure {
         let mut found = None;
         let mut source = error.source();
         let mut deepest = String::new();
+
         while let Some(error) = source {
             if let Some(failure) = error.downcast_ref::<Self>() {
                 return failure.clone();
@@ -74,6 +75,7 @@ impl Failure {
             deepest = error.to_string();
             source = error.source();
         }
+
         match found {
             Some(Self::Reset) | None if is_connecting => Self::NotConnected(deepest),
             Some(failure) => failure,
@@ -102,6 +104,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
             _ => None,
         };
     }
+
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return untrusted(tls);
     }

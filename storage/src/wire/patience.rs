@@ -8,7 +8,7 @@ const FIRST_BYTE: Duration = Duration::from_secs(30);
 pub(super) const BETWEEN_PIECES: Duration = Duration::from_secs(30);
 /// What a body may take besides the time that its bytes take.
 const BODY_GRACE: Duration = Duration::from_secs(60);
-/// Bytes per second of a line that is slow, but honest. Whoever is slower for long holds us up.
+/// Bytes per second of a line that is slow, but honest. A slower one holds us up.
 const HONEST_RATE: u64 = 256 * 1024;
 
 /// Until the answer to a request of this size must have begun.

@@ -1,4 +1,4 @@
-//! The throw-away cluster certificate of the rehearsal's actors: two files in a folder, made by who comes first.
+//! The throw-away cluster certificate of the rehearsal's actors: two files in a folder, made by whichever comes first.
 
 use std::fs;
 use std::io::{ErrorKind, Write};

@@ -53,6 +53,7 @@ async fn whole(source: &Source, clock: Clock) -> Result<(), Failure> {
             vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), format!("file://{}", folder.path().display()))]
         }
     };
+
     let store_settings = StoreSettings::read_alone(&to_source(&settings))?;
     let timeline = Timeline { clock };
     let url = store_settings.url.clone();
@@ -156,6 +157,7 @@ async fn kept(timeline: &Timeline, archive: &Archive, count: u64, message: &[u8]
     })
     .await?;
     let restored = archive.restore(VERSION).await?.verified.config_json()?;
+
     ensure!(restored == sent.table, "what is in the store is not what the control plane sent");
     timeline.say(&format!(
         "configuration {count} kept as snapshot {}: {} ({} bytes on the wire, {} of JSON, {} in the store)",

@@ -24,6 +24,7 @@ pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {
     let options =
         NodeOptions { hostname: "demo".into(), ..NodeOptions::new(part.connect, client_config_shared(&identity)) };
     let timeline = Timeline { clock };
+
     timeline.say(&format!("an empty data plane starts, and connects to {}", part.connect))?;
     let node = Node::start(options);
     if !part.once {
@@ -38,6 +39,7 @@ pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {
             return Err(anyhow!("no configuration came within {} s{reason}", LIMIT.as_secs()).into());
         }
     }
+
     // Its ping has told the relay what it runs, or will have within the second.
     let pings = node.state().pings;
     let _ = timeout(Duration::from_secs(2), node.wait_for(|state| state.pings > pings)).await;

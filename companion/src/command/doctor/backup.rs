@@ -28,7 +28,7 @@ const EXPORTERS: &str = "backup: exporters";
 /// The largest configurations, on a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(300);
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
-/// How many snapshots tell who has been exporting.
+/// From how many snapshots the exporters are known.
 const RECENT: usize = 10;
 
 pub(super) async fn checks(
@@ -127,6 +127,7 @@ async fn weighed(version: KongVersion, verified: Verified, described: String, me
     });
     let Some(known) = known.await else { return Check::pass(NEWEST, described) };
     let seen = format!("{described}; {}", known.said);
+
     match known.standing {
         Verdict::Good => Check::pass(NEWEST, seen),
         Verdict::Doubtful => Check::warn(
@@ -186,12 +187,13 @@ async fn config_json(archive: &ArchiveReader, version: KongVersion) -> Option<Ch
 async fn plaintext(archive: &ArchiveReader, version: KongVersion) -> Check {
     let (left, history) = match (archive.plaintext(version).await, archive.history(version, RECENT).await) {
         (Err(error), _) => return failed(PLAINTEXT, &error),
-        // Who may not list knows of the one object only.
+        // Without the right to list, only this one object is known.
         (Ok(left), history) => (left, history.ok()),
     };
     let snapshots = history.into_iter().flat_map(|history| history.snapshots);
     let plain = snapshots.filter_map(|listed| listed.manifest).filter(|manifest| manifest.snapshot.sealed.is_none());
     let left: Vec<String> = left.into_iter().chain(plain.map(|manifest| manifest.snapshot.key)).collect();
+
     if left.is_empty() {
         return Check::pass(PLAINTEXT, format!("Kong {version}: none is left"));
     }
@@ -211,7 +213,7 @@ async fn exporters(archive: &ArchiveReader, version: KongVersion) -> Option<Chec
     ))
 }
 
-// A start has an id of its own, so one after the other are restarts. Who comes back was there all the time.
+// Each start has an id of its own, so ids that follow each other are restarts. An id that comes back was there all the time.
 fn at_the_same_time(history: &History) -> Option<Vec<String>> {
     let manifests = history.snapshots.iter().filter_map(|listed| listed.manifest.as_ref());
     let authors: Vec<(&str, &str)> =

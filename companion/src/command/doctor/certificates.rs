@@ -27,6 +27,7 @@ pub(super) fn checks(cluster: &ClusterSettings, relay: Option<&RelaySettings>, n
 fn validity(name: &'static str, setting: &str, leaf: &Leaf, now: SystemTime) -> Check {
     let who = leaf.name().unwrap_or("without a name");
     let until = humantime::format_rfc3339_seconds(leaf.not_after());
+
     if now < leaf.not_before() {
         let from = humantime::format_rfc3339_seconds(leaf.not_before());
         let cure = format!("check this host's clock, or set {setting} to a certificate that is valid today");

@@ -38,6 +38,7 @@ pub(super) async fn findings(
     let address = within(ADDRESS, REACH_LIMIT, reach(&cluster)).await;
     let is_there = address.cure.is_none();
     let mut findings = Findings { checks: vec![address], sends: None };
+
     match keep {
         Some(keep) if is_there => findings.ask(cluster, keep, max_config, clock).await,
         Some(_) => {
@@ -97,6 +98,7 @@ impl Findings {
                 vec![Check::fail(LINK, why, cure)]
             }
         };
+
         self.checks.extend(checks);
     }
 }
@@ -122,6 +124,7 @@ async fn reach(cluster: &ClusterSettings) -> Check {
         Err(error) => return Check::fail(ADDRESS, format!("{address}: the name can't be resolved ({error})"), cure),
     };
     let began = Instant::now();
+
     match TcpStream::connect(&found[..]).await {
         Ok(stream) => {
             let peer = stream.peer_addr().map_or_else(|_| String::new(), |peer| format!(" is {peer},"));

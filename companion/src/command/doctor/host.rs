@@ -29,6 +29,7 @@ pub(super) fn checks(role: Role, max_config: Option<usize>) -> Vec<Check> {
 fn files(role: Role, limit: Option<u64>) -> Check {
     let Some(limit) = limit else { return Check::pass(FILES, "no limit") };
     let nodes = limit.saturating_sub(FILES_OF_OUR_OWN) / FILES_PER_NODE;
+
     if limit < FILES_OF_OUR_OWN {
         let seen = format!("{limit}: too few for lifeboat itself");
         return Check::fail(FILES, seen, "raise it: ulimit -n, LimitNOFILE of the unit, or the container's ulimits");
@@ -56,6 +57,7 @@ fn memory(role: Role, limit: Option<u64>, max_config: u64) -> Check {
         megabytes(max_config),
         megabytes(needed)
     );
+
     if limit >= needed {
         return Check::pass(MEMORY, seen);
     }

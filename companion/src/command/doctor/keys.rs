@@ -13,6 +13,7 @@ pub(super) fn check(store: &StoreSettings) -> Check {
         Some(_) => format!("sealed with {}", quoted(&keys.encryption_names())),
         None => "not sealed".to_owned(),
     };
+
     match keys.demand() {
         Demand::Signature => Check::pass(
             KEYS,

@@ -53,6 +53,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     let now = SystemTime::from(clock.wall());
     let mut checks = settings::checks(&settings);
     let ReadableSettings { role, store, cluster, keep, admin_url, limits, relay, prefix, .. } = settings;
+
     if let Some(cluster) = &cluster {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
     }
@@ -68,6 +69,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
             ),
         ));
     }
+
     let keep = keep.into_iter().next();
     let version = keep.as_ref().map(|keep| keep.version);
     let election = keep.as_ref().map(|keep| keep.election).unwrap_or_default();
@@ -92,6 +94,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         };
         Some((new_folder.into_iter().chain(found).collect(), archive))
     };
+
     let (asked, looked) = tokio::join!(asked, looked);
     let sends = asked.as_ref().and_then(|findings| findings.sends);
     checks.extend(asked.into_iter().flat_map(|findings| findings.checks));
@@ -102,6 +105,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
             checks.extend(backup::current(&archive, version, sends).await);
         }
     }
+
     if let (Some(sources), true) = (sources, is_readable) {
         checks.push(nodes::check(admin_url, &sources, clock).await);
     }
@@ -122,6 +126,7 @@ async fn look(
     let author = version.map(|version| BackupNode::new(version).author());
     let found = store::findings(&archive, role, author.as_ref(), election, clock).await;
     let mut checks = found.checks;
+
     if !found.is_readable {
         return (checks, None);
     }

@@ -57,6 +57,7 @@ async fn looked_for(
     // Backup nodes restore nothing: a version is kept for others.
     let there = nodes.iter().filter(|node| !node.is_backup && now.since(node.last_seen) < THERE);
     let mut found = BTreeMap::new();
+
     for DataPlane { version, .. } in there {
         match found.get_mut(version) {
             Some((count, _)) => *count += 1,
@@ -76,6 +77,7 @@ fn told(found: &BTreeMap<KongVersion, (usize, Backing)>) -> Check {
         named.collect::<Vec<_>>().join(", ")
     };
     let without = listed(true);
+
     if found.is_empty() {
         return Check::pass(NODES, "the control plane has seen no data plane in the last hour");
     }

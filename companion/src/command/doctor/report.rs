@@ -53,6 +53,7 @@ pub(super) fn as_table(checks: &[Check], width: Option<usize>, failures: Failure
         text.push_str(&format!("\n\n{line}"));
     }
     text.push_str(&format!("\n\n{}", summary(checks)));
+
     text
 }
 

@@ -31,6 +31,7 @@ fn mistake(problem: &str) -> Check {
     } else {
         "correct it; docs/settings.md lists all settings".to_owned()
     };
+
     Check::fail(SETTINGS, problem, cure)
 }
 

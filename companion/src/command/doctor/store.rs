@@ -78,6 +78,7 @@ pub(super) async fn findings(
     let read = read.unwrap_or_else(|_| Some(too_late(READING, archive)));
     let is_readable = is_there && read.as_ref().map_or(listing.verdict, |read| read.verdict) != Verdict::Fail;
     let mut checks: Vec<Check> = [listing].into_iter().chain(read).collect();
+
     match author {
         // What is dead would only be asked in vain.
         Some(_) if !is_readable => {
@@ -139,6 +140,7 @@ fn conditional(conditions: &Conditions, election: ElectionSetting) -> Check {
                     LIFEBOAT_ELECTION=auto, or use a store that honours If-Match and If-None-Match";
         return Check::fail(CONDITIONS, seen, cure);
     }
+
     let cure = if conditions.deceive() {
         "this store's answers can't be trusted: let one exporter alone write here, or use a store that honours If-Match and \
          If-None-Match"
@@ -208,6 +210,7 @@ pub(super) fn failed(name: &'static str, error: &StorageError) -> Check {
         }
         StorageError::Later { .. } => "update lifeboat here, and leave the object as it is".to_owned(),
     };
+
     Check::fail(name, error.to_string(), cure)
 }
 

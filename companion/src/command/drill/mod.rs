@@ -21,6 +21,7 @@ use crate::terminal::terminal_width;
 pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<(), Failure> {
     let settings = DrillSettings::read(source, asked.program())?;
     let drill = Drill::new(settings, clock);
+
     if let Err(mishap) = drill.check_program().await {
         let mut reader = Reader::new(source);
         reader.wrong(format!("--kong: {} ({})", mishap.reason, mishap.cure));
@@ -39,6 +40,7 @@ pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<
         Ok(drill.run(&versions).await)
     })
     .await?;
+
     let text = match asked.output {
         Output::Json => report::as_json(&drilled, clock.wall()),
         Output::Table => report::as_table(&drilled, clock.wall(), terminal_width()),

@@ -92,6 +92,7 @@ fn failure(mishap: &DrillFailure) -> Value {
 pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -> String {
     let titles = ["KONG", "RESULT", "SNAPSHOT", "CONFIGURATION", "AGE", "READ", "RUNNING", "REAL KONG"];
     let mut table = Table::new(&titles);
+
     for drill in &drilled.versions {
         table.add(row(drill, now));
     }
@@ -116,6 +117,7 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
 fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
     let mut row = vec![drill.version.to_string(), verdict(drill).word().to_owned()];
     let nothing = || "-".to_owned();
+
     match &drill.restored {
         Ok(restored) => row.extend([
             restored.sequence.map_or_else(nothing, |sequence| sequence.to_string()),
@@ -126,6 +128,7 @@ fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
         ]),
         Err(_) => row.extend(std::iter::repeat_with(nothing).take(5)),
     }
+
     row.push(match &drill.kong {
         KongPart::Absent => nothing(),
         KongPart::Skipped(_) => "not started".to_owned(),

@@ -21,6 +21,7 @@ pub(super) fn check(source: &Source, program: Option<&Program>) -> Result<(), Fa
     if let Some(why) = own_file(source) {
         return Err(Failure::NothingToDo(why));
     }
+
     let control_plane =
         settings.control_plane.map(|asked| format!(" if {} gives it nothing", asked.cluster.control_plane));
     let said = format!(

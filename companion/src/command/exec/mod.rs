@@ -102,6 +102,7 @@ fn started(program: &Program, start: Start) -> Result<Infallible, Failure> {
         }
     };
     let not_started = program.become_it(file.as_deref());
+
     // What it holds is nobody's now.
     if let Some(Err(error)) = file.as_deref().map(remove) {
         warn!("the declarative file can't be removed: {error}");

@@ -41,5 +41,6 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
             }
         }
     }
+
     Ok(())
 }

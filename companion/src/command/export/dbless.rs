@@ -42,9 +42,10 @@ pub(super) async fn watch(source: &Source, url: &Url, log: &Log, clock: Clock) -
     let changer = RuleChanger::new(LiveRules::from(&settings));
     let mut reloader = Reloader::new(source, log, |source| Ok(LiveRules::from(&DblessSettings::read(source)?)));
     let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
-    // Who starts this looks at it: a wrong address or version is said at once and not tried again.
+    // A person has just started this: report a wrong address or version at once instead of trying again.
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
+
     info!(
         "lifeboat {}: keeping what the node at {url} runs (Kong {version}) in {}",
         crate::version::described(),
@@ -68,6 +69,7 @@ pub(super) async fn watch(source: &Source, url: &Url, log: &Log, clock: Clock) -
     if ended {
         return Err(anyhow::anyhow!("a part of lifeboat has ended unexpectedly").into());
     }
+
     info!("stopping");
     stop.cancel();
     exporting.await.map_err(anyhow::Error::from)?;

@@ -22,7 +22,7 @@ use crate::archive::{ArchiveReader, Pick};
 use crate::config_source::Found;
 use crate::evidence::Schemas;
 
-/// How many mistakes are listed: who has more has made one of them many times.
+/// How many mistakes are listed: where there are more, most are the same one.
 const LISTED: usize = 50;
 
 /// Where the configuration came from, for people and for the manifest.
@@ -42,7 +42,7 @@ impl ConfigSource {
     }
 }
 
-/// Who judges, and by what.
+/// What a configuration is judged by.
 pub(super) struct Judge<'a> {
     pub(super) archive: &'a ArchiveReader,
     pub(super) version: KongVersion,
@@ -116,6 +116,7 @@ impl Judge<'_> {
                 other => others.push(printable(&other.to_string())),
             }
         }
+
         if !others.is_empty() {
             warn!("not checked, since no schema describes it: {}", others.join("; "));
         }
@@ -140,6 +141,7 @@ fn refusal(origin: &str, version: KongVersion, judgement: &Judgement) -> anyhow:
         "{origin}: nodes of Kong {version} would refuse this configuration, or take it for something else than it is meant to \
          be. Nothing was written"
     );
+
     for finding in refused.iter().take(LISTED) {
         text.push_str(&format!("\n  {}", printable(&finding.to_string())));
     }

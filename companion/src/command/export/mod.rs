@@ -34,6 +34,7 @@ pub async fn export(source: &Source, asked: &Export, log: &Log, clock: Clock) ->
         let stay = if asked.hard { Stay::UntilUnpinned } else { Stay::UntilItChanges };
         return pinned::export(source, asked, stay, clock).await;
     }
+
     match (&asked.from, asked.watch) {
         (ConfigSource::Dbless(url), true) => dbless::watch(source, url, log, clock).await,
         (ConfigSource::Dbless(url), false) => dbless::once(source, url, asked, clock).await,
@@ -81,6 +82,7 @@ async fn keep(
     let progress = step(format_args!("keeping configuration {} of Kong {}", received.config_hash, node.version));
     let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
     let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
+
     if let Some(url) = besides.admin
         && let Err(error) = keep_schemas(&mut exporter, &mut exported, url).await
     {
@@ -90,6 +92,7 @@ async fn keep(
             node.version
         );
     }
+
     if let Some(prefix) = besides.prefix
         && let Err(error) = image::keep(&mut exporter, &mut exported, prefix).await
     {
@@ -98,6 +101,7 @@ async fn keep(
     if exported.is_new() {
         thin_once(archive, node.version, clock).await;
     }
+
     drop(progress);
     print(archive, &exported, output)?;
     let _progress = step("keeping it in the other stores");
@@ -118,6 +122,7 @@ fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Resu
         Some(_) => "sealed, and no config.json".to_owned(),
         None => ObjectKeys::new(manifest.kong_version).config_json().to_string(),
     };
+
     match output {
         Output::Json => stdout::line(&serde_json::to_string_pretty(manifest)?)?,
         Output::Table => stdout::line(&format!(

@@ -32,6 +32,7 @@ pub(super) async fn export(source: &Source, asked: &Export, stay: Stay, clock: C
     let author = BackupNode::new(version).author();
     let progress = step(format_args!("publishing configuration {} of Kong {version}", received.config_hash));
     let prepared = archive.prepare_to_write(&author).await;
+
     prepared.map_err(anyhow::Error::from).context("nothing was published")?;
     let done = archive.publish_pinned(&author, &received, stay, clock.wall()).await;
     let done = done.map_err(anyhow::Error::from).context("nothing was published")?;
@@ -97,5 +98,6 @@ fn say(archive: &Archive, done: &Emergency, stay: Stay, output: Output) -> Resul
             manifest.counts.routes(),
         ),
     };
+
     Ok(stdout::line(&text).map_err(anyhow::Error::from)?)
 }

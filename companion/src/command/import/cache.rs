@@ -75,6 +75,7 @@ async fn place(cache: Cache, prefix: NodePrefix, version: KongVersion) -> Result
         Cache::Image(image) => place_image(&prefix, &image, version, &mut |_| {}),
     });
     let placed = placed.await;
+
     drop(progress);
     match placed.map_err(anyhow::Error::from)? {
         Outcome::Placed { instead_of } => {

@@ -61,6 +61,7 @@ pub(super) async fn watch(
     let mut reloader = Reloader::new(source, log, move |source| {
         Ok(LiveRules::from(&DblessImportSettings::read(source, own_ticket.as_deref())?))
     });
+
     info!(
         "lifeboat {}: the node at {url} is given a configuration of {} whenever it is empty",
         crate::version::described(),
@@ -95,6 +96,7 @@ impl Restoring {
         let url = self.node.url();
         let version = self.node.version(self.settings.version, self.settings.patience).await;
         let version = version.map_err(anyhow::Error::from)?;
+
         // A node that has one needs nothing from the store.
         self.still_empty(Duration::ZERO).await?;
         let patience = match self.when {

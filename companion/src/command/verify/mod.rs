@@ -49,6 +49,7 @@ pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<()
         Output::Json => report::as_json(&archive, &examined),
         Output::Table => report::as_table(&archive, &examined, terminal_width()),
     };
+
     stdout::line(&text).map_err(anyhow::Error::from)?;
     match examined.iter().filter(|examined| examined.verdict() == Verdict::Fail).count() {
         0 => Ok(()),
@@ -67,6 +68,7 @@ async fn all(
         None => archive.versions().await?,
     };
     let mut examined = Vec::new();
+
     for version in versions {
         let published = settled(archive, version, Pick::Published, conditions).await;
         let named = match published {

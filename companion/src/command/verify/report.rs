@@ -30,6 +30,7 @@ pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined]) -> String 
         .collect();
     let report =
         json!({ "format": FORMAT, "store": archive.place(), "verdict": worst(examined), "snapshots": snapshots });
+
     serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
 }
 
@@ -54,6 +55,7 @@ pub(super) fn as_table(archive: &ArchiveReader, examined: &[Examined], width: Op
             text.push_str(&format!("\n\n{}", folded_lines(&line, width)));
         }
     }
+
     let of = |verdict| examined.iter().filter(|examined| examined.verdict() == verdict).count();
     let (passed, odd, failed) = (of(Verdict::Pass), of(Verdict::Warn), of(Verdict::Fail));
     let line = format!("* published. {}: {passed} passed, {odd} to look at, {failed} failed", archive.place());
@@ -77,6 +79,7 @@ fn seen(examined: &Examined) -> String {
         .filter(|check| check.verdict != Verdict::Pass)
         .map(|check| format!("{}: {}", check.name, check.seen))
         .collect();
+
     if !odd.is_empty() {
         return odd.join("; ");
     }

@@ -98,6 +98,7 @@ pub(super) async fn examine(
     let manifest: &Manifest = &picked.manifest;
     let published = published.filter(|published| published.manifest.id() == manifest.id());
     let mut checks = vec![Check::pass(MANIFEST, written_by(&picked))];
+
     if let Some(published) = published {
         checks.push(own_manifest(archive, published).await);
     }
@@ -106,6 +107,7 @@ pub(super) async fn examine(
     if let Some(published) = published {
         checks.push(config_json(archive, published).await);
     }
+
     if manifest.cache_image.is_some() {
         checks.push(cache_image(archive, &picked).await);
     }
@@ -155,6 +157,7 @@ pub(super) async fn bare(
         }
     };
     let (state, sequence, is_published, instead) = ("bare".to_owned(), None, true, None);
+
     Ok(Some(Examined { version, sequence, config_hash, state, is_published, checks, evidence, instead }))
 }
 
@@ -186,6 +189,7 @@ fn written_by(picked: &Picked) -> String {
 async fn own_manifest(archive: &ArchiveReader, published: &Published) -> Check {
     let manifest = &published.manifest;
     let key = ObjectKeys::new(manifest.kong_version).snapshot_manifest(manifest.id());
+
     match archive.own_manifest(published).await {
         Ok(Some(own)) if own.snapshot == manifest.snapshot && own.config == manifest.config => {
             Check::pass(OWN_MANIFEST, format!("{key} names the same payload"))
@@ -243,6 +247,7 @@ async fn payload(
     };
     let measure = Measure::of(archive, manifest.kong_version, conditions).await;
     let manifest = manifest.clone();
+
     computed(move || {
         let named = configuration(&manifest, configuration_read.hashes().config);
         let version = manifest.kong_version;
@@ -284,6 +289,7 @@ fn configuration(manifest: &Manifest, computed: ConfigHash) -> Check {
     if manifest.kong_version.major_minor().0 < 3 {
         return Check::pass(CONFIGURATION, format!("{named}, {bytes} bytes of JSON, as the manifest says"));
     }
+
     Check::warn(
         CONFIGURATION,
         format!(
@@ -299,6 +305,7 @@ async fn config_json(archive: &ArchiveReader, published: &Published) -> Check {
     let manifest = &published.manifest;
     let key = ObjectKeys::new(manifest.kong_version).config_json();
     let is_sealed = manifest.snapshot.sealed.is_some();
+
     match archive.config_json_beside(published).await {
         Ok(ConfigJson::Absent) if is_sealed => Check::pass(CONFIG_JSON, "there is none, since snapshots are sealed"),
         Ok(_) if is_sealed => Check::fail(

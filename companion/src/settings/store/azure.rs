@@ -78,6 +78,7 @@ fn tenant(reader: &mut Reader<'_>, wanted_by: Name) -> Option<Tenant> {
     let authority = endpoint(reader, names::AZURE_AUTHORITY_HOST, AUTHORITY).ok()?;
     let (client, tenant) = (client?, tenant?);
     let id = tenant.value.trim();
+
     // A directory's id or one of its domains.
     if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
         reader.wrong(format!("{}: {id:?} is not a directory (valid: {example})", tenant.name));
@@ -91,6 +92,7 @@ fn tenant(reader: &mut Reader<'_>, wanted_by: Name) -> Option<Tenant> {
 fn managed_identity(reader: &mut Reader<'_>) -> Option<ManagedIdentity> {
     let url = endpoint(reader, names::IDENTITY_ENDPOINT, "http://127.0.0.1:41234/msi/token").ok()?;
     let header = reader.rereadable_secret(names::IDENTITY_HEADER).ok().flatten();
+
     if let Some(url) = url {
         if header.is_none() {
             reader.wrong("IDENTITY_HEADER is not set: IDENTITY_ENDPOINT wants it, and the platform sets both");
@@ -102,6 +104,7 @@ fn managed_identity(reader: &mut Reader<'_>) -> Option<ManagedIdentity> {
         }
         return Some(ManagedIdentity::App { url, header: header? });
     }
+
     let machine = endpoint(reader, names::AZURE_POD_IDENTITY_AUTHORITY_HOST, INSTANCE_METADATA).ok()?;
     let machine = machine.as_ref().map_or(INSTANCE_METADATA, Url::as_str).trim_end_matches('/');
     let url = format!("{machine}/metadata/identity/oauth2/token").parse().expect("it was a URL before");

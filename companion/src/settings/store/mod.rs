@@ -128,6 +128,7 @@ impl StoreSettings {
                 return None;
             }
         };
+
         Some(Self {
             url: StorageUrl::Ticket,
             access: ticket,

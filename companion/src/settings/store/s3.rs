@@ -85,6 +85,7 @@ fn keys(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
         },
     };
     let (id, secret) = (both[0].take(), both[1].take());
+
     Some(AwsCredentials::Keys { id: id?, secret: secret?, session_token: session_token?, expires })
 }
 
@@ -92,6 +93,7 @@ fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<Aws
     let why = "AWS_WEB_IDENTITY_TOKEN_FILE is for a role";
     let role = reader.required(names::AWS_ROLE_ARN, why, "arn:aws:iam::123456789012:role/lifeboat");
     let token = Secret::File(file.into());
+
     if let Err(error) = token.reveal() {
         reader.wrong(format!("AWS_WEB_IDENTITY_TOKEN_FILE: {error}"));
     }

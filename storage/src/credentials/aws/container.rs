@@ -13,7 +13,7 @@ use crate::access::Secret;
 use crate::credentials::CredentialError;
 use crate::credentials::endpoint::{Endpoint, Question};
 use crate::credentials::refreshed::{Fetch, Fetched};
-use crate::credentials::shown::shown;
+use crate::credentials::shown;
 
 #[derive(Debug)]
 pub(super) struct Container {
@@ -32,7 +32,7 @@ impl Fetch for Container {
         let mut request = Request::get(self.url.as_str()).header(ACCEPT, "application/json");
         let mut secrets = Vec::new();
         if let Some(authorization) = &self.authorization {
-            // Its file is replaced by who made it.
+            // Its file is replaced by the platform that made it.
             let token = shown("AWS_CONTAINER_AUTHORIZATION_TOKEN", authorization)?;
             let mut header = HeaderValue::from_str(&token).expect("what is shown is printable");
             header.set_sensitive(true);

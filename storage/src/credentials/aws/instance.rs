@@ -86,6 +86,7 @@ impl Fetch for Instance {
         let roles = self.read(ROLES, &token).await?;
         let roles = String::from_utf8_lossy(&roles);
         let role = roles.lines().next().unwrap_or_default().trim();
+
         if role.is_empty() {
             return Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {}", self.cure)));
         }

@@ -10,7 +10,7 @@ use object_store::aws::AwsCredential;
 
 use crate::access::Secret;
 use crate::credentials::endpoint::from_now_to;
-use crate::credentials::shown::shown;
+use crate::credentials::shown;
 use crate::credentials::{Expiring, Lifetime};
 
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::{CredentialError, Expiring, Issuer};
 use crate::access::{AwsCredentials, profiles_are_not_read};
 use crate::wire::Wire;
 
-/// Whose credentials these are, and who knows how long they live.
+/// What signs requests, and for how long it can.
 #[derive(Clone, Debug)]
 pub(crate) struct Signing {
     /// Gives them.

@@ -14,7 +14,7 @@ use crate::access::Secret;
 use crate::credentials::CredentialError;
 use crate::credentials::endpoint::{Endpoint, Question, urlencoded};
 use crate::credentials::refreshed::{Fetch, Fetched};
-use crate::credentials::shown::shown;
+use crate::credentials::shown;
 
 #[derive(Debug)]
 pub(super) struct WebIdentity {
@@ -64,6 +64,7 @@ impl Fetch for WebIdentity {
         let response: Response = quick_xml::de::from_reader(&answer.body[..]).map_err(|_| {
             CredentialError::Unavailable("STS answered with something that is no credentials".to_owned())
         })?;
+
         response.assume_role_with_web_identity_result.credentials.fetched()
     }
 }

@@ -9,7 +9,7 @@ use object_store::azure::{AzureAccessKey, AzureCredential, split_sas};
 
 use crate::access::Secret;
 use crate::credentials::CredentialError;
-use crate::credentials::shown::shown;
+use crate::credentials::shown;
 
 #[derive(Debug)]
 pub(super) struct AccountKey(pub(super) Secret);

@@ -12,7 +12,7 @@ use crate::access::{Secret, Tenant};
 use crate::credentials::CredentialError;
 use crate::credentials::endpoint::{Endpoint, Question, urlencoded};
 use crate::credentials::refreshed::{Fetch, Fetched};
-use crate::credentials::shown::shown;
+use crate::credentials::shown;
 
 #[derive(Debug)]
 pub(super) struct Application {
@@ -65,6 +65,7 @@ impl Fetch for Application {
             .header(ACCEPT, "application/json")
             .body(HttpRequestBody::from(urlencoded(&form)))
             .expect("it was a URL before");
+
         self.endpoint.ask_json::<Token>(Question { request, secrets: vec![proof] }, cure).await?.fetched()
     }
 }

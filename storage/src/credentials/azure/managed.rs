@@ -15,7 +15,7 @@ use crate::access::ManagedIdentity;
 use crate::credentials::CredentialError;
 use crate::credentials::endpoint::{Endpoint, NoAnswer, Question};
 use crate::credentials::refreshed::{Fetch, Fetched};
-use crate::credentials::shown::shown;
+use crate::credentials::shown;
 
 #[derive(Debug)]
 pub(super) struct Managed {
@@ -40,6 +40,7 @@ impl Managed {
         let (ManagedIdentity::Machine { url } | ManagedIdentity::App { url, .. }) = &self.identity;
         let version = if matches!(self.identity, ManagedIdentity::App { .. }) { "2019-08-01" } else { "2018-02-01" };
         let mut url = url.clone();
+
         url.query_pairs_mut().append_pair("api-version", version).append_pair("resource", RESOURCE);
         if let Some(client_id) = &self.client_id {
             url.query_pairs_mut().append_pair("client_id", client_id);

@@ -30,6 +30,7 @@ pub(crate) fn credentials(
         let endpoint = Endpoint::new(Issuer::EntraId, tenant.token_url.as_str(), Reach::Network, options, wire)?;
         Ok(Arc::new(Refreshed::new(Application { endpoint, tenant, proof })))
     };
+
     Ok(match settings.clone() {
         AzureCredentials::AccountKey(key) => Arc::new(AccountKey(key)),
         AzureCredentials::SharedAccessSignature(signature) => Arc::new(SharedAccessSignature(signature)),

@@ -73,6 +73,7 @@ impl Fetch for Key {
             .body(HttpRequestBody::from(urlencoded(&form)))
             .map_err(|error| wrong(&error))?;
         let endpoint = endpoint.map_err(|error| wrong(&error))?;
+
         endpoint.ask_json::<Token>(Question { request, secrets }, cure).await?.fetched()
     }
 }
@@ -94,6 +95,7 @@ fn assertion(account: &ServiceAccount, now: SystemTime) -> Result<String, rustls
     let encoded = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", encoded(header), encoded(claims));
     let signature = account.sign(message.as_bytes())?;
+
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 

@@ -49,6 +49,7 @@ impl Fetch for Metadata {
             Err(NoAnswer::Status(StatusCode::NOT_FOUND, text)) => return Err(nobody(text)),
             Err(no_answer) => return Err(no_answer.into_error(CURE)),
         };
+
         // The real one says so; what stands at its address elsewhere doesn't.
         if answer.headers.get("metadata-flavor").is_none_or(|flavor| flavor != "Google") {
             return Err(nobody(format!("what answers at {} is not the metadata server", self.url)));
