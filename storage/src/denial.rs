@@ -3,7 +3,7 @@
 
 use super::Operation;
 use super::cloud::Cloud;
-use super::credentials::Issuer;
+use super::issuer::Issuer;
 use super::skew::Skew;
 use super::wire::{Answer, Observation};
 

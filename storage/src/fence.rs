@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
+use lifeboat_runtime::lock::Locked;
 
 /// Until when writes may begin. Clones are one fence.
 #[derive(Clone, Debug)]
@@ -33,21 +34,17 @@ impl Fence {
 
     /// From now on it lets writes through at these times.
     pub fn set(&self, open: Open) {
-        *self.lock() = open;
+        *self.open.locked() = open;
     }
 
     /// Whether it lets writes through at this moment.
     pub fn is_open(&self) -> bool {
-        match *self.lock() {
+        match *self.open.locked() {
             _ if mutation::is_on(Mutation::NoFencing) => true,
             Open::Never => false,
             Open::Until(moment) => self.clock.now() < moment,
             Open::Always => true,
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
-        self.open.lock().expect("nothing panics while it is locked")
     }
 }
 

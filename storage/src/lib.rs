@@ -9,6 +9,7 @@ mod denial;
 mod diagnosis;
 mod error;
 mod fence;
+mod issuer;
 mod open;
 mod operation;
 mod plain;
@@ -22,7 +23,7 @@ mod wire;
 mod write;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
@@ -61,7 +62,7 @@ pub struct Storage {
     place: String,
     prefix: String,
     presigner: Presigner,
-    conditions: Arc<RwLock<Option<Conditions>>>,
+    conditions: Arc<Mutex<Option<Conditions>>>,
     observations: Arc<StoreObservations>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
     fence: Option<Fence>,

@@ -13,7 +13,8 @@ use object_store::client::{HttpClient, HttpError, HttpErrorKind, HttpRequestBody
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
-use super::{CredentialError, Issuer};
+use super::CredentialError;
+use crate::issuer::Issuer;
 use crate::wire::{StoreObservations, Wire};
 
 /// How far away an endpoint is.

@@ -7,14 +7,12 @@ pub(super) mod aws;
 pub(super) mod azure;
 mod endpoint;
 pub(super) mod google;
-mod issuer;
 mod refreshed;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-pub(super) use self::issuer::Issuer;
 use crate::access::Secret;
 
 /// For how long credentials can be used. A link is dead when the credentials that signed it are, whatever it says.

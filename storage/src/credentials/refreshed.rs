@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::lock::Locked;
 use object_store::CredentialProvider;
 use tokio::time::Instant;
 
@@ -73,7 +74,7 @@ impl<F: Fetch> Refreshed<F> {
     }
 
     fn look(&self) -> Now<F::Credential> {
-        let held = self.held.lock().expect("nothing panics while it is locked");
+        let held = self.held.locked();
         let now = Instant::now();
         let usable = held.credential.clone().filter(|_| now < held.ends);
         match (usable, &held.failed) {
@@ -85,7 +86,7 @@ impl<F: Fetch> Refreshed<F> {
     }
 
     fn keep(&self, fetched: Fetched<F::Credential>) -> Arc<F::Credential> {
-        let mut held = self.held.lock().expect("nothing panics while it is locked");
+        let mut held = self.held.locked();
         let (credential, now) = (Arc::new(fetched.credential), Instant::now());
         held.ends = now + fetched.lives;
         held.due = held.ends - LONGEST_MARGIN.min(fetched.lives / 4);
@@ -99,7 +100,7 @@ impl<F: Fetch> Refreshed<F> {
     }
 
     fn fail(&self, error: CredentialError) -> Result<Arc<F::Credential>, CredentialError> {
-        let mut held = self.held.lock().expect("nothing panics while it is locked");
+        let mut held = self.held.locked();
         let now = Instant::now();
         let usable = held.credential.clone().filter(|_| now < held.ends);
         // Without a usable one each asker waits for the next try: that one must come soon.
@@ -147,7 +148,7 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
 
 impl<F: Fetch> Expiring for Refreshed<F> {
     fn lifetime(&self) -> Lifetime {
-        let held = self.held.lock().expect("nothing panics while it is locked");
+        let held = self.held.locked();
         Lifetime::Left(held.ends.saturating_duration_since(Instant::now()))
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use lifeboat_core::backoff::Backoff;
+use lifeboat_runtime::lock::Locked;
 use lifeboat_runtime::rng;
 use tokio::time::timeout;
 
@@ -59,7 +60,7 @@ struct Probe<'a> {
 impl Storage {
     /// What this store's conditional writes are worth, once that is known.
     pub fn conditions(&self) -> Option<Conditions> {
-        self.conditions.read().expect("nothing panics while it is locked").clone()
+        self.conditions.locked().clone()
     }
 
     /// Finds out what this store's conditional writes are worth, unless that is known. From then on [`Storage::write`]
@@ -84,7 +85,7 @@ impl Storage {
         });
 
         let conditions = conditions.await?;
-        *self.conditions.write().expect("nothing panics while it is locked") = Some(conditions.clone());
+        *self.conditions.locked() = Some(conditions.clone());
         Ok(conditions)
     }
 

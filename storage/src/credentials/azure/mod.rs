@@ -14,10 +14,11 @@ use serde::{Deserialize, Deserializer};
 use self::account::{AccountKey, SharedAccessSignature};
 use self::application::{Application, Proof};
 use self::managed::Managed;
+use super::CredentialError;
 use super::endpoint::{Endpoint, Reach};
 use super::refreshed::{Fetched, Refreshed};
-use super::{CredentialError, Issuer};
 use crate::access::{AzureCredentials, ManagedIdentity};
+use crate::issuer::Issuer;
 use crate::wire::Wire;
 
 /// The credentials that the settings name. Nothing is fetched yet.

@@ -12,10 +12,11 @@ use serde::Deserialize;
 
 use self::key::Key;
 use self::metadata::Metadata;
+use super::CredentialError;
 use super::endpoint::{Endpoint, Reach};
 use super::refreshed::{Fetched, Refreshed};
-use super::{CredentialError, Issuer};
 use crate::access::Secret;
+use crate::issuer::Issuer;
 use crate::wire::Wire;
 
 /// Tokens made from a key. Nothing is fetched yet.
