@@ -90,6 +90,7 @@ fn seconds(time: &str) -> Option<WallTime> {
         part(10, 12)?,
         part(12, 14)?
     );
+
     // What lies before 1970 is as long over as anything.
     let time = humantime::parse_rfc3339(&text).unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| WallTime::from_system(time))

@@ -150,6 +150,7 @@ impl Outage {
         if is_another_cause {
             self.causes.push(cause.to_owned());
         }
+
         // What began later most likely follows from what began first, which says for both that it lasts.
         let is_due = is_oldest && self.due <= now;
         if is_due {

@@ -124,6 +124,7 @@ impl FromStr for StorageUrl {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(InvalidUrl::NoScheme(text.chars().take(200).collect()));
         };
+
         if rest.contains(['?', '#']) {
             return Err(InvalidUrl::Extra("no '?' and no '#'"));
         }
@@ -176,6 +177,7 @@ fn azure(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
         && container.bytes().all(|b| is_plain(b) || b == b'-')
         && has_plain_ends(container)
         && !container.contains("--");
+
     if !is_container {
         return Err(InvalidUrl::BadContainer(container.to_owned()));
     }

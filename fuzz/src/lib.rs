@@ -115,6 +115,7 @@ impl Scene {
             _ => self.now + step,
         };
         let may_act = self.reporter.may_act();
+
         for action in self.reporter.on_tick(root, self.now) {
             assert!(may_act, "something is done where nothing is known to be harmless: {action:?}");
             if let Action::Dispatch(call) = action {
@@ -180,6 +181,7 @@ impl Scene {
             };
             drop(self.reporter.learn_version(Some(version)));
         }
+
         if self.reporter.wants_node_id() {
             self.reporter.learn_node_id(Some(choices.bytes().to_vec()));
         }

@@ -174,6 +174,7 @@ impl Flattener {
         let primary = kind.primary_key();
         let written = entity.get(primary).filter(|id| !id.is_null()).cloned();
         let derived = if written.is_none() { kongs_own(kind, entity, parent) } else { None };
+
         if let Some(parent) = parent {
             entity.insert(parent.field.to_owned(), parent.id.into());
         }
@@ -191,6 +192,7 @@ impl Flattener {
                 self.id_of_content(kind.name, entity)
             }
         };
+
         if kind.name == "consumers" {
             self.consumers_without_ids.insert(id.clone());
         }
@@ -226,6 +228,7 @@ impl Flattener {
         let known: BTreeMap<String, Known> =
             self.entities.iter().map(|(kind, of_kind)| (kind.clone(), Known::of(kind, of_kind))).collect();
         let mut entities = std::mem::take(&mut self.entities);
+
         for (name, of_kind) in &mut entities {
             let Some(kind) = Kind::named(name) else { continue };
             for entity in of_kind.iter_mut().filter_map(Value::as_object_mut) {

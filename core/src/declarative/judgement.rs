@@ -41,6 +41,7 @@ impl Judgement {
         let known: HashSet<_> = published.iter().map(Finding::key).collect();
         let mut said = HashSet::new();
         let mut judgement = Self::default();
+
         for finding in findings {
             if known.contains(&finding.key()) {
                 continue;

@@ -29,6 +29,7 @@ fn value(lexer: &mut Lexer<'_>, path: &mut Vec<String>, twice: &mut Option<Strin
                 if !names.insert(content) && twice.is_none() {
                     *twice = Some(path.concat().trim_start_matches('.').to_owned());
                 }
+
                 value(lexer, path, twice)?;
                 path.pop();
                 Ok(())

@@ -34,6 +34,7 @@ pub(super) fn number(text: &str) -> Option<f64> {
         ".nan" | ".NaN" | ".NAN" if text.starts_with('.') => return Some(f64::NAN),
         _ => {}
     }
+
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
@@ -73,6 +74,7 @@ fn sexagesimal(text: &str) -> Option<f64> {
     let mut parts = whole.split(':');
     let (first, second) = (parts.next()?, parts.next()?);
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+
     // The second has one digit or two, of which the first is at most 5; what comes after may be anything.
     let second_fits = second.len() == 1 || second.len() == 2 && second.as_bytes()[0] <= b'5';
     if !is_number(first) || !is_number(second) || !second_fits || !parts.clone().all(is_number) {

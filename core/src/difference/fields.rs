@@ -72,6 +72,7 @@ impl Comparison<'_> {
         if before.is_none_or(Value::is_null) && after.is_none_or(Value::is_null) {
             return None;
         }
+
         if let (Some(Value::Array(before)), Some(Value::Array(after))) = (before, after)
             && is_reordered(before, after)
         {

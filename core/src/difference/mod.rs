@@ -146,6 +146,7 @@ impl Difference {
             |entity| after.name(entity),
         );
         let mut changes = Vec::new();
+
         for (earlier, later) in pairs.both {
             // Most are, byte for byte or at least but for the order of members.
             let fields = if earlier.json == later.json {
@@ -190,6 +191,7 @@ impl<'e, 'a> Pairs<'e, 'a> {
             later.entry(entity.identity()).or_default().push(entity);
         }
         let (mut both, mut removed) = (Vec::new(), Vec::new());
+
         for entity in before {
             match later.get_mut(&entity.identity()).and_then(Vec::pop) {
                 Some(later) => both.push((entity, later)),
@@ -212,6 +214,7 @@ impl<'e, 'a> Pairs<'e, 'a> {
             return;
         }
         let mut named: BTreeMap<String, (Vec<&'e Entity<'a>>, Vec<&'e Entity<'a>>)> = BTreeMap::new();
+
         for entity in self.removed.drain(..) {
             named.entry(name_before(entity)).or_default().0.push(entity);
         }

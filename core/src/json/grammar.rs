@@ -69,6 +69,7 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let floor = self.depth;
         let mut open = Open([0; MAX_DEPTH.div_ceil(64)]);
+
         loop {
             match self.peek()? {
                 b'"' => visitor.string(self.string()?),
@@ -128,6 +129,7 @@ impl<'a> Lexer<'a> {
         if self.peek()? != b'{' {
             return Err(self.error(Problem::Value));
         }
+
         self.enter()?;
         if self.peek()? != b'}' {
             loop {
@@ -154,6 +156,7 @@ impl<'a> Lexer<'a> {
         }
         self.enter()?;
         let mut count = 0;
+
         if self.peek()? != b']' {
             loop {
                 element(self)?;

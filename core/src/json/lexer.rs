@@ -97,6 +97,7 @@ impl<'a> Lexer<'a> {
         let start = self.at + 1;
         let mut at = start;
         let mut escaped = false;
+
         loop {
             at = self.plain_until(at);
             match self.bytes.get(at) {
@@ -146,6 +147,7 @@ impl<'a> Lexer<'a> {
             self.digits()?;
         }
         let mut integer = true;
+
         if self.bytes.get(self.at) == Some(&b'.') {
             integer = false;
             self.at += 1;

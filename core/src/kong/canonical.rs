@@ -107,6 +107,7 @@ impl<'a> Canonical<'a> {
                 }
                 text => fold.put(self.text(text)),
             }
+
             index = match self.next_node(fold) {
                 Some(index) => index,
                 None => return,
@@ -135,6 +136,7 @@ impl<'a> Canonical<'a> {
                     if at > first {
                         fold.put(b";");
                     }
+
                     if let Some(&member) = self.members.get(at) {
                         fold.put(self.text(member.name));
                         fold.put(b":");
@@ -152,6 +154,7 @@ impl<'a> Canonical<'a> {
     fn collect_members(&mut self, start: usize, end: usize) {
         let first = self.members.len();
         let mut next = start;
+
         while next < end {
             let name = self.nodes[next];
             let value = next + 1;

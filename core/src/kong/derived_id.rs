@@ -64,6 +64,7 @@ fn together(kind: &Kind, entity: &Map<String, Value>, parent: Option<Parent<'_>>
         name.push(':');
         name.push_str(value);
     }
+
     // Enterprise's: without one, an id is the one that open-source Kong derives.
     if kind.name == "plugins" {
         let group = match (entity.get("consumer_group"), parent) {
@@ -85,6 +86,7 @@ fn write_sorted(value: &Value, text: &mut String) {
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
             sorted.sort_unstable_by_key(|(name, _)| *name);
+
             for (name, value) in sorted {
                 text.push_str(&Value::from(name.as_str()).to_string());
                 text.push(':');

@@ -52,11 +52,13 @@ impl<'a> Entities<'a> {
             // Of members with the same name the last one counts.
             self.kinds.remove(&member);
             self.rest.remove(&member);
+
             if lexer.peek()? != b'[' {
                 let value = lexer.value(&mut ())?;
                 self.rest.insert(member, serde_json::from_slice(value).unwrap_or_else(|_| unread(value)));
                 return Ok(());
             }
+
             let kind = std::str::from_utf8(name.raw).unwrap_or_default();
             let mut entities = Vec::new();
             lexer.elements(|lexer| {
@@ -125,6 +127,7 @@ fn id_of(json: &[u8]) -> Result<Option<Cow<'_, str>>, Error> {
         return Ok(None);
     }
     let mut id = None;
+
     lexer.members(|lexer, name| {
         let is_id = &*name.content() == b"id" && lexer.peek()? == b'"';
         let value = lexer.value(&mut ())?;

@@ -18,6 +18,7 @@ pub(crate) fn of(kind: &str, members: &Map<String, Value>, owner: impl Fn(&str) 
         .map(|(field, id)| format!("{} {}", field.replace('_', " "), owner(id).unwrap_or_else(|| id.to_owned())))
         .collect();
     let owners = owners.join(", ");
+
     match (kind, own) {
         ("plugins", Some(own)) if owners.is_empty() => format!("{own} (global)"),
         // Those whose own name is theirs alone need no owner.

@@ -31,6 +31,7 @@ pub(crate) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError
     }
     let mut stream = Stream { inner: Decompress::new_gzip(15), rest: gzip };
     let mut out = Vec::with_capacity(size_hint(gzip, limit));
+
     loop {
         let filled = out.len();
         if filled == out.capacity() {
@@ -51,6 +52,7 @@ pub(crate) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError
             break;
         }
     }
+
     if !stream.rest.is_empty() {
         return Err(InflateError::Trailing);
     }
@@ -71,6 +73,7 @@ impl Stream<'_> {
             let status = self.inner.decompress(self.rest, out, FlushDecompress::None);
             let read = (self.inner.total_in() - read) as usize;
             let written = (self.inner.total_out() - written) as usize;
+
             self.rest = &self.rest[read..];
             match status {
                 Ok(_) if written > 0 => return Ok(written),

@@ -102,6 +102,7 @@ impl Decimal {
         // the look at all of a double's digits (767 at most) is for the few that are left.
         let fifteen = format!("{value:.DIGITS$e}");
         let candidate = fifteen.split('e').next().is_some_and(|mantissa| mantissa.ends_with('5'));
+
         if candidate {
             let exact = format!("{value:.766e}");
             let (mantissa, _) = exact.split_once('e').unwrap_or((&exact, "0"));
@@ -133,6 +134,7 @@ impl Decimal {
             out.push(b'-');
         }
         let digits = &self.digits[..self.count];
+
         match self.exponent {
             _ if digits.is_empty() => out.push(b'0'),
             exponent @ -4..0 => {

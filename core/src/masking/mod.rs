@@ -36,6 +36,7 @@ impl<'a> Mask<'a> {
         if self.rules.is_secret(path, value) || is_marked() {
             return Value::from(MASK);
         }
+
         match value {
             Value::Object(members) => {
                 let covered = members.iter().map(|(name, value)| {
@@ -64,12 +65,14 @@ fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         out.push(b'"');
         out.extend_from_slice(name.raw);
         out.extend_from_slice(b"\":");
+
         let kind = String::from_utf8_lossy(&name.content()).into_owned();
         if lexer.peek()? != b'[' {
             let value = lexer.value(&mut ())?;
             out.extend_from_slice(&covered(&kind, value));
             return Ok(());
         }
+
         let mut between: &[u8] = b"[\n";
         let count = lexer.elements(|lexer| {
             out.extend_from_slice(std::mem::replace(&mut between, b",\n"));
@@ -77,6 +80,7 @@ fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
             out.extend_from_slice(&covered(&kind, element));
             Ok(())
         })?;
+
         out.extend_from_slice(if count == 0 { b"[]" } else { b"\n]" });
         Ok(())
     })?;

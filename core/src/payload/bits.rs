@@ -7,6 +7,7 @@ use std::ops::Range;
 pub(super) fn append(bytes: &[u8], bits: Range<usize>, to: &mut Vec<u8>) {
     let (shift, end) = (bits.start % 8, to.len() + bits.len().div_ceil(8));
     let mut rest = &bytes[bits.start / 8..bits.end.div_ceil(8)];
+
     if shift == 0 {
         to.extend_from_slice(rest);
     } else {

@@ -48,6 +48,7 @@ impl Call {
             ("user-agent", concat!("lifeboat-filter/", env!("CARGO_PKG_VERSION"))),
             ("accept", "application/json"),
         ];
+
         if self.body.is_some() {
             headers.push(("content-type", "application/json"));
         }
@@ -190,6 +191,7 @@ impl CallFailure {
 
     fn from_envoys_words(body: &str) -> Self {
         let says = |words: &str| body.contains(words);
+
         if says("TLS_error") || says("CERTIFICATE_VERIFY_FAILED") {
             Self::TlsHandshakeFailure
         } else if says("timeout") {

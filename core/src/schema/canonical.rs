@@ -22,11 +22,13 @@ fn complete(schema: &mut Value) {
                 "deprecation" => !is_field,
                 _ => true,
             });
+
             let is_list = matches!(members.get("type").and_then(Value::as_str), Some("array" | "set" | "map"));
             // No text may be empty unless its schema says so.
             if !is_list && members.get("len_min") == Some(&Value::from(1)) {
                 members.remove("len_min");
             }
+
             for (name, inner) in members.iter_mut() {
                 // Of what a list holds all must be there.
                 if matches!(name.as_str(), "elements" | "keys" | "values")

@@ -64,6 +64,7 @@ pub(super) fn add(set: &mut SchemaSet) {
             }
         }
     }
+
     for (plugin, record) in &mut set.plugins {
         let Some(Field { of_type: Type::Record(config), .. }) = record.fields.get_mut("config") else { continue };
         for (name, field) in &mut config.fields {
@@ -78,6 +79,7 @@ pub(super) fn add(set: &mut SchemaSet) {
             }
         }
     }
+
     let records = set.entities.values_mut().chain(set.plugins.values_mut());
     records.for_each(mark_everywhere);
 }

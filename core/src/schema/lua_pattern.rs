@@ -180,6 +180,7 @@ impl Reader<'_> {
             Some(b'?') => Times::AtMostOnce,
             _ => return Some(Item::Single(class, Times::Once)),
         };
+
         self.byte()?;
         Some(Item::Single(class, times))
     }
@@ -192,6 +193,7 @@ impl Reader<'_> {
         }
         let mut set = Class::NONE;
         let mut is_first = true;
+
         loop {
             match self.byte()? {
                 // Right after the opening bracket it stands for itself.
@@ -311,6 +313,7 @@ impl Matcher<'_> {
                     }
                 }
             }
+
             rest = after;
         }
         Ok(true)
@@ -335,10 +338,12 @@ impl Matcher<'_> {
             return Ok(false);
         }
         let mut most = 0;
+
         while self.is_at(class, at + most) && (times != Times::AtMostOnce || most == 0) {
             self.step()?;
             most += 1;
         }
+
         for count in (least..=most).rev() {
             if self.matches(rest, at + count)? {
                 return Ok(true);
@@ -352,6 +357,7 @@ impl Matcher<'_> {
             return Ok(None);
         }
         let mut depth = 1_usize;
+
         for end in at + 1..self.text.len() {
             self.step()?;
             let byte = self.text[end];

@@ -9,10 +9,12 @@ pub(super) fn mistake(regex: &str) -> Option<&'static str> {
     if BEYOND.iter().any(|beyond| regex.contains(beyond)) {
         return None;
     }
+
     let mut open = 0_usize;
     // At the beginning, after `(` and after `|` there is nothing to repeat.
     let mut is_beginning = true;
     let mut rest = regex.as_bytes();
+
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         let was_beginning = std::mem::replace(&mut is_beginning, false);

@@ -39,6 +39,7 @@ pub(super) fn set(json: &[u8], source: SchemaSource) -> Result<SchemaSet, Unread
     if set.entities.is_empty() {
         return Err(UnreadableSchemas::NotSchemas);
     }
+
     known::add(&mut set);
     Ok(set)
 }
@@ -74,10 +75,12 @@ fn field(schema: &Value) -> Field {
         _ => Type::Any,
     };
     let mut rules: Vec<Rule> = schema.iter().filter_map(|(attribute, value)| rule(attribute, value)).collect();
+
     // What is asked of a value whose type another schema gives.
     if matches!(of_type, Type::Any) && schema.contains_key("elements") {
         rules.push(Rule::Elements(inner("elements")));
     }
+
     Field {
         is_required: says("required"),
         is_auto: says("auto"),
@@ -95,6 +98,7 @@ fn field(schema: &Value) -> Field {
 fn rule(attribute: &str, value: &Value) -> Option<Rule> {
     let length = || value.as_u64().and_then(|length| usize::try_from(length).ok());
     let is_on = || (value == true).then_some(());
+
     Some(match attribute {
         "one_of" => Rule::OneOf(value.as_array()?.clone()),
         "not_one_of" => Rule::NotOneOf(value.as_array()?.clone()),
@@ -147,6 +151,7 @@ fn entity_check((name, arguments): (&String, &Value)) -> EntityCheck {
 
 fn known_check(name: &str, arguments: &Value) -> Option<EntityCheck> {
     let matcher = |attribute: &str| arguments.get(attribute).map(field);
+
     Some(match name {
         "at_least_one_of" => EntityCheck::AtLeastOneOf(paths(arguments)?),
         "only_one_of" => EntityCheck::OnlyOneOf(paths(arguments)?),

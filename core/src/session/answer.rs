@@ -191,6 +191,7 @@ impl fmt::Display for HttpAnswer {
         if self.is_about_the_certificate() {
             return write!(f, "it answered HTTP {status}, and that this is about the SSL certificate");
         }
+
         if let Some(refusal) = self.refusal() {
             return write!(f, "{refusal}");
         }

@@ -85,6 +85,7 @@ impl NodeSession {
             following: Following::default(),
             said_too_large: None,
         };
+
         (session, vec![Action::ConnectControlPlane])
     }
 
@@ -110,6 +111,7 @@ impl NodeSession {
             | Event::ControlPlaneClosed
             | Event::ControlPlaneUnreadable => self.control_plane_event(event, now, chance, &mut actions),
         }
+
         self.restore(now, &mut actions);
         actions
     }
@@ -118,6 +120,7 @@ impl NodeSession {
     pub fn wake_at(&self) -> Moment {
         let empty = self.node_holds() == NodeHolds::Nothing;
         let mut wake_at = self.last_heard + IDLE_LIMIT;
+
         if let Some(fetch_at) = self.fetch_at() {
             wake_at = wake_at.min(fetch_at);
         }
@@ -209,6 +212,7 @@ impl NodeSession {
             actions.extend([Action::Notify(Notice::NodeSilent), Action::CloseNode(None)]);
             return;
         }
+
         match &self.link {
             Link::Down { retry_at, known } if *retry_at <= now => {
                 self.link = Link::Connecting { since: now, known: *known };
@@ -274,6 +278,7 @@ impl NodeSession {
         if let Some(hash) = hash_in_ping(&frame.payload) {
             self.node_runs(hash, now, actions);
         }
+
         match &mut self.link {
             // It gets nothing of this node before the first message, which says who that is.
             Link::Up(_) if self.basic_info.is_none() => self.unanswered_ping = Some(frame),
@@ -298,11 +303,13 @@ impl NodeSession {
             }
             return;
         }
+
         self.loading_until = None;
         if self.following.runs(hash, now) {
             self.source = Source::Store;
             actions.push(Action::Notify(Notice::Adopted(hash)));
         }
+
         if let Feeding::Fed(fed) | Feeding::Fetching(Some(fed)) | Feeding::Ready(fed) | Feeding::Due(fed, _) =
             &self.feeding
             && fed.attempts > 0
@@ -342,6 +349,7 @@ impl NodeSession {
             return;
         };
         let max_payload = info.max_payload;
+
         if self.fetch_at().is_some_and(|fetch_at| fetch_at <= now) {
             self.feeding = match std::mem::replace(&mut self.feeding, Feeding::No) {
                 Feeding::Fed(fed) | Feeding::TooLarge(fed) => Feeding::Fetching(Some(fed)),
@@ -350,6 +358,7 @@ impl NodeSession {
             actions.push(Action::Fetch);
         }
         let control_plane = self.control_plane_is(now, actions);
+
         match restore::decide(self.node_holds(), control_plane, self.rules.on_refusal) {
             Decision::Feed => self.feed(max_payload, now, actions),
             Decision::LeaveAlone => self.feeding = Feeding::No,
@@ -399,6 +408,7 @@ impl NodeSession {
         if self.node_holds() != NodeHolds::Nothing {
             return None;
         }
+
         match &self.feeding {
             Feeding::No => {}
             // Another one may have been chosen for it since (`lifeboat rollback`).

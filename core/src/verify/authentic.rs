@@ -64,6 +64,7 @@ pub fn authenticate(document: &Document, place: Place, policy: &Policy) -> Resul
         return Err(Rejected::WrongVersion { expected: policy.version, actual: manifest.kong_version });
     }
     let actual = manifest.id();
+
     match place {
         Place::Snapshot(expected) | Place::Held(expected) if expected != actual => {
             return Err(Rejected::WrongSnapshot { expected, actual });
@@ -73,6 +74,7 @@ pub fn authenticate(document: &Document, place: Place, policy: &Policy) -> Resul
         Place::Held(_) if manifest.state != State::Held => return Err(Rejected::NotHeld(actual)),
         Place::Newest | Place::Snapshot(_) | Place::Held(_) => {}
     }
+
     // A sum with a number from the store must never overflow.
     if actual.sequence > HIGHEST_SEQUENCE {
         return Err(Rejected::WrongSequence(actual.sequence));

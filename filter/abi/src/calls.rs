@@ -139,6 +139,7 @@ pub fn dispatch(upstream: &str, headers: &[(&str, &str)], body: &[u8], timeout: 
     let (headers, trailers) = (serialised(headers), serialised(&[]));
     let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
     let mut token = 0;
+
     // SAFETY: the host reads what stands at these addresses and writes four bytes before the call returns.
     let status = unsafe {
         proxy_http_call(

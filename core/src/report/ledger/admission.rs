@@ -45,6 +45,7 @@ pub(super) fn read(body: &[u8]) -> Result<Report, Refusal> {
         return Err(Refusal::UnknownFormat(format));
     }
     let mut report: Report = serde_json::from_slice(body).map_err(malformed)?;
+
     check_texts(&report)?;
     report.problems.truncate(PROBLEMS);
     for problem in &mut report.problems {
@@ -56,6 +57,7 @@ pub(super) fn read(body: &[u8]) -> Result<Report, Refusal> {
 fn check_texts(report: &Report) -> Result<(), Refusal> {
     let optional = [&report.node, &report.kong_node_id, &report.kong_version].into_iter().flatten();
     let texts = optional.chain([&report.filter_version, &report.worker]);
+
     for text in texts {
         if text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
             let start: String = text.chars().take(40).collect();

@@ -153,6 +153,7 @@ impl Ledger {
         let report = admission::read(body)?;
         admission::check_time(&report, wall)?;
         let name = WorkerName::of(&report);
+
         match self.workers.get(&name) {
             Some(known) if report.sequence <= known.newest.report.sequence => return Err(Refusal::Replayed),
             None if self.workers.len() >= MOST_WORKERS => return Err(Refusal::Full),

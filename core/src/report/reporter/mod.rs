@@ -140,6 +140,7 @@ impl Reporter {
     /// A call of this kind was dispatched under a token, or the host refused it. A line for the log, if there is news.
     pub fn on_dispatched(&mut self, kind: CallKind, token: Option<u32>) -> Option<LogLine> {
         let not_sent = || Failure::from(CallFailure::NotSent);
+
         match (kind, token) {
             (CallKind::Status, Some(token)) => self.status_call.boarded(token),
             (CallKind::Probe, Some(token)) => self.probe_call.boarded(token),
@@ -291,6 +292,7 @@ impl Reporter {
                 )
             },
         );
+
         self.round.learn_config(result);
         change
     }
@@ -299,6 +301,7 @@ impl Reporter {
         let upstream = self.settings()?.control_plane.clone()?;
         let count = &mut self.since_acknowledged.probes_failed;
         *count = count.saturating_add(u64::from(result.is_err()));
+
         let failure = result.as_ref().err().map(|failure| failure.class);
         let is_known = failure.is_none_or(|class| outcome::unreachable(class, &upstream).is_some());
         let change = self.control_plane.heard(
@@ -325,6 +328,7 @@ impl Reporter {
         let is_asking = !self.status_call.is_free() || !self.probe_call.is_free();
         let asked_lately =
             self.last_question.is_some_and(|last| elapsed.saturating_sub(last) < quarters(interval, REST));
+
         if !self.report_call.is_free() || !self.round.is_worth_a_report(is_asking) || (is_asking && asked_lately) {
             return None;
         }
@@ -346,6 +350,7 @@ impl Reporter {
             problems: problems(settings, &self.round),
             since_acknowledged: self.since_acknowledged,
         };
+
         // A report is numbers and text: writing it can't fail, and if it did there would be nothing to send.
         let body = serde_json::to_vec(&report).ok()?;
         let signature = settings.report_key.as_ref().map(|key| key.signature(&body));
@@ -368,6 +373,7 @@ impl Reporter {
                 )
             },
         );
+
         match result {
             Ok(told) => self.since_acknowledged = self.since_acknowledged.without(told),
             Err(failure) => {

@@ -13,6 +13,7 @@ impl<'a> Check<'a> {
         let value = |path: &FieldPath| shape.value(Some(members), path);
         let has = |path: &&FieldPath| is_something(value(path));
         let count = |paths: &[FieldPath]| paths.iter().filter(has).count();
+
         match condition {
             EntityCheck::AtLeastOneOf(paths) if count(paths) == 0 => {
                 self.violate(format!("at least one of these fields must be non-empty: {}", names(paths)));
@@ -78,6 +79,7 @@ impl<'a> Check<'a> {
             Value::Null if !asks_of_nothing(then_match) => None,
             value => mistake(then_match, value, &mut self.budget),
         };
+
         if let Some(found) = found {
             let reason = reason.clone().unwrap_or_else(|| format!("{}: {found}", then_field.join(".")));
             self.violate(reason);

@@ -29,6 +29,7 @@ impl<'a> Check<'a> {
                 return self.within(Step::Element(at), |check| check.violate("expected a record"));
             }
         };
+
         self.subject = Some(Subject { kind, members: Some(members) });
         self.twins(kind, members);
         if self.scope.published.is_some_and(|published| published.has(kind, members)) {
@@ -45,6 +46,7 @@ impl<'a> Check<'a> {
             let is_field = record.fields.contains_key(child) && are_texts(value);
             (!is_field).then_some((child.as_str(), value, field_to(kind, nested)?))
         });
+
         for (child, value, field) in children {
             self.within(Step::Field(child), |check| check.list(child, value, Some(field)));
             self.subject = Some(Subject { kind, members: Some(members) });
@@ -67,10 +69,12 @@ impl<'a> Check<'a> {
                 return None;
             }
         };
+
         if let Some(own) = self.set.plugins.get(name) {
             return Some(Shape { base: record, own: Some(own) });
         }
         let is_named = self.scope.plugins.iter().any(|plugin| plugin == name);
+
         if !is_named && (self.scope.unknown_plugins == UnknownPlugins::Refused || !may_be_a_plugin(name)) {
             let reason = format!("plugin '{name}' not enabled; add it to the 'plugins' configuration property");
             self.within(Step::Field("name"), |check| check.violate(reason));
@@ -90,6 +94,7 @@ impl<'a> Check<'a> {
                 || *name == "url" && kind == "services"
                 || self.set.entities.get(*name).is_some_and(|child| field_to(kind, child).is_some())
         };
+
         beside.names.extend(members.keys().filter(is_beside).map(String::as_str));
         // What is nested in an entity may be of a kind that the control plane didn't describe.
         if self.set.source == SchemaSource::ControlPlane {
@@ -101,6 +106,7 @@ impl<'a> Check<'a> {
                 }
             }
         }
+
         if let Some(field) = parent {
             beside.given.push(field);
             if shape
@@ -110,6 +116,7 @@ impl<'a> Check<'a> {
                 self.within(Step::Field(field), |check| check.violate("value must be null"));
             }
         }
+
         if kind == "services"
             && let Some(url) = members.get("url").filter(|url| !url.is_null())
         {
@@ -138,6 +145,7 @@ impl<'a> Check<'a> {
             self.within(Step::Field("host"), |check| check.violate("required field missing"));
         }
         let parts = [("protocol", parts.scheme), ("host", parts.host), ("port", parts.port), ("path", parts.path)];
+
         for (name, part) in parts {
             let (Some(part), Some(field)) = (part.filter(|_| !is_written(name)), shape.field(name)) else { continue };
             let value = match part.parse::<u64>() {
@@ -174,11 +182,13 @@ impl<'a> ServiceUrl<'a> {
             Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
             _ => (None, url),
         };
+
         let (authority, path) = match rest.strip_prefix("//") {
             Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
             None => ("", rest),
         };
         let path = path.split(['?', ';']).next().filter(|path| !path.is_empty());
+
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (host, port) = match host.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, Some(port).filter(|port| !port.is_empty())),

@@ -80,6 +80,7 @@ impl<'a> Check<'a> {
             Some(Value::String(_)) => check.violate(format!("expected one of: {}", FORMATS.join(", "))),
             Some(_) => check.violate("expected a string"),
         });
+
         for (name, value) in document {
             self.within(Step::Field(name), |check| match (name.as_str(), value) {
                 ("_format_version", _) | (_, Value::Null) => {}

@@ -52,6 +52,7 @@ impl<'a> References<'a> {
         let known = self.kinds.entry(kind).or_default();
         let text = |field: &str| entity.get(field).and_then(Value::as_str);
         let primary = Kind::named(kind).map_or("id", Kind::primary_key);
+
         match text(primary) {
             Some(id) => {
                 known.names.insert(id);
@@ -96,6 +97,7 @@ impl<'a> Check<'a> {
         if !self.set.has_entity(kind) {
             return;
         }
+
         let reason = match written {
             Value::String(name) if self.references.has(kind, name) => return,
             Value::String(name) => {
@@ -136,6 +138,7 @@ impl<'a> Check<'a> {
         };
         let workspace = members.get("ws_id").and_then(Value::as_str);
         let is_published = self.scope.published.is_some_and(|published| published.has(kind, members));
+
         for (field, workspace) in [(Some(primary), None), (key, workspace)] {
             let Some((field, value)) = field.and_then(|field| Some((field, members.get(field)?.as_str()?))) else {
                 continue;

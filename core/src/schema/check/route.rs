@@ -18,6 +18,7 @@ impl<'a> Check<'a> {
         let has = |protocol: &str| protocols.contains(&protocol);
         let is_set =
             |field: &&&str| members.get(**field).is_some_and(|value| !value.is_null() && !is_empty_table(value));
+
         // A route of expressions matches by its expression alone.
         if is_set(&&"expression") {
             return;
@@ -33,6 +34,7 @@ impl<'a> Check<'a> {
             () if has("tls_passthrough") => (vec!["sources", "destinations", "snis"], "tls_passthrough"),
             () => return,
         };
+
         if !needed.iter().any(|field| is_set(&field)) {
             let needed: Vec<String> = needed.iter().map(|field| format!("'{field}'")).collect();
             self.violate(format!("must set one of {} when 'protocols' is '{named}'", needed.join(", ")));
@@ -42,6 +44,7 @@ impl<'a> Check<'a> {
             "grpc" | "grpcs" => &["methods", "sources", "destinations"],
             _ => &HTTP,
         };
+
         for field in refused.iter().filter(is_set) {
             self.within(Step::Field(field), |check| {
                 check.violate(format!("cannot set '{field}' when 'protocols' is '{named}'"));

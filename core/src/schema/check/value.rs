@@ -25,6 +25,7 @@ impl<'a> Check<'a> {
     pub(super) fn fields(&mut self, shape: Shape<'a>, members: &'a Members, beside: &Beside<'_>) {
         let before = self.count();
         let has_shorthand = shape.uses_shorthand(members);
+
         for (name, value) in members {
             match shape.field(name) {
                 _ if beside.names.contains(&name.as_str()) => {}
@@ -53,6 +54,7 @@ impl<'a> Check<'a> {
                 _ => self.within(Step::Field(name), |check| check.violate("required field missing")),
             }
         }
+
         // Kong looks at fields together only if each by itself is right.
         if self.count() == before && !has_shorthand {
             shape.checks().for_each(|one| self.condition(one, shape, members));
@@ -79,6 +81,7 @@ impl<'a> Check<'a> {
             return;
         }
         let before = self.count();
+
         self.typed(field, value);
         if self.count() == before
             && let Some(reason) = mistake(field, value, &mut self.budget)
@@ -196,6 +199,7 @@ fn broken(rule: &Rule, field: &Field, value: &Value, budget: &mut Budget) -> Opt
         _ => None,
     };
     let mut is_in = |pattern: &LuaPattern| pattern.is_in(text?, budget).ok();
+
     match rule {
         Rule::OneOf(allowed) if !allowed.iter().any(|one| is_equal(one, value)) => {
             Some(format!("expected one of: {}", listed(allowed)))

@@ -108,6 +108,7 @@ impl NodeSession {
     fn control_plane_sent(&mut self, frame: Frame, now: Moment, chance: f64, actions: &mut Vec<Action>) {
         self.control_plane_lives();
         let Link::Up(up) = &mut self.link else { return };
+
         match frame.opcode {
             Opcode::Close => {
                 actions.push(Action::DisconnectControlPlane);
@@ -160,6 +161,7 @@ impl NodeSession {
             }
             (None, None) => return,
         };
+
         up.pong_due = Some(now + PONG_LIMIT);
         actions.push(Action::ToControlPlane(in_its_name));
     }

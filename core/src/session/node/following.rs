@@ -101,6 +101,7 @@ impl Following {
         let Bulletin { newest, at_first } = bulletin;
         let before = if self.was_given { newest } else { at_first };
         let has = self.has.get_or_insert(Has::Another { published: before });
+
         if let Has::Another { published } = has
             && at_first.is_newer_than(published)
         {
@@ -108,6 +109,7 @@ impl Following {
             *published = at_first;
         }
         let (Has::Snapshot(known) | Has::Another { published: known }) = has;
+
         if known.is_same_snapshot(&newest) {
             // A new leader has written its manifest anew.
             *known = newest;
@@ -177,6 +179,7 @@ impl NodeSession {
             return;
         }
         let (message, runs) = (fed.offer.message.len(), self.runs.unwrap_or(ConfigHash::EMPTY));
+
         if message > max_payload {
             actions.push(Action::Notify(Notice::TooLarge { message, limit: max_payload }));
             self.following.way = Way::TooLarge { publication: *publication, message };
