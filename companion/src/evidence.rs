@@ -58,7 +58,7 @@ pub struct Evidence {
     /// Which of three kinds.
     pub kind: EvidenceKind,
     /// What it comes to.
-    pub standing: Verdict,
+    pub verdict: Verdict,
     /// In words.
     pub said: String,
     /// What of these words stays true whoever loads it now: what ends in it, and how large it is.
@@ -165,14 +165,14 @@ impl Evidence {
         loaded
     }
 
-    fn new(kind: EvidenceKind, standing: Verdict, said: String) -> Self {
-        Self { kind, standing, said, cautions: String::new() }
+    fn new(kind: EvidenceKind, verdict: Verdict, said: String) -> Self {
+        Self { kind, verdict, said, cautions: String::new() }
     }
 
-    fn caution(&mut self, words: &str, standing: Verdict) {
+    fn caution(&mut self, words: &str, verdict: Verdict) {
         self.said.push_str(words);
         self.cautions.push_str(words);
-        self.standing = self.standing.max(standing);
+        self.verdict = self.verdict.max(verdict);
     }
 
     /// What is known of a configuration for nodes of a version, whose manifest this is.
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_is_known() {
-        for (json, version, expected, standing, part) in [
+        for (json, version, expected, verdict, part) in [
             (GOOD, "3.9.1", EvidenceKind::Schemas, Verdict::Good, "it matches Kong 3.9.1's schemas"),
             (GOOD, "3.9.2", EvidenceKind::Schemas, Verdict::Good, "Kong 3.9.1's schemas (those of 3.9.2"),
             (GOOD, "3.9.0.1", EvidenceKind::Bytes, Verdict::Good, "not checked"),
@@ -342,7 +342,7 @@ mod tests {
             ),
         ] {
             let found = evidence(json, version, |_| {});
-            assert_eq!((found.kind, found.standing), (expected, standing), "{json}: {}", found.said);
+            assert_eq!((found.kind, found.verdict), (expected, verdict), "{json}: {}", found.said);
             assert!(found.said.contains(part), "{json}: {}", found.said);
         }
     }
@@ -358,24 +358,24 @@ mod tests {
             let now = WallTime::try_from(now.to_owned()).unwrap();
             let known = Evidence::loaded("a node").with_ends(&Lifetimes::of(&configuration), now);
             assert_eq!(
-                Evidence::of(&configuration, version, None, &measure(version, now)).standing == Verdict::Bad,
-                known.standing == Verdict::Bad
+                Evidence::of(&configuration, version, None, &measure(version, now)).verdict == Verdict::Bad,
+                known.verdict == Verdict::Bad
             );
-            (known.standing, known.said)
+            (known.verdict, known.said)
         };
         assert_eq!(at("2029-10-01T00:00:00Z"), (Verdict::Good, "a node loaded it".to_owned()));
-        let (standing, said) = at("2029-11-01T00:00:00Z");
-        assert_eq!(standing, Verdict::Doubtful);
+        let (verdict, said) = at("2029-11-01T00:00:00Z");
+        assert_eq!(verdict, Verdict::Doubtful);
         assert!(said.contains("within 30 days this ends or has ended: CA certificate ca (2029-11-19"), "{said}");
-        let (standing, said) = at("2029-12-01T00:00:00Z");
-        assert_eq!(standing, Verdict::Bad);
+        let (verdict, said) = at("2029-12-01T00:00:00Z");
+        assert_eq!(verdict, Verdict::Bad);
         assert!(said.contains("Kong refuses all of it, since this has expired: CA certificate ca"), "{said}");
     }
 
     #[test]
     fn a_node_that_loaded_it_knows_best_and_an_accepted_one_is_not_checked() {
         let confirmed = evidence(WRONG, "3.9.1", |manifest| manifest.state = State::Confirmed);
-        assert_eq!((confirmed.kind, confirmed.standing), (EvidenceKind::Loaded, Verdict::Good));
+        assert_eq!((confirmed.kind, confirmed.verdict), (EvidenceKind::Loaded, Verdict::Good));
         let from = |from, accepted: Option<&str>| {
             let accepted = accepted.map(str::to_owned);
             move |manifest: &mut Manifest| manifest.source = Some(lifeboat_core::manifest::Source { from, accepted })
@@ -383,7 +383,7 @@ mod tests {
         let ran = evidence(WRONG, "3.9.1", from(SourceKind::DblessNode, None));
         assert_eq!(ran.kind, EvidenceKind::Loaded);
         let accepted = evidence(GOOD, "3.9.1", from(SourceKind::File, Some("tried")));
-        assert_eq!((accepted.kind, accepted.standing), (EvidenceKind::NotChecked, Verdict::Doubtful));
+        assert_eq!((accepted.kind, accepted.verdict), (EvidenceKind::NotChecked, Verdict::Doubtful));
         assert!(accepted.said.contains("not checked") && accepted.said.contains("tried"), "{}", accepted.said);
     }
 
@@ -394,15 +394,15 @@ mod tests {
             manifest.state = State::Confirmed;
             manifest.snapshot.bytes = 14_000_000;
         });
-        assert_eq!((near.kind, near.standing), (EvidenceKind::Loaded, Verdict::Doubtful));
+        assert_eq!((near.kind, near.verdict), (EvidenceKind::Loaded, Verdict::Doubtful));
         assert!(near.said.contains("it needs 83 % of what cluster_max_payload lets nodes take"), "{}", near.said);
         assert!(!near.said.contains("lmdb_map_size"), "{}", near.said);
         let cache = room(|manifest| manifest.config.bytes = 400 << 20);
         assert!(cache.said.contains("86 % of what lmdb_map_size"), "{}", cache.said);
         let loaded = near.but_loaded("a real Kong 3.9.1");
-        assert_eq!((loaded.kind, loaded.standing), (EvidenceKind::Loaded, Verdict::Doubtful));
+        assert_eq!((loaded.kind, loaded.verdict), (EvidenceKind::Loaded, Verdict::Doubtful));
         assert!(loaded.said.starts_with("a real Kong 3.9.1 loaded it; it needs 83 %"), "{}", loaded.said);
-        assert_eq!(room(|_| {}).but_loaded("a real Kong 3.9.1").standing, Verdict::Good);
+        assert_eq!(room(|_| {}).but_loaded("a real Kong 3.9.1").verdict, Verdict::Good);
     }
 
     #[test]

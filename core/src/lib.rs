@@ -14,7 +14,6 @@ pub mod kong;
 pub mod lifetimes;
 pub mod manifest;
 pub mod masking;
-pub mod mutation;
 pub mod object_key;
 pub mod outage;
 pub mod payload;

@@ -27,16 +27,16 @@ pub struct Lifetimes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// What it is.
-    pub of: Mortal,
+    pub of: Expiring,
     /// What people call it.
     pub name: String,
     /// When.
     pub at: WallTime,
 }
 
-/// What has an end.
+/// What has an end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mortal {
+pub enum Expiring {
     /// A CA's certificate. Once one has expired, Kong refuses all of the configuration.
     CaCertificate,
     /// A server's or a client's certificate.
@@ -45,7 +45,7 @@ pub enum Mortal {
     Licence,
 }
 
-impl Mortal {
+impl Expiring {
     /// All.
     pub const ALL: [Self; 3] = [Self::CaCertificate, Self::Certificate, Self::Licence];
 
@@ -74,9 +74,10 @@ impl Lifetimes {
         let entities = Entities::of(configuration);
         let mut found = Self::default();
         let of_kind = |kind: &str| entities.of_kind(kind).iter().map(|entity| (entity, entity.members()));
+
         for (kind, of, fields) in [
-            ("ca_certificates", Mortal::CaCertificate, &["cert"][..]),
-            ("certificates", Mortal::Certificate, &["cert", "cert_alt"]),
+            ("ca_certificates", Expiring::CaCertificate, &["cert"][..]),
+            ("certificates", Expiring::Certificate, &["cert", "cert_alt"]),
         ] {
             for (entity, members) in of_kind(kind) {
                 let ends = fields.iter().filter_map(|field| certificate::valid_until(members.get(*field)?.as_str()?));
@@ -84,7 +85,7 @@ impl Lifetimes {
             }
         }
         for (entity, members) in of_kind("licenses") {
-            let end = licence_end(&members).map(|at| End { of: Mortal::Licence, name: entities.name(entity), at });
+            let end = licence_end(&members).map(|at| End { of: Expiring::Licence, name: entities.name(entity), at });
             found.ends.extend(end);
         }
         found.ends.sort_by(|one, other| (one.at, one.of, &one.name).cmp(&(other.at, other.of, &other.name)));
@@ -93,18 +94,18 @@ impl Lifetimes {
     }
 
     /// When the first of these ends.
-    pub fn first(&self, of: Mortal) -> Option<WallTime> {
+    pub fn first(&self, of: Expiring) -> Option<WallTime> {
         self.ends.iter().find(|end| end.of == of).map(|end| end.at)
     }
 
     /// CA certificates for which Kong refuses all of it now.
     pub fn expired_cas(&self, now: WallTime) -> impl Iterator<Item = &End> {
-        self.ends.iter().filter(move |end| end.of == Mortal::CaCertificate && end.at < now)
+        self.ends.iter().filter(move |end| end.of == Expiring::CaCertificate && end.at < now)
     }
 
     /// What has ended or ends within [`WARNING`], but for CA certificates that have.
     pub fn ending(&self, now: WallTime) -> impl Iterator<Item = &End> {
-        let is_worse = move |end: &End| end.of == Mortal::CaCertificate && end.at < now;
+        let is_worse = move |end: &End| end.of == Expiring::CaCertificate && end.at < now;
         self.ends.iter().take_while(move |end| end.at < now + WARNING).filter(move |end| !is_worse(end))
     }
 }
@@ -152,13 +153,13 @@ mod tests {
         assert_eq!(
             ends,
             [
-                (Mortal::Licence, "l", "2027-05-01T00:00:00.000Z".to_owned()),
-                (Mortal::CaCertificate, "ca", cluster.clone()),
-                (Mortal::Certificate, "c", cluster),
+                (Expiring::Licence, "l", "2027-05-01T00:00:00.000Z".to_owned()),
+                (Expiring::CaCertificate, "ca", cluster.clone()),
+                (Expiring::Certificate, "c", cluster),
             ]
         );
         assert_eq!(found.credentials_with_ttl, 1);
-        assert_eq!(found.first(Mortal::Certificate), Some(at("2029-11-19T09:31:18Z")));
+        assert_eq!(found.first(Expiring::Certificate), Some(at("2029-11-19T09:31:18Z")));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl ObjectKeys {
         format!("{}/lifeboat/thinning.json", self.version)
     }
 
-    /// The folder in which backup nodes say who they are. Operators expire it by a lifecycle rule, as with Kong's own.
+    /// The folder of the backup nodes' registrations. Operators expire it by a lifecycle rule, as with Kong's own.
     pub fn election(&self) -> String {
         format!("{}/election", self.version)
     }
@@ -90,9 +90,9 @@ impl ObjectKeys {
         self.file(id, HistoryState::Published)
     }
 
-    /// The manifest of a snapshot that was held. `fate` is the one of the two for which one is.
-    pub fn held_manifest(&self, id: SnapshotId, fate: HistoryState) -> String {
-        self.file(id, fate)
+    /// The manifest of a snapshot that was held. `state` says why.
+    pub fn held_manifest(&self, id: SnapshotId, state: HistoryState) -> String {
+        self.file(id, state)
     }
 
     /// The folder of the images of node caches.
@@ -110,8 +110,8 @@ impl ObjectKeys {
         format!("{}/lifeboat/schemas-{digest}.json.gz", self.version)
     }
 
-    fn file(&self, id: SnapshotId, fate: HistoryState) -> String {
-        format!("{}/{}", self.snapshots(), SnapshotFile { id, fate }.name())
+    fn file(&self, id: SnapshotId, state: HistoryState) -> String {
+        format!("{}/{}", self.snapshots(), SnapshotFile { id, state }.name())
     }
 }
 
@@ -121,7 +121,7 @@ pub struct SnapshotFile {
     /// Which snapshot it belongs to.
     pub id: SnapshotId,
     /// What became of that one, as far as this file tells: of one without another file only the payload is there.
-    pub fate: HistoryState,
+    pub state: HistoryState,
 }
 
 /// The endings of the files that a snapshot has. A held one has no `.manifest.json`: no reader takes it for one that was
@@ -137,14 +137,14 @@ const ENDINGS: [(HistoryState, &str); 5] = [
 impl SnapshotFile {
     /// What a file's name says; nothing, if it is no snapshot's: what a crash or somebody else left in the folder.
     pub fn from_name(name: &str) -> Option<Self> {
-        let (fate, stem) = ENDINGS.iter().find_map(|(fate, ending)| Some((*fate, name.strip_suffix(ending)?)))?;
+        let (state, stem) = ENDINGS.iter().find_map(|(state, ending)| Some((*state, name.strip_suffix(ending)?)))?;
         let (sequence, config_hash) = stem.split_once('-')?;
         let id = SnapshotId { sequence: sequence.parse().ok()?, config_hash: config_hash.parse().ok()? };
-        (id.sequence <= HIGHEST_SEQUENCE && id.stem() == stem).then_some(Self { id, fate })
+        (id.sequence <= HIGHEST_SEQUENCE && id.stem() == stem).then_some(Self { id, state })
     }
 
     fn name(&self) -> String {
-        let ending = ENDINGS.iter().find(|(fate, _)| *fate == self.fate).map_or("", |(_, ending)| ending);
+        let ending = ENDINGS.iter().find(|(state, _)| *state == self.state).map_or("", |(_, ending)| ending);
         format!("{}{ending}", self.id.stem())
     }
 }
@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn a_snapshot_is_known_by_its_file_name_and_nothing_else_is() {
         let keys = ObjectKeys::new(KongVersion::new(3, 9, 1));
-        for (fate, _) in ENDINGS {
-            let key = keys.file(id(), fate);
-            let file = SnapshotFile { id: id(), fate };
+        for (state, _) in ENDINGS {
+            let key = keys.file(id(), state);
+            let file = SnapshotFile { id: id(), state };
             assert_eq!(SnapshotFile::from_name(key.rsplit('/').next().unwrap()), Some(file), "{key}");
         }
         for other in [

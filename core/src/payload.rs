@@ -11,6 +11,8 @@ pub(crate) mod moved;
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
+use crate::sensitive::Sensitive;
+
 /// How much longer sealing makes a payload; room for it is left.
 pub const TAG_BYTES: usize = 16;
 
@@ -21,8 +23,8 @@ const END: &[u8] = b"\0\0\xff\xff\x03\0";
 const TRAILER: usize = 8;
 
 /// Gzip of a configuration's JSON in the layout above.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Payload(Bytes);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload(Sensitive<Bytes>);
 
 /// The deflate blocks of a [`Payload`] and what they produce.
 #[derive(Clone)]
@@ -48,7 +50,7 @@ impl Payload {
         gzip.extend_from_slice(&(json.len() as u32).to_le_bytes());
         // Room for what sealing adds, so that it stays one copy.
         gzip.shrink_to(gzip.len() + TAG_BYTES);
-        Self(gzip.into())
+        Self(Bytes::from(gzip).into())
     }
 
     /// The payload's bytes, as they are stored where they aren't sealed.
@@ -56,15 +58,15 @@ impl Payload {
         &self.0
     }
 
-    /// The payload's bytes, for who does something else with them than send them.
+    /// The payload's bytes, for callers that don't send them to a node.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.0.into_inner()
     }
 
     /// These bytes as a payload of this layout; `None` if another program compressed them.
     pub fn from_gzip(bytes: Bytes) -> Option<Self> {
         let inside = bytes.len().checked_sub(TRAILER)?;
-        (bytes.starts_with(HEADER) && bytes[..inside].ends_with(END)).then_some(Self(bytes))
+        (bytes.starts_with(HEADER) && bytes[..inside].ends_with(END)).then_some(Self(bytes.into()))
     }
 
     /// The blocks inside.
@@ -72,12 +74,6 @@ impl Payload {
         let (blocks_end, trailer) = (self.0.len() - TRAILER - 2, &self.0[self.0.len() - TRAILER..]);
         let word = |at: usize| u32::from_le_bytes([trailer[at], trailer[at + 1], trailer[at + 2], trailer[at + 3]]);
         Blocks { deflate: self.0.slice(HEADER.len()..blocks_end), crc: word(0), length: word(4) }
-    }
-}
-
-impl std::fmt::Debug for Payload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Payload({} bytes)", self.0.len())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A value that holds private keys or credentials, such as a configuration's bytes: it can be used, and not printed.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 /// A value whose `Debug` says nothing of it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -25,6 +25,12 @@ impl<T> Deref for Sensitive<T> {
 
     fn deref(&self) -> &T {
         &self.0
+    }
+}
+
+impl<T> DerefMut for Sensitive<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
+use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::verify::VerifiedImage;
 
 use super::file_space::check_space;
@@ -20,17 +21,10 @@ use super::{CacheError, CacheId, Contents, NodePrefix, Patience};
 const PIECE: usize = 1 << 18;
 
 /// An image: gzip of a `data.mdb`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Image {
-    gzip: Bytes,
+    gzip: Sensitive<Bytes>,
     expands_to: u64,
-}
-
-impl std::fmt::Debug for Image {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // It holds private keys.
-        write!(f, "Image({} bytes of {}, ..)", self.gzip.len(), self.expands_to)
-    }
 }
 
 impl Image {
@@ -75,7 +69,7 @@ impl Image {
 
     /// The same, to be sealed where they are.
     pub fn into_gzip(self) -> Bytes {
-        self.gzip
+        self.gzip.into_inner()
     }
 
     /// The size of the `data.mdb` that they expand to, in bytes.
@@ -88,7 +82,7 @@ impl Image {
         file.rewind()?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         std::io::copy(&mut BufReader::with_capacity(PIECE, file), &mut encoder)?;
-        Ok(Self { gzip: encoder.finish()?.into(), expands_to })
+        Ok(Self { gzip: Bytes::from(encoder.finish()?).into(), expands_to })
     }
 }
 

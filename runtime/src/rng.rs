@@ -1,17 +1,18 @@
 //! The program's random numbers, which spread retries and name nodes. A simulation seeds its own, so that one seed is
-//! one history; that holds for the thread that asked for it, and for no other.
+//! one history; that holds for the thread that asked for it, and for no other. Nonces never follow from a seed.
 
 use std::cell::RefCell;
 
+use lifeboat_core::manifest::Nonce;
 use rand::distr::{Distribution, StandardUniform};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt, SeedableRng, TryRng};
 
 thread_local! {
     static SEEDED: RefCell<Option<StdRng>> = const { RefCell::new(None) };
 }
 
-/// From now on all random numbers of this thread follow from `seed`. Nothing that is to stay secret may be made on it.
+/// From now on all random numbers of this thread follow from `seed`, but for [`nonce`]s.
 pub fn seed_with(seed: u64) {
     SEEDED.with_borrow_mut(|seeded| *seeded = Some(StdRng::seed_from_u64(seed)));
 }
@@ -27,9 +28,29 @@ where
     })
 }
 
+/// A nonce from the system's generator: the same nonce twice under one key gives both texts away.
+///
+/// # Panics
+/// If the system has no random numbers. Nothing may be sealed then.
+#[expect(clippy::disallowed_methods, reason = "this is where nonces come from")]
+pub fn nonce() -> Nonce {
+    let mut bytes = [0; 12];
+    SysRng.try_fill_bytes(&mut bytes).expect("the system has random numbers");
+    Nonce::from_random(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_nonce_does_not_follow_from_the_seed() {
+        let drawn = || {
+            seed_with(7);
+            nonce()
+        };
+        assert_ne!(drawn(), drawn());
+    }
 
     #[test]
     fn one_seed_is_one_sequence_and_other_threads_know_nothing_of_it() {

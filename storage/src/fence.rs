@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
@@ -40,7 +39,6 @@ impl Fence {
     /// Whether it lets writes through at this moment.
     pub fn is_open(&self) -> bool {
         match *self.open.locked() {
-            _ if mutation::is_on(Mutation::NoFencing) => true,
             Open::Never => false,
             Open::Until(moment) => self.clock.now() < moment,
             Open::Always => true,

@@ -1,7 +1,6 @@
 //! Writing objects. What may or may not have happened, and every conflict, is settled by reading.
 
 use bytes::Bytes;
-use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_runtime::progress::step;
 use object_store::path::Path;
 use object_store::{PutMode, PutOptions, PutPayload};
@@ -71,7 +70,6 @@ impl Storage {
     pub(super) async fn put_once(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, Failed> {
         self.check_fence(key)?;
         let mode = match write {
-            Write::Update(_) if self.fence.is_some() && mutation::is_on(Mutation::NoFencing) => PutMode::Overwrite,
             Write::Replace => PutMode::Overwrite,
             Write::Create => PutMode::Create,
             Write::Update(tag) => match tag.demanded() {

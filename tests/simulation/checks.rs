@@ -120,7 +120,7 @@ impl Checks {
         if self.history == HistoryLimit::AtMost(MANY) {
             self.wrong(format!("{key} was deleted, which no limit demands and which is no day old"));
         }
-        // Without conditions, two may thin at the same moment.
+        // Without conditions, two may prune at the same moment.
         if self.is_fenced() && self.deletions > (there + self.deletions).div_ceil(10) {
             self.wrong(format!("{} snapshots were deleted in a day, and {there} are left", self.deletions));
         }
@@ -232,7 +232,7 @@ impl Checks {
         }
     }
 
-    // With epochs that grow it follows that who was deposed doesn't write once its successor has.
+    // With epochs that grow it follows that a deposed exporter doesn't write once its successor has.
     fn is_entitled(&mut self, id: ClientId, epoch: u64) {
         let writer = *self.writers.entry(epoch).or_insert(id);
         if self.is_fenced() && writer != id {
@@ -249,7 +249,7 @@ impl Checks {
         if replaced.is_some_and(|before| loses_too_much(&before.counts, known.counts())) {
             self.wrong(format!("snapshot {} was published, which loses too much", manifest.sequence));
         }
-        if self.is_fenced() && fate_before(objects, manifest.id()) == Some(HistoryState::HeldAsShrunk) {
+        if self.is_fenced() && history_state_before(objects, manifest.id()) == Some(HistoryState::HeldAsShrunk) {
             self.wrong(format!(
                 "snapshot {} was published: it was held, and nobody has released it",
                 manifest.sequence
@@ -301,16 +301,16 @@ pub(crate) fn loses_too_much(before: &EntityCounts, after: &EntityCounts) -> boo
 }
 
 /// What became of the newest snapshot of the same configuration that is older than this one.
-fn fate_before(objects: &Objects, id: SnapshotId) -> Option<HistoryState> {
+fn history_state_before(objects: &Objects, id: SnapshotId) -> Option<HistoryState> {
     let all = objects.below(&ObjectKeys::new(VERSION).snapshots(), Duration::MAX);
     let files = all.iter().filter_map(|(key, _)| SnapshotFile::from_name(key.rsplit('/').next()?));
     let mut earlier: Vec<SnapshotFile> =
         files.filter(|file| file.id.config_hash == id.config_hash && file.id.sequence < id.sequence).collect();
-    earlier.retain(|file| file.fate != HistoryState::Leftover);
-    earlier.iter().max_by_key(|file| file.id.sequence).map(|file| file.fate)
+    earlier.retain(|file| file.state != HistoryState::Leftover);
+    earlier.iter().max_by_key(|file| file.id.sequence).map(|file| file.state)
 }
 
 /// What became of the newest snapshot of a configuration.
-pub(crate) fn newest_fate(objects: &Objects, id: SnapshotId) -> Option<HistoryState> {
-    fate_before(objects, SnapshotId { sequence: u64::MAX, ..id })
+pub(crate) fn newest_history_state(objects: &Objects, id: SnapshotId) -> Option<HistoryState> {
+    history_state_before(objects, SnapshotId { sequence: u64::MAX, ..id })
 }

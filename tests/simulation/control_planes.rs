@@ -16,7 +16,7 @@ use super::plan::Walls;
 use super::site::Site;
 use super::world::wall;
 
-/// What a control plane is to those who are connected to it.
+/// What a control plane does to the links of its nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Outlet {
     /// It isn't there.
@@ -41,7 +41,7 @@ pub(crate) struct ControlPlanes {
     random: RefCell<StdRng>,
 }
 
-/// One of them, as those see it who are connected to it.
+/// One of them, as its nodes see it.
 #[derive(Clone)]
 pub(crate) struct ControlPlane {
     pub(crate) outlet: Board<Outlet>,

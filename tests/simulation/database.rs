@@ -47,7 +47,7 @@ impl Database {
                 3 => SMALL + random.random_range(0..EMPTY - SMALL),
                 _ => random.random_range(0..ORDINARY),
             };
-            // Who has lost most of what there was soon brings back what there was.
+            // After most of it was lost, people soon bring back what there was.
             let next = if present >= SMALL && random.random_range(0..3) > 0 { former } else { next };
             if next == present {
                 continue;

@@ -86,7 +86,7 @@ pub(crate) async fn known(conditions: Conditions) -> Storage {
 }
 
 fn line() -> Line {
-    AT_WORK.with_borrow(Clone::clone).expect("only who is at work asks for something")
+    AT_WORK.with_borrow(Clone::clone).expect("only a process at work asks for something")
 }
 
 #[async_trait]

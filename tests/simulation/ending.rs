@@ -11,7 +11,7 @@ use lifeboat_core::verify::Authentic;
 use tokio::time::sleep;
 
 use super::VERSION;
-use super::checks::{loses_too_much, newest_fate};
+use super::checks::{loses_too_much, newest_history_state};
 use super::configurations::configuration;
 use super::database::Database;
 use super::objects::{Objects, Stored};
@@ -108,7 +108,7 @@ fn is_due(objects: &Objects, manifest: &Authentic, database: &Database) -> Resul
         }
     };
     let id = SnapshotId { sequence: 0, config_hash: newest.hash };
-    let is_kept = newest_fate(objects, id) == Some(HistoryState::HeldAsShrunk);
+    let is_kept = newest_history_state(objects, id) == Some(HistoryState::HeldAsShrunk);
     if manifest.config_hash == newest.hash || pinned || is_kept {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use futures::stream::FuturesUnordered;
 use lifeboat::archive::Archive;
 use lifeboat::export::{BackupNode, Exporter, Newest};
 use lifeboat_core::export::election::ElectionSetting;
+use lifeboat_core::export::guard::ShrinkGuard;
 use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::time::WallTime;
 use lifeboat_runtime::clock::Clock;
@@ -24,6 +25,7 @@ use super::clients::{ClientId, Command, Commands, Kind};
 use super::control_planes::ControlPlanes;
 use super::doorway::{over, unknown};
 use super::link::Link;
+use super::mutations::Mistake;
 use super::plan::Plan;
 use super::site::Site;
 use super::store::Line;
@@ -71,6 +73,7 @@ impl Host {
     // Ends when the process has.
     async fn run(&mut self, name: String) {
         let (client, commands) = self.site.client(name.clone(), Kind::Exporter);
+        self.site.state().deception.goes_by(client, self.wall);
         let is_cut_off = Board::showing(false);
         let (stop, newest) = (CancellationToken::new(), Newest::default());
         let clock = Clock::simulated(self.wall + self.site.now());
@@ -84,6 +87,7 @@ impl Host {
             random,
             is_cut_off: is_cut_off.clone(),
             calm,
+            mistake: self.plan.mistake,
         };
         // What ends first is the exporter: its link never does.
         let line = Line { site: self.site.clone(), client };
@@ -128,7 +132,8 @@ impl Host {
         // As a UUID is written.
         let id = format!("00000000-0000-4000-8000-{:012x}", client.0);
         let node = BackupNode { id, hostname: name.to_owned(), version: VERSION };
-        let rules = Rules { export_delay: self.plan.export_delay, guard: GUARD, doubt: Doubt::AskAgain };
+        let guard = if self.plan.mistake == Some(Mistake::NoShrinkGuard) { ShrinkGuard::new(100) } else { GUARD };
+        let rules = Rules { export_delay: self.plan.export_delay, guard, doubt: Doubt::AskAgain };
         Exporter::new(archive, &node, rules, clock).electing(ElectionSetting::Auto)
     }
 

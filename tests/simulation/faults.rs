@@ -148,7 +148,7 @@ impl Weather {
         course
     }
 
-    /// The way of a request from who is cut off.
+    /// The way of a request from a client that is cut off.
     pub(crate) fn no_way(&mut self) -> Course {
         let answer = if self.random.random() { Answer::Failure } else { Answer::None };
         let to_client = self.milliseconds(2..3_000);

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::board::Board;
 use super::configurations::configuration;
 use super::control_planes::{ControlPlane, ControlPlanes, Outlet};
+use super::mutations::Mistake;
 use super::site::Site;
 
 /// One exporter's side.
@@ -24,19 +25,20 @@ pub(crate) struct Link {
     /// Whether this exporter's network lets nothing through to them.
     pub(crate) is_cut_off: Board<bool>,
     pub(crate) calm: Board<bool>,
+    pub(crate) mistake: Option<Mistake>,
 }
 
 impl Link {
     /// Connects, and connects anew when a link is lost or a new one is asked for.
     pub(crate) async fn run(mut self) {
-        let mut links = 0;
+        let (mut links, mut newest_at) = (0, None);
         loop {
             self.pause(20..400).await;
             let control_plane = self.control_planes.connect();
             if control_plane.outlet.get() != Outlet::Down && !self.is_cut_off.get() {
                 links += 1;
                 self.newest.set_line(Line::Up(links));
-                self.listen(&control_plane).await;
+                self.listen(&control_plane, &mut newest_at).await;
                 self.newest.set_line(Line::Down);
             }
             // As Kong's nodes do, and the headless session.
@@ -45,7 +47,7 @@ impl Link {
     }
 
     // Ends with the link.
-    async fn listen(&mut self, control_plane: &ControlPlane) {
+    async fn listen(&mut self, control_plane: &ControlPlane, newest_at: &mut Option<WallTime>) {
         let hour = Duration::from_secs(3600);
         let lasts =
             if self.calm.get() { hour } else { Duration::from_millis(self.random.random_range(2_000..600_000)) };
@@ -55,11 +57,11 @@ impl Link {
             biased;
             () = newest.is_asked_to_reconnect() => {}
             () = cut_off.is(true) => {}
-            _ = timeout(lasts, self.receive(control_plane)) => {}
+            _ = timeout(lasts, self.receive(control_plane, newest_at)) => {}
         }
     }
 
-    async fn receive(&mut self, ControlPlane { outlet, wall }: &ControlPlane) {
+    async fn receive(&mut self, ControlPlane { outlet, wall }: &ControlPlane, newest_at: &mut Option<WallTime>) {
         let mut told = None;
         loop {
             let now = outlet.get();
@@ -70,6 +72,11 @@ impl Link {
                     self.pause(5..500).await;
                     told = Some(index);
                     let received = self.received(index, *wall + self.site.now());
+                    let is_older = newest_at.is_some_and(|newest| received.at < newest);
+                    if is_older && self.mistake == Some(Mistake::TimestampsDecide) {
+                        continue;
+                    }
+                    *newest_at = Some(received.at);
                     self.newest.put(received);
                     continue;
                 }

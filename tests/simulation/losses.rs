@@ -1,4 +1,4 @@
-//! What a store loses of what was written there, through nobody's fault who is simulated: a lifecycle rule, a cleaner,
+//! What a store loses of what was written there, through no fault of a simulated process: a lifecycle rule, a cleaner,
 //! somebody's hand. It is the published payload, gone or cut off, and with it sometimes `config.json`.
 
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! The deterministic simulation of the keep flow: the product's own exporters on a simulated store and simulated control
+//! The deterministic simulation of the export: the product's own exporters on a simulated store and simulated control
 //! planes, in virtual time. One seed is one world, in which everything that can go wrong does.
 
 mod board;
@@ -14,7 +14,6 @@ mod faults;
 mod link;
 mod log;
 mod losses;
-#[cfg(feature = "mutations")]
 mod mutations;
 mod objects;
 mod operators;
@@ -29,7 +28,7 @@ use lifeboat_core::export::guard::ShrinkGuard;
 use lifeboat_core::kong::version::KongVersion;
 
 use self::seeds::{REPLAY, SEEDS, number_in, play_all};
-use self::world::{Tally, play};
+use self::world::{Outcome, Tally, play_with};
 
 const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 const MAX_CONFIG: usize = 1 << 20;
@@ -43,7 +42,7 @@ fn in_every_world_what_is_published_is_whole_and_in_the_end_it_is_the_newest() {
     if let Some(seed) = number_in(REPLAY) {
         return replay(seed);
     }
-    let played = play_all(0..number_in(SEEDS).unwrap_or(WORLDS), || {});
+    let played = play_all(0..number_in(SEEDS).unwrap_or(WORLDS), None);
     let Tally { worlds, time, requests, publications } = played.tally;
     let hours = time.as_secs() / 3600;
     eprintln!("{worlds} worlds, which lasted {hours} hours: {requests} requests, {publications} publications");
@@ -63,6 +62,10 @@ fn a_seed_is_one_world() {
         assert_eq!(first.fingerprint(), second.fingerprint(), "seed {seed}: requests differ");
     }
     assert_ne!(play(0).log.fingerprint(), play(1).log.fingerprint());
+}
+
+fn play(seed: u64) -> Outcome {
+    play_with(seed, None)
 }
 
 // With all that is logged, in the order in which it happens.

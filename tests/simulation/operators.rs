@@ -63,7 +63,7 @@ impl Operator {
             4..7 => {
                 let published = match archive.past(VERSION).await {
                     Ok(past) => {
-                        past.into_iter().filter(|past| past.fate == HistoryState::Published).collect::<Vec<_>>()
+                        past.into_iter().filter(|past| past.state == HistoryState::Published).collect::<Vec<_>>()
                     }
                     Err(error) => return format!("can't list: {error}"),
                 };

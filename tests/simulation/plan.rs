@@ -6,6 +6,7 @@ use lifeboat::settings::HistoryLimit;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::mutations::Mistake;
 use super::objects::Tags;
 
 /// What becomes of a condition on a write.
@@ -83,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) operator_every: Option<Duration>,
     /// How many of the exporters are there in the end.
     pub(crate) survivors: usize,
+    /// What its exporters do wrong on purpose; drawn is none.
+    pub(crate) mistake: Option<Mistake>,
 }
 
 impl Plan {
@@ -122,6 +125,7 @@ impl Plan {
             loss_every: (random.random_range(0..3) == 0).then(|| seconds(random, 30..150)),
             operator_every: (random.random_range(0..3) == 0).then(|| seconds(random, 60..200)),
             survivors: random.random_range(1..=exporters),
+            mistake: None,
         }
     }
 }

@@ -159,7 +159,7 @@ impl Desk {
         let Self { archive, author, site, clock } = self;
         archive.prepare_to_write(author).await.map_err(|error| error.to_string())?;
         let past = archive.past(VERSION).await.map_err(|error| error.to_string())?;
-        let published: Vec<_> = past.into_iter().filter(|past| past.fate == HistoryState::Published).collect();
+        let published: Vec<_> = past.into_iter().filter(|past| past.state == HistoryState::Published).collect();
         let sequence = published[random.random_range(0..published.len())].id.sequence;
         let stay = Stay::UntilUnpinned;
         let chosen =

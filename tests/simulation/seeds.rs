@@ -7,9 +7,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use lifeboat_runtime::lock::Locked;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::world::{Outcome, Tally, play};
+use super::mutations::Mistake;
+use super::world::{Outcome, Tally, play_with};
 
 /// Set to a seed that was printed, to play that world only, with all that its exporters log.
 pub(crate) const REPLAY: &str = "LIFEBOAT_SIMULATION_SEED";
@@ -47,25 +49,23 @@ pub(crate) fn number_in(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
-/// Plays the worlds of these seeds until one goes wrong. `prepare` is done on each thread first.
-pub(crate) fn play_all(seeds: Range<u64>, prepare: impl Fn() + Sync) -> Played {
+/// Plays the worlds of these seeds until one goes wrong, all with the same mistake or without one.
+pub(crate) fn play_all(seeds: Range<u64>, mistake: Option<Mistake>) -> Played {
     let next = AtomicU64::new(seeds.start);
     let tally = Mutex::new(Tally::default());
     let failure: Mutex<Option<Failure>> = Mutex::new(None);
-    let work = || {
-        prepare();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end || failure.lock().expect("nothing panics while it is locked").is_some() {
-                return;
-            }
-            match play_quietly(seed) {
-                Ok(played) => *tally.lock().expect("nothing panics while it is locked") += played,
-                Err(found) => {
-                    let mut failure = failure.lock().expect("nothing panics while it is locked");
-                    if failure.as_ref().is_none_or(|other| other.seed > found.seed) {
-                        *failure = Some(found);
-                    }
+
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end || failure.locked().is_some() {
+            return;
+        }
+        match play_quietly(seed, mistake) {
+            Ok(played) => *tally.locked() += played,
+            Err(found) => {
+                let mut failure = failure.locked();
+                if failure.as_ref().is_none_or(|other| other.seed > found.seed) {
+                    *failure = Some(found);
                 }
             }
         }
@@ -76,13 +76,15 @@ pub(crate) fn play_all(seeds: Range<u64>, prepare: impl Fn() + Sync) -> Played {
             scope.spawn(work);
         }
     });
-    let failure = failure.into_inner().expect("nothing panics while it is locked");
-    Played { tally: tally.into_inner().expect("nothing panics while it is locked"), failure }
+
+    let (tally, failure) = (*tally.locked(), failure.locked().take());
+    Played { tally, failure }
 }
 
 // Nobody reads what exporters log here, and writing it would take most of the time.
-fn play_quietly(seed: u64) -> Result<Tally, Failure> {
-    let played = catch_unwind(|| with_default(NoSubscriber::default(), AssertUnwindSafe(|| play(seed))));
+fn play_quietly(seed: u64, mistake: Option<Mistake>) -> Result<Tally, Failure> {
+    let play = AssertUnwindSafe(|| play_with(seed, mistake));
+    let played = catch_unwind(|| with_default(NoSubscriber::default(), play));
     match played {
         Ok(Outcome { violation: None, tally, .. }) => Ok(tally),
         Ok(Outcome { violation: Some(what), log, .. }) => Err(Failure { seed, what, log: log.short() }),

@@ -16,6 +16,7 @@ use super::checks::Checks;
 use super::clients::{Client, ClientId, Command, Commands, Kind};
 use super::faults::{About, Course, Step, Weather};
 use super::log::Log;
+use super::mutations::Deception;
 use super::objects::{Objects, Stored, Tags};
 use super::plan::{Conditions, Deleting, Plan};
 
@@ -34,6 +35,7 @@ pub(crate) struct State {
     pub(crate) weather: Weather,
     pub(crate) checks: Checks,
     pub(crate) log: Log,
+    pub(crate) deception: Deception,
     clients: Vec<Client>,
     /// How many requests have taken effect.
     pub(crate) requests: u64,
@@ -121,6 +123,7 @@ impl Site {
             weather: Weather::new(plan, random),
             checks: Checks::new(plan),
             log: Log::default(),
+            deception: Deception::new(plan.mistake),
             clients: Vec::new(),
             requests: 0,
             aftermath: Duration::ZERO,
@@ -240,7 +243,7 @@ impl State {
         now: Duration,
     ) -> Result<Reply, Refusal> {
         let result = match operation {
-            Operation::Get(key) => self.get(id, key),
+            Operation::Get(key) => self.get(id, key, now),
             Operation::Put(key, bytes, mode) => self.put(id, key, bytes, mode, course, now),
             Operation::Delete(key) => self.delete(key, now),
             Operation::List(folder) => {
@@ -259,8 +262,8 @@ impl State {
         result
     }
 
-    fn get(&mut self, id: ClientId, key: &str) -> Result<Reply, Refusal> {
-        let found = self.objects.get(key).cloned();
+    fn get(&mut self, id: ClientId, key: &str, now: Duration) -> Result<Reply, Refusal> {
+        let found = self.deception.shown(id, key, self.objects.get(key).cloned(), now);
         if key == ObjectKeys::new(VERSION).manifest() {
             self.clients[id.0].manifest = found.as_ref().map(|stored| stored.bytes.clone());
         }
@@ -277,6 +280,8 @@ impl State {
         now: Duration,
     ) -> Result<Reply, Refusal> {
         let before = self.objects.get(key).cloned();
+        let is_exporter = self.clients[id.0].kind == Kind::Exporter;
+        let mode = if is_exporter { self.deception.heeded(key, mode) } else { mode };
         match (mode, self.plan.conditions) {
             (PutMode::Overwrite, _) | (_, Conditions::Ignored | Conditions::Nameless) => {}
             (_, Conditions::NotImplemented) => return Err(Refusal::NotImplemented),
@@ -291,6 +296,11 @@ impl State {
                 }
             }
         }
+        if is_exporter && let Some(tag) = self.deception.swallowed(id, key, bytes, before.as_ref(), now) {
+            return Ok(Reply::Written(tag));
+        }
+
+        let written = bytes;
         let bytes = match course.stored {
             super::faults::Stored::Whole => bytes.clone(),
             super::faults::Stored::Damaged => {
@@ -303,6 +313,10 @@ impl State {
             }
         };
         let tag = self.objects.put(key, bytes.clone(), now);
+        if is_exporter && bytes != *written {
+            let intended = Stored { bytes: written.clone(), tag: tag.clone(), written: now };
+            self.deception.damaged(id, key, intended, &bytes);
+        }
         let client = &self.clients[id.0];
         self.checks.written(&self.objects, (id, client), key, before.as_ref(), now, &mut self.log);
         if key == ObjectKeys::new(VERSION).manifest() {

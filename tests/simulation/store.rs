@@ -62,7 +62,7 @@ impl Line {
             }
         }
         sleep(course.to_client).await;
-        // Who has died or given up needs not know.
+        // A sender that has died or given up needs no answer.
         match course.answer {
             Answer::True => drop(answer.send(result)),
             Answer::Failure => drop(answer.send(Err(Refusal::Broken))),

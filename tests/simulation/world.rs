@@ -23,6 +23,7 @@ use super::doorway::known;
 use super::ending;
 use super::exporters::{Host, Lot};
 use super::log::Log;
+use super::mutations::Mistake;
 use super::operators::Operator;
 use super::plan::{Knowledge, Plan, Walls};
 use super::site::Site;
@@ -61,15 +62,15 @@ impl AddAssign for Tally {
     }
 }
 
-/// Plays the world of this seed.
-pub(crate) fn play(seed: u64) -> Outcome {
+/// Plays the world of this seed, in which everybody makes this mistake.
+pub(crate) fn play_with(seed: u64, mistake: Option<Mistake>) -> Outcome {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime can be started").block_on(story(seed))
+    runtime.expect("a runtime can be started").block_on(story(seed, mistake))
 }
 
-async fn story(seed: u64) -> Outcome {
+async fn story(seed: u64, mistake: Option<Mistake>) -> Outcome {
     let mut random = StdRng::seed_from_u64(seed);
-    let plan = Plan::draw(&mut random);
+    let plan = Plan { mistake, ..Plan::draw(&mut random) };
     let storage = match plan.knowledge {
         Knowledge::Conditions => Some(known(plan.conditions).await),
         Knowledge::None => None,

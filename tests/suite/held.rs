@@ -70,8 +70,8 @@ fn an_operator_releases_what_is_held_and_the_exporter_goes_on_from_there() {
         // Its first try has found the released one in the way, and left a number behind.
         assert_eq!((world.manifest().sequence, world.manifest().config_hash.to_string()), (5, changed.hash));
         let past = archive.past(VERSION).await.unwrap();
-        let fates: Vec<HistoryState> = past.iter().take(3).map(|past| past.fate).collect();
-        assert_eq!(fates, [HistoryState::Published, HistoryState::HeldAsShrunk, HistoryState::Published]);
+        let states: Vec<HistoryState> = past.iter().take(3).map(|past| past.state).collect();
+        assert_eq!(states, [HistoryState::Published, HistoryState::HeldAsShrunk, HistoryState::Published]);
     });
 }
 

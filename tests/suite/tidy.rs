@@ -5,6 +5,7 @@ mod documents;
 mod home;
 mod messages;
 mod paths;
+mod secrets;
 mod sources;
 mod walls;
 

@@ -38,7 +38,7 @@ async fn publish(archive: &Archive, author: &Author, clock: Clock, message: &[u8
     let received =
         Received { configuration: message.configuration, config_hash, hashes, at: clock.wall(), source: None };
     let terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
-    let over = archive.standing(VERSION).await.unwrap();
+    let over = archive.current_manifest(VERSION).await.unwrap();
     archive.publish(author, &received, &over, &terms, clock.wall()).await.unwrap()
 }
 

@@ -43,7 +43,7 @@ fn received(message: &[u8]) -> Received {
 }
 
 async fn publish(archive: &Archive, message: &[u8]) -> Published {
-    let over = archive.standing(version()).await.unwrap();
+    let over = archive.current_manifest(version()).await.unwrap();
     archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 

@@ -261,7 +261,7 @@ impl World {
         let received = Received { configuration, config_hash, hashes, at: self.clock.wall(), source: None };
         let (node_id, hostname, lifeboat) = ("earlier".to_owned(), "earlier".to_owned(), "0".to_owned());
         let author = Author { exporter: manifest::Exporter { node_id, hostname, lifeboat }, version: VERSION };
-        let over = archive.standing(VERSION).await.expect("the store is there");
+        let over = archive.current_manifest(VERSION).await.expect("the store is there");
         let terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
         archive.publish(&author, &received, &over, &terms, self.clock.wall()).await.expect("the store is there");
     }

@@ -68,8 +68,8 @@ impl ArchiveReader {
         // What isn't a configuration is of no use to anybody.
         let Ok(config_hash) = bare.await else { return Ok(false) };
 
-        for Past { id, fate } in self.past(version).await? {
-            if fate != HistoryState::Published || id.config_hash != config_hash {
+        for Past { id, state } in self.past(version).await? {
+            if state != HistoryState::Published || id.config_hash != config_hash {
                 continue;
             }
             let Some((bytes, _)) = self.storage.read_optional(&keys.snapshot_manifest(id), MANIFEST_LIMIT).await?

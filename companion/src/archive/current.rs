@@ -84,7 +84,7 @@ impl ArchiveReader {
     /// # Errors
     /// [`StorageError::Unusable`] when what lies there isn't accepted, [`StorageError::Later`] when it is of a later format.
     pub async fn published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
-        match self.standing(version).await? {
+        match self.current_manifest(version).await? {
             CurrentManifest::Absent => Ok(None),
             CurrentManifest::Published(published) => Ok(Some(*published)),
             CurrentManifest::Unaccepted(unaccepted) => {
@@ -99,7 +99,7 @@ impl ArchiveReader {
     /// # Errors
     /// Without keys, what can't be used is an error: to overwrite it could destroy what somebody else has written. With
     /// keys it is known that it is no exporter's of ours, and who can put something there must not be able to stop ours.
-    pub async fn standing(&self, version: KongVersion) -> Result<CurrentManifest, StorageError> {
+    pub async fn current_manifest(&self, version: KongVersion) -> Result<CurrentManifest, StorageError> {
         let key = ObjectKeys::new(version).manifest();
         let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
             return Ok(CurrentManifest::Absent);

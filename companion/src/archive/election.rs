@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lifeboat_core::export::election::record::{LeaseRecord, Registered, Registration, Tenure};
-use lifeboat_core::export::election::{DEATH, Found, Over};
+use lifeboat_core::export::election::record::{LeaseRecord, Registered, Registration};
+use lifeboat_core::export::election::{Found, Over};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::time::WallTime;
 use lifeboat_storage::{Entry, StorageError, Tag, Write};
 use serde::Serialize;
 
@@ -28,22 +27,6 @@ impl ArchiveReader {
     pub async fn lease(&self, version: KongVersion) -> Result<Option<Found<Tag>>, StorageError> {
         let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).leader(), LIMIT).await?;
         Ok(found.map(|(bytes, tag)| Found { record: serde_json::from_slice(&bytes).ok(), tag }))
-    }
-
-    /// The lease as it looks to who goes by the clock on the wall: a mistake on purpose.
-    pub(crate) async fn lease_by_the_wall(
-        &self,
-        version: KongVersion,
-        wall: WallTime,
-    ) -> Result<Option<Found<Tag>>, StorageError> {
-        let written = self.storage.written_at(&ObjectKeys::new(version).leader()).await?;
-        let mut found = self.lease(version).await?;
-        if let Some(Found { record: Some(record), .. }) = &mut found
-            && written.is_some_and(|written| wall.since(WallTime::from_system(written)) > DEATH)
-        {
-            record.tenure = Tenure::Released;
-        }
-        Ok(found)
     }
 
     /// All registrations, with the store's own times. What can't be read is no registration.

@@ -50,7 +50,7 @@ impl Operator {
         stay: Stay,
         now: WallTime,
     ) -> Result<Emergency, StorageError> {
-        let over = self.standing(author.version).await?;
+        let over = self.current_manifest(author.version).await?;
         let (mut epoch, mut instead, mut losses) = (1, ConfigHash::EMPTY, Shrunk::default());
         if let CurrentManifest::Published(published) = &over {
             (epoch, instead) = (published.manifest.epoch, instead_of(published));

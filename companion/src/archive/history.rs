@@ -36,7 +36,7 @@ pub struct Listed {
     /// Which one.
     pub id: SnapshotId,
     /// What became of it.
-    pub fate: HistoryState,
+    pub state: HistoryState,
     /// The manifest with which it was published or held; none if it never was, or the manifest is not accepted.
     pub manifest: Option<Manifest>,
     /// Why the manifest is not accepted, or can't be read, if there is one.
@@ -84,29 +84,29 @@ impl ArchiveReader {
     async fn listed(
         &self,
         version: KongVersion,
-        Past { id, fate }: Past,
+        Past { id, state }: Past,
         published: Option<&Published>,
     ) -> Result<Listed, StorageError> {
         // What it says now: why it is published may have changed, and its own manifest may not be there yet.
         if let Some(Published { manifest, .. }) = published.filter(|published| published.manifest.id() == id) {
-            return Ok(Listed { id, fate, manifest: Some((**manifest).clone()), refused: None });
+            return Ok(Listed { id, state, manifest: Some((**manifest).clone()), refused: None });
         }
 
         let keys = ObjectKeys::new(version);
-        let (key, place) = match fate {
-            HistoryState::Leftover => return Ok(Listed { id, fate, manifest: None, refused: None }),
+        let (key, place) = match state {
+            HistoryState::Leftover => return Ok(Listed { id, state, manifest: None, refused: None }),
             HistoryState::Published => (keys.snapshot_manifest(id), Place::Snapshot(id)),
             HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                (keys.held_manifest(id, fate), Place::Held(id))
+                (keys.held_manifest(id, state), Place::Held(id))
             }
         };
 
         let bytes = match self.storage.read_optional(&key, MANIFEST_LIMIT).await {
             Ok(Some((bytes, _))) => bytes,
-            Ok(None) => return Ok(Listed { id, fate: HistoryState::Leftover, manifest: None, refused: None }),
+            Ok(None) => return Ok(Listed { id, state: HistoryState::Leftover, manifest: None, refused: None }),
             // The others may be readable.
             Err(error) if error.is_refusal() => {
-                return Ok(Listed { id, fate, manifest: None, refused: Some(error.to_string()) });
+                return Ok(Listed { id, state, manifest: None, refused: Some(error.to_string()) });
             }
             Err(error) => return Err(error),
         };
@@ -114,8 +114,8 @@ impl ArchiveReader {
         let document = Document::decode(&bytes).map_err(Rejected::from);
         let policy = self.policy(version);
         Ok(match document.and_then(|document| authenticate(&document, place, &policy)) {
-            Ok(manifest) => Listed { id, fate, manifest: Some((*manifest).clone()), refused: None },
-            Err(rejected) => Listed { id, fate, manifest: None, refused: Some(rejected.to_string()) },
+            Ok(manifest) => Listed { id, state, manifest: Some((*manifest).clone()), refused: None },
+            Err(rejected) => Listed { id, state, manifest: None, refused: Some(rejected.to_string()) },
         })
     }
 
@@ -137,7 +137,7 @@ impl ArchiveReader {
     /// The snapshots of a version that were published, oldest first.
     pub(super) async fn snapshots(&self, version: KongVersion) -> Result<Vec<SnapshotId>, StorageError> {
         let past = self.past(version).await?;
-        Ok(past.into_iter().filter(|past| past.fate == HistoryState::Published).map(|past| past.id).collect())
+        Ok(past.into_iter().filter(|past| past.state == HistoryState::Published).map(|past| past.id).collect())
     }
 
     /// The highest sequence above `after` and not above `highest` that is taken, even by what a crash left.
@@ -157,15 +157,15 @@ impl ArchiveReader {
     async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<Past>, StorageError> {
         let keys = self.storage.list(&ObjectKeys::new(version).snapshots(), after).await?;
         let names = keys.iter().filter_map(|key| key.rsplit('/').next());
-        let mut fates: BTreeMap<SnapshotId, HistoryState> = BTreeMap::new();
-        for SnapshotFile { id, fate } in names.filter_map(SnapshotFile::from_name) {
-            let known = fates.entry(id).or_insert(fate);
+        let mut states: BTreeMap<SnapshotId, HistoryState> = BTreeMap::new();
+        for SnapshotFile { id, state } in names.filter_map(SnapshotFile::from_name) {
+            let known = states.entry(id).or_insert(state);
             // A manifest tells more than the payload beside it.
             if *known == HistoryState::Leftover {
-                *known = fate;
+                *known = state;
             }
         }
-        Ok(fates.into_iter().map(|(id, fate)| Past { id, fate }).collect())
+        Ok(states.into_iter().map(|(id, state)| Past { id, state }).collect())
     }
 }
 
@@ -173,8 +173,8 @@ impl ArchiveReader {
 fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
     if let Some(id) = named {
         match past.binary_search_by_key(&id, |past| past.id) {
-            Ok(index) => past[index].fate = HistoryState::Published,
-            Err(index) => past.insert(index, Past { id, fate: HistoryState::Published }),
+            Ok(index) => past[index].state = HistoryState::Published,
+            Err(index) => past.insert(index, Past { id, state: HistoryState::Published }),
         }
     }
     past

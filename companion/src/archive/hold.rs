@@ -32,7 +32,7 @@ impl Archive {
         let manifest = packed.manifest(received, author, Lot::Held(why, epoch), &policy.keys, now);
         let encoded = Bytes::from(manifest.encode());
         self.accepted(&encoded, Place::Held(packed.id), &policy)?;
-        let key = ObjectKeys::new(author.version).held_manifest(packed.id, why.fate());
+        let key = ObjectKeys::new(author.version).held_manifest(packed.id, why.history_state());
         self.write_manifest(&key, encoded, Write::Create).await?;
         Ok(packed.id)
     }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::manifest::{CacheImage, Nonce, StoredObject};
+use lifeboat_core::manifest::{CacheImage, StoredObject};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::seal::{Binding, Content, seal};
 use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};
@@ -70,8 +70,7 @@ impl Archive {
                 let (bytes, sealed) = match keys.sealing() {
                     None => (image.into_gzip(), None),
                     Some(encryption) => {
-                        let nonce = Nonce::from_random(rng::random());
-                        let (bytes, how) = seal(image.into_gzip(), encryption, nonce, &binding);
+                        let (bytes, how) = seal(image.into_gzip(), encryption, rng::nonce(), &binding);
                         (bytes, Some(how))
                     }
                 };

@@ -57,7 +57,7 @@ impl Archive {
         depth: Depth,
     ) -> Result<Mirrored, StorageError> {
         let version = published.manifest.kong_version;
-        let over = other.standing(version).await?;
+        let over = other.current_manifest(version).await?;
         // Of a snapshot that is there already, something else is said: when it was last seen, or that it is pinned.
         let mut is_there = over.manifest().is_some_and(|there| there.snapshot == published.manifest.snapshot);
         if let CurrentManifest::Published(there) = &over {

@@ -1,7 +1,6 @@
 //! The published payload: whether the store still has it as its manifest names it, and putting it back if not. It comes back
 //! as what the manifest names and as nothing else; when that is done is decided in `core`.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use lifeboat_core::export::publisher::PayloadState;
 use lifeboat_core::manifest::StoredObject;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::payload::Payload;
+use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Authentic;
 use lifeboat_runtime::background::computed;
@@ -23,10 +23,10 @@ use super::{Archive, ArchiveReader, Author, CurrentManifest, Published, Terms};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A published payload as it is stored, known to be what its manifest names.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct KeptPayload {
     pub(super) sha256: Sha256Digest,
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Sensitive<Bytes>,
     /// As which version it lies in the store.
     pub(super) tag: Tag,
 }
@@ -77,19 +77,12 @@ pub enum PutBack {
 
 impl KeptPayload {
     fn new(bytes: Bytes, tag: Tag) -> Self {
-        Self { sha256: Sha256Digest::of(&bytes), bytes, tag }
+        Self { sha256: Sha256Digest::of(&bytes), bytes: bytes.into(), tag }
     }
 
     /// Whether this is what a manifest names.
     pub fn is_of(&self, manifest: &Authentic) -> bool {
         self.sha256 == manifest.snapshot.sha256
-    }
-}
-
-// Private keys are in it.
-impl fmt::Debug for KeptPayload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptPayload").field("bytes", &self.bytes.len()).finish()
     }
 }
 
@@ -142,7 +135,7 @@ impl ArchiveReader {
     /// # Errors
     /// The store fails, so that nothing is known.
     pub async fn has_published(&self, published: &Published, depth: Depth) -> Result<bool, StorageError> {
-        match self.standing(published.manifest.kong_version).await? {
+        match self.current_manifest(published.manifest.kong_version).await? {
             CurrentManifest::Published(there) if there.is_same_document(published) => {
                 self.has_payload(&there, depth).await
             }
@@ -212,7 +205,7 @@ impl Archive {
     ) -> Result<PutBack, StorageError> {
         let (object, mut reasons) = (&published.manifest.snapshot, Vec::new());
         let found = match kept.filter(|kept| kept.is_of(&published.manifest)) {
-            Some(kept) => Some((kept.bytes.clone(), "this process's memory".to_owned())),
+            Some(kept) => Some((kept.bytes.clone().into_inner(), "this process's memory".to_owned())),
             None => self.same_bytes_elsewhere(object, others, &mut reasons).await,
         };
 
@@ -245,7 +238,7 @@ impl Archive {
             let place = other.place().to_owned();
             match timeout(PATIENCE, other.storage.read(&object.key, object.bytes)).await {
                 Ok(Ok((bytes, tag))) => match of(object, bytes, tag).await {
-                    Some(kept) => return Some((kept.bytes, place)),
+                    Some(kept) => return Some((kept.bytes.into_inner(), place)),
                     None => reasons.push(format!("{place}: {} is something else", object.key)),
                 },
                 Ok(Err(error)) => reasons.push(error.to_string()),
@@ -293,7 +286,7 @@ impl Archive {
     async fn write_back(&self, object: &StoredObject, bytes: Bytes) -> Result<KeptPayload, StorageError> {
         let tag = self.storage.write(&object.key, bytes.clone(), Write::Replace).await?;
         self.storage.read_back(&object.key, &bytes).await?;
-        Ok(KeptPayload { sha256: object.sha256, bytes, tag })
+        Ok(KeptPayload { sha256: object.sha256, bytes: bytes.into(), tag })
     }
 }
 

@@ -145,11 +145,11 @@ impl ArchiveReader {
         let mut missing = none("lifeboat list shows those that there are");
 
         // A crash may have left a payload under the number that the next one then got.
-        for Past { id, fate } in same_number {
-            let (key, place) = match fate {
+        for Past { id, state } in same_number {
+            let (key, place) = match state {
                 HistoryState::Published | HistoryState::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
                 HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                    (keys.held_manifest(id, fate), Place::Held(id))
+                    (keys.held_manifest(id, state), Place::Held(id))
                 }
             };
             match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {

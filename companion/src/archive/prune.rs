@@ -33,7 +33,7 @@ pub struct Old {
     /// Which one.
     pub id: SnapshotId,
     /// What became of it.
-    pub fate: HistoryState,
+    pub state: HistoryState,
     /// When it was written, by the clock of the store or of the host that wrote it.
     pub written: WallTime,
     /// How old that is by the clock of the store, or by this host's.
@@ -60,15 +60,15 @@ impl Operator {
         let now = self.storage.own_time().unwrap_or(now);
 
         let aged = |(id, shown): (&SnapshotId, &Shown)| {
-            let (past, written) = (Past { id: *id, fate: shown.fate() }, shown.written);
+            let (past, written) = (Past { id: *id, state: shown.state() }, shown.written);
             Aged { past, written, first_seen: written.unix_seconds() as i64, age: now.since(written) }
         };
         let history: Vec<Aged> = shown.iter().map(aged).collect();
         let due = expendable(&history, Some(published.sequence), limit);
 
-        let old = |Aged { past: Past { id, fate }, written, age, .. }: &Aged| Old {
+        let old = |Aged { past: Past { id, state }, written, age, .. }: &Aged| Old {
             id: *id,
-            fate: *fate,
+            state: *state,
             written: *written,
             age: *age,
         };

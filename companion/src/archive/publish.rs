@@ -10,12 +10,10 @@ use lifeboat_core::export::Received;
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Document, Exporter, Pin, State};
-use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
 use lifeboat_runtime::background::computed;
-use lifeboat_runtime::rng;
 use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
@@ -92,9 +90,6 @@ impl Archive {
         // Asked for once, so that the payload and its manifest are of the same keys.
         let (policy, version) = (self.policy(author.version), author.version);
         self.refuse_to_lay_open(over, &policy)?;
-        if mutation::is_on(Mutation::ManifestBeforePayload) {
-            return self.publish_backwards(author, received, over, terms, now).await;
-        }
 
         // What lies at config.json before the manifest is written may be replaced after it, and nothing else.
         let (packed, place) = try_join!(
@@ -130,29 +125,6 @@ impl Archive {
         }
 
         Ok(published)
-    }
-
-    // A mistake on purpose.
-    async fn publish_backwards(
-        &self,
-        author: &Author,
-        received: &Received,
-        over: &CurrentManifest,
-        terms: &Terms,
-        now: WallTime,
-    ) -> Result<Published, StorageError> {
-        let (policy, keys) = (self.policy(author.version), ObjectKeys::new(author.version));
-        let id = SnapshotId { sequence: over.sequence() + 1, config_hash: received.config_hash };
-        let form = Form::Plain(received.configuration.payload());
-        let stored = Stored::new(id, form, author.version, rng::random());
-        let payload = stored.payload.clone().into_inner();
-        let packed = Packed::new(stored, Digests::of(plain_object(received.configuration.json()), &payload));
-        let manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
-        let document = Bytes::from(manifest.encode());
-        let manifest = self.accepted(&document, Place::Newest, &policy)?;
-        let tag = self.storage.write(&keys.manifest(), document.clone(), over.replaced()).await?;
-        self.storage.write(&keys.snapshot(packed.id), payload, Write::Create).await?;
-        Ok(Published { manifest, tag, document, config_json: None, payload: None })
     }
 
     /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is
@@ -266,7 +238,7 @@ impl Archive {
             let id = SnapshotId { sequence, config_hash };
             // Made anew for each number, since a sealed payload is bound to its own.
             let (form, version) = (form.clone(), author.version);
-            let mut stored = computed(move || Stored::new(id, form, version, rng::random())).await;
+            let mut stored = computed(move || Stored::new(id, form, version)).await;
             let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
             match self.storage.write(&key, stored.payload.clone().into_inner(), Write::Create).await {
                 Ok(tag) => {

@@ -56,7 +56,7 @@ impl Operator {
         sequence: Option<u64>,
         now: WallTime,
     ) -> Result<Published, ReleaseError> {
-        let over = self.standing(author.version).await?;
+        let over = self.current_manifest(author.version).await?;
         let held = self.held(author, &over, sequence).await?;
         if let CurrentManifest::Published(published) = &over {
             // A crash may have come before this was written, and once another one is published nobody can.
@@ -73,7 +73,7 @@ impl Operator {
     /// # Errors
     /// There is none, or the store.
     pub async fn held_sequence(&self, author: &Author, sequence: Option<u64>) -> Result<u64, ReleaseError> {
-        let over = self.standing(author.version).await?;
+        let over = self.current_manifest(author.version).await?;
         Ok(self.held(author, &over, sequence).await?.id.sequence)
     }
 
@@ -83,12 +83,12 @@ impl Operator {
         match sequence {
             // What was published later was released already, or has replaced it.
             None => newest_first
-                .take_while(|past| past.fate != HistoryState::Published)
+                .take_while(|past| past.state != HistoryState::Published)
                 // What no node can run is released by its number only.
-                .find(|past| past.fate.is_held() && past.fate != HistoryState::HeldAsUnrunnable)
+                .find(|past| past.state.is_held() && past.state != HistoryState::HeldAsUnrunnable)
                 .ok_or(ReleaseError::NothingHeld { place }),
             Some(sequence) => newest_first
-                .find(|past| past.id.sequence == sequence && past.fate.is_held())
+                .find(|past| past.id.sequence == sequence && past.state.is_held())
                 .ok_or(ReleaseError::NotHeld { place, sequence }),
         }
     }
@@ -110,9 +110,9 @@ impl Operator {
 
     fn held_key(&self, author: &Author, past: Past) -> String {
         let keys = ObjectKeys::new(author.version);
-        match past.fate {
+        match past.state {
             HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                keys.held_manifest(past.id, past.fate)
+                keys.held_manifest(past.id, past.state)
             }
             HistoryState::Published | HistoryState::Leftover => keys.snapshot_manifest(past.id),
         }

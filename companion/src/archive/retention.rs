@@ -52,7 +52,7 @@ impl Timekeeper {
 /// A snapshot as a listing shows it.
 #[derive(Debug)]
 pub(super) struct Shown {
-    /// Which files it has: that of each fate.
+    /// Which files it has: that of each state.
     pub(super) files: Vec<HistoryState>,
     /// When the newest of them was written.
     pub(super) written: WallTime,
@@ -60,7 +60,7 @@ pub(super) struct Shown {
 
 impl ArchiveReader {
     pub(super) async fn named(&self, version: KongVersion) -> Result<Option<SnapshotId>, StorageError> {
-        Ok(self.standing(version).await?.named())
+        Ok(self.current_manifest(version).await?.named())
     }
 
     pub(super) async fn shown(&self, version: KongVersion) -> Result<BTreeMap<SnapshotId, Shown>, StorageError> {
@@ -69,7 +69,7 @@ impl ArchiveReader {
         for Entry { key, written, .. } in listed {
             let Some(file) = key.rsplit('/').next().and_then(SnapshotFile::from_name) else { continue };
             let shown = snapshots.entry(file.id).or_insert(Shown { files: Vec::new(), written });
-            shown.files.push(file.fate);
+            shown.files.push(file.state);
             shown.written = shown.written.max(written);
         }
         Ok(snapshots)
@@ -94,8 +94,8 @@ impl Archive {
         let shown = self.shown(version).await?;
         let Some(published) = self.named(version).await? else { return Ok(Pruned::default()) };
 
-        let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, fate: shown.fate() }).collect();
-        let is_held = |id: &SnapshotId| shown[id].fate().is_held();
+        let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, state: shown.state() }).collect();
+        let is_held = |id: &SnapshotId| shown[id].state().is_held();
         let due = |record: &Record| {
             let aged = |past: &Past| {
                 let written = shown[&past.id].written;
@@ -210,11 +210,11 @@ impl Archive {
             return Ok(false);
         }
 
-        for fate in files {
-            match fate {
+        for state in files {
+            match state {
                 HistoryState::Published => self.storage.delete(&manifest).await?,
                 HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                    self.storage.delete(&keys.held_manifest(id, *fate)).await?;
+                    self.storage.delete(&keys.held_manifest(id, *state)).await?;
                 }
                 HistoryState::Leftover => {}
             }
@@ -239,9 +239,9 @@ pub(super) struct Deleted {
 }
 
 impl Shown {
-    pub(super) fn fate(&self) -> HistoryState {
+    pub(super) fn state(&self) -> HistoryState {
         // A manifest tells more than the payload beside it.
-        self.files.iter().copied().find(|fate| *fate != HistoryState::Leftover).unwrap_or(HistoryState::Leftover)
+        self.files.iter().copied().find(|state| *state != HistoryState::Leftover).unwrap_or(HistoryState::Leftover)
     }
 }
 

@@ -64,7 +64,7 @@ impl Operator {
         stay: Stay,
         now: WallTime,
     ) -> Result<Published, ChoiceError> {
-        let over = self.standing(author.version).await?;
+        let over = self.current_manifest(author.version).await?;
         let CurrentManifest::Published(published) = &over else { return Err(self.nothing_published()) };
         let picked = self.pick(author.version, Pick::Sequence(sequence)).await?;
         if picked.manifest.state == State::Held {
@@ -94,8 +94,8 @@ impl Operator {
     /// # Errors
     /// As [`roll_back`](Self::roll_back).
     pub async fn pin(&self, author: &Author, sequence: Option<u64>, now: WallTime) -> Result<Published, ChoiceError> {
-        let standing = self.standing(author.version).await?;
-        let CurrentManifest::Published(published) = standing else { return Err(self.nothing_published()) };
+        let current = self.current_manifest(author.version).await?;
+        let CurrentManifest::Published(published) = current else { return Err(self.nothing_published()) };
         match sequence {
             Some(sequence) if sequence != published.manifest.sequence => {
                 return self.roll_back(author, sequence, Stay::UntilUnpinned, now).await;
@@ -131,8 +131,8 @@ impl Operator {
     }
 
     async fn try_to_unpin(&self, author: &Author, now: WallTime) -> Result<Published, ChoiceError> {
-        let standing = self.standing(author.version).await?;
-        let CurrentManifest::Published(published) = &standing else { return Err(self.nothing_published()) };
+        let current = self.current_manifest(author.version).await?;
+        let CurrentManifest::Published(published) = &current else { return Err(self.nothing_published()) };
         if published.manifest.pin.is_none() {
             return Err(ChoiceError::NotPinned { place: self.place().to_owned() });
         }

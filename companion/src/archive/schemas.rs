@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{Manifest, Nonce, PlainObject, StoredObject, StoredSchemas};
+use lifeboat_core::manifest::{Manifest, PlainObject, StoredObject, StoredSchemas};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::schema::SchemaSet;
 use lifeboat_core::seal::{Binding, seal};
@@ -103,8 +103,7 @@ fn packed(json: &[u8], version: KongVersion, keys: &Keyring) -> (Bytes, StoredSc
     let (bytes, sealed) = match keys.sealing() {
         None => (gzip, None),
         Some(key) => {
-            let nonce = Nonce::from_random(rng::random());
-            let (bytes, how) = seal(gzip, key, nonce, &Binding::of_schemas(version, described));
+            let (bytes, how) = seal(gzip, key, rng::nonce(), &Binding::of_schemas(version, described));
             (bytes, Some(how))
         }
     };

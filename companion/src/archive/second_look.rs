@@ -54,8 +54,8 @@ impl Operator {
         tokio::time::sleep(wait).await;
 
         let sequence = word.manifest.sequence;
-        let standing = self.standing(version).await.map_err(|error| NotLasting::Unknown { sequence, error })?;
-        let now = match standing {
+        let current = self.current_manifest(version).await.map_err(|error| NotLasting::Unknown { sequence, error })?;
+        let now = match current {
             CurrentManifest::Published(now) if lasts(&word.manifest, &now.manifest) => return Ok(()),
             CurrentManifest::Published(now) => described(&now.manifest),
             CurrentManifest::Absent => "the manifest is gone".to_owned(),

@@ -6,12 +6,13 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::export::Received;
 use lifeboat_core::keys::{EncryptionKey, Keyring};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{FORMAT, Held, Manifest, Nonce, PlainObject, Seal, State, StoredObject, Times};
+use lifeboat_core::manifest::{FORMAT, Held, Manifest, PlainObject, Seal, State, StoredObject, Times};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::payload::Payload;
 use lifeboat_core::seal::{Binding, Content, seal};
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::time::WallTime;
+use lifeboat_runtime::rng;
 use lifeboat_storage::Tag;
 
 use super::payload::KeptPayload;
@@ -69,15 +70,14 @@ pub(super) fn plain_object(json: &[u8]) -> PlainObject {
 }
 
 impl Stored {
-    /// A payload in the form in which it is stored as this snapshot: a sealed one opens as no other. `random` must never
-    /// have been used before.
-    pub(super) fn new(id: SnapshotId, form: Form, kong_version: KongVersion, random: [u8; 12]) -> Self {
+    /// A payload in the form in which it is stored as this snapshot: a sealed one opens as no other.
+    pub(super) fn new(id: SnapshotId, form: Form, kong_version: KongVersion) -> Self {
         match form {
             Form::Plain(payload) => Self { id, payload: payload.into_bytes().into(), tag: None, sealed: None },
             Form::Sealed(payload, key, config) => {
                 let (sequence, config_hash, content) = (id.sequence, id.config_hash, Content::Configuration(config));
                 let binding = Binding { kong_version, sequence, config_hash, content };
-                let (payload, sealed) = seal(payload.into_bytes(), &key, Nonce::from_random(random), &binding);
+                let (payload, sealed) = seal(payload.into_bytes(), &key, rng::nonce(), &binding);
                 Self { id, payload: payload.into(), tag: None, sealed: Some(sealed) }
             }
         }
@@ -96,7 +96,7 @@ impl Packed {
     pub(super) fn new(stored: Stored, digests: Digests) -> Self {
         let Stored { id, payload, tag, sealed } = stored;
         let payload_bytes = payload.len() as u64;
-        let kept = tag.map(|tag| KeptPayload { sha256: digests.payload, bytes: payload.into_inner(), tag });
+        let kept = tag.map(|tag| KeptPayload { sha256: digests.payload, bytes: payload, tag });
         Self { id, payload_bytes, kept, sealed, digests }
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn received(message: &[u8]) -> Received {
 }
 
 pub(crate) async fn publish(archive: &Archive, message: &[u8]) -> Published {
-    let over = archive.standing(version()).await.unwrap();
+    let over = archive.current_manifest(version()).await.unwrap();
     archive.publish(&author(), &received(message), &over, &TERMS, now()).await.unwrap()
 }
 
@@ -146,7 +146,7 @@ async fn a_folder_that_cannot_be_made_is_named_with_the_cure() {
 async fn what_manifest_json_names_counts_as_published_before_it_has_a_manifest_of_its_own() {
     let archive = in_memory();
     publish(&archive, FIRST).await;
-    let over = archive.standing(version()).await.unwrap();
+    let over = archive.current_manifest(version()).await.unwrap();
     archive.hold(&author(), &received(CHANGED), &over, &Held::Refused, 1, now()).await.unwrap();
     let published = publish(&archive, CHANGED).await;
     // A crash has come between the two.
@@ -170,7 +170,7 @@ async fn what_manifest_json_names_counts_as_published_before_it_has_a_manifest_o
 async fn the_published_one_is_in_a_history_that_is_shorter_than_what_came_after_it() {
     let archive = in_memory();
     publish(&archive, FIRST).await;
-    let over = archive.standing(version()).await.unwrap();
+    let over = archive.current_manifest(version()).await.unwrap();
     for _ in 0..2 {
         archive.hold(&author(), &received(CHANGED), &over, &Held::Refused, 1, now()).await.unwrap();
     }

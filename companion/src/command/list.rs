@@ -179,13 +179,13 @@ fn pinned(version: KongVersion, sequence: u64, pin: Pin) -> String {
 }
 
 fn is_published(history: &History, listed: &Listed) -> bool {
-    history.published == Some(listed.id.sequence) && listed.manifest.is_some() && !listed.fate.is_held()
+    history.published == Some(listed.id.sequence) && listed.manifest.is_some() && !listed.state.is_held()
 }
 
 fn state_of(history: &History, listed: &Listed) -> String {
-    let others = history.snapshots.iter().map(|other| (other.id, other.fate));
+    let others = history.snapshots.iter().map(|other| (other.id, other.state));
     match &listed.manifest {
-        _ if is_released(listed.id, listed.fate, others) => RELEASED.to_owned(),
+        _ if is_released(listed.id, listed.state, others) => RELEASED.to_owned(),
         None if listed.refused.is_some() => REFUSED.to_owned(),
         None => UNPUBLISHED.to_owned(),
         Some(manifest) => state_word(manifest.state, is_published(history, listed)).to_owned(),

@@ -92,7 +92,7 @@ fn as_json(prunable: &Prunable, gone: &[SnapshotId]) -> String {
         json!({
             "sequence": old.id.sequence,
             "config_hash": old.id.config_hash,
-            "state": state(old.fate),
+            "state": state(old.state),
             "written": old.written,
             "age_seconds": old.age.as_secs(),
             "deleted": gone.contains(&old.id),
@@ -109,7 +109,7 @@ fn as_table(prunable: &Prunable, width: Option<usize>) -> String {
     for old in &prunable.snapshots {
         table.add(vec![
             old.id.sequence.to_string(),
-            state(old.fate).to_owned(),
+            state(old.state).to_owned(),
             old.id.config_hash.to_string(),
             old.written.to_string(),
             age(old.age),
@@ -118,8 +118,8 @@ fn as_table(prunable: &Prunable, width: Option<usize>) -> String {
     table.fitted(width, &CONCESSIONS).0
 }
 
-fn state(fate: HistoryState) -> &'static str {
-    match fate {
+fn state(state: HistoryState) -> &'static str {
+    match state {
         HistoryState::Published => "published",
         HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => "held",
         HistoryState::Leftover => "unpublished",

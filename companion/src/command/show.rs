@@ -68,7 +68,7 @@ async fn shown(archive: &ArchiveReader, picked: &Picked, asked: &Show, condition
 
     let problem = match &known {
         Err(problem) => Some(problem.clone()),
-        Ok(known) if known.standing == Verdict::Bad => Some(known.said.clone()),
+        Ok(known) if known.verdict == Verdict::Bad => Some(known.said.clone()),
         Ok(_) => None,
     };
     let text = match asked.output {

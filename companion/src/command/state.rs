@@ -24,11 +24,11 @@ pub(super) fn state_word(state: State, is_published: bool) -> &'static str {
 /// Whether a held snapshot waits for nobody: the same configuration was published later.
 pub(super) fn is_released(
     id: SnapshotId,
-    fate: HistoryState,
+    state: HistoryState,
     mut others: impl Iterator<Item = (SnapshotId, HistoryState)>,
 ) -> bool {
-    let is_its_copy = |(other, fate): (SnapshotId, HistoryState)| {
-        other.config_hash == id.config_hash && other.sequence > id.sequence && fate == HistoryState::Published
+    let is_its_copy = |(other, state): (SnapshotId, HistoryState)| {
+        other.config_hash == id.config_hash && other.sequence > id.sequence && state == HistoryState::Published
     };
-    fate.is_held() && others.any(is_its_copy)
+    state.is_held() && others.any(is_its_copy)
 }

@@ -198,7 +198,7 @@ impl VersionDrill {
             KongPart::Skipped(why) => Some(why.as_str()),
             KongPart::Absent | KongPart::Ran(_) | KongPart::Failed(_) => None,
         };
-        let evidence = self.evidence().filter(|evidence| evidence.standing != Verdict::Good);
+        let evidence = self.evidence().filter(|evidence| evidence.verdict != Verdict::Good);
         let evidence = evidence.map(|evidence| evidence.said.into());
         restored.chain(skipped).map(Cow::from).chain(evidence).collect()
     }

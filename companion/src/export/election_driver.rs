@@ -12,7 +12,6 @@ use lifeboat_core::export::election::{
     Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, RENEWAL, Strategy,
 };
 use lifeboat_core::export::publisher::Leadership;
-use lifeboat_core::mutation::{self, Mutation};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
@@ -322,16 +321,10 @@ impl ElectionDriver {
 
     fn request(&self, action: Action<Tag>) -> BoxFuture<'static, Done> {
         let (archive, version, mut known) = (self.archive.clone(), self.author.version, self.known.clone());
-        let (place, wall) = (archive.place().to_owned(), self.clock.wall());
+        let place = archive.place().to_owned();
         let done = async move {
             match action {
-                Action::ReadLease => {
-                    let found = match mutation::is_on(Mutation::WallClockLeases) {
-                        true => archive.lease_by_the_wall(version, wall).await,
-                        false => archive.lease(version).await,
-                    };
-                    Done::Event(found.map(Event::LeaseFound))
-                }
+                Action::ReadLease => Done::Event(archive.lease(version).await.map(Event::LeaseFound)),
                 Action::WriteLease { record, over } => {
                     Done::Event(match archive.write_lease(version, &record, over).await {
                         Err(StorageError::Conflict { .. }) => Ok(Event::LeaseConflict),

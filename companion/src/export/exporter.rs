@@ -72,12 +72,12 @@ pub enum ExportError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// It may not be published now.
-    #[error("configuration {hash} is not published: {}", .standing.reason())]
+    #[error("configuration {hash} is not published: {}", .state.reason())]
     NotPublished {
         /// Kong's name for it.
         hash: ConfigHash,
         /// Why.
-        standing: NewestState,
+        state: NewestState,
     },
 }
 
@@ -275,7 +275,7 @@ impl Exporter {
                 () = wake(run.clock, &run.keeper) => vec![Event::Tick],
             };
             run.take(events);
-            run.recorder.stands(run.keeper.newest(), run.keeper.standing());
+            run.recorder.newest_state(run.keeper.newest(), run.keeper.newest_state());
             run.recorder.nodes_differ(run.keeper.nodes_that_differ());
             run.recorder.payload(run.keeper.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
         }
@@ -314,10 +314,10 @@ impl Exporter {
             }
         }
 
-        match (keeper.standing(), clerk.published()) {
+        match (keeper.newest_state(), clerk.published()) {
             (NewestState::Published, Some(manifest)) if is_new => Ok(Exported::New(manifest.clone())),
             (NewestState::Published, Some(manifest)) => Ok(Exported::Already(manifest.clone())),
-            (standing, _) => Err(ExportError::NotPublished { hash: received.config_hash, standing }),
+            (state, _) => Err(ExportError::NotPublished { hash: received.config_hash, state }),
         }
     }
 }
@@ -446,7 +446,7 @@ impl Run {
             }
         };
 
-        self.mirrors.published(clerk.standing().filter(|_| self.fence.is_open()));
+        self.mirrors.published(clerk.current().filter(|_| self.fence.is_open()));
         // Who doesn't lead would take images for nothing.
         self.images.want(if self.fence.is_open() { clerk.lacks_an_image() } else { None });
         self.clerk = Some(clerk);

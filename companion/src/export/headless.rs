@@ -227,7 +227,7 @@ impl Headless {
         match decoded {
             Err(error) => {
                 self.cause = self.log.not_kept(&error);
-                Event::NotKept
+                Event::NotReceived
             }
             Ok(message) => {
                 let hash = message.config_hash;
@@ -246,7 +246,7 @@ impl Headless {
                 });
                 self.log.works();
                 tracing::info!(%hash, bytes, "received a configuration from the control plane");
-                Event::Kept(hash)
+                Event::Received(hash)
             }
         }
     }
@@ -262,8 +262,8 @@ impl Headless {
                     tracing::debug!("sending to the control plane failed: {error}");
                 }
             }
-            Action::Keep(message) if self.decoding.is_some() => self.waiting = Some(message),
-            Action::Keep(message) => self.decoding = Some(self.decode(message.into_inner())),
+            Action::Receive(message) if self.decoding.is_some() => self.waiting = Some(message),
+            Action::Receive(message) => self.decoding = Some(self.decode(message.into_inner())),
             Action::Disconnect => self.disconnect().await,
             Action::Notify(notice) => {
                 let cause = self.cause_of(&notice);
@@ -279,7 +279,7 @@ impl Headless {
                     self.recorder.control_plane_says(says);
                 }
                 let why = match notice {
-                    Notice::NotKept => cause,
+                    Notice::NotReceived => cause,
                     _ => said,
                 };
                 self.news.send_replace(Some(News { notice, why }));

@@ -82,6 +82,6 @@ fn told(News { notice, why }: News) -> Option<Answer> {
         Notice::Refused(refusal) => Some(Answer::Refused(refusal)),
         Notice::CertificateRefused(_) => Some(Answer::CertificateRefused(why)),
         Notice::Lost { .. } | Notice::Unreachable { .. } => Some(Answer::Unreachable(why)),
-        Notice::NotKept | Notice::Fragment => Some(Answer::Unusable(why)),
+        Notice::NotReceived | Notice::Fragment => Some(Answer::Unusable(why)),
     }
 }

@@ -73,7 +73,7 @@ impl LinkLog {
         let (control_plane, version) = (&self.cluster.control_plane.address, self.version);
         match notice {
             // These are said where more is known.
-            Notice::Silent(_) | Notice::NotKept => String::new(),
+            Notice::Silent(_) | Notice::NotReceived => String::new(),
             // Whether the outage is over is known when something has come.
             Notice::Connected if self.outage.lasts() => {
                 said!(debug, "linked to control plane {control_plane} as a backup node of Kong {version}")

@@ -67,7 +67,7 @@ fn meaning(loss: &PayloadLoss) -> String {
             *state,
             "No exporter has put it back: the one that leads says why in its log. If none leads, start one".to_owned(),
         ),
-        PayloadLoss::Unavailable(state, standing) => (*state, why_not(standing)),
+        PayloadLoss::Unavailable(state, newest) => (*state, why_not(newest)),
     };
     let problem = word(state).unwrap_or("is lost");
     format!(
@@ -75,9 +75,9 @@ fn meaning(loss: &PayloadLoss) -> String {
     )
 }
 
-fn why_not(standing: &NewestState) -> String {
+fn why_not(state: &NewestState) -> String {
     let nowhere = "No other store and no config.json has what the manifest names";
-    match standing {
+    match state {
         NewestState::Ready(_) => {
             format!("{nowhere}: the control plane is asked for it, and what it sends is published in its place")
         }

@@ -5,10 +5,10 @@ use lifeboat_core::export::publisher::NewestState;
 use lifeboat_storage::StorageError;
 use tracing::{debug, error, info, warn};
 
-pub(super) fn log(newest: Option<ConfigHash>, standing: &NewestState) {
+pub(super) fn log(newest: Option<ConfigHash>, state: &NewestState) {
     let Some(hash) = newest else { return };
-    let reason = standing.reason();
-    match standing {
+    let reason = state.reason();
+    match state {
         NewestState::Published => log_already(hash),
         NewestState::Held(_) => error!("configuration {hash} is not published: {reason}"),
         NewestState::Doubted { .. } | NewestState::Outdated => {

@@ -26,7 +26,7 @@ pub(super) struct SnapshotWriter {
     archive: Archive,
     author: Author,
     clock: Clock,
-    standing: CurrentManifest,
+    current: CurrentManifest,
     /// Which version of `config.json` was looked at last.
     config_json: Option<Tag>,
     /// The published payload as it is stored: to put it back, if the store loses it.
@@ -47,7 +47,7 @@ impl SnapshotWriter {
             archive,
             author,
             clock,
-            standing: CurrentManifest::Absent,
+            current: CurrentManifest::Absent,
             config_json: None,
             payload: None,
             payload_problem: None,
@@ -98,7 +98,7 @@ impl SnapshotWriter {
         if self.lacks_an_image() != Some(id) {
             return Ok(None);
         }
-        let CurrentManifest::Published(published) = &self.standing else { return Ok(None) };
+        let CurrentManifest::Published(published) = &self.current else { return Ok(None) };
 
         let published = self.archive.attach_image((**published).clone(), image).await?;
         if let Some(image) = &published.manifest.cache_image {
@@ -110,14 +110,14 @@ impl SnapshotWriter {
         }
 
         let manifest = (*published.manifest).clone();
-        self.standing = CurrentManifest::Published(Box::new(published));
+        self.current = CurrentManifest::Published(Box::new(published));
         Ok(Some(manifest))
     }
 
     /// Keeps a control plane's schemas with what is published. Gives whether there is something published to keep them
     /// with.
     pub(super) async fn keep_schemas(&mut self, json: Vec<u8>) -> Result<bool, StorageError> {
-        let CurrentManifest::Published(published) = &self.standing else { return Ok(false) };
+        let CurrentManifest::Published(published) = &self.current else { return Ok(false) };
 
         let keys = self.archive.policy(self.author.version).keys;
         let named = published.manifest.schemas.as_ref();
@@ -134,13 +134,13 @@ impl SnapshotWriter {
             "kept the control plane's schemas with snapshot {}: what is written by hand in an outage is checked against them",
             published.manifest.sequence
         );
-        self.standing = CurrentManifest::Published(Box::new(published));
+        self.current = CurrentManifest::Published(Box::new(published));
         Ok(true)
     }
 
     /// What was looked at or written last, as it lies in the store.
-    pub(super) fn standing(&self) -> Option<&Published> {
-        match &self.standing {
+    pub(super) fn current(&self) -> Option<&Published> {
+        match &self.current {
             CurrentManifest::Published(published) => Some(published),
             CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => None,
         }
@@ -148,7 +148,7 @@ impl SnapshotWriter {
 
     /// The manifest that was looked at or written last.
     pub(super) fn published(&self) -> Option<&Manifest> {
-        match &self.standing {
+        match &self.current {
             CurrentManifest::Published(published) => Some(&published.manifest),
             CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => None,
         }
@@ -165,7 +165,7 @@ impl SnapshotWriter {
         let now = self.clock.wall();
         match action {
             Action::Glance => {
-                self.standing = self.archive.standing(self.author.version).await?;
+                self.current = self.archive.current_manifest(self.author.version).await?;
                 let mut payload = self.look_at_payload().await?;
                 if payload == PayloadState::Whole {
                     payload = self.watch_config_json().await?;
@@ -174,28 +174,28 @@ impl SnapshotWriter {
             }
             Action::Look => self.look().await,
             Action::ReadBack => {
-                let CurrentManifest::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+                let CurrentManifest::Published(published) = &self.current else { return Ok(Event::Conflict) };
                 let look = self.archive.read_payload(published).await?;
                 Ok(Event::ReadBack(self.note_payload(look)))
             }
             Action::PutBack { epoch } => self.put_back(epoch).await,
             Action::Publish { configuration, state, pin, epoch } => {
                 let terms = Terms { epoch, state, pin, last_seen: None };
-                let (author, over) = (&self.author, &self.standing);
+                let (author, over) = (&self.author, &self.current);
                 let published = self.archive.publish(author, &configuration, over, &terms, now).await?;
                 self.now_published(published);
                 self.say_published();
                 Ok(self.written())
             }
             Action::Rewrite(rewrite) => {
-                let CurrentManifest::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+                let CurrentManifest::Published(published) = &self.current else { return Ok(Event::Conflict) };
                 let rewritten = self.archive.rewrite(&self.author, published, &rewrite, now).await?;
-                self.standing = CurrentManifest::Published(Box::new(rewritten));
+                self.current = CurrentManifest::Published(Box::new(rewritten));
                 Ok(self.written())
             }
-            Action::Keep { configuration, why, epoch } => {
-                let (author, over) = (&self.author, &self.standing);
-                Ok(Event::Kept(self.archive.hold(author, &configuration, over, &why, epoch, now).await?))
+            Action::Hold { configuration, why, epoch } => {
+                let (author, over) = (&self.author, &self.current);
+                Ok(Event::HeldWritten(self.archive.hold(author, &configuration, over, &why, epoch, now).await?))
             }
             Action::Reconnect | Action::Recheck { .. } | Action::Notify(_) | Action::Finish => {
                 unreachable!("it isn't done at the store")
@@ -218,18 +218,18 @@ impl SnapshotWriter {
 
     async fn look(&mut self) -> Result<Event, StorageError> {
         let version = self.author.version;
-        self.standing = self.archive.standing(version).await?;
+        self.current = self.archive.current_manifest(version).await?;
         let mut payload = PayloadState::Whole;
         let mut history: History = self.archive.past(version).await?.into_iter().collect();
 
-        match &self.standing {
+        match &self.current {
             CurrentManifest::Absent => {}
             CurrentManifest::Published(published) => {
                 let id = published.manifest.id();
                 self.archive.complete(published).await?;
                 payload = self.look_at_payload().await?;
-                if history.of(id.config_hash).is_none_or(|past| past.id == id && past.fate == HistoryState::Leftover) {
-                    history.add(Past { id, fate: HistoryState::Published });
+                if history.of(id.config_hash).is_none_or(|past| past.id == id && past.state == HistoryState::Leftover) {
+                    history.add(Past { id, state: HistoryState::Published });
                 }
                 if payload == PayloadState::Whole {
                     payload = self.settle_config_json().await?;
@@ -275,7 +275,7 @@ impl SnapshotWriter {
 
     // A look at the payload by its size may have been too kind; what it is made into tells more.
     async fn settle_config_json(&mut self) -> Result<PayloadState, StorageError> {
-        let CurrentManifest::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
+        let CurrentManifest::Published(published) = &self.current else { return Ok(PayloadState::Whole) };
         let place = self.archive.place();
 
         self.config_json = match self.archive.settle_config_json(published).await? {
@@ -306,14 +306,14 @@ impl SnapshotWriter {
     }
 
     async fn look_at_payload(&mut self) -> Result<PayloadState, StorageError> {
-        let CurrentManifest::Published(published) = &self.standing else { return Ok(PayloadState::Whole) };
+        let CurrentManifest::Published(published) = &self.current else { return Ok(PayloadState::Whole) };
         let kept = self.payload.as_ref().filter(|kept| kept.is_of(&published.manifest));
         let look = self.archive.look_at_payload(published, kept).await?;
         Ok(self.note_payload(look))
     }
 
     fn note_payload(&mut self, look: PayloadLook) -> PayloadState {
-        let CurrentManifest::Published(published) = &self.standing else { return look.state };
+        let CurrentManifest::Published(published) = &self.current else { return look.state };
         // Of what is published no longer nothing can be put back.
         self.payload = look.kept.or(self.payload.take()).filter(|kept| kept.is_of(&published.manifest));
         let problem = lost_payload::problem(look.state, look.reason.as_deref());
@@ -327,7 +327,7 @@ impl SnapshotWriter {
     }
 
     async fn put_back(&mut self, epoch: u64) -> Result<Event, StorageError> {
-        let CurrentManifest::Published(published) = &self.standing else { return Ok(Event::Conflict) };
+        let CurrentManifest::Published(published) = &self.current else { return Ok(Event::Conflict) };
         let mut others = Vec::new();
         for settings in &self.others {
             // One that can't be opened has nothing to give; who mirrors into it says so.
@@ -361,7 +361,7 @@ impl SnapshotWriter {
     fn now_published(&mut self, mut published: Published) {
         self.config_json = published.config_json.clone();
         (self.payload, self.payload_problem) = (published.payload.take(), None);
-        self.standing = CurrentManifest::Published(Box::new(published));
+        self.current = CurrentManifest::Published(Box::new(published));
     }
 
     fn named(&self) -> Option<Named> {

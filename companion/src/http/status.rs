@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::Program;
 use crate::drill::{DrillFacts, DrillMetrics};
 use crate::metrics::strategy_name;
-use crate::observation::{self, ExportFacts, Observation, RelayFacts, standing_name};
+use crate::observation::{self, ExportFacts, Observation, RelayFacts, newest_state_name};
 use crate::relay::{NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
 use crate::reports::ReportsView;
 
@@ -198,7 +198,7 @@ impl Newest {
             config_hash,
             bytes,
             received,
-            standing: judged.map(|judged| standing_name(&judged.standing)),
+            standing: judged.map(|judged| newest_state_name(&judged.state)),
             ending: lifetimes.map(ending),
             credentials_with_ttl: lifetimes.map(|lifetimes| lifetimes.credentials_with_ttl),
         })

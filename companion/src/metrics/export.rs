@@ -3,14 +3,14 @@
 use std::fmt;
 
 use lifeboat_core::export::election::Strategy;
-use lifeboat_core::lifetimes::Mortal;
+use lifeboat_core::lifetimes::Expiring;
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::room::{NodeLimit, Sizes};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
 use super::names::{self, Metric};
 use super::series::{Number, Version, VersionLabels, write_counter, write_gauge};
-use crate::observation::{ExportFacts, STANDINGS, Trace, held_name, standing_name};
+use crate::observation::{ExportFacts, NEWEST_STATES, Trace, held_name, newest_state_name};
 
 #[cfg(test)]
 mod tests;
@@ -148,9 +148,9 @@ fn other_exporters(facts: &ExportFacts) -> impl Iterator<Item = (TraceLabels, u6
 }
 
 fn standings(facts: &ExportFacts) -> impl Iterator<Item = (StandingLabels, Number)> {
-    let now = facts.judged.as_ref().map_or("nothing", |judged| standing_name(&judged.standing));
+    let now = facts.judged.as_ref().map_or("nothing", |judged| newest_state_name(&judged.state));
     let labels = |standing| StandingLabels { kong_version: Version(facts.version), standing };
-    STANDINGS.iter().map(move |standing| (labels(standing), (*standing == now).into()))
+    NEWEST_STATES.iter().map(move |standing| (labels(standing), (*standing == now).into()))
 }
 
 fn held(facts: &ExportFacts) -> Option<(HeldLabels, Number)> {
@@ -190,11 +190,11 @@ fn limits_used(facts: &ExportFacts) -> impl Iterator<Item = (LimitLabels, Number
 }
 
 fn ends(facts: &ExportFacts) -> impl Iterator<Item = (EndLabels, Number)> {
-    let first = |of: Mortal| {
+    let first = |of: Expiring| {
         let labels = EndLabels { kong_version: Version(facts.version), of: of.name() };
         Some((labels, Number::Time(facts.lifetimes.as_ref()?.first(of)?)))
     };
-    Mortal::ALL.into_iter().filter_map(first)
+    Expiring::ALL.into_iter().filter_map(first)
 }
 
 /// What metrics and status call a strategy.

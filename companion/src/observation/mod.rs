@@ -12,8 +12,10 @@ use lifeboat_link::tls::Leaf;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 
-pub use export::{ControlPlaneSays, ExportFacts, ExportRecorder, Failing, Judged, Lead, Newest, Trace, standing_name};
-pub(crate) use export::{STANDINGS, held_name};
+pub use export::{
+    ControlPlaneSays, ExportFacts, ExportRecorder, Failing, Judged, Lead, Newest, Trace, newest_state_name,
+};
+pub(crate) use export::{NEWEST_STATES, held_name};
 pub use relay::{NodePresence, RelayFacts, RelayRecorder};
 
 /// What is known of a program. Clones are the same.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Manifest;
 use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
 use lifeboat_core::time::Moment;
@@ -61,13 +60,6 @@ pub(super) struct Subscription {
     bulletins: watch::Receiver<Option<Seen>>,
     /// Looks that were begun before the node lost its control plane don't count.
     after: u64,
-}
-
-/// What a manifest publishes.
-pub(super) fn publication(manifest: &Manifest) -> Publication {
-    let choice = if manifest.pin.is_some() { Choice::Operators } else { Choice::ControlPlanes };
-    let Manifest { epoch, sequence, config_hash, .. } = *manifest;
-    Publication { epoch, sequence, config_hash, choice }
 }
 
 impl Follower {
@@ -138,7 +130,7 @@ impl Follower {
         let (mut found, mut failed) = (Vec::new(), None);
         for (place, published) in self.sources.published_in_each(version).await {
             match published {
-                Ok(Some(published)) => found.push((place, publication(&published.manifest))),
+                Ok(Some(published)) => found.push((place, Publication::of(&published.manifest))),
                 Ok(None) => found.push((place, Publication::NOTHING)),
                 Err(error) => failed = Some(error),
             }

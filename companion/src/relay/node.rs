@@ -127,7 +127,7 @@ impl Driver {
         if !self.session.awaits_delivery() {
             return ControlFlow::Continue(());
         }
-        match permit.deliver(self.node.send_message(offer.message.pieces())).await {
+        match permit.deliver(self.node.send_message(offer.message().pieces())).await {
             Ok(()) => self.take(Event::Delivered).await,
             Err(error) => {
                 log_lines::not_sent(&self.identity, &error);

@@ -17,7 +17,6 @@ use lifeboat_runtime::lock::Locked;
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use super::follower::publication;
 use super::restore_log::RestoreLog;
 use crate::archive::Stores;
 
@@ -69,7 +68,7 @@ impl SnapshotCache {
 
     /// The same, of which one that was fetched before this was published is not taken for new any more.
     pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingSnapshot {
-        let is_older = |fetched: &Fetched| fetched.offer.publication.is_none_or(|known| wanted.is_newer_than(&known));
+        let is_older = |fetched: &Fetched| fetched.offer.publication().is_none_or(|known| wanted.is_newer_than(&known));
         let mut fetches = self.fetches.locked();
         if let Some(fetch) = fetches.get_mut(&version)
             && fetch.result.borrow().as_ref().is_some_and(is_older)
@@ -168,12 +167,9 @@ impl Fetched {
 }
 
 fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
-    let (payload, last_seen, publication) = match verified.provenance() {
-        Provenance::Manifest(manifest) => {
-            (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen), Some(publication(manifest)))
-        }
-        Provenance::BareConfigJson => (None, None, None),
+    let (payload, last_seen) = match verified.provenance() {
+        Provenance::Manifest(manifest) => (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen)),
+        Provenance::BareConfigJson => (None, None),
     };
-    let offer = Offer { message: verified.message(clock.wall()), config_bytes: verified.config_bytes(), publication };
-    Fetched { offer: Arc::new(offer), payload, last_seen }
+    Fetched { offer: Arc::new(Offer::of(verified, clock.wall())), payload, last_seen }
 }

@@ -43,7 +43,7 @@ pub(super) fn is_password_hash(password: &str) -> bool {
 pub(super) enum Links {
     /// Here.
     Checked,
-    /// By who has Kong's schemas, in Kong's words.
+    /// A check against Kong's schemas, in Kong's words.
     LeftToSchemas,
 }
 
@@ -74,6 +74,7 @@ impl Examiner<'_> {
             self.password(entity, &members);
         }
         let has_own_templates = name == "plugins" && text(&members, "name").is_some_and(placeholder::has_own_templates);
+
         for (field, value) in &members {
             if !(has_own_templates && field == "config") {
                 self.placeholders(name, entity, field, value);
@@ -90,6 +91,7 @@ impl Examiner<'_> {
             Some(Key::UniqueWithin(field, of)) => (*field, text(members, of).unwrap_or_default()),
             None => (primary, ""),
         };
+
         if field != primary
             && let Some(own) = text(members, field)
             && !self.seen.insert((kind.name.to_owned(), format!("{workspace}/{within}"), field, own.to_owned()))
@@ -111,6 +113,7 @@ impl Examiner<'_> {
     fn references(&mut self, kind: &Kind, entity: &Entity<'_>, members: &Members) {
         for reference in kind.references {
             let (field, to) = (reference.field, reference.kind);
+
             match members.get(field) {
                 None | Some(Value::Null) if !reference.is_required => {}
                 None | Some(Value::Null) => {
@@ -130,6 +133,7 @@ impl Examiner<'_> {
 
     fn password(&mut self, entity: &Entity<'_>, members: &Members) {
         let Some(password) = text(members, "password") else { return };
+
         match (self.is_hashed_by_nodes, is_password_hash(password)) {
             (true, true) => self.refuse(
                 "basicauth_credentials",
@@ -174,6 +178,7 @@ impl Examiner<'_> {
         if !text.contains('$') && !text.contains("{{") {
             return;
         }
+
         match placeholder::whole(text) {
             Some(Likeness::Placeholder) => {
                 let reason = "it is a placeholder that nobody has filled in, and where Kong takes it at all, it takes it \

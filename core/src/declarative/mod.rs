@@ -111,6 +111,7 @@ pub fn read(file: &Bytes, version: KongVersion, max_config: usize) -> Result<Wri
         }
         Err(error) => parse_yaml(&text, error)?,
     };
+
     check_format(&document, version)?;
     let (flat, noticed) = flatten::flatten(document, version);
     let text = Bytes::from(Value::Object(flat).to_string());
@@ -146,14 +147,16 @@ fn parse_json(configuration: &Configuration) -> Result<Map<String, Value>, Refus
 fn parse_yaml(text: &Bytes, not_json: ConfigurationError) -> Result<(Map<String, Value>, Vec<Finding>), Refused> {
     let utf8 = std::str::from_utf8(text).map_err(|error| Refused::NotText(error.valid_up_to()))?;
     let begins_as_json = utf8.trim_start().starts_with(['{', '[']) && !utf8.trim_start().starts_with("{{");
-    match (yaml::parse(utf8), not_json) {
-        (Ok(yaml::Parsed { document: Value::Object(document), has_more }), _) => {
+    let parsed = yaml::parse(utf8).map(|yaml::Parsed { document, has_more }| (document.into_inner(), has_more));
+
+    match (parsed, not_json) {
+        (Ok((Value::Object(document), has_more)), _) => {
             let only_first = "the file has several documents, and Kong reads the first one only";
             let more = has_more.then(|| Finding::of_member(Severity::Warning, "---", only_first));
             Ok((document, more.into_iter().collect()))
         }
         (Ok(_), _) => Err(Refused::NotDeclarative),
-        // Flow style is YAML as well, but who writes it means JSON.
+        // Flow style is YAML as well, but a file that begins so is meant as JSON.
         (Err(_), ConfigurationError::Json(error)) if begins_as_json => Err(Refused::Json(error)),
         (Err(error), _) if utf8.contains("{{") => Err(Refused::Yaml(format!(
             "{error}. There are templates in it ({{{{ }}}}) that nobody has filled in: render the file first (deck file \
@@ -188,6 +191,7 @@ fn is_final(configuration: &Configuration, version: KongVersion) -> Result<bool,
         "_transform" => value.is_boolean(),
         _ => false,
     });
+
     // What a running Kong has written down has its ids, where a kind has ids at all.
     let is_dumped = entities.rest().get("_transform") == Some(&Value::Bool(false));
     let mut kinds = entities.kinds.iter();
@@ -216,6 +220,7 @@ fn is_final_entity(kind: &Kind, entity: &Entity<'_>, entities: &Entities<'_>, ve
     // Said by whatever brings entities into their final form.
     let is_in_a_group = (kind.name == "consumers" && is_set("groups"))
         || !version.is_enterprise() && (kind.name == "consumer_groups" || is_set("consumer_group"));
+
     members.get(kind.primary_key()).is_some_and(Value::is_string)
         && !is_in_a_group
         && !members.contains_key("_comment")

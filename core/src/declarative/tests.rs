@@ -154,7 +154,7 @@ fn a_configuration_in_its_final_form_stays_byte_for_byte_what_it_is() {
 
 #[test]
 fn what_is_not_final_in_json_is_converted_as_in_yaml() {
-    let written: Value = yaml::parse(WRITTEN).unwrap().document;
+    let written: Value = yaml::parse(WRITTEN).unwrap().document.into_inner();
     let from_json = read_text(&written.to_string()).unwrap();
     assert_eq!(from_json, read_text(WRITTEN).unwrap());
     let mut final_one = value(&from_json);

@@ -9,6 +9,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Value};
 
 use super::scalar;
+use crate::sensitive::Sensitive;
 
 /// How deeply values may be nested: less than what serde_json reads, so that what is made here can be read again.
 const MAX_DEPTH: usize = 100;
@@ -29,7 +30,7 @@ pub(super) struct Error {
 #[derive(Debug)]
 pub(super) struct Parsed {
     /// Its first document: the only one that Kong reads.
-    pub(super) document: Value,
+    pub(super) document: Sensitive<Value>,
     /// Whether there are others after it.
     pub(super) has_more: bool,
 }
@@ -40,11 +41,11 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Error> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| at(*error.marker(), error.info().to_owned()))?;
         if matches!(event, Event::DocumentStart(_)) && builder.document.is_some() {
-            return Ok(Parsed { document: builder.document.unwrap_or_default(), has_more: true });
+            return Ok(Parsed { document: builder.document.unwrap_or_default().into(), has_more: true });
         }
         builder.event(event).map_err(|reason| at(span.start, reason))?;
     }
-    Ok(Parsed { document: builder.document.unwrap_or_default(), has_more: false })
+    Ok(Parsed { document: builder.document.unwrap_or_default().into(), has_more: false })
 }
 
 fn at(place: Marker, reason: impl Into<Cow<'static, str>>) -> Error {
@@ -130,6 +131,7 @@ impl Builder {
             return Ok(());
         }
         let value = value_of(text, style, tag)?;
+
         self.anchor(anchor, &value);
         self.value(value)
     }
@@ -222,7 +224,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Value {
-        parse(text).unwrap().document
+        parse(text).unwrap().document.into_inner()
     }
 
     fn error(text: &str) -> String {
@@ -310,7 +312,7 @@ list:
     #[test]
     fn of_several_documents_the_first_one_counts() {
         let parsed = parse("a: 1\n---\nb: [\n").unwrap();
-        assert_eq!((parsed.document, parsed.has_more), (json!({"a": 1}), true));
+        assert_eq!((&*parsed.document, parsed.has_more), (&json!({"a": 1}), true));
         assert!(!parse("---\na: 1\n...\n").unwrap().has_more);
     }
 

@@ -23,7 +23,7 @@ const LEAST_LOADING: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeLink(pub u64);
 
-/// Something that a node of the kept version did.
+/// Something that a node of the exported version did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeNews {
     /// It is connected: it can tell what it runs.
@@ -36,7 +36,7 @@ pub enum NodeNews {
     Left,
 }
 
-/// The connected nodes of the kept version.
+/// The connected nodes of the exported version.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes(BTreeMap<NodeLink, Node>);
 

@@ -3,7 +3,6 @@
 
 use crate::kong::EntityCounts;
 use crate::manifest::{GUARDED, Shrunk};
-use crate::mutation::{self, Mutation};
 
 /// How much a configuration may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +26,6 @@ impl ShrinkGuard {
 
     /// What `candidate` would lose of `published`, if that is too much to publish it.
     pub fn objection(&self, published: &EntityCounts, candidate: &EntityCounts) -> Option<Shrunk> {
-        if mutation::is_on(Mutation::NoShrinkGuard) {
-            return None;
-        }
         let loses_all_routes = published.get("routes") > 0 && candidate.get("routes") == 0;
         let loses_too_much = GUARDED.iter().any(|kind| self.is_exceeded(published.get(kind), candidate.get(kind)));
         (loses_all_routes || loses_too_much).then(|| Shrunk::between(published, candidate))

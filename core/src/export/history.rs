@@ -15,7 +15,7 @@ pub struct Past {
     /// Which one.
     pub id: SnapshotId,
     /// What became of it.
-    pub fate: HistoryState,
+    pub state: HistoryState,
 }
 
 impl History {
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn of_each_configuration_the_newest_snapshot_counts() {
         let hash = ConfigHash::from_bytes([7; 16]);
-        let past = |sequence, fate| Past { id: SnapshotId { sequence, config_hash: hash }, fate };
+        let past = |sequence, state| Past { id: SnapshotId { sequence, config_hash: hash }, state };
         let history: History =
             [past(3, HistoryState::HeldAsShrunk), past(9, HistoryState::Published), past(5, HistoryState::Leftover)]
                 .into_iter()

@@ -17,7 +17,7 @@ pub struct Keyring {
 /// What a manifest must have to be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// Nothing: there are no keys, and who can write to the store decides what nodes run.
+    /// Nothing: there are no keys, and anyone who can write to the store decides what nodes run.
     Nothing,
     /// A signature by a trusted key.
     Signature,

@@ -2,7 +2,6 @@
 //! here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,16 +10,17 @@ use super::Unrunnable;
 use super::config_hash::{Hasher, List, Member, SectionHashes, skip};
 use crate::json::{self, Lexer};
 use crate::payload::Payload;
+use crate::sensitive::Sensitive;
 
 /// The member that says how the others are to be read.
 const FORMAT_VERSION: &str = "_format_version";
 
 /// A declarative configuration: a well-formed JSON document, known to be an object.
 ///
-/// It holds private keys and credentials in clear text, so its `Debug` shows only size and counts.
-#[derive(Clone)]
+/// It holds private keys and credentials in clear text.
+#[derive(Clone, Debug)]
 pub struct Configuration {
-    json: Bytes,
+    json: Sensitive<Bytes>,
     outline: Outline,
     /// The same compressed, where it came so.
     compressed: Option<Payload>,
@@ -79,6 +79,7 @@ impl Outline {
             self.has_format_version = member != Member::Null;
         }
         let has_null = matches!(member, Member::Null | Member::List(List { has_null: true, .. }));
+
         // What begins so is about the document, and no kind of entity.
         if has_null && !name.starts_with('_') {
             self.with_nulls.insert(name.clone());
@@ -135,7 +136,7 @@ impl Configuration {
         let mut lexer = start(&json)?;
         let outline = outline(&mut lexer)?;
         lexer.end()?;
-        Ok(Self { json, outline, compressed: None })
+        Ok(Self { json: json.into(), outline, compressed: None })
     }
 
     /// The same with Kong's hashes, in one pass: faster than [`from_json`](Self::from_json) and
@@ -147,12 +148,12 @@ impl Configuration {
         let mut lexer = start(&json)?;
         let (outline, hashes) = outline_and_hash(&mut lexer)?;
         lexer.end()?;
-        Ok((Self { json, outline, compressed: None }, hashes))
+        Ok((Self { json: json.into(), outline, compressed: None }, hashes))
     }
 
     /// What was cut out of a message whose reader has checked it.
     pub(super) fn cut_out(json: Bytes, outline: Outline) -> Self {
-        Self { json, outline, compressed: None }
+        Self { json: json.into(), outline, compressed: None }
     }
 
     /// The same, which is known to be this payload when it is compressed.
@@ -188,13 +189,6 @@ impl Configuration {
     pub fn hashes(&self) -> SectionHashes {
         let hashes = start(&self.json).and_then(|mut lexer| Ok(outline_and_hash(&mut lexer)?.1));
         hashes.expect("a configuration is known to be JSON since it was made")
-    }
-}
-
-impl fmt::Debug for Configuration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.json.len();
-        f.debug_struct("Configuration").field("bytes", &bytes).field("counts", &self.outline.counts.0).finish()
     }
 }
 

@@ -7,15 +7,28 @@ use serde::Serialize;
 use super::SectionHashes;
 use crate::digest::ConfigHash;
 use crate::payload::{Blocks, Payload};
+use crate::sensitive::Sensitive;
 use crate::time::WallTime;
 
 const GZIP_HEADER: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff";
 const TAIL: &[u8] = b"}";
 
 /// A whole message, compressed, as three pieces that are sent one after the other in one frame. Cloning shares them.
-#[derive(Clone)]
+///
+/// Outside of this crate only [`Verified::message`](crate::verify::Verified::message) makes one:
+///
+/// ```compile_fail,E0624
+/// use lifeboat_core::digest::ConfigHash;
+/// use lifeboat_core::kong::message::ReconfigureMessage;
+/// use lifeboat_core::payload::Payload;
+/// use lifeboat_core::time::WallTime;
+///
+/// let now = WallTime::from_system(std::time::SystemTime::UNIX_EPOCH);
+/// ReconfigureMessage::around(&Payload::compress(b"{}"), ConfigHash::EMPTY, None, now);
+/// ```
+#[derive(Clone, Debug)]
 pub struct ReconfigureMessage {
-    pieces: [Bytes; 3],
+    pieces: Sensitive<[Bytes; 3]>,
     config_hash: ConfigHash,
 }
 
@@ -31,7 +44,7 @@ struct Head<'a> {
 impl ReconfigureMessage {
     /// The message that gives a node this configuration under this hash. `hashes` are those of the configuration's
     /// sections where they are known; `timestamp` is only for the node's log.
-    pub fn around(
+    pub(crate) fn around(
         payload: &Payload,
         config_hash: ConfigHash,
         hashes: Option<&SectionHashes>,
@@ -51,7 +64,7 @@ impl ReconfigureMessage {
         let crc = combine(combine(crc_of(&head), crc, u64::from(length)), crc_of(TAIL), TAIL.len() as u64);
         last.put_u32_le(crc);
         last.put_u32_le((head.len() as u32).wrapping_add(length).wrapping_add(TAIL.len() as u32));
-        Self { pieces: [first.freeze(), deflate, last.freeze()], config_hash }
+        Self { pieces: [first.freeze(), deflate, last.freeze()].into(), config_hash }
     }
 
     /// The pieces, in order.
@@ -72,12 +85,6 @@ impl ReconfigureMessage {
     /// The hash that a node's ping carries once it runs this.
     pub fn config_hash(&self) -> ConfigHash {
         self.config_hash
-    }
-}
-
-impl std::fmt::Debug for ReconfigureMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ReconfigureMessage({}, {} bytes)", self.config_hash, self.len())
     }
 }
 

@@ -16,11 +16,11 @@ pub mod message;
 pub mod node_error;
 mod number;
 pub mod ping;
-#[cfg(test)]
-mod plain;
 pub mod plugins;
 pub mod reconfigure;
 pub(crate) mod schema;
+#[cfg(test)]
+mod tests;
 mod unrunnable;
 pub mod version;
 

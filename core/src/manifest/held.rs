@@ -53,7 +53,7 @@ impl fmt::Display for Held {
 
 impl Held {
     /// How the history remembers it.
-    pub fn fate(&self) -> HistoryState {
+    pub fn history_state(&self) -> HistoryState {
         match self {
             Self::Shrunk(_) | Self::Unreleased => HistoryState::HeldAsShrunk,
             Self::Refused => HistoryState::HeldAsRefused,

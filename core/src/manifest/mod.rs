@@ -3,20 +3,16 @@
 
 mod document;
 mod held;
-mod pin;
 mod proof;
 mod sealing;
-mod source;
 
 use serde::{Deserialize, Serialize};
 
 pub use document::Document;
 pub(crate) use held::GUARDED;
 pub use held::{Held, Loss, Shrunk};
-pub use pin::Pin;
 pub use proof::{AUTHENTICATION, DOMAIN, Proof, SIGNATURE};
 pub use sealing::{Nonce, Seal};
-pub use source::{Source, SourceKind};
 
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::keys::{Key, Keyring, SigningKey};
@@ -134,6 +130,43 @@ pub enum State {
     Pinned,
     /// It isn't the published one: it waits for an operator's `release`.
     Held,
+}
+
+/// An operator chose what is published (`lifeboat rollback`, `lifeboat pin`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "until")]
+pub enum Pin {
+    /// It stays until the control plane's configuration is another one than this.
+    Change {
+        /// What the control plane had when the operator chose.
+        instead_of: ConfigHash,
+    },
+    /// It stays until `lifeboat unpin`.
+    Unpin,
+}
+
+/// Where a configuration came from that no control plane sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// What was read.
+    pub from: SourceKind,
+    /// The operator's reason for publishing what Kong's schemas, or a check of Lifeboat's, refuse: so it counts as not
+    /// checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
+}
+
+/// What a configuration was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A file that a person or a program has written.
+    File,
+    /// The Admin API of a node without a database.
+    DblessNode,
+    /// Something that a later Lifeboat reads.
+    #[serde(other)]
+    Other,
 }
 
 /// Who published a snapshot.

@@ -8,19 +8,14 @@ use serde_json::{Map, Value};
 use super::secret::Rules;
 use super::{MASK, Mask};
 use crate::kong::Configuration;
+use crate::sensitive::Sensitive;
 
 /// Shorter ones would be found in every other word.
 const SHORTEST: usize = 4;
 
 /// Texts that nobody may see.
-#[derive(Clone, Default)]
-pub struct SecretTexts(BTreeSet<String>);
-
-impl std::fmt::Debug for SecretTexts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SecretTexts(..)")
-    }
-}
+#[derive(Clone, Debug, Default)]
+pub struct SecretTexts(Sensitive<BTreeSet<String>>);
 
 impl SecretTexts {
     /// Those of a configuration.

@@ -84,6 +84,7 @@ impl Moved {
         let (last, before) = self.boundaries[..inside].split_last()?;
         let end = first_bit(&self.bytes[ROOM..], text, *last)?;
         let (begin, seen) = self.seen(text, before);
+
         self.end_after(end, &text[last.text..place.end]);
         if !produces(&self.bytes[begin..], &text[..seen], &text[seen..place.end]) {
             return None;
@@ -94,7 +95,7 @@ impl Moved {
         self.bytes.shrink_to(self.bytes.len() + TAG_BYTES);
         let begin = ROOM - head.len();
         self.bytes[begin..ROOM].copy_from_slice(&head);
-        Some(Payload(bytes::Bytes::from(self.bytes).slice(begin..)))
+        Some(Payload(bytes::Bytes::from(self.bytes).slice(begin..).into()))
     }
 
     /// A place in the bytes up to which it has been seen that they produce the text, and how much text that is: the last
@@ -148,6 +149,7 @@ fn inflate_lead(blocks: &[u8], text: &mut [u8]) -> Option<Boundary> {
         }
     };
     let proof = text.get_mut(..first.text + PROOF)?;
+
     while (inflate.total_out() as usize) < proof.len() {
         let (read, written) = (inflate.total_in() as usize, inflate.total_out() as usize);
         inflate.decompress(&blocks[read..], &mut proof[written..], InflateFlush::NoFlush).ok()?;
@@ -172,10 +174,12 @@ fn inflate_rest(blocks: &[u8], text: &mut [u8], lead: usize) -> Option<Vec<Bound
     let (before, rest) = text.split_at_mut(lead);
     let mut inflate = Inflate::new(false, 15);
     inflate.set_dictionary(&before[before.len() - WINDOW..]).ok()?;
+
     let mut boundaries = Vec::new();
     // What ends a block may have been read with its last text: a step that reads and writes nothing isn't yet the end,
     // but two are.
     let mut was_idle = false;
+
     loop {
         let (read, written) = (inflate.total_in() as usize, inflate.total_out() as usize);
         let status = inflate.decompress(&blocks[read..], &mut rest[written..], InflateFlush::Block).ok()?;

@@ -1,11 +1,11 @@
 //! The key that reports are signed with. It stands in Kong's configuration, where everybody sees it who may read that:
 //! it is weak, and what is signed with it informs and confirms but decides nothing. Not here: keys of snapshots.
 
-use std::fmt;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::sensitive::Sensitive;
 
 /// The header in which a report is signed.
 pub const SIGNATURE_HEADER: &str = "lifeboat-signature";
@@ -15,8 +15,8 @@ const PURPOSE: &[u8] = b"lifeboat report 1\n";
 const SCHEME: &str = "hmac-sha256=";
 
 /// A key of 16 to 256 printable ASCII characters without blanks, commas and `#`, which separate keys in a list.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ReportKey(Zeroizing<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportKey(Sensitive<Zeroizing<String>>);
 
 /// Why a text is no list of keys. No part of it is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ impl ReportKey {
     pub fn new(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'#');
         let valid = (16..=256).contains(&text.len()) && text.bytes().all(allowed);
-        valid.then(|| Self(Zeroizing::new(text.to_owned())))
+        valid.then(|| Self(Zeroizing::new(text.to_owned()).into()))
     }
 
     /// The keys of a list: separated by commas or blanks, or one on each line; what follows a `#` is a comment.
@@ -82,12 +82,6 @@ impl ReportKey {
         code.update(PURPOSE);
         code.update(body);
         Some(code)
-    }
-}
-
-impl fmt::Debug for ReportKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReportKey(..)")
     }
 }
 

@@ -16,6 +16,7 @@
 //! Later means a higher (epoch, sequence). The same snapshot under a new epoch, which a new leader writes, is no later one.
 
 use crate::digest::ConfigHash;
+use crate::manifest::Manifest;
 
 /// What a manifest publishes, as far as following it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,13 @@ impl Publication {
     /// Stands for what is published where nothing is.
     pub const NOTHING: Self =
         Self { epoch: 0, sequence: 0, config_hash: ConfigHash::EMPTY, choice: Choice::ControlPlanes };
+
+    /// What a manifest publishes.
+    pub fn of(manifest: &Manifest) -> Self {
+        let choice = if manifest.pin.is_some() { Choice::Operators } else { Choice::ControlPlanes };
+        let Manifest { epoch, sequence, config_hash, .. } = *manifest;
+        Self { epoch, sequence, config_hash, choice }
+    }
 
     /// Whether this was published later.
     pub fn is_newer_than(&self, other: &Self) -> bool {

@@ -33,10 +33,10 @@ pub enum Event {
     Heard,
     /// A frame came.
     Frame(Frame),
-    /// What [`Action::Keep`] asked for is done: the message was a configuration with this name.
-    Kept(ConfigHash),
-    /// The message was none that can be kept; why is known to who tried.
-    NotKept,
+    /// [`Action::Receive`] is done: the message was a configuration with this name.
+    Received(ConfigHash),
+    /// [`Action::Receive`] has failed: the message is no configuration that can be exported. The driver logs why.
+    NotReceived,
     /// The link is gone, without a close frame.
     Closed,
     /// What came can't be read, or we could not send: the link was given up from this side.
@@ -50,8 +50,8 @@ pub enum Action {
     Connect,
     /// Send this frame.
     Send(Frame),
-    /// Decode this message and keep its configuration.
-    Keep(Sensitive<Bytes>),
+    /// Decode this message and hand its configuration to the exporter.
+    Receive(Sensitive<Bytes>),
     /// Close the link; no [`Event::Closed`] is needed.
     Disconnect,
     /// Tell the operator.
@@ -89,7 +89,7 @@ pub enum Notice {
         retry_in: Duration,
     },
     /// It sent a message that can't be kept.
-    NotKept,
+    NotReceived,
     /// It sent a message in pieces, which no control plane of Kong does.
     Fragment,
 }
@@ -157,10 +157,10 @@ impl Headless {
                 Vec::new()
             }
             Event::Frame(frame) => self.frame(frame, now, chance),
-            Event::Kept(hash) => self.kept(hash, now),
-            Event::NotKept => {
+            Event::Received(hash) => self.received(hash, now),
+            Event::NotReceived => {
                 self.was_given();
-                vec![Action::Notify(Notice::NotKept)]
+                vec![Action::Notify(Notice::NotReceived)]
             }
             Event::Closed => self.closed(None, now, chance),
             Event::GivenUp => self.wait(now, chance, |_, retry_in| Notice::Lost { early: None, retry_in }),
@@ -202,6 +202,7 @@ impl Headless {
                     link.given = Given::NothingAndSaidSo;
                     actions.push(Action::Notify(Notice::Silent(now - link.since)));
                 }
+
                 if link.next_ping <= now {
                     link.next_ping = now + PING_INTERVAL;
                     actions.push(Action::Send(ping(self.runs)));
@@ -234,9 +235,10 @@ impl Headless {
         let State::Connected(_) = self.state else {
             return Vec::new();
         };
+
         self.heard(now);
         match frame.opcode {
-            Opcode::Binary if frame.is_final => vec![Action::Keep(frame.payload.into())],
+            Opcode::Binary if frame.is_final => vec![Action::Receive(frame.payload.into())],
             Opcode::Binary | Opcode::Continuation => {
                 let mut actions = vec![Action::Disconnect];
                 actions.extend(self.wait(now, chance, |_, _| Notice::Fragment));
@@ -252,7 +254,7 @@ impl Headless {
         }
     }
 
-    fn kept(&mut self, hash: ConfigHash, now: Moment) -> Vec<Action> {
+    fn received(&mut self, hash: ConfigHash, now: Moment) -> Vec<Action> {
         self.runs = hash;
         self.backoff.reset();
         let State::Connected(link) = &mut self.state else {
@@ -369,8 +371,8 @@ mod tests {
     fn it_pings_what_it_has_kept_right_after_and_every_30_seconds() {
         let mut table = Table::connected();
         let message = Bytes::from_static(b"gzip");
-        assert_eq!(table.on(Event::Frame(Frame::binary(message.clone()))), [Action::Keep(message.into())]);
-        assert_eq!(table.on(Event::Kept(hash())), [Action::Send(ping(hash()))]);
+        assert_eq!(table.on(Event::Frame(Frame::binary(message.clone()))), [Action::Receive(message.into())]);
+        assert_eq!(table.on(Event::Received(hash())), [Action::Send(ping(hash()))]);
         assert_eq!(table.after(29), []);
         assert_eq!(table.after(1), [Action::Send(ping(hash()))]);
     }
@@ -387,7 +389,7 @@ mod tests {
     #[test]
     fn a_link_that_is_silent_for_45_seconds_is_given_up_and_tried_again() {
         let mut table = Table::connected();
-        table.on(Event::Kept(hash()));
+        table.on(Event::Received(hash()));
         table.after(30);
         let lost = Notice::Lost { early: None, retry_in: Duration::from_secs(2) };
         assert_eq!(table.after(15), [Action::Disconnect, Action::Notify(lost)]);
@@ -398,7 +400,7 @@ mod tests {
     #[test]
     fn bytes_of_a_long_frame_keep_the_link_alive() {
         let mut table = Table::connected();
-        table.on(Event::Kept(hash()));
+        table.on(Event::Received(hash()));
         for _ in 0..10 {
             table.on(Event::Heard);
             assert!(!table.after(20).contains(&Action::Disconnect));
@@ -423,7 +425,7 @@ mod tests {
         late.after(5);
         assert_eq!(late.on(close(1000))[1..], [lost(None)]);
         let mut given = Table::connected();
-        given.on(Event::Kept(hash()));
+        given.on(Event::Received(hash()));
         assert_eq!(given.on(close(1000))[1..], [lost(None)]);
     }
 
@@ -476,7 +478,7 @@ mod tests {
                     1 => failed(ConnectFailure::Unreachable),
                     2 => Event::Frame(Frame::ping(Bytes::new())),
                     3 => Event::Frame(Frame::binary(Bytes::new())),
-                    4 => Event::Kept(hash()),
+                    4 => Event::Received(hash()),
                     5 => Event::Closed,
                     6 => Event::Heard,
                     _ => {
@@ -506,7 +508,7 @@ mod tests {
         }
         table.on(Event::Tick);
         table.on(Event::Connected);
-        table.on(Event::Kept(hash()));
+        table.on(Event::Received(hash()));
         table.on(Event::Closed);
         assert_eq!(table.session.wake_at(), Some(table.now + Duration::from_secs(2)));
     }

@@ -8,20 +8,14 @@ use crate::digest::ConfigHash;
 use crate::manifest::CacheImage;
 use crate::object_key::ObjectKeys;
 use crate::seal::{Binding, Content};
+use crate::sensitive::Sensitive;
 
 /// An image of a node's cache, as its exporter took it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct VerifiedImage {
-    gzip: Bytes,
+    gzip: Sensitive<Bytes>,
     expands_to: u64,
     config_hash: ConfigHash,
-}
-
-impl std::fmt::Debug for VerifiedImage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // It holds private keys.
-        write!(f, "VerifiedImage({}, {} bytes, ..)", self.config_hash, self.expands_to)
-    }
 }
 
 /// Checks the image that a manifest names against it, and opens it as [`verify`](super::verify) does a payload.
@@ -37,7 +31,7 @@ pub fn verify_image(
     }
     let expands_to = image.expands_to;
     let binding = Binding::with(manifest, Content::CacheImage { expands_to });
-    let gzip = policy.opened(&image.object, bytes, &binding)?;
+    let gzip = policy.opened(&image.object, bytes, &binding)?.into();
     Ok(VerifiedImage { gzip, expands_to, config_hash: manifest.config_hash })
 }
 

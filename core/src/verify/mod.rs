@@ -121,6 +121,7 @@ pub fn verify(manifest: Authentic, payload: Bytes, policy: &Policy) -> Result<Ve
         Some(payload) => payload,
         None => Payload::compress(&expand(&payload, &manifest)?),
     };
+
     Ok(Verified {
         payload,
         config_hash: manifest.config_hash,
@@ -129,8 +130,8 @@ pub fn verify(manifest: Authentic, payload: Bytes, policy: &Policy) -> Result<Ve
     })
 }
 
-/// Checks a bare `config.json`: all that can be checked is that it is whole and has a configuration's form. None is
-/// accepted by who has keys.
+/// Checks a bare `config.json`: all that can be checked is that it is whole and has a configuration's form. With
+/// keys none is accepted.
 pub fn verify_bare(json: Bytes, policy: &Policy) -> Result<Verified, Rejected> {
     if policy.keys.demand() != Demand::Nothing {
         return Err(Rejected::BareConfigJson);

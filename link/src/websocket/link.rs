@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use lifeboat_core::frame::{Frame, Opcode};
+use lifeboat_core::sensitive::Sensitive;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -25,7 +26,7 @@ const KEPT: usize = 64 * 1024;
 pub struct Link<S> {
     stream: S,
     mask: Mask,
-    unread: BytesMut,
+    unread: Sensitive<BytesMut>,
     frame: Option<Header>,
     /// How much of that frame was taken in pieces.
     taken: usize,
@@ -76,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// A link over `stream` on which `unread` has been received already. `mask` says which end this is; frames longer
     /// than `limit` bytes are refused.
     pub fn new(stream: S, unread: Bytes, mask: Mask, limit: u64) -> Self {
-        Self { stream, mask, unread: BytesMut::from(&unread[..]), frame: None, taken: 0, limit }
+        Self { stream, mask, unread: BytesMut::from(&unread[..]).into(), frame: None, taken: 0, limit }
     }
 
     /// Allows frames of up to `limit` bytes from now on.
@@ -123,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let header = self.frame.take_if(|header| header.length as usize == self.taken)?;
         self.taken = 0;
         // What was read into for pieces is not kept.
-        self.unread = BytesMut::from(&self.unread[..]);
+        self.unread = BytesMut::from(&self.unread[..]).into();
         Some((header.opcode, header.is_final))
     }
 
@@ -166,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     async fn read(&mut self) -> Result<(), LinkError> {
-        match self.stream.read_buf(&mut self.unread).await {
+        match self.stream.read_buf(&mut *self.unread).await {
             Ok(0) => Err(LinkError::Closed),
             // A peer that is killed has no time for TLS's goodbye.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(LinkError::Closed),
@@ -197,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         let mut payload = self.unread.split_to(length);
         if length > KEPT {
-            self.unread = BytesMut::from(&self.unread[..]);
+            self.unread = BytesMut::from(&self.unread[..]).into();
         }
         if let Some(key) = header.key {
             apply_mask(&mut payload, key);

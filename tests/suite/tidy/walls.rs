@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 7] = [
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// The code of a file without comments, and without the module of tests at its end.
-fn code(source: &str) -> String {
+pub(super) fn code(source: &str) -> String {
     let product = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let without_comment = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
     product.lines().map(without_comment).collect::<Vec<_>>().join("\n")

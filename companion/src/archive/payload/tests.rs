@@ -169,5 +169,5 @@ fn what_is_kept_in_memory_does_not_print() {
         archive.storage.write("a", bytes.clone(), Write::Replace).await.unwrap()
     });
     let shown = format!("{:?}", KeptPayload::new(bytes, storage));
-    assert_eq!(shown, "KeptPayload { bytes: 17 }");
+    assert!(shown.contains("bytes: ..") && !shown.contains("SECRET"), "{shown}");
 }

@@ -27,7 +27,7 @@ fn with_limit(limit: usize) -> Archive {
 }
 
 async fn hold(archive: &Archive) -> SnapshotId {
-    let over = archive.standing(version()).await.unwrap();
+    let over = archive.current_manifest(version()).await.unwrap();
     archive.hold(&author(), &received(FIRST), &over, &Held::Refused, 1, now()).await.unwrap()
 }
 

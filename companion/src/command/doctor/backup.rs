@@ -128,7 +128,7 @@ async fn weighed(version: KongVersion, verified: Verified, described: String, me
     let Some(known) = known.await else { return Check::pass(NEWEST, described) };
     let seen = format!("{described}; {}", known.said);
 
-    match known.standing {
+    match known.verdict {
         Verdict::Good => Check::pass(NEWEST, seen),
         Verdict::Doubtful => Check::warn(
             NEWEST,
@@ -244,7 +244,7 @@ mod tests {
             let id = SnapshotId { sequence: manifest.sequence, config_hash: manifest.config_hash };
             Listed {
                 id,
-                fate: lifeboat_core::object_key::HistoryState::Published,
+                state: lifeboat_core::object_key::HistoryState::Published,
                 manifest: Some(manifest),
                 refused: None,
             }

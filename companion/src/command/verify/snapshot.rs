@@ -50,7 +50,7 @@ pub(super) struct Examined {
 
 /// Whether there is something that could be verified: of what a crash left there is the payload only.
 pub(super) fn has_a_manifest(past: &Past) -> bool {
-    past.fate != HistoryState::Leftover
+    past.state != HistoryState::Leftover
 }
 
 /// Reads a snapshot and all that belongs to it.
@@ -120,9 +120,9 @@ pub(super) async fn examine(
 async fn state(archive: &ArchiveReader, manifest: &Manifest, is_published: bool) -> Result<&'static str, StorageError> {
     if manifest.state == State::Held {
         let past = archive.past(manifest.kong_version).await?;
-        let fate = past.iter().find(|past| past.id == manifest.id() && past.fate.is_held()).map(|past| past.fate);
-        let mut others = past.iter().map(|past| (past.id, past.fate));
-        if fate.is_some_and(|fate| is_released(manifest.id(), fate, &mut others)) {
+        let state = past.iter().find(|past| past.id == manifest.id() && past.state.is_held()).map(|past| past.state);
+        let mut others = past.iter().map(|past| (past.id, past.state));
+        if state.is_some_and(|state| is_released(manifest.id(), state, &mut others)) {
             return Ok(RELEASED);
         }
     }
@@ -264,7 +264,7 @@ async fn expanded(verified: Verified) -> Result<Configuration, Rejected> {
 
 /// Whether nodes load it, as far as that is known.
 fn loads(known: &Evidence) -> Check {
-    match known.standing {
+    match known.verdict {
         Verdict::Good => Check::pass(EVIDENCE, &known.said),
         Verdict::Doubtful => Check::warn(
             EVIDENCE,

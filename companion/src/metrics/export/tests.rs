@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::publisher::{Leadership, NewestState};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::lifetimes::{End, Lifetimes, Mortal};
+use lifeboat_core::lifetimes::{End, Expiring, Lifetimes};
 use lifeboat_core::manifest::{Held, Manifest, Pin, State};
 use lifeboat_core::room::NodeLimits;
 use lifeboat_core::time::{Moment, WallTime};
@@ -115,13 +115,13 @@ async fn failures_are_counted_by_class_and_those_that_never_happened_are_zero() 
 async fn what_is_held_says_which_and_why() {
     let scene = Scene::begin();
     assert_eq!(scene.read("lifeboat_keep_held"), ["0"]);
-    scene.recorder.stands(Some(hash('a')), NewestState::Held(Held::Refused));
+    scene.recorder.newest_state(Some(hash('a')), NewestState::Held(Held::Refused));
     assert_eq!(scene.read("lifeboat_keep_held"), ["1"]);
     let info = format!("{{config_hash=\"{}\",reason=\"refused\"}} 1", hash('a'));
     assert_eq!(scene.read("lifeboat_keep_held_info"), [info]);
     let standings = scene.read("lifeboat_keep_standing");
     assert_eq!(standings.iter().filter(|line| line.ends_with(" 1")).collect::<Vec<_>>(), ["{standing=\"held\"} 1"]);
-    scene.recorder.stands(Some(hash('a')), NewestState::Published);
+    scene.recorder.newest_state(Some(hash('a')), NewestState::Published);
     assert!(scene.read("lifeboat_keep_held_info").is_empty());
 }
 
@@ -176,27 +176,27 @@ async fn a_leader_is_ready_when_the_newest_configuration_is_published() {
     let scene = Scene::begin();
     scene.recorder.leadership(&Leadership::Alone);
     assert!(scene.why_not().contains("not known yet"));
-    scene.recorder.stands(None, NewestState::Nothing);
+    scene.recorder.newest_state(None, NewestState::Nothing);
     assert!(scene.why_not().contains("not connected"));
     scene.recorder.connected();
     assert!(scene.why_not().contains("has sent nothing yet"));
     scene.recorder.received(hash('a'), 100);
     assert!(scene.why_not().contains("has just come"), "{}", scene.why_not());
-    for (standing, part) in [
+    for (state, part) in [
         (NewestState::Ready(State::Received), "was not written"),
         (NewestState::Delayed { until: Moment::default() }, "EXPORT_DELAY"),
         (NewestState::Held(Held::Unreleased), "lifeboat release"),
     ] {
-        scene.recorder.stands(Some(hash('a')), standing);
+        scene.recorder.newest_state(Some(hash('a')), state);
         let why = scene.why_not();
         assert!(why.contains(part) && why.contains(&hash('a').to_string()), "{why}");
     }
-    scene.recorder.stands(Some(hash('a')), NewestState::Published);
+    scene.recorder.newest_state(Some(hash('a')), NewestState::Published);
     assert_eq!(scene.recorder.facts().check_ready(), Ok(()));
     // The next one is not published yet, though the last word was that all is.
     scene.recorder.received(hash('b'), 100);
     assert!(scene.recorder.facts().check_ready().is_err());
-    scene.recorder.stands(Some(hash('b')), NewestState::Pinned(Pin::Unpin));
+    scene.recorder.newest_state(Some(hash('b')), NewestState::Pinned(Pin::Unpin));
     assert_eq!(scene.recorder.facts().check_ready(), Ok(()), "an operator wants it so");
 }
 
@@ -205,7 +205,7 @@ async fn a_store_that_fails_says_since_when_and_why_until_it_is_well() {
     let scene = Scene::begin();
     scene.recorder.leadership(&Leadership::Alone);
     scene.recorder.received(hash('a'), 100);
-    scene.recorder.stands(Some(hash('a')), NewestState::Published);
+    scene.recorder.newest_state(Some(hash('a')), NewestState::Published);
     scene.recorder.failed(&conflict());
     assert_eq!(scene.recorder.facts().check_ready(), Ok(()), "the store is well");
     scene.recorder.failed(&unavailable("refused"));
@@ -225,9 +225,9 @@ fn when_something_in_the_newest_configuration_ends_is_told_of_that_one_alone() {
     let at = |seconds| WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     let end = |of, seconds| End { of, name: "a".to_owned(), at: at(seconds) };
     let ends = vec![
-        end(Mortal::Certificate, 1_800_000_100),
-        end(Mortal::CaCertificate, 1_800_000_200),
-        end(Mortal::Certificate, 1_800_000_300),
+        end(Expiring::Certificate, 1_800_000_100),
+        end(Expiring::CaCertificate, 1_800_000_200),
+        end(Expiring::Certificate, 1_800_000_300),
     ];
     let lifetimes = Lifetimes { ends, credentials_with_ttl: 3 };
     scene.recorder.received(hash('a'), 5);

@@ -94,7 +94,7 @@ pub struct Judged {
     /// Kong's name for it, if there is one.
     pub newest: Option<ConfigHash>,
     /// Where it stands.
-    pub standing: NewestState,
+    pub state: NewestState,
 }
 
 /// Who leads.
@@ -166,7 +166,7 @@ impl ExportFacts {
     /// What is held, and why.
     pub fn holds(&self) -> Option<(ConfigHash, &Held)> {
         match &self.judged {
-            Some(Judged { newest: Some(hash), standing: NewestState::Held(why) }) => Some((*hash, why)),
+            Some(Judged { newest: Some(hash), state: NewestState::Held(why) }) => Some((*hash, why)),
             _ => None,
         }
     }

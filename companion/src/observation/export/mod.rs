@@ -18,8 +18,8 @@ use lifeboat_runtime::lock::Locked;
 use lifeboat_storage::StorageError;
 
 pub use facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead, Newest, Trace};
-pub use readiness::standing_name;
-pub(crate) use readiness::{STANDINGS, held_name};
+pub use readiness::newest_state_name;
+pub(crate) use readiness::{NEWEST_STATES, held_name};
 
 /// Records what happens in keeping one version of Kong. Clones record into the same facts.
 #[derive(Clone, Debug)]
@@ -82,8 +82,8 @@ impl ExportRecorder {
     }
 
     /// Where the newest configuration stands, if there is one.
-    pub fn stands(&self, newest: Option<ConfigHash>, standing: NewestState) {
-        self.lock().judged = Some(Judged { newest, standing });
+    pub fn newest_state(&self, newest: Option<ConfigHash>, state: NewestState) {
+        self.lock().judged = Some(Judged { newest, state });
     }
 
     /// So many nodes run another configuration than the published one.

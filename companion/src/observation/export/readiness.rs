@@ -34,7 +34,7 @@ impl ExportFacts {
         if let ControlPlaneSays::RefusesCertificate(why) = &self.control_plane_says {
             return Err(format!("the control plane refuses this exporter: {why}"));
         }
-        let Some(Judged { newest: judged, standing }) = &self.judged else {
+        let Some(Judged { newest: judged, state }) = &self.judged else {
             return Err("what is in the store is not known yet".to_owned());
         };
 
@@ -45,8 +45,8 @@ impl ExportFacts {
             }
             None => Err("the control plane is not connected and has sent nothing since the start".to_owned()),
             newest if newest != *judged => Err("a configuration has just come and is being looked at".to_owned()),
-            Some(_) if matches!(standing, NewestState::Published | NewestState::Pinned(_)) => Ok(()),
-            Some(hash) => Err(format!("configuration {hash} is not published: {}", standing.reason())),
+            Some(_) if matches!(state, NewestState::Published | NewestState::Pinned(_)) => Ok(()),
+            Some(hash) => Err(format!("configuration {hash} is not published: {}", state.reason())),
         }
     }
 
@@ -58,8 +58,8 @@ impl ExportFacts {
         }
 
         let judged = self.judged.as_ref().filter(|judged| judged.newest == Some(newest));
-        let standing = judged.map(|judged| &judged.standing);
-        let is_written = match standing {
+        let state = judged.map(|judged| &judged.state);
+        let is_written = match state {
             Some(
                 NewestState::Published | NewestState::Pinned(_) | NewestState::Outdated | NewestState::Doubted { .. },
             ) => true,
@@ -82,9 +82,9 @@ impl fmt::Display for Failing {
     }
 }
 
-/// What metrics and status call a standing.
-pub fn standing_name(standing: &NewestState) -> &'static str {
-    match standing {
+/// What metrics and status call a state.
+pub fn newest_state_name(state: &NewestState) -> &'static str {
+    match state {
         NewestState::Nothing => "nothing",
         NewestState::Published => "published",
         NewestState::Pinned(_) => "pinned",
@@ -98,7 +98,7 @@ pub fn standing_name(standing: &NewestState) -> &'static str {
 }
 
 /// All of these names.
-pub(crate) const STANDINGS: [&str; 9] =
+pub(crate) const NEWEST_STATES: [&str; 9] =
     ["nothing", "published", "pinned", "outdated", "doubted", "held", "confirming", "delayed", "ready"];
 
 /// What they call a reason for holding.

@@ -16,7 +16,7 @@ use crate::time::Moment;
 
 /// How soon is looked again where a change is near: after a failure, and while a leader without a link is replaced.
 const SOON: Duration = Duration::from_secs(2);
-/// For how long a free lease is left to others by who has just stepped down, or reaches no control plane.
+/// For how long an exporter that has just stepped down, or reaches no control plane, leaves a free lease to others.
 const COURTESY: Duration = Duration::from_secs(20);
 /// How often the registration is written anew, for people and against a rule that expires it.
 const REGISTER: Duration = Duration::from_secs(60 * 60);
@@ -111,6 +111,7 @@ impl<T: Clone + PartialEq> Lease<T> {
     pub fn handle(&mut self, event: Event<T>, now: Moment, chance: f64) -> Vec<Action<T>> {
         self.now = now;
         let mut actions = Vec::new();
+
         match event {
             Event::Tick => {}
             Event::LinkUp => self.link = OwnLink::Up,
@@ -131,6 +132,7 @@ impl<T: Clone + PartialEq> Lease<T> {
             Event::Failed => self.failed(),
             Event::Stop => self.phase = Phase::Stopping,
         }
+
         if self.flight.is_none() {
             self.next(&mut actions);
         }
@@ -149,6 +151,7 @@ impl<T: Clone + PartialEq> Lease<T> {
 
     fn next(&mut self, actions: &mut Vec<Action<T>>) {
         let is_due = self.next <= self.now;
+
         match &self.state {
             State::Watching { .. } if self.phase == Phase::Stopping => actions.push(Action::Finish),
             State::Watching { .. } | State::Leading { tag: None, .. } if is_due => self.read(actions),
@@ -187,11 +190,13 @@ impl<T: Clone + PartialEq> Lease<T> {
         if let Some(record) = found.as_ref().and_then(|found| found.record.as_ref()) {
             self.highest = self.highest.max(record.epoch);
         }
+
         let mine = found.as_ref().and_then(|found| {
             let record = found.record.as_ref()?;
             let is_mine = record.owner == self.me.node_id && record.tenure == Tenure::Held;
             is_mine.then(|| (record.clone(), found.tag.clone()))
         });
+
         match (&mut self.state, mine) {
             // One's own: a write whose answer was lost. Renewing it will tell whether it still is.
             (State::Leading { record, tag, .. }, Some((mine, found))) => {
@@ -219,9 +224,10 @@ impl<T: Clone + PartialEq> Lease<T> {
         let State::Watching { seen } = &mut self.state else { return };
         let (record, tag) = found.map_or((None, None), |Found { record, tag }| (record, Some(tag)));
         let over = tag.clone().map_or(Over::Nothing, Over::Exactly);
-        // On finding none at first, there was none. But who has seen one and finds none any more must not conclude that
-        // its owner has stopped writing: somebody has deleted it.
+        // At first, finding none means that there is none. But an exporter that has seen one and finds none any more must
+        // not conclude that its owner has stopped writing: somebody has deleted it.
         let is_free = record.as_ref().is_some_and(|record| record.tenure == Tenure::Released);
+
         if is_free || (tag.is_none() && seen.is_none()) {
             self.take(over, actions);
             return;
@@ -233,6 +239,7 @@ impl<T: Clone + PartialEq> Lease<T> {
         *seen = Some(Seen { tag, since });
         let leader = record.as_ref().map_or_else(|| "unknown".to_owned(), |record| record.owner.clone());
         let hostname = record.as_ref().map_or_else(|| leader.clone(), |record| record.hostname.clone());
+
         if self.now - since >= DEATH {
             self.say(leader + " is dead", Notice::LeaderIsDead { leader: hostname }, actions);
             self.take(over, actions);
@@ -267,7 +274,7 @@ impl<T: Clone + PartialEq> Lease<T> {
     }
 
     fn take(&mut self, over: Over<T>, actions: &mut Vec<Action<T>>) {
-        // Who reaches a control plane goes first, and so does who hasn't just stepped down.
+        // An exporter that reaches a control plane goes first, and so does one that hasn't just stepped down.
         if self.link.health(self.now) == LinkHealth::Dead && self.yielded != Some(self.highest) {
             self.yielded = Some(self.highest);
             self.courtesy = self.now + COURTESY;
@@ -284,6 +291,7 @@ impl<T: Clone + PartialEq> Lease<T> {
             link: self.link.health(self.now),
             tenure: Tenure::Held,
         };
+
         self.flight = Some(Flight::Taking { record: record.clone(), sent: self.now });
         actions.push(Action::WriteLease { record, over });
     }
@@ -300,6 +308,7 @@ impl<T: Clone + PartialEq> Lease<T> {
                     State::Leading { recheck, .. } if recheck != answered => recheck,
                     _ => Recheck::NotNeeded,
                 };
+
                 self.lead(recheck, sent, &record, chance, actions);
                 self.state = State::Leading { record, tag: Some(tag), recheck };
             }

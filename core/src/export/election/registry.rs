@@ -69,6 +69,7 @@ impl Registry {
     pub fn handle<T>(&mut self, event: Event<T>, now: Moment, chance: f64) -> Vec<Action<T>> {
         self.now = now;
         let mut actions = Vec::new();
+
         match event {
             Event::LinkUp => self.link = OwnLink::Up,
             Event::LinkDown => self.link = self.link.down(now),
@@ -97,10 +98,11 @@ impl Registry {
     fn begin<T>(&mut self, actions: &mut Vec<Action<T>>) {
         match self.phase {
             Phase::Running if self.next <= self.now => {
-                // Who was silent for so long is dead to the others, and comes back as a new one.
+                // An exporter that was silent for so long is dead to the others, and comes back as a new one.
                 if self.registered.is_none_or(|registered| self.now - registered >= DEATH) {
                     self.since = None;
                 }
+
                 self.flight = Some(Flight::Registering { sent: self.now });
                 actions.push(Action::Register(self.registration()));
             }
@@ -133,6 +135,7 @@ impl Registry {
             self.next = self.now + SOON;
             return;
         };
+
         self.next = sent + spread(RENEWAL.mul_f64(0.9), RENEWAL, chance);
         self.registered = Some(sent);
         self.since.get_or_insert(mine.written);

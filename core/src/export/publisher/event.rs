@@ -1,4 +1,4 @@
-//! What the keeper is told, and what it wants done.
+//! The publisher's events and actions.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::super::adoption::{NodeLink, NodeNews};
 use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Named, Received};
-use super::standing::NewestState;
+use super::newest_state::NewestState;
 use crate::digest::ConfigHash;
 use crate::manifest::{Held, Pin, State};
 use crate::object_key::SnapshotId;
@@ -60,7 +60,7 @@ pub enum Event {
     /// [`Action::PutBack`] was in vain: nobody has what the manifest names.
     NotPutBack,
     /// [`Action::Keep`] is done: it has this place in the history.
-    Kept(SnapshotId),
+    HeldWritten(SnapshotId),
     /// A write found something else in the store than what was looked at.
     Conflict,
     /// What was asked for at the store failed, or could not be done before the leadership ended; a write may have
@@ -129,7 +129,7 @@ pub enum Action {
     /// Write the manifest anew; it names the same snapshot.
     Rewrite(Rewrite),
     /// Write this configuration into the history and publish nothing.
-    Keep {
+    Hold {
         /// The configuration.
         configuration: Received,
         /// Why it isn't published.
@@ -175,7 +175,7 @@ pub enum LastSeen {
 /// What an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Where the newest configuration stands now.
+    /// The newest configuration's state has changed.
     NewestState(NewestState),
     /// The control plane sent what is the published one already.
     Already(ConfigHash),

@@ -1,4 +1,4 @@
-//! What the keeper knows: of the link, of the newest configuration, of the store, of the nodes.
+//! What the publisher knows: of the link, of the newest configuration, of the store, of the nodes.
 
 use std::time::Duration;
 
@@ -6,13 +6,12 @@ use super::super::adoption::{Adoption, Nodes};
 use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Keys, Named, Received};
+use super::newest_state::NewestState;
 use super::payload::Payload;
-use super::standing::NewestState;
 use crate::digest::ConfigHash;
 use crate::kong::{EntityCounts, Unrunnable};
 use crate::manifest::Held;
-use crate::mutation::{self, Mutation};
-use crate::time::{Moment, WallTime};
+use crate::time::Moment;
 
 /// What an operator has set.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +71,6 @@ pub(super) struct Newest {
     pub(super) counts: EntityCounts,
     pub(super) unrunnable: Option<Unrunnable>,
     bytes: u64,
-    /// By a clock on a wall: nothing may be decided by it.
-    at: WallTime,
     /// When the first of the messages in a row came that had this hash.
     pub(super) first_received: Moment,
     pub(super) last_received: Moment,
@@ -120,6 +117,7 @@ impl Facts {
             since: now,
             looked_at: now,
         };
+
         Self {
             rules,
             phase: Phase::Running,
@@ -140,10 +138,6 @@ impl Facts {
     }
 
     pub(super) fn received(&mut self, received: Received, now: Moment) {
-        let is_older = self.newest.as_ref().is_some_and(|newest| received.at < newest.at);
-        if is_older && mutation::is_on(Mutation::TimestampsDecide) {
-            return;
-        }
         let (link, link_opened) = match self.link {
             Link::Up { number, opened } => (number, opened),
             // It was still being decoded when its link ended.
@@ -155,12 +149,12 @@ impl Facts {
         };
         let same = self.newest.as_ref().filter(|old| old.hash == received.config_hash);
         let (refused, was_held) = same.map_or((false, false), |old| (old.refused, old.was_held));
+
         self.newest = Some(Newest {
             hash: received.config_hash,
             counts: received.configuration.counts().clone(),
             unrunnable: received.unrunnable(),
             bytes: received.configuration.json().len() as u64,
-            at: received.at,
             first_received,
             last_received: now,
             link,
@@ -180,6 +174,7 @@ impl Facts {
             self.store.payload = Payload::default();
         }
         let pin = |named: &Option<Named>| named.as_ref().and_then(|named| named.pin);
+
         match (pin(&self.store.published), pin(&published)) {
             (_, None) => self.pinned_over = None,
             (before, after) if before != after => self.pinned_over = Some(self.store.looked_at),
@@ -205,7 +200,7 @@ impl Facts {
 
     /// Decides by this from now on. It must not release what is held: that is `lifeboat release`.
     pub(super) fn guard_by(&mut self, guard: ShrinkGuard, now: Moment) {
-        let is_held = matches!(self.standing(now), NewestState::Held(Held::Shrunk(_) | Held::Unreleased));
+        let is_held = matches!(self.newest_state(now), NewestState::Held(Held::Shrunk(_) | Held::Unreleased));
         if let Some(newest) = &mut self.newest {
             newest.was_held |= is_held;
         }
@@ -263,8 +258,8 @@ impl Facts {
         self.newest.as_ref().is_some_and(|newest| self.adoption(newest) == Adoption::Confirmed)
     }
 
-    pub(super) fn is_kept(&self, hash: ConfigHash) -> bool {
-        self.store.history.of(hash).is_some_and(|past| past.fate.is_held())
+    pub(super) fn is_held(&self, hash: ConfigHash) -> bool {
+        self.store.history.of(hash).is_some_and(|past| past.state.is_held())
     }
 
     pub(super) fn adoption(&self, newest: &Newest) -> Adoption {

@@ -1,4 +1,4 @@
-//! The one state machine of the keep flow. It answers one question, which snapshot does the manifest name and why, and
+//! The one state machine that decides what is published. It answers one question, which snapshot does the manifest name and why, and
 //! sees to it that the manifest says so.
 //!
 //! It is level-triggered: what is known are facts, [`NewestState`] says what follows from them, and after each event the
@@ -7,8 +7,8 @@
 
 mod event;
 mod facts;
+mod newest_state;
 mod payload;
-mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use event::{Action, Event, LastSeen, Leadership, Notice, PayloadLoss, PayloadState, Rewrite};
 pub use facts::{Doubt, Rules};
-pub use standing::NewestState;
+pub use newest_state::NewestState;
 
 use self::facts::{Facts, Grasp, Link, Phase};
 use super::Named;
@@ -24,7 +24,6 @@ use super::history::{History, Past};
 use crate::backoff::{Backoff, spread};
 use crate::digest::ConfigHash;
 use crate::manifest::{Pin, State};
-use crate::mutation::{self, Mutation};
 use crate::object_key::{HistoryState, SnapshotId};
 use crate::time::Moment;
 
@@ -65,7 +64,7 @@ enum Flight {
     PuttingBack,
     Publishing { received: Moment },
     Rewriting { last_seen: LastSeen },
-    Keeping { fate: HistoryState },
+    Holding { state: HistoryState },
 }
 
 impl Publisher {
@@ -126,11 +125,12 @@ impl Publisher {
                 self.flight = None;
                 self.facts.store.payload.not_put_back();
             }
-            Event::Kept(id) => self.kept(id),
+            Event::HeldWritten(id) => self.held_written(id),
             Event::Conflict => self.conflict(now, chance, &mut actions),
             Event::Failed => self.failed(now, chance, &mut actions),
             Event::Stop => self.stop(now),
         }
+
         self.facts.note_refusal();
         self.settle(now, &mut actions);
         actions
@@ -140,7 +140,7 @@ impl Publisher {
     pub fn wake_at(&self) -> Option<Moment> {
         let mut due = vec![self.glance_at, self.try_at];
         if self.leadership != Leadership::Follower {
-            match self.facts.standing(self.now) {
+            match self.facts.newest_state(self.now) {
                 NewestState::Doubted { until } | NewestState::Confirming { until } | NewestState::Delayed { until } => {
                     due.push(until);
                 }
@@ -151,16 +151,17 @@ impl Publisher {
                 due.push(self.read_back_at);
             }
         }
+
         // What is due and not done yet waits for an event, not for the clock.
         due.into_iter().filter(|moment| *moment > self.now).min()
     }
 
     /// What is to be said of the newest configuration now.
-    pub fn standing(&self) -> NewestState {
-        self.facts.standing(self.now)
+    pub fn newest_state(&self) -> NewestState {
+        self.facts.newest_state(self.now)
     }
 
-    /// How many connected nodes of the kept version say that they run another configuration than the published one;
+    /// How many connected nodes of the exported version say that they run another configuration than the published one;
     /// none, where nothing is known to be published.
     pub fn nodes_that_differ(&self) -> usize {
         let published = self.facts.store.published.as_ref();
@@ -183,7 +184,7 @@ impl Publisher {
         if self.leadership == Leadership::Follower {
             return payload.is_neglected().then_some(PayloadLoss::LeftByTheLeader(payload.state()));
         }
-        payload.is_lost().then(|| PayloadLoss::Unavailable(payload.state(), self.facts.standing(self.now)))
+        payload.is_lost().then(|| PayloadLoss::Unavailable(payload.state(), self.facts.newest_state(self.now)))
     }
 
     fn lead(&mut self, leadership: Leadership) {
@@ -244,7 +245,8 @@ impl Publisher {
     fn written(&mut self, named: Named, now: Moment, chance: f64) {
         self.backoff.reset();
         self.claimed = Some(named.epoch);
-        let past = Past { id: named.id(), fate: HistoryState::Published };
+        let past = Past { id: named.id(), state: HistoryState::Published };
+
         match self.flight.take() {
             Some(Flight::Publishing { received }) => {
                 self.refresh_at = now + REFRESH_INTERVAL;
@@ -266,15 +268,15 @@ impl Publisher {
         }
     }
 
-    fn kept(&mut self, id: SnapshotId) {
+    fn held_written(&mut self, id: SnapshotId) {
         self.backoff.reset();
-        if let Some(Flight::Keeping { fate }) = self.flight.take() {
-            self.facts.store.history.add(Past { id, fate });
+        if let Some(Flight::Holding { state }) = self.flight.take() {
+            self.facts.store.history.add(Past { id, state });
         }
     }
 
-    // Somebody else has written. Only who has made sure that it still leads may adopt what it finds and go on: it may be
-    // an operator's rollback, or a new leader's first write.
+    // Somebody else has written: an operator's rollback, or a new leader's first write. Only an exporter that has made sure
+    // that it still leads may adopt what it finds and go on.
     fn conflict(&mut self, now: Moment, chance: f64, actions: &mut Vec<Action>) {
         self.flight = None;
         self.facts.store.grasp = Grasp::Nothing;
@@ -317,6 +319,7 @@ impl Publisher {
             actions.push(Action::Finish);
             return;
         }
+
         if self.leadership != Leadership::Follower {
             self.say(now, actions);
             self.ask_again(now, actions);
@@ -335,10 +338,10 @@ impl Publisher {
         if self.facts.store.grasp != Grasp::Everything {
             return;
         }
-        let standing = self.facts.standing(now);
-        if self.said.as_ref() != Some(&standing) {
-            self.said = Some(standing.clone());
-            actions.push(Action::Notify(Notice::NewestState(standing)));
+        let state = self.facts.newest_state(now);
+        if self.said.as_ref() != Some(&state) {
+            self.said = Some(state.clone());
+            actions.push(Action::Notify(Notice::NewestState(state)));
         }
     }
 
@@ -378,6 +381,7 @@ impl Publisher {
         if self.facts.store.grasp != Grasp::Everything {
             return Some((Flight::Looking, Action::Look));
         }
+
         // Nothing is said anew of a snapshot that no node can be given.
         if self.facts.store.payload.must_be_put_back() {
             return Some((Flight::PuttingBack, Action::PutBack { epoch: self.epoch() }));
@@ -396,7 +400,8 @@ impl Publisher {
         let unchanged =
             Rewrite { epoch: self.epoch(), state: named.state, pin: named.pin, last_seen: LastSeen::Unchanged };
         let mut rewrite = unchanged.clone();
-        if self.facts.standing(now) == NewestState::Published {
+
+        if self.facts.newest_state(now) == NewestState::Published {
             if matches!(named.pin, Some(Pin::Change { .. })) {
                 // The control plane now has what the operator chose.
                 rewrite.pin = None;
@@ -409,19 +414,18 @@ impl Publisher {
                 rewrite.last_seen = LastSeen::Now;
             }
         }
-        let is_anothers = named.epoch != rewrite.epoch && !mutation::is_on(Mutation::NoRepublishFirst);
-        let must = rewrite != unchanged || is_anothers;
-        must.then_some(rewrite)
+        let is_anothers = named.epoch != rewrite.epoch;
+        (rewrite != unchanged || is_anothers).then_some(rewrite)
     }
 
     /// What has to be written because the newest configuration isn't the published one.
     fn write(&self, now: Moment) -> Option<(Flight, Action)> {
         let newest = self.facts.newest.as_ref()?;
         let configuration = newest.configuration.clone()?;
-        match self.facts.standing(now) {
-            NewestState::Held(why) if !self.facts.is_kept(newest.hash) => {
-                let fate = why.fate();
-                Some((Flight::Keeping { fate }, Action::Keep { configuration, why, epoch: self.epoch() }))
+        match self.facts.newest_state(now) {
+            NewestState::Held(why) if !self.facts.is_held(newest.hash) => {
+                let state = why.history_state();
+                Some((Flight::Holding { state }, Action::Hold { configuration, why, epoch: self.epoch() }))
             }
             NewestState::Ready(state) => {
                 let flight = Flight::Publishing { received: newest.first_received };
@@ -435,7 +439,7 @@ impl Publisher {
     // A follower's newest configuration is the leader's business. A leader's is its own until it is written.
     fn is_finished(&self, now: Moment) -> bool {
         let nothing_waits = self.facts.newest.as_ref().is_none_or(|newest| newest.configuration.is_none());
-        let is_writing = matches!(self.flight, Some(Flight::Publishing { .. } | Flight::Keeping { .. }));
+        let is_writing = matches!(self.flight, Some(Flight::Publishing { .. } | Flight::Holding { .. }));
         match self.leadership {
             Leadership::Follower => true,
             _ if is_writing => false,

@@ -1,4 +1,4 @@
-//! The keeper as a table: what happened in the order of time, and what it wants done after each.
+//! The publisher as a table: what happened in the order of time, and what it wants done after each.
 
 mod payload;
 mod table;
@@ -6,7 +6,7 @@ mod table;
 use proptest::prelude::*;
 
 use self::table::{DELAY, Table, configuration, hash};
-use super::standing::DOUBT;
+use super::newest_state::DOUBT;
 use super::*;
 use crate::export::Received;
 use crate::export::adoption::{NodeNews, PATIENCE};
@@ -94,13 +94,13 @@ fn a_node_that_runs_it_confirms_it() {
 fn a_node_differs_that_runs_another_one_than_the_published() {
     let mut table = Table::with_one_published();
     table.node(NodeNews::Joined);
-    assert_eq!(table.keeper.nodes_that_differ(), 0, "it hasn't said what it runs");
+    assert_eq!(table.publisher.nodes_that_differ(), 0, "it hasn't said what it runs");
     table.node(NodeNews::Runs(hash(1)));
-    assert_eq!(table.keeper.nodes_that_differ(), 0);
+    assert_eq!(table.publisher.nodes_that_differ(), 0);
     table.node(NodeNews::Runs(hash(2)));
-    assert_eq!(table.keeper.nodes_that_differ(), 1);
+    assert_eq!(table.publisher.nodes_that_differ(), 1);
     table.node(NodeNews::Left);
-    assert_eq!(table.keeper.nodes_that_differ(), 0);
+    assert_eq!(table.publisher.nodes_that_differ(), 0);
 }
 
 #[test]
@@ -135,9 +135,9 @@ fn what_every_node_refuses_is_held_and_kept_until_a_node_runs_it() {
     table.node(NodeNews::Given);
     table.after(Duration::from_secs(30));
     table.node(NodeNews::Runs(hash(1)));
-    assert_eq!(table.keeper.standing(), NewestState::Held(Held::Refused));
+    assert_eq!(table.publisher.newest_state(), NewestState::Held(Held::Refused));
     assert!(table.notices.contains(&Notice::NewestState(NewestState::Held(Held::Refused))));
-    assert_eq!(table.history.of(hash(2)).unwrap().fate, HistoryState::HeldAsRefused);
+    assert_eq!(table.history.of(hash(2)).unwrap().state, HistoryState::HeldAsRefused);
     // That the node goes away makes it no better.
     table.node(NodeNews::Left);
     table.after(PATIENCE * 2);
@@ -151,9 +151,11 @@ fn what_loses_too_much_is_held_although_nodes_confirm_it_and_once_released_is_ad
     let mut table = Table::with_one_published();
     table.node(NodeNews::Runs(hash(2)));
     table.on(Event::Received(configuration(2, 0)));
-    let NewestState::Held(Held::Shrunk(shrunk)) = table.keeper.standing() else { panic!("{:?}", table.keeper) };
+    let NewestState::Held(Held::Shrunk(shrunk)) = table.publisher.newest_state() else {
+        panic!("{:?}", table.publisher)
+    };
     assert_eq!(shrunk.to_string(), "routes 10 -> 0, services 10 -> 0");
-    let (writes, kept) = (table.writes, table.history.of(hash(2)).unwrap().fate);
+    let (writes, kept) = (table.writes, table.history.of(hash(2)).unwrap().state);
     assert_eq!(kept, HistoryState::HeldAsShrunk);
     table.after(PATIENCE * 3);
     table.on(Event::Received(configuration(2, 0)));
@@ -162,7 +164,7 @@ fn what_loses_too_much_is_held_although_nodes_confirm_it_and_once_released_is_ad
     table.name(&configuration(2, 0), State::Received, 1);
     let writes = table.writes;
     table.after(GLANCE_INTERVAL);
-    assert_eq!(table.keeper.standing(), NewestState::Published);
+    assert_eq!(table.publisher.newest_state(), NewestState::Published);
     assert_eq!(table.writes, writes + 1, "the nodes' confirmation");
 }
 
@@ -171,11 +173,11 @@ fn a_guard_that_allows_more_releases_nothing_and_decides_about_what_comes_next()
     let allows_more = || Event::Guard(ShrinkGuard::new(90));
     let mut table = Table::with_one_published();
     table.on(Event::Received(configuration(2, 3)));
-    assert!(matches!(table.keeper.standing(), NewestState::Held(Held::Shrunk(_))));
+    assert!(matches!(table.publisher.newest_state(), NewestState::Held(Held::Shrunk(_))));
     table.on(allows_more());
     table.on(Event::Received(configuration(2, 3)));
     table.after(PATIENCE * 2);
-    assert_eq!((table.keeper.standing(), table.published()), (NewestState::Held(Held::Unreleased), Some(1)));
+    assert_eq!((table.publisher.newest_state(), table.published()), (NewestState::Held(Held::Unreleased), Some(1)));
     table.on(Event::Received(configuration(3, 3)));
     assert_eq!(table.published(), Some(3));
     // One that allows less is asked about the next one, too.
@@ -192,12 +194,12 @@ fn what_was_held_while_the_store_was_away_stays_held_under_another_guard() {
     table.only(Event::Failed);
     table.on(Event::Guard(ShrinkGuard::new(90)));
     table.after(PATIENCE * 2);
-    assert_eq!((table.keeper.standing(), table.published()), (NewestState::Held(Held::Unreleased), Some(1)));
-    assert_eq!(table.history.of(hash(2)).unwrap().fate, HistoryState::HeldAsShrunk);
+    assert_eq!((table.publisher.newest_state(), table.published()), (NewestState::Held(Held::Unreleased), Some(1)));
+    assert_eq!(table.history.of(hash(2)).unwrap().state, HistoryState::HeldAsShrunk);
     // `lifeboat release`, then.
     table.name(&configuration(2, 3), State::Received, 1);
     table.after(GLANCE_INTERVAL);
-    assert_eq!(table.keeper.standing(), NewestState::Published);
+    assert_eq!(table.publisher.newest_state(), NewestState::Published);
 }
 
 #[test]
@@ -221,9 +223,9 @@ fn what_no_node_can_run_is_held_whoever_confirms_it_and_the_next_one_is_publishe
         table.node(NodeNews::Runs(hash));
         table.on(Event::Received(received.clone()));
         table.after(PATIENCE * 2);
-        assert_eq!(table.keeper.standing(), NewestState::Held(Held::Unrunnable(why.clone())));
+        assert_eq!(table.publisher.newest_state(), NewestState::Held(Held::Unrunnable(why.clone())));
         assert_eq!((table.published(), table.writes), (Some(1), 2), "{why}");
-        assert_eq!(table.history.of(hash).unwrap().fate, HistoryState::HeldAsUnrunnable);
+        assert_eq!(table.history.of(hash).unwrap().state, HistoryState::HeldAsUnrunnable);
         // Also where nothing was published before, and after a restart.
         let mut table = Table::follower();
         table.add(&received, HistoryState::HeldAsUnrunnable);
@@ -244,7 +246,7 @@ fn what_another_exporter_has_held_stays_held() {
     table.lead(2);
     table.receive(2);
     table.after(PATIENCE);
-    assert_eq!(table.keeper.standing(), NewestState::Held(Held::Unreleased));
+    assert_eq!(table.publisher.newest_state(), NewestState::Held(Held::Unreleased));
     assert_eq!(table.published(), Some(1));
 }
 
@@ -412,7 +414,7 @@ fn a_new_leader_without_a_control_plane_publishes_only_what_is_surely_newer_than
         table.after(DELAY * 2);
         assert_eq!(table.published(), Some(if is_published { 2 } else { 3 }));
         if !is_published {
-            assert_eq!(table.keeper.standing(), NewestState::Outdated);
+            assert_eq!(table.publisher.newest_state(), NewestState::Outdated);
             // Once the control plane says so, it is the newest.
             table.on(Event::LinkUp);
             table.receive(2);
@@ -529,8 +531,8 @@ proptest! {
             table.reconnect();
             table.on(Event::Received(configuration(newest, if newest > 5 { 0 } else { 10 })));
         }
-        let standing = table.keeper.standing();
-        let held = matches!(standing, NewestState::Held(_));
-        prop_assert!(held || table.published() == Some(newest), "{standing:?}, newest {newest}, {:?}", table.named);
+        let state = table.publisher.newest_state();
+        let held = matches!(state, NewestState::Held(_));
+        prop_assert!(held || table.published() == Some(newest), "{state:?}, newest {newest}, {:?}", table.named);
     }
 }

@@ -1,4 +1,4 @@
-//! Thinning: which snapshots of the history may go. All of the last day stay, then one an hour for a week, then one a
+//! Retention: which snapshots of the history may be deleted. All of the last day stay, then one an hour for a week, then one a
 //! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always. How
 //! old they are for sure, and how many may go in a day, is in [`record`]. How they are deleted is the archive's.
 
@@ -37,7 +37,7 @@ pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec
     let Some(published) = published else { return Vec::new() };
     let spared = spared(history, published);
     let mut stays = after_periods(history, &spared);
-    let counts = |index: usize| history[index].past.fate != HistoryState::Leftover;
+    let counts = |index: usize| history[index].past.state != HistoryState::Leftover;
     let mut too_many = (0..stays.len()).filter(|index| stays[*index] && counts(*index)).count().saturating_sub(limit);
     for index in 0..stays.len() {
         if too_many > 0 && stays[index] && counts(index) && !spared[index] {
@@ -54,19 +54,20 @@ pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec
 fn spared(history: &[Aged], published: u64) -> Vec<bool> {
     let mut spared: Vec<bool> = history.iter().map(|aged| aged.past.id.sequence >= published).collect();
     // A listing may not show the published one yet: the one before it is found by its number.
-    let is_good_before = |aged: &Aged| aged.past.fate == HistoryState::Published && aged.past.id.sequence < published;
+    let is_good_before = |aged: &Aged| aged.past.state == HistoryState::Published && aged.past.id.sequence < published;
     if let Some(good) = history.iter().rposition(is_good_before) {
         spared[good] = true;
     }
     let mut newest_good = None;
+
     for (index, aged) in history.iter().enumerate() {
-        if aged.past.fate.is_held()
+        if aged.past.state.is_held()
             && let Some(good) = newest_good
         {
             let spare: &mut bool = &mut spared[good];
             *spare = true;
         }
-        if aged.past.fate == HistoryState::Published {
+        if aged.past.state == HistoryState::Published {
             newest_good = Some(index);
         }
     }
@@ -78,10 +79,11 @@ fn spared(history: &[Aged], published: u64) -> Vec<bool> {
 fn after_periods(history: &[Aged], spared: &[bool]) -> Vec<bool> {
     let mut stays = vec![false; history.len()];
     let mut newer_period = None;
+
     for (index, aged) in history.iter().enumerate().rev() {
         if spared[index] || aged.age < DAY {
             stays[index] = true;
-        } else if aged.past.fate != HistoryState::Leftover {
+        } else if aged.past.state != HistoryState::Leftover {
             // Periods are those of the calendar, not of the age: else each run would choose others.
             let length = if aged.age < HOURLY { HOUR } else { DAY };
             let written = (aged.written.unix_seconds() / length.as_secs_f64()) as u64;
@@ -110,10 +112,10 @@ mod tests {
         WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW - seconds_ago))
     }
 
-    fn aged(sequence: u64, fate: HistoryState, seconds_ago: u64) -> Aged {
+    fn aged(sequence: u64, state: HistoryState, seconds_ago: u64) -> Aged {
         let id = SnapshotId { sequence, config_hash: ConfigHash::from_bytes([7; 16]) };
         let (written, age) = (at(seconds_ago), Duration::from_secs(seconds_ago));
-        Aged { past: Past { id, fate }, written, first_seen: written.unix_seconds() as i64, age }
+        Aged { past: Past { id, state }, written, first_seen: written.unix_seconds() as i64, age }
     }
 
     /// The sequences that stay of a history of these ages, the last of which is published.
@@ -175,8 +177,8 @@ mod tests {
     #[test]
     fn what_may_still_be_somebodys_work_neither_goes_nor_counts_when_there_are_too_many() {
         let mut history = every(60, 6);
-        history[1].past.fate = HistoryState::Leftover;
-        history[3].past.fate = HistoryState::Leftover;
+        history[1].past.state = HistoryState::Leftover;
+        history[3].past.state = HistoryState::Leftover;
         assert_eq!(staying(&history, 3), [2, 3, 4, 5, 6]);
         assert_eq!(staying(&history, 2), [2, 4, 5, 6]);
     }
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(expendable(&every(86_400, 100), None, 0), []);
     }
 
-    fn fates() -> impl Strategy<Value = HistoryState> {
+    fn states() -> impl Strategy<Value = HistoryState> {
         prop_oneof![
             Just(HistoryState::Published),
             Just(HistoryState::HeldAsShrunk),
@@ -231,16 +233,16 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_published_newer_of_the_last_day_or_compared_with_a_held_one_is_not_touched(
-            steps in prop::collection::vec((fates(), 0u64..200_000), 1..80), chosen in any::<prop::sample::Index>(),
+            steps in prop::collection::vec((states(), 0u64..200_000), 1..80), chosen in any::<prop::sample::Index>(),
             limit in 0usize..100,
         ) {
             let mut age: u64 = steps.iter().map(|(_, step)| step).sum();
             let history: Vec<Aged> = steps
                 .iter()
                 .enumerate()
-                .map(|(index, (fate, step))| {
+                .map(|(index, (state, step))| {
                     age -= step;
-                    aged(index as u64 + 1, *fate, age)
+                    aged(index as u64 + 1, *state, age)
                 })
                 .collect();
             let published = history[chosen.index(history.len())].past.id.sequence;
@@ -249,13 +251,13 @@ mod tests {
             let mut good = None;
             for aged in &history {
                 let is_recent = aged.age < DAY;
-                let is_wanted = limit >= history.len() || aged.past.fate == HistoryState::Leftover;
+                let is_wanted = limit >= history.len() || aged.past.state == HistoryState::Leftover;
                 let must_stay = is_recent && is_wanted || aged.past.id.sequence >= published;
                 prop_assert!(!must_stay || rest.contains(aged), "{aged:?}");
-                if aged.past.fate.is_held() && rest.contains(aged) {
+                if aged.past.state.is_held() && rest.contains(aged) {
                     prop_assert!(good.is_none_or(|good| rest.contains(good)), "{good:?} before {aged:?}");
                 }
-                good = if aged.past.fate == HistoryState::Published { Some(aged) } else { good };
+                good = if aged.past.state == HistoryState::Published { Some(aged) } else { good };
             }
         }
     }

@@ -23,7 +23,7 @@ pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
 /// Of so many snapshots one may be deleted in a day.
 const ONE_OF: usize = 10;
 
-/// What the clocks show when a history is thinned.
+/// What the clocks show when a history is pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// The store's own, in its newest answer.
@@ -100,7 +100,7 @@ impl Found {
 
 impl Record {
     /// The record as it is now, by what the clocks show.
-    pub fn now(found: Found, reading: Reading, witnessed: &mut Observed) -> Self {
+    pub fn now(found: Found, reading: Reading, observed: &mut Observed) -> Self {
         let is_of_this_kind = |record: &Self| {
             matches!(
                 (record.time, reading),
@@ -116,7 +116,8 @@ impl Record {
                 Self::begin(reading, vec![Deleted { at, count: usize::MAX / 2 }])
             }
         };
-        record.advance(reading, witnessed);
+
+        record.advance(reading, observed);
         record.deleted.retain(|deleted| record.time.seconds() < deleted.at.saturating_add(DAY.as_secs() as i64));
         record
     }
@@ -177,15 +178,15 @@ impl Record {
         Self { format: FORMAT, time, first_seen: BTreeMap::new(), deleted }
     }
 
-    fn advance(&mut self, reading: Reading, witnessed: &mut Observed) {
+    fn advance(&mut self, reading: Reading, observed: &mut Observed) {
         self.time = match (self.time, reading) {
             (_, Reading::Store(time)) => Time::Store { seconds: seconds(time) },
             (Time::Confirmed { seconds, shown, jumped }, Reading::Host { wall, moment }) => {
                 let (mut seconds, jumped) = stepped(seconds, jumped, shown, wall);
-                if let Some((then, at)) = witnessed.0 {
+                if let Some((then, at)) = observed.0 {
                     seconds = seconds.max(then.saturating_add(whole_seconds(moment - at)));
                 }
-                *witnessed = Observed(Some((seconds, moment)));
+                *observed = Observed(Some((seconds, moment)));
                 Time::Confirmed { seconds, shown: wall, jumped }
             }
             (time @ Time::Store { .. }, Reading::Host { .. }) => time,

@@ -10,16 +10,38 @@ use crate::kong::message::ReconfigureMessage;
 use crate::session::answer::{EarlyEnd, Refusal, Verdict};
 use crate::session::follow::{Bulletin, Publication};
 use crate::session::restore::OnRefusal;
+use crate::time::WallTime;
+use crate::verify::{Provenance, Verified};
 
 /// A snapshot as it is given to nodes: one for all, shared.
 #[derive(Debug)]
 pub struct Offer {
-    /// The message.
-    pub message: ReconfigureMessage,
-    /// The size of the configuration in bytes, decompressed.
-    pub config_bytes: u64,
+    pub(in crate::session) message: ReconfigureMessage,
+    /// Of the configuration, decompressed.
+    pub(in crate::session) config_bytes: u64,
     /// What has published it; none for a bare `config.json`.
-    pub publication: Option<Publication>,
+    pub(in crate::session) publication: Option<Publication>,
+}
+
+impl Offer {
+    /// A verified snapshot, ready to be sent; `now` is only for the node's log.
+    pub fn of(verified: &Verified, now: WallTime) -> Self {
+        let publication = match verified.provenance() {
+            Provenance::Manifest(manifest) => Some(Publication::of(manifest)),
+            Provenance::BareConfigJson => None,
+        };
+        Self { message: verified.message(now), config_bytes: verified.config_bytes(), publication }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &ReconfigureMessage {
+        &self.message
+    }
+
+    /// What has published it; none for a bare `config.json`.
+    pub fn publication(&self) -> Option<Publication> {
+        self.publication
+    }
 }
 
 /// How a node's session behaves; the same for all.

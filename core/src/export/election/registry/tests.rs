@@ -87,7 +87,7 @@ fn the_oldest_live_registration_leads() {
     }
     table.after(seconds(40), &[1, 2]);
     assert_eq!(table.epochs(), [None, Some(1), None]);
-    // Who was away for so long comes back as the youngest.
+    // An exporter that was away for so long comes back as the youngest.
     table.after(seconds(40), &[0, 1, 2]);
     assert_eq!(table.epochs(), [None, Some(1), None]);
     table.after(seconds(40), &[0, 2]);

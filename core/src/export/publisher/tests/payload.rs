@@ -28,7 +28,7 @@ fn a_missing_payload_is_put_back_with_the_next_look_and_the_manifest_stays_what_
         let (named, writes) = (table.named.clone(), table.writes);
         after_a_look(&mut table, state);
         assert_eq!((table.payload, &table.named, table.writes), (PayloadState::Whole, &named, writes), "{state:?}");
-        assert_eq!((table.keeper.payload_loss(), losses(&table).len()), (None, 0));
+        assert_eq!((table.publisher.payload_loss(), losses(&table).len()), (None, 0));
     }
 }
 
@@ -61,7 +61,7 @@ fn what_only_the_control_plane_has_is_asked_for_and_published_anew_with_the_same
     let named = table.named.clone().unwrap();
     assert_eq!((named.state, named.pin, named.config_hash), (before.state, None, hash(1)));
     assert!(named.sequence > before.sequence);
-    assert_eq!((table.payload, table.keeper.payload_loss()), (PayloadState::Whole, None));
+    assert_eq!((table.payload, table.publisher.payload_loss()), (PayloadState::Whole, None));
     let last = [Notice::NewestState(NewestState::Published), Notice::PayloadIsBack];
     assert!(table.notices.ends_with(&last), "{:?}", table.notices);
     assert!(!table.notices.contains(&Notice::Already(hash(1))), "it was still to be written");
@@ -106,7 +106,7 @@ fn what_is_held_is_not_published_for_want_of_a_payload() {
     table.on(Event::Received(configuration(2, 0)));
     let actions = after_a_look(&mut table, PayloadState::Missing);
     assert_eq!((published_anew(&actions), table.published()), (0, Some(1)));
-    let loss = table.keeper.payload_loss();
+    let loss = table.publisher.payload_loss();
     assert!(
         matches!(loss, Some(PayloadLoss::Unavailable(PayloadState::Missing, NewestState::Held(Held::Shrunk(_))))),
         "{loss:?}"
@@ -119,7 +119,7 @@ fn what_is_held_is_not_published_for_want_of_a_payload() {
     table.after(GLANCE_INTERVAL);
     assert_eq!((table.payload, table.published()), (PayloadState::Whole, Some(1)));
     assert!(table.notices.contains(&Notice::PayloadIsBack));
-    assert_eq!(table.keeper.payload_loss(), None);
+    assert_eq!(table.publisher.payload_loss(), None);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_differs_from_what_is_pinned_is_not_published_for_want_of_a_payload() {
         table.after(DELAY * 10);
         assert_eq!((table.published(), table.payload), (Some(1), PayloadState::Altered));
         let expected = PayloadLoss::Unavailable(PayloadState::Altered, NewestState::Pinned(pin));
-        assert_eq!(table.keeper.payload_loss(), Some(expected));
+        assert_eq!(table.publisher.payload_loss(), Some(expected));
     }
 }
 
@@ -147,9 +147,9 @@ fn another_exporters_is_left_to_it_and_said_if_it_has_not_done_it_at_the_next_lo
     (table.payload, table.spare) = (PayloadState::Missing, Spare::SameBytes);
     table.on(Event::LinkUp);
     table.receive(1);
-    assert_eq!((table.keeper.payload_loss(), table.payload), (None, PayloadState::Missing));
+    assert_eq!((table.publisher.payload_loss(), table.payload), (None, PayloadState::Missing));
     table.after(GLANCE_INTERVAL);
-    assert_eq!(table.keeper.payload_loss(), Some(PayloadLoss::LeftByTheLeader(PayloadState::Missing)));
+    assert_eq!(table.publisher.payload_loss(), Some(PayloadLoss::LeftByTheLeader(PayloadState::Missing)));
     table.after(GLANCE_INTERVAL * 9);
     assert_eq!((losses(&table).len(), table.writes), (1, 1));
     // What it had received it still has, once it leads.
@@ -168,9 +168,9 @@ fn a_config_json_with_the_digest_comes_back_as_another_snapshot_without_the_cont
     after_a_look(&mut table, PayloadState::Missing);
     let named = table.named.clone().unwrap();
     assert_eq!((named.sequence, named.config_hash), (before.sequence + 1, before.config_hash));
-    assert_eq!((table.keeper.payload_loss(), losses(&table).len()), (None, 0));
-    let past = *table.keeper.facts.store.history.of(hash(1)).unwrap();
-    assert_eq!(past, Past { id: named.id(), fate: HistoryState::Published });
+    assert_eq!((table.publisher.payload_loss(), losses(&table).len()), (None, 0));
+    let past = *table.publisher.facts.store.history.of(hash(1)).unwrap();
+    assert_eq!(past, Past { id: named.id(), state: HistoryState::Published });
 }
 
 #[test]
@@ -178,11 +178,11 @@ fn what_is_due_anyway_is_published_and_the_lost_one_is_history() {
     let mut table = Table::with_one_published();
     table.on(Event::LinkDown);
     after_a_look(&mut table, PayloadState::Missing);
-    assert!(table.keeper.payload_loss().is_some());
+    assert!(table.publisher.payload_loss().is_some());
     table.on(Event::LinkUp);
     table.receive(2);
     assert_eq!((table.published(), table.payload), (Some(2), PayloadState::Whole));
-    assert_eq!((table.state(), table.keeper.payload_loss()), (State::Received, None));
+    assert_eq!((table.state(), table.publisher.payload_loss()), (State::Received, None));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn it_is_read_whole_when_a_leader_takes_over_and_once_a_day() {
     let actions = table.on(Event::Tick);
     assert!(actions.is_empty(), "it is under way: {actions:?}");
     table.on(Event::PutBack);
-    assert_eq!((table.keeper.payload_loss(), reads(&table.after(READ_BACK_INTERVAL / 2))), (None, 0));
+    assert_eq!((table.publisher.payload_loss(), reads(&table.after(READ_BACK_INTERVAL / 2))), (None, 0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A keeper over a store that does at once what it is asked for, and replaces only what it has shown.
+//! A publisher over a store that does at once what it is asked for, and replaces only what it has shown.
 
 use bytes::Bytes;
 
@@ -25,9 +25,9 @@ pub(super) fn configuration(digit: u8, routes: usize) -> Received {
     Received { configuration, config_hash: hash(digit), hashes: None, at, source: None }
 }
 
-/// A keeper and the store that it writes to, which does at once what it is asked for.
+/// A publisher and the store that it writes to, which does at once what it is asked for.
 pub(super) struct Table {
-    pub(super) keeper: Publisher,
+    pub(super) publisher: Publisher,
     pub(super) now: Moment,
     pub(super) epoch: u64,
     pub(super) named: Option<Named>,
@@ -56,10 +56,10 @@ impl Table {
     pub(super) fn follower() -> Self {
         let now = Moment::after_start(Duration::from_secs(1000));
         let rules = Rules { export_delay: DELAY, guard: ShrinkGuard::new(50), doubt: Doubt::AskAgain };
-        let keeper = Publisher::new(rules, now);
+        let publisher = Publisher::new(rules, now);
         let (named, shown, history, notices) = (None, None, History::default(), Vec::new());
         let (payload, spare) = (PayloadState::Whole, Spare::Nowhere);
-        Self { keeper, now, epoch: 1, named, shown, payload, spare, history, writes: 0, notices }
+        Self { publisher, now, epoch: 1, named, shown, payload, spare, history, writes: 0, notices }
     }
 
     pub(super) fn leader() -> Self {
@@ -95,7 +95,7 @@ impl Table {
     pub(super) fn after(&mut self, wait: Duration) -> Vec<Action> {
         let until = self.now + wait;
         let mut actions = Vec::new();
-        while let Some(wake_at) = self.keeper.wake_at().filter(|wake_at| *wake_at <= until) {
+        while let Some(wake_at) = self.publisher.wake_at().filter(|wake_at| *wake_at <= until) {
             self.now = wake_at;
             actions.extend(self.on(Event::Tick));
         }
@@ -125,7 +125,7 @@ impl Table {
 
     /// Gives it an event and does nothing.
     pub(super) fn only(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.keeper.handle(event, self.now, 0.5);
+        let actions = self.publisher.handle(event, self.now, 0.5);
         let notices = actions.iter().filter_map(|action| match action {
             Action::Notify(notice) => Some(notice.clone()),
             _ => None,
@@ -169,7 +169,9 @@ impl Table {
                 (named.epoch, named.state, named.pin) = (rewrite.epoch, rewrite.state, rewrite.pin);
                 Some(Event::Written(named.clone()))
             }
-            Action::Keep { configuration, why, .. } => Some(Event::Kept(self.add(configuration, why.fate()))),
+            Action::Hold { configuration, why, .. } => {
+                Some(Event::HeldWritten(self.add(configuration, why.history_state())))
+            }
             Action::Recheck { .. } => {
                 let until = self.now + Duration::from_secs(1_000_000);
                 Some(Event::Leadership(Leadership::Leader { epoch: self.epoch, until }))
@@ -211,10 +213,10 @@ impl Table {
         }
     }
 
-    pub(super) fn add(&mut self, received: &Received, fate: HistoryState) -> SnapshotId {
+    pub(super) fn add(&mut self, received: &Received, state: HistoryState) -> SnapshotId {
         self.writes += 1;
         let id = SnapshotId { sequence: self.writes, config_hash: received.config_hash };
-        self.history.add(Past { id, fate });
+        self.history.add(Past { id, state });
         id
     }
 

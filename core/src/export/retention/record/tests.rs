@@ -55,10 +55,10 @@ fn what_passes_from_hour_to_hour_counts_and_a_jump_counts_as_nothing() {
 
 #[test]
 fn what_a_process_has_seen_pass_counts_whatever_the_wall_shows() {
-    let mut witnessed = Observed::default();
+    let mut observed = Observed::default();
     let mut at = |found: Found, hours: i64, shown: i64| {
         let moment = Moment::after_start(Duration::from_secs((hours * HOUR).unsigned_abs()));
-        Record::now(found, Reading::Host { wall: wall(NOON + shown * HOUR), moment }, &mut witnessed)
+        Record::now(found, Reading::Host { wall: wall(NOON + shown * HOUR), moment }, &mut observed)
     };
     let record = at(Found::Nothing, 0, 0);
     let record = at(Found::Record(record), 30, 1000);
@@ -72,7 +72,7 @@ fn what_a_process_has_seen_pass_counts_whatever_the_wall_shows() {
 
 #[test]
 fn in_a_folder_a_snapshot_is_as_old_as_it_is_known() {
-    let past = |sequence| Past { id: id(sequence), fate: HistoryState::Published };
+    let past = |sequence| Past { id: id(sequence), state: HistoryState::Published };
     let mut record = by_a_command(Found::Nothing, 0);
     record.note(&[past(1)]);
     let mut record = by_a_command(Found::decode(&record.encode()), HOUR);
@@ -128,7 +128,7 @@ fn after_a_record_that_can_not_be_read_a_day_passes_before_anything_goes() {
 #[test]
 fn a_record_is_written_in_the_form_that_other_versions_read() {
     let mut record = by_a_command(Found::Nothing, 0);
-    record.note(&[Past { id: id(4), fate: HistoryState::Published }]);
+    record.note(&[Past { id: id(4), state: HistoryState::Published }]);
     record.spend(1);
     let form = r#"{"format":1,"time":{"confirmed":{"seconds":0,"shown":"2027-01-15T08:00:00.000Z","jumped":0}},"first_seen":{"4":0},"deleted":[{"at":0,"count":1}]}"#;
     assert_eq!(String::from_utf8(record.encode()).unwrap(), form);

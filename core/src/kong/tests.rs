@@ -41,6 +41,7 @@ impl Plain {
         if out.len() > 1_000_000 {
             *out = Md5::digest(&out).to_vec();
         }
+
         match self {
             Plain::Literal("null") => out.extend(b"/null/"),
             Plain::Literal(text) => out.extend(text.bytes()),
@@ -82,6 +83,7 @@ fn plain() -> impl Strategy<Value = Plain> {
         // So long that a few of them make a section fold.
         (0..300_000usize).prop_map(|length| Plain::Text("x".repeat(length))),
     ];
+
     leaf.prop_recursive(4, 60, 12, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..12).prop_map(Plain::Array),
@@ -115,6 +117,7 @@ proptest! {
             }
         }
         let mut shuffled = section.clone();
+
         shuffle(&mut shuffled, seed);
         let before = format!("{{\"services\":[1],\"vaults\":{},\"meta\":{{}}}}", section.json());
         let after = format!("{{\"meta\":{{}},\"vaults\":{},\"services\":[1]}}", shuffled.json());

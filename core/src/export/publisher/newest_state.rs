@@ -1,4 +1,4 @@
-//! The decision: where the newest configuration stands, from what is known. Pure; nothing is remembered here.
+//! The decision: the newest configuration's state, from what is known. Pure; nothing is remembered here.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::time::Moment;
 /// How long a configuration is doubted that was published before and then replaced.
 pub(super) const DOUBT: Duration = Duration::from_secs(120);
 
-/// Where the newest configuration stands.
+/// The state of the newest configuration, which is what the control plane sent last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewestState {
     /// Nothing has been received.
@@ -29,7 +29,7 @@ pub enum NewestState {
         /// When it is asked for again.
         until: Moment,
     },
-    /// It is kept in the store and not published.
+    /// It is written to the store as held, and not published.
     Held(Held),
     /// It waits for a node that runs it.
     Confirming {
@@ -46,7 +46,7 @@ pub enum NewestState {
 }
 
 impl NewestState {
-    /// Why a configuration isn't published, in words for an operator.
+    /// Why the newest configuration isn't published, in words for an operator.
     pub fn reason(&self) -> String {
         match self {
             Self::Held(why @ Held::Unrunnable(_)) => format!(
@@ -77,12 +77,13 @@ impl NewestState {
 }
 
 impl Facts {
-    /// Where the newest configuration stands.
-    pub(super) fn standing(&self, now: Moment) -> NewestState {
+    /// The newest configuration's state.
+    pub(super) fn newest_state(&self, now: Moment) -> NewestState {
         let Some(newest) = &self.newest else { return NewestState::Nothing };
         if let Some(lost) = self.lost_as(newest.hash) {
             return NewestState::Ready(lost.state);
         }
+
         if self.is_published(newest.hash) {
             return NewestState::Published;
         }
@@ -105,7 +106,7 @@ impl Facts {
 
     /// Whether only a new connection to the control plane can tell how to go on.
     pub(super) fn must_ask_again(&self, now: Moment) -> bool {
-        match self.standing(now) {
+        match self.newest_state(now) {
             NewestState::Doubted { until } => until <= now,
             // Its bytes were given up when it was the published one. A link that is new brings them by itself.
             NewestState::Ready(_) => {
@@ -144,11 +145,11 @@ impl Facts {
         {
             return Some(Held::Shrunk(shrunk));
         }
-        let fate = past.map(|past| past.fate);
-        if fate == Some(HistoryState::HeldAsShrunk) || newest.was_held {
+        let state = past.map(|past| past.state);
+        if state == Some(HistoryState::HeldAsShrunk) || newest.was_held {
             return Some(Held::Unreleased);
         }
-        let refused = newest.refused || fate == Some(HistoryState::HeldAsRefused);
+        let refused = newest.refused || state == Some(HistoryState::HeldAsRefused);
         (refused && adoption != Adoption::Confirmed).then_some(Held::Refused)
     }
 
