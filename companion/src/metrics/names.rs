@@ -44,50 +44,50 @@ pub(crate) const START: Metric = gauge("lifeboat_start_timestamp_seconds", &[], 
 pub(crate) const CERTIFICATE_EXPIRY: Metric = gauge(
     "lifeboat_certificate_expiry_timestamp_seconds",
     &["certificate"],
-    "when a certificate ends: the one that is shown to the control plane (cluster), the one that nodes see (relay)",
+    "when a certificate expires: the one for the control plane (cluster), the one that nodes see (relay)",
 );
 
 pub(crate) const SETTINGS_RELOADS: Metric = counter(
     "lifeboat_settings_reloads_total",
     &["result"],
-    "how often settings were read again (SIGHUP): something was taken over (applied), nothing that can be had changed \
-     (unchanged), or nothing was taken over, since something is wrong with them (refused)",
+    "how often settings were read again (SIGHUP), by result: changes took effect (applied), nothing changed \
+     that can change at run time (unchanged), or nothing took effect because of a mistake (refused)",
 );
 
 pub(crate) const STORE_REQUESTS: Metric = counter(
     "lifeboat_store_requests_total",
     &["operation", "outcome"],
-    "requests to the store, each try and each page of a listing by itself, elections and checks included; what stores \
-     charge for",
+    "requests to the store, each attempt and each page of a listing counted separately, including elections \
+     and checks; what stores charge for",
 );
 pub(crate) const STORE_DURATION: Metric = histogram(
     "lifeboat_store_request_duration_seconds",
     &["operation"],
-    "how long operations at the store took, each try by itself, bodies included",
+    "how long requests to the store took, each attempt separately, including bodies",
 );
 
 pub(crate) const KEEP_CONNECTED: Metric = gauge(
     "lifeboat_keep_control_plane_connected",
     VERSION,
-    "1 if the backup node of this version is connected to the control plane",
+    "1 if the exporter of this version is connected to the control plane",
 );
 pub(crate) const KEEP_READY: Metric = gauge(
     "lifeboat_keep_ready",
     VERSION,
-    "1 if the newest configuration is published, an operator's choice is, or another exporter leads: what /readyz/export \
-     answers",
+    "1 if the newest configuration is published, or an operator's choice is, or another exporter leads: the \
+     answer of /readyz/export",
 );
 pub(crate) const KEEP_RECEIVED: Metric =
     counter("lifeboat_keep_received_total", VERSION, "configurations that the control plane has sent");
 pub(crate) const KEEP_RECEIVED_AT: Metric = gauge(
     "lifeboat_keep_received_timestamp_seconds",
     VERSION,
-    "when the control plane sent a configuration last, by this host's clock",
+    "when the control plane last sent a configuration, by this host's clock",
 );
 pub(crate) const KEEP_STANDING: Metric = gauge(
     "lifeboat_keep_standing",
     &["kong_version", "standing"],
-    "1 for where the newest configuration stands, 0 for all else",
+    "1 for the state of the newest configuration, 0 for all others",
 );
 pub(crate) const KEEP_HELD: Metric =
     gauge("lifeboat_keep_held", VERSION, "1 if the newest configuration is held until an operator releases it");
@@ -105,47 +105,48 @@ pub(crate) const KEEP_PAYLOAD_LOST: Metric = gauge(
 pub(crate) const KEEP_NODES_THAT_DIFFER: Metric = gauge(
     "lifeboat_keep_nodes_that_differ",
     VERSION,
-    "nodes behind the relay of this process and nodes that report to it which run another configuration than the \
-     published one, or none",
+    "nodes that run another configuration than the published one, or none: behind the relay of this process, \
+     or by their reports",
 );
-pub(crate) const KEEP_LEADER: Metric =
-    gauge("lifeboat_keep_leader", VERSION, "1 if this exporter writes the backups, 0 if another one does or none yet");
+pub(crate) const KEEP_LEADER: Metric = gauge(
+    "lifeboat_keep_leader",
+    VERSION,
+    "1 if this exporter leads and writes the backups, 0 if another one does or none yet",
+);
 pub(crate) const KEEP_EPOCH: Metric = gauge(
     "lifeboat_keep_epoch",
     VERSION,
-    "the number of the leadership: this exporter's own while it leads by election, else the published one's",
+    "the number of the leadership: this exporter's own while it leads by election, otherwise the published \
+     one's",
 );
 pub(crate) const KEEP_ELECTION_INFO: Metric = gauge(
     "lifeboat_keep_election_info",
     &["kong_version", "strategy"],
-    "1; how the leader is chosen: lease, registry, or alone where there is no election",
+    "1; how the leader is chosen: lease, registry, or alone if there is no election",
 );
 pub(crate) const KEEP_LAST_ATTEMPT: Metric = gauge(
     "lifeboat_keep_last_attempt_timestamp_seconds",
     VERSION,
-    "when this exporter last began something at the store: to look what is published, or to write",
+    "when this exporter last started a request at the store, to read or to write",
 );
-pub(crate) const KEEP_LAST_SUCCESS: Metric = gauge(
-    "lifeboat_keep_last_success_timestamp_seconds",
-    VERSION,
-    "when this exporter last did at the store what it wanted: time() minus this is how long nobody knows better",
-);
+pub(crate) const KEEP_LAST_SUCCESS: Metric =
+    gauge("lifeboat_keep_last_success_timestamp_seconds", VERSION, "when this exporter last succeeded at the store");
 pub(crate) const KEEP_FAILURES: Metric = counter(
     "lifeboat_keep_failures_total",
     &["kong_version", "class"],
-    "how often this exporter could not do what it wanted at the store, after all retries",
+    "how often this exporter failed at the store, after all retries",
 );
 pub(crate) const KEEP_OTHER_EXPORTER: Metric = counter(
     "lifeboat_keep_other_exporter_total",
     &["kong_version", "object"],
-    "how often something of somebody else's was found where this exporter writes: in config_json another exporter's, \
-     perhaps Kong's own; in the manifest another one's, or an operator's rollback",
+    "how often this exporter found an object that it did not write: as config_json one of another exporter, \
+     perhaps Kong's own; as manifest one of another exporter, or an operator's rollback",
 );
 pub(crate) const KEEP_OTHER_STORE: Metric = gauge(
     "lifeboat_keep_other_store_current",
     &["kong_version", "store"],
-    "1 if this further store (LIFEBOAT_FALLBACK_STORAGE) has what is published in the first, 0 if it could not be given it \
-     or has something newer; told by the exporter that leads",
+    "1 if this further store (LIFEBOAT_FALLBACK_STORAGE) has what is published in the first one, 0 if it \
+     could not be updated or has something newer; from the leading exporter",
 );
 pub(crate) const KEEP_SEQUENCE: Metric =
     gauge("lifeboat_keep_sequence", VERSION, "the number of the published snapshot");
@@ -169,8 +170,8 @@ pub(crate) const KEEP_PAYLOAD_BYTES: Metric =
 pub(crate) const KEEP_LIMIT_USED: Metric = gauge(
     "lifeboat_keep_node_limit_used_ratio",
     &["kong_version", "limit"],
-    "which share of what a node takes the published configuration needs, 1 being all: by this exporter's \
-     KONG_CLUSTER_MAX_PAYLOAD, and by its KONG_LMDB_MAP_SIZE, of which the need is estimated",
+    "the share of a node's limits that the published configuration needs, 1 being all: of this exporter's \
+     KONG_CLUSTER_MAX_PAYLOAD, and, as an estimate, of its KONG_LMDB_MAP_SIZE",
 );
 pub(crate) const KEEP_ENTITIES: Metric = gauge(
     "lifeboat_keep_entities",
@@ -180,7 +181,8 @@ pub(crate) const KEEP_ENTITIES: Metric = gauge(
 pub(crate) const KEEP_ENDS: Metric = gauge(
     "lifeboat_keep_configuration_expiry_timestamp_seconds",
     &["kong_version", "of"],
-    "when the first certificate, CA certificate or license in the configuration that the control plane sent last ends",
+    "when the first certificate, CA certificate or license expires in the configuration that the control \
+     plane sent last",
 );
 pub(crate) const KEEP_TTL: Metric = gauge(
     "lifeboat_keep_credentials_with_ttl",
@@ -197,49 +199,51 @@ pub(crate) const KEEP_STEP: Metric = histogram(
 pub(crate) const DRILL_SUCCESS: Metric = gauge(
     "lifeboat_drill_success",
     VERSION,
-    "1 if the newest rehearsal of an outage passed, 0 if it failed, 0.5 if it could not tell; told by the exporter that leads, where \
-     LIFEBOAT_DRILL_EVERY is set",
+    "1 if the newest drill passed, 0 if it failed, 0.5 if the result is unknown; from the leading exporter, \
+     with LIFEBOAT_DRILL_EVERY",
 );
 pub(crate) const DRILL_LAST: Metric =
-    gauge("lifeboat_drill_last_timestamp_seconds", VERSION, "when the newest rehearsal ended");
+    gauge("lifeboat_drill_last_timestamp_seconds", VERSION, "when the newest drill ended");
 pub(crate) const DRILL_LAST_SUCCESS: Metric =
-    gauge("lifeboat_drill_last_success_timestamp_seconds", VERSION, "when the newest rehearsal that passed ended");
+    gauge("lifeboat_drill_last_success_timestamp_seconds", VERSION, "when the newest drill that passed ended");
 pub(crate) const DRILL_DURATION: Metric =
-    gauge("lifeboat_drill_duration_seconds", VERSION, "how long the newest rehearsal took, a real data plane included");
+    gauge("lifeboat_drill_duration_seconds", VERSION, "how long the newest drill took, including a real data plane");
 pub(crate) const DRILL_RESTORE_DURATION: Metric = gauge(
     "lifeboat_drill_restore_duration_seconds",
     VERSION,
-    "how long it took in it from the start of an empty node until that ran the configuration",
+    "how long the drill took from the start of an empty node until it ran the configuration",
 );
 pub(crate) const DRILL_LAST_SEEN: Metric = gauge(
     "lifeboat_drill_last_seen_timestamp_seconds",
     VERSION,
-    "when the control plane was last known to have the configuration that was restored in it",
+    "when the control plane was last known to have the configuration that the drill restored",
 );
 
 pub(crate) const RELAY_READY: Metric = gauge(
     "lifeboat_relay_ready",
     &[],
-    "1 if the relay listens with a valid certificate that the control plane does not refuse: what /readyz answers",
+    "1 if the relay listens with a valid certificate that the control plane does not refuse: the answer of \
+     /readyz",
 );
-pub(crate) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "nodes that are connected");
+pub(crate) const RELAY_NODES: Metric = gauge("lifeboat_relay_nodes_connected", &[], "connected nodes");
 pub(crate) const RELAY_NODES_FROM_STORE: Metric = gauge(
     "lifeboat_relay_nodes_served_from_store",
     &[],
-    "connected nodes that run a configuration from the store, and have none of the control plane's yet",
+    "connected nodes that run a configuration from the store, and have not yet received one from the control \
+     plane",
 );
 pub(crate) const RELAY_WITHOUT_BACKUP: Metric = gauge(
     "lifeboat_relay_nodes_without_backup",
     VERSION,
-    "nodes of a version of Kong that are connected and of whose version, or by LIFEBOAT_VERSION_MATCH minor version, no store \
-     has a backup; none until a store has told",
+    "connected nodes for whose version of Kong, or minor version by LIFEBOAT_VERSION_MATCH, no store has a \
+     backup; none until a store has answered",
 );
 pub(crate) const RELAY_RESTORED: Metric =
     counter("lifeboat_relay_nodes_restored_total", &[], "how often a node came to run a configuration from the store");
 pub(crate) const RELAY_NOT_ADOPTED: Metric = counter(
     "lifeboat_relay_nodes_not_adopting_total",
     &[],
-    "how often a node was given a snapshot several times and did not come to run it",
+    "how often a node was sent a snapshot several times and did not run it",
 );
 pub(crate) const RELAY_GIVEN_NOTHING: Metric = counter(
     "lifeboat_relay_empty_configurations_total",
@@ -249,12 +253,13 @@ pub(crate) const RELAY_GIVEN_NOTHING: Metric = counter(
 pub(crate) const RELAY_CONTROL_PLANE: Metric = gauge(
     "lifeboat_relay_control_plane_reachable",
     &[],
-    "1 if the control plane took the newest link of a node, 0 if not; nodes themselves no longer notice",
+    "1 if the control plane accepted the newest connection on a node's behalf, 0 if not; nodes themselves \
+     don't notice an outage behind the relay",
 );
 pub(crate) const RELAY_REFUSED: Metric = counter(
     "lifeboat_relay_handshakes_refused_total",
     &["reason"],
-    "connections that were no node's or whose certificate was not accepted",
+    "connections that came from no node, or whose certificate was not accepted",
 );
 
 pub(crate) const HTTP_LEFT_UNANSWERED: Metric = counter(
@@ -268,7 +273,8 @@ pub(crate) const HTTP_LEFT_UNANSWERED: Metric = counter(
 pub(crate) const REPORTS: Metric = counter(
     "lifeboat_reports_total",
     &["outcome"],
-    "reports of the filter: accepted, counted_only where LIFEBOAT_REPORT_KEYS is not set, or why they were refused",
+    "reports of the filter: accepted, counted_only if LIFEBOAT_REPORT_KEYS is not set, or why they were \
+     refused",
 );
 pub(crate) const REPORTING_NODES: Metric = gauge(
     "lifeboat_reports_nodes",
@@ -280,19 +286,20 @@ pub(crate) const REPORTING_NODES_WITHOUT_CONFIGURATION: Metric =
 pub(crate) const REPORTED_CONTROL_PLANE_BY_NODES: Metric = gauge(
     "lifeboat_reports_control_plane_nodes",
     &["state"],
-    "how many of them see the control plane like this from their own network",
+    "how many of them see the control plane in this state from their own network",
 );
 pub(crate) const REPORTING_WORKERS: Metric = gauge(
     "lifeboat_reports_workers",
     &[],
-    "instances of the filter that report: one for each worker of a gateway, more after its chain was deleted and made anew",
+    "instances of the filter that report: one for each worker of a gateway, more after its chain was deleted \
+     and created again",
 );
 pub(crate) const REPORTING_WITHOUT_CONFIGURATION: Metric =
     gauge("lifeboat_reports_workers_without_configuration", &[], "those of them whose node has no configuration");
 pub(crate) const REPORTED_CONTROL_PLANE: Metric = gauge(
     "lifeboat_reports_control_plane_workers",
     &["state"],
-    "how many of these instances see the control plane like this from the gateway's own network",
+    "how many of these instances see the control plane in this state from the gateway's own network",
 );
 
 /// The metrics, in the order in which they are documented.

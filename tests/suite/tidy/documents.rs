@@ -137,6 +137,30 @@ fn the_contributing_guide_lists_the_commands_that_ci_runs() {
     assert_none(&missing, ".ci/run or .ci/all runs these and CONTRIBUTING.md doesn't list them");
 }
 
+/// "for who wants to …": English says "for anyone who", "for readers who".
+fn says_who_for_anyone(line: &str) -> bool {
+    ["for", "to", "by", "of"].iter().any(|word| line.contains(&format!(" {word} who ")))
+}
+
+#[test]
+fn no_document_says_who_where_it_means_anyone_who() {
+    let pages = tracked().iter().filter(|file| file.path.ends_with(".md"));
+    let found = pages.flat_map(|page| {
+        let lines = page.text().unwrap_or_default().lines().enumerate();
+        let found = lines.filter(|(_, line)| says_who_for_anyone(line));
+        found.map(|(number, _)| format!("{}:{}", page.path, number + 1)).collect::<Vec<_>>()
+    });
+    assert_none(&found.collect::<Vec<_>>(), "write \"anyone who\", \"those who\" or name them");
+}
+
+#[test]
+fn who_for_anyone_is_told_from_who() {
+    assert!(says_who_for_anyone("it says nothing to who has no key"));
+    for right in ["anyone who can write", "it says who can do what", "for those who read it"] {
+        assert!(!says_who_for_anyone(right), "{right}");
+    }
+}
+
 #[test]
 fn the_versions_of_all_dependencies_are_tracked() {
     assert!(
