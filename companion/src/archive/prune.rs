@@ -1,5 +1,5 @@
 //! Pruning: an operator deletes at once what of the history may go by the clocks, which they have seen first. What is
-//! deleted without being asked for, by confirmed ages and a tenth a day, is in `thin`.
+//! deleted without being asked for, by confirmed ages and a tenth a day, is in `retention`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! Thinning: deleting what of the history may go. Which snapshots those are is decided in `core`, by the age that they
-//! surely have. When this is done is the exporter's business; what an operator deletes is in `prune`.
+//! Pruning by the exporter: deletes what of the history may go. Which snapshots those are is decided in `core`
+//! (`export::retention`), by the age that they surely have; when it is done, in `export::pruner`. What an operator deletes
+//! is in `prune`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,7 @@ const AT_ONCE: usize = 100;
 /// The record has a line for each snapshot.
 const RECORD_LIMIT: u64 = 16 << 20;
 
-/// What thinning came to.
+/// What was pruned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// What was deleted, oldest first.
@@ -31,7 +32,7 @@ pub struct Pruned {
     pub left: usize,
 }
 
-/// What a process that thins knows, and what its clocks show.
+/// What a process that prunes knows, and what its clocks show.
 #[derive(Clone, Copy, Debug)]
 pub struct Timekeeper {
     /// What this process has seen pass: of one archive and version.
@@ -84,7 +85,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete, which nothing else needs: then everything stays.
-    pub async fn thin(
+    pub async fn prune_expired(
         &self,
         version: KongVersion,
         newest: Option<ConfigHash>,
@@ -116,7 +117,7 @@ impl Archive {
             return Ok(Pruned::default());
         }
 
-        let (found, over) = self.thinning_record(version).await?;
+        let (found, over) = self.retention_record(version).await?;
         let mut record = Record::now(found, reading, &mut time.witnessed);
         record.note(&past);
         let mut due = due(&record);
@@ -130,7 +131,7 @@ impl Archive {
         // Before anything is deleted: whoever comes next counts it, whatever becomes of this process.
         let key = ObjectKeys::new(version).thinning();
         let tag = match self.storage.write(&key, Bytes::from(record.encode()), over).await {
-            // Somebody else thins, too.
+            // Somebody else prunes, too.
             Err(StorageError::Conflict { .. }) => return Ok(Pruned::default()),
             written => written?,
         };
@@ -163,7 +164,7 @@ impl Archive {
         }
     }
 
-    async fn thinning_record(&self, version: KongVersion) -> Result<(Found, Write), StorageError> {
+    async fn retention_record(&self, version: KongVersion) -> Result<(Found, Write), StorageError> {
         let key = ObjectKeys::new(version).thinning();
         Ok(match self.storage.read_if_it_exists(&key, RECORD_LIMIT).await? {
             Some((bytes, tag)) => (Found::decode(&bytes), Write::Update(tag)),

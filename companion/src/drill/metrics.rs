@@ -73,7 +73,7 @@ impl DrillMetrics {
             sequence: restored.and_then(|restored| restored.sequence),
             running_in: restored.map(|restored| restored.running_in),
             last_seen: restored.and_then(|restored| restored.last_seen),
-            reason: drill.mishap().map(ToString::to_string),
+            reason: drill.failure().map(ToString::to_string),
             outcome: drill.outcome(),
         };
         known.drills.insert(drill.version, facts);
@@ -167,12 +167,12 @@ mod tests {
 
     fn failed(at: u64) -> VersionDrill {
         let (step, finding) = (Step::Snapshot, Finding::Failure);
-        let mishap = DrillFailure { step, reason: "there is none".into(), cure: "look".into(), finding };
+        let failure = DrillFailure { step, reason: "there is none".into(), cure: "look".into(), finding };
         VersionDrill {
             version: VERSION,
             started: WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(at)),
             took: Duration::from_millis(1500),
-            restored: Err(mishap),
+            restored: Err(failure),
             kong: KongPart::Absent,
         }
     }
@@ -199,7 +199,7 @@ mod tests {
     fn a_drill_that_could_not_tell_has_a_value_of_its_own_between_both() {
         let metrics = DrillMetrics::default();
         let mut drill = failed(1_800_000_000);
-        drill.restored = drill.restored.map_err(|mishap| DrillFailure { finding: Finding::Nothing, ..mishap });
+        drill.restored = drill.restored.map_err(|failure| DrillFailure { finding: Finding::Nothing, ..failure });
         metrics.ended(&drill);
         let text = metrics.text();
         assert!(text.contains("lifeboat_drill_success{kong_version=\"3.9.1\"} 0.5"), "{text}");

@@ -23,7 +23,7 @@ pub use scheduled::ScheduledDrill;
 
 use self::expected::Expected;
 use self::private_relay::PrivateRelay;
-use self::scratch_node::Given;
+use self::scratch_node::Runs;
 use crate::archive::Stores;
 use crate::settings::{DrillSettings, KongProgram, Rulebook};
 
@@ -66,7 +66,7 @@ impl Drill {
     /// Rehearses these versions, one after the other. Who drops it ends all that it has started.
     pub async fn run(&self, versions: &[KongVersion]) -> Drilled {
         let (started, begun) = (self.clock.wall(), self.clock.now());
-        let certificate = self.certificate_mishap();
+        let certificate = self.certificate_failure();
         let sources = self.sources();
         let mut drilled = Vec::new();
         for version in versions {
@@ -84,7 +84,7 @@ impl Drill {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let restoring = step(format_args!("restoring a scratch node of Kong {version}"));
         let restored = match certificate {
-            Some(mishap) => Err(mishap.clone()),
+            Some(failure) => Err(failure.clone()),
             None => self.restore(version, sources).await,
         };
         drop(restoring);
@@ -103,13 +103,13 @@ impl Drill {
         let mut tries = 1;
         loop {
             let expected = Expected::find(sources, version, self.settings.limits, self.clock).await?;
-            let stage = PrivateRelay::set(&self.settings, sources.clone(), self.clock).await?;
-            let given = scratch_node::restored(&self.settings, &stage, version, &expected, self.clock).await?;
-            match given {
-                Given::AsExpected(proof) => return Ok(expected.rehearsed(proof)),
+            let relay = PrivateRelay::start(&self.settings, sources.clone(), self.clock).await?;
+            let runs = scratch_node::restored(&self.settings, &relay, version, &expected, self.clock).await?;
+            match runs {
+                Runs::Expected(proof) => return Ok(expected.rehearsed(proof)),
                 // Something else was published since we looked.
-                Given::Another(_) if tries < TRIES => tries += 1,
-                Given::Another(hash) => return Err(DrillFailure::another(&expected, &hash)),
+                Runs::Another(_) if tries < TRIES => tries += 1,
+                Runs::Another(hash) => return Err(DrillFailure::another(&expected, &hash)),
             }
         }
     }
@@ -123,7 +123,7 @@ impl Drill {
     }
 
     // The scratch node would take it all the same: real ones look at its dates.
-    fn certificate_mishap(&self) -> Option<DrillFailure> {
+    fn certificate_failure(&self) -> Option<DrillFailure> {
         let (own, relays) = (self.settings.cluster.control_plane.tls.side().identity, self.settings.relay_identity());
         let wrong = |name: &str, leaf: &Leaf| {
             let (begins, ends) = (WallTime::from_system(leaf.not_before()), WallTime::from_system(leaf.not_after()));

@@ -114,7 +114,7 @@ pub struct DrillFailure {
     pub finding: Finding,
 }
 
-/// What a mishap of a drill says of an outage.
+/// What a failure of a drill says of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// New nodes would stay empty.
@@ -144,7 +144,7 @@ impl Drilled {
     /// Whether every node came to run its configuration.
     pub fn outcome(&self) -> DrillOutcome {
         let found =
-            |finding| self.versions.iter().filter_map(VersionDrill::mishap).any(|mishap| mishap.finding == finding);
+            |finding| self.versions.iter().filter_map(VersionDrill::failure).any(|failure| failure.finding == finding);
         match (found(Finding::Failure), found(Finding::Nothing)) {
             _ if self.versions.is_empty() => DrillOutcome::Failed,
             (true, _) => DrillOutcome::Failed,
@@ -156,13 +156,13 @@ impl Drilled {
 
 impl VersionDrill {
     /// One that failed before anything was restored.
-    pub(super) fn failed(version: KongVersion, started: WallTime, mishap: DrillFailure) -> Self {
-        Self { version, started, took: Duration::ZERO, restored: Err(mishap), kong: KongPart::Absent }
+    pub(super) fn failed(version: KongVersion, started: WallTime, failure: DrillFailure) -> Self {
+        Self { version, started, took: Duration::ZERO, restored: Err(failure), kong: KongPart::Absent }
     }
 
     /// How it ended.
     pub fn outcome(&self) -> DrillOutcome {
-        match self.mishap().map(|mishap| mishap.finding) {
+        match self.failure().map(|failure| failure.finding) {
             None => DrillOutcome::Passed,
             Some(Finding::Failure) => DrillOutcome::Failed,
             Some(Finding::Nothing) => DrillOutcome::Inconclusive,
@@ -171,13 +171,13 @@ impl VersionDrill {
 
     /// Whether its nodes came to run the configuration.
     pub fn passed(&self) -> bool {
-        self.mishap().is_none()
+        self.failure().is_none()
     }
 
     /// What went wrong, if something did.
-    pub fn mishap(&self) -> Option<&DrillFailure> {
+    pub fn failure(&self) -> Option<&DrillFailure> {
         match (&self.restored, &self.kong) {
-            (Err(mishap), _) | (Ok(_), KongPart::Failed(mishap)) => Some(mishap),
+            (Err(failure), _) | (Ok(_), KongPart::Failed(failure)) => Some(failure),
             (Ok(_), KongPart::Absent | KongPart::Skipped(_) | KongPart::Ran(_)) => None,
         }
     }

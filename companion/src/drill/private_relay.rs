@@ -56,7 +56,7 @@ impl DeadEnd {
 
 impl PrivateRelay {
     /// Starts the relay.
-    pub(super) async fn set(settings: &DrillSettings, sources: Stores, clock: Clock) -> Result<Self, DrillFailure> {
+    pub(super) async fn start(settings: &DrillSettings, sources: Stores, clock: Clock) -> Result<Self, DrillFailure> {
         let failed = |why: String| {
             let cure = "look at the limits of this process (open files), and whether 127.0.0.1 may be listened on";
             DrillFailure::new(Step::Relay, format!("the drill's relay can't be started: {why}"), cure)

@@ -108,18 +108,18 @@ impl ScheduledDrill {
 
     fn log(&self, drill: &VersionDrill, lasted: &str) {
         let version = drill.version;
-        if let Some(mishap) = drill.mishap().filter(|mishap| mishap.finding == Finding::Nothing) {
+        if let Some(failure) = drill.failure().filter(|failure| failure.finding == Finding::Nothing) {
             warn!(
                 "the rehearsal of an outage could not tell for Kong {version}{lasted}: {}. What to do: {}",
-                mishap.reason, mishap.cure
+                failure.reason, failure.cure
             );
             return;
         }
 
-        if let Some(mishap) = drill.mishap() {
+        if let Some(failure) = drill.failure() {
             error!(
                 "the rehearsal of an outage failed for Kong {version}{lasted}: {}. What to do: {}",
-                mishap.reason, mishap.cure
+                failure.reason, failure.cure
             );
             return;
         }

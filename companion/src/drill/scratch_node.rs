@@ -25,9 +25,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
 
 /// What the node came to run.
-pub(super) enum Given {
+pub(super) enum Runs {
     /// What was expected.
-    AsExpected(Proof),
+    Expected(Proof),
     /// Something of this hash.
     Another(String),
 }
@@ -46,23 +46,23 @@ pub(super) struct Proof {
 /// Lets an empty node of this version be restored, and looks at what it was given.
 pub(super) async fn restored(
     settings: &DrillSettings,
-    stage: &PrivateRelay,
+    relay: &PrivateRelay,
     version: KongVersion,
     expected: &Expected,
     clock: Clock,
-) -> Result<Given, DrillFailure> {
+) -> Result<Runs, DrillFailure> {
     let begun = clock.now();
-    let node = Node::start(options(settings, stage, version));
+    let node = Node::start(options(settings, relay, version));
     let runs = node.wait_for(|state| state.hash() != EMPTY_HASH || state.rejected > 0);
     let running = tokio::select! {
         running = timeout(RESTORE_LIMIT, runs) => running.map_err(|_| stayed_empty(&node.state(), version, clock.now() - begun)),
-        trouble = stage.stuck() => Err(in_trouble(&trouble, version)),
+        trouble = relay.stuck() => Err(in_trouble(&trouble, version)),
     }?;
 
     let running_in = clock.now() - begun;
     let Some(configuration) = running.configuration else { return Err(could_not_load(&running, version)) };
     if configuration.hash != expected.config_hash().to_string() {
-        return Ok(Given::Another(configuration.hash));
+        return Ok(Runs::Another(configuration.hash));
     }
 
     let answered = node.wait_for(|state| state.pings > running.pings && state.pongs > running.pongs);
@@ -90,10 +90,10 @@ pub(super) async fn restored(
             "that should never happen: please report it, with lifeboat's version",
         ));
     }
-    Ok(Given::AsExpected(Proof { running_in, confirmed_in, computed_hash }))
+    Ok(Runs::Expected(Proof { running_in, confirmed_in, computed_hash }))
 }
 
-fn options(settings: &DrillSettings, stage: &PrivateRelay, version: KongVersion) -> NodeOptions {
+fn options(settings: &DrillSettings, relay: &PrivateRelay, version: KongVersion) -> NodeOptions {
     let own = settings.cluster.control_plane.tls.side().identity;
     let tls = client_config_shared_with(&own, &settings.relay_identity());
     let asks_for_wrpc = version.major_minor() == (3, 0);
@@ -104,7 +104,7 @@ fn options(settings: &DrillSettings, stage: &PrivateRelay, version: KongVersion)
         wrpc: if asks_for_wrpc { Wrpc::AskedFirst } else { Wrpc::NotAsked },
         poll_interval: POLL,
         reconnect: Duration::from_millis(500)..Duration::from_secs(1),
-        ..NodeOptions::new(stage.address(), tls)
+        ..NodeOptions::new(relay.address(), tls)
     }
 }
 

@@ -27,11 +27,11 @@ pub fn write(path: &Path, drilled: &Drilled) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`write()`].
-pub fn write_failure(path: &Path, mishap: &DrillFailure, started: WallTime) -> io::Result<()> {
+pub fn write_failure(path: &Path, failure: &DrillFailure, started: WallTime) -> io::Result<()> {
     let (metrics, before) = (DrillMetrics::default(), before(path));
     metrics.remember(&before);
     for version in DrillMetrics::versions_in(&before) {
-        metrics.ended(&VersionDrill::failed(version, started, mishap.clone()));
+        metrics.ended(&VersionDrill::failed(version, started, failure.clone()));
     }
     replace(path, &metrics)
 }

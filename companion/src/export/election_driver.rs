@@ -1,4 +1,4 @@
-//! The campaign: the driver of the election's machine. It finds out what the store's conditional writes are worth, chooses
+//! The driver of the election's machine. It finds out what the store's conditional writes are worth, chooses
 //! by that how a leader is elected, reads and writes what the machine asks for, and moves the fence around the archive
 //! into which the exporter writes.
 
@@ -34,7 +34,7 @@ const HOPELESS: Duration = Duration::from_secs(10 * 60);
 /// never answers them is one without.
 const UNCLEAR_TRIES: u32 = 5;
 
-/// What the campaign has to say to the exporter.
+/// What the election tells the exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ElectionOutput {
     /// Who leads.
@@ -43,7 +43,7 @@ pub(super) enum ElectionOutput {
     Over,
 }
 
-/// The campaign of one exporter.
+/// The election as one exporter takes part in it.
 pub(super) struct ElectionDriver {
     archive: Archive,
     author: Author,
@@ -84,7 +84,7 @@ enum Done {
 }
 
 impl ElectionDriver {
-    /// A campaign that begins when it is asked for its next words. `archive` has no fence.
+    /// Begins when it is asked for its next outputs. `archive` has no fence.
     pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
         let (next, recorder) = (clock.now(), ExportRecorder::new(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -116,7 +116,7 @@ impl ElectionDriver {
         Self { outage, ..self }
     }
 
-    /// What the campaign says next. Loses nothing when it is dropped before it is ready.
+    /// The next outputs. Loses nothing when it is dropped before it is ready.
     pub(super) async fn next(&mut self) -> Vec<ElectionOutput> {
         let (clock, wake_at) = (self.clock, self.wake_at());
         let wake = async move {
@@ -277,7 +277,7 @@ impl ElectionDriver {
         }
 
         let mut election = Election::new(strategy, candidate(&self.author), self.clock.now());
-        // Neither makes it do anything before its first tick.
+        // Neither has an effect before its first tick.
         let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
         let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), rng::random())).collect();
         self.stage = Stage::Running(Box::new(election));
@@ -291,13 +291,13 @@ impl ElectionDriver {
     }
 
     fn act(&mut self, actions: Vec<Action<Tag>>) -> Vec<ElectionOutput> {
-        let mut words = Vec::new();
+        let mut outputs = Vec::new();
         for action in actions {
             match action {
                 Action::Lead(leadership) => {
                     self.fence.set(open(&leadership));
                     self.recorder.leadership(&leadership);
-                    words.push(ElectionOutput::Lead(leadership));
+                    outputs.push(ElectionOutput::Lead(leadership));
                 }
                 Action::Notify(notice) => {
                     self.say(&notice);
@@ -311,12 +311,12 @@ impl ElectionDriver {
                 }
                 Action::Finish => {
                     self.stage = Stage::Over;
-                    words.push(ElectionOutput::Over);
+                    outputs.push(ElectionOutput::Over);
                 }
                 action => self.work = Some(self.request(action)),
             }
         }
-        words
+        outputs
     }
 
     fn request(&self, action: Action<Tag>) -> BoxFuture<'static, Done> {

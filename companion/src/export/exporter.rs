@@ -1,5 +1,5 @@
 //! The exporter: the driver of the machine that decides which snapshot the manifest names. What it wants done at the store
-//! is the clerk's; here are the events that it is told of, and the one thing that is under way.
+//! is the writer's; here are the events that it is told of, and the one thing that is under way.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -41,7 +41,7 @@ use crate::settings::{Rulebook, StoreSettings};
 #[derive(Debug)]
 pub struct Exporter {
     /// Not here while it works.
-    clerk: Option<SnapshotWriter>,
+    writer: Option<SnapshotWriter>,
     rules: Rules,
     /// Where what a configuration may lose changes, if it can while this works.
     rulebook: Option<Rulebook>,
@@ -84,10 +84,10 @@ pub enum ExportError {
 type Work = BoxFuture<'static, (SnapshotWriter, Result<Event, StorageError>)>;
 
 struct Run {
-    keeper: Publisher,
-    campaign: ElectionDriver,
+    publisher: Publisher,
+    election: ElectionDriver,
     fence: Fence,
-    clerk: Option<SnapshotWriter>,
+    writer: Option<SnapshotWriter>,
     work: Option<Work>,
     /// What the machine has asked for and is not begun yet.
     next: Option<Action>,
@@ -98,7 +98,7 @@ struct Run {
     images: ImageDesk,
     schemas: SchemaIntake,
     mirrors: Mirrors,
-    thinner: Pruner,
+    pruner: Pruner,
     clock: Clock,
     place: String,
     outage: StoreOutage,
@@ -139,11 +139,11 @@ impl Exported {
 impl Exporter {
     /// An exporter of what `node` receives.
     pub fn new(archive: Archive, node: &BackupNode, rules: Rules, clock: Clock) -> Self {
-        let clerk = SnapshotWriter::new(archive, node.author(), clock);
+        let writer = SnapshotWriter::new(archive, node.author(), clock);
         let (election, recorder) = (ElectionSetting::Auto, ExportRecorder::new(node.version, clock));
         let (images, schemas) = (ImageDesk::default(), SchemaIntake::default());
         Self {
-            clerk: Some(clerk),
+            writer: Some(writer),
             rules,
             rulebook: None,
             election,
@@ -159,8 +159,8 @@ impl Exporter {
 
     /// The same, which tells there what happens.
     pub fn observed_by(self, recorder: ExportRecorder) -> Self {
-        let clerk = self.clerk.map(|clerk| clerk.observed_by(recorder.clone()));
-        Self { clerk, recorder, ..self }
+        let writer = self.writer.map(|writer| writer.observed_by(recorder.clone()));
+        Self { writer, recorder, ..self }
     }
 
     /// The same, one of several of which one leads.
@@ -185,51 +185,51 @@ impl Exporter {
 
     /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
     pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
-        let version = self.clerk.as_ref().expect("it doesn't work yet").version();
+        let version = self.writer.as_ref().expect("it doesn't work yet").version();
         self.images.images(prefix, version, temporary, self.clock)
     }
 
     /// Who fetches the control plane's schemas for what this publishes. What fails with the control plane is said there.
     pub fn schemas_from(&self, admin: Admin, control_plane: &Outages) -> SchemaFetcher {
-        let version = self.clerk.as_ref().expect("it doesn't work yet").version();
+        let version = self.writer.as_ref().expect("it doesn't work yet").version();
         self.schemas.fetcher(admin, version, self.clock).beside(control_plane, &self.outages)
     }
 
     /// Keeps an image with what was exported, if it is of that, and gives the manifest that names it.
     pub async fn keep_image(&mut self, id: SnapshotId, image: Image) -> Result<Option<Manifest>, StorageError> {
-        self.clerk.as_mut().expect("it works only in `run`").keep_image(id, image).await
+        self.writer.as_mut().expect("it works only in `run`").keep_image(id, image).await
     }
 
     /// Keeps the schemas of the control plane that has this Admin API with what was exported, and gives the manifest that
     /// names them.
     pub async fn keep_schemas(&mut self, admin: &Admin) -> Result<Option<Manifest>, NotKept> {
         let json = fetched(admin).await?;
-        let clerk = self.clerk.as_mut().expect("it works only in `run`");
-        clerk.keep_schemas(json).await?;
-        Ok(clerk.published().cloned())
+        let writer = self.writer.as_mut().expect("it works only in `run`");
+        writer.keep_schemas(json).await?;
+        Ok(writer.published().cloned())
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written. All that it does is done in this one
     /// future: who drops it has stopped it.
     pub async fn run(self, newest: Newest, stop: CancellationToken) {
-        let (clerk, clock) = (self.clerk.expect("it doesn't work yet"), self.clock);
-        let (archive, author) = clerk.desk();
+        let (writer, clock) = (self.writer.expect("it doesn't work yet"), self.clock);
+        let (archive, author) = writer.archive_and_author();
         let (fence, version) = (Fence::new(clock), author.version);
 
         // Who no longer leads deletes nothing either.
-        let thinning = archive.clone().fenced(fence.clone());
+        let pruning = archive.clone().fenced(fence.clone());
         let (mirrors, mirroring) = Mirrors::new(&archive, self.others.clone(), &author, &fence, clock, &self.recorder);
         let mut mirroring = pin!(mirroring);
 
         let mut run = Run {
-            keeper: Publisher::new(self.rules, clock.now()),
-            campaign: ElectionDriver::new(archive, author, self.election, clock, fence.clone())
+            publisher: Publisher::new(self.rules, clock.now()),
+            election: ElectionDriver::new(archive, author, self.election, clock, fence.clone())
                 .observed_by(self.recorder.clone())
                 .beside(self.outages.another()),
             outage: StoreOutage::new(self.outages.another(), clock),
-            place: clerk.place().to_owned(),
-            clerk: Some(clerk.mirrored_in(self.others).fenced(fence.clone())),
-            thinner: Pruner::new(thinning, version, clock),
+            place: writer.place().to_owned(),
+            writer: Some(writer.mirrored_in(self.others).fenced(fence.clone())),
+            pruner: Pruner::new(pruning, version, clock),
             fence,
             work: None,
             next: None,
@@ -249,35 +249,35 @@ impl Exporter {
 
         let mut is_stopping = false;
         while run.progress != Progress::Over {
-            run.thinner.received(run.keeper.newest());
+            run.pruner.received(run.publisher.newest());
             let events = tokio::select! {
                 biased;
                 // First: what has come before the end is still written.
                 events = run.newest.events(&mut run.line) => events,
-                words = run.campaign.next() => run.hear(words),
+                outputs = run.election.next() => run.hear(outputs),
                 done = under_way(&mut run.work) => vec![run.done(done)],
                 () = stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
                     vec![Event::Stop]
                 }
-                offer = run.images.offered(), if run.clerk.is_some() => {
+                offer = run.images.offered(), if run.writer.is_some() => {
                     run.keep_image(offer);
                     Vec::new()
                 }
-                fetched = run.schemas.next(), if run.clerk.is_some() => {
+                fetched = run.schemas.next(), if run.writer.is_some() => {
                     run.keep_schemas(fetched);
                     Vec::new()
                 }
                 guard = changed(&mut run.rulebook) => vec![Event::Guard(guard)],
                 Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
-                () = run.thinner.turn() => Vec::new(),
+                () = run.pruner.turn() => Vec::new(),
                 () = &mut mirroring => unreachable!("it ends with those who tell it what is published"),
-                () = wake(run.clock, &run.keeper) => vec![Event::Tick],
+                () = wake(run.clock, &run.publisher) => vec![Event::Tick],
             };
             run.take(events);
-            run.recorder.newest_state(run.keeper.newest(), run.keeper.newest_state());
-            run.recorder.nodes_differ(run.keeper.nodes_that_differ());
-            run.recorder.payload(run.keeper.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
+            run.recorder.newest_state(run.publisher.newest(), run.publisher.newest_state());
+            run.recorder.nodes_differ(run.publisher.nodes_that_differ());
+            run.recorder.payload(run.publisher.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
         }
     }
 
@@ -287,15 +287,15 @@ impl Exporter {
     /// # Errors
     /// [`ExportError::NotPublished`] when it is held, or an operator has pinned another one.
     pub async fn export(&mut self, received: &Received) -> Result<Exported, ExportError> {
-        let clerk = self.clerk.as_mut().expect("it works only in `run`");
+        let writer = self.writer.as_mut().expect("it works only in `run`");
         let rules = Rules { doubt: Doubt::Nothing, ..self.rules };
 
-        let mut keeper = Publisher::new(rules, self.clock.now());
+        let mut publisher = Publisher::new(rules, self.clock.now());
         let first =
             [Event::Leadership(Leadership::Alone), Event::LinkUp, Event::Received(received.clone()), Event::Stop];
         let mut actions = Vec::new();
         for event in first {
-            actions.extend(keeper.handle(event, self.clock.now(), rng::random()));
+            actions.extend(publisher.handle(event, self.clock.now(), rng::random()));
         }
 
         let mut is_new = false;
@@ -305,16 +305,16 @@ impl Exporter {
                 action => {
                     let publishes = matches!(action, Action::Publish { .. });
                     if !matches!(action, Action::Glance | Action::Look | Action::ReadBack) {
-                        clerk.probe().await?;
+                        writer.probe().await?;
                     }
-                    let event = clerk.perform(action).await.inspect_err(publication_log::log_failure)?;
+                    let event = writer.perform(action).await.inspect_err(publication_log::log_failure)?;
                     is_new |= publishes;
-                    actions.extend(keeper.handle(event, self.clock.now(), rng::random()));
+                    actions.extend(publisher.handle(event, self.clock.now(), rng::random()));
                 }
             }
         }
 
-        match (keeper.newest_state(), clerk.published()) {
+        match (publisher.newest_state(), writer.published()) {
             (NewestState::Published, Some(manifest)) if is_new => Ok(Exported::New(manifest.clone())),
             (NewestState::Published, Some(manifest)) => Ok(Exported::Already(manifest.clone())),
             (state, _) => Err(ExportError::NotPublished { hash: received.config_hash, state }),
@@ -328,13 +328,13 @@ impl Run {
         let mut events = VecDeque::from(events);
         while let Some(event) = events.pop_front() {
             if let Event::Received(_) = event
-                && self.clerk.as_ref().is_some_and(SnapshotWriter::keys_have_changed)
+                && self.writer.as_ref().is_some_and(SnapshotWriter::keys_have_changed)
             {
                 events.extend(self.handle(Event::KeysChanged));
             }
             if let Some(news) = of_interest_to_the_election(&event) {
-                let words = self.campaign.tell(news);
-                events.extend(self.hear(words));
+                let outputs = self.election.tell(news);
+                events.extend(self.hear(outputs));
             }
             events.extend(self.handle(event));
         }
@@ -342,19 +342,19 @@ impl Run {
 
     fn handle(&mut self, event: Event) -> Vec<Event> {
         let mut events = Vec::new();
-        for action in self.keeper.handle(event, self.clock.now(), rng::random()) {
+        for action in self.publisher.handle(event, self.clock.now(), rng::random()) {
             match action {
                 Action::Notify(notice) => self.say(notice),
                 Action::Reconnect => self.newest.reconnect(),
                 Action::Recheck { shown } => {
-                    let words = self.campaign.tell(ElectionEvent::Recheck { shown });
-                    events.extend(self.hear(words));
+                    let outputs = self.election.tell(ElectionEvent::Recheck { shown });
+                    events.extend(self.hear(outputs));
                 }
-                // First the keeper, then the election: who waits to take over finds everything written.
+                // First the publisher, then the election: who waits to take over finds everything written.
                 Action::Finish if self.progress == Progress::Working => {
                     self.progress = Progress::Leaving;
-                    let words = self.campaign.tell(ElectionEvent::Stop);
-                    events.extend(self.hear(words));
+                    let outputs = self.election.tell(ElectionEvent::Stop);
+                    events.extend(self.hear(outputs));
                 }
                 Action::Finish => {}
                 action => self.begin(action),
@@ -363,9 +363,9 @@ impl Run {
         events
     }
 
-    fn hear(&mut self, words: Vec<ElectionOutput>) -> Vec<Event> {
+    fn hear(&mut self, outputs: Vec<ElectionOutput>) -> Vec<Event> {
         let mut events = Vec::new();
-        for word in words {
+        for word in outputs {
             match word {
                 ElectionOutput::Lead(leadership) => events.push(Event::Leadership(leadership)),
                 ElectionOutput::Over => self.progress = Progress::Over,
@@ -376,28 +376,28 @@ impl Run {
 
     // While an image is being kept, what the machine asks for waits.
     fn begin(&mut self, action: Action) {
-        let Some(mut clerk) = self.clerk.take() else {
+        let Some(mut writer) = self.writer.take() else {
             self.next = Some(action);
             return;
         };
         self.recorder.attempted();
         self.outage.attempts(&action);
         let work = async move {
-            let result = clerk.perform(action).await;
-            (clerk, result)
+            let result = writer.perform(action).await;
+            (writer, result)
         };
         self.work = Some(work.boxed());
     }
 
     // At the store like everything else, and nothing that the machine has asked for.
     fn keep_image(&mut self, Offer { id, image, answer }: Offer) {
-        let mut clerk = self.clerk.take().expect("it was looked for");
+        let mut writer = self.writer.take().expect("it was looked for");
         let work = async move {
-            let kept = clerk.keep_image(id, image).await;
+            let kept = writer.keep_image(id, image).await;
             let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
             // Who offered it may have ended.
             let _ = answer.send(kept.map(drop));
-            (clerk, Ok(event))
+            (writer, Ok(event))
         };
         self.work = Some(work.boxed());
     }
@@ -409,19 +409,19 @@ impl Run {
             let _ = answer.send(Ok(false));
             return;
         }
-        let mut clerk = self.clerk.take().expect("it was looked for");
+        let mut writer = self.writer.take().expect("it was looked for");
         let work = async move {
-            let kept = clerk.keep_schemas(json).await;
+            let kept = writer.keep_schemas(json).await;
             let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
             let _ = answer.send(kept);
-            (clerk, Ok(event))
+            (writer, Ok(event))
         };
         self.work = Some(work.boxed());
     }
 
-    fn done(&mut self, (clerk, result): (SnapshotWriter, Result<Event, StorageError>)) -> Event {
+    fn done(&mut self, (writer, result): (SnapshotWriter, Result<Event, StorageError>)) -> Event {
         match &result {
-            Ok(_) => self.recorder.succeeded(clerk.published()),
+            Ok(_) => self.recorder.succeeded(writer.published()),
             Err(error) => self.recorder.failed(error),
         }
 
@@ -430,7 +430,7 @@ impl Run {
                 self.outage.succeeded(&self.place);
                 if let Event::Written(named) = &event {
                     self.written = Some(named.config_hash);
-                    self.thinner.written();
+                    self.pruner.written();
                 }
                 event
             }
@@ -446,10 +446,10 @@ impl Run {
             }
         };
 
-        self.mirrors.published(clerk.current().filter(|_| self.fence.is_open()));
+        self.mirrors.published(writer.current().filter(|_| self.fence.is_open()));
         // Who doesn't lead would take images for nothing.
-        self.images.want(if self.fence.is_open() { clerk.lacks_an_image() } else { None });
-        self.clerk = Some(clerk);
+        self.images.want(if self.fence.is_open() { writer.lacks_an_image() } else { None });
+        self.writer = Some(writer);
 
         match self.next.take() {
             Some(action) => {
@@ -461,7 +461,7 @@ impl Run {
     }
 
     fn say(&mut self, notice: Notice) {
-        let newest = self.keeper.newest();
+        let newest = self.publisher.newest();
         match notice {
             Notice::Already(hash) => publication_log::log_already(hash),
             Notice::NewestState(NewestState::Published) if newest == self.written => {}
@@ -470,7 +470,7 @@ impl Run {
             Notice::PayloadIsBack => lost_payload::log_back(&self.place),
             Notice::TryingAgain { retry_in } => {
                 if let Some(error) = self.failure.take() {
-                    self.outage.failed(&self.place, self.keeper.waiting(), &error, retry_in);
+                    self.outage.failed(&self.place, self.publisher.waiting(), &error, retry_in);
                 }
             }
         }
@@ -500,7 +500,7 @@ async fn under_way(work: &mut Option<Work>) -> (SnapshotWriter, Result<Event, St
     }
 }
 
-async fn heard(hearing: &mut Option<ObservationReceiver>) -> Option<super::observations::Testimony> {
+async fn heard(hearing: &mut Option<ObservationReceiver>) -> Option<super::observations::Observation> {
     match hearing {
         Some(ObservationReceiver(receiver)) => receiver.recv().await,
         None => pending().await,
@@ -514,8 +514,8 @@ async fn changed(rulebook: &mut Option<Rulebook>) -> ShrinkGuard {
     }
 }
 
-async fn wake(clock: Clock, keeper: &Publisher) {
-    match keeper.wake_at() {
+async fn wake(clock: Clock, publisher: &Publisher) {
+    match publisher.wake_at() {
         Some(moment) => clock.reach(moment).await,
         None => pending().await,
     }

@@ -48,7 +48,7 @@ struct Mirror {
 
 struct Other {
     archive: Archive,
-    thinner: Pruner,
+    pruner: Pruner,
 }
 
 impl Mirrors {
@@ -107,9 +107,9 @@ impl Mirrors {
 impl Mirror {
     async fn run(mut self) {
         loop {
-            let thinned = async {
+            let pruned = async {
                 match &mut self.other {
-                    Some(other) => other.thinner.turn().await,
+                    Some(other) => other.pruner.turn().await,
                     None => std::future::pending().await,
                 }
             };
@@ -124,7 +124,7 @@ impl Mirror {
                     self.catch_up(Depth::Size).await;
                 }
                 () = clock.reach(look_at), if is_leading => self.look().await,
-                () = thinned => {}
+                () = pruned => {}
             }
         }
     }
@@ -190,14 +190,14 @@ impl Mirror {
             None => {
                 let archive = Archive::open(&self.settings)?.fenced(self.fence.clone());
                 archive.prepare_to_write(&self.author).await?;
-                let thinner = Pruner::new(archive.clone(), self.author.version, self.clock);
-                self.other.insert(Other { archive, thinner })
+                let pruner = Pruner::new(archive.clone(), self.author.version, self.clock);
+                self.other.insert(Other { archive, pruner })
             }
         };
 
         let mirrored = self.first.mirror_closely(published, &other.archive, depth).await?;
         if mirrored == Mirrored::Now {
-            other.thinner.written();
+            other.pruner.written();
         }
         Ok(mirrored)
     }

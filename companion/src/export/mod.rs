@@ -31,7 +31,7 @@ pub(crate) use log_lines::certificate_refused;
 pub(crate) use mirror::mirror_once;
 pub use newest::{Line, Newest};
 pub use observations::{NodeObservations, ObservationReceiver, ObservationSender};
-pub(crate) use pruner::thin_once;
+pub(crate) use pruner::prune_once;
 pub use schemas::{NotKept, SchemaFetcher};
 
 /// Who a backup node is to the control plane.

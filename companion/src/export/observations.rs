@@ -1,4 +1,5 @@
-//! What the relay sees of the nodes of a kept version, told to its exporter: which configuration they run.
+//! What the relay and the filter see of the nodes of an exported version, sent to its exporter: which configuration they
+//! run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,31 +8,31 @@ use lifeboat_core::export::adoption::{NodeLink, NodeNews};
 use lifeboat_core::kong::version::KongVersion;
 use tokio::sync::mpsc;
 
-/// An exporter takes news at once; who tells more waits a moment.
-const UNHEARD: usize = 256;
+/// An exporter takes news at once; a sender of more waits a moment.
+const WAITING: usize = 256;
 
 /// What a node did.
-pub(super) type Testimony = (NodeLink, NodeNews);
+pub(super) type Observation = (NodeLink, NodeNews);
 
 /// Whom the relay tells, for each version of Kong that is kept in this process.
 #[derive(Clone, Debug, Default)]
-pub struct NodeObservations(BTreeMap<KongVersion, mpsc::Sender<Testimony>>);
+pub struct NodeObservations(BTreeMap<KongVersion, mpsc::Sender<Observation>>);
 
-/// Where an exporter hears of the nodes of its version.
+/// Where an exporter receives what the nodes of its version do.
 #[derive(Debug)]
-pub struct ObservationReceiver(pub(super) mpsc::Receiver<Testimony>);
+pub struct ObservationReceiver(pub(super) mpsc::Receiver<Observation>);
 
 /// One node, for as long as its link lasts.
 #[derive(Debug)]
 pub struct ObservationSender {
     link: NodeLink,
-    sender: mpsc::Sender<Testimony>,
+    sender: mpsc::Sender<Observation>,
 }
 
 impl NodeObservations {
     /// Where the exporter of this version hears of its nodes.
     pub fn hearing(&mut self, version: KongVersion) -> ObservationReceiver {
-        let (sender, receiver) = mpsc::channel(UNHEARD);
+        let (sender, receiver) = mpsc::channel(WAITING);
         self.0.insert(version, sender);
         ObservationReceiver(receiver)
     }

@@ -1,5 +1,5 @@
-//! When the history is thinned: after the manifest was written, at most hourly, beside everything else. What goes is the
-//! archive's to find out.
+//! When the history is pruned: after the manifest was written, at most hourly, beside everything else. What may go is
+//! decided in `core` (`export::retention`), and `archive::retention` deletes it.
 
 use std::future::pending;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use tracing::{info, warn};
 use super::log_lines::said;
 use crate::archive::{Archive, Pruned, Timekeeper};
 
-/// How long there is peace after the history was thinned.
+/// How long nothing is pruned after the history was.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// And how long when something is left for another turn.
 const BETWEEN_TURNS: Duration = Duration::from_secs(15);
 
-/// Thins a version's history. Dropping it ends that, whatever it is doing.
+/// Prunes a version's history. Dropping it ends that, whatever it is doing.
 pub(super) struct Pruner {
     archive: Archive,
     version: KongVersion,
@@ -39,7 +39,7 @@ pub(super) struct Pruner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     Nothing,
-    ToThin,
+    ToPrune,
 }
 
 impl Pruner {
@@ -57,9 +57,9 @@ impl Pruner {
         }
     }
 
-    /// Says that something was published, or is still the published one an hour later: who may write so is who thins.
+    /// Says that something was published, or is still the published one an hour later: whoever may write that may also prune.
     pub(super) fn written(&mut self) {
-        self.wish = Wish::ToThin;
+        self.wish = Wish::ToPrune;
     }
 
     /// Says what the control plane has now.
@@ -67,7 +67,7 @@ impl Pruner {
         self.newest = newest;
     }
 
-    /// Thins once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
+    /// Prunes once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
     /// way stays where it is.
     pub(super) async fn turn(&mut self) {
         if self.under_way.is_none() {
@@ -83,8 +83,8 @@ impl Pruner {
         let turn = self.under_way.get_or_insert_with(|| {
             let (archive, mut time) = (archive.clone(), Timekeeper { witnessed, wall, moment });
             async move {
-                let thinned = archive.thin(version, newest, &mut time).await;
-                (time.witnessed, thinned)
+                let pruned = archive.prune_expired(version, newest, &mut time).await;
+                (time.witnessed, pruned)
             }
             .boxed()
         });
@@ -95,7 +95,7 @@ impl Pruner {
         let left = self.say(result);
         self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
         if left > 0 {
-            self.wish = Wish::ToThin;
+            self.wish = Wish::ToPrune;
         }
     }
 
@@ -115,7 +115,7 @@ impl Pruner {
                 }
                 return left;
             }
-            // Another one thins now.
+            // Another exporter leads now, and prunes.
             Err(StorageError::NotLeading { .. }) => {}
             Err(error @ (StorageError::Denied { .. } | StorageError::Misconfigured { .. })) => {
                 self.object(&error);
@@ -138,11 +138,11 @@ impl Pruner {
     }
 }
 
-/// Thins once, for who publishes once.
-pub(crate) async fn thin_once(archive: &Archive, version: KongVersion, clock: Clock) {
-    let mut thinner = Pruner::new(archive.clone(), version, clock);
-    thinner.written();
-    thinner.turn().await;
+/// Prunes once, for a command that publishes once.
+pub(crate) async fn prune_once(archive: &Archive, version: KongVersion, clock: Clock) {
+    let mut pruner = Pruner::new(archive.clone(), version, clock);
+    pruner.written();
+    pruner.turn().await;
 }
 
 #[cfg(test)]
@@ -158,31 +158,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_history_is_thinned_after_something_was_written_and_then_not_for_an_hour() {
+    async fn a_history_is_pruned_after_something_was_written_and_then_not_for_an_hour() {
         let archive = in_memory().with_history(HistoryLimit::AtMost(2));
-        let mut thinner = Pruner::new(archive.clone(), version(), Clock::start());
+        let mut pruner = Pruner::new(archive.clone(), version(), Clock::start());
         for message in [FIRST, CHANGED, FIRST] {
             publish(&archive, message).await;
         }
-        assert!(timeout(10 * INTERVAL, thinner.turn()).await.is_err(), "nobody has said that anything was written");
-        thinner.written();
-        thinner.turn().await;
+        assert!(timeout(10 * INTERVAL, pruner.turn()).await.is_err(), "nobody has said that anything was written");
+        pruner.written();
+        pruner.turn().await;
         assert_eq!(snapshots(&archive).await, 2);
 
         publish(&archive, CHANGED).await;
-        thinner.written();
-        assert!(timeout(INTERVAL - BETWEEN_TURNS, thinner.turn()).await.is_err());
-        timeout(2 * BETWEEN_TURNS, thinner.turn()).await.unwrap();
+        pruner.written();
+        assert!(timeout(INTERVAL - BETWEEN_TURNS, pruner.turn()).await.is_err());
+        timeout(2 * BETWEEN_TURNS, pruner.turn()).await.unwrap();
         assert_eq!(snapshots(&archive).await, 3, "one went today");
         tokio::time::advance(24 * INTERVAL).await;
-        thinner.written();
-        thinner.turn().await;
+        pruner.written();
+        pruner.turn().await;
         assert_eq!(snapshots(&archive).await, 2);
     }
 
     #[test]
     fn a_right_that_is_missing_is_asked_for_once() {
-        let mut thinner = Pruner::new(in_memory(), version(), Clock::start());
+        let mut pruner = Pruner::new(in_memory(), version(), Clock::start());
         let key = "3.9.1/lifeboat/snapshots/1".to_owned();
         let (place, cure, reason) = ("s3://kong".to_owned(), "grant it".to_owned(), "AccessDenied".to_owned());
         let denied = StorageError::Denied {
@@ -193,8 +193,8 @@ mod tests {
             cure,
             reason,
         };
-        let sentence = thinner.object(&denied).unwrap();
+        let sentence = pruner.object(&denied).unwrap();
         assert!(sentence.contains("grant it") && sentence.contains("LIFEBOAT_HISTORY=all"), "{sentence}");
-        assert_eq!(thinner.object(&denied), None);
+        assert_eq!(pruner.object(&denied), None);
     }
 }

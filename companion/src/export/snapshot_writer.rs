@@ -59,21 +59,21 @@ impl SnapshotWriter {
     }
 
     /// The archive that it writes into, and in whose name.
-    pub(super) fn desk(&self) -> (Archive, Author) {
+    pub(super) fn archive_and_author(&self) -> (Archive, Author) {
         (self.archive.clone(), self.author.clone())
     }
 
-    /// The same clerk, who writes only while the fence is open.
+    /// The same writer, who writes only while the fence is open.
     pub(super) fn fenced(self, fence: Fence) -> Self {
         Self { archive: self.archive.fenced(fence), ..self }
     }
 
-    /// The same clerk, who tells there what it notices.
+    /// The same writer, who tells there what it notices.
     pub(super) fn observed_by(self, recorder: ExportRecorder) -> Self {
         Self { recorder, ..self }
     }
 
-    /// The same clerk, who also finds lost payloads in these stores.
+    /// The same writer, who also finds lost payloads in these stores.
     pub(super) fn mirrored_in(self, others: Vec<StoreSettings>) -> Self {
         Self { others, ..self }
     }

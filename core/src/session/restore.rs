@@ -1,6 +1,7 @@
 //! The one decision of the restore flow: may this node be given a configuration from the store now?
 //!
-//! A living control plane is never overruled, and a node that has a configuration is never given another one.
+//! A living control plane is never overruled, and only a node without a configuration is given one here. Whether a node
+//! that has one is given a newly published one (`LIFEBOAT_FOLLOW`) is decided in `follow`.
 
 /// What is known of what the node runs, from its newest ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

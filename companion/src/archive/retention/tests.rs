@@ -51,7 +51,7 @@ impl Process {
 
     async fn thinned(&mut self, archive: &Archive, later: Duration) -> Pruned {
         self.time.moment = self.time.moment + later;
-        archive.thin(version(), None, &mut self.time).await.unwrap()
+        archive.prune_expired(version(), None, &mut self.time).await.unwrap()
     }
 
     /// What goes after that time has passed.
@@ -129,7 +129,7 @@ async fn nothing_goes_unless_it_is_known_what_is_published() {
     let manifest = ObjectKeys::new(version()).manifest();
     archive.storage.write(&manifest, Bytes::from_static(b"{}"), Write::Replace).await.unwrap();
     let mut process = Process::begin();
-    assert!(archive.thin(version(), None, &mut process.time).await.is_err());
+    assert!(archive.prune_expired(version(), None, &mut process.time).await.is_err());
     archive.storage.delete(&manifest).await.unwrap();
     assert_eq!(process.thin(&archive, 40 * DAY).await, [0; 0]);
     assert_eq!(sequences(&archive).await, [1, 2, 3, 4]);
@@ -266,7 +266,7 @@ async fn what_the_control_plane_has_and_an_operator_may_release_stays() {
         publish(&archive, CHANGED).await;
     }
     let mut process = Process::begin();
-    let spared = archive.thin(version(), Some(held.config_hash), &mut process.time).await.unwrap();
+    let spared = archive.prune_expired(version(), Some(held.config_hash), &mut process.time).await.unwrap();
     assert!(!spared.gone.contains(&held) && !spared.gone.is_empty(), "{spared:?}");
     assert_eq!(process.thin(&archive, DAY).await, [held.sequence]);
 }
@@ -335,7 +335,8 @@ async fn a_record_that_can_not_be_written_keeps_everything() {
         publish(&archive, message).await;
     }
     let fence = lifeboat_storage::Fence::new(lifeboat_runtime::clock::Clock::start());
-    let error = archive.clone().fenced(fence).thin(version(), None, &mut Process::begin().time).await.unwrap_err();
+    let error =
+        archive.clone().fenced(fence).prune_expired(version(), None, &mut Process::begin().time).await.unwrap_err();
     assert!(matches!(error, StorageError::NotLeading { .. }), "{error}");
     assert_eq!(sequences(&archive).await.len(), 4);
 }

@@ -22,19 +22,19 @@ pub async fn drill(source: &Source, asked: &cli::Drill, clock: Clock) -> Result<
     let settings = DrillSettings::read(source, asked.program())?;
     let drill = Drill::new(settings, clock);
 
-    if let Err(mishap) = drill.check_program().await {
+    if let Err(failure) = drill.check_program().await {
         let mut reader = Reader::new(source);
-        reader.wrong(format!("--kong: {} ({})", mishap.reason, mishap.cure));
+        reader.wrong(format!("--kong: {} ({})", failure.reason, failure.cure));
         return Err(Failure::Settings(reader.into_problems()));
     }
     let drilled = unless_stopped(async {
         let versions = match drill.versions().await {
             Ok(versions) => versions,
-            Err(mishap) => {
+            Err(failure) => {
                 if let Some(path) = &asked.metrics_file {
-                    written(path, textfile::write_failure(path, &mishap, clock.wall()))?;
+                    written(path, textfile::write_failure(path, &failure, clock.wall()))?;
                 }
-                return Err(anyhow::anyhow!("{} ({})", mishap.reason, mishap.cure).into());
+                return Err(anyhow::anyhow!("{} ({})", failure.reason, failure.cure).into());
             }
         };
         Ok(drill.run(&versions).await)

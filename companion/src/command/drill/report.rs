@@ -51,7 +51,7 @@ fn version(drill: &VersionDrill, now: WallTime) -> Value {
         "evidence_said": drill.evidence().map(|evidence| evidence.said),
         "kong": kong(&drill.kong),
         "remarks": drill.remarks(),
-        "failure": drill.mishap().map(failure),
+        "failure": drill.failure().map(failure_json),
     })
 }
 
@@ -73,7 +73,7 @@ fn kong(part: &KongPart) -> Value {
     match part {
         KongPart::Absent => Value::Null,
         KongPart::Skipped(why) => json!({ "result": "not_started", "reason": why }),
-        KongPart::Failed(mishap) => json!({ "result": "failed", "reason": mishap.reason }),
+        KongPart::Failed(failure) => json!({ "result": "failed", "reason": failure.reason }),
         KongPart::Ran(ran) => json!({
             "result": "passed",
             "reason": null,
@@ -85,8 +85,8 @@ fn kong(part: &KongPart) -> Value {
     }
 }
 
-fn failure(mishap: &DrillFailure) -> Value {
-    json!({ "step": mishap.step.name(), "reason": mishap.reason, "cure": mishap.cure })
+fn failure_json(failure: &DrillFailure) -> Value {
+    json!({ "step": failure.step.name(), "reason": failure.reason, "cure": failure.cure })
 }
 
 pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -> String {
@@ -105,9 +105,9 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
         for remark in drill.remarks() {
             text.push_str(&format!("\n\nKong {version}: {}", printable(&remark)));
         }
-        if let Some(mishap) = drill.mishap() {
-            let lines: Vec<String> = mishap.reason.lines().map(printable).collect();
-            text.push_str(&format!("\n\nKong {version}: {}\nWhat to do: {}", lines.join("\n"), mishap.cure));
+        if let Some(failure) = drill.failure() {
+            let lines: Vec<String> = failure.reason.lines().map(printable).collect();
+            text.push_str(&format!("\n\nKong {version}: {}\nWhat to do: {}", lines.join("\n"), failure.cure));
         }
     }
     text.push_str(&format!("\n\n{}\n{}", drilled.store, ending(drilled)));
@@ -191,7 +191,7 @@ impl Verdict {
 }
 
 fn verdict(drill: &VersionDrill) -> Verdict {
-    match drill.mishap().map(|mishap| mishap.finding) {
+    match drill.failure().map(|failure| failure.finding) {
         Some(Finding::Failure) => Verdict::Fail,
         Some(Finding::Nothing) => Verdict::Inconclusive,
         None if drill.remarks().is_empty() => Verdict::Pass,

@@ -24,7 +24,7 @@ use crate::admin::Admin;
 use crate::archive::{Archive, Stay};
 use crate::cli::{Export, Output};
 use crate::config_source::{ConfigSource, read_file};
-use crate::export::{BackupNode, Exported, Exporter, NotKept, mirror_once, thin_once};
+use crate::export::{BackupNode, Exported, Exporter, NotKept, mirror_once, prune_once};
 use crate::logging::Log;
 use crate::settings::{FileSettings, Reader, Source, StoreSettings};
 
@@ -99,7 +99,7 @@ async fn keep(
         warn!("the snapshot is kept without an image of the node's cache: {error:#}");
     }
     if exported.is_new() {
-        thin_once(archive, node.version, clock).await;
+        prune_once(archive, node.version, clock).await;
     }
 
     drop(progress);

@@ -11,7 +11,7 @@ use super::judged::{self, Judge};
 use crate::archive::{Archive, Emergency, Operator, Stay};
 use crate::cli::{Export, Output};
 use crate::config_source::{ConfigSource, Dbless, Found, read_file};
-use crate::export::{BackupNode, mirror_once, thin_once};
+use crate::export::{BackupNode, mirror_once, prune_once};
 use crate::settings::{DblessSettings, FileSettings, Reader, Source, StoreSettings};
 
 /// What is to be published, and where.
@@ -37,7 +37,7 @@ pub(super) async fn export(source: &Source, asked: &Export, stay: Stay, clock: C
     let done = archive.publish_pinned(&author, &received, stay, clock.wall()).await;
     let done = done.map_err(anyhow::Error::from).context("nothing was published")?;
     archive.look_again(version, &done.published).await.map_err(anyhow::Error::from)?;
-    thin_once(&archive, version, clock).await;
+    prune_once(&archive, version, clock).await;
     drop(progress);
     say(&archive, &done, stay, asked.output)?;
     let _progress = step("publishing it in the other stores");

@@ -39,7 +39,7 @@ pub(super) async fn run(
     let found = match found::find(&settings.kong).await {
         Ok(Some(found)) => found,
         Ok(None) => return KongPart::Absent,
-        Err(mishap) => return KongPart::Failed(mishap),
+        Err(failure) => return KongPart::Failed(failure),
     };
 
     if found.version != version {
@@ -57,7 +57,7 @@ pub(super) async fn run(
 
     match restore(settings, sources, &found, restored, clock).await {
         Ok(ran) => KongPart::Ran(ran),
-        Err(mishap) => KongPart::Failed(mishap),
+        Err(failure) => KongPart::Failed(failure),
     }
 }
 
@@ -68,11 +68,11 @@ async fn restore(
     restored: &Rehearsed,
     clock: Clock,
 ) -> Result<KongRun, DrillFailure> {
-    let stage = PrivateRelay::set(settings, sources.clone(), clock).await?;
+    let relay = PrivateRelay::start(settings, sources.clone(), clock).await?;
     let begun = clock.now();
     let mut scratch = Scratch::new(&found.program).map_err(|error| DrillFailure::no_scratch(&error))?;
 
-    let environment = environment(settings, &scratch, stage.address())?;
+    let environment = environment(settings, &scratch, relay.address())?;
     let failed = match scratch.start(&environment).await {
         Ok(()) => {
             let started_in = clock.now() - begun;
@@ -87,7 +87,7 @@ async fn restore(
                 }
                 Err(_) => {
                     let why = status::why_not(scratch.status_address(), restored.config_hash).await;
-                    stage.trouble().map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})"))
+                    relay.trouble().map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})"))
                 }
             }
         }

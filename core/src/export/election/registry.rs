@@ -1,4 +1,5 @@
-//! Election by registrations, for stores whose conditional writes don't hold: the live registration that is oldest leads.
+//! Election by registrations, for stores whose conditional writes don't hold. Of the live registrations, those whose
+//! exporter reaches its control plane come first; among them the oldest leads.
 //! Ages are those of the store's own clock: each candidate writes its registration and then compares the others' times
 //! with that of its own. Two may lead for a short time, for instance while a listing lags; both publish what the same
 //! control plane sent, so they come to agree.
