@@ -187,7 +187,7 @@ impl Companion {
             companion.keep(keep, hearing, &shared)?;
         }
 
-        // Who asks now is told of all parts.
+        // Whoever asks from now on is told of all parts.
         let serve = |http: Http| {
             let address = http.address();
             let serving = http.run(program.clone(), companion.reports.router()).instrument(role::http());

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use lifeboat_link::tls::{ClientTls, ServerTls};
-use lifeboat_runtime::background::computed;
+use lifeboat_runtime::background::{computed, or_pending};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
@@ -46,7 +46,7 @@ impl Rotation {
         loop {
             tokio::select! {
                 () = sleep(LOOK_EVERY) => self = self.look().await,
-                () = end(self.overlap_ends) => self.forget(),
+                () = or_pending(self.overlap_ends.map(sleep_until)) => self.forget(),
             }
         }
     }
@@ -123,13 +123,6 @@ impl Complaint {
         }
         self.said = Some(problems.clone());
         true
-    }
-}
-
-async fn end(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -84,7 +84,7 @@ fn a_host_whose_clock_is_ahead_deletes_nothing_too_early() {
         let archive = world.archive();
         let in_a_year = Clock::start().wall() + Duration::from_secs(365 * 24 * 60 * 60);
         // All are of one day. Of a day in the past one would stay, beside what is published and the one before that.
-        let thinned = archive.thin(VERSION, None, &mut Timekeeper::begin(in_a_year)).await.unwrap();
+        let thinned = archive.prune_expired(VERSION, None, &mut Timekeeper::begin(in_a_year)).await.unwrap();
         assert_eq!(thinned, Pruned::default());
         assert_eq!(archive.past(VERSION).await.unwrap().len(), 4);
     });

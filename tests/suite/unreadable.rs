@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat::archive::{Archive, Author, Published, Restored, Terms};
+use lifeboat::archive::{Archive, Author, Published, RestoreError, Restored, Terms};
 use lifeboat::export::BackupNode;
 use lifeboat::settings::StoreSettings;
 use lifeboat_core::export::Received;
@@ -99,7 +99,7 @@ async fn a_manifest_that_is_refused_is_made_up_for_by_the_history_and_that_by_a_
     // Where nothing at all can be read, the store's own words say so.
     s3.refuse("config.json", "AccessDenied", ALWAYS);
     let error = archive.restore(VERSION).await.unwrap_err();
-    assert!(matches!(error, StorageError::Denied { .. }), "{error}");
+    assert!(matches!(error, RestoreError::Storage(StorageError::Denied { .. })), "{error}");
 }
 
 /// What a person or a broken tool leaves where an object should be.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Beside, CurrentManifest, Published, Terms, Timekeeper};
+use lifeboat::archive::{Archive, Author, Beside, CurrentManifest, Published, RestoreError, Terms, Timekeeper};
 use lifeboat::settings::HistoryLimit;
 use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::decode;
@@ -59,7 +59,7 @@ pub async fn archive_contract(storage: &Storage) {
     let archive = &Archive::over(storage.clone(), LIMIT);
     let (first_message, changed_message) = (&recorded::first(), &recorded::after_change());
     let keys = ObjectKeys::new(version());
-    assert!(matches!(archive.restore(version()).await, Err(StorageError::NotFound { .. })));
+    assert!(matches!(archive.restore(version()).await, Err(RestoreError::NoBackup { .. })));
     assert!(archive.versions().await.unwrap().is_empty());
 
     let first = publish(archive, first_message).await;
@@ -97,9 +97,9 @@ pub async fn archive_contract(storage: &Storage) {
 
     // The oldest go first, with all that belongs to them. What the third try left may still be somebody's work.
     let thinning = archive.clone().with_history(HistoryLimit::AtMost(2));
-    let gone = thinning.thin(version(), None, &mut Timekeeper::begin(now())).await.unwrap().gone;
+    let gone = thinning.prune_expired(version(), None, &mut Timekeeper::begin(now())).await.unwrap().gone;
     assert_eq!(gone, [first_id], "a tenth a day");
-    let again = thinning.thin(version(), None, &mut Timekeeper::begin(now())).await.unwrap().gone;
+    let again = thinning.prune_expired(version(), None, &mut Timekeeper::begin(now())).await.unwrap().gone;
     assert_eq!(again, [], "whoever asks");
     for key in [keys.snapshot(first_id), keys.snapshot_manifest(first_id)] {
         assert_eq!(object(storage, &key).await, None, "{key}");

@@ -7,13 +7,12 @@ use lifeboat_core::export::history::Past;
 use lifeboat_core::export::publisher::PayloadState;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::{HistoryState, ObjectKeys};
-use lifeboat_core::verify::{Place, Policy, Rejected, authenticate, verify, verify_bare};
+use lifeboat_core::verify::{Place, Policy, verify, verify_bare};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::{StorageError, Tag, Write};
 
-use super::{Archive, ArchiveReader, MANIFEST_LIMIT, Published};
+use super::{Archive, ArchiveReader, MANIFEST_LIMIT, Published, authentic};
 
 /// What lies at `config.json` beside a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub enum Beside {
 }
 
 impl ArchiveReader {
-    /// Which version of `config.json` there is, for who wants to see whether it has changed.
+    /// Which version of `config.json` there is, to see whether it has changed.
     pub async fn config_json_tag(&self, version: KongVersion) -> Result<Option<Tag>, StorageError> {
         self.storage.tag(&ObjectKeys::new(version).config_json()).await
     }
@@ -77,8 +76,7 @@ impl ArchiveReader {
                 continue;
             };
 
-            let document = Document::decode(&bytes).map_err(Rejected::from);
-            let ours = document.and_then(|document| authenticate(&document, Place::Snapshot(id), policy));
+            let ours = authentic(&bytes, Place::Snapshot(id), policy);
             if ours.is_ok_and(|manifest| manifest.config.sha256 == sha256) {
                 return Ok(false);
             }

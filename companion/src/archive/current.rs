@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
-use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate};
+use lifeboat_core::verify::{Authentic, Place, Rejected};
 use lifeboat_storage::{StorageError, Tag, Write};
 
-use super::{ArchiveReader, KeptPayload, MANIFEST_LIMIT};
+use super::{ArchiveReader, KeptPayload, MANIFEST_LIMIT, authentic};
 
 /// What an exporter finds where the newest manifest is to be.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub struct Published {
     pub(super) tag: Tag,
     /// Its bytes.
     pub(super) document: Bytes,
-    /// Which version of `config.json` was written with it, for who has just published it.
+    /// Which version of `config.json` was written with it, for the exporter that has just published it.
     pub(crate) config_json: Option<Tag>,
     /// Its payload, likewise.
     pub(crate) payload: Option<KeptPayload>,
@@ -98,7 +97,7 @@ impl ArchiveReader {
     ///
     /// # Errors
     /// Without keys, what can't be used is an error: to overwrite it could destroy what somebody else has written. With
-    /// keys it is known that it is no exporter's of ours, and who can put something there must not be able to stop ours.
+    /// keys it is known that it is no exporter's of ours, and whoever can put something there must not be able to stop ours.
     pub async fn current_manifest(&self, version: KongVersion) -> Result<CurrentManifest, StorageError> {
         let key = ObjectKeys::new(version).manifest();
         let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
@@ -106,8 +105,7 @@ impl ArchiveReader {
         };
 
         let policy = self.policy(version);
-        let document = Document::decode(&bytes).map_err(Rejected::from);
-        match document.and_then(|document| authenticate(&document, Place::Newest, &policy)) {
+        match authentic(&bytes, Place::Newest, &policy) {
             Ok(manifest) => Ok(CurrentManifest::Published(Box::new(Published {
                 manifest,
                 tag,

@@ -15,7 +15,7 @@ use super::{Archive, ArchiveReader};
 
 /// These are some hundred bytes.
 const LIMIT: u64 = 64 << 10;
-/// Who has not been heard of for longer before the newest is no candidate, whatever it said.
+/// An exporter that registered longer than this before the newest is no candidate, whatever it said.
 const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
 
 /// Registrations that were read before, by key: what has the same tag needs not be read again.

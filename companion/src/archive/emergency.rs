@@ -20,7 +20,7 @@ pub struct Emergency {
 }
 
 impl Operator {
-    /// Publishes a configuration that stays, always as a new snapshot, so that who follows what is published takes notice
+    /// Publishes a configuration that stays, always as a new snapshot, so that whoever follows what is published takes notice
     /// of it. Nothing holds it back: an operator has asked for just this. Where nothing was published, it stays until the
     /// control plane is heard of for the first time.
     ///

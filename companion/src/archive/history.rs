@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::export::history::Past;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{Document, Manifest};
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotFile, SnapshotId, version_of_folder};
-use lifeboat_core::verify::{Place, Rejected, authenticate};
+use lifeboat_core::verify::Place;
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
 
-use super::{ArchiveReader, MANIFEST_LIMIT, Published};
+use super::{ArchiveReader, MANIFEST_LIMIT, Published, authentic};
 
 const AT_ONCE: usize = 8;
 
@@ -56,7 +56,7 @@ impl ArchiveReader {
     pub async fn history(&self, version: KongVersion, limit: usize) -> Result<History, StorageError> {
         let (published, problem) = match self.published(version).await {
             Ok(published) => (published, None),
-            // The others may be what somebody looks for who has just found this one damaged.
+            // Somebody who has just found this one damaged may be looking for the others.
             Err(error) if error.is_refusal() => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
@@ -92,15 +92,11 @@ impl ArchiveReader {
             return Ok(Listed { id, state, manifest: Some((**manifest).clone()), refused: None });
         }
 
-        let keys = ObjectKeys::new(version);
-        let (key, place) = match state {
-            HistoryState::Leftover => return Ok(Listed { id, state, manifest: None, refused: None }),
-            HistoryState::Published => (keys.snapshot_manifest(id), Place::Snapshot(id)),
-            HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                (keys.held_manifest(id, state), Place::Held(id))
-            }
-        };
+        if state == HistoryState::Leftover {
+            return Ok(Listed { id, state, manifest: None, refused: None });
+        }
 
+        let (key, place) = manifest_of(version, Past { id, state });
         let bytes = match self.storage.read_optional(&key, MANIFEST_LIMIT).await {
             Ok(Some((bytes, _))) => bytes,
             Ok(None) => return Ok(Listed { id, state: HistoryState::Leftover, manifest: None, refused: None }),
@@ -111,9 +107,7 @@ impl ArchiveReader {
             Err(error) => return Err(error),
         };
 
-        let document = Document::decode(&bytes).map_err(Rejected::from);
-        let policy = self.policy(version);
-        Ok(match document.and_then(|document| authenticate(&document, place, &policy)) {
+        Ok(match authentic(&bytes, place, &self.policy(version)) {
             Ok(manifest) => Listed { id, state, manifest: Some((*manifest).clone()), refused: None },
             Err(rejected) => Listed { id, state, manifest: None, refused: Some(rejected.to_string()) },
         })
@@ -124,7 +118,7 @@ impl ArchiveReader {
         self.list(version, None).await
     }
 
-    /// The same by who knows what `manifest.json` says: what that names is published, also while it has no manifest of its
+    /// The same for a caller that knows what `manifest.json` says: what that names is published, also while it has no manifest of its
     /// own yet, which is written next.
     pub async fn past_beside(
         &self,
@@ -166,6 +160,17 @@ impl ArchiveReader {
             }
         }
         Ok(states.into_iter().map(|(id, state)| Past { id, state }).collect())
+    }
+}
+
+/// The key of the manifest with which a snapshot was published or held, and as what it is authenticated.
+pub(super) fn manifest_of(version: KongVersion, Past { id, state }: Past) -> (String, Place) {
+    let keys = ObjectKeys::new(version);
+    match state {
+        HistoryState::Published | HistoryState::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
+        HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
+            (keys.held_manifest(id, state), Place::Held(id))
+        }
     }
 }
 

@@ -3,14 +3,13 @@
 
 use bytes::Bytes;
 use lifeboat_core::export::Received;
-use lifeboat_core::manifest::Held;
+use lifeboat_core::manifest::{Held, Manifest, State};
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::Place;
 use lifeboat_storage::{StorageError, Write};
 
-use super::snapshot::Lot;
-use super::{Archive, Author, CurrentManifest};
+use super::{Archive, Author, CurrentManifest, Terms};
 
 impl Archive {
     /// Keeps a configuration that isn't published, numbered after what is.
@@ -29,8 +28,10 @@ impl Archive {
         let policy = self.policy(author.version);
         self.refuse_to_lay_open(over, &policy)?;
         let packed = self.write_payload(author, received, &policy.keys, over.sequence()).await?;
-        let manifest = packed.manifest(received, author, Lot::Held(why, epoch), &policy.keys, now);
-        let encoded = Bytes::from(manifest.encode());
+        let terms = Terms { epoch, state: State::Held, pin: None, last_seen: None };
+        let manifest = Manifest { held: Some(why.clone()), ..packed.manifest(received, author, &terms, now) };
+        let encoded = Bytes::from(manifest.proven_with(&policy.keys).encode());
+
         self.accepted(&encoded, Place::Held(packed.id), &policy)?;
         let key = ObjectKeys::new(author.version).held_manifest(packed.id, why.history_state());
         self.write_manifest(&key, encoded, Write::Create).await?;

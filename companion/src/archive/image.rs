@@ -1,12 +1,11 @@
 //! The image of a node's cache that lies with a snapshot: kept once a node beside the exporter runs what is published,
 //! sealed like the payload, and named in the manifest. How an image is taken and put into a node is `node_cache`'s.
 
-use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
-use lifeboat_core::manifest::{CacheImage, StoredObject};
+use lifeboat_core::manifest::{CacheImage, Manifest, StoredObject};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::seal::{Binding, Content, seal};
-use lifeboat_core::verify::{Authentic, Place, Rejected, VerifiedImage, verify_image};
+use lifeboat_core::verify::{Authentic, Rejected, VerifiedImage, verify_image};
 use lifeboat_node_cache::Image;
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
@@ -60,8 +59,7 @@ impl Archive {
         }
         self.check_image_size(image.gzip().len() as u64)?;
 
-        let keys = ObjectKeys::new(manifest.kong_version);
-        let key = keys.cache_image(manifest.id());
+        let key = ObjectKeys::new(manifest.kong_version).cache_image(manifest.id());
         let (bytes, described) = computed({
             let (key, keys, manifest) = (key.clone(), policy.keys.clone(), manifest.clone());
             move || {
@@ -88,18 +86,14 @@ impl Archive {
         };
         self.storage.read_back(&key, &bytes).await?;
 
-        let mut with_image = (*manifest).clone();
-        with_image.cache_image = Some(described);
-        let with_image = with_image.proven_with(&policy.keys);
-        let encoded = Bytes::from(with_image.encode());
-        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
-        let tag = self.storage.write(&keys.manifest(), encoded.clone(), Write::Update(tag)).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
+        let with_image = Manifest { cache_image: Some(described), ..(*manifest).clone() };
+        self.write_newest(with_image, Write::Update(tag), &policy).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use lifeboat_core::keys::{EncryptionKey, Keyring};
 
     use super::super::tests::{CHANGED, FIRST, in_memory, publish, recorded_image, version};

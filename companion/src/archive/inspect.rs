@@ -1,4 +1,4 @@
-//! Looks at what lies in the store without changing a backup: for who wants to know whether all is well.
+//! Looks at what lies in the store without changing a backup, to find out whether all is well.
 
 use std::time::SystemTime;
 
@@ -74,7 +74,7 @@ impl ArchiveReader {
             match self.is_anothers(manifest.kong_version, bytes, &policy).await {
                 Ok(true) => return Ok(ConfigJson::Newer),
                 Ok(false) => return Ok(ConfigJson::Older),
-                // Only who may list can tell.
+                // Without the right to list, nobody can tell.
                 Err(StorageError::Denied { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -118,7 +118,7 @@ impl Operator {
         self.storage.try_replacing(&visitors_keys(author), &registration(author)).await
     }
 
-    /// Writes an object that is no backup, and deletes it again if that is allowed: for who should not be able to.
+    /// Writes an object that is no backup, and deletes it again if that is allowed: for a role that should not be able to.
     ///
     /// # Errors
     /// [`StorageError::Denied`] is what such a one hopes for.

@@ -30,7 +30,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::verify::Policy;
+use lifeboat_core::manifest::Document;
+use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
 use lifeboat_storage::{Fence, Storage, StorageError};
 
 pub use config_json::Beside;
@@ -46,7 +47,7 @@ pub use pick::{Pick, PickError, Picked};
 pub use prune::{Old, Prunable};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;
-pub use restore::{Restored, Skipped};
+pub use restore::{NoBackup, RestoreError, Restored, Skipped};
 pub use retention::{Pruned, Timekeeper};
 pub use rollback::{ChoiceError, Stay};
 pub use second_look::NotLasting;
@@ -199,6 +200,11 @@ impl Deref for Operator {
     fn deref(&self) -> &Archive {
         &self.0
     }
+}
+
+/// A manifest, if its writer is one that these keys believe.
+fn authentic(document: &[u8], place: Place, policy: &Policy) -> Result<Authentic, Rejected> {
+    Document::decode(document).map_err(Rejected::from).and_then(|document| authenticate(&document, place, policy))
 }
 
 /// Manifests are some kilobytes.

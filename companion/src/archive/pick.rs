@@ -1,16 +1,15 @@
 //! One snapshot, picked by its number or as the published one, and looked at as a node's restore would look at it.
 
 use bytes::Bytes;
-use lifeboat_core::export::history::Past;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Document;
-use lifeboat_core::object_key::{HistoryState, ObjectKeys};
-use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, authenticate, verify, verify_bare};
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::{Authentic, Place, Rejected, Verified, verify, verify_bare};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
-use super::{ArchiveReader, MANIFEST_LIMIT};
+use super::history::manifest_of;
+use super::{ArchiveReader, MANIFEST_LIMIT, NoBackup, authentic};
 
 /// Which snapshot is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +45,14 @@ pub enum PickError {
     /// The store, or that there is none.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Nothing is published for this version.
+    #[error("{place}: {what}")]
+    NoBackup {
+        /// The store.
+        place: String,
+        /// Of which version, and of which others there is something.
+        what: NoBackup,
+    },
     /// There is one, and no node could be restored from it.
     #[error("{key} in {place} is not accepted: {reason}")]
     Refused {
@@ -62,7 +69,7 @@ impl ArchiveReader {
     /// The manifest of a version's snapshot.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] also when it was never published, and [`PickError::Refused`] when the keys that are set
+    /// [`PickError::NoBackup`] when nothing is published, [`StorageError::NotFound`] when this one never was, and [`PickError::Refused`] when the keys that are set
     /// don't accept it.
     pub async fn pick(&self, version: KongVersion, pick: Pick) -> Result<Picked, PickError> {
         let key = ObjectKeys::new(version).manifest();
@@ -75,7 +82,10 @@ impl ArchiveReader {
 
         match (pick, newest) {
             (Pick::Published, Some(picked)) => picked,
-            (Pick::Published, None) => Err(self.no_backup(version).await.into()),
+            (Pick::Published, None) => {
+                let what = self.no_backup(version).await;
+                Err(PickError::NoBackup { place: self.place().to_owned(), what })
+            }
             // Of the published one, what it says now: why it is published may have changed since.
             (Pick::Sequence(sequence), Some(Ok(picked))) if picked.manifest.sequence == sequence => Ok(picked),
             (Pick::Sequence(sequence), _) => {
@@ -93,10 +103,7 @@ impl ArchiveReader {
         document: Bytes,
     ) -> Result<Picked, PickError> {
         let policy = self.policy(version);
-        let manifest = Document::decode(&document)
-            .map_err(Rejected::from)
-            .and_then(|document| authenticate(&document, place, &policy))
-            .map_err(|reason| self.refused(key.to_owned(), reason))?;
+        let manifest = authentic(&document, place, &policy).map_err(|reason| self.refused(key.to_owned(), reason))?;
         Ok(Picked { document, manifest })
     }
 
@@ -136,7 +143,6 @@ impl ArchiveReader {
     }
 
     async fn document(&self, version: KongVersion, sequence: u64) -> Result<(String, Place, Bytes), StorageError> {
-        let keys = ObjectKeys::new(version);
         let none = |why: &str| StorageError::NotFound {
             place: self.place().to_owned(),
             key: format!("snapshot {sequence} of Kong {version} ({why})"),
@@ -145,13 +151,8 @@ impl ArchiveReader {
         let mut missing = none("lifeboat list shows those that there are");
 
         // A crash may have left a payload under the number that the next one then got.
-        for Past { id, state } in same_number {
-            let (key, place) = match state {
-                HistoryState::Published | HistoryState::Leftover => (keys.snapshot_manifest(id), Place::Snapshot(id)),
-                HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                    (keys.held_manifest(id, state), Place::Held(id))
-                }
-            };
+        for past in same_number {
+            let (key, place) = manifest_of(version, past);
             match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {
                 Some((document, _)) => return Ok((key, place, document)),
                 None => missing = none("it was never published: only its payload is there"),

@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{FutureExt, try_join};
-use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::export::Received;
 use lifeboat_core::keys::Keyring;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::{Document, Exporter, Pin, State};
+use lifeboat_core::manifest::{Exporter, Manifest, Pin, State};
 use lifeboat_core::object_key::{HIGHEST_SEQUENCE, ObjectKeys, SnapshotId};
+use lifeboat_core::payload::Payload;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
+use lifeboat_core::verify::{Authentic, Place, Policy};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::{StorageError, Write};
 use tracing::debug;
 
-use super::snapshot::{Digests, Form, Lot, Packed, Stored, plain_object};
-use super::{Archive, ArchiveReader, CurrentManifest, MANIFEST_LIMIT, Published};
+use super::snapshot::{Packed, Sealing, StoredPayload, plain_object};
+use super::{Archive, ArchiveReader, CurrentManifest, MANIFEST_LIMIT, Published, authentic};
 use crate::metrics::Step;
 
-/// Who publishes.
+/// Whoever publishes.
 #[derive(Clone, Debug)]
 pub struct Author {
     /// The id, host and program that the manifest names.
@@ -91,25 +92,18 @@ impl Archive {
         let (policy, version) = (self.policy(author.version), author.version);
         self.refuse_to_lay_open(over, &policy)?;
 
-        // What lies at config.json before the manifest is written may be replaced after it, and nothing else.
-        let (packed, place) = try_join!(
+        // Noted before the manifest is written: afterwards only this version of config.json is replaced.
+        let (mut packed, place) = try_join!(
             self.write_payload(author, received, &policy.keys, over.sequence()),
             self.config_json_place(version)
         )?;
 
-        let mut manifest = packed.manifest(received, author, Lot::Published(terms), &policy.keys, now);
-        if let Some(schemas) = Self::schemas_of(over, &policy.keys) {
-            manifest.schemas = Some(schemas);
-            manifest = manifest.proven_with(&policy.keys);
-        }
-
-        let encoded = Bytes::from(manifest.encode());
-        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
         let step = self.steps.begin(version, Step::Manifest);
-        let tag = self.storage.write(&ObjectKeys::new(version).manifest(), encoded.clone(), over.replaced()).await?;
+        let schemas = Self::schemas_of(over, &policy.keys);
+        let manifest = Manifest { schemas, ..packed.manifest(received, author, terms, now) };
+        let mut published = self.write_newest(manifest, over.replaced(), &policy).await?;
         debug!("wrote the manifest");
-
-        let mut published = Published { manifest, tag, document: encoded, config_json: None, payload: packed.kept };
+        published.payload = packed.kept.take();
         let copy = ObjectKeys::new(version).snapshot_manifest(packed.id);
         match self.write_manifest(&copy, published.document.clone(), Write::Create).await {
             // Somebody has looked in between, and completed it; or it is ours, damaged, from a try whose answer was lost.
@@ -118,13 +112,30 @@ impl Archive {
         }
         step.done();
 
+        // Sealed snapshots have no plain text beside them.
         if policy.keys.sealing().is_none() {
             let (json, step) = (received.configuration.json().clone(), self.steps.begin(version, Step::ConfigJson));
             published.config_json = Some(self.write_config_json(version, json, place).await?);
             step.done();
         }
-
         Ok(published)
+    }
+
+    /// Proves a manifest and publishes it, in the place of exactly what was found there.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when something else is there by now.
+    pub(super) async fn write_newest(
+        &self,
+        manifest: Manifest,
+        over: Write,
+        policy: &Policy,
+    ) -> Result<Published, StorageError> {
+        let document = Bytes::from(manifest.proven_with(&policy.keys).encode());
+        let manifest = self.accepted(&document, Place::Newest, policy)?;
+        let key = ObjectKeys::new(policy.version).manifest();
+        let tag = self.storage.write(&key, document.clone(), over).await?;
+        Ok(Published { manifest, tag, document, config_json: None, payload: None })
     }
 
     /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is
@@ -159,12 +170,8 @@ impl Archive {
 
     // What is published was accepted by who wrote it: a mistake shows before an importer meets it in an outage.
     pub(super) fn accepted(&self, encoded: &[u8], place: Place, policy: &Policy) -> Result<Authentic, StorageError> {
-        let document = Document::decode(encoded).map_err(Rejected::from);
-        let accepted = document.and_then(|document| {
-            let authentic = authenticate(&document, place, policy)?;
-            policy.check_seal(&authentic).map(|()| authentic)
-        });
-        accepted
+        authentic(encoded, place, policy)
+            .and_then(|manifest| policy.check_seal(&manifest).map(|()| manifest))
             .map_err(|error| self.unusable(format!("nothing was published, since it would not be accepted: {error}")))
     }
 
@@ -188,25 +195,23 @@ impl Archive {
 
         let (first, payload) = try_join!(self.first_free(author.version, after), compressed)?;
         debug!("compressed a configuration, and know the numbers that are taken");
-        match keys.sealing() {
-            None => {
-                // The digests are for the manifest alone.
-                let bytes = payload.bytes().clone();
-                let digests = computed(move || Digests::of(plain_object(&json), &bytes)).map(Ok);
-                let stored = self.store_first_free(author, received.config_hash, first, Form::Plain(payload));
-                let (digests, stored) = try_join!(digests, stored)?;
-                debug!("know the digests");
-                Ok(Packed::new(stored, digests))
-            }
-            Some(key) => {
-                let config = computed(move || plain_object(&json)).await;
-                let form = Form::Sealed(payload, key.clone(), config);
-                let stored = self.store_first_free(author, received.config_hash, first, form).await?;
-                let bytes = stored.payload.clone().into_inner();
-                let digests = computed(move || Digests::of(config, &bytes)).await;
-                Ok(Packed::new(stored, digests))
-            }
-        }
+        let version = author.version;
+        let Some(key) = keys.sealing() else {
+            // The digests are for the manifest alone, so they are computed while the payload is written.
+            let bytes = payload.bytes().clone();
+            let digests = computed(move || (plain_object(&json), Sha256Digest::of(&bytes))).map(Ok);
+            let stored = self.store_first_free(author, received.config_hash, first, payload, None);
+            let ((config, sha256), stored) = try_join!(digests, stored)?;
+            debug!("know the digests");
+            return Ok(Packed::new(stored, version, config, sha256));
+        };
+
+        let config = computed(move || plain_object(&json)).await;
+        let sealing = Some(Sealing { key: key.clone(), config });
+        let stored = self.store_first_free(author, received.config_hash, first, payload, sealing).await?;
+        let bytes = stored.bytes.clone().into_inner();
+        let sha256 = computed(move || Sha256Digest::of(&bytes)).await;
+        Ok(Packed::new(stored, version, config, sha256))
     }
 
     /// The number after the highest that is taken.
@@ -230,31 +235,31 @@ impl Archive {
         author: &Author,
         config_hash: ConfigHash,
         first: u64,
-        form: Form,
-    ) -> Result<Stored, StorageError> {
-        let keys = ObjectKeys::new(author.version);
-
+        payload: Payload,
+        sealing: Option<Sealing>,
+    ) -> Result<StoredPayload, StorageError> {
+        let (keys, version) = (ObjectKeys::new(author.version), author.version);
         for sequence in first..first + SEQUENCE_TRIES {
             let id = SnapshotId { sequence, config_hash };
             // Made anew for each number, since a sealed payload is bound to its own.
-            let (form, version) = (form.clone(), author.version);
-            let mut stored = computed(move || Stored::new(id, form, version)).await;
+            let (payload, sealing) = (payload.clone(), sealing.clone());
+            let mut stored = computed(move || StoredPayload::new(id, payload, sealing, version)).await;
+
             let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
-            match self.storage.write(&key, stored.payload.clone().into_inner(), Write::Create).await {
-                Ok(tag) => {
-                    stored.tag = Some(tag);
-                    step.done();
-                    debug!("wrote a payload");
-                    let step = self.steps.begin(version, Step::ReadBack);
-                    self.storage.read_back(&key, &stored.payload).await?;
-                    step.done();
-                    debug!("read a payload back");
-                    return Ok(stored);
-                }
+            match self.storage.write(&key, stored.bytes.clone().into_inner(), Write::Create).await {
+                Ok(tag) => stored.tag = Some(tag),
                 // Left by a crash, or taken by another exporter just now. Its number is skipped.
-                Err(StorageError::Conflict { .. }) => {}
+                Err(StorageError::Conflict { .. }) => continue,
                 Err(error) => return Err(error),
             }
+            step.done();
+            debug!("wrote a payload");
+
+            let step = self.steps.begin(version, Step::ReadBack);
+            self.storage.read_back(&key, &stored.bytes).await?;
+            step.done();
+            debug!("read a payload back");
+            return Ok(stored);
         }
         Err(StorageError::Conflict { place: self.place().to_owned(), key: keys.snapshots() })
     }

@@ -19,7 +19,7 @@ impl Archive {
         self.probe_with(ProbeKeys { passing: key.clone(), lasting: key }, author).await
     }
 
-    /// The same for who is no backup node, with objects of its own.
+    /// The same for a command, which is no backup node, with objects of its own.
     ///
     /// # Errors
     /// As [`Archive::probe`].
@@ -53,7 +53,7 @@ impl Archive {
     }
 }
 
-/// For who is no backup node.
+/// The keys of a command, which is no backup node.
 pub(super) fn visitors_keys(author: &Author) -> ProbeKeys {
     let keys = ObjectKeys::new(author.version);
     ProbeKeys { passing: keys.passing(&author.exporter.node_id), lasting: keys.doctor() }

@@ -3,14 +3,15 @@
 use lifeboat_core::export::Received;
 use lifeboat_core::export::history::Past;
 use lifeboat_core::kong::Configuration;
-use lifeboat_core::manifest::{Document, State};
-use lifeboat_core::object_key::{HistoryState, ObjectKeys};
+use lifeboat_core::manifest::State;
+use lifeboat_core::object_key::HistoryState;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Place, Rejected, authenticate, verify};
+use lifeboat_core::verify::{Authentic, Rejected, verify};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
-use super::{Author, CurrentManifest, MANIFEST_LIMIT, Operator, Published, Terms};
+use super::history::manifest_of;
+use super::{Author, CurrentManifest, MANIFEST_LIMIT, Operator, Published, Terms, authentic};
 
 /// Why nothing was released.
 #[derive(Debug, thiserror::Error)]
@@ -94,11 +95,10 @@ impl Operator {
     }
 
     async fn read_held(&self, author: &Author, past: Past) -> Result<(Received, u64), ReleaseError> {
-        let (policy, key) = (self.policy(author.version), self.held_key(author, past));
+        let (policy, (key, place)) = (self.policy(author.version), manifest_of(author.version, past));
         let refused = |reason| ReleaseError::Unusable { place: self.place().to_owned(), key: key.clone(), reason };
         let (bytes, _) = self.storage.read(&key, MANIFEST_LIMIT).await?;
-        let document = Document::decode(&bytes).map_err(|error| refused(error.into()))?;
-        let manifest = authenticate(&document, Place::Held(past.id), &policy).map_err(refused)?;
+        let manifest = authentic(&bytes, place, &policy).map_err(refused)?;
         let (payload, _) = self.storage.read(&manifest.snapshot.key, manifest.snapshot.bytes).await?;
         let epoch = manifest.epoch;
         let received = computed(move || {
@@ -106,16 +106,6 @@ impl Operator {
             received_again(&manifest, verified.config_json()?)
         });
         Ok((received.await.map_err(refused)?, epoch))
-    }
-
-    fn held_key(&self, author: &Author, past: Past) -> String {
-        let keys = ObjectKeys::new(author.version);
-        match past.state {
-            HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                keys.held_manifest(past.id, past.state)
-            }
-            HistoryState::Published | HistoryState::Leftover => keys.snapshot_manifest(past.id),
-        }
     }
 }
 

@@ -1,23 +1,21 @@
 //! Restoring from one store: the newest snapshot that verifies.
 
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::manifest::Document;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{
-    AgeLimit, Authentic, Place, Policy, Rejected, Verified, authenticate, verify, verify_bare,
-};
+use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, Verified, verify, verify_bare};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::{StorageError, Tag};
 use tracing::info;
 
-use super::{ArchiveReader, MANIFEST_LIMIT};
+use super::{ArchiveReader, MANIFEST_LIMIT, authentic};
 use crate::settings::{Prefer, RestoreRules};
 
 /// How many older snapshots are looked at when the newest doesn't verify.
@@ -38,7 +36,7 @@ pub struct Restored {
 }
 
 /// A snapshot that isn't used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Skipped {
     /// Its object's key.
     pub key: String,
@@ -46,6 +44,104 @@ pub struct Skipped {
     pub reason: String,
     /// That the store, or this machine, refuses it, so that nothing is known of it.
     refusal: Option<StorageError>,
+}
+
+/// Why a store has nothing to give.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// It can't be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It has no backup of this version.
+    #[error("{place}: {}", .what)]
+    NoBackup {
+        /// The store.
+        place: String,
+        /// Of which version, and of which others it has one.
+        what: NoBackup,
+    },
+    /// It has backups of this version, and none of them can be used.
+    #[error("{place}: {}", no_usable_backup(*.version, .rejected))]
+    NoUsableBackup {
+        /// The store.
+        place: String,
+        /// The version.
+        version: KongVersion,
+        /// All that were looked at, and why they are not used.
+        rejected: Vec<Skipped>,
+    },
+}
+
+/// That there is no backup of a version of Kong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoBackup {
+    /// The version.
+    pub version: KongVersion,
+    /// Those of which there is one: a wrong version is the likeliest reason for an empty path. Empty if they can't be
+    /// listed.
+    pub others: Vec<KongVersion>,
+}
+
+/// What came of asking for an object.
+enum Asked {
+    Found(Bytes),
+    Nothing,
+    /// It is refused, also the second time.
+    Refused(StorageError),
+}
+
+/// A restore under way.
+struct Search<'a> {
+    archive: &'a ArchiveReader,
+    policy: Policy,
+    rules: RestoreRules,
+    now: WallTime,
+    skipped: Vec<Skipped>,
+}
+
+impl RestoreError {
+    /// Its class: one word, as [`StorageError::class`].
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Storage(error) => error.class(),
+            Self::NoBackup { .. } | Self::NoUsableBackup { .. } => "not_found",
+        }
+    }
+
+    /// The store, for people.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::Storage(error) => error.place(),
+            Self::NoBackup { place, .. } | Self::NoUsableBackup { place, .. } => place,
+        }
+    }
+
+    /// What is missing, without the store's name; none if the store can't be read.
+    pub fn missing(&self) -> Option<String> {
+        match self {
+            Self::Storage(_) => None,
+            Self::NoBackup { what, .. } => Some(what.to_string()),
+            Self::NoUsableBackup { version, rejected, .. } => Some(no_usable_backup(*version, rejected)),
+        }
+    }
+}
+
+fn no_usable_backup(version: KongVersion, rejected: &[Skipped]) -> String {
+    let reasons: Vec<String> = rejected.iter().map(|skip| format!("{} ({})", skip.key, skip.reason)).collect();
+    format!("there is no usable backup for Kong {version}: {}", reasons.join("; "))
+}
+
+impl fmt::Display for NoBackup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, others } = self;
+        let config_json = ObjectKeys::new(*version).config_json();
+        write!(f, "there is no backup for Kong {version}: neither a manifest nor {config_json}")?;
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            write!(f, " (there are backups for Kong {})", others.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 impl Skipped {
@@ -56,14 +152,6 @@ impl Skipped {
     fn refused(key: String, error: StorageError) -> Self {
         Self { key, reason: error.to_string(), refusal: Some(error) }
     }
-}
-
-/// What came of asking for an object.
-enum Asked {
-    Found(Bytes),
-    Nothing,
-    /// It is refused, also the second time.
-    Refused(StorageError),
 }
 
 impl From<Option<(Bytes, Tag)>> for Asked {
@@ -77,8 +165,8 @@ impl ArchiveReader {
     /// all and no keys are set.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] when there is no backup for this version, or none that verifies.
-    pub async fn restore(&self, version: KongVersion) -> Result<Restored, StorageError> {
+    /// When there is no backup for this version, or none that verifies, or the store can't be read.
+    pub async fn restore(&self, version: KongVersion) -> Result<Restored, RestoreError> {
         self.restore_by(version, RestoreRules::default(), WallTime::from_system(UNIX_EPOCH)).await
     }
 
@@ -91,98 +179,33 @@ impl ArchiveReader {
         version: KongVersion,
         rules: RestoreRules,
         now: WallTime,
-    ) -> Result<Restored, StorageError> {
-        let age = rules.age;
-        let (keys, policy) = (ObjectKeys::new(version), self.policy(version));
-        let mut skipped = Vec::new();
-        let mut is_refused = false;
-        let newest = match self.read_twice(&keys.manifest(), MANIFEST_LIMIT).await? {
-            Asked::Found(bytes) => Some(bytes),
-            Asked::Nothing => None,
-            Asked::Refused(error) => {
-                skipped.push(Skipped::refused(keys.manifest(), error));
-                is_refused = true;
-                None
-            }
-        };
-
-        if newest.is_none() && !is_refused && policy.keys.demand() == Demand::Nothing {
-            return self.restore_bare(&policy, age).await;
+    ) -> Result<Restored, RestoreError> {
+        let key = ObjectKeys::new(version).manifest();
+        let newest = self.read_twice(&key, MANIFEST_LIMIT).await?;
+        let is_missing = matches!(newest, Asked::Nothing);
+        let mut search = Search { archive: self, policy: self.policy(version), rules, now, skipped: Vec::new() };
+        if is_missing && search.trusts_anybody() {
+            return search.bare().await;
         }
 
-        // Who has keys looks at the history too: whoever can delete the manifest must not be able to stop a restore.
-        let is_missing = newest.is_none() && !is_refused;
-
-        let accepted = |bytes: &[u8], place, key, skipped: &mut Vec<Skipped>| {
-            let young_enough = |manifest: Authentic| age.check(&manifest, now).map(|()| manifest);
-            let document = Document::decode(bytes).map_err(Rejected::from);
-            let accepted = document.and_then(|document| authenticate(&document, place, &policy)).and_then(young_enough);
-            accepted.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok()
-        };
-
-        let newest = newest.and_then(|bytes| accepted(&bytes, Place::Newest, keys.manifest(), &mut skipped));
+        // Whoever has keys looks at the history too: deleting the manifest must not be enough to stop a restore.
+        let found = search.found(newest, &key);
+        let newest = found.and_then(|bytes| search.accepted(&bytes, Place::Newest, key));
         if let Some(manifest) = &newest
-            && rules.prefer == Prefer::Newest
-            && policy.keys.demand() == Demand::Nothing
-            && let Some(verified) = self.newer_of_anothers(manifest, &policy, age, &mut skipped).await?
+            && let Some(verified) = search.newer_of_anothers(manifest).await?
         {
-            return Ok(Restored { verified, skipped, instead_of: Some(manifest.id()) });
+            return Ok(search.restored(verified, Some(manifest.id())));
         }
 
         let newest_sequence = newest.as_ref().map_or(u64::MAX, |manifest| manifest.sequence);
         if let Some(manifest) = newest
-            && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
+            && let Some(verified) = search.verified(manifest).await?
         {
-            return Ok(Restored { verified, skipped, instead_of: None });
+            return Ok(search.restored(verified, None));
         }
-
-        for id in self.older(version, newest_sequence, &mut skipped).await? {
-            let key = keys.snapshot_manifest(id);
-            // Without a manifest of its own it was never published: a crash left it.
-            let bytes = match self.read_twice(&key, MANIFEST_LIMIT).await? {
-                Asked::Found(bytes) => bytes,
-                Asked::Nothing => continue,
-                Asked::Refused(error) => {
-                    skipped.push(Skipped::refused(key, error));
-                    continue;
-                }
-            };
-            let manifest = accepted(&bytes, Place::Snapshot(id), key, &mut skipped);
-            if let Some(manifest) = manifest
-                && let Some(verified) = self.try_snapshot(&policy, manifest, &mut skipped).await?
-            {
-                return Ok(Restored { verified, skipped, instead_of: None });
-            }
-        }
-
-        if is_missing {
-            let key = keys.config_json();
-            if self.storage.read_optional(&key, 0).await?.is_some() {
-                skipped.push(Skipped::because(key, Rejected::BareConfigJson));
-            } else if skipped.is_empty() {
-                return Err(self.no_backup(version).await);
-            }
-        }
-
-        if !is_missing && skipped.iter().any(|skip| skip.refusal.is_some()) {
-            // Nothing tells whether it is older than what is refused; where nothing else can be had, it is something.
-            if let Ok(bare) = self.restore_bare(&policy, age).await {
-                return Ok(Restored { skipped, ..bare });
-            }
-            // In the store's own words, if that is all that is known.
-            if let Some(refusals) = skipped.iter().map(|skip| skip.refusal.clone()).collect::<Option<Vec<_>>>() {
-                return Err(refusals.into_iter().next().expect("there is one"));
-            }
-        }
-
-        Err(self.nothing_usable(version, &skipped))
-    }
-
-    fn nothing_usable(&self, version: KongVersion, skipped: &[Skipped]) -> StorageError {
-        let reasons: Vec<String> = skipped.iter().map(|skip| format!("{} ({})", skip.key, skip.reason)).collect();
-        StorageError::NotFound {
-            place: self.place().to_owned(),
-            key: format!("usable backup for Kong {version}: {}", reasons.join("; ")),
+        match search.in_the_history(newest_sequence).await? {
+            Some(verified) => Ok(search.restored(verified, None)),
+            None => search.without_a_snapshot(is_missing).await,
         }
     }
 
@@ -193,6 +216,7 @@ impl ArchiveReader {
             read => return Ok(Asked::from(read?)),
         };
         info!("{first}: it is asked for once more in {} s", AGAIN_AFTER.as_secs());
+
         let _progress = step(format_args!("waiting before {key} is asked for once more"));
         tokio::time::sleep(AGAIN_AFTER).await;
         match self.storage.read_optional(key, limit).await {
@@ -201,17 +225,67 @@ impl ArchiveReader {
         }
     }
 
+    pub(super) async fn no_backup(&self, version: KongVersion) -> NoBackup {
+        // Where listing is denied, nothing is said of others. A folder is there as soon as a backup node has registered.
+        let mut others = self.versions().await.unwrap_or_default();
+        others.retain(|other| *other != version);
+        NoBackup { version, others }
+    }
+}
+
+impl Search<'_> {
+    // Without keys, whatever lies in the store is believed, also a bare config.json.
+    fn trusts_anybody(&self) -> bool {
+        self.policy.keys.demand() == Demand::Nothing
+    }
+
+    fn restored(self, verified: Verified, instead_of: Option<SnapshotId>) -> Restored {
+        Restored { verified, skipped: self.skipped, instead_of }
+    }
+
+    fn skip<T>(&mut self, skipped: Skipped) -> Option<T> {
+        self.skipped.push(skipped);
+        None
+    }
+
+    fn found(&mut self, asked: Asked, key: &str) -> Option<Bytes> {
+        match asked {
+            Asked::Found(bytes) => Some(bytes),
+            Asked::Nothing => None,
+            Asked::Refused(error) => self.skip(Skipped::refused(key.to_owned(), error)),
+        }
+    }
+
+    fn accepted(&mut self, bytes: &[u8], place: Place, key: String) -> Option<Authentic> {
+        let young_enough = |manifest: Authentic| self.rules.age.check(&manifest, self.now).map(|()| manifest);
+        match authentic(bytes, place, &self.policy).and_then(young_enough) {
+            Ok(manifest) => Some(manifest),
+            Err(rejected) => self.skip(Skipped::because(key, rejected)),
+        }
+    }
+
+    async fn in_the_history(&mut self, below: u64) -> Result<Option<Verified>, StorageError> {
+        let keys = ObjectKeys::new(self.policy.version);
+        for id in self.older(below).await? {
+            let key = keys.snapshot_manifest(id);
+            // Without a manifest of its own it was never published: a crash left it.
+            let asked = self.archive.read_twice(&key, MANIFEST_LIMIT).await?;
+            let Some(bytes) = self.found(asked, &key) else { continue };
+            if let Some(manifest) = self.accepted(&bytes, Place::Snapshot(id), key)
+                && let Some(verified) = self.verified(manifest).await?
+            {
+                return Ok(Some(verified));
+            }
+        }
+        Ok(None)
+    }
+
     // The snapshots to fall back to, newest first. Where listing is denied, what is known so far must still be said.
-    async fn older(
-        &self,
-        version: KongVersion,
-        below: u64,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Vec<SnapshotId>, StorageError> {
-        match self.snapshots(version).await {
+    async fn older(&mut self, below: u64) -> Result<Vec<SnapshotId>, StorageError> {
+        match self.archive.snapshots(self.policy.version).await {
             Ok(ids) => Ok(ids.into_iter().rev().filter(|id| id.sequence < below).take(OLDER_TRIES).collect()),
-            Err(error) if error.is_refusal() && !skipped.is_empty() => {
-                skipped.push(Skipped::refused(ObjectKeys::new(version).snapshots(), error));
+            Err(error) if error.is_refusal() && !self.skipped.is_empty() => {
+                self.skipped.push(Skipped::refused(ObjectKeys::new(self.policy.version).snapshots(), error));
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
@@ -219,97 +293,97 @@ impl ArchiveReader {
     }
 
     // `None` when it doesn't verify or is refused; an error when the store fails, since then nothing is known of it.
-    async fn try_snapshot(
-        &self,
-        policy: &Policy,
-        manifest: Authentic,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Option<Verified>, StorageError> {
+    async fn verified(&mut self, manifest: Authentic) -> Result<Option<Verified>, StorageError> {
         let key = manifest.snapshot.key.clone();
-        if let Err(rejected) = policy.check_seal(&manifest) {
-            skipped.push(Skipped::because(key, rejected));
-            return Ok(None);
+        if let Err(rejected) = self.policy.check_seal(&manifest) {
+            return Ok(self.skip(Skipped::because(key, rejected)));
         }
 
-        let payload = match self.read_twice(&key, manifest.snapshot.bytes).await? {
+        let payload = match self.archive.read_twice(&key, manifest.snapshot.bytes).await? {
             Asked::Found(payload) => payload,
-            Asked::Nothing => {
-                skipped.push(Skipped::because(key, "it is missing"));
-                return Ok(None);
-            }
-            Asked::Refused(error) => {
-                skipped.push(Skipped::refused(key, error));
-                return Ok(None);
-            }
+            Asked::Nothing => return Ok(self.skip(Skipped::because(key, "it is missing"))),
+            Asked::Refused(error) => return Ok(self.skip(Skipped::refused(key, error))),
         };
 
-        let policy = policy.clone();
-        let verified = computed(move || verify(manifest, payload, &policy)).await;
-        Ok(verified.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok())
+        let policy = self.policy.clone();
+        match computed(move || verify(manifest, payload, &policy)).await {
+            Ok(verified) => Ok(Some(verified)),
+            Err(rejected) => Ok(self.skip(Skipped::because(key, rejected))),
+        }
     }
 
-    // What another exporter has written at config.json since the manifest, if there is one and it can be used.
-    async fn newer_of_anothers(
-        &self,
-        manifest: &Authentic,
-        policy: &Policy,
-        age: AgeLimit,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Option<Verified>, StorageError> {
-        let key = ObjectKeys::new(policy.version).config_json();
-        let json = match self.read_twice(&key, self.max_config as u64).await? {
-            Asked::Found(json) => json,
-            Asked::Nothing => return Ok(None),
-            // The manifest's own snapshot is as good, for all that is known.
-            Asked::Refused(error) => {
-                skipped.push(Skipped::refused(key, error));
-                return Ok(None);
-            }
-        };
-
+    // What another exporter has written at config.json since the manifest, if the rules ask for that, and there is one that
+    // can be used.
+    async fn newer_of_anothers(&mut self, manifest: &Authentic) -> Result<Option<Verified>, StorageError> {
+        if self.rules.prefer != Prefer::Newest || !self.trusts_anybody() {
+            return Ok(None);
+        }
+        let (archive, version) = (self.archive, self.policy.version);
+        let key = ObjectKeys::new(version).config_json();
+        // Where it is refused, the manifest's own snapshot is as good, for all that is known.
+        let asked = archive.read_twice(&key, archive.max_config as u64).await?;
+        let Some(json) = self.found(asked, &key) else { return Ok(None) };
         if Sha256Digest::of(&json) == manifest.config.sha256 {
             return Ok(None);
         }
-        match self.is_anothers(policy.version, json.clone(), policy).await {
+
+        match archive.is_anothers(version, json.clone(), &self.policy).await {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            // It is newer, and only who may list can tell whether it is one of ours, written late.
+            // It is newer, and without the right to list nobody can tell whether it is one of ours, written late.
             Err(StorageError::Denied { .. }) => {}
             Err(error) => return Err(error),
         }
 
-        let policy = policy.clone();
-        let checked = computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await;
-        Ok(checked.map_err(|rejected| skipped.push(Skipped::because(key, rejected))).ok())
+        match self.verified_bare(json).await {
+            Ok(verified) => Ok(Some(verified)),
+            Err(rejected) => Ok(self.skip(Skipped::because(key, rejected))),
+        }
     }
 
-    async fn restore_bare(&self, policy: &Policy, age: AgeLimit) -> Result<Restored, StorageError> {
-        let version = policy.version;
-        let key = ObjectKeys::new(version).config_json();
-        let Some((json, _)) = self.storage.read_optional(&key, self.max_config as u64).await? else {
-            return Err(self.no_backup(version).await);
+    async fn verified_bare(&self, json: Bytes) -> Result<Verified, Rejected> {
+        let (age, policy) = (self.rules.age, self.policy.clone());
+        computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await
+    }
+
+    async fn bare(&self) -> Result<Restored, RestoreError> {
+        let (archive, version) = (self.archive, self.policy.version);
+        let (place, key) = (archive.place().to_owned(), ObjectKeys::new(version).config_json());
+        let Some((json, _)) = archive.storage.read_optional(&key, archive.max_config as u64).await? else {
+            return Err(RestoreError::NoBackup { place, what: archive.no_backup(version).await });
         };
-        let policy = policy.clone();
-        let checked = computed(move || age.check_bare().and_then(|()| verify_bare(json, &policy))).await;
-        let verified = checked.map_err(|rejected| StorageError::NotFound {
-            place: self.place().to_owned(),
-            key: format!("usable backup for Kong {version}: {key}: {rejected}"),
-        })?;
-        Ok(Restored { verified, skipped: Vec::new(), instead_of: None })
+
+        match self.verified_bare(json).await {
+            Ok(verified) => Ok(Restored { verified, skipped: Vec::new(), instead_of: None }),
+            Err(rejected) => {
+                let rejected = vec![Skipped::because(key, rejected)];
+                Err(RestoreError::NoUsableBackup { place, version, rejected })
+            }
+        }
     }
 
-    pub(super) async fn no_backup(&self, version: KongVersion) -> StorageError {
-        let (config_json, others) = (ObjectKeys::new(version).config_json(), self.other_versions(version).await);
-        let key = format!("backup for Kong {version}: neither a manifest nor {config_json}{others}");
-        StorageError::NotFound { place: self.place().to_owned(), key }
-    }
+    // No snapshot can be used. A bare config.json is something where the store refuses to tell what would be newer.
+    async fn without_a_snapshot(mut self, manifest_is_missing: bool) -> Result<Restored, RestoreError> {
+        let (archive, version) = (self.archive, self.policy.version);
+        let place = archive.place().to_owned();
+        if manifest_is_missing {
+            let key = ObjectKeys::new(version).config_json();
+            if archive.storage.read_optional(&key, 0).await?.is_some() {
+                self.skipped.push(Skipped::because(key, Rejected::BareConfigJson));
+            } else if self.skipped.is_empty() {
+                return Err(RestoreError::NoBackup { place, what: archive.no_backup(version).await });
+            }
+        } else if self.skipped.iter().any(|skip| skip.refusal.is_some()) {
+            if let Ok(bare) = self.bare().await {
+                return Ok(Restored { skipped: self.skipped, ..bare });
+            }
+            // In the store's own words, if that is all that is known.
+            let refusals: Option<Vec<_>> = self.skipped.iter().map(|skip| skip.refusal.clone()).collect();
+            if let Some(refusal) = refusals.and_then(|refusals| refusals.into_iter().next()) {
+                return Err(refusal.into());
+            }
+        }
 
-    // A wrong version is the likeliest reason for an empty path. Where listing is denied, nothing is said of it.
-    async fn other_versions(&self, asked: KongVersion) -> String {
-        let versions = self.versions().await.unwrap_or_default();
-        // Its folder is there as soon as a backup node has registered.
-        let others: Vec<String> =
-            versions.iter().filter(|version| **version != asked).map(ToString::to_string).collect();
-        if others.is_empty() { String::new() } else { format!(" (there are backups for Kong {})", others.join(", ")) }
+        Err(RestoreError::NoUsableBackup { place, version, rejected: self.skipped })
     }
 }

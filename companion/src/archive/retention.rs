@@ -15,6 +15,7 @@ use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_storage::{Entry, StorageError, Write};
 use tracing::debug;
 
+use super::history::manifest_of;
 use super::{Archive, ArchiveReader};
 use crate::settings::HistoryLimit;
 
@@ -212,12 +213,9 @@ impl Archive {
         }
 
         for state in files {
-            match state {
-                HistoryState::Published => self.storage.delete(&manifest).await?,
-                HistoryState::HeldAsShrunk | HistoryState::HeldAsRefused | HistoryState::HeldAsUnrunnable => {
-                    self.storage.delete(&keys.held_manifest(id, *state)).await?;
-                }
-                HistoryState::Leftover => {}
+            if *state != HistoryState::Leftover {
+                let (manifest, _) = manifest_of(version, Past { id, state: *state });
+                self.storage.delete(&manifest).await?;
             }
         }
 

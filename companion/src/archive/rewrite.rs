@@ -1,11 +1,8 @@
 //! Rewriting: the manifest that names a snapshot says something else of it, and names the same one.
 
-use bytes::Bytes;
 use lifeboat_core::export::publisher::{LastSeen, Rewrite};
 use lifeboat_core::manifest::{Manifest, SourceKind, Times};
-use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::Place;
 use lifeboat_storage::{StorageError, Write};
 
 use super::{Archive, Author, Published};
@@ -34,10 +31,6 @@ impl Archive {
             manifest.source = manifest.source.filter(|source| source.from != SourceKind::File);
         }
 
-        let encoded = Bytes::from(manifest.proven_with(&policy.keys).encode());
-        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
-        let key = ObjectKeys::new(author.version).manifest();
-        let tag = self.storage.write(&key, encoded.clone(), Write::Update(published.tag.clone())).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
+        self.write_newest(manifest, Write::Update(published.tag.clone()), &policy).await
     }
 }

@@ -146,7 +146,7 @@ impl Operator {
     }
 }
 
-// Who rolls back twice still has the control plane's configuration in mind, not the first choice.
+// An operator who rolls back twice still means the control plane's configuration, not the first choice.
 pub(super) fn instead_of(published: &Published) -> lifeboat_core::digest::ConfigHash {
     match published.manifest.pin {
         Some(Pin::Change { instead_of }) => instead_of,

@@ -11,7 +11,7 @@ use lifeboat_core::manifest::{Manifest, PlainObject, StoredObject, StoredSchemas
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::schema::SchemaSet;
 use lifeboat_core::seal::{Binding, seal};
-use lifeboat_core::verify::{Authentic, Place, verify_schemas};
+use lifeboat_core::verify::{Authentic, verify_schemas};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{StorageError, Write};
@@ -79,12 +79,8 @@ impl Archive {
             read_back => read_back?,
         }
 
-        let with_schemas = Manifest { schemas: Some(described), ..(*manifest).clone() }.proven_with(&policy.keys);
-        let encoded = Bytes::from(with_schemas.encode());
-        let manifest = self.accepted(&encoded, Place::Newest, &policy)?;
-        let key = ObjectKeys::new(version).manifest();
-        let tag = self.storage.write(&key, encoded.clone(), Write::Update(tag)).await?;
-        Ok(Published { manifest, tag, document: encoded, config_json: None, payload: None })
+        let with_schemas = Manifest { schemas: Some(described), ..(*manifest).clone() };
+        self.write_newest(with_schemas, Write::Update(tag), &policy).await
     }
 
     /// What the next manifest says of schemas: the same, as long as they are sealed as everything else.

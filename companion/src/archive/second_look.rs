@@ -74,7 +74,7 @@ fn lasts(word: &Manifest, now: &Manifest) -> bool {
         let has_come_true = matches!(word.pin, Some(Pin::Change { .. })) && now.pin.is_none();
         return word.pin == now.pin || has_come_true;
     }
-    // Who unpins wants the control plane's to be published.
+    // An operator who unpins wants the control plane's to be published.
     word.pin.is_none() && now.pin.is_none() && now.sequence > word.sequence
 }
 

@@ -15,7 +15,7 @@ use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_storage::StorageError;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ArchiveReader, Pick, PickError, Picked, Published, Skipped};
+use super::{ArchiveReader, Pick, PickError, Picked, Published, RestoreError, Skipped};
 use crate::metrics::Metrics;
 use crate::settings::{Prefer, RestoreRules, Rulebook, StoreSettings, VersionMatch};
 
@@ -45,7 +45,7 @@ pub struct Chosen {
     /// What is not used, with the store in which it is.
     pub skipped: Vec<(String, Skipped)>,
     /// Stores that could not be asked.
-    pub failed: Vec<StorageError>,
+    pub failed: Vec<RestoreError>,
 }
 
 /// Whether nodes of a version have a backup.
@@ -65,16 +65,16 @@ pub enum Backing {
 /// No store has anything to give.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", said(.0))]
-pub struct NoneChosen(Vec<StorageError>);
+pub struct NoneChosen(Vec<RestoreError>);
 
-fn said(errors: &[StorageError]) -> String {
+fn said(errors: &[RestoreError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl NoneChosen {
     /// The class of the first store's error: one word.
     pub fn class(&self) -> &'static str {
-        self.0.first().map_or("not_found", StorageError::class)
+        self.0.first().map_or("not_found", RestoreError::class)
     }
 }
 
@@ -143,7 +143,7 @@ impl Stores {
     /// # Errors
     /// When no store has one, or none could be asked.
     pub async fn restore(&self, version: KongVersion, now: WallTime) -> Result<Chosen, NoneChosen> {
-        let mut failed = self.unopened.clone();
+        let mut failed: Vec<_> = self.unopened.iter().cloned().map(RestoreError::from).collect();
         if let Some(chosen) = self.restore_exactly(version, now, &mut failed).await {
             return Ok(Chosen { failed, ..chosen });
         }
@@ -271,7 +271,7 @@ impl Stores {
         &self,
         version: KongVersion,
         now: WallTime,
-        failed: &mut Vec<StorageError>,
+        failed: &mut Vec<RestoreError>,
     ) -> Option<Chosen> {
         let asked = self.archives.iter().map(|archive| async move {
             let restored = archive.restore_by(version, self.rules(), now).await;

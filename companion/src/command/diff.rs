@@ -8,13 +8,12 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_runtime::background::computed;
-use lifeboat_storage::StorageError;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
 use super::table::folded_lines;
 use super::{Failure, stdout};
-use crate::archive::{ArchiveReader, Pick, PickError};
+use crate::archive::{ArchiveReader, PickError};
 use crate::cli::{Compared, Diff, Output};
 use crate::config_source::{Found, read_file};
 use crate::settings::{LookSettings, Source};
@@ -72,9 +71,7 @@ impl Reader<'_> {
         };
         let (verified, sequence) = match self.archive.pick(self.version, pick).await {
             Ok(picked) => (self.archive.verified(&picked).await?, Some(picked.manifest.sequence)),
-            Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
-                (self.archive.bare(self.version).await?.ok_or(error)?, None)
-            }
+            Err(error @ PickError::NoBackup { .. }) => (self.archive.bare(self.version).await?.ok_or(error)?, None),
             Err(error) => return Err(error.into()),
         };
         let name = sequence.map_or_else(|| "config.json".to_owned(), |sequence| format!("snapshot {sequence}"));
@@ -151,6 +148,7 @@ fn shown(value: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::Pick;
 
     #[test]
     fn what_is_compared_is_a_number_the_published_one_or_a_file() {

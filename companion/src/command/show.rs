@@ -11,7 +11,6 @@ use lifeboat_core::masking::masked;
 use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Verified, Writer};
 use lifeboat_runtime::background::computed;
-use lifeboat_storage::StorageError;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
@@ -33,7 +32,7 @@ pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Fa
 
     match archive.pick(version, pick).await {
         Ok(picked) => shown(&archive, &picked, asked, conditions).await?,
-        Err(PickError::Storage(error @ StorageError::NotFound { .. })) if pick == Pick::Published => {
+        Err(error @ PickError::NoBackup { .. }) => {
             let verified = archive.bare(version).await.map_err(anyhow::Error::from)?;
             let verified = verified.ok_or(error).map_err(anyhow::Error::from)?;
             bare(&archive, version, verified, asked, conditions).await?;

@@ -8,16 +8,14 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::room::NodeLimits;
-use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::{Provenance, Rejected};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
-use lifeboat_storage::StorageError;
 use tokio::time::timeout;
 
-use super::outcome::{DrillFailure, Rehearsed, Step};
+use super::outcome::{DrillFailure, DrilledSnapshot, Rehearsed, Step};
 use super::scratch_node::Proof;
-use crate::archive::{Chosen, Stores};
+use crate::archive::{Chosen, RestoreError, Stores};
 use crate::evidence::{Conditions, Evidence, Measure, Schemas};
 
 /// A large snapshot on a slow line; each request has time-outs of its own.
@@ -27,18 +25,8 @@ const READ_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(super) struct Expected {
     version: KongVersion,
-    sequence: Option<u64>,
-    state: Option<lifeboat_core::manifest::State>,
-    of: KongVersion,
-    store: String,
-    config_hash: ConfigHash,
-    config_bytes: u64,
     config_sha256: Sha256Digest,
-    published: Option<WallTime>,
-    last_seen: Option<WallTime>,
-    read_in: Duration,
-    evidence: Evidence,
-    remarks: Vec<String>,
+    snapshot: DrilledSnapshot,
 }
 
 impl Expected {
@@ -83,25 +71,24 @@ impl Expected {
         let schemas = schemas(sources, &chosen).await;
         let measure = Measure { schemas, conditions: Conditions { limits, now: clock.wall() } };
         let (config_sha256, evidence) = weighed(chosen, measure).await?;
-        Ok(Self {
-            version,
+        let snapshot = DrilledSnapshot {
             sequence,
             state,
             of,
             store,
             config_hash,
             config_bytes,
-            config_sha256,
             published,
             last_seen,
             read_in,
             evidence,
             remarks,
-        })
+        };
+        Ok(Self { version, config_sha256, snapshot })
     }
 
     pub(super) fn config_hash(&self) -> ConfigHash {
-        self.config_hash
+        self.snapshot.config_hash
     }
 
     /// The digest that the node's bytes must have.
@@ -111,34 +98,19 @@ impl Expected {
 
     /// What there is to report, now that a node runs it.
     pub(super) fn rehearsed(self, proof: Proof) -> Rehearsed {
-        let mut remarks = self.remarks;
+        let (mut snapshot, Proof { running_in, confirmed_in, computed_hash }) = (self.snapshot, proof);
         // Kong 2 hashes in another way.
-        if let Some(computed) = proof.computed_hash
-            && computed != self.config_hash
+        if let Some(computed) = computed_hash
+            && computed != snapshot.config_hash
             && self.version.major_minor().0 >= 3
         {
-            remarks.push(format!(
+            snapshot.remarks.push(format!(
                 "its bytes are the published ones; Kong's hash of them is {computed}, and they are named {}: as it should be \
                  only where the control plane has another version than these nodes, which it adapts what it sends to",
-                self.config_hash
+                snapshot.config_hash
             ));
         }
-
-        Rehearsed {
-            sequence: self.sequence,
-            state: self.state,
-            of: self.of,
-            store: self.store,
-            config_hash: self.config_hash,
-            config_bytes: self.config_bytes,
-            published: self.published,
-            last_seen: self.last_seen,
-            read_in: self.read_in,
-            running_in: proof.running_in,
-            confirmed_in: proof.confirmed_in,
-            evidence: self.evidence,
-            remarks,
-        }
+        Rehearsed { snapshot, running_in, confirmed_in }
     }
 }
 
@@ -191,7 +163,7 @@ fn remarks(chosen: &Chosen, version: KongVersion) -> Vec<String> {
         .map(|(place, skipped)| format!("{} in {place} is newer and is not used: {}", skipped.key, skipped.reason));
 
     // Where another version's backup is taken, that there is none of this one is said below.
-    let is_new = |error: &&StorageError| chosen.version == version || !matches!(error, StorageError::NotFound { .. });
+    let is_new = |error: &&RestoreError| chosen.version == version || matches!(error, RestoreError::Storage(_));
     let failed = chosen.failed.iter().filter(is_new).map(ToString::to_string);
     let mut remarks: Vec<String> = skipped.chain(failed).collect();
 

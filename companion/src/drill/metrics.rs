@@ -1,4 +1,4 @@
-//! How the newest rehearsal of an outage ended, for each version: told by who drills, read as metrics and as status.
+//! How the newest rehearsal of an outage ended, for each version: recorded by the drill, read as metrics and as status.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::metrics::Form;
 use crate::metrics::names::{self, Metric};
 use crate::metrics::series::{Number, Version, write_gauge};
 
-/// Who drills tells it here. Clones tell the same.
+/// Records how drills ended. Clones record into the same facts.
 #[derive(Clone, Debug, Default)]
 pub struct DrillMetrics(Arc<Mutex<Known>>);
 
@@ -70,9 +70,9 @@ impl DrillMetrics {
             ended,
             took: drill.took,
             last_success: known.passed.get(&drill.version).copied(),
-            sequence: restored.and_then(|restored| restored.sequence),
+            sequence: restored.and_then(|restored| restored.snapshot.sequence),
             running_in: restored.map(|restored| restored.running_in),
-            last_seen: restored.and_then(|restored| restored.last_seen),
+            last_seen: restored.and_then(|restored| restored.snapshot.last_seen),
             reason: drill.failure().map(ToString::to_string),
             outcome: drill.outcome(),
         };

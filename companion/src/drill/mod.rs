@@ -18,7 +18,7 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 
 pub use metrics::{DrillFacts, DrillMetrics};
-pub use outcome::{DrillFailure, Drilled, Finding, KongPart, KongRun, Rehearsed, Step, VersionDrill};
+pub use outcome::{DrillFailure, Drilled, DrilledSnapshot, Finding, KongPart, KongRun, Rehearsed, Step, VersionDrill};
 pub use scheduled::ScheduledDrill;
 
 use self::expected::Expected;
@@ -63,7 +63,7 @@ impl Drill {
         if listed.is_empty() { Err(DrillFailure::nothing_there(&sources.places())) } else { Ok(listed) }
     }
 
-    /// Rehearses these versions, one after the other. Who drops it ends all that it has started.
+    /// Rehearses these versions, one after the other. Dropping it ends all that it has started.
     pub async fn run(&self, versions: &[KongVersion]) -> Drilled {
         let (started, begun) = (self.clock.wall(), self.clock.now());
         let certificate = self.certificate_failure();

@@ -46,7 +46,18 @@ pub struct VersionDrill {
 /// A node was restored.
 #[derive(Clone, Debug)]
 pub struct Rehearsed {
-    /// The snapshot's number; none for a bare `config.json`.
+    /// What it was given.
+    pub snapshot: DrilledSnapshot,
+    /// From the start of an empty node until it ran the configuration.
+    pub running_in: Duration,
+    /// Until the relay had answered its ping with the configuration's hash.
+    pub confirmed_in: Duration,
+}
+
+/// What a new node is given, and what there is to report of it.
+#[derive(Clone, Debug)]
+pub struct DrilledSnapshot {
+    /// Its number; none for a bare `config.json`.
     pub sequence: Option<u64>,
     /// Why it is the published one; none, likewise.
     pub state: Option<State>,
@@ -64,10 +75,6 @@ pub struct Rehearsed {
     pub last_seen: Option<WallTime>,
     /// How long reading and verifying it took.
     pub read_in: Duration,
-    /// From the start of an empty node until it ran the configuration.
-    pub running_in: Duration,
-    /// Until the relay had answered its ping with the configuration's hash.
-    pub confirmed_in: Duration,
     /// How it is known that nodes load it: the node in this process takes whatever it is given.
     pub evidence: Evidence,
     /// What somebody should look at.
@@ -186,14 +193,14 @@ impl VersionDrill {
     pub fn evidence(&self) -> Option<Evidence> {
         let restored = self.restored.as_ref().ok()?;
         Some(match &self.kong {
-            KongPart::Ran(ran) => restored.evidence.but_loaded(&format!("a real Kong {}", ran.version)),
-            KongPart::Absent | KongPart::Skipped(_) | KongPart::Failed(_) => restored.evidence.clone(),
+            KongPart::Ran(ran) => restored.snapshot.evidence.but_loaded(&format!("a real Kong {}", ran.version)),
+            KongPart::Absent | KongPart::Skipped(_) | KongPart::Failed(_) => restored.snapshot.evidence.clone(),
         })
     }
 
     /// What somebody should look at though it passed.
     pub fn remarks(&self) -> Vec<Cow<'_, str>> {
-        let restored = self.restored.iter().flat_map(|restored| restored.remarks.iter().map(String::as_str));
+        let restored = self.restored.iter().flat_map(|restored| restored.snapshot.remarks.iter().map(String::as_str));
         let skipped = match &self.kong {
             KongPart::Skipped(why) => Some(why.as_str()),
             KongPart::Absent | KongPart::Ran(_) | KongPart::Failed(_) => None,

@@ -63,7 +63,7 @@ impl ScheduledDrill {
                 .map(|facts: &ExportFacts| facts.version)
                 .collect();
 
-            // Who leads now tells of them.
+            // Of the others, the exporters that lead them tell.
             self.results.keep_only(&led);
             if led.is_empty() || !schedule.is_due(self.clock.now()) {
                 continue;
@@ -128,13 +128,13 @@ impl ScheduledDrill {
             warn!("the rehearsal of an outage passed for Kong {version}, but: {remark}");
         }
         if let Ok(restored) = &drill.restored {
-            let seen = restored.last_seen.map_or_else(
+            let seen = restored.snapshot.last_seen.map_or_else(
                 || "of unknown age".to_owned(),
                 |seen| format!("which the control plane last had {} s ago", self.clock.wall().since(seen).as_secs()),
             );
             info!(
                 "rehearsed an outage for Kong {version}: an empty node ran configuration {} after {} ms, {seen}",
-                restored.config_hash,
+                restored.snapshot.config_hash,
                 restored.running_in.as_millis()
             );
         }

@@ -78,7 +78,7 @@ impl ImageDesk {
         self.offers.recv().await.expect("this side holds a sender")
     }
 
-    /// Who takes images of the node on `prefix` for this desk.
+    /// Takes images of the node on `prefix` for this desk.
     pub(super) fn images(
         &self,
         prefix: NodePrefix,
@@ -143,6 +143,7 @@ impl CacheImages {
         let prefix = self.prefix.path().display();
         let is_transient = matches!(problem, NotYet::Cache(error) if error.is_transient());
         let cause = if is_transient { "not yet" } else { "not" };
+
         match self.outage.failed(cause, self.clock.now()) {
             Some(lasted) if is_transient => {
                 info!(sequence, %hash, "snapshot {sequence} has no image of the node's cache on {prefix} yet{lasted}: {problem}");

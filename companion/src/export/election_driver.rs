@@ -2,7 +2,6 @@
 //! by that how a leader is elected, reads and writes what the machine asks for, and moves the fence around the archive
 //! into which the exporter writes.
 
-use std::future::pending;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -15,13 +14,14 @@ use lifeboat_core::export::publisher::Leadership;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::background::or_pending;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{Conditions, Fence, Open, Operation, StorageError, Tag};
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::probing;
+use super::{probing, under_way};
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::observation::ExportRecorder;
 
@@ -89,6 +89,7 @@ impl ElectionDriver {
         let (next, recorder) = (clock.now(), ExportRecorder::new(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let stage = Stage::Probing { backoff, next };
+
         Self {
             archive,
             author,
@@ -119,16 +120,10 @@ impl ElectionDriver {
     /// The next outputs. Loses nothing when it is dropped before it is ready.
     pub(super) async fn next(&mut self) -> Vec<ElectionOutput> {
         let (clock, wake_at) = (self.clock, self.wake_at());
-        let wake = async move {
-            match wake_at {
-                Some(moment) => clock.reach(moment).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             biased;
             done = under_way(&mut self.work) => self.done(done),
-            () = wake => self.tick(),
+            () = or_pending(wake_at.map(|moment| clock.reach(moment))) => self.tick(),
         }
     }
 
@@ -197,7 +192,7 @@ impl ElectionDriver {
         let Stage::Probing { backoff, next } = &mut self.stage else { return Vec::new() };
         let place = self.archive.place();
         let strategy = match probed {
-            // Who chose another way than the others would lead besides their leader.
+            // An exporter that chose another way than the others would lead beside their leader.
             Ok((conditions, Others::Unknown))
                 if conditions.are_undecided()
                     && self.setting != ElectionSetting::None
@@ -395,17 +390,6 @@ async fn probe(archive: &Archive, author: &Author) -> Result<(Conditions, Others
         None => Others::Unknown,
     };
     Ok((conditions, others))
-}
-
-async fn under_way(work: &mut Option<BoxFuture<'static, Done>>) -> Done {
-    match work {
-        Some(future) => {
-            let done = future.await;
-            *work = None;
-            done
-        }
-        None => pending().await,
-    }
 }
 
 fn candidate(author: &Author) -> Candidate {

@@ -2,7 +2,6 @@
 //! is the writer's; here are the events that it is told of, and the one thing that is under way.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::path::PathBuf;
 use std::pin::pin;
 
@@ -11,12 +10,12 @@ use futures::future::BoxFuture;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::Received;
 use lifeboat_core::export::election::{ElectionSetting, Event as ElectionEvent};
-use lifeboat_core::export::guard::ShrinkGuard;
 use lifeboat_core::export::publisher::{Action, Doubt, Event, Leadership, NewestState, Notice, Publisher, Rules};
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::object_key::SnapshotId;
 use lifeboat_core::outage::Outages;
 use lifeboat_node_cache::{Image, NodePrefix};
+use lifeboat_runtime::background::or_pending;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{Fence, StorageError, Tag};
@@ -31,7 +30,7 @@ use super::pruner::Pruner;
 use super::schemas::{FetchedSchemas, NotKept, SchemaIntake, fetched};
 use super::snapshot_writer::SnapshotWriter;
 use super::store_outage::StoreOutage;
-use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, publication_log};
+use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, publication_log, under_way};
 use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::observation::{ExportRecorder, Trace};
@@ -129,7 +128,7 @@ impl Exported {
         matches!(self, Self::New(_))
     }
 
-    /// The same manifest, for who has published it with more.
+    /// The same manifest, for a caller that has published it with more.
     pub fn manifest_mut(&mut self) -> &mut Manifest {
         let (Self::New(manifest) | Self::Already(manifest)) = self;
         manifest
@@ -142,6 +141,7 @@ impl Exporter {
         let writer = SnapshotWriter::new(archive, node.author(), clock);
         let (election, recorder) = (ElectionSetting::Auto, ExportRecorder::new(node.version, clock));
         let (images, schemas) = (ImageDesk::default(), SchemaIntake::default());
+
         Self {
             writer: Some(writer),
             rules,
@@ -183,13 +183,13 @@ impl Exporter {
         Self { others, ..self }
     }
 
-    /// Who takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
+    /// Takes images of the cache of the node on `prefix` for what this publishes, working below `temporary`.
     pub fn images_of(&self, prefix: NodePrefix, temporary: PathBuf) -> CacheImages {
         let version = self.writer.as_ref().expect("it doesn't work yet").version();
         self.images.images(prefix, version, temporary, self.clock)
     }
 
-    /// Who fetches the control plane's schemas for what this publishes. What fails with the control plane is said there.
+    /// Fetches the control plane's schemas for what this publishes. What fails with the control plane is logged there.
     pub fn schemas_from(&self, admin: Admin, control_plane: &Outages) -> SchemaFetcher {
         let version = self.writer.as_ref().expect("it doesn't work yet").version();
         self.schemas.fetcher(admin, version, self.clock).beside(control_plane, &self.outages)
@@ -210,13 +210,13 @@ impl Exporter {
     }
 
     /// Publishes until it is told to stop; what is waiting then is still written. All that it does is done in this one
-    /// future: who drops it has stopped it.
+    /// future: dropping it stops everything.
     pub async fn run(self, newest: Newest, stop: CancellationToken) {
         let (writer, clock) = (self.writer.expect("it doesn't work yet"), self.clock);
         let (archive, author) = writer.archive_and_author();
         let (fence, version) = (Fence::new(clock), author.version);
 
-        // Who no longer leads deletes nothing either.
+        // An exporter that no longer leads deletes nothing either.
         let pruning = archive.clone().fenced(fence.clone());
         let (mirrors, mirroring) = Mirrors::new(&archive, self.others.clone(), &author, &fence, clock, &self.recorder);
         let mut mirroring = pin!(mirroring);
@@ -268,11 +268,13 @@ impl Exporter {
                     run.keep_schemas(fetched);
                     Vec::new()
                 }
-                guard = changed(&mut run.rulebook) => vec![Event::Guard(guard)],
-                Some((link, news)) = heard(&mut run.hearing) => vec![Event::Node(link, news)],
+                rules = or_pending(run.rulebook.as_mut().map(Rulebook::changed)) => vec![Event::Guard(rules.guard)],
+                Some((link, news)) = or_pending(run.hearing.as_mut().map(ObservationReceiver::next)) => {
+                    vec![Event::Node(link, news)]
+                }
                 () = run.pruner.turn() => Vec::new(),
                 () = &mut mirroring => unreachable!("it ends with those who tell it what is published"),
-                () = wake(run.clock, &run.publisher) => vec![Event::Tick],
+                () = or_pending(run.publisher.wake_at().map(|moment| run.clock.reach(moment))) => vec![Event::Tick],
             };
             run.take(events);
             run.recorder.newest_state(run.publisher.newest(), run.publisher.newest_state());
@@ -447,7 +449,7 @@ impl Run {
         };
 
         self.mirrors.published(writer.current().filter(|_| self.fence.is_open()));
-        // Who doesn't lead would take images for nothing.
+        // An exporter that doesn't lead would take images for nothing.
         self.images.want(if self.fence.is_open() { writer.lacks_an_image() } else { None });
         self.writer = Some(writer);
 
@@ -486,37 +488,5 @@ fn of_interest_to_the_election(event: &Event) -> Option<ElectionEvent<Tag>> {
         | Event::Written(named)
         | Event::Looked { published: Some(named), .. } => Some(ElectionEvent::ManifestEpoch(named.epoch)),
         _ => None,
-    }
-}
-
-async fn under_way(work: &mut Option<Work>) -> (SnapshotWriter, Result<Event, StorageError>) {
-    match work {
-        Some(future) => {
-            let done = future.await;
-            *work = None;
-            done
-        }
-        None => pending().await,
-    }
-}
-
-async fn heard(hearing: &mut Option<ObservationReceiver>) -> Option<super::observations::Observation> {
-    match hearing {
-        Some(ObservationReceiver(receiver)) => receiver.recv().await,
-        None => pending().await,
-    }
-}
-
-async fn changed(rulebook: &mut Option<Rulebook>) -> ShrinkGuard {
-    match rulebook {
-        Some(rulebook) => rulebook.changed().await.guard,
-        None => pending().await,
-    }
-}
-
-async fn wake(clock: Clock, publisher: &Publisher) {
-    match publisher.wake_at() {
-        Some(moment) => clock.reach(moment).await,
-        None => pending().await,
     }
 }

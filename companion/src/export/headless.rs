@@ -1,6 +1,5 @@
 //! The headless data plane's driver: the session in `core` decides, this does. Sockets, and decoding in the background.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
 use lifeboat_link::websocket::{Heard, LinkError, hear};
-use lifeboat_runtime::background::finished;
+use lifeboat_runtime::background::{finished, or_pending};
 use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -83,6 +82,7 @@ impl Headless {
     ) -> Result<Self, AdminError> {
         let admin = keep.admin_url.clone().map(Admin::new).transpose()?;
         let session = Session::new(keep.basic_info().encode(), keep.config_timeout, clock.now());
+
         Ok(Self {
             recorder: ExportRecorder::new(keep.version, clock),
             steps: StepTimes::default(),
@@ -155,9 +155,7 @@ impl Headless {
             dialed = finished(&mut self.dialing) => self.dialed(dialed),
             decoded = finished(&mut self.decoding) => self.decoded(decoded),
             () = self.newest.is_asked_to_reconnect(), if self.link.is_some() => self.given_up().await,
-            () = async { match wake_at { Some(moment) => self.clock.reach(moment).await, None => pending().await } } => {
-                Event::Tick
-            }
+            () = or_pending(wake_at.map(|moment| self.clock.reach(moment))) => Event::Tick,
         }
     }
 

@@ -58,6 +58,7 @@ pub async fn ask(
 async fn answer(headless: Headless) -> Answer {
     let (newest, mut news) = (headless.newest(), headless.news());
     let mut session = std::pin::pin!(headless.run());
+
     loop {
         tokio::select! {
             biased;

@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use crate::admin::AdminError;
 use crate::settings::ClusterSettings;
 
-/// Who tells a person what a session has to say.
+/// Where what a session has to say is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Voice {
     /// The session, in the log: an exporter's.

@@ -77,6 +77,7 @@ fn meaning(loss: &PayloadLoss) -> String {
 
 fn why_not(state: &NewestState) -> String {
     let nowhere = "No other store and no config.json has what the manifest names";
+
     match state {
         NewestState::Ready(_) => {
             format!("{nowhere}: the control plane is asked for it, and what it sends is published in its place")

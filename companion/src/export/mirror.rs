@@ -10,6 +10,7 @@ use lifeboat_core::backoff::{Backoff, spread};
 use lifeboat_core::export::publisher::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
+use lifeboat_runtime::background::or_pending;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::rng;
 use lifeboat_storage::{Fence, StorageError};
@@ -88,7 +89,7 @@ impl Mirrors {
         (Self(sender), work)
     }
 
-    /// Says what is published; nothing, by who doesn't lead.
+    /// Says what is published: nothing while this exporter doesn't lead.
     pub(super) fn published(&self, published: Option<&Published>) {
         self.0.send_if_modified(|known| {
             let is_same = match (&*known, published) {
@@ -107,13 +108,7 @@ impl Mirrors {
 impl Mirror {
     async fn run(mut self) {
         loop {
-            let pruned = async {
-                match &mut self.other {
-                    Some(other) => other.pruner.turn().await,
-                    None => std::future::pending().await,
-                }
-            };
-
+            let pruned = or_pending(self.other.as_mut().map(|other| other.pruner.turn()));
             let (clock, look_at) = (self.clock, self.look_at);
             let is_leading = self.published.borrow().is_some();
             tokio::select! {
@@ -166,13 +161,14 @@ impl Mirror {
                 self.recorder.forgets_store(&self.settings.url.to_string());
                 return;
             };
+
             match self.copy(&published, depth).await {
                 Ok(mirrored) => {
                     self.backoff.reset();
                     self.say(&published, mirrored);
                     return;
                 }
-                // Who leads next begins from where this was left.
+                // The next leader begins from where this one stopped.
                 Err(StorageError::NotLeading { .. }) => return,
                 Err(error) => {
                     self.failed(&error);

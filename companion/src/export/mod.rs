@@ -1,4 +1,4 @@
-//! The keep flow: a headless data plane receives configurations, an exporter publishes them as the machine in `core`
+//! Export: a headless data plane receives configurations, an exporter publishes them as the machine in `core`
 //! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
 
 mod cache_images;
@@ -18,8 +18,10 @@ mod schemas;
 mod snapshot_writer;
 mod store_outage;
 
+use futures::future::BoxFuture;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest;
+use lifeboat_runtime::background::or_pending;
 use lifeboat_runtime::rng;
 
 use crate::archive::Author;
@@ -70,6 +72,13 @@ impl BackupNode {
         let Self { id, hostname, version } = self;
         format!("/v1/outlet?node_id={id}&node_hostname={hostname}&node_version={}", version.announced())
     }
+}
+
+/// What the work under way comes to; never, if there is none. Loses nothing when it is dropped before it is ready.
+async fn under_way<T>(work: &mut Option<BoxFuture<'static, T>>) -> T {
+    let done = or_pending(work.as_mut()).await;
+    *work = None;
+    done
 }
 
 // Only what can stand in a query as it is.

@@ -122,6 +122,7 @@ impl Pruner {
             }
             Err(error) => info!("old snapshots stay for now: {error}"),
         }
+
         0
     }
 

@@ -8,6 +8,7 @@ use tracing::{debug, error, info, warn};
 pub(super) fn log(newest: Option<ConfigHash>, state: &NewestState) {
     let Some(hash) = newest else { return };
     let reason = state.reason();
+
     match state {
         NewestState::Published => log_already(hash),
         NewestState::Held(_) => error!("configuration {hash} is not published: {reason}"),

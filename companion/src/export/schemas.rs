@@ -84,7 +84,7 @@ impl SchemaIntake {
         self.fetched.recv().await.expect("this side holds a sender")
     }
 
-    /// Who fetches them for this exporter.
+    /// Fetches them for this exporter.
     pub(super) fn fetcher(&self, admin: Admin, version: KongVersion, clock: Clock) -> SchemaFetcher {
         let (fetching, keeping) = (OutageLog::default(), OutageLog::default());
         SchemaFetcher { admin, version, clock, fetched: self.sender.clone(), fetching, keeping }

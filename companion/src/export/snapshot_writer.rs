@@ -63,12 +63,12 @@ impl SnapshotWriter {
         (self.archive.clone(), self.author.clone())
     }
 
-    /// The same writer, who writes only while the fence is open.
+    /// The same writer, which writes only while the fence is open.
     pub(super) fn fenced(self, fence: Fence) -> Self {
         Self { archive: self.archive.fenced(fence), ..self }
     }
 
-    /// The same writer, who tells there what it notices.
+    /// The same writer, which records there what it notices.
     pub(super) fn observed_by(self, recorder: ExportRecorder) -> Self {
         Self { recorder, ..self }
     }
@@ -203,7 +203,7 @@ impl SnapshotWriter {
         }
     }
 
-    /// Finds out what the store's conditional writes are worth, for who takes part in no election.
+    /// Finds out what the store's conditional writes are worth, for an exporter that takes part in no election.
     pub(super) async fn probe(&self) -> Result<(), StorageError> {
         match self.archive.probe(&self.author).await {
             Ok(conditions) => probing::say(self.archive.place(), &conditions),
@@ -264,7 +264,7 @@ impl SnapshotWriter {
             let tag = self.archive.config_json_tag(self.author.version).await?;
             if tag != self.config_json {
                 match self.settle_config_json().await {
-                    // Who doesn't lead has only looked.
+                    // An exporter that doesn't lead has only looked.
                     Err(StorageError::NotLeading { .. } | StorageError::Conflict { .. }) => {}
                     settled => return settled,
                 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::thread::panicking;
 use std::time::{Duration, SystemTime};
 
-use lifeboat::archive::Archive;
+use lifeboat::archive::{Archive, RestoreError, Restored};
 use lifeboat::export::{BackupNode, ExportError, Exported, Exporter};
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::export::Received;
@@ -209,20 +209,20 @@ impl<'a> History<'a> {
     async fn look(&self) {
         let calm = Archive::over(storage_in(&Weather::fair(), &self.stage.s3), MAX_CONFIG);
         self.restored_is_good(calm.restore(VERSION).await, |error| {
-            matches!(error, StorageError::NotFound { .. }) && self.reported.is_none()
+            matches!(error, RestoreError::NoBackup { .. }) && self.reported.is_none()
         });
         let in_bad_weather = timeout(OPERATIONS * LONGEST, self.stage.reader.restore(VERSION)).await;
         self.restored_is_good(in_bad_weather.expect("a restoration ends within its bounds"), |error| match error {
-            StorageError::NotFound { .. } => self.reported.is_none(),
-            StorageError::Unavailable { .. } | StorageError::Denied { .. } => true,
+            RestoreError::NoBackup { .. } => self.reported.is_none(),
+            RestoreError::Storage(StorageError::Unavailable { .. } | StorageError::Denied { .. }) => true,
             _ => false,
         });
     }
 
     fn restored_is_good(
         &self,
-        restored: Result<lifeboat::archive::Restored, StorageError>,
-        is_expected: impl FnOnce(&StorageError) -> bool,
+        restored: Result<Restored, RestoreError>,
+        is_expected: impl FnOnce(&RestoreError) -> bool,
     ) {
         let restored = match restored {
             Ok(restored) => restored,

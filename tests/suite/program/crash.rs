@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lifeboat::archive::Archive;
+use lifeboat::archive::{Archive, RestoreError};
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{EMPTY_HASH, Node};
 use lifeboat_fakes::recorded;
-use lifeboat_storage::StorageError;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Invocation, Running};
 use rand::rngs::StdRng;
@@ -154,7 +153,7 @@ async fn check(store: &Store, repertoire: &Repertoire, tally: &mut Tally) -> u64
     let published = stored::published(&store.objects).unwrap_or_else(|problem| panic!("half-written: {problem}"));
     let restored = archive(store).restore(KongVersion::new(3, 9, 1)).await;
     let Some(published) = published else {
-        assert!(matches!(restored, Err(StorageError::NotFound { .. })), "nothing was published: {restored:?}");
+        assert!(matches!(restored, Err(RestoreError::NoBackup { .. })), "nothing was published: {restored:?}");
         return 0;
     };
     let (sequence, hash) = (published.sequence, &published.config_hash);

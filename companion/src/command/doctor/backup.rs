@@ -11,12 +11,11 @@ use lifeboat_core::room::NodeLimits;
 use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::clock::Clock;
-use lifeboat_storage::StorageError;
 use tokio::time::timeout;
 
 use super::check::{Check, in_words, within};
 use super::store::failed;
-use crate::archive::{ArchiveReader, ConfigJson, History, Restored};
+use crate::archive::{ArchiveReader, ConfigJson, History, RestoreError, Restored};
 use crate::evidence::{Conditions, Evidence, Measure, Verdict};
 use crate::settings::Role;
 
@@ -97,21 +96,21 @@ async fn restorable(
                 "nodes get the older one. Delete what is unusable; the next export writes it anew",
             )
         }
-        Err(StorageError::NotFound { key, .. }) if archive.has_manifest(version).await.unwrap_or_default() => {
-            let cure =
-                "no new node of this version can be restored. Delete what is unusable; the next export writes anew";
-            Check::fail(NEWEST, format!("there is no {key}"), cure)
+        Err(RestoreError::Storage(error)) => failed(NEWEST, &error),
+        Err(error) => {
+            let missing = error.missing().unwrap_or_default();
+            if archive.has_manifest(version).await.unwrap_or_default() {
+                let cure =
+                    "no new node of this version can be restored. Delete what is unusable; the next export writes anew";
+                return Check::fail(NEWEST, missing, cure);
+            }
+            if role == Role::Importer {
+                let cure =
+                    "let an exporter write here, and check that KONG_VERSION and the prefix are the same on both sides";
+                return Check::fail(NEWEST, missing, cure);
+            }
+            Check::warn(NEWEST, missing, "lifeboat run with export on, or lifeboat export, writes the first one")
         }
-        Err(StorageError::NotFound { key, .. }) if role == Role::Importer => {
-            let cure =
-                "let an exporter write here, and check that KONG_VERSION and the prefix are the same on both sides";
-            Check::fail(NEWEST, format!("there is no {key}"), cure)
-        }
-        Err(StorageError::NotFound { key, .. }) => {
-            let cure = "lifeboat run with export on, or lifeboat export, writes the first one";
-            Check::warn(NEWEST, format!("there is no {key}"), cure)
-        }
-        Err(error) => failed(NEWEST, &error),
     }
 }
 

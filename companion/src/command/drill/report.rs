@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::check::in_words;
 use super::super::configuration::printable;
 use super::super::table::{Concession, Table, folded_lines};
-use crate::drill::{DrillFailure, Drilled, Finding, KongPart, Rehearsed, VersionDrill};
+use crate::drill::{DrillFailure, Drilled, DrilledSnapshot, Finding, KongPart, VersionDrill};
 use crate::evidence::EvidenceKind;
 
 /// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
@@ -41,9 +41,9 @@ fn version(drill: &VersionDrill, now: WallTime) -> Value {
         "kong_version": drill.version,
         "verdict": verdict(drill).word(),
         "took_s": seconds(drill.took),
-        "snapshot": drill.restored.as_ref().ok().map(|restored| snapshot(restored, now)),
+        "snapshot": drill.restored.as_ref().ok().map(|restored| snapshot(&restored.snapshot, now)),
         "times": drill.restored.as_ref().ok().map(|restored| json!({
-            "read_s": seconds(restored.read_in),
+            "read_s": seconds(restored.snapshot.read_in),
             "running_s": seconds(restored.running_in),
             "confirmed_s": seconds(restored.confirmed_in),
         })),
@@ -55,17 +55,17 @@ fn version(drill: &VersionDrill, now: WallTime) -> Value {
     })
 }
 
-fn snapshot(restored: &Rehearsed, now: WallTime) -> Value {
+fn snapshot(snapshot: &DrilledSnapshot, now: WallTime) -> Value {
     json!({
-        "sequence": restored.sequence,
-        "state": restored.state,
-        "kong_version": restored.of,
-        "store": restored.store,
-        "config_hash": restored.config_hash,
-        "bytes": restored.config_bytes,
-        "published": restored.published,
-        "last_seen": restored.last_seen,
-        "age_s": restored.last_seen.map(|seen| seconds(now.since(seen))),
+        "sequence": snapshot.sequence,
+        "state": snapshot.state,
+        "kong_version": snapshot.of,
+        "store": snapshot.store,
+        "config_hash": snapshot.config_hash,
+        "bytes": snapshot.config_bytes,
+        "published": snapshot.published,
+        "last_seen": snapshot.last_seen,
+        "age_s": snapshot.last_seen.map(|seen| seconds(now.since(seen))),
     })
 }
 
@@ -120,10 +120,10 @@ fn row(drill: &VersionDrill, now: WallTime) -> Vec<String> {
 
     match &drill.restored {
         Ok(restored) => row.extend([
-            restored.sequence.map_or_else(nothing, |sequence| sequence.to_string()),
-            restored.config_hash.to_string(),
-            restored.last_seen.map_or_else(nothing, |seen| in_words(now.since(seen))),
-            in_short(restored.read_in),
+            restored.snapshot.sequence.map_or_else(nothing, |sequence| sequence.to_string()),
+            restored.snapshot.config_hash.to_string(),
+            restored.snapshot.last_seen.map_or_else(nothing, |seen| in_words(now.since(seen))),
+            in_short(restored.snapshot.read_in),
             in_short(restored.running_in),
         ]),
         Err(_) => row.extend(std::iter::repeat_with(nothing).take(5)),

@@ -16,7 +16,7 @@ use super::check::{Check, Verdict, worst};
 use super::configuration::version;
 use super::state::REFUSED;
 use super::{Failure, stdout};
-use crate::archive::{ArchiveReader, Pick, Published};
+use crate::archive::{ArchiveReader, Pick, PickError, Published};
 use crate::cli::{Output, Verify};
 use crate::evidence::Conditions;
 use crate::settings::{LookSettings, Source};
@@ -78,7 +78,7 @@ async fn all(
                 named
             }
             // There may be held ones, or those whose manifest.json was lost.
-            Err(StorageError::NotFound { .. }) => None,
+            Err(PickError::NoBackup { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         let past = archive.past(version).await?;
@@ -90,7 +90,7 @@ async fn all(
             match settled(archive, version, Pick::Sequence(past.id.sequence), conditions).await {
                 Ok(other) => examined.push(other),
                 // It was too old, and an exporter has deleted it just now.
-                Err(StorageError::NotFound { .. }) => {}
+                Err(PickError::Storage(StorageError::NotFound { .. })) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -104,7 +104,7 @@ async fn settled(
     version: KongVersion,
     pick: Pick,
     conditions: Conditions,
-) -> Result<Examined, StorageError> {
+) -> Result<Examined, PickError> {
     let mut examined = one(archive, version, pick, conditions).await?;
     if examined.verdict() == Verdict::Fail {
         tokio::time::sleep(SETTLED).await;
@@ -121,7 +121,7 @@ async fn one(
     version: KongVersion,
     pick: Pick,
     conditions: Conditions,
-) -> Result<Examined, StorageError> {
+) -> Result<Examined, PickError> {
     match (pick, newest(archive, version).await?) {
         (Pick::Published, Newest::Unusable(error)) => Ok(unusable(version, &error)),
         (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version, conditions).await? {

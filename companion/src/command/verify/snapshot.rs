@@ -60,7 +60,7 @@ pub(super) async fn examine(
     pick: Pick,
     published: Option<&Published>,
     conditions: Conditions,
-) -> Result<Examined, StorageError> {
+) -> Result<Examined, PickError> {
     let picked = match archive.pick(version, pick).await {
         Ok(picked) => picked,
         // The others may be readable.
@@ -80,7 +80,7 @@ pub(super) async fn examine(
                 instead: None,
             });
         }
-        Err(PickError::Storage(error)) => return Err(error),
+        Err(error @ (PickError::Storage(_) | PickError::NoBackup { .. })) => return Err(error),
         Err(refused @ PickError::Refused { .. }) => {
             let cure = if is_later(&refused) {
                 LATER
@@ -134,7 +134,7 @@ pub(super) async fn bare(
     archive: &ArchiveReader,
     version: KongVersion,
     conditions: Conditions,
-) -> Result<Option<Examined>, StorageError> {
+) -> Result<Option<Examined>, PickError> {
     let (config_hash, checks, evidence) = match archive.bare(version).await {
         Ok(None) => return Ok(None),
         Ok(Some(verified)) => {
@@ -150,7 +150,7 @@ pub(super) async fn bare(
             checks.extend(known.as_ref().map(loads));
             (Some(hash), checks, known.map(|known| known.kind))
         }
-        Err(PickError::Storage(error)) => return Err(error),
+        Err(error @ (PickError::Storage(_) | PickError::NoBackup { .. })) => return Err(error),
         Err(refused @ PickError::Refused { .. }) => {
             let cure = "no node can be restored from it: let an exporter write it anew";
             (None, vec![Check::fail(CONFIG_JSON, refused.to_string(), cure)], None)
@@ -210,7 +210,9 @@ async fn own_manifest(archive: &ArchiveReader, published: &Published) -> Check {
             error.to_string(),
             format!("if its keys are right, delete {key}: the exporter writes it anew when it is restarted"),
         ),
-        Err(error @ PickError::Storage(_)) => Check::fail(OWN_MANIFEST, error.to_string(), UNREAD),
+        Err(error @ (PickError::Storage(_) | PickError::NoBackup { .. })) => {
+            Check::fail(OWN_MANIFEST, error.to_string(), UNREAD)
+        }
     }
 }
 
@@ -233,7 +235,9 @@ async fn payload(
         Err(error @ (PickError::Refused { .. } | PickError::Storage(StorageError::NotFound { .. }))) => {
             return (vec![Check::fail(PAYLOAD, error.to_string(), cure)], None);
         }
-        Err(error @ PickError::Storage(_)) => return (vec![Check::fail(PAYLOAD, error.to_string(), UNREAD)], None),
+        Err(error @ (PickError::Storage(_) | PickError::NoBackup { .. })) => {
+            return (vec![Check::fail(PAYLOAD, error.to_string(), UNREAD)], None);
+        }
     };
     let (key, bytes) = (&manifest.snapshot.key, manifest.snapshot.bytes);
     let sealed =

@@ -76,7 +76,7 @@ async fn restore(
     let failed = match scratch.start(&environment).await {
         Ok(()) => {
             let started_in = clock.now() - begun;
-            let ready = status::ready(&scratch, restored.config_hash);
+            let ready = status::ready(&scratch, restored.snapshot.config_hash);
             match timeout(READY_LIMIT, ready).await {
                 Ok(Err(gone)) => gone,
                 Ok(Ok(())) => {
@@ -86,7 +86,7 @@ async fn restore(
                     return Ok(KongRun { program, version, started_in, ready_in });
                 }
                 Err(_) => {
-                    let why = status::why_not(scratch.status_address(), restored.config_hash).await;
+                    let why = status::why_not(scratch.status_address(), restored.snapshot.config_hash).await;
                     relay.trouble().map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})"))
                 }
             }
@@ -94,7 +94,7 @@ async fn restore(
         Err(why) => why,
     };
 
-    let log = error_log::last_lines(&scratch, settings, sources, restored.of, clock).await;
+    let log = error_log::last_lines(&scratch, settings, sources, restored.snapshot.of, clock).await;
     scratch.stop(&environment).await;
     Err(DrillFailure::new(
         Step::Kong,
