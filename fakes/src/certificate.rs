@@ -155,7 +155,10 @@ fn pem(der: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+    use x509_cert::Certificate;
+    use x509_cert::certificate::Version;
+    use x509_cert::der::Decode;
+    use x509_cert::time::Time;
 
     use super::*;
 
@@ -168,14 +171,13 @@ mod tests {
     fn a_cluster_certificate_has_version_1_and_no_extension() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
         let der = parse(&ClusterCertificate::version_1(now));
-        let (rest, certificate) = X509Certificate::from_der(&der).unwrap();
-        assert!(rest.is_empty());
-        assert_eq!(certificate.version(), X509Version::V1);
-        assert!(certificate.extensions().is_empty());
-        assert_eq!(certificate.subject().to_string(), "CN=kong_clustering");
-        assert_eq!(certificate.validity().not_before.timestamp(), 1_795_000_000);
-        let not_after = 1_795_000_000 + CLUSTER_VALIDITY.as_secs() as i64;
-        assert_eq!(certificate.validity().not_after.timestamp(), not_after);
+        let certificate = Certificate::from_der(&der).unwrap().tbs_certificate;
+        assert_eq!(certificate.version, Version::V1);
+        assert!(certificate.extensions.is_none());
+        assert_eq!(certificate.subject.to_string(), "CN=kong_clustering");
+        let seconds = |time: Time| time.to_unix_duration().as_secs();
+        assert_eq!(seconds(certificate.validity.not_before), 1_795_000_000);
+        assert_eq!(seconds(certificate.validity.not_after), 1_795_000_000 + CLUSTER_VALIDITY.as_secs());
     }
 
     #[test]

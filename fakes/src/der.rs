@@ -1,5 +1,5 @@
 //! As much of DER (X.690) as a version 1 certificate is made of. Writing only; the product reads certificates with
-//! x509-parser.
+//! x509-cert.
 
 use std::time::SystemTime;
 

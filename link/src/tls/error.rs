@@ -22,7 +22,7 @@ pub enum TlsError {
     /// The text isn't valid PEM.
     #[error("the PEM text is damaged: {0}")]
     BadPem(&'static str),
-    /// A certificate that x509-parser can't read.
+    /// A certificate that can't be read.
     #[error("the certificate can't be read: {0}")]
     BadCertificate(String),
     /// A key of a kind that isn't supported.

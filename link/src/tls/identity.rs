@@ -101,6 +101,8 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use lifeboat_fakes::certificate::{ClusterCertificate, Credentials};
+    use x509_cert::der::asn1::AnyRef;
+    use x509_cert::der::{Decode, SliceReader};
 
     use super::*;
 
@@ -176,8 +178,10 @@ mod tests {
         for (key, label) in [(rcgen::KeyPair::generate().unwrap(), "EC PRIVATE KEY"), (rsa, "RSA PRIVATE KEY")] {
             let certificate = rcgen::CertificateParams::new([]).unwrap().self_signed(&key).unwrap().pem();
             // The last field of PKCS#8 (RFC 5958) is the older form: SEC1 (RFC 5915) or PKCS#1 (RFC 8017).
-            let (_, pkcs8) = x509_parser::der_parser::parse_der(key.serialized_der()).unwrap();
-            let inner = STANDARD.encode(pkcs8.as_sequence().unwrap()[2].as_slice().unwrap());
+            let pkcs8 = AnyRef::from_der(key.serialized_der()).unwrap();
+            let mut fields = SliceReader::new(pkcs8.value()).unwrap();
+            let [_version, _algorithm, older] = [(); 3].map(|()| AnyRef::decode(&mut fields).unwrap());
+            let inner = STANDARD.encode(older.value());
             let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
             let text = format!("{parameters}-----BEGIN {label}-----\n{inner}\n-----END {label}-----\n");
             identity(&certificate, &text).unwrap();

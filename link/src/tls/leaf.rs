@@ -1,14 +1,23 @@
-//! What a certificate says about itself, read with x509-parser because rustls and webpki refuse version 1, which is
-//! what Kong makes. Nothing is verified here.
+//! What a certificate says about itself, read with x509-cert because rustls and webpki refuse version 1, which is what Kong
+//! makes. Nothing is verified here.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use lifeboat_core::digest::Sha256Digest;
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner, Version};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode, Encode, Error, ErrorKind, Tag, Tagged};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::TlsError;
+
+/// `id-at-commonName`, RFC 5280 appendix A.1.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// Without the library's checks of RFC 5280: private authorities make serial numbers of any length.
+pub(super) type Certificate = CertificateInner<Raw>;
 
 /// An end-entity certificate and what it says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,22 +36,21 @@ impl Leaf {
     /// Reads a certificate of any X.509 version.
     ///
     /// # Errors
-    /// [`TlsError::BadCertificate`] when it is no certificate, or when bytes follow it.
+    /// [`TlsError::BadCertificate`] when it is no certificate, when bytes follow it, or when it has a date before 1970, which
+    /// x509-cert can't express.
     pub fn from_der(der: &CertificateDer<'_>) -> Result<Self, TlsError> {
-        let (rest, parsed) =
-            X509Certificate::from_der(der).map_err(|error| TlsError::BadCertificate(error.to_string()))?;
-        if !rest.is_empty() {
-            return Err(TlsError::BadCertificate("bytes follow it".to_owned()));
-        }
+        let Certificate { tbs_certificate: parsed, .. } = Certificate::from_der(der).map_err(unreadable)?;
+        let public_key = parsed.subject_public_key_info.to_der().map_err(unreadable)?;
+
         Ok(Self {
             der: der.clone().into_owned(),
-            public_key: SubjectPublicKeyInfoDer::from(parsed.public_key().raw.to_vec()),
+            public_key: public_key.into(),
             fingerprint: Sha256Digest::of(der),
-            common_name: parsed.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok()).map(str::to_owned),
+            common_name: common_name(&parsed),
             dns_names: dns_names(&parsed),
-            not_before: system_time(parsed.validity().not_before.timestamp()),
-            not_after: system_time(parsed.validity().not_after.timestamp()),
-            version_1: parsed.version() == X509Version::V1,
+            not_before: parsed.validity.not_before.to_system_time(),
+            not_after: parsed.validity.not_after.to_system_time(),
+            version_1: parsed.version == Version::V1,
         })
     }
 
@@ -92,21 +100,32 @@ impl Leaf {
     }
 }
 
-fn dns_names(parsed: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
-    let names = extension.value.general_names.iter();
-    names
-        .filter_map(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None })
-        .collect()
+fn unreadable(error: Error) -> TlsError {
+    TlsError::BadCertificate(match error.kind() {
+        ErrorKind::TrailingData { .. } => "bytes follow it".to_owned(),
+        _ => error.to_string(),
+    })
 }
 
-/// Years before 1970 do occur in certificates.
-fn system_time(seconds: i64) -> SystemTime {
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    match seconds {
-        0.. => SystemTime::UNIX_EPOCH + distance,
-        _ => SystemTime::UNIX_EPOCH - distance,
+// The first one, if it is a text that UTF-8 can be read from.
+fn common_name(parsed: &TbsCertificateInner<Raw>) -> Option<String> {
+    let mut attributes = parsed.subject.0.iter().flat_map(|attributes| attributes.0.iter());
+    let value = &attributes.find(|attribute| attribute.oid == COMMON_NAME)?.value;
+    match value.tag() {
+        Tag::Utf8String
+        | Tag::PrintableString
+        | Tag::TeletexString
+        | Tag::Ia5String
+        | Tag::NumericString
+        | Tag::VisibleString => std::str::from_utf8(value.value()).ok().map(str::to_owned),
+        _ => None,
     }
+}
+
+fn dns_names(parsed: &TbsCertificateInner<Raw>) -> Vec<String> {
+    let Ok(Some((_, SubjectAltName(names)))) = parsed.get::<SubjectAltName>() else { return Vec::new() };
+    let dns_name = |name| if let GeneralName::DnsName(name) = name { Some(name.to_string()) } else { None };
+    names.into_iter().filter_map(dns_name).collect()
 }
 
 #[cfg(test)]

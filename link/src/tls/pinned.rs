@@ -91,36 +91,6 @@ impl PinnedCertificates {
     fn key(&self, presented: &CertificateDer<'_>) -> Result<&SubjectPublicKeyInfoDer<'static>, Error> {
         self.find(presented).map(Leaf::public_key)
     }
-
-    fn verify_tls12(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let key = webpki::RawPublicKeyEntity::try_from(self.key(certificate)?)
-            .map_err(|_| Error::from(CertificateError::BadEncoding))?;
-        let mut candidates = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
-        let (_, candidates) = candidates.next().ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-        // In TLS 1.2 a scheme does not fix the curve, so each algorithm of the scheme is tried (RFC 8446 section 4.2.3).
-        for algorithm in *candidates {
-            match key.verify_signature(*algorithm, message, signed.signature()) {
-                Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
-                Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)) => {}
-                Err(_) => break,
-            }
-        }
-        Err(CertificateError::BadSignature.into())
-    }
-
-    fn verify_tls13(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature_with_raw_key(message, self.key(certificate)?, signed, &self.algorithms)
-    }
 }
 
 impl ServerCertVerifier for PinnedCertificates {
@@ -141,7 +111,19 @@ impl ServerCertVerifier for PinnedCertificates {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify_tls12(message, certificate, signed)
+        let key = webpki::RawPublicKeyEntity::try_from(self.key(certificate)?)
+            .map_err(|_| Error::from(CertificateError::BadEncoding))?;
+        let mut candidates = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let (_, candidates) = candidates.next().ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+        // In TLS 1.2 a scheme does not fix the curve, so each algorithm of the scheme is tried (RFC 8446 section 4.2.3).
+        for algorithm in *candidates {
+            match key.verify_signature(*algorithm, message, signed.signature()) {
+                Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
+                Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)) => {}
+                Err(_) => break,
+            }
+        }
+        Err(CertificateError::BadSignature.into())
     }
 
     fn verify_tls13_signature(
@@ -150,7 +132,7 @@ impl ServerCertVerifier for PinnedCertificates {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify_tls13(message, certificate, signed)
+        verify_tls13_signature_with_raw_key(message, self.key(certificate)?, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -183,7 +165,7 @@ impl ClientCertVerifier for PinnedCertificates {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify_tls12(message, certificate, signed)
+        ServerCertVerifier::verify_tls12_signature(self, message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -192,7 +174,7 @@ impl ClientCertVerifier for PinnedCertificates {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify_tls13(message, certificate, signed)
+        ServerCertVerifier::verify_tls13_signature(self, message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -9,25 +9,25 @@ use rustls_pki_types::{CertificateDer, Der, SubjectPublicKeyInfoDer, TrustAnchor
 use sha1::{Digest, Sha1};
 use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity};
 use x509_cert::der::asn1::{Null, ObjectIdentifier, OctetString};
-use x509_cert::der::{Any, Decode, Encode, Reader, SliceReader};
+use x509_cert::der::{Any, Decode, Encode, Reader, SliceReader, Tag};
+use x509_cert::ext::pkix::AuthorityInfoAccessSyntax;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoRef};
 use x509_ocsp::{
     BasicOcspResponse, CertId, CertStatus, OcspGeneralizedTime, OcspRequest, OcspResponse, OcspResponseStatus, Request,
     SingleResponse, TbsRequest, Version,
 };
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::Authorities;
+use super::leaf::Certificate;
 
 /// `id-sha1`, RFC 3279: what every responder knows. It only names the issuer here, and protects nothing.
 const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
 /// `id-pkix-ocsp-basic`, RFC 6960 section 4.2.1.
 const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
-/// `id-ad-ocsp`, RFC 5280 section 4.2.2.1, as x509-parser writes it.
-const OCSP_ACCESS: &str = "1.3.6.1.5.5.7.48.1";
+/// `id-ad-ocsp`, RFC 5280 section 4.2.2.1.
+const OCSP_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
 /// `id-kp-OCSPSigning`, RFC 6960 section 4.2.2.2, as DER without its tag and length.
 const OCSP_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09];
 /// By how much two clocks may differ, as OpenSSL's `OCSP_check_validity` is called by nginx.
@@ -105,11 +105,14 @@ impl Question {
     /// When nobody can be asked.
     pub fn about(chain: &[CertificateDer<'_>], authorities: &Authorities, now: SystemTime) -> Result<Self, NoQuestion> {
         let (leaf, intermediates) = chain.split_first().ok_or(NoQuestion::NoIssuer)?;
-        let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| NoQuestion::NoIssuer)?;
+        let parsed = Certificate::from_der(leaf).map_err(|_| NoQuestion::NoIssuer)?;
         let responder = responder_of(&parsed).ok_or(NoQuestion::NoResponder)?;
-        let name = parsed.issuer().as_raw().to_vec();
-        let key = issuer_key(leaf, intermediates, authorities, now).ok_or(NoQuestion::NoIssuer)?;
-        let id = cert_id(&name, &key, parsed.raw_serial()).ok_or(NoQuestion::NoIssuer)?;
+
+        let certificate = EndEntityCert::try_from(leaf).map_err(|_| NoQuestion::NoIssuer)?;
+        let name = sequence(certificate.issuer()).ok_or(NoQuestion::NoIssuer)?;
+        let key = issuer_key(&certificate, intermediates, authorities, now).ok_or(NoQuestion::NoIssuer)?;
+        let id = cert_id(&name, &key, certificate.serial()).ok_or(NoQuestion::NoIssuer)?;
+
         let request = Request { req_cert: id.clone(), single_request_extensions: None };
         let tbs_request = TbsRequest {
             version: Version::V1,
@@ -133,12 +136,14 @@ impl Question {
         let bytes = inner.response.as_bytes();
         let basic = BasicOcspResponse::from_der(bytes).map_err(|_| NotAnswered::Malformed)?;
         self.check_signature(&basic, signed_part(bytes)?, now)?;
+
         let is_ours = |single: &&SingleResponse| is_same(&single.cert_id, &self.id);
         let single = basic.tbs_response_data.responses.iter().find(is_ours).ok_or(NotAnswered::AnotherCertificate)?;
         let until = single.next_update.map(system_time);
         if system_time(single.this_update) > now + SKEW || until.is_some_and(|until| until + SKEW < now) {
             return Err(NotAnswered::NotValidNow);
         }
+
         match single.cert_status {
             CertStatus::Good(_) => Ok(Answer::Good { until }),
             CertStatus::Revoked(_) => Ok(Answer::Revoked),
@@ -154,6 +159,7 @@ impl Question {
         if is_by(&self.issuer.key) {
             return Ok(());
         }
+
         for certificate in basic.certs.iter().flatten() {
             let der = CertificateDer::from(certificate.to_der().map_err(|_| NotAnswered::Malformed)?);
             if let Some(key) = self.delegate(&der, &algorithms, now)
@@ -196,44 +202,37 @@ fn check_status(status: OcspResponseStatus) -> Result<(), NotAnswered> {
     Err(NotAnswered::Unsuccessful(why))
 }
 
-fn responder_of(certificate: &X509Certificate<'_>) -> Option<String> {
-    let accesses = certificate.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityInfoAccess(access) => Some(&access.accessdescs),
-        _ => None,
-    });
-    accesses.flatten().find_map(|access| match access.access_location {
-        GeneralName::URI(uri) if access.access_method.to_id_string() == OCSP_ACCESS => Some(uri.to_owned()),
+fn responder_of(certificate: &Certificate) -> Option<String> {
+    let (_, AuthorityInfoAccessSyntax(ways)) = certificate.tbs_certificate.get().ok()??;
+    ways.into_iter().find_map(|way| match way.access_location {
+        GeneralName::UniformResourceIdentifier(uri) if way.access_method == OCSP_ACCESS => Some(uri.to_string()),
         _ => None,
     })
 }
 
 fn issuer_key(
-    leaf: &CertificateDer<'_>,
+    certificate: &EndEntityCert<'_>,
     intermediates: &[CertificateDer<'_>],
     authorities: &Authorities,
     now: SystemTime,
 ) -> Option<SubjectPublicKeyInfoDer<'static>> {
     let algorithms = super::provider().signature_verification_algorithms;
-    let certificate = EndEntityCert::try_from(leaf).ok()?;
     let (anchors, usage) = (authorities.anchors(), KeyUsage::client_auth());
     let path =
         certificate.verify_for_usage(algorithms.all, anchors, intermediates, unix_time(now), usage, None, None).ok()?;
     match path.intermediate_certificates().next() {
         Some(issuer) => Some(issuer.subject_public_key_info()),
-        None => {
-            let sequence = Any::new(x509_cert::der::Tag::Sequence, &path.anchor().subject_public_key_info[..]);
-            Some(SubjectPublicKeyInfoDer::from(sequence.ok()?.to_der().ok()?))
-        }
+        None => sequence(&path.anchor().subject_public_key_info).map(SubjectPublicKeyInfoDer::from),
     }
 }
 
 fn cert_id(issuer_name: &[u8], issuer_key: &[u8], serial: &[u8]) -> Option<CertId> {
-    let (_, key) = SubjectPublicKeyInfo::from_der(issuer_key).ok()?;
+    let key = SubjectPublicKeyInfoRef::from_der(issuer_key).ok()?;
     let hash = |bytes: &[u8]| OctetString::new(Sha1::digest(bytes).to_vec()).ok();
     Some(CertId {
         hash_algorithm: AlgorithmIdentifierOwned { oid: SHA_1, parameters: Some(Null.into()) },
         issuer_name_hash: hash(issuer_name)?,
-        issuer_key_hash: hash(&key.subject_public_key.data)?,
+        issuer_key_hash: hash(key.subject_public_key.raw_bytes())?,
         serial_number: SerialNumber::new(serial).ok()?,
     })
 }
@@ -269,6 +268,11 @@ fn signed_part(basic: &[u8]) -> Result<&[u8], NotAnswered> {
 fn contents(der: &[u8]) -> Option<&[u8]> {
     let value = x509_cert::der::asn1::AnyRef::from_der(der).ok()?;
     Some(value.value())
+}
+
+// A DER sequence of what is in it.
+fn sequence(contents: &[u8]) -> Option<Vec<u8>> {
+    Any::new(Tag::Sequence, contents).ok()?.to_der().ok()
 }
 
 fn system_time(time: OcspGeneralizedTime) -> SystemTime {
