@@ -101,7 +101,7 @@ impl ControlPlaneOptions {
 
 /// All that can be seen of a control plane from outside.
 #[derive(Debug, Clone)]
-pub struct Scene {
+pub struct ControlPlaneState {
     /// How it behaves.
     pub behaviour: Behaviour,
     /// The messages that it was given, oldest first. A node that connects gets the last one.
@@ -113,7 +113,7 @@ pub struct Scene {
     pub(super) links: u64,
 }
 
-impl Scene {
+impl ControlPlaneState {
     fn new() -> Self {
         let (messages, nodes, events) = (Vec::new(), Vec::new(), Vec::new());
         Self { behaviour: Behaviour::Serving, messages, nodes, events, links: 0 }
@@ -185,7 +185,7 @@ pub enum Event {
 /// A running control plane. Dropping it closes everything abruptly.
 pub struct ControlPlane {
     listening: Listening,
-    scene: Arc<watch::Sender<Scene>>,
+    state: Arc<watch::Sender<ControlPlaneState>>,
 }
 
 impl ControlPlane {
@@ -194,13 +194,13 @@ impl ControlPlane {
     /// # Errors
     /// When the address can't be listened on.
     pub async fn start(options: ControlPlaneOptions) -> io::Result<Self> {
-        let scene = Arc::new(watch::Sender::new(Scene::new()));
-        let (address, options, shared) = (options.address, Arc::new(options), scene.clone());
+        let state = Arc::new(watch::Sender::new(ControlPlaneState::new()));
+        let (address, options, shared) = (options.address, Arc::new(options), state.clone());
         let serve = move |stream: TcpStream| -> BoxFuture<'static, ()> {
-            let (options, scene) = (options.clone(), shared.clone());
-            Box::pin(async move { link::serve(stream, &options, &scene).await })
+            let (options, state) = (options.clone(), shared.clone());
+            Box::pin(async move { link::serve(stream, &options, &state).await })
         };
-        Ok(Self { listening: Listening::start(address, serve).await?, scene })
+        Ok(Self { listening: Listening::start(address, serve).await?, state })
     }
 
     /// Where it listens.
@@ -210,20 +210,20 @@ impl ControlPlane {
 
     /// Behaves differently from now on.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.scene.send_modify(|scene| scene.behaviour = behaviour);
+        self.state.send_modify(|state| state.behaviour = behaviour);
     }
 
     /// Sends a message to all nodes that may have it, and to those that connect from now on.
     pub fn push(&self, message: Bytes) {
-        self.scene.send_modify(|scene| scene.messages.push(message));
+        self.state.send_modify(|state| state.messages.push(message));
     }
 
     /// Dies: stops listening and drops all links without a word. Returns when all of it is gone.
     pub async fn stop(&self) {
         self.listening.stop().await;
-        self.scene.send_modify(|scene| {
-            for node in std::mem::take(&mut scene.nodes) {
-                scene.events.push(Event::Disconnected(node.node_id, "the control plane was stopped".to_owned()));
+        self.state.send_modify(|state| {
+            for node in std::mem::take(&mut state.nodes) {
+                state.events.push(Event::Disconnected(node.node_id, "the control plane was stopped".to_owned()));
             }
         });
     }
@@ -237,14 +237,14 @@ impl ControlPlane {
     }
 
     /// What can be seen now.
-    pub fn scene(&self) -> Scene {
-        self.scene.borrow().clone()
+    pub fn state(&self) -> ControlPlaneState {
+        self.state.borrow().clone()
     }
 
     /// Waits until what can be seen is so, and returns it. There is no time-out: the caller has one.
-    pub async fn wait_for(&self, condition: impl FnMut(&Scene) -> bool) -> Scene {
-        let mut scenes = self.scene.subscribe();
-        let scene = scenes.wait_for(condition).await.expect("the sender is in self");
-        scene.clone()
+    pub async fn wait_for(&self, condition: impl FnMut(&ControlPlaneState) -> bool) -> ControlPlaneState {
+        let mut states = self.state.subscribe();
+        let state = states.wait_for(condition).await.expect("the sender is in self");
+        state.clone()
     }
 }

@@ -67,6 +67,7 @@ async fn read_frame<R: AsyncRead + Unpin>(reader: &mut WebSocket<Join<Paced<R>, 
         Payload::Bytes(bytes) => bytes.freeze(),
         other => Bytes::from(Vec::from(other)),
     };
+
     Ok(match frame.opcode {
         OpCode::Continuation => Incoming::Fragment,
         OpCode::Text => Incoming::Text,

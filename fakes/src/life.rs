@@ -77,6 +77,7 @@ impl Life {
                 return Ok(SPEAKS_WRPC.to_owned());
             }
         }
+
         let tls = self.connect().await?;
         let introduction = Introduction {
             node_id: self.options.node_id.clone(),
@@ -108,12 +109,14 @@ impl Life {
         let (frames, mut writer) = halves(socket, Role::Client, self.options.max_payload, patience);
         let mut frames = pin!(frames);
         writer.binary(&self.options.first_message()).await?;
+
         let mut pinger = Pinger::new(self);
         pinger.ping(&mut writer).await?;
         self.log("connected", |state| {
             state.connected = true;
             state.connections += 1;
         });
+
         let mut loader = Loader::default();
         loop {
             tokio::select! {
@@ -151,6 +154,7 @@ impl Life {
     fn apply(&self, loaded: io::Result<Configuration>) -> bool {
         self.state.send_modify(|state| state.loading = false);
         let rejected = |why: &str| self.log(format!("unable to update running config: {why}"), |s| s.rejected += 1);
+
         match loaded {
             Err(error) => rejected(&error.to_string()),
             Ok(configuration) if configuration.hash == self.hash() => {

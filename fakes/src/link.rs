@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::control_plane::{Answer, Behaviour, ConnectedNode, ControlPlaneOptions, Event, Scene};
+use super::control_plane::{Answer, Behaviour, ConnectedNode, ControlPlaneOptions, ControlPlaneState, Event};
 use super::frames::{Incoming, Writer, halves};
 use super::outlet::{Introduction, PATH};
 use super::pace::Patience;
@@ -31,27 +31,29 @@ use super::rpc;
 type Socket = TokioIo<Upgraded>;
 
 /// Serves one TCP connection until it ends.
-pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scene: &watch::Sender<Scene>) {
-    while_not_hanging(scene).await;
-    if scene.borrow().behaviour == Behaviour::PlainHttp {
+pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, state: &watch::Sender<ControlPlaneState>) {
+    while_not_hanging(state).await;
+    if state.borrow().behaviour == Behaviour::PlainHttp {
         return answer_without_tls(stream).await;
     }
     if speaks_no_tls(&stream).await {
-        return refuse_plain_http(stream, scene).await;
+        return refuse_plain_http(stream, state).await;
     }
+
     let tls = match TlsAcceptor::from(options.tls.clone()).accept(stream).await {
         Ok(tls) => tls,
-        Err(error) => return record(scene, Event::HandshakeFailed(error.to_string())),
+        Err(error) => return record(state, Event::HandshakeFailed(error.to_string())),
     };
-    while_not_hanging(scene).await;
-    if scene.borrow().behaviour == Behaviour::HangingUp {
-        return hang_up(tls, scene).await;
+    while_not_hanging(state).await;
+    if state.borrow().behaviour == Behaviour::HangingUp {
+        return hang_up(tls, state).await;
     }
+
     let (accepted, by_rpc) = (Mutex::new(None), Mutex::new(None));
     let service = service_fn(|request| {
-        let response = match rpc::answer(request, options, scene, &by_rpc) {
+        let response = match rpc::answer(request, options, state, &by_rpc) {
             Ok(response) => response.map(|_| Full::default()),
-            Err(request) => answer(*request, scene, &accepted),
+            Err(request) => answer(*request, state, &accepted),
         };
         async { Ok::<_, Infallible>(response) }
     });
@@ -59,14 +61,15 @@ pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, scen
     if http.with_upgrades().await.is_err() {
         return;
     }
+
     if let Some((asked, upgrade)) = by_rpc.into_inner().expect("nothing panics while it is locked") {
-        return rpc::live(asked, upgrade, scene).await;
+        return rpc::live(asked, upgrade, state).await;
     }
     let Some((introduction, upgrade)) = accepted.into_inner().expect("nothing panics while it is locked") else {
         return;
     };
     if let Ok(socket) = upgrade.await {
-        Link::new(introduction, options, scene).live(socket.into_inner()).await;
+        Link::new(introduction, options, state).live(socket.into_inner()).await;
     }
 }
 
@@ -78,9 +81,9 @@ async fn speaks_no_tls(stream: &TcpStream) -> bool {
 }
 
 /// Plain HTTP at the cluster's port is answered with 400, as nginx does (KONG.md section 4, point 9).
-async fn refuse_plain_http(stream: TcpStream, scene: &watch::Sender<Scene>) {
+async fn refuse_plain_http(stream: TcpStream, state: &watch::Sender<ControlPlaneState>) {
     let service = service_fn(|request: Request<Body>| {
-        record(scene, Event::Answered(StatusCode::BAD_REQUEST, request.uri().path().to_owned()));
+        record(state, Event::Answered(StatusCode::BAD_REQUEST, request.uri().path().to_owned()));
         let mut response = Response::new("The plain HTTP request was sent to HTTPS port\n".to_owned());
         *response.status_mut() = StatusCode::BAD_REQUEST;
         async { Ok::<_, Infallible>(response) }
@@ -91,10 +94,15 @@ async fn refuse_plain_http(stream: TcpStream, scene: &watch::Sender<Scene>) {
 
 type Accepted = Mutex<Option<(Introduction, UpgradeFut)>>;
 
-fn answer(mut request: Request<Body>, scene: &watch::Sender<Scene>, accepted: &Accepted) -> Response<Full<Bytes>> {
+fn answer(
+    mut request: Request<Body>,
+    state: &watch::Sender<ControlPlaneState>,
+    accepted: &Accepted,
+) -> Response<Full<Bytes>> {
     let introduction = Introduction::from_uri(request.uri());
-    let behaviour = scene.borrow().behaviour;
+    let behaviour = state.borrow().behaviour;
     let plain = |status| Answer { status, retry_after: None, body: "" };
+
     let refusing = match (request.method(), request.uri().path(), behaviour) {
         (&Method::GET, PATH, Behaviour::Answering(status)) => plain(status),
         (&Method::GET, PATH, Behaviour::AnsweringWith(answer)) => answer,
@@ -107,7 +115,8 @@ fn answer(mut request: Request<Body>, scene: &watch::Sender<Scene>, accepted: &A
         },
         _ => plain(StatusCode::NOT_FOUND),
     };
-    record(scene, Event::Answered(refusing.status, request.uri().path().to_owned()));
+
+    record(state, Event::Answered(refusing.status, request.uri().path().to_owned()));
     let mut response = Response::new(Full::from(refusing.body));
     *response.status_mut() = refusing.status;
     if let Some(seconds) = refusing.retry_after {
@@ -123,48 +132,48 @@ async fn answer_without_tls(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
 }
 
-async fn hang_up(mut tls: TlsStream<TcpStream>, scene: &watch::Sender<Scene>) {
+async fn hang_up(mut tls: TlsStream<TcpStream>, state: &watch::Sender<ControlPlaneState>) {
     let _ = tls.read(&mut [0; 4096]).await;
-    record(scene, Event::HungUp);
+    record(state, Event::HungUp);
     let _ = tls.shutdown().await;
 }
 
-pub(super) fn record(scene: &watch::Sender<Scene>, event: Event) {
-    scene.send_modify(|scene| scene.events.push(event));
+pub(super) fn record(state: &watch::Sender<ControlPlaneState>, event: Event) {
+    state.send_modify(|state| state.events.push(event));
 }
 
-async fn while_not_hanging(scene: &watch::Sender<Scene>) {
-    let mut scenes = scene.subscribe();
-    scenes.wait_for(|scene| scene.behaviour != Behaviour::Hanging).await.expect("the sender is borrowed");
+async fn while_not_hanging(state: &watch::Sender<ControlPlaneState>) {
+    let mut states = state.subscribe();
+    states.wait_for(|state| state.behaviour != Behaviour::Hanging).await.expect("the sender is borrowed");
 }
 
 struct Link<'a> {
     id: u64,
     node: Introduction,
     options: &'a ControlPlaneOptions,
-    scene: &'a watch::Sender<Scene>,
+    state: &'a watch::Sender<ControlPlaneState>,
 }
 
 /// Why a link ended.
 type Reason = String;
 
 impl<'a> Link<'a> {
-    fn new(node: Introduction, options: &'a ControlPlaneOptions, scene: &'a watch::Sender<Scene>) -> Self {
+    fn new(node: Introduction, options: &'a ControlPlaneOptions, state: &'a watch::Sender<ControlPlaneState>) -> Self {
         let mut id = 0;
-        scene.send_modify(|scene| {
-            scene.links += 1;
-            id = scene.links;
+        state.send_modify(|state| {
+            state.links += 1;
+            id = state.links;
         });
-        Self { id, node, options, scene }
+        Self { id, node, options, state }
     }
 
     async fn live(&self, socket: Socket) {
         let patience = Patience { stall: self.options.silence, silence: self.options.silence };
         let (frames, writer) = halves(socket, Role::Server, self.options.max_payload, patience);
         let reason = self.talk(pin!(frames), writer).await.unwrap_or_else(|error| error.to_string());
-        self.scene.send_modify(|scene| {
-            scene.nodes.retain(|node| node.link != self.id);
-            scene.events.push(Event::Disconnected(self.node.node_id.clone(), reason));
+        self.state.send_modify(|state| {
+            state.nodes.retain(|node| node.link != self.id);
+            state.events.push(Event::Disconnected(self.node.node_id.clone(), reason));
         });
     }
 
@@ -175,8 +184,8 @@ impl<'a> Link<'a> {
     ) -> io::Result<Reason> {
         let (first_message, basic_info) = read_basic_info(&mut frames).await?;
         if let Some(reason) = self.refusal() {
-            record(self.scene, Event::Refused(self.node.node_id.clone(), reason.clone()));
-            let behaviour = self.scene.borrow().behaviour;
+            record(self.state, Event::Refused(self.node.node_id.clone(), reason.clone()));
+            let behaviour = self.state.borrow().behaviour;
             match behaviour {
                 Behaviour::Dropping => {}
                 Behaviour::Closing(code) => writer.close_with(code).await?,
@@ -184,11 +193,12 @@ impl<'a> Link<'a> {
             }
             return Ok(reason);
         }
+
         let missing = self.missing_plugin(&basic_info);
-        let mut scenes = self.scene.subscribe();
+        let mut states = self.state.subscribe();
         let mut next = self.join(first_message, basic_info, missing.clone());
         loop {
-            while_not_hanging(self.scene).await;
+            while_not_hanging(self.state).await;
             let due = self.due(next).filter(|_| missing.is_none());
             if let Some((message, behaviour)) = due {
                 match behaviour {
@@ -199,9 +209,10 @@ impl<'a> Link<'a> {
                 self.note_sent(message.len());
                 continue;
             }
+
             tokio::select! {
                 biased;
-                _ = scenes.changed() => {}
+                _ = states.changed() => {}
                 frame = frames.next() => match frame.transpose()? {
                     Some(Incoming::Ping(hash)) => {
                         self.note_ping(&hash);
@@ -215,25 +226,25 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Takes its place on the scene. Returns the index of the first message that it is to be sent.
+    /// Takes its place among the connected nodes. Returns the index of the first message that it is to be sent.
     fn join(&self, first_message: Bytes, basic_info: serde_json::Value, missing: Option<String>) -> usize {
         let Introduction { node_id, hostname, version } = self.node.clone();
         let mut first = 0;
-        self.scene.send_modify(|scene| {
-            scene.events.push(Event::Connected(node_id.clone()));
-            scene.events.extend(missing.map(|plugin| Event::PluginMissing(node_id.clone(), plugin)));
+        self.state.send_modify(|state| {
+            state.events.push(Event::Connected(node_id.clone()));
+            state.events.extend(missing.map(|plugin| Event::PluginMissing(node_id.clone(), plugin)));
             let (pings, sent, link) = (Vec::new(), 0, self.id);
             let node = ConnectedNode { node_id, hostname, version, basic_info, first_message, pings, sent, link };
-            scene.nodes.push(node);
-            first = scene.messages.len().saturating_sub(1);
+            state.nodes.push(node);
+            first = state.messages.len().saturating_sub(1);
         });
         first
     }
 
     fn due(&self, next: usize) -> Option<(Bytes, Behaviour)> {
-        let scene = self.scene.borrow();
-        let sends = matches!(scene.behaviour, Behaviour::Serving | Behaviour::Fragmenting);
-        scene.messages.get(next).filter(|_| sends).map(|message| (message.clone(), scene.behaviour))
+        let state = self.state.borrow();
+        let sends = matches!(state.behaviour, Behaviour::Serving | Behaviour::Fragmenting);
+        state.messages.get(next).filter(|_| sends).map(|message| (message.clone(), state.behaviour))
     }
 
     fn note_sent(&self, bytes: usize) {
@@ -246,9 +257,9 @@ impl<'a> Link<'a> {
     }
 
     fn note(&self, event: Event, change: impl FnOnce(&mut ConnectedNode)) {
-        self.scene.send_modify(|scene| {
-            scene.events.push(event);
-            if let Some(node) = scene.nodes.iter_mut().find(|node| node.link == self.id) {
+        self.state.send_modify(|state| {
+            state.events.push(event);
+            if let Some(node) = state.nodes.iter_mut().find(|node| node.link == self.id) {
                 change(node);
             }
         });
@@ -256,12 +267,13 @@ impl<'a> Link<'a> {
 
     /// Kong refuses another major and a newer minor version.
     fn refusal(&self) -> Option<String> {
-        match self.scene.borrow().behaviour {
+        match self.state.borrow().behaviour {
             Behaviour::Refusing => return Some("the control plane refuses all".to_owned()),
             Behaviour::Closing(code) => return Some(format!("the control plane closes all links with {code}")),
             Behaviour::Dropping => return Some("the control plane drops all links".to_owned()),
             _ => {}
         }
+
         let numbers = |version: &str| {
             let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
             Some((parts.next()??, parts.next()??))

@@ -80,6 +80,7 @@ impl NodeOptions {
         let mut basic_info: serde_json::Value =
             serde_json::from_slice(recorded::basic_info()).expect("what was recorded is JSON");
         basic_info["filters"] = serde_json::json!({});
+
         Self {
             control_plane,
             tls,

@@ -59,6 +59,7 @@ where
         .map_err(io::Error::other)?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+
     let talk = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         check(response.status(), response.headers().get(SEC_WEBSOCKET_ACCEPT), &key)?;

@@ -1,4 +1,4 @@
-//! What a real Kong Gateway 3.9.1 sent, byte for byte (`tests/data/README.md` says how it was recorded): the scenes of
+//! What a real Kong Gateway 3.9.1 sent, byte for byte (`tests/data/README.md` says how it was recorded): the states of
 //! the demo play these. The configuration in them was made up, nothing in it is a secret.
 
 use bytes::Bytes;

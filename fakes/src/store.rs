@@ -206,6 +206,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         let refusal = Response::builder().status(hyper::StatusCode::BAD_REQUEST).body(refusal.to_owned().into());
         return Ok(refusal.expect("it is complete"));
     }
+
     let turn = shared.turn(request.uri().path());
     // Held until the answer's head is ready: a read has opened its file by then, and a file is replaced, not changed.
     if matches!(*request.method(), Method::GET | Method::HEAD) {

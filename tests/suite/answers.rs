@@ -196,7 +196,7 @@ fn retry_after_puts_off_the_next_dial_of_all_nodes_and_restores_none_of_them_lat
         let pongs = second.state().pongs;
         second.wait_for(|state| state.pongs >= pongs + 4).await;
         let asked = |event: &&Event| matches!(event, Event::Answered(StatusCode::TOO_MANY_REQUESTS, _));
-        assert_eq!(world.control_plane.scene().events.iter().filter(asked).count(), 1);
+        assert_eq!(world.control_plane.state().events.iter().filter(asked).count(), 1);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat_fakes::control_plane::{Behaviour, Scene};
+use lifeboat_fakes::control_plane::{Behaviour, ControlPlaneState};
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
 use lifeboat_tests::stage::{Actor, play};
@@ -146,7 +146,7 @@ fn with_kongs_own_times_the_link_is_made_again_after_five_to_ten_seconds() {
         node.wait_for(|state| state.applied == 1).await;
         let since = Instant::now();
         world.control_plane_comes_back().await;
-        let linked = |scene: &Scene| scene.node(node.node_id()).is_some();
+        let linked = |scene: &ControlPlaneState| scene.node(node.node_id()).is_some();
         world.control_plane.wait_for(linked).await;
         // The wait began a little before the node was restored.
         let waited = since.elapsed();

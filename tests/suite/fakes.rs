@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
 use lifeboat_fakes::certificate::ClusterCertificate;
-use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions, Event, Scene};
+use lifeboat_fakes::control_plane::{Behaviour, ControlPlane, ControlPlaneOptions, ControlPlaneState, Event};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, Wrpc};
 use lifeboat_fakes::recorded;
@@ -56,7 +56,7 @@ fn after_change() -> Configuration {
     Configuration::from_message(&recorded::after_change()).unwrap()
 }
 
-fn confirmed(scene: &Scene, configuration: &Configuration) -> bool {
+fn confirmed(scene: &ControlPlaneState, configuration: &Configuration) -> bool {
     scene.nodes.iter().any(|node| node.hash() == Some(&configuration.hash))
 }
 
@@ -193,7 +193,8 @@ async fn a_refusing_control_plane_closes_each_link_after_basic_info() {
     let (control_plane, options) = cluster().await;
     control_plane.behave(Behaviour::Refusing);
     let node = Node::start(options);
-    let refused = |scene: &Scene| scene.events.iter().filter(|event| matches!(event, Event::Refused(..))).count();
+    let refused =
+        |scene: &ControlPlaneState| scene.events.iter().filter(|event| matches!(event, Event::Refused(..))).count();
     let scene = soon(control_plane.wait_for(|scene| refused(scene) == 2)).await;
     assert!(scene.nodes.is_empty());
     assert_eq!(node.state().received, 0);
@@ -208,7 +209,7 @@ async fn an_upgrade_can_be_answered_with_a_status() {
     assert_eq!(state.last_error.as_deref(), Some("the upgrade was answered with 503 Service Unavailable"));
     assert_eq!(state.connections, 0);
     let answered = Event::Answered(StatusCode::SERVICE_UNAVAILABLE, "/v1/outlet".to_owned());
-    assert!(control_plane.scene().events.contains(&answered));
+    assert!(control_plane.state().events.contains(&answered));
 }
 
 #[tokio::test]
@@ -218,7 +219,7 @@ async fn plain_http_at_the_port_for_tls_is_answered_with_400() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     assert_eq!(soon(client.get(url).send()).await.unwrap().status().as_u16(), 400);
     let answered = Event::Answered(StatusCode::BAD_REQUEST, "/".to_owned());
-    assert!(control_plane.scene().events.contains(&answered));
+    assert!(control_plane.state().events.contains(&answered));
 }
 
 #[tokio::test]
@@ -245,11 +246,12 @@ async fn a_hanging_control_plane_takes_nothing_and_closes_nothing() {
     let node = Node::start(NodeOptions { ping_interval: Duration::from_millis(10), ..options });
     soon(node.wait_for(|state| state.applied == 1)).await;
     control_plane.behave(Behaviour::Hanging);
-    let pings = |scene: &Scene| scene.events.iter().filter(|event| matches!(event, Event::Ping(..))).count();
-    let (before, sent) = (pings(&control_plane.scene()), node.state().pings);
+    let pings =
+        |scene: &ControlPlaneState| scene.events.iter().filter(|event| matches!(event, Event::Ping(..))).count();
+    let (before, sent) = (pings(&control_plane.state()), node.state().pings);
     let state = soon(node.wait_for(|state| state.pings >= sent + 5)).await;
     assert!(state.connected);
-    assert!(pings(&control_plane.scene()) <= before + 1, "it went on reading");
+    assert!(pings(&control_plane.state()) <= before + 1, "it went on reading");
     control_plane.behave(Behaviour::Serving);
     soon(node.wait_for(|state| state.pongs >= sent + 5)).await;
     assert_eq!(node.state().connections, 1);
@@ -262,7 +264,7 @@ async fn a_control_plane_that_dies_comes_back_at_its_address_and_nothing_is_load
     soon(node.wait_for(|state| state.applied == 1)).await;
 
     control_plane.stop().await;
-    assert!(control_plane.scene().nodes.is_empty());
+    assert!(control_plane.state().nodes.is_empty());
     let state = soon(node.wait_for(|state| !state.connected)).await;
     assert_eq!(state.hash(), first().hash);
     let refused = |error: &str| error.contains("refused");
@@ -286,7 +288,7 @@ async fn a_configuration_that_can_not_be_applied_leaves_the_old_hash_in_the_ping
     let state = soon(node.wait_for(|state| state.rejected == 1)).await;
     let next = soon(node.wait_for(|now| now.pings > state.pings)).await;
     assert_eq!(next.hash(), first().hash);
-    let scene = control_plane.scene();
+    let scene = control_plane.state();
     assert!(!confirmed(&scene, &after_change()));
 }
 
@@ -337,7 +339,7 @@ async fn a_3_0_node_asks_for_wrpc_first_and_takes_404_for_an_answer() {
     let node = Node::start(NodeOptions { version: "3.0.2".to_owned(), wrpc: Wrpc::AskedFirst, ..options });
     soon(node.wait_for(|state| state.applied == 1)).await;
     let asked = Event::Answered(StatusCode::NOT_FOUND, "/v1/wrpc".to_owned());
-    assert_eq!(control_plane.scene().events.first(), Some(&asked));
+    assert_eq!(control_plane.state().events.first(), Some(&asked));
 }
 
 #[tokio::test]
@@ -356,7 +358,8 @@ async fn who_holds_another_certificate_never_gets_as_far_as_http() {
     let (control_plane, options) = cluster().await;
     let node = Node::start(NodeOptions { tls: client_config_shared(&identity()), ..options });
     soon(node.wait_for(|state| state.last_error.is_some())).await;
-    let failed = |scene: &Scene| scene.events.iter().any(|event| matches!(event, Event::HandshakeFailed(_)));
+    let failed =
+        |scene: &ControlPlaneState| scene.events.iter().any(|event| matches!(event, Event::HandshakeFailed(_)));
     let scene = soon(control_plane.wait_for(failed)).await;
     assert!(scene.nodes.is_empty());
     assert_eq!(node.state().connections, 0);

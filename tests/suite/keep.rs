@@ -181,6 +181,6 @@ fn a_control_plane_of_an_older_version_refuses_the_backup_node_too() {
         let line = world.log.wait_for(&["ERROR", "refuses this node of Kong 3.9.1"]).await;
         assert!(line.contains("KONG_VERSION"), "{line}");
         let refused = |event: &Event| matches!(event, Event::Refused(id, _) if *id == backup.id);
-        assert!(world.control_plane.scene().events.iter().any(refused));
+        assert!(world.control_plane.state().events.iter().any(refused));
     });
 }

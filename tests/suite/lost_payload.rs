@@ -35,7 +35,7 @@ const A_LOOK: Duration = Duration::from_secs(90);
 const RULES: Rules = Rules { export_delay: Duration::ZERO, guard: ShrinkGuard::new(50), doubt: Doubt::AskAgain };
 
 /// Exporters at one store in memory, in paused time.
-struct Scene {
+struct ControlPlaneState {
     store: InMemory,
     archive: Archive,
     clock: Clock,
@@ -55,7 +55,7 @@ impl Drop for Running {
     }
 }
 
-impl Scene {
+impl ControlPlaneState {
     fn begin() -> Self {
         Self::with(KeySource::default())
     }
@@ -163,7 +163,7 @@ fn why_not_ready(running: &Running) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn while_nothing_changes_the_same_bytes_are_there_again_after_the_next_look() {
-    for scene in [Scene::begin(), Scene::signed_and_sealed()] {
+    for scene in [ControlPlaneState::begin(), ControlPlaneState::signed_and_sealed()] {
         scene.sends(&recorded::first());
         let running = scene.exporter();
         sleep(A_LOOK).await;
@@ -184,7 +184,7 @@ async fn while_nothing_changes_the_same_bytes_are_there_again_after_the_next_loo
 #[tokio::test(start_paused = true)]
 async fn a_restarted_exporter_takes_it_from_config_json_or_from_the_control_plane() {
     // Sealed, there is no config.json; plain, it has it.
-    for (scene, sequence) in [(Scene::begin(), 1), (Scene::signed_and_sealed(), 2)] {
+    for (scene, sequence) in [(ControlPlaneState::begin(), 1), (ControlPlaneState::signed_and_sealed(), 2)] {
         scene.sends(&recorded::first());
         drop(scene.exporter_after(A_LOOK).await);
         let before = scene.manifest().await;
@@ -200,7 +200,7 @@ async fn a_restarted_exporter_takes_it_from_config_json_or_from_the_control_plan
 
 #[tokio::test(start_paused = true)]
 async fn what_is_held_never_takes_its_place_and_readiness_says_why() {
-    let scene = Scene::signed_and_sealed();
+    let scene = ControlPlaneState::signed_and_sealed();
     scene.sends(&recorded::first());
     let running = scene.exporter_after(A_LOOK).await;
     scene.sends(&recorded::lost_database());
@@ -222,7 +222,7 @@ async fn what_is_held_never_takes_its_place_and_readiness_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
-    let scene = Scene::signed_and_sealed();
+    let scene = ControlPlaneState::signed_and_sealed();
     scene.sends(&recorded::first());
     let running = scene.exporter_after(A_LOOK).await;
     let author = BackupNode::new(VERSION).author();
@@ -257,7 +257,7 @@ async fn a_pinned_one_comes_back_pinned_or_not_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn another_exporter_that_leads_puts_it_back_and_its_successor_does_if_it_dies() {
-    let scene = Scene::signed_and_sealed();
+    let scene = ControlPlaneState::signed_and_sealed();
     scene.sends(&recorded::first());
     let leader = scene.exporter_after(A_LOOK).await;
     let follower = scene.exporter_after(A_LOOK).await;
@@ -276,7 +276,7 @@ async fn another_exporter_that_leads_puts_it_back_and_its_successor_does_if_it_d
 
 #[tokio::test(start_paused = true)]
 async fn without_a_control_plane_it_is_said_and_comes_back_with_it() {
-    let scene = Scene::signed_and_sealed();
+    let scene = ControlPlaneState::signed_and_sealed();
     scene.sends(&recorded::first());
     drop(scene.exporter_after(A_LOOK).await);
     scene.lose_payload().await;
@@ -289,7 +289,7 @@ async fn without_a_control_plane_it_is_said_and_comes_back_with_it() {
     scene.restores(&recorded::first()).await;
 }
 
-impl Scene {
+impl ControlPlaneState {
     /// An exporter that has been running for so long.
     async fn exporter_after(&self, time: Duration) -> Running {
         let running = self.exporter();

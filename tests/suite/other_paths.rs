@@ -58,7 +58,7 @@ fn what_the_control_plane_does_not_serve_is_answered_as_it_answers() {
         let relay = relay(&world).await;
         assert_eq!(refused(&world, &relay, "/v2/outlet").await, 404);
         let asked = Event::Answered(hyper::StatusCode::NOT_FOUND, "/v2/outlet".to_owned());
-        assert!(world.control_plane.scene().events.contains(&asked));
+        assert!(world.control_plane.state().events.contains(&asked));
         // wRPC is nobody's: the control plane is not even asked.
         assert_eq!(refused(&world, &relay, "/v1/wrpc").await, 404);
         let mut stream = connect_tls(relay.address, world.node_tls()).await.unwrap();
@@ -66,7 +66,7 @@ fn what_the_control_plane_does_not_serve_is_answered_as_it_answers() {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         assert!(answer.starts_with(b"HTTP/1.1 404"), "{}", String::from_utf8_lossy(&answer));
-        let events = world.control_plane.scene().events;
+        let events = world.control_plane.state().events;
         assert!(!events.iter().any(|event| matches!(event, Event::Answered(_, path) if path == "/v1/wrpc")));
     });
 }

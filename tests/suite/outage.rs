@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat_fakes::control_plane::{Behaviour, Event, Scene};
+use lifeboat_fakes::control_plane::{Behaviour, ControlPlaneState, Event};
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
 use lifeboat_fakes::store::RequestCounts;
@@ -376,13 +376,13 @@ fn a_node_that_the_dying_control_plane_left_empty_is_fed_on_the_same_link() {
         world.control_plane.behave(Behaviour::Silent);
         let relay = world.relay().await;
         let node = world.node(relay.address);
-        let linked = |scene: &Scene| scene.node(node.node_id()).is_some();
+        let linked = |scene: &ControlPlaneState| scene.node(node.node_id()).is_some();
         world.control_plane.wait_for(linked).await;
         tokio::time::sleep(lifeboat_core::session::REFUSAL_WINDOW).await;
         world.control_plane.stop().await;
         let state = node.wait_for(|state| state.applied == 1).await;
         assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recorded::first()))));
-        let events = world.control_plane.scene().events;
+        let events = world.control_plane.state().events;
         assert!(!events.iter().any(|event| matches!(event, Event::Sent(..))), "{events:?}");
     });
 }

@@ -88,7 +88,7 @@ fn pongs_are_the_control_planes_and_empty_and_a_node_that_leaves_leaves_the_cont
         let hash = configuration(&recorded::first()).hash;
         node.send(Frame::ping(hash.clone().into_bytes())).await.unwrap();
         assert_eq!(node.next().await, Some(Frame::empty_pong()));
-        let pings = world.control_plane.scene().node("raw-1").unwrap().pings.clone();
+        let pings = world.control_plane.state().node("raw-1").unwrap().pings.clone();
         assert_eq!(pings, [EMPTY_HASH.to_owned(), hash]);
 
         node.send(Frame::close(1000)).await.unwrap();
@@ -125,7 +125,7 @@ fn a_3_0_node_that_asks_for_wrpc_gets_404_and_then_its_configuration() {
         let node = Actor::start(NodeOptions { version: "3.0.2".to_owned(), wrpc: Wrpc::AskedFirst, ..options });
         node.wait_for(|state| state.applied == 1).await;
         // The relay answered by itself.
-        let events = world.control_plane.scene().events;
+        let events = world.control_plane.state().events;
         assert!(!events.iter().any(|event| matches!(event, Event::Answered(..))), "{events:?}");
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_fakes::certificate::ClusterCertificate;
-use lifeboat_fakes::control_plane::Scene;
+use lifeboat_fakes::control_plane::ControlPlaneState;
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
 use lifeboat_tests::raw_node::{RawNode, connect_tls};
@@ -129,7 +129,7 @@ fn a_node_that_stops_reading_holds_up_nobody_else() {
         let relay = world.relay().await;
         let mut stuck = RawNode::open(relay.address, world.node_tls(), "stuck").await.unwrap();
         stuck.introduce().await.unwrap();
-        let was_sent = |scene: &Scene| scene.node("stuck").is_some_and(|node| node.sent > 0);
+        let was_sent = |scene: &ControlPlaneState| scene.node("stuck").is_some_and(|node| node.sent > 0);
         world.control_plane.wait_for(was_sent).await;
         world.log.wait_for(&["stuck", "the control plane sent the node a configuration"]).await;
         let others: Vec<Actor> = (0..3).map(|_| world.node(relay.address)).collect();
@@ -144,7 +144,7 @@ fn a_node_that_stops_reading_holds_up_nobody_else() {
                 frame => assert_eq!(frame, Frame::empty_pong()),
             }
         };
-        assert!(whole.payload == world.control_plane.scene().messages[0]);
+        assert!(whole.payload == world.control_plane.state().messages[0]);
     });
 }
 

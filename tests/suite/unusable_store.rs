@@ -27,7 +27,7 @@ fn a_dead_store_does_not_disturb_the_control_plane_link_and_the_newest_is_publis
         assert_eq!(world.manifest().sequence, 1);
         assert!(world.object("3.9.1/config.json") == newest.table);
         assert!(!world.kept().iter().any(|key| key.contains(&older.hash)), "{:?}", world.kept());
-        let events = world.control_plane.scene().events;
+        let events = world.control_plane.state().events;
         assert!(!events.iter().any(|event| matches!(event, Event::Disconnected(..))), "{events:?}");
     });
 }

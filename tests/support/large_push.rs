@@ -93,7 +93,7 @@ impl LargePush {
     /// # Panics
     /// When it can't, since the relay does not take it.
     pub async fn all_was_taken(&self) {
-        let has_all = |scene: &lifeboat_fakes::control_plane::Scene| {
+        let has_all = |scene: &lifeboat_fakes::control_plane::ControlPlaneState| {
             scene.nodes.iter().filter(|node| node.sent > 0).count() == NODES
         };
         let taken = timeout(HUNG, self.cluster.control_plane.wait_for(has_all)).await;

@@ -23,7 +23,7 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{self, Manifest, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_fakes::certificate::{Authority, CLUSTER_NAME, ClusterCertificate, Credentials};
-use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Scene};
+use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, ControlPlaneState};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
@@ -326,9 +326,10 @@ impl World {
     }
 
     /// Waits until the control plane has seen this node confirm this configuration.
-    pub async fn confirmed(&self, node_id: &str, configuration: &Configuration) -> Scene {
-        let confirmed =
-            |scene: &Scene| scene.node(node_id).is_some_and(|node| node.hash() == Some(&*configuration.hash));
+    pub async fn confirmed(&self, node_id: &str, configuration: &Configuration) -> ControlPlaneState {
+        let confirmed = |scene: &ControlPlaneState| {
+            scene.node(node_id).is_some_and(|node| node.hash() == Some(&*configuration.hash))
+        };
         self.control_plane.wait_for(confirmed).await
     }
 
@@ -350,7 +351,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if panicking() {
-            let events = self.control_plane.scene().events;
+            let events = self.control_plane.state().events;
             let events: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
             eprintln!("--- the control plane saw\n{}", events.join("\n"));
             eprintln!("--- the store has {:?} and was asked {:?}", self.keys(), self.store.counts());

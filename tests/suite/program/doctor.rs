@@ -437,12 +437,12 @@ async fn a_running_exporter_is_not_disturbed() {
     cluster.control_plane.push(recorded::first());
     let running = store.given_to(cluster.lifeboat(["run", "--export", "on", "--export-delay", "0"])).start();
     running.says("published configuration").await;
-    let id = cluster.control_plane.scene().nodes[0].node_id.clone();
+    let id = cluster.control_plane.state().nodes[0].node_id.clone();
     let before = (stored::files(&store.objects), std::fs::read(store.manifest_json()).unwrap());
     let report = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
     assert_eq!(report.complaints(), Vec::<&str>::new(), "{}", report.finished);
     assert_eq!((stored::files(&store.objects), std::fs::read(store.manifest_json()).unwrap()), before);
-    let events = cluster.control_plane.scene().events;
+    let events = cluster.control_plane.state().events;
     let has_gone = |event: &Event| matches!(event, Event::Disconnected(node, _) if *node == id);
     assert!(!events.iter().any(has_gone), "{events:?}");
     cluster.control_plane.push(recorded::after_change());

@@ -202,7 +202,7 @@ async fn two_versions_of_kong_are_kept_side_by_side_by_one_process() {
         assert_eq!((&manifest["kong_version"], &manifest["config_hash"]), (&version.into(), &hash.as_str().into()));
         assert!(store.objects.join(version).join("election/leader.json").exists());
     }
-    let nodes = cluster.control_plane.scene();
+    let nodes = cluster.control_plane.state();
     assert!(nodes.events.len() >= 2, "{:?}", nodes.events);
     running.signal(Signal::TERM);
     let ended = running.ends().await;
