@@ -1,5 +1,5 @@
 //! The Admin API of a node without a database, as the Kong Ingress Controller feeds it: what it runs, and since when that
-//! is something else. When it is given something is decided in `delivery`; the Admin API of a control plane is in `admin`.
+//! is something else. When it is given something is decided in `one_shot`; the Admin API of a control plane is in `admin`.
 
 use std::time::Duration;
 
@@ -162,6 +162,7 @@ impl Dbless {
     pub async fn configuration(&self, version: KongVersion) -> Result<(ConfigHash, Found), DblessError> {
         for _ in 0..TRIES {
             let before = self.hash().await?.ok_or_else(|| DblessError::Empty(self.url.to_string()))?;
+
             // YAML has more bytes than what becomes of it, and as a JSON string more again.
             let limit = self.max_config.saturating_mul(4).saturating_add(SMALL);
             let (_, Config { config }) = self.get("config", limit).await?;
@@ -210,6 +211,7 @@ impl Dbless {
                     wait
                 }
             };
+
             self.clock.reach(self.clock.now() + wait).await;
         }
     }
@@ -248,10 +250,12 @@ impl Dbless {
             Errors::Nested => "check_hash=1",
             Errors::Flattened => "check_hash=1&flatten_errors=1",
         }));
+
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json);
         let mut response = request.send().await.map_err(|error| failed(&url, &error))?;
         let (status, headers) = (response.status(), response.headers());
         let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(&url, &error))? {
             if !status.is_success() && body.len() < SMALL {
@@ -279,6 +283,7 @@ impl Dbless {
             let message: String = message.chars().take(200).collect();
             return Err(http(&url, format!("answers {status} ({message})")));
         }
+
         let parsed = serde_json::from_slice(&body);
         // Where the mistake is, is enough: what stands there may be secret.
         let parsed = parsed.map_err(|error| {

@@ -1,5 +1,5 @@
-//! Where a configuration can come from besides a control plane's link: a file, or the Admin API of a node without a
-//! database. What a file may contain is in `core`; the link is in `keep`.
+//! Where a configuration can come from besides the link to a control plane: a file, or the Admin API of a node without a
+//! database. What a file may contain is in `core`; the link is in `export`.
 
 mod dbless;
 mod file;
@@ -30,7 +30,7 @@ pub enum ConfigSource {
     Dbless(Url),
 }
 
-/// A text that names no origin.
+/// A text that names no source of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidConfigSource {
     /// It is none of the forms.
@@ -75,7 +75,7 @@ pub fn admin_url(text: &str) -> Result<Url, InvalidConfigSource> {
     Ok(url)
 }
 
-/// What was read somewhere, and what there is to say of it.
+/// A configuration that was read, and what was noticed meanwhile.
 #[derive(Debug)]
 pub struct Found {
     /// The configuration.
@@ -84,7 +84,7 @@ pub struct Found {
     pub findings: Vec<Finding>,
 }
 
-/// Makes a declarative configuration of a text, and of that what an exporter takes: with Kong's own hash.
+/// Reads a text as a declarative configuration, with Kong's own hash, as an exporter takes it.
 async fn found(
     text: bytes::Bytes,
     version: KongVersion,
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_one_of_three() {
+    fn a_source_is_one_of_three() {
         assert_eq!("cp".parse::<ConfigSource>().unwrap(), ConfigSource::ControlPlane);
         assert_eq!("file:kong.yml".parse::<ConfigSource>().unwrap(), ConfigSource::File("kong.yml".into()));
         for text in ["file:/etc/kong/kong.yml", "file:///etc/kong/kong.yml"] {

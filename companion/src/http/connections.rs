@@ -88,6 +88,7 @@ impl Door {
         let given_up = CancellationToken::new();
         // Taken now, in the order in which they came.
         let place = Arc::new(Mutex::new(Some(self.waiting.take(&given_up))));
+
         async move {
             tokio::select! {
                 served = timeout(ALL_WITHIN, answer(&self, stream, router, &place, &given_up)) => match served {
@@ -138,6 +139,7 @@ async fn answer(
         drop(place);
         router.call(request)
     });
+
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)

@@ -150,6 +150,7 @@ impl Status {
     pub(super) fn of(program: &Program) -> Self {
         let observation: &Observation = &program.observation;
         let now = observation.now();
+
         let certificate = |(certificate, ends)| Certificate { certificate, ends };
         Self {
             format: FORMAT,
@@ -194,6 +195,7 @@ impl Newest {
             let ending = lifetimes.expired_cas(now).chain(lifetimes.ending(now));
             ending.take(ENDS_NAMED).map(Ending::of).collect()
         };
+
         Some(Self {
             config_hash,
             bytes,

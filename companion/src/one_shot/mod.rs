@@ -1,5 +1,5 @@
-//! Giving a configuration to one node, once: whether its control plane leaves it without one, what there is to give, and
-//! the ways that need more than a file. The relay serves nodes from then on (`relay`); how caches look is in `node_cache`.
+//! Restoring one node once, for `import` and `exec`: what its control plane says, what the stores have, and how to start the
+//! gateway or load a node without a database. The relay (`relay`) restores nodes for as long as it runs.
 
 mod control_plane;
 mod dbless;

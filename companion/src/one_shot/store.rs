@@ -1,4 +1,4 @@
-//! What the stores have for a node that is given something once, and in the log what was passed over on the way there.
+//! What the stores have for the one node, and in the log what was passed over.
 
 use anyhow::anyhow;
 use lifeboat_core::kong::version::KongVersion;
@@ -37,6 +37,7 @@ pub async fn image(sources: &Stores, version: KongVersion, now: WallTime) -> any
     if let Some(image) = image_of(sources, version, now, &mut reasons).await {
         return Ok(image);
     }
+
     if sources.rules().version == VersionMatch::Minor {
         for other in sources.kin(version).await {
             if let Some(image) = image_of(sources, other, now, &mut reasons).await {
@@ -45,6 +46,7 @@ pub async fn image(sources: &Stores, version: KongVersion, now: WallTime) -> any
             }
         }
     }
+
     for reason in reasons.iter().skip(1) {
         warn!("{reason:#}");
     }

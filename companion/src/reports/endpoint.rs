@@ -40,6 +40,7 @@ async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Result
         // It broke off: there is nobody to answer, and nothing to count.
         Err(error) => return error.into_response(),
     };
+
     match taken {
         Ok(Taken::Kept(_)) => StatusCode::ACCEPTED.into_response(),
         Ok(Taken::Counted) => {

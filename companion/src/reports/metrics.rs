@@ -30,6 +30,7 @@ fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView) -> fmt::Re
     let refused = view.refused.iter().map(|(reason, count)| (*reason, *count));
     let outcomes = [("accepted", view.accepted), ("counted_only", view.counted_only)].into_iter().chain(refused);
     write_counter(encoder, &names::REPORTS, outcomes.map(|(outcome, count)| (Outcome { outcome }, count)))?;
+
     for (metric, count) in [
         (&names::REPORTING_NODES, view.nodes.reporting),
         (&names::REPORTING_NODES_WITHOUT_CONFIGURATION, view.nodes.without_configuration),
@@ -38,6 +39,7 @@ fn write_all(encoder: &mut DescriptorEncoder<'_>, view: &ReportsView) -> fmt::Re
     ] {
         write_number(encoder, metric, Number::Whole(count as u64))?;
     }
+
     for (metric, states) in [
         (&names::REPORTED_CONTROL_PLANE_BY_NODES, &view.nodes.control_plane),
         (&names::REPORTED_CONTROL_PLANE, &view.control_plane),

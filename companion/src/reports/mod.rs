@@ -1,5 +1,5 @@
-//! Reports of the filter in gateways: taken over HTTP into the ledger, shown on the status page and in metrics, and told
-//! to the exporter of the node's version, whom they may confirm a configuration. They never veto: a node that reports is
+//! Reports of the filter in gateways: taken over HTTP into the ledger, shown on the status page and in metrics, and passed
+//! on to the exporter of the node's version, for which they may confirm a configuration. They never veto: a node that reports is
 //! one that can tell, and was given nothing that it could refuse. What may be taken is decided in `core`.
 
 mod endpoint;
@@ -24,9 +24,9 @@ use self::node_observations::ReportObservations;
 use crate::export::NodeObservations;
 use crate::settings::ReportKeys;
 
-/// So many reports wait for the exporters at most. Of more nothing is told: their workers report again soon.
+/// How many reports wait for the exporters at most. Further ones are not passed on: their workers report again soon.
 const WAITING: usize = 1024;
-/// How often is looked who has fallen silent.
+/// How often it is checked which workers have fallen silent.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The reports of a program. Clones are the same.
@@ -34,26 +34,29 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Reports {
     keys: ReportKeys,
     ledger: Arc<Mutex<Ledger>>,
-    heard: mpsc::Sender<WorkerName>,
+    reported: mpsc::Sender<WorkerName>,
     clock: Clock,
 }
 
-/// Who tells the exporters, until the program ends.
+/// Passes what nodes report on to the exporters, until the program ends.
 #[derive(Debug)]
 pub struct ReportForwarder {
     reports: Reports,
-    heard: mpsc::Receiver<WorkerName>,
-    testimonies: ReportObservations,
+    reported: mpsc::Receiver<WorkerName>,
+    report_observations: ReportObservations,
 }
 
 impl Reports {
-    /// Takes reports that one of these keys has signed, and tells those witnesses.
-    pub fn new(keys: ReportKeys, witnesses: NodeObservations, clock: Clock) -> (Self, ReportForwarder) {
-        let (sender, heard) = mpsc::channel(WAITING);
-        let reports = Self { keys, ledger: Arc::default(), heard: sender, clock };
-        let teller =
-            ReportForwarder { reports: reports.clone(), heard, testimonies: ReportObservations::new(witnesses) };
-        (reports, teller)
+    /// Takes reports that one of these keys has signed, and passes on what they say to `observations`.
+    pub fn new(keys: ReportKeys, observations: NodeObservations, clock: Clock) -> (Self, ReportForwarder) {
+        let (sender, reported) = mpsc::channel(WAITING);
+        let reports = Self { keys, ledger: Arc::default(), reported: sender, clock };
+        let forwarder = ReportForwarder {
+            reports: reports.clone(),
+            reported,
+            report_observations: ReportObservations::new(observations),
+        };
+        (reports, forwarder)
     }
 
     /// `POST /v1/reports`.
@@ -61,7 +64,7 @@ impl Reports {
         endpoint::router(self.clone())
     }
 
-    /// What a person or a program may want to know of them.
+    /// What `/status` and the metrics show of them.
     pub fn view(&self) -> ReportsView {
         ReportsView::of(&self.ledger())
     }
@@ -71,7 +74,7 @@ impl Reports {
         let taken = self.ledger().take(body, signature, &keys, self.clock.wall(), self.clock.now());
         if let Ok(Taken::Kept(name)) = &taken {
             // A queue that is full is no reason to refuse a report.
-            let _ = self.heard.try_send(name.clone());
+            let _ = self.reported.try_send(name.clone());
         }
         taken
     }
@@ -89,22 +92,23 @@ impl ReportForwarder {
         silent.into_iter().map(|name| name.node).filter(|node| ledger.node(node).is_none()).collect()
     }
 
-    /// Tells who runs what and who has fallen silent, until it is told to stop.
+    /// Passes on which node runs what and which has fallen silent, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(name) = self.heard.recv() => {
+                Some(name) = self.reported.recv() => {
                     let node = self.reports.ledger().node(&name.node);
                     if let Some(node) = node {
-                        self.testimonies.hear(&node).await;
+                        self.report_observations.record(&node).await;
                     }
                 }
                 _ = look.tick() => {
                     for name in self.gone() {
-                        self.testimonies.forget(&name).await;
+                        self.report_observations.forget(&name).await;
                     }
                 }
             }

@@ -13,49 +13,49 @@ use tracing::debug;
 
 use crate::export::{NodeObservations, ObservationSender};
 
-/// An exporter takes news at once. One that doesn't is told with the next report.
+/// An exporter takes news at once. One that doesn't gets it with the next report.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The nodes that testify, by their names.
+/// The nodes that report what they run, by their names.
 #[derive(Debug)]
 pub(super) struct ReportObservations {
-    witnesses: NodeObservations,
-    speaking: BTreeMap<String, (KongVersion, ObservationSender)>,
+    observations: NodeObservations,
+    reporting: BTreeMap<String, (KongVersion, ObservationSender)>,
 }
 
 impl ReportObservations {
-    pub(super) fn new(witnesses: NodeObservations) -> Self {
-        Self { witnesses, speaking: BTreeMap::new() }
+    pub(super) fn new(observations: NodeObservations) -> Self {
+        Self { observations, reporting: BTreeMap::new() }
     }
 
-    /// An instance in this node has reported. Only a node that names its version of Kong and its configuration can
-    /// testify: a hash alone names no content (KONG.md section 1).
-    pub(super) async fn hear(&mut self, node: &ReportingNode) {
+    /// An instance in this node has reported. Only a node that names its version of Kong and its configuration
+    /// counts: a hash alone names no content (KONG.md section 1).
+    pub(super) async fn record(&mut self, node: &ReportingNode) {
         let version = node.kong_version.as_deref().and_then(|version| version.parse::<KongVersion>().ok());
         let (Some(version), Some(hash)) = (version, node.config_hash) else { return };
-        if self.speaking.get(&node.name).is_some_and(|(known, _)| *known != version) {
+        if self.reporting.get(&node.name).is_some_and(|(known, _)| *known != version) {
             self.forget(&node.name).await;
         }
-        if !self.speaking.contains_key(&node.name) {
-            let Some(witness) = self.witnesses.node(version) else { return };
-            tell(&witness, NodeNews::Joined).await;
-            self.speaking.insert(node.name.clone(), (version, witness));
+        if !self.reporting.contains_key(&node.name) {
+            let Some(observer) = self.observations.node(version) else { return };
+            tell(&observer, NodeNews::Joined).await;
+            self.reporting.insert(node.name.clone(), (version, observer));
         }
-        if let Some((_, witness)) = self.speaking.get(&node.name) {
-            tell(witness, NodeNews::Runs(hash)).await;
+        if let Some((_, observer)) = self.reporting.get(&node.name) {
+            tell(observer, NodeNews::Runs(hash)).await;
         }
     }
 
     /// A node is gone.
     pub(super) async fn forget(&mut self, name: &str) {
-        if let Some((_, witness)) = self.speaking.remove(name) {
-            tell(&witness, NodeNews::Left).await;
+        if let Some((_, observer)) = self.reporting.remove(name) {
+            tell(&observer, NodeNews::Left).await;
         }
     }
 }
 
-async fn tell(witness: &ObservationSender, news: NodeNews) {
-    if timeout(PATIENCE, witness.tell(news)).await.is_err() {
+async fn tell(observer: &ObservationSender, news: NodeNews) {
+    if timeout(PATIENCE, observer.tell(news)).await.is_err() {
         debug!("an exporter is busy and was not told of a report: {news:?}");
     }
 }
@@ -85,16 +85,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_joins_says_what_it_runs_and_leaves_and_is_never_said_to_be_given_anything() {
-        let mut witnesses = NodeObservations::default();
-        let mut hearing = witnesses.hearing(VERSION);
-        let mut testimonies = ReportObservations::new(witnesses);
-        testimonies.hear(&node("dp-1", "3.9.1", 6)).await;
-        testimonies.hear(&node("dp-1", "3.9.1", 7)).await;
-        testimonies.hear(&node("dp-2", "3.4.0", 7)).await;
-        testimonies.hear(&node("dp-3", "of another kind", 7)).await;
-        testimonies.forget("dp-1").await;
-        testimonies.forget("dp-1").await;
-        drop(testimonies);
+        let mut observations = NodeObservations::default();
+        let mut hearing = observations.hearing(VERSION);
+        let mut report_observations = ReportObservations::new(observations);
+        report_observations.record(&node("dp-1", "3.9.1", 6)).await;
+        report_observations.record(&node("dp-1", "3.9.1", 7)).await;
+        report_observations.record(&node("dp-2", "3.4.0", 7)).await;
+        report_observations.record(&node("dp-3", "of another kind", 7)).await;
+        report_observations.forget("dp-1").await;
+        report_observations.forget("dp-1").await;
+        drop(report_observations);
         let mut told = Vec::new();
         while let Some((_, news)) = hearing.next().await {
             told.push(news);
@@ -106,13 +106,13 @@ mod tests {
     /// However long it runs another one: it was given nothing that it could have refused.
     #[tokio::test]
     async fn a_node_that_runs_another_configuration_can_delay_and_not_refuse() {
-        let mut witnesses = NodeObservations::default();
-        let mut hearing = witnesses.hearing(VERSION);
-        let mut testimonies = ReportObservations::new(witnesses);
+        let mut observations = NodeObservations::default();
+        let mut hearing = observations.hearing(VERSION);
+        let mut report_observations = ReportObservations::new(observations);
         let mut nodes = Nodes::default();
         let at = |seconds| Moment::after_start(Duration::from_secs(seconds));
         for seconds in (0..3600).step_by(600) {
-            testimonies.hear(&node("dp-1", "3.9.1", 6)).await;
+            report_observations.record(&node("dp-1", "3.9.1", 6)).await;
             while let Ok(Some((link, news))) = timeout(Duration::from_millis(1), hearing.next()).await {
                 nodes.note(link, news, at(seconds));
             }

@@ -82,6 +82,7 @@ impl ReportsView {
             without_configuration: 0,
             workers: Vec::new(),
         };
+
         for node in ledger.nodes() {
             view.nodes.reporting += 1;
             if let Some(seen) = node.control_plane {
@@ -89,6 +90,7 @@ impl ReportsView {
             }
             view.nodes.without_configuration += usize::from(node.config_hash.is_some_and(|hash| hash.is_empty()));
         }
+
         for (name, newest) in ledger.workers() {
             view.workers_reporting += 1;
             if let Some(seen) = newest.report.control_plane {
@@ -112,6 +114,7 @@ impl WorkerView {
             let since = since(seen.since_ms).filter(plausible)?;
             Some(ControlPlaneView { state: seen.state, since })
         });
+
         Self {
             node: report.node.clone(),
             kong_node_id: report.kong_node_id.clone(),

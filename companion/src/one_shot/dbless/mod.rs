@@ -145,6 +145,7 @@ impl DblessNode {
         let _progress = step(format_args!("giving a configuration to the node at {}", self.url()));
         let json: Bytes = computed(move || verified.config_json()).await.map_err(LoadError::Payload)?.into();
         let mut backoff = Backoff::new(EVERY, LONGEST_WAIT);
+
         for _ in 0..TRIES {
             if let Some(hash) = self.runs().await? {
                 return Ok(Loaded::BySomebodyElse(hash));

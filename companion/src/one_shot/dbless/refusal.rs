@@ -73,6 +73,7 @@ fn nested(fields: &Value, path: &mut String, depth: usize, lines: &mut Vec<Strin
         nested(value, path, depth + 1, lines);
         path.truncate(length);
     };
+
     match fields {
         Value::String(message) => lines.push(format!("{}: {}", told(path), told(message))),
         Value::Array(elements) => elements.iter().enumerate().for_each(|(at, value)| below(format!("[{at}]"), value)),
