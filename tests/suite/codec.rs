@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_link::websocket::header::Mask;
-use lifeboat_link::websocket::{Heard, Link};
+use lifeboat_link::websocket::{Incoming, Link};
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, join, sink};
 
@@ -42,9 +42,9 @@ fn frames_of(bytes: &[u8], sizes: &[usize], mask: Mask) -> (Vec<Frame>, String) 
         let mut link = Link::new(join(InPieces::new(bytes, sizes), sink()), Bytes::new(), mask, LIMIT);
         let mut frames = Vec::new();
         loop {
-            match link.hear().await {
-                Ok(Heard::Frame(frame)) => frames.push(frame),
-                Ok(Heard::Part) => {}
+            match link.recv().await {
+                Ok(Incoming::Frame(frame)) => frames.push(frame),
+                Ok(Incoming::Part) => {}
                 Err(error) => return (frames, error.to_string()),
             }
         }

@@ -11,7 +11,7 @@ use lifeboat_core::frame::Frame;
 use lifeboat_fakes::node::EMPTY_HASH;
 use lifeboat_fakes::{certificate::CLUSTER_NAME, recorded};
 use lifeboat_link::websocket::connect::open;
-use lifeboat_link::websocket::{Heard, Link, LinkError};
+use lifeboat_link::websocket::{Incoming, Link, LinkError};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -83,7 +83,7 @@ impl RawNode {
     /// When another message comes.
     pub async fn takes(&mut self, message: &[u8], pause: Duration) -> Result<(), LinkError> {
         while self.0.begun() != Some(message.len() as u64) {
-            if let Ok(heard) = timeout(PING_EVERY, self.0.hear()).await {
+            if let Ok(heard) = timeout(PING_EVERY, self.0.recv()).await {
                 heard?;
             } else {
                 self.ping().await?;
@@ -102,16 +102,16 @@ impl RawNode {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
-            self.0.hear_piece().await?;
+            self.0.recv_piece().await?;
         }
     }
 
     /// The next frame; none when the link has ended.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            match self.0.hear().await {
-                Ok(Heard::Frame(frame)) => return Some(frame),
-                Ok(Heard::Part) => {}
+            match self.0.recv().await {
+                Ok(Incoming::Frame(frame)) => return Some(frame),
+                Ok(Incoming::Part) => {}
                 Err(_) => return None,
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use lifeboat_core::frame::Frame;
 use lifeboat_link::websocket::header::Mask;
-use lifeboat_link::websocket::{Heard, Link};
+use lifeboat_link::websocket::{Incoming, Link};
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,9 +83,9 @@ impl RawRpc {
     /// The next message; none when the link has ended.
     pub async fn next(&mut self) -> Option<Bytes> {
         loop {
-            match self.0.hear().await {
-                Ok(Heard::Frame(frame)) => return Some(frame.payload),
-                Ok(Heard::Part) => {}
+            match self.0.recv().await {
+                Ok(Incoming::Frame(frame)) => return Some(frame.payload),
+                Ok(Incoming::Part) => {}
                 Err(_) => return None,
             }
         }

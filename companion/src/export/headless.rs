@@ -12,7 +12,7 @@ use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
-use lifeboat_link::websocket::{Heard, LinkError, hear};
+use lifeboat_link::websocket::{Incoming, LinkError};
 use lifeboat_runtime::background::{finished, or_pending};
 use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
@@ -151,7 +151,7 @@ impl Headless {
         let wake_at = self.session.wake_at();
         tokio::select! {
             biased;
-            heard = hear(&mut self.link) => self.heard(heard),
+            received = or_pending(self.link.as_mut().map(TlsLink::recv)) => self.received(received),
             dialed = finished(&mut self.dialing) => self.dialed(dialed),
             decoded = finished(&mut self.decoding) => self.decoded(decoded),
             () = self.newest.is_asked_to_reconnect(), if self.link.is_some() => self.given_up().await,
@@ -181,10 +181,10 @@ impl Headless {
         }
     }
 
-    fn heard(&mut self, heard: Result<Heard, LinkError>) -> Event {
-        match heard {
-            Ok(Heard::Frame(frame)) => Event::Frame(frame),
-            Ok(Heard::Part) => Event::Heard,
+    fn received(&mut self, received: Result<Incoming, LinkError>) -> Event {
+        match received {
+            Ok(Incoming::Frame(frame)) => Event::Frame(frame),
+            Ok(Incoming::Part) => Event::Heard,
             Err(error) => {
                 self.cause = self.log.link_ended(&error);
                 self.link = None;

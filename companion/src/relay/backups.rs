@@ -12,6 +12,7 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 use tracing::{debug, info, warn};
 
+use super::MOST_VERSIONS;
 use super::nodes::Nodes;
 use crate::archive::{Backing, Stores};
 use crate::observation::RelayRecorder;
@@ -22,8 +23,6 @@ const TICK: Duration = Duration::from_secs(2);
 const WHILE_THERE: (Duration, Duration) = (Duration::from_secs(3_000), Duration::from_secs(3_600));
 /// Somebody is about to mend it.
 const WHILE_NOT: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(30));
-/// Versions beyond these are not looked at.
-const VERSIONS: usize = 20;
 
 /// What is known of the backups. Clones are one.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +87,7 @@ impl BackupWatch {
     /// Never ends; whoever drops it stops it.
     pub(super) async fn run(self) {
         loop {
-            let among: Vec<KongVersion> = self.nodes.versions().into_keys().take(VERSIONS).collect();
+            let among: Vec<KongVersion> = self.nodes.versions().into_keys().take(MOST_VERSIONS).collect();
             self.backups.lock().retain(|version, _| among.contains(version));
             for version in among {
                 if self.backups.is_due(version, self.clock.now()) {
@@ -160,7 +159,7 @@ mod tests {
         let archive = in_memory();
         let (backups, nodes, clock) = watching(&archive, VersionMatch::Minor);
         assert!(backups.of(version()).is_none(), "nobody has asked");
-        let _seat = nodes.join(&identity(version()), clock.wall());
+        let _row = nodes.join(&identity(version()), clock.wall());
         assert_eq!(known(&backups, version()).await, Backing::Absent);
         publish(&archive, FIRST).await;
         tokio::time::sleep(Duration::from_secs(100)).await;
@@ -174,7 +173,7 @@ mod tests {
         let (sibling, stranger) = (KongVersion::new(3, 9, 7), KongVersion::new(3, 8, 1));
         for (rule, expected) in [(VersionMatch::Minor, true), (VersionMatch::Exact, false)] {
             let (backups, nodes, clock) = watching(&archive, rule);
-            let _seats = [sibling, stranger].map(|version| nodes.join(&identity(version), clock.wall()));
+            let _rows = [sibling, stranger].map(|version| nodes.join(&identity(version), clock.wall()));
             let found = known(&backups, sibling).await;
             assert_eq!(matches!(found, Backing::Found { of, .. } if of == version()), expected, "{rule:?}: {found:?}");
             assert_eq!(known(&backups, stranger).await, Backing::Absent);
@@ -185,9 +184,9 @@ mod tests {
     async fn what_is_known_is_forgotten_with_the_last_node() {
         let archive = in_memory();
         let (backups, nodes, clock) = watching(&archive, VersionMatch::Minor);
-        let seat = nodes.join(&identity(version()), clock.wall());
+        let row = nodes.join(&identity(version()), clock.wall());
         known(&backups, version()).await;
-        drop(seat);
+        drop(row);
         tokio::time::sleep(2 * TICK).await;
         assert!(backups.of(version()).is_none());
     }

@@ -77,6 +77,7 @@ impl ControlPlaneHealth {
         if !matches!(verdict, Verdict::RefusesCertificate(_)) {
             known.refused_because = None;
         }
+
         match verdict {
             // It is there; the node's session says the rest.
             Verdict::RefusesNode(_) => {

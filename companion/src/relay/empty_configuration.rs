@@ -37,6 +37,7 @@ impl EmptyConfigurationAlarm {
         if !frame.is_whole_message() {
             return false;
         }
+
         let empty = (frame.payload.len() <= SHORT).then(|| without_routes(&frame.payload)).flatten();
         if let Some(hash) = empty.filter(|hash| self.is_news(*hash)) {
             error!(
@@ -46,6 +47,7 @@ impl EmptyConfigurationAlarm {
                  the backups, from which new nodes are then restored"
             );
         }
+
         if empty.is_none()
             && let Some(said) = self.0.locked().as_mut()
         {
@@ -77,21 +79,21 @@ mod tests {
 
     #[test]
     fn a_configuration_without_routes_is_told_from_one_with_some_and_from_what_is_none() {
-        let emptiness = EmptyConfigurationAlarm::default();
-        assert!(emptiness.saw(&Frame::binary(recorded::lost_database())));
-        assert!(!emptiness.saw(&Frame::binary(recorded::first())));
-        assert!(!emptiness.saw(&Frame::binary(vec![0; 100])));
-        assert!(!emptiness.saw(&Frame::empty_pong()));
+        let empty_configurations = EmptyConfigurationAlarm::default();
+        assert!(empty_configurations.saw(&Frame::binary(recorded::lost_database())));
+        assert!(!empty_configurations.saw(&Frame::binary(recorded::first())));
+        assert!(!empty_configurations.saw(&Frame::binary(vec![0; 100])));
+        assert!(!empty_configurations.saw(&Frame::empty_pong()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_news_once_and_again_when_another_one_was_there_for_a_while() {
-        let (emptiness, full) = (EmptyConfigurationAlarm::default(), Frame::binary(recorded::first()));
-        assert!(emptiness.is_news(ConfigHash::EMPTY));
-        assert!(!emptiness.is_news(ConfigHash::EMPTY));
-        emptiness.saw(&full);
-        assert!(!emptiness.is_news(ConfigHash::EMPTY), "some nodes still get the one before");
+        let (empty_configurations, full) = (EmptyConfigurationAlarm::default(), Frame::binary(recorded::first()));
+        assert!(empty_configurations.is_news(ConfigHash::EMPTY));
+        assert!(!empty_configurations.is_news(ConfigHash::EMPTY));
+        empty_configurations.saw(&full);
+        assert!(!empty_configurations.is_news(ConfigHash::EMPTY), "some nodes still get the one before");
         tokio::time::advance(SAY_AGAIN).await;
-        assert!(emptiness.is_news(ConfigHash::EMPTY));
+        assert!(empty_configurations.is_news(ConfigHash::EMPTY));
     }
 }

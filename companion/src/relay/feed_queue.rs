@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::settings::RelayLimits;
 
-/// A wait for one's turn.
-pub(super) type Turn = BoxFuture<'static, Permit>;
+/// A wait for leave to send.
+pub(super) type PermitWait = BoxFuture<'static, Permit>;
 
 /// The queue.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct FeedQueue {
 /// Leave to send the snapshot.
 #[derive(Debug)]
 pub(super) struct Permit {
-    turn: OwnedSemaphorePermit,
+    send: OwnedSemaphorePermit,
     slow: Duration,
 }
 
@@ -34,14 +34,14 @@ impl FeedQueue {
         Self { sends: Arc::new(Semaphore::new(limits.sends.max(1))), slow: limits.slow }
     }
 
-    /// The turn to send a node the snapshot.
-    pub(super) fn turn(&self) -> Turn {
+    /// Leave to send a node the snapshot, once it is that node's turn.
+    pub(super) fn permit(&self) -> PermitWait {
         let (sends, slow) = (self.sends.clone(), self.slow);
-        let turn = async move {
-            let turn = sends.acquire_owned().await.expect("the semaphore is never closed");
-            Permit { turn, slow }
+        let permit = async move {
+            let send = sends.acquire_owned().await.expect("the semaphore is never closed");
+            Permit { send, slow }
         };
-        turn.boxed()
+        permit.boxed()
     }
 }
 
@@ -55,7 +55,7 @@ impl Permit {
         match timeout(self.slow, sending.as_mut()).await {
             Ok(sent) => sent,
             Err(_) => {
-                drop(self.turn);
+                drop(self.send);
                 sending.await
             }
         }
@@ -71,9 +71,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_node_does_not_keep_others_from_the_snapshot() {
         let queue = FeedQueue::new(&RelayLimits { sends: 1, ..RelayLimits::default() });
-        let slow = tokio::spawn(queue.turn().await.deliver(pending()));
+        let slow = tokio::spawn(queue.permit().await.deliver(pending()));
         for _ in 0..3 {
-            queue.turn().await.deliver(async { Ok(()) }).await.unwrap();
+            queue.permit().await.deliver(async { Ok(()) }).await.unwrap();
         }
         assert!(!slow.is_finished());
     }

@@ -18,7 +18,7 @@ const REMEMBERED: usize = 10_000;
 /// What a node lists that takes its configuration this way.
 const SYNC: &str = "kong.sync.v2";
 
-/// Who asks for what. Clones are one.
+/// Which nodes ask for what. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Incremental {
     state: Arc<Mutex<State>>,
@@ -90,8 +90,10 @@ impl Hello {
             #[serde(default)]
             rpc_capabilities: Vec<String>,
         }
+
         let Message { method, params } = serde_json::from_slice(message).ok()?;
         let info = params.into_iter().next().filter(|_| method.ends_with(".hello"))?;
+
         let printable = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
         Some(Self {
             syncs: info.rpc_capabilities.iter().any(|capability| capability == SYNC),
@@ -153,6 +155,7 @@ impl Incremental {
         if state.outlets.contains_key(&who) {
             return;
         }
+
         if state.asking.len() >= REMEMBERED {
             state.asking.clear();
         }
@@ -162,6 +165,7 @@ impl Incremental {
         if let Some(hello) = hello {
             asking.hello = Some(Hello { address: Some(address), ..hello });
         }
+
         if now - asking.since >= self.after && !std::mem::replace(&mut asking.reported, true) {
             report(&only_incremental(&who, asking), address);
         }

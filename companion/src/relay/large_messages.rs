@@ -62,6 +62,8 @@ pub(super) struct Arriving {
     taken: usize,
     /// Where those bytes are, if they turned out to be another message's.
     before: Option<Before>,
+    /// It was said that it waits for room.
+    is_held_back: bool,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl LargeMessages {
     pub(super) fn expect(self: &Arc<Self>, length: u64) -> Arriving {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let content = self.content(&mut self.known(), length, |_| true);
-        Arriving { messages: self.clone(), content, taken: 0, before: None }
+        Arriving { messages: self.clone(), content, taken: 0, before: None, is_held_back: false }
     }
 
     /// Sends a node what has arrived. What is no large message is just sent.
@@ -178,16 +180,18 @@ impl LargeMessages {
 }
 
 impl Arriving {
-    /// Whether there is no room for it yet.
-    pub(super) fn waits_for_room(&self) -> bool {
-        self.content.room.borrow().is_none()
+    /// Whether it has just begun to wait for room.
+    pub(super) fn begins_to_wait(&mut self) -> bool {
+        let begins = self.content.room.borrow().is_none() && !self.is_held_back;
+        self.is_held_back |= begins;
+        begins
     }
 
-    /// Waits until there is room for it. Loses nothing when dropped before.
+    /// Waits until there is room for it, and tells whether it began to wait for that. Loses nothing when dropped before.
     ///
     /// # Errors
     /// [`LinkError::Stuck`] when its room may depend on what is held for it meanwhile.
-    pub(super) async fn has_room(&mut self) -> Result<(), LinkError> {
+    pub(super) async fn has_room(&mut self) -> Result<bool, LinkError> {
         loop {
             let mut room = self.content.room.subscribe();
             let room = room.wait_for(Option::is_some);
@@ -198,9 +202,10 @@ impl Arriving {
                     timeout_at(until, room).await.map_err(|_| LinkError::Stuck)?.is_ok()
                 }
             };
+
             debug_assert!(found, "the sender is in self");
             if self.before.is_none() {
-                return Ok(());
+                return Ok(std::mem::take(&mut self.is_held_back));
             }
             self.move_over();
         }
@@ -287,6 +292,7 @@ impl Content {
         if let Some(whole) = self.whole.get() {
             return whole.bytes[at..at + bytes.len()] == *bytes;
         }
+
         let there = filling.len().saturating_sub(at).min(bytes.len());
         if filling[at..at + there] != bytes[..there] {
             return false;
@@ -295,6 +301,7 @@ impl Content {
             filling.reserve(self.length);
         }
         filling.extend_from_slice(&bytes[there..]);
+
         if filling.len() == self.length {
             let bytes = std::mem::take(&mut *filling).freeze();
             let _ = self.whole.set(Whole { bytes, since: Instant::now() });

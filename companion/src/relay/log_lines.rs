@@ -14,6 +14,7 @@ use super::NodeIdentity;
 pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice, outage: &OutageLog, now: Moment) {
     let NodeIdentity { id, hostname, .. } = node;
     match notice {
+        Notice::Runs(_) => {}
         Notice::NotANode(problem) => warn!(node = id, hostname, "closed the link: {problem}"),
         // It comes about again and again.
         Notice::Spliced if outage.lasts() => {
@@ -62,17 +63,19 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice,
         },
         Notice::Fed { attempt } => info!(node = id, hostname, attempt, "sent the node the snapshot"),
         Notice::Adopted(hash) => {
-            info!(node = id, hostname, "the node runs configuration {hash} from the store");
+            info!(node = id, hostname, %hash, "the node runs configuration {hash} from the store");
         }
         Notice::NotAdopted { attempts, runs } => error!(
             node = id,
             hostname,
+            attempt = attempts,
             "the node was sent the snapshot {attempts} times and still says that it runs {runs}: it serves no traffic. Its \
              error.log tells why (a plugin that it lacks, another version, a configuration above lmdb_map_size)"
         ),
         Notice::NotFollowing { attempts, runs } => error!(
             node = id,
             hostname,
+            attempt = attempts,
             "the node was sent the newly published snapshot {attempts} times and still says that it runs {runs}: it goes on \
              with that. Its error.log tells why (a plugin that it lacks, a configuration above lmdb_map_size)"
         ),

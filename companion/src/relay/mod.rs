@@ -6,12 +6,12 @@ mod backups;
 mod control_plane_health;
 mod empty_configuration;
 mod feed_queue;
-mod follower;
 mod incremental;
 mod large_messages;
 mod log_lines;
 mod node;
 mod nodes;
+mod published_watch;
 mod recheck;
 mod refusals;
 mod restore_log;
@@ -41,10 +41,10 @@ use self::backups::{BackupWatch, Backups};
 use self::control_plane_health::ControlPlaneHealth;
 use self::empty_configuration::EmptyConfigurationAlarm;
 use self::feed_queue::FeedQueue;
-use self::follower::Follower;
 use self::incremental::Incremental;
 use self::large_messages::LargeMessages;
 use self::nodes::Nodes;
+use self::published_watch::PublishedWatch;
 use self::recheck::Recheck;
 use self::refusals::Refusals;
 use self::revocation::Revocations;
@@ -58,6 +58,10 @@ use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_link::dial;
 use lifeboat_link::tls::HandshakeQueue;
 use lifeboat_runtime::clock::Clock;
+
+/// For how many versions of Kong something is remembered at once. A node may claim any version, and each costs requests to
+/// the stores.
+const MOST_VERSIONS: usize = 20;
 
 /// A relay that is bound to its address.
 #[derive(Debug)]
@@ -74,36 +78,36 @@ struct Shared {
     listen: SocketAddr,
     /// A name that no other relay has.
     instance: Arc<str>,
-    turns: HandshakeQueue,
+    handshakes: HandshakeQueue,
     admission: Admission,
     backups: Backups,
-    emptiness: EmptyConfigurationAlarm,
-    follower: Follower,
-    feeds: FeedQueue,
+    empty_configurations: EmptyConfigurationAlarm,
+    published_watch: PublishedWatch,
+    feed_queue: FeedQueue,
     incremental: Incremental,
-    large: Arc<LargeMessages>,
+    large_messages: Arc<LargeMessages>,
     refusals: Refusals,
     revocations: Revocations,
-    offers: SnapshotCache,
-    outlook: ControlPlaneHealth,
+    snapshots: SnapshotCache,
+    control_plane_health: ControlPlaneHealth,
     recheck: Recheck,
     /// Nodes that the control plane, which is there, gives nothing.
     unserved: Outages,
-    seats: Nodes,
-    witnesses: NodeObservations,
+    nodes: Nodes,
+    observations: NodeObservations,
     clock: Clock,
     recorder: RelayRecorder,
-    nodes: TaskTracker,
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Relay {
-    /// Binds the relay's address. It serves until `stop`, tells `witnesses` what nodes run, and `recorder` what happens.
+    /// Binds the relay's address. It serves until `stop`, tells `observations` what nodes run, and `recorder` what happens.
     pub async fn bind(
         settings: RelaySettings,
         cluster: Arc<ClusterSettings>,
         sources: Stores,
-        witnesses: NodeObservations,
+        observations: NodeObservations,
         clock: Clock,
         stop: CancellationToken,
         recorder: RelayRecorder,
@@ -112,41 +116,43 @@ impl Relay {
         recorder.presents(&settings.tls.certificate());
         recorder.listens(listen);
         let (limits, stores) = (settings.limits, Outages::default());
-        let (backups, seats) = (Backups::default(), Nodes::default());
+        let (backups, nodes) = (Backups::default(), Nodes::default());
         let watch = BackupWatch {
             backups: backups.clone(),
-            nodes: seats.clone(),
+            nodes: nodes.clone(),
             sources: sources.clone(),
             clock,
             recorder: recorder.clone(),
         };
+
         let shared = Shared {
             listen,
             instance: uuid::Uuid::new_v4().to_string().into(),
-            turns: HandshakeQueue::for_this_machine(),
+            handshakes: HandshakeQueue::new(limits.handshakes),
             admission: Admission::new(&limits),
             backups,
-            emptiness: EmptyConfigurationAlarm::default(),
-            follower: Follower::new(sources.clone(), settings.rulebook(), clock).beside(&stores),
-            feeds: FeedQueue::new(&limits),
+            empty_configurations: EmptyConfigurationAlarm::default(),
+            published_watch: PublishedWatch::new(sources.clone(), settings.rulebook(), clock).beside(&stores),
+            feed_queue: FeedQueue::new(&limits),
             incremental: Incremental::new(limits.only_v2, clock),
-            large: Arc::new(LargeMessages::new(&limits)),
+            large_messages: Arc::new(LargeMessages::new(&limits)),
             refusals: Refusals::new(recorder.clone()),
             revocations: Revocations::new(cluster.revocation, clock),
-            offers: SnapshotCache::new(sources, clock, &stores),
-            outlook: ControlPlaneHealth::new(cluster.clone(), recorder.clone()),
+            snapshots: SnapshotCache::new(sources, clock, &stores),
+            control_plane_health: ControlPlaneHealth::new(cluster.clone(), recorder.clone()),
             recheck: Recheck::default(),
             unserved: Outages::default(),
-            seats,
-            nodes: TaskTracker::new(),
+            nodes,
+            tasks: TaskTracker::new(),
             rulebook: settings.rulebook(),
             settings,
             cluster,
-            witnesses,
+            observations,
             clock,
             recorder,
             stop,
         };
+
         let relay = Self { listener, shared: Arc::new(shared) };
         relay.shared.spawn(watch.run());
         Ok(relay)
@@ -159,7 +165,7 @@ impl Relay {
 
     /// What can be seen of it, for as long as it is wanted.
     pub fn view(&self) -> RelayView {
-        RelayView::new(self.shared.seats.clone(), self.shared.backups.clone(), self.shared.incremental.clone())
+        RelayView::new(self.shared.nodes.clone(), self.shared.backups.clone(), self.shared.incremental.clone())
     }
 
     /// Serves nodes until it is told to stop.
@@ -189,9 +195,10 @@ impl Relay {
                 }
             }
         }
+
         self.shared.recorder.listens_no_longer();
-        self.shared.nodes.close();
-        self.shared.nodes.wait().await;
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
     }
 
     fn take(&self, stream: TcpStream, peer: SocketAddr) {
@@ -212,7 +219,7 @@ impl Shared {
     /// This relay as the last of those that a link passes through.
     fn dialer(&self, via: Option<&str>) -> dial::Relay {
         let via = via.map_or_else(|| self.instance.clone(), |via| format!("{via},{}", self.instance).into());
-        dial::Relay { listen: self.listen, via, turns: self.turns.clone() }
+        dial::Relay { listen: self.listen, via, handshakes: self.handshakes.clone() }
     }
 
     /// Runs until it is done or the relay stops.
@@ -224,6 +231,6 @@ impl Shared {
                 () = work => {}
             }
         };
-        self.nodes.spawn(unless_stopped.in_current_span());
+        self.tasks.spawn(unless_stopped.in_current_span());
     }
 }

@@ -1,29 +1,26 @@
 //! The driver of one node's session: two links, a dial under way, a fetch under way, a large message on its way, a timer.
 //! All decisions are the session's.
 
-use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lifeboat_core::export::adoption::NodeNews;
-use lifeboat_core::frame::{Frame, Opcode};
-use lifeboat_core::kong::ping::hash_in_ping;
+use lifeboat_core::frame::Frame;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::answer::Verdict;
-use lifeboat_core::session::follow::Bulletin;
-use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, Offer};
+use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, ReadySnapshot};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
-use lifeboat_link::websocket::{Heard, LinkError};
-use lifeboat_runtime::background::finished;
+use lifeboat_link::websocket::{Incoming, LinkError};
+use lifeboat_runtime::background::{finished, or_pending};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, debug, info};
 
 use super::admission::Place;
-use super::feed_queue::{Permit, Turn};
-use super::follower::Subscription;
+use super::feed_queue::{Permit, PermitWait};
 use super::incremental::Outlet;
 use super::large_messages::{Arriving, LARGE, LargeMessages};
-use super::nodes::Seat;
+use super::nodes::NodeRow;
+use super::published_watch::Subscription;
 use super::snapshot_cache::PendingSnapshot;
 use super::{NodeIdentity, Shared, log_lines, recheck};
 use crate::export::ObservationSender;
@@ -37,16 +34,16 @@ struct Driver {
     dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
     fetching: Option<PendingSnapshot>,
     /// What is published, while the node has lost its control plane.
-    bulletins: Option<Subscription>,
+    published: Option<Subscription>,
     /// A large message that the control plane has begun to send.
     arriving: Option<Arriving>,
-    /// The snapshot that is to be sent, and its turn.
-    feed: Option<(Arc<Offer>, Turn)>,
+    /// The snapshot that is to be sent, and the wait for leave to send it.
+    feed: Option<(Arc<ReadySnapshot>, PermitWait)>,
     session: NodeSession,
     /// The control plane is there and gives this node nothing.
     outage: OutageLog,
-    seat: Seat,
-    witness: Option<ObservationSender>,
+    row: NodeRow,
+    observer: Option<ObservationSender>,
     presence: NodePresence,
     _outlet: Outlet,
     _place: Arc<Place>,
@@ -55,48 +52,57 @@ struct Driver {
 /// What a driver does next.
 enum Step {
     Event(Event),
-    /// The snapshot's turn has come.
-    Feed(Arc<Offer>, Permit),
+    /// The snapshot may be sent.
+    Feed(Permit),
+}
+
+/// What came from the control plane.
+enum FromControlPlane {
+    Frame(Frame),
+    /// A part of one.
+    Part,
+    /// Nothing yet: it has begun a large message for which there is no room.
+    HeldBack,
 }
 
 /// Serves a node until one of the two sides ends it.
 pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: TlsLink, place: Arc<Place>) {
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
-    let witness = identity.version.and_then(|version| shared.witnesses.node(version));
-    let presence = shared.recorder.node();
     let mut driver = Driver {
         node,
         control_plane: None,
         dialing: None,
         fetching: None,
-        bulletins: None,
+        published: None,
         arriving: None,
         feed: None,
         session,
         outage: shared.unserved.another(),
-        seat: shared.seats.join(&identity, shared.clock.wall()),
-        witness,
-        presence,
+        row: shared.nodes.join(&identity, shared.clock.wall()),
+        observer: identity.version.and_then(|version| shared.observations.node(version)),
+        presence: shared.recorder.node(),
         _outlet: shared.incremental.outlet(&identity.id, identity.address.ip()),
         _place: place,
         shared,
         identity,
     };
-    driver.tell(NodeNews::Joined).await;
-    let mut flow = driver.act(actions).await;
+    driver.observe(NodeNews::Joined).await;
+    let mut flow = driver.perform(actions).await;
+
     while flow.is_continue() {
-        driver.seat.show(&driver.session);
+        driver.row.show(&driver.session);
         driver.follow();
         flow = match driver.next_step().await {
-            Ok(Step::Event(event)) => driver.take(event).await,
-            Ok(Step::Feed(offer, permit)) => driver.feed(&offer, permit).await,
+            Ok(Step::Event(event)) => driver.handle(event).await,
+            Ok(Step::Feed(permit)) => driver.feed(permit).await,
             Err(error) => {
                 debug!(node = driver.identity.id, "the node's link ended: {error}");
                 ControlFlow::Break(())
             }
         };
     }
+
     driver.end().await;
 }
 
@@ -107,158 +113,136 @@ impl Driver {
         loop {
             return Ok(Step::Event(tokio::select! {
                 biased;
-                heard = self.node.hear() => match heard? {
-                    Heard::Frame(frame) => Event::FromNode(frame),
-                    Heard::Part => continue,
+                received = self.node.recv() => match received? {
+                    Incoming::Frame(frame) => Event::FromNode(frame),
+                    Incoming::Part => continue,
                 },
-                heard = hear_control_plane(&self.shared.large, &mut self.control_plane, &mut self.arriving) => {
-                    self.control_plane_heard(heard)
+                received = recv(&self.shared.large_messages, &mut self.control_plane, &mut self.arriving) => {
+                    self.received(received)
                 }
                 dialed = finished(&mut self.dialing) => self.dialed(dialed),
-                offer = fetched(&mut self.fetching) => Event::Fetched(offer),
-                bulletin = told(&mut self.bulletins) => Event::Published(bulletin),
-                (offer, permit) = turn_to_feed(&mut self.feed) => return Ok(Step::Feed(offer, permit)),
+                snapshot = or_pending(self.fetching.as_mut().map(PendingSnapshot::ready)) => {
+                    self.fetching = None;
+                    Event::Fetched(snapshot)
+                }
+                view = or_pending(self.published.as_mut().map(Subscription::next)) => Event::Published(view),
+                permit = or_pending(self.feed.as_mut().map(|(_, permit)| permit)) => return Ok(Step::Feed(permit)),
                 () = clock.reach(wake_at) => Event::Tick,
             }));
         }
     }
 
-    async fn feed(&mut self, offer: &Offer, permit: Permit) -> ControlFlow<()> {
-        if !self.session.awaits_delivery() {
+    async fn feed(&mut self, permit: Permit) -> ControlFlow<()> {
+        let Some((snapshot, _)) = self.feed.take().filter(|_| self.session.awaits_delivery()) else {
             return ControlFlow::Continue(());
-        }
-        match permit.deliver(self.node.send_message(offer.message().pieces())).await {
-            Ok(()) => self.take(Event::Delivered).await,
-            Err(error) => {
-                log_lines::not_sent(&self.identity, &error);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    async fn take(&mut self, event: Event) -> ControlFlow<()> {
-        if let Event::FromNode(frame) = &event
-            && frame.opcode == Opcode::Ping
-            && let Some(hash) = hash_in_ping(&frame.payload)
-        {
-            self.tell(NodeNews::Runs(hash)).await;
-        }
-        let passing = match &event {
-            Event::FromControlPlane(frame) => Some(frame.clone()),
-            _ => None,
         };
-        // They may have been changed since the last event, and hold from this one on.
-        self.session.set_on_refusal(self.shared.rulebook.now().on_refusal);
-        let (now, mut actions) = (self.shared.clock.now(), Vec::new());
-        if matches!(event, Event::Tick) && self.arriving.as_ref().is_some_and(Arriving::waits_for_room) {
-            // What the control plane has sent waits here for room, and its pong behind it.
-            actions = self.session.handle(Event::ControlPlaneHeard, now, rand::random());
+        match permit.deliver(self.node.send_message(snapshot.message().pieces())).await {
+            Ok(()) => self.handle(Event::Delivered).await,
+            Err(error) => self.not_sent(&error),
         }
-        actions.extend(self.session.handle(event, now, rand::random()));
-        let flow = self.act(actions).await;
-        if let Some(frame) = passing
-            && self.shared.emptiness.saw(&frame)
-        {
-            self.presence.given_nothing();
-        }
-        flow
     }
 
-    async fn act(&mut self, actions: Vec<Action>) -> ControlFlow<()> {
+    async fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        // The rule may have been changed since the last event, and holds from this one on.
+        self.session.set_on_refusal(self.shared.rulebook.now().on_refusal);
+        let actions = self.session.handle(event, self.shared.clock.now(), rand::random());
+        self.perform(actions).await
+    }
+
+    async fn perform(&mut self, actions: Vec<Action>) -> ControlFlow<()> {
         let mut control_plane_failed = false;
         for action in actions {
-            let sent = match action {
-                Action::ConnectControlPlane => {
-                    self.dialing = Some(tokio::spawn(self.connect().in_current_span()));
-                    Ok(())
-                }
-                Action::DisconnectControlPlane => {
-                    self.disconnect().await;
-                    Ok(())
+            match action {
+                Action::ConnectControlPlane => self.dialing = Some(tokio::spawn(self.connect().in_current_span())),
+                Action::DisconnectControlPlane => self.disconnect().await,
+                Action::RaiseLimit(limit) => {
+                    if let Some(link) = &mut self.control_plane {
+                        link.raise_limit(limit);
+                    }
                 }
                 Action::ToControlPlane(frame) => {
-                    control_plane_failed |= self.send_control_plane(&frame).await.is_err();
-                    Ok(())
-                }
-                Action::ToNode(frame) => self.shared.large.deliver(&frame.payload, self.node.send(&frame)).await,
-                Action::Fetch => {
-                    self.fetching = self.identity.version.map(|version| self.shared.offers.request(version));
-                    if self.fetching.is_none() {
-                        log_lines::unknown_version(&self.identity);
+                    if let Some(link) = &mut self.control_plane {
+                        control_plane_failed |= link.send(&frame).await.is_err();
                     }
-                    Ok(())
                 }
+                Action::ToNode(frame) => self.send(&frame).await?,
+                Action::Fetch => self.fetch(),
                 Action::FetchPublished(publication) => {
-                    let request = |version| self.shared.offers.request_published(version, &publication);
+                    let request = |version| self.shared.snapshots.request_published(version, &publication);
                     self.fetching = self.identity.version.map(request);
-                    Ok(())
                 }
-                Action::Feed(offer) => {
-                    self.feed = Some((offer, self.shared.feeds.turn()));
-                    Ok(())
-                }
+                Action::Feed(snapshot) => self.feed = Some((snapshot, self.shared.feed_queue.permit())),
                 Action::CloseNode(frame) => {
                     if let Some(frame) = frame {
                         let _ = self.node.send(&frame).await;
                     }
                     return ControlFlow::Break(());
                 }
-                Action::Notify(notice) => {
-                    match notice {
-                        Notice::Given(_) => {
-                            self.shared.outlook.gives(self.shared.clock.now());
-                            self.presence.given();
-                            self.tell(NodeNews::Given).await;
-                        }
-                        Notice::Gone { early: Some(how), .. } => {
-                            self.shared.outlook.ended_early(how, self.shared.clock.now());
-                        }
-                        Notice::Adopted(_) => self.presence.restored(),
-                        Notice::NotAdopted { .. } => self.presence.not_adopting(),
-                        _ => {}
-                    }
-                    self.log_notice(&notice);
-                    Ok(())
-                }
-            };
-            if let Err(error) = sent {
-                log_lines::not_sent(&self.identity, &error);
-                return ControlFlow::Break(());
+                Action::Notify(notice) => self.notify(&notice).await,
             }
         }
+
         if control_plane_failed && self.control_plane.take().is_some() {
             self.arriving = None;
-            return Box::pin(self.take(Event::ControlPlaneClosed)).await;
+            return Box::pin(self.handle(Event::ControlPlaneClosed)).await;
         }
         ControlFlow::Continue(())
     }
 
-    fn log_notice(&self, notice: &Notice) {
-        let control_plane = &self.shared.cluster.control_plane.address;
-        log_lines::log(&self.identity, control_plane, notice, &self.outage, self.shared.clock.now());
+    async fn send(&mut self, frame: &Frame) -> ControlFlow<()> {
+        let sending = self.node.send(frame);
+        if let Err(error) = self.shared.large_messages.deliver(&frame.payload, sending).await {
+            return self.not_sent(&error);
+        }
+        if self.shared.empty_configurations.saw(frame) {
+            self.presence.given_nothing();
+        }
+        ControlFlow::Continue(())
     }
 
-    async fn tell(&mut self, news: NodeNews) {
-        if let Some(witness) = &self.witness {
-            witness.tell(news).await;
+    fn not_sent(&self, error: &LinkError) -> ControlFlow<()> {
+        log_lines::not_sent(&self.identity, error);
+        ControlFlow::Break(())
+    }
+
+    fn fetch(&mut self) {
+        self.fetching = self.identity.version.map(|version| self.shared.snapshots.request(version));
+        if self.fetching.is_none() {
+            log_lines::unknown_version(&self.identity);
         }
     }
 
-    async fn send_control_plane(&mut self, frame: &Frame) -> Result<(), LinkError> {
-        match &mut self.control_plane {
-            Some(link) => link.send(frame).await,
-            None => Ok(()),
+    async fn notify(&mut self, notice: &Notice) {
+        let now = self.shared.clock.now();
+        match notice {
+            Notice::Runs(hash) => self.observe(NodeNews::Runs(*hash)).await,
+            Notice::Given(_) => {
+                self.shared.control_plane_health.gives(now);
+                self.presence.given();
+                self.observe(NodeNews::Given).await;
+            }
+            Notice::Gone { early: Some(how), .. } => self.shared.control_plane_health.ended_early(*how, now),
+            Notice::Adopted(_) => self.presence.restored(),
+            Notice::NotAdopted { .. } => self.presence.not_adopting(),
+            _ => {}
+        }
+        log_lines::log(&self.identity, &self.shared.cluster.control_plane.address, notice, &self.outage, now);
+    }
+
+    async fn observe(&mut self, news: NodeNews) {
+        if let Some(observer) = &self.observer {
+            observer.tell(news).await;
         }
     }
 
-    fn control_plane_heard(&mut self, heard: Result<Heard, LinkError>) -> Event {
-        match heard {
-            Ok(Heard::Frame(frame)) => Event::FromControlPlane(frame),
-            Ok(Heard::Part) => Event::ControlPlaneHeard,
+    fn received(&mut self, received: Result<FromControlPlane, LinkError>) -> Event {
+        match received {
+            Ok(FromControlPlane::Frame(frame)) => Event::FromControlPlane(frame),
+            Ok(FromControlPlane::Part) => Event::ControlPlaneHeard,
+            Ok(FromControlPlane::HeldBack) => Event::ControlPlaneHeldBack,
             Err(error) => {
                 log_lines::link_ended(&self.identity, &error, &self.outage, self.shared.clock.now());
-                self.control_plane = None;
-                self.arriving = None;
+                (self.control_plane, self.arriving) = (None, None);
                 match error {
                     LinkError::Closed | LinkError::Broken(_) | LinkError::Stuck => Event::ControlPlaneClosed,
                     LinkError::Protocol(_) | LinkError::TooLong { .. } => Event::ControlPlaneUnreadable,
@@ -268,18 +252,17 @@ impl Driver {
     }
 
     fn dialed(&mut self, dialed: Result<TlsLink, DialError>) -> Event {
+        let now = self.shared.clock.now();
+
         match dialed {
-            Ok(mut link) => {
-                self.shared.outlook.reached(self.shared.clock.now());
-                self.shared.follower.control_plane_is_there();
-                // A node that takes longer messages than our own setting allows gets them.
-                let limit = self.session.max_payload().unwrap_or(0).max(self.shared.cluster.control_plane.max_payload);
-                link.set_limit(limit);
+            Ok(link) => {
+                self.shared.control_plane_health.reached(now);
+                self.shared.published_watch.control_plane_is_there();
                 self.control_plane = Some(link);
                 Event::ControlPlaneConnected
             }
             Err(error) => {
-                let verdict = self.shared.outlook.failed(&error, self.shared.clock.now());
+                let verdict = self.shared.control_plane_health.failed(&error, now);
                 if let Verdict::RefusesCertificate(_) = verdict {
                     recheck::begin(&self.shared, &self.identity);
                 }
@@ -289,15 +272,14 @@ impl Driver {
     }
 
     fn follow(&mut self) {
-        if self.bulletins.is_some() && !self.shared.follower.is_on() {
+        if self.published.is_some() && !self.shared.published_watch.is_on() {
             self.session.stop_following();
-            self.bulletins = None;
+            self.published = None;
         }
-        let version = self.identity.version.filter(|_| self.session.is_in_fallback());
-        match version {
-            Some(version) if self.bulletins.is_none() => self.bulletins = self.shared.follower.subscribe(version),
-            Some(_) => {}
-            None => self.bulletins = None,
+        match self.identity.version.filter(|_| self.session.is_in_fallback()) {
+            Some(_) if self.published.is_some() => {}
+            Some(version) => self.published = self.shared.published_watch.subscribe(version),
+            None => self.published = None,
         }
     }
 
@@ -317,7 +299,7 @@ impl Driver {
     }
 
     async fn end(mut self) {
-        self.tell(NodeNews::Left).await;
+        self.observe(NodeNews::Left).await;
         if let Some(dialing) = &self.dialing {
             dialing.abort();
         }
@@ -329,54 +311,33 @@ impl Driver {
 
 // A large message is read only when there is room for it; until then the control plane's side of the connection fills up,
 // as it does when a node takes it slowly. Loses nothing when dropped before it is ready.
-async fn hear_control_plane(
-    large: &Arc<LargeMessages>,
+async fn recv(
+    large_messages: &Arc<LargeMessages>,
     link: &mut Option<TlsLink>,
     arriving: &mut Option<Arriving>,
-) -> Result<Heard, LinkError> {
-    let Some(link) = link else { return pending().await };
-    let Some(length) = link.begun().filter(|length| *length >= LARGE) else { return link.hear().await };
-    let message = arriving.get_or_insert_with(|| large.expect(length));
-    loop {
-        message.has_room().await?;
-        if message.take(link.piece()) {
-            break;
-        }
+) -> Result<FromControlPlane, LinkError> {
+    let link = or_pending(link.as_mut().map(std::future::ready)).await;
+    let Some(length) = link.begun().filter(|length| *length >= LARGE) else {
+        return Ok(match link.recv().await? {
+            Incoming::Frame(frame) => FromControlPlane::Frame(frame),
+            Incoming::Part => FromControlPlane::Part,
+        });
+    };
+    let message = arriving.get_or_insert_with(|| large_messages.expect(length));
+    if message.begins_to_wait() {
+        return Ok(FromControlPlane::HeldBack);
+    }
+    let waited = message.has_room().await?;
+    if waited || !message.take(link.piece()) {
+        return Ok(FromControlPlane::Part);
     }
 
     if let Some((opcode, is_final)) = link.take_piece()
         && let Some(payload) = message.whole()
     {
         *arriving = None;
-        return Ok(Heard::Frame(Frame { opcode, is_final, payload }));
+        return Ok(FromControlPlane::Frame(Frame { opcode, is_final, payload }));
     }
-    link.hear_piece().await?;
-    Ok(Heard::Part)
-}
-
-async fn turn_to_feed(feed: &mut Option<(Arc<Offer>, Turn)>) -> (Arc<Offer>, Permit) {
-    let permit = match feed {
-        Some((_, turn)) => turn.await,
-        None => pending().await,
-    };
-    let (offer, _) = feed.take().expect("its turn has just come");
-    (offer, permit)
-}
-
-async fn fetched(fetching: &mut Option<PendingSnapshot>) -> Arc<Offer> {
-    match fetching {
-        Some(pending) => {
-            let offer = pending.ready().await;
-            *fetching = None;
-            offer
-        }
-        None => pending().await,
-    }
-}
-
-async fn told(bulletins: &mut Option<Subscription>) -> Bulletin {
-    match bulletins {
-        Some(bulletins) => bulletins.next().await,
-        None => pending().await,
-    }
+    link.recv_piece().await?;
+    Ok(FromControlPlane::Part)
 }

@@ -68,7 +68,7 @@ pub enum ControlPlaneLink {
     Refused,
 }
 
-/// All of them. Clones are one.
+/// All of them. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Nodes(Arc<Mutex<Table>>);
 
@@ -80,7 +80,7 @@ struct Table {
 
 /// A node's row, for as long as it is connected.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct NodeRow {
     nodes: Nodes,
     number: u64,
     shown: Shown,
@@ -89,7 +89,7 @@ pub(super) struct Seat {
 type Shown = (Option<ConfigHash>, Source, LinkState, Option<Trouble>, Option<NodeLimits>);
 
 impl Nodes {
-    pub(super) fn join(&self, identity: &NodeIdentity, since: WallTime) -> Seat {
+    pub(super) fn join(&self, identity: &NodeIdentity, since: WallTime) -> NodeRow {
         let status = NodeStatus {
             id: identity.id.clone(),
             hostname: identity.hostname.clone(),
@@ -102,12 +102,13 @@ impl Nodes {
             trouble: None,
             limits: None,
         };
+
         let mut table = self.lock();
         let number = table.next;
         table.next += 1;
         table.nodes.insert(number, status);
         drop(table);
-        Seat { nodes: self.clone(), number, shown: (None, Source::OwnOrNone, LinkState::Connecting, None, None) }
+        NodeRow { nodes: self.clone(), number, shown: (None, Source::OwnOrNone, LinkState::Connecting, None, None) }
     }
 
     /// All rows, in the order in which they came.
@@ -129,7 +130,7 @@ impl Nodes {
     }
 }
 
-impl Seat {
+impl NodeRow {
     /// Shows what the session knows now.
     pub(super) fn show(&mut self, session: &NodeSession) {
         let limits = session.info().map(|info| info.limits(NodeLimits::default()));
@@ -137,6 +138,7 @@ impl Seat {
         if seen == self.shown {
             return;
         }
+
         self.shown = seen.clone();
         let (runs, source, link, trouble, limits) = seen;
         if let Some(status) = self.nodes.lock().nodes.get_mut(&self.number) {
@@ -164,7 +166,7 @@ fn from(runs: Option<ConfigHash>, source: Source) -> ConfigurationFrom {
     }
 }
 
-impl Drop for Seat {
+impl Drop for NodeRow {
     fn drop(&mut self) {
         self.nodes.lock().nodes.remove(&self.number);
     }

@@ -23,21 +23,23 @@ pub(super) fn begin(shared: &Arc<Shared>, node: &NodeIdentity) {
 
 async fn ask_until_it_changes(shared: Arc<Shared>, target: String, via: Option<String>) {
     let (dialer, rules) = (shared.dialer(via.as_deref()), shared.settings.rules);
+
     loop {
         tokio::time::sleep(spread(rules.retry.0, rules.retry.1, rand::random())).await;
         match dial(&shared.cluster.control_plane, &target, Some(&dialer), rules.config_timeout).await {
             Ok(link) => {
-                shared.outlook.reached(shared.clock.now());
+                shared.control_plane_health.reached(shared.clock.now());
                 link.close().await;
                 break;
             }
             Err(error) => {
-                let verdict = shared.outlook.failed(&error, shared.clock.now());
+                let verdict = shared.control_plane_health.failed(&error, shared.clock.now());
                 if !matches!(verdict, Verdict::RefusesCertificate(_)) {
                     break;
                 }
             }
         }
     }
+
     shared.recheck.0.store(false, Ordering::Relaxed);
 }

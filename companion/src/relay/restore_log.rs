@@ -13,6 +13,9 @@ use tracing::{debug, info, warn};
 
 use crate::archive::{Chosen, NoneChosen};
 
+/// How many things that fail are remembered: a node may claim any version. Beyond that the memory begins anew.
+const REMEMBERED: usize = 1_000;
+
 /// What is said, and how often.
 #[derive(Debug)]
 pub(super) struct RestoreLog {
@@ -67,6 +70,7 @@ impl RestoreLog {
                 warn!(store = place, "{} in {place} is not used{lasted}: {}", skipped.key, skipped.reason);
             }
         }
+
         for error in &chosen.failed {
             let place = Failing::Place(version, error.place().to_owned());
             failing.insert(place.clone());
@@ -74,6 +78,7 @@ impl RestoreLog {
                 warn!(store = error.place(), "{error}{lasted}");
             }
         }
+
         self.say_what_works(version, &failing);
         say(version, chosen);
     }
@@ -98,6 +103,9 @@ impl RestoreLog {
 
     fn mentioned(&self, what: Failing, cause: &str) -> Option<Mention> {
         let mut outages = self.outages.locked();
+        if outages.len() >= REMEMBERED && !outages.contains_key(&what) {
+            outages.clear();
+        }
         let outage = outages.entry(what).or_insert_with(|| self.stores.another());
         outage.failed(cause, self.clock.now())
     }
@@ -129,8 +137,12 @@ fn say(version: KongVersion, chosen: &Chosen) {
             " of Kong {kin}, since there is no backup of {version} itself (LIFEBOAT_VERSION_MATCH=exact forbids that)"
         )
     };
+
     match verified.provenance() {
         Provenance::Manifest(manifest) => info!(
+            store = place,
+            sequence = manifest.sequence,
+            %hash,
             "for new nodes of Kong {version}: snapshot {}{kin} from {place}, {}, configuration {hash}, {}",
             manifest.sequence,
             written_by(manifest.writer()),
@@ -140,6 +152,8 @@ fn say(version: KongVersion, chosen: &Chosen) {
             )
         ),
         Provenance::BareConfigJson => warn!(
+            store = place,
+            %hash,
             "for new nodes of Kong {version}: a bare config.json{kin} from {place}, configuration {hash}; without a manifest \
              nothing tells how old or how complete it is"
         ),

@@ -34,7 +34,7 @@ pub(super) struct Revocations {
     mode: Revocation,
     client: Option<Client>,
     clock: Clock,
-    turns: Semaphore,
+    at_once: Semaphore,
     known: Mutex<Known>,
 }
 
@@ -79,7 +79,7 @@ impl Revocations {
     pub(super) fn new(mode: Revocation, clock: Clock) -> Self {
         let client = || Client::builder().timeout(LIMIT).redirect(reqwest::redirect::Policy::limited(2)).build().ok();
         let client = if mode == Revocation::Off { None } else { client() };
-        Self { mode, client, clock, turns: Semaphore::new(AT_ONCE), known: Mutex::default() }
+        Self { mode, client, clock, at_once: Semaphore::new(AT_ONCE), known: Mutex::default() }
     }
 
     /// What becomes of the node that showed this chain, which was verified.
@@ -100,7 +100,8 @@ impl Revocations {
         if let Some(known) = self.known(&question, now) {
             return known;
         }
-        let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
+
+        let _permit = self.at_once.acquire().await.expect("the semaphore is never closed");
         let answer = match fetch(client, &question).await {
             Ok(answer) => answer,
             Err(why) => {
@@ -111,6 +112,7 @@ impl Revocations {
                 return Err(problem);
             }
         };
+
         match question.read(&answer, now) {
             Ok(Answer::Good { until }) => {
                 let until = until.unwrap_or(now).min(now + BELIEVED);

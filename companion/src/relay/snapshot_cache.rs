@@ -9,7 +9,7 @@ use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::outage::Outages;
 use lifeboat_core::session::follow::Publication;
-use lifeboat_core::session::node::Offer;
+use lifeboat_core::session::node::ReadySnapshot;
 use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_core::verify::{Provenance, Verified};
 use lifeboat_runtime::clock::Clock;
@@ -17,6 +17,7 @@ use lifeboat_runtime::lock::Locked;
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::MOST_VERSIONS;
 use super::restore_log::RestoreLog;
 use crate::archive::Stores;
 
@@ -24,7 +25,7 @@ use crate::archive::Stores;
 /// one fetch; one that comes later gets what has been published since.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The offers of all versions.
+/// The snapshots of all versions. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct SnapshotCache {
     sources: Stores,
@@ -39,36 +40,37 @@ struct Fetch {
     since: Moment,
 }
 
-/// An offer, and the payload that it was made of; none for a bare `config.json`.
+/// A snapshot, and the payload that it was made of; none for a bare `config.json`.
 #[derive(Clone, Debug)]
 struct Fetched {
-    offer: Arc<Offer>,
+    snapshot: Arc<ReadySnapshot>,
     payload: Option<Sha256Digest>,
     last_seen: Option<WallTime>,
 }
 
-/// An offer that is there or on its way.
+/// A snapshot that is there or on its way.
 #[derive(Debug)]
 pub(super) struct PendingSnapshot {
-    offers: SnapshotCache,
+    snapshots: SnapshotCache,
     version: KongVersion,
     result: watch::Receiver<Option<Fetched>>,
 }
 
 impl SnapshotCache {
-    /// What fails is said with others of the stores.
+    /// A failure counts as one outage with the others of `stores`.
     pub(super) fn new(sources: Stores, clock: Clock, stores: &Outages) -> Self {
         Self { sources, clock, fetches: Arc::default(), log: Arc::new(RestoreLog::new(stores.clone(), clock)) }
     }
 
     /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
     pub(super) fn request(&self, version: KongVersion) -> PendingSnapshot {
-        PendingSnapshot { offers: self.clone(), version, result: self.result(version) }
+        PendingSnapshot { snapshots: self.clone(), version, result: self.result(version) }
     }
 
     /// The same, of which one that was fetched before this was published is not taken for new any more.
     pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingSnapshot {
-        let is_older = |fetched: &Fetched| fetched.offer.publication().is_none_or(|known| wanted.is_newer_than(&known));
+        let is_older =
+            |fetched: &Fetched| fetched.snapshot.publication().is_none_or(|known| wanted.is_newer_than(&known));
         let mut fetches = self.fetches.locked();
         if let Some(fetch) = fetches.get_mut(&version)
             && fetch.result.borrow().as_ref().is_some_and(is_older)
@@ -90,7 +92,11 @@ impl SnapshotCache {
         if let Some(fetch) = current {
             return fetch.result.clone();
         }
+
         let previous = fetches.get(&version).and_then(|fetch| fetch.result.borrow().clone());
+        if !fetches.contains_key(&version) {
+            make_room(&mut fetches);
+        }
         let (sender, result) = watch::channel(None);
         let fetch = fetch(self.sources.clone(), self.log.clone(), self.clock, version, previous, sender);
         tokio::spawn(fetch.in_current_span());
@@ -100,17 +106,27 @@ impl SnapshotCache {
 }
 
 impl PendingSnapshot {
-    /// The offer, as soon as it is there.
-    pub(super) async fn ready(&mut self) -> Arc<Offer> {
+    /// The snapshot, as soon as it is there. Loses nothing when dropped before it is ready.
+    pub(super) async fn ready(&mut self) -> Arc<ReadySnapshot> {
         loop {
             if let Ok(fetched) = self.result.wait_for(Option::is_some).await
                 && let Some(fetched) = &*fetched
             {
-                return fetched.offer.clone();
+                return fetched.snapshot.clone();
             }
             // A fetch ends without one when nobody waits, and that may have been just before we came.
-            self.result = self.offers.result(self.version);
+            self.result = self.snapshots.result(self.version);
         }
+    }
+}
+
+// A version for which nothing was found goes before one that has a snapshot, which may be all that there is while the stores are away.
+// Whoever waits for a fetch that goes asks for it again.
+fn make_room(fetches: &mut HashMap<KongVersion, Fetch>) {
+    while fetches.len() >= MOST_VERSIONS {
+        let oldest = fetches.iter().min_by_key(|(_, fetch)| (fetch.result.borrow().is_some(), fetch.since));
+        let Some(version) = oldest.map(|(version, _)| *version) else { return };
+        fetches.remove(&version);
     }
 }
 
@@ -132,6 +148,7 @@ async fn fetch(
         sender.send_replace(Some(previous.clone()));
         return;
     }
+
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
     loop {
         match sources.restore(version, clock.wall()).await {
@@ -171,5 +188,43 @@ fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
         Provenance::Manifest(manifest) => (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen)),
         Provenance::BareConfigJson => (None, None),
     };
-    Fetched { offer: Arc::new(Offer::of(verified, clock.wall())), payload, last_seen }
+    Fetched { snapshot: Arc::new(ReadySnapshot::of(verified, clock.wall())), payload, last_seen }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::{FIRST, in_memory, publish, version};
+    use crate::settings::{RestoreRules, VersionMatch};
+
+    fn cache(archive: &crate::archive::Archive) -> SnapshotCache {
+        let rules = RestoreRules { version: VersionMatch::Exact, ..RestoreRules::default() };
+        SnapshotCache::new(Stores::of(archive.reader(), rules), Clock::start(), &Outages::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn versions_that_nodes_claim_take_a_bounded_room_and_none_that_has_a_snapshot_goes_for_one_that_has_not() {
+        let archive = in_memory();
+        publish(&archive, FIRST).await;
+        let cache = cache(&archive);
+        cache.request(version()).ready().await;
+        let strangers: Vec<_> = (0..1000).map(|patch| cache.request(KongVersion::new(3, 8, patch))).collect();
+        let fetches = cache.fetches.locked();
+        assert_eq!(fetches.len(), MOST_VERSIONS);
+        assert!(fetches[&version()].result.borrow().is_some(), "it may be all that there is");
+        drop((fetches, strangers));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_version_that_made_room_for_others_gets_it_all_the_same() {
+        let archive = in_memory();
+        let cache = cache(&archive);
+        let mut waiting = cache.request(version());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let strangers: Vec<_> = (0..1000).map(|patch| cache.request(KongVersion::new(3, 8, patch))).collect();
+        assert!(!cache.fetches.locked().contains_key(&version()));
+        drop(strangers);
+        publish(&archive, FIRST).await;
+        waiting.ready().await;
+    }
 }

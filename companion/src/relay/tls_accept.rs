@@ -30,6 +30,7 @@ pub(super) async fn accept(
     let limit = shared.settings.limits.handshake;
     // A frame goes out when it is written; a pong would otherwise wait for company.
     let _ = stream.set_nodelay(true);
+
     let secured = tokio::select! {
         secured = timeout(limit, shake_hands(shared, stream, peer, place)) => secured,
         () = place.given_up() => {
@@ -37,6 +38,7 @@ pub(super) async fn accept(
             return None;
         }
     };
+
     match secured {
         Ok(Ok(stream)) => was_not_revoked(shared, stream, peer).await,
         Ok(Err(Left::Late)) => {
@@ -69,6 +71,7 @@ async fn was_not_revoked(
     if let Some(leaf) = chain.first() {
         shared.settings.tls.saw(peer.ip(), leaf);
     }
+
     match shared.revocations.judge(chain, &shared.settings.tls).await {
         Verdict::Accepted => Some(stream),
         Verdict::Unknown(problem) => {
@@ -92,6 +95,7 @@ async fn shake_hands(
     // What it wants is read before anything is computed for it.
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(Left::Failed)?;
     place.spoke();
+
     let (spoke, queue) = (Instant::now(), shared.settings.limits.queue);
     let config = shared.settings.tls.config(peer.ip());
     let work = async {
@@ -101,5 +105,5 @@ async fn shake_hands(
         }
         start.into_stream(config).await.map(TlsStream::from).map_err(Left::Failed)
     };
-    shared.turns.take(work).await
+    shared.handshakes.run(work).await
 }

@@ -55,6 +55,7 @@ pub(super) async fn open(
             if let Some(retry_after) = response.headers().get(header::RETRY_AFTER) {
                 answer.headers_mut().insert(header::RETRY_AFTER, retry_after.clone());
             }
+
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 *answer.headers_mut() = response.headers().clone();
                 let both = [hyper::upgrade::on(&mut request), hyper::upgrade::on(&mut response)];
@@ -80,9 +81,11 @@ async fn ask(shared: &Shared, request: &Request<Body>) -> Result<Response<Body>,
     let dialer = shared.dialer(via);
     let limit = shared.settings.rules.config_timeout;
     let tls = dial_tls(&shared.cluster.control_plane, Some(&dialer), limit).await.map_err(|error| error.to_string())?;
+
     let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.map_err(|error| error.to_string())?;
     // Ends by itself: with the upgrade, or when `sender` is dropped.
     tokio::spawn(connection.with_upgrades());
+
     let mut asked = Request::builder().method(request.method()).uri(request.uri().clone());
     if let Some(headers) = asked.headers_mut() {
         *headers = forwarded(request.headers());
@@ -90,6 +93,7 @@ async fn ask(shared: &Shared, request: &Request<Body>) -> Result<Response<Body>,
         headers.insert(header::HOST, host.try_into().map_err(|_| "its name can't be sent")?);
         headers.insert(RELAY_HEADER, dialer.via.parse().map_err(|_| "its relays can't be named")?);
     }
+
     let asked = asked.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
     let answered = timeout(shared.settings.limits.handshake, sender.send_request(asked)).await;
     answered.map_err(|_| "it did not answer in time".to_owned())?.map_err(|error| error.to_string())
@@ -110,6 +114,7 @@ async fn pass(shared: Arc<Shared>, both: [OnUpgrade; 2], path: String, peer: Soc
         debug!(%peer, path, "what the control plane agreed to did not open");
         return;
     };
+
     let (mut node, mut ahead_of_node) = parts(node);
     let (mut control_plane, ahead) = parts(control_plane);
     let passing = async {
@@ -125,6 +130,7 @@ async fn pass(shared: Arc<Shared>, both: [OnUpgrade; 2], path: String, peer: Soc
             None => both_ways(&mut node, &mut control_plane).await,
         }
     };
+
     let ended: std::io::Result<()> = passing.await;
     debug!(%peer, path, "what passed through has ended: {ended:?}");
     for mut stream in [node, control_plane] {
@@ -145,6 +151,7 @@ async fn hello(
     path: &str,
 ) -> std::io::Result<Option<Bytes>> {
     let until = Instant::now() + HELLO_LIMIT;
+
     write(control_plane, seen).await?;
     while path == RPC_PATH && seen.len() < HELLO_SIZE {
         if let Some(message) = first_message(seen) {
@@ -173,6 +180,7 @@ async fn both_ways(node: &mut Stream, control_plane: &mut Stream) -> std::io::Re
     let (mut from_node, mut to_node) = tokio::io::split(node);
     let (mut from_control_plane, mut to_control_plane) = tokio::io::split(control_plane);
     let (mut up, mut down) = (vec![0; CHUNK], vec![0; CHUNK]);
+
     loop {
         let passed = async {
             tokio::select! {
@@ -190,6 +198,7 @@ async fn both_ways(node: &mut Stream, control_plane: &mut Stream) -> std::io::Re
                 }
             }
         };
+
         match timeout(SILENCE, passed).await {
             Ok(Ok(0)) => return Ok(()),
             Ok(passed) => passed?,

@@ -62,11 +62,13 @@ pub(super) async fn serve(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, pe
         let (shared, place) = (shared.clone(), place.clone());
         async move { Ok::<_, Infallible>(answer(&shared, request, peer, place).await) }
     });
+
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.settings.limits.handshake)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
+
     if let Err(error) = connection.await {
         debug!(%peer, "a connection ended before its WebSocket was open: {error}");
     }
@@ -88,6 +90,7 @@ async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: Sock
         );
         return text(StatusCode::LOOP_DETECTED, "this relay is its own control plane\n");
     }
+
     let accept = websocket_accept(request.method(), request.headers());
     if path != OUTLET_PATH {
         if accept.is_some() {
@@ -96,6 +99,7 @@ async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: Sock
         debug!(%peer, path, "answered 404: what is not a WebSocket is not asked of the control plane");
         return text(StatusCode::NOT_FOUND, "this is a lifeboat relay: data planes connect to /v1/outlet\n");
     }
+
     let Some(accept) = accept else {
         return text(StatusCode::UPGRADE_REQUIRED, "data planes open a WebSocket here\n");
     };
@@ -104,6 +108,7 @@ async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: Sock
     let Some(identity) = identify(target, peer, via) else {
         return text(StatusCode::BAD_REQUEST, "node_id, node_hostname and node_version are needed\n");
     };
+
     let upgrade = hyper::upgrade::on(&mut request);
     shared.spawn(serve_node(shared.clone(), identity, upgrade, place));
     Response::builder()

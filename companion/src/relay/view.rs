@@ -79,7 +79,7 @@ mod tests {
     use crate::http::{Http, Program};
     use crate::metrics::Metrics;
     use crate::observation::{NodePresence, Observation};
-    use crate::relay::nodes::Seat;
+    use crate::relay::nodes::NodeRow;
     use crate::reports::Reports;
     use crate::settings::{Chosen, HttpSettings, ReportKeys};
     use lifeboat_runtime::clock::Clock;
@@ -87,7 +87,7 @@ mod tests {
     /// A relay as it is looked at, with nodes that only sit there.
     struct Relay {
         address: SocketAddr,
-        _seats: Vec<(Seat, NodePresence)>,
+        _rows: Vec<(NodeRow, NodePresence)>,
     }
 
     impl Relay {
@@ -99,15 +99,15 @@ mod tests {
             let metrics = Metrics::new(&observation);
             let relay =
                 Some(RelayView::new(nodes.clone(), Backups::default(), Incremental::new(Duration::ZERO, clock)));
-            let seat = |number| (nodes.join(&identity(number), clock.wall()), observation.relay().node());
-            let seats = (0..count).map(seat).collect();
+            let row = |number| (nodes.join(&identity(number), clock.wall()), observation.relay().node());
+            let seats = (0..count).map(row).collect();
             let drills = DrillMetrics::default();
             let program = Program { observation, metrics, store, control_plane, reports, relay, drills };
             let settings = HttpSettings::Listen { address: ([127, 0, 0, 1], 0).into(), chosen: Chosen::OnPurpose };
             let http = Http::bind(settings).await.unwrap().unwrap();
             let address = http.address();
             tokio::spawn(http.run(program, Router::new()));
-            Self { address, _seats: seats }
+            Self { address, _rows: seats }
         }
 
         async fn page(&self, path: &str) -> String {

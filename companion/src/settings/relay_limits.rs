@@ -9,6 +9,8 @@ use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 pub struct RelayLimits {
     /// How long a node's handshakes, TLS and HTTP each, may take. Kong's nodes close theirs after 5 s (KONG.md section 1).
     pub handshake: Duration,
+    /// How many TLS handshakes compute at once: as many as there are processors.
+    pub handshakes: usize,
     /// After how long in the queue a handshake is not begun any more. It could hardly be finished in time, and whoever
     /// comes now would wait behind it in vain; its node tries again in 5 to 10 s.
     pub queue: Duration,
@@ -33,6 +35,7 @@ impl Default for RelayLimits {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),
+            handshakes: std::thread::available_parallelism().map_or(1, usize::from),
             queue: Duration::from_millis(1500),
             silent: 1024,
             connections: None,

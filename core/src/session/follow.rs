@@ -42,7 +42,7 @@ pub enum Choice {
 
 /// What the relay sees in the store while the control plane is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bulletin {
+pub struct StoreView {
     /// What is published now.
     pub newest: Publication,
     /// What was published when the relay first looked in this outage.

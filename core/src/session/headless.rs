@@ -237,6 +237,7 @@ impl Headless {
         };
 
         self.heard(now);
+
         match frame.opcode {
             Opcode::Binary if frame.is_final => vec![Action::Receive(frame.payload.into())],
             Opcode::Binary | Opcode::Continuation => {

@@ -10,7 +10,7 @@ mod following;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use event::{Action, Event, LinkState, Notice, Offer, Rules, Source, Trouble};
+pub use event::{Action, Event, LinkState, Notice, ReadySnapshot, Rules, Source, Trouble};
 
 use self::control_plane::{Known, Link, Up};
 use self::fed::Fed;
@@ -97,14 +97,17 @@ impl NodeSession {
     /// Takes one event. `chance` in `0.0..1.0` spreads reconnects.
     pub fn handle(&mut self, event: Event, now: Moment, chance: f64) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.excuse_held_back(now);
+
         match event {
             Event::Tick => self.tick(now, chance, &mut actions),
             Event::FromNode(frame) => self.node_sent(frame, now, &mut actions),
-            Event::Fetched(offer) if self.following.fetched(&offer) => {}
-            Event::Fetched(offer) => self.fetched(offer),
-            Event::Published(bulletin) => self.published(bulletin, &mut actions),
+            Event::Fetched(snapshot) if self.following.fetched(&snapshot) => {}
+            Event::Fetched(snapshot) => self.fetched(snapshot),
+            Event::Published(view) => self.published(view, &mut actions),
             Event::Delivered => self.delivered(now, &mut actions),
             Event::ControlPlaneHeard
+            | Event::ControlPlaneHeldBack
             | Event::FromControlPlane(_)
             | Event::ControlPlaneConnected
             | Event::ControlPlaneFailed(_)
@@ -113,6 +116,7 @@ impl NodeSession {
         }
 
         self.restore(now, &mut actions);
+
         actions
     }
 
@@ -124,6 +128,7 @@ impl NodeSession {
         if let Some(fetch_at) = self.fetch_at() {
             wake_at = wake_at.min(fetch_at);
         }
+
         match &self.link {
             Link::Connecting { .. } => {}
             Link::Up(up) => {
@@ -134,6 +139,7 @@ impl NodeSession {
             }
             Link::Down { retry_at, .. } => wake_at = wake_at.min(*retry_at),
         }
+
         if let Some(next) = self.following.wake_at() {
             wake_at = wake_at.min(next);
         }
@@ -182,7 +188,7 @@ impl NodeSession {
         match &self.feeding {
             Feeding::TooLarge(fed) => {
                 let limit = self.max_payload().unwrap_or_default();
-                Some(Trouble::TooLarge { message: fed.offer.message.len(), limit })
+                Some(Trouble::TooLarge { message: fed.snapshot.message.len(), limit })
             }
             Feeding::Fed(fed) | Feeding::Ready(fed) | Feeding::Due(fed, _) | Feeding::Fetching(Some(fed)) => {
                 not_adopted(fed)
@@ -228,6 +234,7 @@ impl NodeSession {
 
     fn node_sent(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
         self.last_heard = now;
+
         match frame.opcode {
             Opcode::Ping => self.node_pinged(frame, now, actions),
             Opcode::Close => {
@@ -276,6 +283,7 @@ impl NodeSession {
 
     fn node_pinged(&mut self, frame: Frame, now: Moment, actions: &mut Vec<Action>) {
         if let Some(hash) = hash_in_ping(&frame.payload) {
+            actions.push(Action::Notify(Notice::Runs(hash)));
             self.node_runs(hash, now, actions);
         }
 
@@ -313,20 +321,21 @@ impl NodeSession {
         if let Feeding::Fed(fed) | Feeding::Fetching(Some(fed)) | Feeding::Ready(fed) | Feeding::Due(fed, _) =
             &self.feeding
             && fed.attempts > 0
-            && fed.offer.message.config_hash() == hash
+            && fed.snapshot.message.config_hash() == hash
         {
             self.source = Source::Store;
-            self.following.was_restored(&fed.offer);
+            self.following.was_restored(&fed.snapshot);
             actions.push(Action::Notify(Notice::Adopted(hash)));
         }
+
         self.feeding = Feeding::No;
     }
 
-    fn fetched(&mut self, offer: Arc<Offer>) {
+    fn fetched(&mut self, snapshot: Arc<ReadySnapshot>) {
         if let Feeding::Fetching(earlier) = &mut self.feeding {
             let fed = match earlier.take() {
-                Some(earlier) => earlier.with(offer),
-                None => Fed::new(offer),
+                Some(earlier) => earlier.with(snapshot),
+                None => Fed::new(snapshot),
             };
             self.feeding = Feeding::Ready(fed);
         }
@@ -348,6 +357,7 @@ impl NodeSession {
         let Some((_, info)) = self.basic_info.as_ref().filter(|_| !actions.iter().any(closes)) else {
             return;
         };
+
         let max_payload = info.max_payload;
 
         if self.fetch_at().is_some_and(|fetch_at| fetch_at <= now) {
@@ -357,6 +367,7 @@ impl NodeSession {
             };
             actions.push(Action::Fetch);
         }
+
         let control_plane = self.control_plane_is(now, actions);
 
         match restore::decide(self.node_holds(), control_plane, self.rules.on_refusal) {
@@ -369,6 +380,7 @@ impl NodeSession {
                 }
             }
         }
+
         self.follow(control_plane, now, actions);
     }
 
@@ -378,7 +390,7 @@ impl NodeSession {
             Feeding::Fed(fed) if fed.next.is_some_and(|next| next <= now) => fed.clone(),
             _ => return,
         };
-        let message = fed.offer.message.len();
+        let message = fed.snapshot.message.len();
         if message > max_payload {
             if self.said_too_large.replace(message) != Some(message) {
                 actions.push(Action::Notify(Notice::TooLarge { message, limit: max_payload }));
@@ -398,7 +410,7 @@ impl NodeSession {
             actions.push(Action::Notify(Notice::NotAdopted { attempts, runs }));
         }
         fed.send();
-        actions.push(Action::Feed(fed.offer.clone()));
+        actions.push(Action::Feed(fed.snapshot.clone()));
         self.feeding = Feeding::Fed(fed);
     }
 
@@ -416,6 +428,7 @@ impl NodeSession {
             Feeding::TooLarge(fed) => return fed.next,
             Feeding::Fetching(_) | Feeding::Ready(_) | Feeding::Due(..) | Feeding::Fed(_) => return None,
         }
+
         match &self.link {
             Link::Connecting { since, known: Known::Nothing } => Some(*since + HEAD_START),
             Link::Up(up) if !up.has_given => Some(up.since + HEAD_START),

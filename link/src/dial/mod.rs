@@ -62,8 +62,8 @@ pub struct Relay {
     pub listen: SocketAddr,
     /// The relays that this link passes through, this one last: each under a name that no other has.
     pub via: Arc<str>,
-    /// The handshakes' turns.
-    pub turns: HandshakeQueue,
+    /// Where its handshakes wait for a processor.
+    pub handshakes: HandshakeQueue,
 }
 
 /// Why there is no link.
@@ -168,13 +168,15 @@ async fn connect_once(control_plane: &ControlPlane, relay: Option<&Relay>) -> Re
             "that address is this relay itself: set LIFEBOAT_CONTROL_PLANE to the real control plane",
         ));
     }
+
     // A frame goes out when it is written; a ping would otherwise wait for company.
     let _ = tcp.set_nodelay(true);
     let connecting = TlsConnector::from(control_plane.tls.config()).connect(control_plane.server_name.clone(), tcp);
     let connected = match relay {
-        Some(relay) => relay.turns.take(connecting).await,
+        Some(relay) => relay.handshakes.run(connecting).await,
         None => connecting.await,
     };
+
     connected.map(TlsStream::from).map_err(|error| {
         let failure = explain(Peer::ControlPlane, &error);
         let another_certificate = failure.class == FailureClass::RefusedByPeer && control_plane.tls.was_refused();
@@ -207,6 +209,7 @@ fn failure(error: &UpgradeError) -> ConnectFailure {
     if http.is_incomplete_message() {
         return ConnectFailure::EndedWithoutAnswer;
     }
+
     let Some(io) = io_error(http) else { return ConnectFailure::Unreachable };
     let explained = explain(Peer::ControlPlane, io);
     if explained.class == FailureClass::Closed || explained.is_about_our_certificate {

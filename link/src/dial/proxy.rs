@@ -33,22 +33,26 @@ pub(super) async fn connect(proxy: &Proxy, to: &Address) -> Result<TcpStream, Pr
     let at = || proxy.address.clone();
     let stream = TcpStream::connect((proxy.address.host.as_str(), proxy.address.port)).await;
     let stream = stream.map_err(|error| ProxyError::Unreachable(at(), error))?;
+
     let http = |error| ProxyError::Http(at(), error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
     // Ends by itself: with the upgrade, or when `sender` is dropped.
     tokio::spawn(connection.with_upgrades());
+
     let target = to.to_string();
     let mut request = Request::builder().method(Method::CONNECT).uri(&target).header(header::HOST, &target);
     if let Some(authorization) = &proxy.authorization {
         request = request.header(header::PROXY_AUTHORIZATION, authorization);
     }
     let request = request.body(Empty::<Bytes>::new()).expect("a host and a port are an authority");
+
     let response = sender.send_request(request).await.map_err(http)?;
     match response.status() {
         status if status.is_success() => {}
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(ProxyError::Credentials(at())),
         status => return Err(ProxyError::Status(at(), status, to.clone())),
     }
+
     let upgraded = hyper::upgrade::on(response).await.map_err(http)?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("what comes back is the stream that went in");
     if parts.read_buf.is_empty() { Ok(parts.io.into_inner()) } else { Err(ProxyError::Talks(at())) }

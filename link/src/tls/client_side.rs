@@ -118,6 +118,7 @@ impl State {
             self.config = config(&self.now);
             return;
         };
+
         let (shown, other) = match shows {
             Shows::Now => (&self.now, before),
             Shows::Before => (before, &self.now),

@@ -83,6 +83,7 @@ pub fn explain(peer: Peer, error: &io::Error) -> HandshakeFailure {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         return explain_tls(peer, tls);
     }
+
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     let (class, sentence) = match error.kind() {
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => (
@@ -116,6 +117,7 @@ pub fn explain_tls(peer: Peer, error: &Error) -> HandshakeFailure {
         ),
         _ => (FailureClass::Other, format!("the TLS handshake with {peer} failed: {error}")),
     };
+
     let is_about_our_certificate = matches!(error, Error::AlertReceived(alert) if is_about_a_certificate(*alert));
     HandshakeFailure { class, is_about_our_certificate, sentence }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::Semaphore;
 use tokio_util::sync::PollSemaphore;
 
-/// The queue. Clones are one.
+/// The queue. Clones share it.
 #[derive(Clone, Debug)]
 pub struct HandshakeQueue(Arc<Semaphore>);
 
@@ -19,22 +19,17 @@ impl HandshakeQueue {
         Self(Arc::new(Semaphore::new(at_once.max(1))))
     }
 
-    /// As many at once as there are processors.
-    pub fn for_this_machine() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, usize::from))
-    }
-
-    /// Does this work, each step of it in its turn. While it waits for its peer it holds nobody up.
-    pub async fn take<F: Future>(&self, work: F) -> F::Output {
-        let (mut turns, mut work) = (PollSemaphore::new(self.0.clone()), pin!(work));
-        std::future::poll_fn(move |context| step(&mut turns, work.as_mut(), context)).await
+    /// Does this work, each step of it when it has a permit. While it waits for its peer it holds none.
+    pub async fn run<F: Future>(&self, work: F) -> F::Output {
+        let (mut permits, mut work) = (PollSemaphore::new(self.0.clone()), pin!(work));
+        std::future::poll_fn(move |context| step(&mut permits, work.as_mut(), context)).await
     }
 }
 
-fn step<F: Future>(turns: &mut PollSemaphore, work: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
-    let turn = ready!(turns.poll_acquire(context));
+fn step<F: Future>(permits: &mut PollSemaphore, work: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    let permit = ready!(permits.poll_acquire(context));
     let done = work.poll(context);
-    drop(turn);
+    drop(permit);
     done
 }
 
@@ -49,13 +44,13 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_a_peer_holds_up_nobody() {
-        let turns = HandshakeQueue::new(1);
+        let queue = HandshakeQueue::new(1);
         let forever = tokio::spawn({
-            let turns = turns.clone();
-            async move { turns.take(std::future::pending::<()>()).await }
+            let queue = queue.clone();
+            async move { queue.run(std::future::pending::<()>()).await }
         });
         tokio::task::yield_now().await;
-        assert_eq!(turns.take(async { 7 }).await, 7);
+        assert_eq!(queue.run(async { 7 }).await, 7);
         forever.abort();
     }
 
@@ -63,10 +58,10 @@ mod tests {
     async fn no_more_than_that_many_compute_at_once() {
         static NOW: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
-        let turns = HandshakeQueue::new(2);
+        let queue = HandshakeQueue::new(2);
         let mut all = JoinSet::new();
         for _ in 0..40 {
-            let turns = turns.clone();
+            let queue = queue.clone();
             all.spawn(async move {
                 let work = async {
                     for _ in 0..3 {
@@ -76,7 +71,7 @@ mod tests {
                         tokio::task::yield_now().await;
                     }
                 };
-                turns.take(work).await;
+                queue.run(work).await;
             });
         }
         all.join_all().await;

@@ -63,6 +63,7 @@ where
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Ends by itself: with the upgrade, or when `sender` is dropped.
     let connection = tokio::spawn(connection.with_upgrades());
+
     let key = generate_key();
     let mut request = Request::get(target)
         .header(header::HOST, host)
@@ -74,6 +75,7 @@ where
         request = request.header(RELAY_HEADER, via);
     }
     let request = request.body(Empty::<Bytes>::new()).expect("a target that came in as one is a valid one");
+
     let response = match sender.send_request(request).await {
         Ok(response) => response,
         // The connection failed before it took the request: only the connection knows why.
@@ -82,6 +84,7 @@ where
         }
         Err(error) => return Err(error.into()),
     };
+
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(UpgradeError::Answered(read_answer(response).await));
     }
@@ -89,6 +92,7 @@ where
     if accept.as_deref() != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err(UpgradeError::Accept);
     }
+
     let upgraded = hyper::upgrade::on(response).await?;
     let Parts { io, read_buf, .. } =
         upgraded.downcast::<TokioIo<S>>().expect("what comes back is the stream that went in");

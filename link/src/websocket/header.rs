@@ -55,6 +55,7 @@ impl Header {
         if header.mask.is_some() != (mask == Mask::Theirs) {
             return Err(HeaderError::Mask);
         }
+
         let opcode = from_wire(header.opcode)?;
         let is_control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
         if is_control && (length > 125 || !header.is_final) {

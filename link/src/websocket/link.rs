@@ -35,7 +35,7 @@ pub struct Link<S> {
 
 /// What a read brought.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Incoming {
     /// A whole frame.
     Frame(Frame),
     /// A part of one: the peer lives, but there is nothing to act on yet.
@@ -80,31 +80,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Self { stream, mask, unread: BytesMut::from(&unread[..]).into(), frame: None, taken: 0, limit }
     }
 
-    /// Allows frames of up to `limit` bytes from now on.
-    pub fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
+    /// Allows frames of up to `limit` bytes from now on, if that is more than until now.
+    pub fn raise_limit(&mut self, limit: u64) {
+        self.limit = self.limit.max(limit);
     }
 
-    /// The length of a frame in bytes, if one has begun and is not here whole. It stays where it is until it is heard.
+    /// The length of a frame in bytes, if one has begun and is not here whole. It stays where it is until it is received.
     pub fn begun(&self) -> Option<u64> {
         self.frame.as_ref().map(|header| header.length)
     }
 
     /// The next frame, or the news that a part of one came. Loses nothing when dropped before it is ready.
-    pub async fn hear(&mut self) -> Result<Heard, LinkError> {
+    pub async fn recv(&mut self) -> Result<Incoming, LinkError> {
         let had_begun = self.frame.is_some();
         if let Some(frame) = self.take_frame()? {
-            return Ok(Heard::Frame(frame));
+            return Ok(Incoming::Frame(frame));
         }
         // Whoever wants to take a long one in pieces is asked before it is set aside for.
         if self.frame.is_some() && !had_begun {
-            return Ok(Heard::Part);
+            return Ok(Incoming::Part);
         }
         // For a long frame its whole length is set aside once, instead of by doubling, and not one byte more.
         let missing = self.frame.as_ref().map(|header| header.length as usize - self.unread.len());
         self.unread.reserve(missing.unwrap_or(READ_AT_ONCE));
         self.read().await?;
-        Ok(self.take_frame()?.map_or(Heard::Part, Heard::Frame))
+        Ok(self.take_frame()?.map_or(Incoming::Part, Incoming::Frame))
     }
 
     /// What is here of the frame that has begun and was not taken yet, for whoever keeps long frames elsewhere. Only from
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Waits for the next piece. Loses nothing when dropped before it is ready.
-    pub async fn hear_piece(&mut self) -> Result<(), LinkError> {
+    pub async fn recv_piece(&mut self) -> Result<(), LinkError> {
         self.unread.reserve(PIECE);
         self.read().await
     }
@@ -192,10 +192,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if header.length > self.limit {
             return Err(LinkError::TooLong { length: header.length, limit: self.limit });
         }
+
         let length = header.length as usize;
         if self.unread.len() < length {
             return Ok(None);
         }
+
         let mut payload = self.unread.split_to(length);
         if length > KEPT {
             self.unread = BytesMut::from(&self.unread[..]).into();
@@ -206,17 +208,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let frame = Frame { opcode: header.opcode, is_final: header.is_final, payload: payload.freeze() };
         self.frame = None;
         Ok(Some(frame))
-    }
-}
-
-/// What is heard next on a link; nothing ever, if there is none. As [`Link::hear`], it loses nothing when dropped.
-pub async fn hear<S>(link: &mut Option<Link<S>>) -> Result<Heard, LinkError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    match link {
-        Some(link) => link.hear().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -261,7 +252,7 @@ mod tests {
 
     async fn frame(link: &mut Link<tokio::io::DuplexStream>) -> Frame {
         loop {
-            if let Heard::Frame(frame) = link.hear().await.unwrap() {
+            if let Incoming::Frame(frame) = link.recv().await.unwrap() {
                 return frame;
             }
         }
@@ -299,10 +290,10 @@ mod tests {
         let received = loop {
             // Every second read is dropped after one poll.
             let _ = tokio::time::timeout(Duration::ZERO, async { std::future::pending::<()>().await }).await;
-            let dropped = futures::FutureExt::now_or_never(server.hear());
+            let dropped = futures::FutureExt::now_or_never(server.recv());
             match dropped {
-                Some(Ok(Heard::Frame(frame))) => break frame,
-                Some(Ok(Heard::Part)) => {}
+                Some(Ok(Incoming::Frame(frame))) => break frame,
+                Some(Ok(Incoming::Part)) => {}
                 Some(Err(error)) => panic!("{error}"),
                 None => tokio::task::yield_now().await,
             }
@@ -316,7 +307,7 @@ mod tests {
         let (mut client, mut server) = pair(10);
         let sender = tokio::spawn(async move { client.send(&Frame::binary(vec![0; 1_000_000])).await });
         let error = loop {
-            match server.hear().await {
+            match server.recv().await {
                 Ok(_) => {}
                 Err(error) => break error,
             }
@@ -340,7 +331,7 @@ mod tests {
         });
         assert_eq!(frame(&mut client).await, Frame::empty_pong());
         while client.begun().is_none() {
-            assert!(matches!(client.hear().await.unwrap(), Heard::Part));
+            assert!(matches!(client.recv().await.unwrap(), Incoming::Part));
         }
         assert_eq!(client.begun(), Some(100_000));
         let mut taken = Vec::new();
@@ -348,7 +339,7 @@ mod tests {
             taken.extend_from_slice(client.piece());
             match client.take_piece() {
                 Some(end) => break end,
-                None => client.hear_piece().await.unwrap(),
+                None => client.recv_piece().await.unwrap(),
             }
             assert!(client.unread.capacity() < 4 * PIECE, "{}", client.unread.capacity());
         };
@@ -365,7 +356,7 @@ mod tests {
             client
         });
         let mut most = 0;
-        while !matches!(server.hear().await.unwrap(), Heard::Frame(_)) {
+        while !matches!(server.recv().await.unwrap(), Incoming::Frame(_)) {
             most = most.max(server.unread.capacity());
         }
         assert!((300_000..310_000).contains(&most), "{most}");
@@ -378,6 +369,6 @@ mod tests {
         let mut wrong = Link::new(client, Bytes::new(), Mask::Theirs, 100);
         let mut server = Link::new(server, Bytes::new(), Mask::Theirs, 100);
         wrong.send(&Frame::empty_pong()).await.unwrap();
-        assert!(matches!(server.hear().await, Err(LinkError::Protocol(HeaderError::Mask))));
+        assert!(matches!(server.recv().await, Err(LinkError::Protocol(HeaderError::Mask))));
     }
 }

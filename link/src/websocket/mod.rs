@@ -6,5 +6,4 @@ pub mod connect;
 pub mod header;
 mod link;
 
-pub use link::{Heard, Link, LinkError};
-pub use link::{first_message, hear};
+pub use link::{Incoming, Link, LinkError, first_message};

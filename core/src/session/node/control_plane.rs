@@ -43,6 +43,8 @@ pub(super) struct Up {
     pub(super) said_silent: bool,
     pub(super) pong_due: Option<Moment>,
     pongs_to_swallow: u32,
+    /// What it has sent waits here for room, and its pong behind it.
+    is_held_back: bool,
 }
 
 impl Link {
@@ -63,6 +65,7 @@ impl NodeSession {
     pub(super) fn control_plane_event(&mut self, event: Event, now: Moment, chance: f64, actions: &mut Vec<Action>) {
         match event {
             Event::ControlPlaneHeard => self.control_plane_heard(now),
+            Event::ControlPlaneHeldBack => self.hold_back(true),
             Event::FromControlPlane(frame) => self.control_plane_sent(frame, now, chance, actions),
             Event::ControlPlaneConnected => self.connected(now, actions),
             Event::ControlPlaneFailed(verdict) => self.connect_failed(verdict, now, chance, actions),
@@ -107,6 +110,7 @@ impl NodeSession {
 
     fn control_plane_sent(&mut self, frame: Frame, now: Moment, chance: f64, actions: &mut Vec<Action>) {
         self.control_plane_lives();
+        self.hold_back(false);
         let Link::Up(up) = &mut self.link else { return };
 
         match frame.opcode {
@@ -140,6 +144,7 @@ impl NodeSession {
             said_silent: false,
             pong_due: None,
             pongs_to_swallow: 0,
+            is_held_back: false,
         });
         actions.push(Action::Notify(Notice::Spliced));
         self.introduce(now, actions);
@@ -148,11 +153,12 @@ impl NodeSession {
     /// The node's own first message, then what it runs: its ping if it still waits for the pong, else one in its name.
     /// Nothing else may reach a control plane before that (KONG.md section 1): one of 3.10 and later could crash.
     pub(super) fn introduce(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        let (Link::Up(up), Some((basic_info, _))) = (&mut self.link, &self.basic_info) else {
+        let (Link::Up(up), Some((basic_info, info))) = (&mut self.link, &self.basic_info) else {
             return;
         };
         (up.since, up.quiet_since) = (now, now);
-        actions.push(Action::ToControlPlane(basic_info.clone()));
+        actions.extend([Action::RaiseLimit(info.max_payload), Action::ToControlPlane(basic_info.clone())]);
+
         let in_its_name = match (&self.unanswered_ping, self.runs) {
             (Some(ping), _) => ping.clone(),
             (None, Some(hash)) => {
@@ -222,8 +228,24 @@ impl NodeSession {
     // A large message may take long on its way, and is not silence.
     fn control_plane_heard(&mut self, now: Moment) {
         self.control_plane_lives();
+        self.hold_back(false);
         if let Link::Up(up) = &mut self.link {
             up.quiet_since = now;
+        }
+    }
+
+    /// Time does not count against a control plane that is not being read.
+    pub(super) fn excuse_held_back(&mut self, now: Moment) {
+        if let Link::Up(up) = &mut self.link
+            && up.is_held_back
+        {
+            (up.quiet_since, up.pong_due) = (now, None);
+        }
+    }
+
+    fn hold_back(&mut self, is_held_back: bool) {
+        if let Link::Up(up) = &mut self.link {
+            up.is_held_back = is_held_back;
         }
     }
 

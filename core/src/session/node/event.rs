@@ -8,14 +8,14 @@ use crate::frame::Frame;
 use crate::kong::basic_info::NotBasicInfo;
 use crate::kong::message::ReconfigureMessage;
 use crate::session::answer::{EarlyEnd, Refusal, Verdict};
-use crate::session::follow::{Bulletin, Publication};
+use crate::session::follow::{Publication, StoreView};
 use crate::session::restore::OnRefusal;
 use crate::time::WallTime;
 use crate::verify::{Provenance, Verified};
 
 /// A snapshot as it is given to nodes: one for all, shared.
 #[derive(Debug)]
-pub struct Offer {
+pub struct ReadySnapshot {
     pub(in crate::session) message: ReconfigureMessage,
     /// Of the configuration, decompressed.
     pub(in crate::session) config_bytes: u64,
@@ -23,7 +23,7 @@ pub struct Offer {
     pub(in crate::session) publication: Option<Publication>,
 }
 
-impl Offer {
+impl ReadySnapshot {
     /// A verified snapshot, ready to be sent; `now` is only for the node's log.
     pub fn of(verified: &Verified, now: WallTime) -> Self {
         let publication = match verified.provenance() {
@@ -62,8 +62,10 @@ pub enum Event {
     Tick,
     /// The node sent a frame.
     FromNode(Frame),
-    /// A part of a message came from the control plane, or one waits to be read.
+    /// A part of a message came from the control plane.
     ControlPlaneHeard,
+    /// The control plane sends a large message, of which nothing more is read before there is room for it.
+    ControlPlaneHeldBack,
     /// The control plane sent a frame.
     FromControlPlane(Frame),
     /// The link to the control plane is up.
@@ -75,9 +77,9 @@ pub enum Event {
     /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
     ControlPlaneUnreadable,
     /// The store was looked at, after this node's control plane was lost (`LIFEBOAT_FOLLOW`).
-    Published(Bulletin),
+    Published(StoreView),
     /// What [`Action::Fetch`] or [`Action::FetchPublished`] asked for.
-    Fetched(Arc<Offer>),
+    Fetched(Arc<ReadySnapshot>),
     /// The last byte of what [`Action::Feed`] asked for has gone.
     Delivered,
 }
@@ -89,6 +91,8 @@ pub enum Action {
     ConnectControlPlane,
     /// Close the link to the control plane; no [`Event::ControlPlaneClosed`] is needed.
     DisconnectControlPlane,
+    /// Take messages of this many bytes from the control plane, since the node takes them, if that is more than until now.
+    RaiseLimit(u64),
     /// Send the control plane this frame.
     ToControlPlane(Frame),
     /// Send the node this frame.
@@ -98,7 +102,7 @@ pub enum Action {
     /// Fetch what is published now, which is this or another newer one. An answer that is older is ignored.
     FetchPublished(Publication),
     /// Send the node this snapshot, as soon as it has its turn, and say when it has gone ([`Event::Delivered`]).
-    Feed(Arc<Offer>),
+    Feed(Arc<ReadySnapshot>),
     /// Close the node's link, with this frame first if there is one.
     CloseNode(Option<Frame>),
     /// Tell the operator.
@@ -110,6 +114,8 @@ pub enum Action {
 pub enum Notice {
     /// The node's first message is none of Kong's.
     NotANode(NotBasicInfo),
+    /// The node's ping carried this hash.
+    Runs(ConfigHash),
     /// The control plane is there, and frames pass.
     Spliced,
     /// The control plane sent the node a configuration of this many bytes, compressed.

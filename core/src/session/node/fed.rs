@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ATTEMPTS_BEFORE_NOTICE, FIRST_REPEAT, LONGEST_PAUSE, Offer};
+use super::{ATTEMPTS_BEFORE_NOTICE, FIRST_REPEAT, LONGEST_PAUSE, ReadySnapshot};
 use crate::backoff::Backoff;
 use crate::time::Moment;
 
@@ -19,7 +19,7 @@ pub(super) const EXPANDS: u64 = 9;
 /// A snapshot and how often the node was sent it.
 #[derive(Clone, Debug)]
 pub(super) struct Fed {
-    pub(super) offer: Arc<Offer>,
+    pub(super) snapshot: Arc<ReadySnapshot>,
     pub(super) attempts: u32,
     /// How long the node has, once it has all of it, to say that it runs it.
     wait: Duration,
@@ -31,14 +31,14 @@ pub(super) struct Fed {
 }
 
 impl Fed {
-    pub(super) fn new(offer: Arc<Offer>) -> Self {
-        let pause = pause_for(&offer);
-        Self { offer, attempts: 0, wait: FIRST_REPEAT, delivered: None, next: None, pause }
+    pub(super) fn new(snapshot: Arc<ReadySnapshot>) -> Self {
+        let pause = pause_for(&snapshot);
+        Self { snapshot, attempts: 0, wait: FIRST_REPEAT, delivered: None, next: None, pause }
     }
 
     /// The same snapshot goes on where it was; another one begins anew.
-    pub(super) fn with(self, offer: Arc<Offer>) -> Self {
-        if offer.message.config_hash() == self.offer.message.config_hash() { self } else { Self::new(offer) }
+    pub(super) fn with(self, snapshot: Arc<ReadySnapshot>) -> Self {
+        if snapshot.message.config_hash() == self.snapshot.message.config_hash() { self } else { Self::new(snapshot) }
     }
 
     /// From when on it may be sent to a node that connected then.
@@ -93,11 +93,11 @@ impl Fed {
     }
 
     fn loads_in(&self) -> Duration {
-        loading_time(self.offer.config_bytes)
+        loading_time(self.snapshot.config_bytes)
     }
 
     fn is_large(&self) -> bool {
-        is_large(self.offer.config_bytes)
+        is_large(self.snapshot.config_bytes)
     }
 }
 
@@ -115,8 +115,8 @@ fn is_large(config_bytes: u64) -> bool {
 }
 
 // From the third attempt on a node gets at least the time that it may need to load a configuration of this size.
-fn pause_for(offer: &Offer) -> Backoff {
-    let loads_in = loading_time(offer.config_bytes);
-    let first = if is_large(offer.config_bytes) { 2 * loads_in } else { 2 * FIRST_REPEAT + loads_in };
+fn pause_for(snapshot: &ReadySnapshot) -> Backoff {
+    let loads_in = loading_time(snapshot.config_bytes);
+    let first = if is_large(snapshot.config_bytes) { 2 * loads_in } else { 2 * FIRST_REPEAT + loads_in };
     Backoff::new(first, LONGEST_PAUSE.max(first))
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{ATTEMPTS_BEFORE_NOTICE, Action, Fed, NodeHolds, NodeSession, Notice, Offer, Trouble};
+use super::{ATTEMPTS_BEFORE_NOTICE, Action, Fed, NodeHolds, NodeSession, Notice, ReadySnapshot, Trouble};
 use crate::digest::ConfigHash;
-use crate::session::follow::{Bulletin, Has, Publication};
+use crate::session::follow::{Has, Publication, StoreView};
 use crate::session::restore::ControlPlaneIs;
 use crate::time::Moment;
 
@@ -35,8 +35,8 @@ enum Way {
 
 impl Following {
     /// It runs what it was fed while it had nothing.
-    pub(super) fn was_restored(&mut self, offer: &Offer) {
-        self.has = Some(Has::Snapshot(offer.publication.unwrap_or(Publication::NOTHING)));
+    pub(super) fn was_restored(&mut self, snapshot: &ReadySnapshot) {
+        self.has = Some(Has::Snapshot(snapshot.publication.unwrap_or(Publication::NOTHING)));
     }
 
     /// The control plane has the last word: what was published until the node loses it counts as older.
@@ -76,7 +76,7 @@ impl Following {
     /// The node says that it runs this; whether that is what it was sent.
     pub(super) fn runs(&mut self, hash: ConfigHash, now: Moment) -> bool {
         match &mut self.way {
-            Way::Sending(publication, fed) if fed.attempts > 0 && fed.offer.message.config_hash() == hash => {
+            Way::Sending(publication, fed) if fed.attempts > 0 && fed.snapshot.message.config_hash() == hash => {
                 self.has = Some(Has::Snapshot(*publication));
                 self.way = Way::Nowhere;
                 true
@@ -97,19 +97,18 @@ impl Following {
     }
 
     /// What is published; gives what is to be fetched.
-    fn published(&mut self, bulletin: Bulletin, runs: ConfigHash) -> Option<Publication> {
-        let Bulletin { newest, at_first } = bulletin;
+    fn published(&mut self, view: StoreView, runs: ConfigHash) -> Option<Publication> {
+        let StoreView { newest, at_first } = view;
         let before = if self.was_given { newest } else { at_first };
         let has = self.has.get_or_insert(Has::Another { published: before });
-
         if let Has::Another { published } = has
             && at_first.is_newer_than(published)
         {
             // A store has come back that could not be asked then, and what it has may be as old as the others'.
             *published = at_first;
         }
-        let (Has::Snapshot(known) | Has::Another { published: known }) = has;
 
+        let (Has::Snapshot(known) | Has::Another { published: known }) = has;
         if known.is_same_snapshot(&newest) {
             // A new leader has written its manifest anew.
             *known = newest;
@@ -118,11 +117,13 @@ impl Following {
         if !has.gives_way_to(&newest) {
             return None;
         }
+
         if newest.config_hash == runs {
             *has = Has::Snapshot(newest);
             self.way = Way::Nowhere;
             return None;
         }
+
         match &self.way {
             Way::Sending(publication, _) | Way::TooLarge { publication, .. }
                 if publication.is_same_snapshot(&newest) =>
@@ -138,12 +139,12 @@ impl Following {
 
     /// Whether it was waited for here. What was fetched may be another one than was asked for: the newest may be damaged,
     /// or another newer one.
-    pub(super) fn fetched(&mut self, offer: &Arc<Offer>) -> bool {
+    pub(super) fn fetched(&mut self, snapshot: &Arc<ReadySnapshot>) -> bool {
         let Way::Fetching(wanted) = self.way else { return false };
-        let is_wanted = offer.message.config_hash() == wanted.config_hash;
-        let fetched = if is_wanted { Some(wanted) } else { offer.publication };
+        let is_wanted = snapshot.message.config_hash() == wanted.config_hash;
+        let fetched = if is_wanted { Some(wanted) } else { snapshot.publication };
         let given = fetched.filter(|fetched| self.has.is_some_and(|has| has.gives_way_to(fetched)));
-        self.way = given.map_or(Way::Nowhere, |given| Way::Sending(given, Fed::new(offer.clone())));
+        self.way = given.map_or(Way::Nowhere, |given| Way::Sending(given, Fed::new(snapshot.clone())));
         true
     }
 }
@@ -160,11 +161,11 @@ impl NodeSession {
         self.following.way = Way::Nowhere;
     }
 
-    pub(super) fn published(&mut self, bulletin: Bulletin, actions: &mut Vec<Action>) {
+    pub(super) fn published(&mut self, view: StoreView, actions: &mut Vec<Action>) {
         let (NodeHolds::Something, true, Some(runs)) = (self.node_holds(), self.link_is_lost(), self.runs) else {
             return;
         };
-        actions.extend(self.following.published(bulletin, runs).map(Action::FetchPublished));
+        actions.extend(self.following.published(view, runs).map(Action::FetchPublished));
     }
 
     // After every event: is there something to send, or to send again?
@@ -174,21 +175,22 @@ impl NodeSession {
             self.following.way = Way::Nowhere;
             return;
         }
+
         let Way::Sending(publication, fed) = &mut self.following.way else { return };
         if fed.attempts > 0 && fed.next.is_none_or(|next| next > now) {
             return;
         }
-        let (message, runs) = (fed.offer.message.len(), self.runs.unwrap_or(ConfigHash::EMPTY));
-
+        let (message, runs) = (fed.snapshot.message.len(), self.runs.unwrap_or(ConfigHash::EMPTY));
         if message > max_payload {
             actions.push(Action::Notify(Notice::TooLarge { message, limit: max_payload }));
             self.following.way = Way::TooLarge { publication: *publication, message };
             return;
         }
+
         if fed.attempts == ATTEMPTS_BEFORE_NOTICE {
             actions.push(Action::Notify(Notice::NotFollowing { attempts: fed.attempts, runs }));
         }
         fed.send();
-        actions.push(Action::Feed(fed.offer.clone()));
+        actions.push(Action::Feed(fed.snapshot.clone()));
     }
 }

@@ -37,11 +37,11 @@ fn hash(digit: char) -> ConfigHash {
     digit.to_string().repeat(32).parse().unwrap()
 }
 
-fn offer(padding: usize) -> Arc<Offer> {
+fn snapshot(padding: usize) -> Arc<ReadySnapshot> {
     let json = format!(r#"{{"services":[],"x":"{}"}}"#, (0..padding).map(|n| format!("{n:x}")).collect::<String>());
     let payload = Payload::compress(json.as_bytes());
     let message = ReconfigureMessage::around(&payload, hash('a'), None, WallTime::from_system(SystemTime::UNIX_EPOCH));
-    Arc::new(Offer { message, config_bytes: json.len() as u64, publication: None })
+    Arc::new(ReadySnapshot { message, config_bytes: json.len() as u64, publication: None })
 }
 
 impl Table {
@@ -65,7 +65,9 @@ impl Table {
     }
 
     fn on(&mut self, event: Event) -> Vec<String> {
-        self.session.handle(event, self.now, 0.0).into_iter().map(|action| name(&action)).collect()
+        let actions = self.session.handle(event, self.now, 0.0);
+        let all = actions.iter().filter(|action| !matches!(action, Action::Notify(Notice::Runs(_))));
+        all.map(name).collect()
     }
 
     /// What is fed has gone as soon as it is asked for, unless a test says otherwise.
@@ -77,8 +79,8 @@ impl Table {
         actions
     }
 
-    fn fetched(&mut self, offer: Arc<Offer>) -> Vec<String> {
-        let actions = self.on(Event::Fetched(offer));
+    fn fetched(&mut self, snapshot: Arc<ReadySnapshot>) -> Vec<String> {
+        let actions = self.on(Event::Fetched(snapshot));
         self.deliver(actions)
     }
 
@@ -104,6 +106,7 @@ fn name(action: &Action) -> String {
     match action {
         Action::ConnectControlPlane => "connect".into(),
         Action::DisconnectControlPlane => "disconnect".into(),
+        Action::RaiseLimit(limit) => format!("take {limit} bytes"),
         Action::ToControlPlane(frame) => format!("to cp: {:?}", frame.opcode),
         Action::ToNode(frame) => format!("to node: {:?}", frame.opcode),
         Action::Fetch => "fetch".into(),
@@ -120,7 +123,10 @@ fn name(action: &Action) -> String {
 #[test]
 fn while_the_control_plane_is_there_frames_pass_unchanged() {
     let mut table = Table::empty_node();
-    assert_eq!(table.on(Event::ControlPlaneConnected), ["notify Spliced", "to cp: Binary", "to cp: Ping"]);
+    assert_eq!(
+        table.on(Event::ControlPlaneConnected),
+        ["notify Spliced", "take 4096 bytes", "to cp: Binary", "to cp: Ping"]
+    );
     assert_eq!(table.on(Event::FromControlPlane(Frame::empty_pong())), ["to node: Pong"]);
     let message = Frame::binary(&b"a configuration"[..]);
     let actions = table.session.handle(Event::FromControlPlane(message.clone()), table.now, 0.0);
@@ -133,7 +139,7 @@ fn while_the_control_plane_is_there_frames_pass_unchanged() {
 fn an_empty_node_is_fed_as_soon_as_the_control_plane_is_known_to_be_gone() {
     let mut table = Table::empty_node();
     assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), ["feed"]);
+    assert_eq!(table.on(Event::Fetched(snapshot(0))), ["feed"]);
     assert_eq!(table.ping(hash('a')), ["notify Adopted", "to node: Pong"]);
     assert_eq!(table.session.source(), Source::Store);
 }
@@ -142,7 +148,7 @@ fn an_empty_node_is_fed_as_soon_as_the_control_plane_is_known_to_be_gone() {
 fn the_snapshot_is_fetched_while_the_control_plane_is_still_being_asked() {
     let mut table = Table::empty_node();
     assert_eq!(table.after(HEAD_START), ["fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
+    assert_eq!(table.on(Event::Fetched(snapshot(0))), Vec::<String>::new());
     assert_eq!(table.unreachable(), ["notify Gone", "to node: Pong", "feed"]);
 }
 
@@ -150,7 +156,7 @@ fn the_snapshot_is_fetched_while_the_control_plane_is_still_being_asked() {
 fn a_configuration_that_the_node_dropped_is_sent_again_after_a_second_and_a_half() {
     let mut table = Table::empty_node();
     table.unreachable();
-    table.on(Event::Fetched(offer(0)));
+    table.on(Event::Fetched(snapshot(0)));
     // The time begins when all of it has gone.
     assert_eq!(table.after_seconds(1), Vec::<String>::new());
     table.on(Event::Delivered);
@@ -162,20 +168,20 @@ fn a_configuration_that_the_node_dropped_is_sent_again_after_a_second_and_a_half
 #[test]
 fn repeats_wait_longer_for_a_larger_configuration_and_are_reported() {
     let pause_for = |config_bytes| {
-        let offer = Offer { config_bytes, ..clone_of(&offer(0)) };
-        Fed::new(Arc::new(offer)).pause.next_wait(1.0)
+        let snapshot = ReadySnapshot { config_bytes, ..clone_of(&snapshot(0)) };
+        Fed::new(Arc::new(snapshot)).pause.next_wait(1.0)
     };
     assert!(pause_for(58_000_000) > pause_for(2) + Duration::from_secs(10));
     let mut table = Table::empty_node();
     table.unreachable();
-    table.fetched(offer(0));
+    table.fetched(snapshot(0));
     let (mut notices, mut attempts) = (0, Vec::new());
     for second in 0..400 {
         table.on(Event::ControlPlaneFailed(OUTAGE));
         table.ping(ConfigHash::EMPTY);
         let mut actions = table.after_seconds(1);
         if actions.iter().any(|action| action == "fetch") {
-            actions.extend(table.fetched(offer(0)));
+            actions.extend(table.fetched(snapshot(0)));
         } else {
             actions = table.deliver(actions);
         }
@@ -192,7 +198,7 @@ fn repeats_wait_longer_for_a_larger_configuration_and_are_reported() {
 fn for_a_node_that_does_not_adopt_it_the_snapshot_is_fetched_again_and_another_one_begins_anew() {
     let mut table = Table::empty_node();
     table.unreachable();
-    table.fetched(offer(0));
+    table.fetched(snapshot(0));
     for _ in 1..ATTEMPTS_BEFORE_NOTICE {
         table.now = table.session.wake_at().max(table.now);
         let actions = table.after(LONGEST_PAUSE.min(Duration::from_secs(20)));
@@ -204,15 +210,15 @@ fn for_a_node_that_does_not_adopt_it_the_snapshot_is_fetched_again_and_another_o
     assert!(actions.contains(&"fetch".to_owned()) && !actions.contains(&"feed".to_owned()), "{actions:?}");
     let payload = Payload::compress(b"{}");
     let message = ReconfigureMessage::around(&payload, hash('b'), None, WallTime::from_system(SystemTime::UNIX_EPOCH));
-    let chosen = Arc::new(Offer { message, config_bytes: 2, publication: None });
+    let chosen = Arc::new(ReadySnapshot { message, config_bytes: 2, publication: None });
     // Nobody said again that it is not adopted: it is another one.
     assert_eq!(table.fetched(chosen), ["feed"]);
     assert_eq!(table.session.trouble(), None);
     assert!(table.ping(hash('b')).contains(&"notify Adopted".to_owned()));
 }
 
-fn clone_of(offer: &Offer) -> Offer {
-    Offer { message: offer.message.clone(), config_bytes: offer.config_bytes, publication: None }
+fn clone_of(snapshot: &ReadySnapshot) -> ReadySnapshot {
+    ReadySnapshot { message: snapshot.message.clone(), config_bytes: snapshot.config_bytes, publication: None }
 }
 
 #[test]
@@ -230,7 +236,7 @@ fn a_control_plane_that_stays_silent_is_waited_for_and_then_the_node_is_fed() {
     table.on(Event::ControlPlaneConnected);
     table.on(Event::FromControlPlane(Frame::empty_pong()));
     assert_eq!(table.after(HEAD_START), ["fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
+    assert_eq!(table.on(Event::Fetched(snapshot(0))), Vec::<String>::new());
     assert_eq!(table.after(RULES.config_timeout - HEAD_START), ["notify Silent", "feed"]);
     assert!(table.session.is_spliced());
 }
@@ -240,7 +246,7 @@ fn a_control_plane_in_the_middle_of_a_long_message_is_neither_silent_nor_gone() 
     let mut table = Table::empty_node();
     table.on(Event::ControlPlaneConnected);
     assert_eq!(table.after(HEAD_START), ["fetch"]);
-    table.on(Event::Fetched(offer(0)));
+    table.on(Event::Fetched(snapshot(0)));
     for _ in 0..10 {
         table.after_seconds(4);
         assert_eq!(table.on(Event::ControlPlaneHeard), Vec::<String>::new());
@@ -250,6 +256,48 @@ fn a_control_plane_in_the_middle_of_a_long_message_is_neither_silent_nor_gone() 
     // It has stopped in the middle.
     let actions = [table.after_seconds(9), table.after_seconds(1)].concat();
     assert!(actions.contains(&"feed".to_owned()), "{actions:?}");
+}
+
+#[test]
+fn a_control_plane_that_is_not_read_for_want_of_room_is_neither_silent_nor_gone() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    assert_eq!(table.after(HEAD_START), ["fetch"]);
+    table.on(Event::Fetched(snapshot(0)));
+    table.on(Event::ControlPlaneHeldBack);
+    for _ in 0..10 {
+        assert_eq!(table.after_seconds(40), Vec::<String>::new());
+        table.ping(ConfigHash::EMPTY);
+        assert_eq!(table.session.link_state(), LinkState::Up);
+    }
+    // It is read again, and has stopped.
+    table.on(Event::ControlPlaneHeard);
+    let actions = [table.after_seconds(9), table.after_seconds(1)].concat();
+    assert!(actions.contains(&"feed".to_owned()), "{actions:?}");
+}
+
+#[test]
+fn each_ping_says_what_the_node_runs() {
+    let mut table = Table::begin(RULES);
+    let actions = table.session.handle(Event::FromNode(ping(hash('b'))), table.now, 0.0);
+    assert!(matches!(actions[..], [Action::Notify(Notice::Runs(runs))] if runs == hash('b')), "{actions:?}");
+}
+
+#[test]
+fn what_a_node_takes_may_come_from_the_control_plane_whichever_of_the_two_is_there_first() {
+    for connected_first in [true, false] {
+        let mut table = Table::begin(RULES);
+        let mut actions = Vec::new();
+        let connect = |table: &mut Table| table.on(Event::ControlPlaneConnected);
+        if connected_first {
+            actions.extend(connect(&mut table));
+        }
+        actions.extend(table.introduce(hash('b')));
+        if !connected_first {
+            actions.extend(connect(&mut table));
+        }
+        assert!(actions.contains(&"take 4096 bytes".to_owned()), "{actions:?}");
+    }
 }
 
 #[test]
@@ -286,10 +334,13 @@ fn a_control_plane_that_does_not_answer_a_ping_within_10_seconds_is_gone() {
 fn a_returned_control_plane_is_told_who_the_node_is_and_what_it_runs_and_its_pong_stays_here() {
     let mut table = Table::empty_node();
     table.unreachable();
-    table.on(Event::Fetched(offer(0)));
+    table.on(Event::Fetched(snapshot(0)));
     table.ping(hash('a'));
     assert_eq!(table.after_seconds(5), ["connect"]);
-    assert_eq!(table.on(Event::ControlPlaneConnected), ["notify Spliced", "to cp: Binary", "to cp: Ping"]);
+    assert_eq!(
+        table.on(Event::ControlPlaneConnected),
+        ["notify Spliced", "take 4096 bytes", "to cp: Binary", "to cp: Ping"]
+    );
     assert_eq!(table.on(Event::FromControlPlane(Frame::empty_pong())), Vec::<String>::new());
     assert_eq!(table.on(Event::FromControlPlane(Frame::binary(&b"new"[..]))), ["notify Given", "to node: Binary"]);
 }
@@ -307,12 +358,12 @@ fn links_of_many_nodes_are_tried_again_between_5_and_10_seconds() {
 fn a_snapshot_that_the_node_would_not_take_is_reported_and_not_sent() {
     let mut table = Table::empty_node();
     table.unreachable();
-    assert_eq!(table.on(Event::Fetched(offer(20_000))), ["notify TooLarge"]);
+    assert_eq!(table.on(Event::Fetched(snapshot(20_000))), ["notify TooLarge"]);
     assert_eq!(table.after_seconds(3), Vec::<String>::new());
     assert!(matches!(table.session.trouble(), Some(Trouble::TooLarge { limit: 4096, .. })));
     // By and by it is looked whether there is a smaller one.
     assert_eq!(table.after_seconds(2), ["connect", "fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(20_000))), Vec::<String>::new(), "it is said once");
+    assert_eq!(table.on(Event::Fetched(snapshot(20_000))), Vec::<String>::new(), "it is said once");
 }
 
 #[test]
@@ -413,8 +464,8 @@ proptest! {
                 Step::Closed if up => Event::ControlPlaneClosed,
                 Step::Message if up => { given_on_link = true; Event::FromControlPlane(Frame::binary(Bytes::new())) }
                 Step::Pong if up => Event::FromControlPlane(Frame::empty_pong()),
-                Step::Fetched => Event::Fetched(offer(0)),
-                Step::FetchedLarge => Event::Fetched(large::offer()),
+                Step::Fetched => Event::Fetched(snapshot(0)),
+                Step::FetchedLarge => Event::Fetched(large::snapshot()),
                 Step::NodeError => Event::FromNode(Frame::binary(large::NODE_ERROR)),
                 Step::Unclear if !up => Event::ControlPlaneFailed(Verdict::Unclear),
                 Step::CertificateRefused if !up => {

@@ -31,7 +31,7 @@ fn a_refused_node_is_fed_where_the_operator_says_so() {
     let mut table = fed_on_refusal();
     let refused = || Event::ControlPlaneFailed(Verdict::RefusesNode(Refusal::Status(403)));
     assert_eq!(table.on(refused()), ["notify Refused", "to node: Pong", "fetch"]);
-    assert_eq!(table.fetched(offer(0)), ["feed"]);
+    assert_eq!(table.fetched(snapshot(0)), ["feed"]);
     // It stays so while it is asked again, and is still called a refusal.
     assert_eq!(table.after_seconds(5), ["connect", "feed"]);
     assert_eq!(table.session.link_state(), LinkState::Refused);
@@ -43,7 +43,7 @@ fn what_a_refusal_means_may_change_and_holds_from_the_next_event_on() {
     let mut table = Table::empty_node();
     table.session.set_on_refusal(OnRefusal::Feed);
     assert_eq!(table.on(refused()), ["notify Refused", "to node: Pong", "fetch"]);
-    assert_eq!(table.fetched(offer(0)), ["feed"]);
+    assert_eq!(table.fetched(snapshot(0)), ["feed"]);
     table.session.set_on_refusal(OnRefusal::LeaveAlone);
     // It would be sent again now, and the next refusal closes it.
     assert_eq!(table.after_seconds(5), ["connect"]);
@@ -61,7 +61,7 @@ fn any_other_end_right_after_the_first_message_is_an_outage() {
         let is_early = |action: &Action| matches!(action, Action::Notify(Notice::Gone { early: Some(_), .. }));
         assert!(actions.iter().any(is_early), "{actions:?}");
         assert!(actions.iter().any(|action| matches!(action, Action::Fetch)), "{actions:?}");
-        assert_eq!(table.on(Event::Fetched(offer(0))), ["feed"]);
+        assert_eq!(table.on(Event::Fetched(snapshot(0))), ["feed"]);
     }
 }
 
@@ -86,7 +86,7 @@ fn nobody_is_fed_when_the_certificate_is_refused_not_even_where_refused_nodes_ar
     let refused = || Event::ControlPlaneFailed(Verdict::RefusesCertificate(CertificateRefusal::EndedTwice));
     for mut table in [Table::empty_node(), fed_on_refusal()] {
         table.after(HEAD_START);
-        table.on(Event::Fetched(offer(0)));
+        table.on(Event::Fetched(snapshot(0)));
         assert_eq!(table.on(refused()), ["close node", "to node: Pong"]);
         assert_eq!(table.session.link_state(), LinkState::Refused);
     }
@@ -100,7 +100,7 @@ fn nobody_is_fed_when_the_certificate_is_refused_not_even_where_refused_nodes_ar
 fn while_it_is_unclear_the_node_stays_and_waits_and_the_control_plane_is_asked_once_more() {
     let mut table = Table::empty_node();
     assert_eq!(table.on(Event::ControlPlaneFailed(Verdict::Unclear)), ["to node: Pong", "fetch"]);
-    assert_eq!(table.on(Event::Fetched(offer(0))), Vec::<String>::new());
+    assert_eq!(table.on(Event::Fetched(snapshot(0))), Vec::<String>::new());
     assert!(!table.session.is_in_fallback());
     assert_eq!(table.ping(ConfigHash::EMPTY), ["to node: Pong"]);
     assert_eq!(table.after(SECOND_LOOK), ["connect"]);
@@ -114,7 +114,7 @@ fn retry_after_puts_the_next_dial_off_and_not_the_restoring() {
     let mut table = Table::empty_node();
     let asks_for_quiet = Verdict::Outage { retry_after: Some(Duration::from_secs(60)) };
     assert_eq!(table.on(Event::ControlPlaneFailed(asks_for_quiet)), ["notify Gone", "to node: Pong", "fetch"]);
-    assert_eq!(table.fetched(offer(0)), ["feed"]);
+    assert_eq!(table.fetched(snapshot(0)), ["feed"]);
     assert!(table.ping(hash('a')).contains(&"notify Adopted".to_owned()));
     for _ in 0..59 {
         assert_eq!(table.after_seconds(1), Vec::<String>::new());
@@ -141,7 +141,10 @@ fn the_first_frames_of_a_stranger_reach_nobody() {
     assert_eq!(table.ping(ConfigHash::EMPTY), Vec::<String>::new());
     assert_eq!(table.on(Event::FromNode(Frame::empty_pong())), Vec::<String>::new());
     // The ping comes behind the first message.
-    assert_eq!(table.on(Event::FromNode(Frame::binary(BASIC_INFO))), ["to cp: Binary", "to cp: Ping"]);
+    assert_eq!(
+        table.on(Event::FromNode(Frame::binary(BASIC_INFO))),
+        ["take 4096 bytes", "to cp: Binary", "to cp: Ping"]
+    );
     let mut table = Table::begin(RULES);
     table.on(Event::ControlPlaneConnected);
     assert_eq!(table.on(Event::FromNode(Frame::close(1000))), ["close node"]);

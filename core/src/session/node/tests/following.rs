@@ -1,7 +1,7 @@
 //! Following what is published, as tables.
 
 use super::*;
-use crate::session::follow::{Bulletin, Choice, Publication};
+use crate::session::follow::{Choice, Publication, StoreView};
 
 fn publication(sequence: u64, digit: char, choice: Choice) -> Publication {
     Publication { epoch: 1, sequence, config_hash: hash(digit), choice }
@@ -15,11 +15,11 @@ fn published(sequence: u64, digit: char) -> Publication {
     publication(sequence, digit, Choice::ControlPlanes)
 }
 
-fn offer_of(publication: Publication) -> Arc<Offer> {
+fn offer_of(publication: Publication) -> Arc<ReadySnapshot> {
     let payload = Payload::compress(b"{}");
     let at = WallTime::from_system(SystemTime::UNIX_EPOCH);
     let message = ReconfigureMessage::around(&payload, publication.config_hash, None, at);
-    Arc::new(Offer { message, config_bytes: 2, publication: Some(publication) })
+    Arc::new(ReadySnapshot { message, config_bytes: 2, publication: Some(publication) })
 }
 
 impl Table {
@@ -42,7 +42,7 @@ impl Table {
     }
 
     fn sees(&mut self, newest: Publication, at_first: Publication) -> Vec<String> {
-        self.on(Event::Published(Bulletin { newest, at_first }))
+        self.on(Event::Published(StoreView { newest, at_first }))
     }
 }
 
@@ -134,7 +134,7 @@ fn what_was_fetched_and_is_no_newer_is_not_sent() {
     let mut table = Table::restored(published(2, 'b'));
     assert_eq!(table.sees(emergency(3, 'c'), old), ["fetch published 3"]);
     assert_eq!(table.fetched(offer_of(old)), [""; 0]);
-    assert_eq!(table.fetched(offer(0)), [""; 0], "nothing was asked for");
+    assert_eq!(table.fetched(snapshot(0)), [""; 0], "nothing was asked for");
     // It is asked for again when the store is looked at again.
     assert_eq!(table.sees(emergency(3, 'c'), old), ["fetch published 3"]);
     assert_eq!(table.fetched(offer_of(emergency(3, 'c'))), ["feed"]);
@@ -176,9 +176,9 @@ fn who_does_not_take_it_is_reported_and_sent_it_again_with_growing_pauses() {
 fn what_is_larger_than_the_node_takes_is_said_once() {
     let mut table = Table::with_its_own('a');
     let new = emergency(2, 'b');
-    let large = offer(20_000);
+    let large = snapshot(20_000);
     assert!(large.message.len() > 4096);
-    let large = Arc::new(Offer { publication: Some(new), ..clone_of(&large) });
+    let large = Arc::new(ReadySnapshot { publication: Some(new), ..clone_of(&large) });
     table.sees(new, published(1, 'c'));
     assert_eq!(table.fetched(large), ["notify TooLarge"]);
     assert!(matches!(table.session.trouble(), Some(Trouble::TooLarge { .. })));

@@ -6,15 +6,15 @@ use super::*;
 const BYTES: u64 = 58_000_000;
 pub(super) const NODE_ERROR: &[u8] = br#"{"type":"error","error":{"name":"configuration reload failed"}}"#;
 
-pub(super) fn offer() -> Arc<Offer> {
-    Arc::new(Offer { config_bytes: BYTES, ..clone_of(&super::offer(0)) })
+pub(super) fn snapshot() -> Arc<ReadySnapshot> {
+    Arc::new(ReadySnapshot { config_bytes: BYTES, ..clone_of(&super::snapshot(0)) })
 }
 
 /// An empty node in an outage that was sent a large configuration, and has all of it.
 fn loading() -> Table {
     let mut table = Table::empty_node();
     table.unreachable();
-    assert_eq!(table.on(Event::Fetched(offer())), Vec::<String>::new());
+    assert_eq!(table.on(Event::Fetched(snapshot())), Vec::<String>::new());
     let actions = table.after(FIRST_REPEAT);
     assert_eq!(table.deliver(actions), ["feed"]);
     table
@@ -43,7 +43,7 @@ fn sent_within(table: &mut Table, seconds: u64, ping_every: Option<u64>) -> Vec<
 fn it_is_first_sent_when_the_node_has_had_time_to_make_its_database() {
     let mut table = Table::empty_node();
     table.unreachable();
-    assert_eq!(table.on(Event::Fetched(offer())), Vec::<String>::new());
+    assert_eq!(table.on(Event::Fetched(snapshot())), Vec::<String>::new());
     assert_eq!(table.session.wake_at(), Moment::default() + FIRST_REPEAT);
     assert_eq!(table.after(FIRST_REPEAT - Duration::from_millis(1)), Vec::<String>::new());
     assert_eq!(table.after(Duration::from_millis(1)), ["feed"]);
@@ -51,14 +51,14 @@ fn it_is_first_sent_when_the_node_has_had_time_to_make_its_database() {
     let mut later = Table::empty_node();
     later.after(FIRST_REPEAT);
     later.unreachable();
-    assert_eq!(later.on(Event::Fetched(offer())), ["feed"]);
+    assert_eq!(later.on(Event::Fetched(snapshot())), ["feed"]);
 }
 
 #[test]
 fn a_control_plane_that_comes_meanwhile_has_its_turn() {
     let mut table = Table::empty_node();
     table.unreachable();
-    table.on(Event::Fetched(offer()));
+    table.on(Event::Fetched(snapshot()));
     table.on(Event::ControlPlaneConnected);
     table.on(Event::FromControlPlane(Frame::empty_pong()));
     assert_eq!(table.after(FIRST_REPEAT), Vec::<String>::new());

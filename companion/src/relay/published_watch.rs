@@ -8,7 +8,7 @@ use std::time::Duration;
 use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::outage::{OutageLog, Outages};
-use lifeboat_core::session::follow::{Bulletin, Choice, Publication};
+use lifeboat_core::session::follow::{Choice, Publication, StoreView};
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
@@ -16,26 +16,27 @@ use lifeboat_storage::StorageError;
 use tokio::sync::{Notify, watch};
 use tracing::{Instrument, debug, info, warn};
 
+use super::MOST_VERSIONS;
 use crate::archive::Stores;
 use crate::settings::{Follow, Rulebook};
 
-/// Who has just lost the control plane wants to know what is published now, and many lose it together.
+/// A node that has just lost the control plane needs to know what is published now, and many lose it together.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Looks for all nodes of a relay. Clones are one.
+/// Reads the manifests for all nodes of a relay. Clones share their state.
 #[derive(Clone, Debug)]
-pub(super) struct Follower {
+pub(super) struct PublishedWatch {
     sources: Stores,
     clock: Clock,
     rulebook: Rulebook,
     outages: Outages,
-    desks: Arc<Mutex<HashMap<KongVersion, Desk>>>,
+    versions: Arc<Mutex<HashMap<KongVersion, VersionWatch>>>,
 }
 
 /// What is known of one version of Kong.
 #[derive(Debug)]
-struct Desk {
-    bulletins: watch::Sender<Option<Seen>>,
+struct VersionWatch {
+    views: watch::Sender<Option<Seen>>,
     /// How many looks were begun.
     begun: u64,
     is_looking: bool,
@@ -51,20 +52,20 @@ struct Desk {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     look: u64,
-    bulletin: Bulletin,
+    view: StoreView,
 }
 
-/// Tells one node's session what is published. While there is one, the store is looked at.
+/// What is published, for one node's session. The store is read for as long as there is one.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    bulletins: watch::Receiver<Option<Seen>>,
+    views: watch::Receiver<Option<Seen>>,
     /// Looks that were begun before the node lost its control plane don't count.
     after: u64,
 }
 
-impl Follower {
+impl PublishedWatch {
     pub(super) fn new(sources: Stores, rulebook: Rulebook, clock: Clock) -> Self {
-        Self { sources, clock, rulebook, outages: Outages::default(), desks: Arc::default() }
+        Self { sources, clock, rulebook, outages: Outages::default(), versions: Arc::default() }
     }
 
     /// The same, whose failures are said with others of the stores.
@@ -84,12 +85,20 @@ impl Follower {
     /// For a node that has just lost its control plane; nothing where following is off.
     pub(super) fn subscribe(&self, version: KongVersion) -> Option<Subscription> {
         self.follow()?;
-        let mut desks = self.lock();
-        let desk = desks.entry(version).or_insert_with(|| Desk::new(self.outages.another()));
-        let subscription = Subscription { bulletins: desk.bulletins.subscribe(), after: desk.begun };
-        desk.soon.notify_one();
-        if !std::mem::replace(&mut desk.is_looking, true) {
-            let looking = self.clone().look_again_and_again(version, desk.soon.clone());
+        let mut versions = self.lock();
+        if versions.len() >= MOST_VERSIONS && !versions.contains_key(&version) {
+            // Only what no node waits for is forgotten. A node that is told nothing goes on with what it has.
+            versions.retain(|_, watch| watch.is_looking);
+            if versions.len() >= MOST_VERSIONS {
+                return None;
+            }
+        }
+
+        let watch = versions.entry(version).or_insert_with(|| VersionWatch::new(self.outages.another()));
+        let subscription = Subscription { views: watch.views.subscribe(), after: watch.begun };
+        watch.soon.notify_one();
+        if !std::mem::replace(&mut watch.is_looking, true) {
+            let looking = self.clone().look_again_and_again(version, watch.soon.clone());
             tokio::spawn(looking.in_current_span());
         }
         Some(subscription)
@@ -98,7 +107,7 @@ impl Follower {
     /// Some node's link came about: the next outage is another one.
     pub(super) fn control_plane_is_there(&self) {
         // Also where following is off: it may be on in the next outage.
-        self.lock().values_mut().for_each(|desk| desk.forget(self.outages.another()));
+        self.lock().values_mut().for_each(|watch| watch.forget(self.outages.another()));
     }
 
     async fn look_again_and_again(self, version: KongVersion, soon: Arc<Notify>) {
@@ -119,11 +128,11 @@ impl Follower {
 
     // The number of the look that begins now; none when nobody is interested any more.
     fn begin(&self, version: KongVersion) -> Option<u64> {
-        let mut desks = self.lock();
-        let desk = desks.get_mut(&version)?;
-        desk.is_looking = desk.bulletins.receiver_count() > 0;
-        desk.begun += u64::from(desk.is_looking);
-        desk.is_looking.then_some(desk.begun)
+        let mut versions = self.lock();
+        let watch = versions.get_mut(&version)?;
+        watch.is_looking = watch.views.receiver_count() > 0;
+        watch.begun += u64::from(watch.is_looking);
+        watch.is_looking.then_some(watch.begun)
     }
 
     async fn look(&self, version: KongVersion, look: u64) {
@@ -135,27 +144,28 @@ impl Follower {
                 Err(error) => failed = Some(error),
             }
         }
-        let mut desks = self.lock();
-        let Some(desk) = desks.get_mut(&version) else { return };
+
+        let mut versions = self.lock();
+        let Some(watch) = versions.get_mut(&version) else { return };
         if let Some(error) = &failed {
-            desk.failed(version, error, self.clock.now());
-        } else if let Some(lasted) = desk.outage.works(self.clock.now()) {
+            watch.failed(version, error, self.clock.now());
+        } else if let Some(lasted) = watch.outage.works(self.clock.now()) {
             info!("what is published for Kong {version} is known again, after {lasted}");
         }
         if !found.is_empty() {
-            desk.found(version, look, found);
+            watch.found(version, look, found);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<KongVersion, Desk>> {
-        self.desks.locked()
+    fn lock(&self) -> MutexGuard<'_, HashMap<KongVersion, VersionWatch>> {
+        self.versions.locked()
     }
 }
 
-impl Desk {
+impl VersionWatch {
     fn new(outage: OutageLog) -> Self {
         Self {
-            bulletins: watch::Sender::new(None),
+            views: watch::Sender::new(None),
             begun: 0,
             is_looking: false,
             soon: Arc::default(),
@@ -176,6 +186,7 @@ impl Desk {
     fn found(&mut self, version: KongVersion, look: u64, found: Vec<(String, Publication)>) {
         let is_first = self.at_first.is_empty();
         let newest = newest(found.iter().map(|(_, publication)| *publication));
+
         for (place, publication) in found {
             let known = self.at_first.entry(place).or_insert(publication);
             if known.is_same_snapshot(&publication) {
@@ -190,20 +201,25 @@ impl Desk {
                 Choice::ControlPlanes => "an exporter has published",
             };
             info!(
+                sequence,
                 "{who} snapshot {sequence} of Kong {version}: it is given to nodes that are in an outage and have an older one"
             );
         }
+
         if self.newest.is_newer_than(&newest) && !std::mem::replace(&mut self.has_said_that_it_went_back, true) {
             warn!(
+                sequence = newest.sequence,
                 "what is published for Kong {version} has gone back from snapshot {} to {}, which no node is given that has \
                  a newer one: is a store out of date, or has somebody put an old manifest there?",
-                self.newest.sequence, newest.sequence
+                self.newest.sequence,
+                newest.sequence
             );
         }
+
         self.newest = newest_of(self.newest, newest);
         let at_first = self::newest(self.at_first.values().copied());
-        let bulletin = Bulletin { newest: self.newest, at_first };
-        self.bulletins.send_replace(Some(Seen { look, bulletin }));
+        let view = StoreView { newest: self.newest, at_first };
+        self.views.send_replace(Some(Seen { look, view }));
     }
 
     fn failed(&self, version: KongVersion, error: &StorageError, now: Moment) {
@@ -228,16 +244,16 @@ fn newest_of(one: Publication, other: Publication) -> Publication {
 
 impl Subscription {
     /// What the next look shows, once there is one. Loses nothing when dropped before it is ready.
-    pub(super) async fn next(&mut self) -> Bulletin {
+    pub(super) async fn next(&mut self) -> StoreView {
         loop {
-            if self.bulletins.changed().await.is_err() {
-                // The desk is kept for as long as the relay is there.
+            if self.views.changed().await.is_err() {
+                // It is kept for as long as somebody waits.
                 std::future::pending::<()>().await;
             }
-            if let Some(Seen { look, bulletin }) = *self.bulletins.borrow_and_update()
+            if let Some(Seen { look, view }) = *self.views.borrow_and_update()
                 && look > self.after
             {
-                return bulletin;
+                return view;
             }
         }
     }
@@ -256,10 +272,10 @@ mod tests {
         Rulebook::fixed(LiveRules { follow, ..LiveRules::default() })
     }
 
-    fn follower(archive: &Archive) -> Follower {
+    fn published_watch(archive: &Archive) -> PublishedWatch {
         let rules = RestoreRules::default();
         let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
-        Follower::new(Stores::of(archive.reader(), rules), following(Some(follow)), Clock::start())
+        PublishedWatch::new(Stores::of(archive.reader(), rules), following(Some(follow)), Clock::start())
     }
 
     async fn change(archive: &Archive) {
@@ -273,29 +289,29 @@ mod tests {
     async fn what_is_published_is_told_within_fifteen_seconds_with_what_there_was_at_first() {
         let archive = in_memory();
         publish(&archive, FIRST).await;
-        let follower = follower(&archive);
-        let mut node = follower.subscribe(version()).unwrap();
-        let Bulletin { newest, at_first } = node.next().await;
+        let published_watch = published_watch(&archive);
+        let mut node = published_watch.subscribe(version()).unwrap();
+        let StoreView { newest, at_first } = node.next().await;
         assert_eq!((newest.sequence, newest.choice, at_first), (1, Choice::ControlPlanes, newest));
         change(&archive).await;
         let since = tokio::time::Instant::now();
         // Looks that show nothing new are told, too: what could not be fetched is asked for again then.
         let news = async {
             loop {
-                let bulletin = node.next().await;
-                if bulletin.newest.sequence == 2 {
-                    return bulletin;
+                let view = node.next().await;
+                if view.newest.sequence == 2 {
+                    return view;
                 }
             }
         };
-        let Bulletin { newest, at_first } = news.await;
+        let StoreView { newest, at_first } = news.await;
         assert_eq!((newest.choice, at_first.sequence), (Choice::Operators, 1));
         assert!(since.elapsed() <= Duration::from_secs(16), "{:?}", since.elapsed());
         // Who comes later in the same outage is told the same, and the next outage is another one.
-        let mut late = follower.subscribe(version()).unwrap();
-        assert_eq!(late.next().await, Bulletin { newest, at_first });
-        follower.control_plane_is_there();
-        assert_eq!(late.next().await, Bulletin { newest, at_first: newest });
+        let mut late = published_watch.subscribe(version()).unwrap();
+        assert_eq!(late.next().await, StoreView { newest, at_first });
+        published_watch.control_plane_is_there();
+        assert_eq!(late.next().await, StoreView { newest, at_first: newest });
     }
 
     #[tokio::test(start_paused = true)]
@@ -303,8 +319,8 @@ mod tests {
         let archive = in_memory();
         publish(&archive, FIRST).await;
         let old = archive.published(version()).await.unwrap().unwrap();
-        let follower = follower(&archive);
-        let mut node = follower.subscribe(version()).unwrap();
+        let published_watch = published_watch(&archive);
+        let mut node = published_watch.subscribe(version()).unwrap();
         node.next().await;
         change(&archive).await;
         while node.next().await.newest.sequence < 2 {}
@@ -316,17 +332,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_looks_when_nobody_wants_to_know() {
         let archive = in_memory();
-        let follower = follower(&archive);
-        drop(follower.subscribe(version()));
+        let published_watch = published_watch(&archive);
+        drop(published_watch.subscribe(version()));
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let begun = || follower.lock()[&version()].begun;
+        let begun = || published_watch.lock()[&version()].begun;
         let before = begun();
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert_eq!(begun(), before);
         // Another version's nodes have looks of their own; who subscribes again is served again.
-        follower.subscribe(KongVersion::new(3, 8, 1)).unwrap().next().await;
+        published_watch.subscribe(KongVersion::new(3, 8, 1)).unwrap().next().await;
         assert_eq!(begun(), before);
-        follower.subscribe(version()).unwrap().next().await;
+        published_watch.subscribe(version()).unwrap().next().await;
         assert_eq!(begun(), before + 1);
     }
 
@@ -337,11 +353,11 @@ mod tests {
         let on = LiveRules { follow: Some(Follow::default()), ..LiveRules::default() };
         let changer = RuleChanger::new(on);
         let sources = Stores::of(archive.reader(), RestoreRules::default());
-        let follower = Follower::new(sources, changer.rulebook(), Clock::start());
-        let mut subscription = follower.subscribe(version()).unwrap();
+        let published_watch = PublishedWatch::new(sources, changer.rulebook(), Clock::start());
+        let mut subscription = published_watch.subscribe(version()).unwrap();
         subscription.next().await;
         changer.change(LiveRules::default());
-        assert!(!follower.is_on() && follower.subscribe(version()).is_none());
+        assert!(!published_watch.is_on() && published_watch.subscribe(version()).is_none());
         change(&archive).await;
         let waited = tokio::time::timeout(Duration::from_secs(600), subscription.next()).await;
         assert!(waited.is_err(), "the store was looked at");
@@ -350,10 +366,30 @@ mod tests {
         assert_eq!(waited.unwrap().newest.choice, Choice::Operators);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn versions_that_nodes_claim_take_a_bounded_room_and_none_goes_for_which_a_node_waits() {
+        let archive = in_memory();
+        publish(&archive, FIRST).await;
+        let published_watch = published_watch(&archive);
+        let mut node = published_watch.subscribe(version()).unwrap();
+        let claim = |patch| published_watch.subscribe(KongVersion::new(3, 8, patch));
+        let claimed: Vec<Subscription> = (0..1000).filter_map(claim).collect();
+        assert_eq!((claimed.len(), published_watch.lock().len()), (MOST_VERSIONS - 1, MOST_VERSIONS));
+        assert_eq!(node.next().await.newest.sequence, 1);
+
+        drop(claimed);
+        let other = KongVersion::new(3, 7, 1);
+        while published_watch.subscribe(other).is_none() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(published_watch.lock().contains_key(&version()));
+    }
+
     #[tokio::test]
     async fn without_the_setting_nobody_is_told_anything() {
         let rules = RestoreRules::default();
-        let follower = Follower::new(Stores::of(in_memory().reader(), rules), following(None), Clock::start());
-        assert!(follower.subscribe(version()).is_none());
+        let published_watch =
+            PublishedWatch::new(Stores::of(in_memory().reader(), rules), following(None), Clock::start());
+        assert!(published_watch.subscribe(version()).is_none());
     }
 }
