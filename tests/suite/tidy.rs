@@ -1,5 +1,6 @@
 //! Upkeep: what this repository promises about itself, asked of its own files. Nothing here runs Lifeboat.
 
+mod bodies;
 mod commands;
 mod documents;
 mod home;
