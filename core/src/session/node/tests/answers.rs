@@ -237,3 +237,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_control_plane_that_is_not_read_for_want_of_room_is_neither_silent_nor_gone() {
+    let mut table = Table::empty_node();
+    table.on(Event::ControlPlaneConnected);
+    assert_eq!(table.after(HEAD_START), ["fetch"]);
+    table.on(Event::Fetched(snapshot(0)));
+    table.on(Event::ControlPlaneHeldBack);
+    for _ in 0..10 {
+        assert_eq!(table.after_seconds(40), Vec::<String>::new());
+        table.ping(ConfigHash::EMPTY);
+        assert_eq!(table.session.link_state(), LinkState::Up);
+    }
+    // It is read again, and has stopped.
+    table.on(Event::ControlPlaneHeard);
+    let actions = [table.after_seconds(9), table.after_seconds(1)].concat();
+    assert!(actions.contains(&"feed".to_owned()), "{actions:?}");
+}
+
+#[test]
+fn each_ping_says_what_the_node_runs() {
+    let mut table = Table::begin(RULES);
+    let actions = table.session.handle(Event::FromNode(ping(hash('b'))), table.now, 0.0);
+    assert!(matches!(actions[..], [Action::Notify(Notice::Runs(runs))] if runs == hash('b')), "{actions:?}");
+}
+
+#[test]
+fn what_a_node_takes_may_come_from_the_control_plane_whichever_of_the_two_is_there_first() {
+    for connected_first in [true, false] {
+        let mut table = Table::begin(RULES);
+        let mut actions = Vec::new();
+        let connect = |table: &mut Table| table.on(Event::ControlPlaneConnected);
+        if connected_first {
+            actions.extend(connect(&mut table));
+        }
+        actions.extend(table.introduce(hash('b')));
+        if !connected_first {
+            actions.extend(connect(&mut table));
+        }
+        assert!(actions.contains(&"take 4096 bytes".to_owned()), "{actions:?}");
+    }
+}
