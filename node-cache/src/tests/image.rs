@@ -85,5 +85,5 @@ fn nothing_is_written_where_there_is_no_room() {
 #[test]
 fn an_image_does_not_print_what_it_holds() {
     let printed = format!("{:?}", recorded_image());
-    assert!(printed.ends_with(", ..)") && printed.len() < 300, "{printed}");
+    assert!(printed.contains("gzip: ..") && printed.len() < 300, "{printed}");
 }
