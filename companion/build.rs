@@ -13,9 +13,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let commit = env::var(COMMIT).ok().filter(|commit| !commit.is_empty()).or_else(checked_out);
     let commit = commit.unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=LIFEBOAT_COMMIT={}", commit.get(..SHOWN_DIGITS).unwrap_or(&commit));
-    println!("cargo::rustc-env=LIFEBOAT_PLATFORM={}", env::var("TARGET").expect("cargo sets it"));
-    println!("cargo::rustc-env=LIFEBOAT_FEATURES={}", features());
+    // Cargo sets these for `cargo run` as well, so that none may look like a setting of lifeboat.
+    println!("cargo::rustc-env=BUILD_COMMIT={}", commit.get(..SHOWN_DIGITS).unwrap_or(&commit));
+    println!("cargo::rustc-env=BUILD_PLATFORM={}", env::var("TARGET").expect("cargo sets it"));
+    println!("cargo::rustc-env=BUILD_FEATURES={}", features());
 }
 
 // A build for development doesn't ask: it would be built again after each commit, only to show another number.

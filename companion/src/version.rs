@@ -5,17 +5,17 @@
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The first digits of the commit it was built from; `unknown` in builds for development and without git.
-pub const COMMIT: &str = env!("LIFEBOAT_COMMIT");
+pub const COMMIT: &str = env!("BUILD_COMMIT");
 
 /// What `lifeboat --version` says after the name.
 pub const LONG: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit: ",
-    env!("LIFEBOAT_COMMIT"),
+    env!("BUILD_COMMIT"),
     "\nplatform: ",
-    env!("LIFEBOAT_PLATFORM"),
+    env!("BUILD_PLATFORM"),
     "\nfeatures: ",
-    env!("LIFEBOAT_FEATURES")
+    env!("BUILD_FEATURES")
 );
 
 /// Version and commit, as the log's first line has them: `0.1.0 (commit 1a2b3c4d5e6f)`.
