@@ -25,7 +25,7 @@ impl Operator {
     /// control plane is heard of for the first time.
     ///
     /// # Errors
-    /// [`StorageError::Conflict`] when an exporter published meanwhile, again and again. Else as [`Archive::publish`].
+    /// [`StorageError::Conflict`] when an exporter published meanwhile, again and again. Else as [`Archive::publish`](super::Archive::publish).
     pub async fn publish_pinned(
         &self,
         author: &Author,

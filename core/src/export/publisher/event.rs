@@ -59,7 +59,7 @@ pub enum Event {
     PutBack,
     /// [`Action::PutBack`] was in vain: nobody has what the manifest names.
     NotPutBack,
-    /// [`Action::Keep`] is done: it has this place in the history.
+    /// [`Action::Hold`] is done: it has this place in the history.
     HeldWritten(SnapshotId),
     /// A write found something else in the store than what was looked at.
     Conflict,
