@@ -82,6 +82,7 @@ impl Reloader {
                 live.join(", ")
             ),
         };
+
         // Said at the level of before, or else at the new one: whoever has made the log quieter wants to know, too.
         let is_heard = enabled!(Level::INFO);
         if is_heard {
@@ -91,6 +92,7 @@ impl Reloader {
         if !is_heard {
             say();
         }
+
         for overridden in &changed.overridden {
             warn!("a changed setting has no effect: {overridden}");
         }

@@ -210,7 +210,7 @@ impl LinkLog {
         )
     }
 
-    // Who is to be told of a failure of this kind, and for how long it has lasted.
+    // Whether the log or the caller is told of a failure of this kind, and for how long it has lasted.
     fn failed(&self, cause: &str) -> (Voice, String) {
         match self.outage.failed(cause, self.clock.now()) {
             Some(mention) => (self.voice, mention.to_string()),

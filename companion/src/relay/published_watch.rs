@@ -307,7 +307,7 @@ mod tests {
         let StoreView { newest, at_first } = news.await;
         assert_eq!((newest.choice, at_first.sequence), (Choice::Operators, 1));
         assert!(since.elapsed() <= Duration::from_secs(16), "{:?}", since.elapsed());
-        // Who comes later in the same outage is told the same, and the next outage is another one.
+        // A node that comes later in the same outage gets the same; the next outage begins anew.
         let mut late = published_watch.subscribe(version()).unwrap();
         assert_eq!(late.next().await, StoreView { newest, at_first });
         published_watch.control_plane_is_there();

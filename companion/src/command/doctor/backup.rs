@@ -62,6 +62,9 @@ pub(super) async fn current(archive: &ArchiveReader, version: KongVersion, sends
     })
 }
 
+// Some of what can't be used was refused, or is of a later lifeboat: what is to be done differs from object to object.
+const VERIFY: &str = "lifeboat verify says of each object what it is and what to do";
+
 /// Whether the newest backup would be restored.
 pub(super) async fn newest(
     archive: &ArchiveReader,
@@ -90,25 +93,21 @@ async fn restorable(
             let reasons: Vec<String> =
                 restored.skipped.iter().map(|skip| format!("{}: {}", skip.key, skip.reason)).collect();
             let seen = format!("{}; unusable: {}", described(&restored, version, clock), reasons.join("; "));
-            Check::fail(
-                NEWEST,
-                seen,
-                "nodes get the older one. Delete what is unusable; the next export writes it anew",
-            )
+            Check::fail(NEWEST, seen, format!("nodes get the older one. {VERIFY}"))
         }
         Err(RestoreError::Storage(error)) => failed(NEWEST, &error),
         Err(error) => {
             let missing = error.missing().unwrap_or_default();
+
             if archive.has_manifest(version).await.unwrap_or_default() {
-                let cure =
-                    "no new node of this version can be restored. Delete what is unusable; the next export writes anew";
-                return Check::fail(NEWEST, missing, cure);
+                return Check::fail(NEWEST, missing, format!("no new node of this version can be restored. {VERIFY}"));
             }
             if role == Role::Importer {
                 let cure =
                     "let an exporter write here, and check that KONG_VERSION and the prefix are the same on both sides";
                 return Check::fail(NEWEST, missing, cure);
             }
+
             Check::warn(NEWEST, missing, "lifeboat run with export on, or lifeboat export, writes the first one")
         }
     }

@@ -19,10 +19,12 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
     // What is wrong with it is said before a control plane is asked.
     Archive::open(&store).map_err(anyhow::Error::from)?;
     let cluster = Arc::new(cluster);
+
     for settings in each {
         let node = BackupNode::new(settings.version);
         let besides = Besides { prefix: settings.beside.clone(), admin: settings.admin_url.clone() };
         let rules = settings.rules;
+
         let answer = inquiry::ask(cluster.clone(), settings, node.clone(), store.max_config, clock).await;
         match answer.map_err(anyhow::Error::from)? {
             Answer::Sent(received) => keep(besides, &store, &node, rules, &received, output, clock).await?,

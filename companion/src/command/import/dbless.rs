@@ -130,12 +130,13 @@ impl Restoring {
     async fn keep_from_being_empty(&self) {
         let (mut backoff, outage) = (Backoff::new(EVERY, LONGEST_WAIT), OutageLog::default());
         loop {
-            let wait = match self.node.runs().await {
+            let looked = match self.node.runs().await {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => self.restored().await,
                 Err(error) => Err(error.into()),
             };
-            let wait = match wait {
+
+            let wait = match looked {
                 Ok(()) => {
                     backoff.reset();
                     if let Some(lasted) = outage.works(self.clock.now()) {
