@@ -185,6 +185,8 @@ async fn leaves_a_later_format_alone(older: Older) {
     assert!(std::fs::read(older.manifest()).unwrap() == written, "it was overwritten");
     let verified = older.ends_with(1, ["verify", "--all"]).await;
     assert!(verified.stdout.contains("leave the object as it is") && !verified.stdout.contains("delete"), "{verified}");
+    let looked_at = older.ends_with(1, ["doctor"]).await;
+    assert!(looked_at.stdout.contains("format 2") && !looked_at.stdout.contains("elete"), "{looked_at}");
     let (given, said) = older.restored().await;
     assert_eq!(given, Some(configuration(&recorded::after_change())), "{said}");
     assert!(said.contains("format 2") && said.contains("update lifeboat"), "{said}");
