@@ -18,6 +18,7 @@ mod number;
 pub mod ping;
 pub mod plugins;
 pub mod reconfigure;
+pub mod rpc;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;

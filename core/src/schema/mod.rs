@@ -7,6 +7,7 @@
 mod address;
 mod canonical;
 mod check;
+mod complete;
 mod finding;
 mod known;
 mod language;
