@@ -6,6 +6,7 @@ pub mod headless;
 pub mod node;
 pub mod own_certificate;
 pub mod restore;
+pub mod sync;
 
 use std::time::Duration;
 

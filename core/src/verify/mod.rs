@@ -22,10 +22,12 @@ pub use schemas::verify_schemas;
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::keys::{Demand, EncryptionKey, Keyring};
 use crate::kong::message::ReconfigureMessage;
+use crate::kong::rpc::{Deltas, SyncVersion, Unsyncable};
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, SectionHashes};
 use crate::manifest::{Manifest, Seal, StoredObject};
 use crate::payload::Payload;
+use crate::schema::SchemaSet;
 use crate::seal::{self, Binding};
 use crate::time::WallTime;
 
@@ -205,6 +207,27 @@ impl Verified {
     /// The message that gives it to a node.
     pub fn message(&self, now: WallTime) -> ReconfigureMessage {
         ReconfigureMessage::around(&self.payload, self.config_hash, self.hashes.as_ref(), now)
+    }
+
+    /// The deltas that give it to nodes with incremental sync. Reads all of the configuration.
+    ///
+    /// # Errors
+    /// What is not known to be complete, which such a node would apply all the same.
+    pub fn deltas(&self, schemas: &SchemaSet) -> Result<Deltas, Unsyncable> {
+        let (sequence, was_accepted) = match &self.provenance {
+            Provenance::Manifest(manifest) => {
+                (manifest.sequence, manifest.source.as_ref().is_some_and(|source| source.accepted.is_some()))
+            }
+            Provenance::BareConfigJson => (0, false),
+        };
+        if was_accepted {
+            return Err(Unsyncable::Accepted);
+        }
+
+        let unreadable = |error: &dyn std::fmt::Display| Unsyncable::Unreadable(error.to_string());
+        let json = self.config_json().map_err(|error| unreadable(&error))?;
+        let configuration = Configuration::from_json(json.into()).map_err(|error| unreadable(&error))?;
+        Deltas::of(&configuration, SyncVersion::of_sequence(sequence), schemas)
     }
 }
 
