@@ -8,6 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use lifeboat_core::session::answer::{ConnectFailure, HttpAnswer};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -16,7 +22,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::tls::{ClientTls, FailureClass, HandshakeQueue, Peer, explain};
 use crate::websocket::Link;
-use crate::websocket::connect::{UpgradeError, open};
+use crate::websocket::connect::{UpgradeError, open, read_answer};
 use crate::{Address, Proxy, PutOff};
 
 /// What Kong's own nodes allow a connection to take (KONG.md section 1).
@@ -116,14 +122,33 @@ fn may_be_dialled(control_plane: &ControlPlane) -> Result<(), DialError> {
     control_plane.put_off.forbids().map_or(Ok(()), |answer| Err(DialError::put_off(answer)))
 }
 
-/// Connects to the control plane's cluster listener and has it accept us in TLS. `within` shortens Kong's limit.
-pub async fn dial_tls(
+/// Connects to the control plane's cluster listener and asks it to open what somebody else has asked for. The answer is 101,
+/// with the upgrade to wait for. `within` shortens Kong's limit.
+pub async fn ask(
     control_plane: &ControlPlane,
-    relay: Option<&Relay>,
+    request: Request<Empty<Bytes>>,
+    relay: &Relay,
     within: Duration,
-) -> Result<TlsStream<TcpStream>, DialError> {
+) -> Result<Response<Incoming>, DialError> {
     may_be_dialled(control_plane)?;
-    in_time(within, connect(control_plane, relay)).await
+    let asked = in_time(within, async {
+        let tls = connect(control_plane, Some(relay)).await?;
+        let http = |error: hyper::Error| not_opened(control_plane, &UpgradeError::Http(error));
+        let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.map_err(http)?;
+        // Ends by itself: with the upgrade, or when `sender` is dropped.
+        tokio::spawn(connection.with_upgrades());
+        let response = sender.send_request(request).await.map_err(http)?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response);
+        }
+        Err(not_opened(control_plane, &UpgradeError::Answered(read_answer(response).await)))
+    })
+    .await;
+
+    if let Err(DialError { failure: ConnectFailure::Answered(answer), .. }) = &asked {
+        control_plane.put_off.answered(*answer);
+    }
+    asked
 }
 
 async fn in_time<T>(within: Duration, work: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
@@ -140,16 +165,19 @@ async fn link(
 ) -> Result<TlsLink, DialError> {
     let address = &control_plane.address;
     let tls = connect(control_plane, relay).await?;
-    open(tls, &address.to_string(), target, via, control_plane.max_payload).await.map_err(|error| {
-        let failure = failure(&error);
-        let may_be_the_certificate = match failure {
-            ConnectFailure::EndedWithoutAnswer => true,
-            ConnectFailure::Answered(answer) => answer.is_about_the_certificate(),
-            ConnectFailure::Unreachable => false,
-        };
-        let another_certificate = may_be_the_certificate && control_plane.tls.was_refused();
-        DialError { failure, reason: reason(&error), another_certificate }
-    })
+    let opened = open(tls, &address.to_string(), target, via, control_plane.max_payload).await;
+    opened.map_err(|error| not_opened(control_plane, &error))
+}
+
+fn not_opened(control_plane: &ControlPlane, error: &UpgradeError) -> DialError {
+    let failure = failure(error);
+    let may_be_the_certificate = match failure {
+        ConnectFailure::EndedWithoutAnswer => true,
+        ConnectFailure::Answered(answer) => answer.is_about_the_certificate(),
+        ConnectFailure::Unreachable => false,
+    };
+    let another_certificate = may_be_the_certificate && control_plane.tls.was_refused();
+    DialError { failure, reason: reason(error), another_certificate }
 }
 
 async fn connect(control_plane: &ControlPlane, relay: Option<&Relay>) -> Result<TlsStream<TcpStream>, DialError> {

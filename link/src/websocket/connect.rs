@@ -100,7 +100,7 @@ where
 }
 
 // A body that does not come, or breaks off, tells nothing; the status does.
-async fn read_answer(response: Response<Incoming>) -> HttpAnswer {
+pub(crate) async fn read_answer(response: Response<Incoming>) -> HttpAnswer {
     let (status, retry_after) = (response.status().as_u16(), http_time::retry_after(response.headers()));
     let (mut body, mut begin) = (response.into_body(), Vec::new());
     let reading = async {

@@ -45,7 +45,14 @@ pub enum HeaderError {
 impl Header {
     /// Takes a header off the front of what was received, if it is complete.
     pub(super) fn take(unread: &mut BytesMut, mask: Mask) -> Result<Option<Self>, HeaderError> {
-        let mut cursor = Cursor::new(&unread[..]);
+        let Some((header, size)) = Self::peek(unread, mask)? else { return Ok(None) };
+        unread.advance(size);
+        Ok(Some(header))
+    }
+
+    /// The header at the front of what was received, and how many bytes it has, if it is complete.
+    pub(super) fn peek(unread: &[u8], mask: Mask) -> Result<Option<(Self, usize)>, HeaderError> {
+        let mut cursor = Cursor::new(unread);
         let parsed = FrameHeader::parse(&mut cursor).map_err(|_| HeaderError::Opcode)?;
         let Some((header, length)) = parsed else { return Ok(None) };
         let size = cursor.position() as usize;
@@ -61,8 +68,7 @@ impl Header {
         if is_control && (length > 125 || !header.is_final) {
             return Err(HeaderError::Control);
         }
-        unread.advance(size);
-        Ok(Some(Self { opcode, is_final: header.is_final, length, key: header.mask }))
+        Ok(Some((Self { opcode, is_final: header.is_final, length, key: header.mask }, size)))
     }
 
     /// A header's bytes.

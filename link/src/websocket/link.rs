@@ -211,23 +211,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
-/// The message with which a client began, when all of it is there; the inner option is empty when what is there is no
-/// message in one frame.
-pub fn first_message(received: &[u8]) -> Option<Option<Bytes>> {
-    let mut unread = BytesMut::from(received);
-    let header = match Header::take(&mut unread, Mask::Theirs) {
-        Ok(Some(header)) if header.is_final => header,
-        Ok(None) => return None,
-        Ok(Some(_)) | Err(_) => return Some(None),
-    };
-    let length = usize::try_from(header.length).ok().filter(|length| *length <= unread.len())?;
-    let mut payload = unread.split_to(length);
-    apply_mask(&mut payload, header.key.unwrap_or_default());
-    Some(Some(payload.freeze()))
-}
-
 // RFC 6455 section 5.3, eight bytes at a time.
-fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
+pub(super) fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, rest) = payload.as_chunks_mut::<8>();

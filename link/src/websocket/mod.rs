@@ -3,7 +3,9 @@
 //! business. Handshakes are hyper's, frame headers tungstenite's.
 
 pub mod connect;
+mod cutter;
 pub mod header;
 mod link;
 
-pub use link::{Incoming, Link, LinkError, first_message};
+pub use cutter::{Cut, FrameCutter};
+pub use link::{Incoming, Link, LinkError};
