@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod certificate;
 pub mod declarative;
+pub mod deltas;
 pub mod difference;
 pub mod digest;
 pub mod export;

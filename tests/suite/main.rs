@@ -20,6 +20,7 @@ mod forward_proxy;
 mod held;
 mod http;
 mod idle_cost;
+mod incremental;
 mod keep;
 mod lost_payload;
 mod other_paths;

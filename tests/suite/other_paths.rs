@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use lifeboat_fakes::control_plane::{Event, Rpc};
+use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
 use lifeboat_tests::raw_node::connect_tls;
-use lifeboat_tests::raw_rpc::{Asked, RawRpc, ask, hello};
-use lifeboat_tests::stage::play;
+use lifeboat_tests::raw_rpc::{Asked, RawRpc, ask, hello, hello_of};
+use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{RunningRelay, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const NODE: &str = "0707cde5-c018-4bb3-88d5-f4c8e60823ad";
 
 async fn opened(world: &World, relay: &RunningRelay) -> (RawRpc, String) {
     match ask(relay.address, world.node_tls(), "/v2/outlet").await.unwrap() {
@@ -36,9 +39,9 @@ fn kongs_rpc_passes_through_with_its_subprotocol_while_the_control_plane_is_ther
         let relay = relay(&world).await;
         let (mut rpc, head) = opened(&world, &relay).await;
         assert!(head.to_ascii_lowercase().contains("sec-websocket-protocol: kong.meta.v1"), "{head}");
-        let answer = rpc.exchange(hello("7c5d")).await;
+        let answer = rpc.exchange(hello(NODE)).await;
         assert!(String::from_utf8_lossy(&answer).contains("x-snappy-framed"));
-        let said = Event::Hello("7c5d".to_owned(), "kong.meta.v1".to_owned());
+        let said = Event::Hello(NODE.to_owned(), "kong.meta.v1".to_owned());
         world.control_plane.wait_for(|scene| scene.events.contains(&said)).await;
         let large = vec![7; 3 << 20];
         assert!(rpc.exchange(large.clone()).await == large);
@@ -46,7 +49,6 @@ fn kongs_rpc_passes_through_with_its_subprotocol_while_the_control_plane_is_ther
         // It ends with the control plane, and then there is none.
         world.control_plane.stop().await;
         assert_eq!(rpc.next().await, None);
-        assert_eq!(refused(&world, &relay, "/v2/outlet").await, 503);
         assert_eq!(refused(&world, &relay, "/v3/outlet").await, 503);
     });
 }
@@ -82,24 +84,26 @@ fn a_node_that_takes_its_configuration_over_v2_only_is_named_with_the_cure_befor
         let (mut of_both, _) = opened(&world, &relay).await;
         of_both.exchange(hello(both.node_id())).await;
         let (mut only, _) = opened(&world, &relay).await;
-        only.exchange(hello("only-v2")).await;
+        only.exchange(hello_of(NODE, "3.10.0.1-enterprise-edition")).await;
         let line = world.log.wait_for(&["WARN", "asks for /v2/outlet only", "cluster_incremental_sync=off"]).await;
-        assert!(line.contains("only-v2") && line.contains("dp-of-rpc"), "{line}");
+        assert!(line.contains(NODE) && line.contains("dp-of-rpc"), "{line}");
         let known = relay.view.only_incremental();
-        assert_eq!(known.iter().map(|node| node.id.as_deref()).collect::<Vec<_>>(), [Some("only-v2")]);
+        assert_eq!(known.iter().map(|node| node.id.as_deref()).collect::<Vec<_>>(), [Some(NODE)]);
         assert_eq!(world.log.lines_with("asks for /v2/outlet only").len(), 1);
     });
     play(async {
         let world = World::begin().await;
         world.control_plane.stop().await;
         let relay = relay(&world).await;
-        assert_eq!(refused(&world, &relay, "/v2/outlet").await, 503);
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        assert_eq!(refused(&world, &relay, "/v2/outlet").await, 503);
+        let (mut only, _) = opened(&world, &relay).await;
+        // It is kept quiet, with nothing to ask for.
+        let answer = only.exchange(hello_of(NODE, "3.10.0.1-enterprise-edition")).await;
+        assert!(String::from_utf8_lossy(&answer).contains(r#""rpc_capabilities":[]"#));
         world.log.wait_for(&["WARN", "asks for /v2/outlet only", "address=127.0.0.1"]).await;
         // It was corrected, and comes the other way.
         world.keep(&recorded::first()).await;
-        let node = world.node(relay.address);
+        let options = NodeOptions { node_id: NODE.to_owned(), ..world.node_options(relay.address) };
+        let node = Actor::start(options);
         node.wait_for(|state| state.applied == 1).await;
         assert_eq!(relay.view.only_incremental(), []);
     });

@@ -10,6 +10,7 @@ use lifeboat_core::frame::Frame;
 use lifeboat_link::websocket::header::Mask;
 use lifeboat_link::websocket::{Incoming, Link};
 use rustls::ClientConfig;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -57,12 +58,17 @@ pub async fn ask(to: SocketAddr, tls: Arc<ClientConfig>, path: &str) -> io::Resu
 
 /// The first message of a node that takes its configuration this way.
 pub fn hello(node_id: &str) -> Bytes {
+    hello_of(node_id, "3.9.1")
+}
+
+/// The same, of a node of another version.
+pub fn hello_of(node_id: &str, version: &str) -> Bytes {
     let message = serde_json::json!({
         "jsonrpc": "2.0", "id": 1, "method": "kong.meta.v1.hello",
         "params": [{
-            "rpc_capabilities": ["kong.sync.v2", "kong.debug.log_level.v1"],
+            "rpc_capabilities": ["kong.sync.v2"],
             "rpc_frame_encodings": ["x-snappy-framed"],
-            "kong_version": "3.9.1", "kong_hostname": "dp-of-rpc", "kong_node_id": node_id,
+            "kong_version": version, "kong_hostname": "dp-of-rpc", "kong_node_id": node_id,
             // As long as a real node's: its settings are in it.
             "kong_conf": { "filler": "x".repeat(40_000) },
         }],
@@ -71,6 +77,53 @@ pub fn hello(node_id: &str) -> Bytes {
 }
 
 impl RawRpc {
+    /// Says hello and waits for the answer.
+    ///
+    /// # Panics
+    /// When the link ends.
+    pub async fn hello(&mut self, node_id: &str) -> Value {
+        let answer = self.exchange(hello(node_id)).await;
+        serde_json::from_slice(&answer).expect("a hello is answered in plain JSON")
+    }
+
+    /// Sends a message as it is.
+    ///
+    /// # Panics
+    /// When the link ends.
+    pub async fn call_plain(&mut self, message: &Bytes) {
+        self.0.send(&Frame::binary(message.clone())).await.expect("the link stands");
+    }
+
+    /// Makes a call, in one block of raw Snappy.
+    ///
+    /// # Panics
+    /// When the link ends.
+    pub async fn call(&mut self, call: &Value) {
+        let block = snap::raw::Encoder::new().compress_vec(call.to_string().as_bytes()).expect("it is short");
+        self.0.send(&Frame::binary(block)).await.expect("the link stands");
+    }
+
+    /// Asks for what is newer than this version, and gives the answer.
+    ///
+    /// # Panics
+    /// When the link ends.
+    pub async fn get_delta(&mut self, id: u64, version: i64) -> Value {
+        let params = serde_json::json!([{ "default": { "version": version } }]);
+        let method = "kong.sync.v2.get_delta";
+        self.call(&serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await;
+        self.heard().await.expect("the link stands")
+    }
+
+    /// What is said next; none when the link has ended.
+    ///
+    /// # Panics
+    /// When it is no JSON in one block of raw Snappy.
+    pub async fn heard(&mut self) -> Option<Value> {
+        let block = self.next().await?;
+        let json = snap::raw::Decoder::new().decompress_vec(&block).expect("it is raw Snappy");
+        Some(serde_json::from_slice(&json).expect("it is JSON"))
+    }
+
     /// Sends one message and waits for one.
     ///
     /// # Panics

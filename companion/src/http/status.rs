@@ -16,7 +16,7 @@ use super::Program;
 use crate::drill::{DrillFacts, DrillMetrics};
 use crate::metrics::strategy_name;
 use crate::observation::{self, ExportFacts, Observation, RelayFacts, newest_state_name};
-use crate::relay::{NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
+use crate::relay::{ControlPlaneSync, NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
 use crate::reports::ReportsView;
 
 const FORMAT: u32 = 1;
@@ -130,6 +130,7 @@ struct Relay {
     reason: Option<String>,
     listens: Option<String>,
     control_plane_reachable: Option<bool>,
+    control_plane_sync: ControlPlaneSync,
     nodes_connected: u64,
     nodes_served_from_store: u64,
     nodes: Vec<Node>,
@@ -278,6 +279,8 @@ impl Relay {
         let ready = facts.check_ready(now);
         let without_backup = view.map(RelayView::without_backup).unwrap_or_default();
         let mut warnings: Vec<String> = without_backup.iter().filter_map(no_backup).collect();
+        let control_plane_sync = view.map(RelayView::control_plane_sync).unwrap_or_default();
+        warnings.extend(control_plane_sync.warning().map(|warning| format!("the control plane {warning}")));
         let nodes: Vec<Node> = view.map(Node::all).unwrap_or_default();
         warnings.extend(nodes.iter().flat_map(Node::near_its_limits).take(WARNINGS));
         Self {
@@ -285,6 +288,7 @@ impl Relay {
             reason: ready.err(),
             listens: facts.listens.map(|address| address.to_string()),
             control_plane_reachable: facts.reaches_control_plane,
+            control_plane_sync,
             nodes_connected: facts.nodes,
             nodes_served_from_store: facts.nodes_from_store,
             nodes,

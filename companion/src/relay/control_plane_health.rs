@@ -61,12 +61,17 @@ impl ControlPlaneHealth {
         if let State::Gone(Cause::EndsEarly) = known.state {
             return;
         }
-        self.is_there(known, now);
+        self.has_come(known, now);
+    }
+
+    /// Whether the newest link came about.
+    pub(super) fn is_there(&self) -> bool {
+        self.lock().state == State::Reached
     }
 
     /// The control plane has sent a node a configuration.
     pub(super) fn gives(&self, now: Moment) {
-        self.is_there(self.lock(), now);
+        self.has_come(self.lock(), now);
     }
 
     /// A link did not come about. Tells what that means.
@@ -105,7 +110,7 @@ impl ControlPlaneHealth {
         self.is_gone(self.lock(), Cause::EndsEarly, &how.to_string(), now);
     }
 
-    fn is_there(&self, mut known: MutexGuard<'_, Known>, now: Moment) {
+    fn has_come(&self, mut known: MutexGuard<'_, Known>, now: Moment) {
         self.recorder.reached();
         let control_plane = &self.cluster.control_plane.address;
         let lasted = known.outage.works(now);

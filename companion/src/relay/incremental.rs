@@ -1,23 +1,21 @@
-//! Nodes that take their configuration over `/v2/outlet` alone (`cluster_incremental_sync=on`, KONG.md section 1): no
-//! snapshot can be given to them, and an operator should know before an outage does. Known by what the node says of
-//! itself where it is linked through, else by its address.
+//! Nodes that take their configuration over `/v2/outlet` alone (`cluster_incremental_sync=on`) and are of a version whose
+//! protocol is not spoken here: no snapshot can be given to them, and an operator should know before an outage does. Known by
+//! what the node says of itself, else by its address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use lifeboat_core::kong::rpc::Hello;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tracing::warn;
 
 /// Of how many nodes is remembered what they asked for. Beyond that the memory begins anew.
 const REMEMBERED: usize = 10_000;
-/// What a node lists that takes its configuration this way.
-const SYNC: &str = "kong.sync.v2";
-
 /// Which nodes ask for what. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Incremental {
@@ -44,7 +42,8 @@ enum Who {
 struct Asking {
     since: Moment,
     last: Moment,
-    hello: Option<Hello>,
+    /// What it says of itself, and from where.
+    hello: Option<(Hello, IpAddr)>,
     reported: bool,
 }
 
@@ -61,50 +60,6 @@ pub struct OnlyIncremental {
     pub address: IpAddr,
 }
 
-/// What a node says of itself in its first message on `/v2/outlet` (KONG.md section 1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hello {
-    id: String,
-    hostname: String,
-    version: String,
-    /// Whether it takes its configuration this way.
-    syncs: bool,
-    address: Option<IpAddr>,
-}
-
-impl Hello {
-    /// Reads the first message, if it is one.
-    pub(super) fn decode(message: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Message {
-            method: String,
-            params: Vec<Info>,
-        }
-        #[derive(Deserialize)]
-        struct Info {
-            kong_node_id: String,
-            #[serde(default)]
-            kong_hostname: String,
-            #[serde(default)]
-            kong_version: String,
-            #[serde(default)]
-            rpc_capabilities: Vec<String>,
-        }
-
-        let Message { method, params } = serde_json::from_slice(message).ok()?;
-        let info = params.into_iter().next().filter(|_| method.ends_with(".hello"))?;
-
-        let printable = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
-        Some(Self {
-            syncs: info.rpc_capabilities.iter().any(|capability| capability == SYNC),
-            id: printable(info.kong_node_id),
-            hostname: printable(info.kong_hostname),
-            version: printable(info.kong_version),
-            address: None,
-        })
-    }
-}
-
 impl Incremental {
     pub(super) fn new(after: Duration, clock: Clock) -> Self {
         Self { state: Arc::default(), after, clock }
@@ -115,16 +70,23 @@ impl Incremental {
         self.asks(Who::At(address), address, None);
     }
 
-    /// A node that is linked through has said this. Ends after the time in which it would have asked for the other.
-    pub(super) async fn linked(&self, address: IpAddr, hello: Hello) {
+    /// A node has said this, and means another protocol than the relay speaks. Ends after the time in which it would have
+    /// asked for `/v1/outlet`.
+    pub(super) async fn linked(&self, address: IpAddr, hello: &Hello) {
         if !hello.syncs {
             return;
         }
-        self.asks(Who::At(address), address, Some(hello.clone()));
-        let who = Who::Node(hello.id.clone());
-        self.asks(who.clone(), address, Some(hello.clone()));
+        self.asks(Who::At(address), address, Some(hello));
+        let who = Who::Node(hello.id.to_string());
+        self.asks(who.clone(), address, Some(hello));
         tokio::time::sleep(self.after).await;
         self.asks(who, address, Some(hello));
+    }
+
+    /// The same, which does not end.
+    pub(super) async fn linked_for_ever(&self, address: IpAddr, hello: &Hello) {
+        self.linked(address, hello).await;
+        std::future::pending::<()>().await;
     }
 
     /// A node is linked by `/v1/outlet`, for as long as the returned value lives.
@@ -149,7 +111,7 @@ impl Incremental {
         known
     }
 
-    fn asks(&self, who: Who, address: IpAddr, hello: Option<Hello>) {
+    fn asks(&self, who: Who, address: IpAddr, hello: Option<&Hello>) {
         let now = self.clock.now();
         let mut state = self.lock();
         if state.outlets.contains_key(&who) {
@@ -163,7 +125,7 @@ impl Incremental {
         let asking = state.asking.entry(who.clone()).or_insert_with(fresh);
         asking.last = now;
         if let Some(hello) = hello {
-            asking.hello = Some(Hello { address: Some(address), ..hello });
+            asking.hello = Some((hello.clone(), address));
         }
 
         if now - asking.since >= self.after && !std::mem::replace(&mut asking.reported, true) {
@@ -201,12 +163,12 @@ fn only_incremental(who: &Who, asking: &Asking) -> OnlyIncremental {
     let hello = asking.hello.as_ref();
     let address = match who {
         Who::At(address) => Some(*address),
-        Who::Node(_) => hello.and_then(|hello| hello.address),
+        Who::Node(_) => hello.map(|(_, address)| *address),
     };
     OnlyIncremental {
-        id: hello.map(|hello| hello.id.clone()),
-        hostname: hello.map(|hello| hello.hostname.clone()),
-        version: hello.map(|hello| hello.version.clone()),
+        id: hello.map(|(hello, _)| hello.id.to_string()),
+        hostname: hello.map(|(hello, _)| hello.hostname.clone()),
+        version: hello.map(|(hello, _)| hello.announced.clone()),
         address: address.unwrap_or(IpAddr::from([0, 0, 0, 0])),
     }
 }
@@ -219,8 +181,8 @@ fn report(node: &OnlyIncremental, address: IpAddr) {
         hostname = or_not_said(hostname),
         version = or_not_said(version),
         %address,
-        "a node asks for /v2/outlet only: with cluster_incremental_sync=on it takes its configuration there and nowhere \
-         else, so in an outage it can't be restored by this relay. Set cluster_incremental_sync=off on the node"
+        "a node asks for /v2/outlet only, and its version is none whose incremental sync this relay speaks (open-source Kong \
+         3.9), so in an outage it can't be restored. Set cluster_incremental_sync=off on the node"
     );
 }
 
@@ -229,21 +191,19 @@ mod tests {
     use super::*;
 
     const AT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
-    const HELLO: &[u8] = br#"{"jsonrpc":"2.0","method":"kong.meta.v1.hello","id":1,"params":[{"rpc_capabilities":
-        ["kong.sync.v2","kong.debug.log_level.v1"],"rpc_frame_encodings":["x-snappy-framed"],"kong_version":"3.9.1",
-        "kong_hostname":"dp-1","kong_node_id":"7c5d","kong_conf":{}}]}"#;
+    const ID: &str = "0707cde5-c018-4bb3-88d5-f4c8e60823ad";
+
+    fn hello() -> Hello {
+        let hello = format!(
+            r#"{{"jsonrpc":"2.0","method":"kong.meta.v1.hello","id":1,"params":[{{"rpc_capabilities":["kong.sync.v2"],
+            "rpc_frame_encodings":["x-snappy-framed"],"kong_version":"3.10.0.1-enterprise-edition","kong_hostname":"dp-1",
+            "kong_node_id":"{ID}"}}]}}"#
+        );
+        Hello::decode(hello.as_bytes()).unwrap()
+    }
 
     fn incremental(after: Duration) -> Incremental {
         Incremental::new(after, Clock::start())
-    }
-
-    #[test]
-    fn a_hello_tells_who_the_node_is_and_whether_it_syncs_this_way() {
-        let hello = Hello::decode(HELLO).unwrap();
-        assert_eq!((hello.id.as_str(), hello.hostname.as_str(), hello.syncs), ("7c5d", "dp-1", true));
-        let only_rpc = String::from_utf8(HELLO.to_vec()).unwrap().replace("kong.sync.v2", "kong.other.v1");
-        assert!(!Hello::decode(only_rpc.as_bytes()).unwrap().syncs);
-        assert_eq!(Hello::decode(b"{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"params\":[]}"), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -255,19 +215,19 @@ mod tests {
         incremental.refused(AT);
         assert_eq!(incremental.known()[0].address, AT);
         // It was corrected: it comes the other way.
-        let _outlet = incremental.outlet("7c5d", AT);
+        let _outlet = incremental.outlet(ID, AT);
         assert_eq!(incremental.known(), []);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_asks_for_both_is_not_reported() {
         let incremental = incremental(Duration::from_secs(15));
-        let outlet = incremental.outlet("7c5d", AT);
-        incremental.linked(AT, Hello::decode(HELLO).unwrap()).await;
+        let outlet = incremental.outlet(ID, AT);
+        incremental.linked(AT, &hello()).await;
         incremental.refused(AT);
         assert_eq!(incremental.known(), []);
         drop(outlet);
-        incremental.linked(AT, Hello::decode(HELLO).unwrap()).await;
-        assert_eq!(incremental.known()[0].id.as_deref(), Some("7c5d"));
+        incremental.linked(AT, &hello()).await;
+        assert_eq!(incremental.known()[0].id.as_deref(), Some(ID));
     }
 }

@@ -16,6 +16,7 @@ mod recheck;
 mod refusals;
 mod restore_log;
 mod revocation;
+mod rpc;
 mod snapshot_cache;
 mod tls_accept;
 mod tunnel;
@@ -33,6 +34,7 @@ use tracing::{Instrument, debug, info, warn};
 
 pub use incremental::OnlyIncremental;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
+pub use rpc::ControlPlaneSync;
 pub use upgrade::NodeIdentity;
 pub use view::{LimitsUsed, RelayView, WithoutBackup};
 
@@ -48,6 +50,7 @@ use self::published_watch::PublishedWatch;
 use self::recheck::Recheck;
 use self::refusals::Refusals;
 use self::revocation::Revocations;
+use self::rpc::SyncNodes;
 use self::snapshot_cache::SnapshotCache;
 use crate::archive::Stores;
 use crate::bind::{BindError, listen};
@@ -94,6 +97,8 @@ struct Shared {
     /// Nodes that the control plane, which is there, gives nothing.
     unserved: Outages,
     nodes: Nodes,
+    sync_nodes: SyncNodes,
+    sync_outage: Arc<rpc::Outage>,
     observations: NodeObservations,
     clock: Clock,
     recorder: RelayRecorder,
@@ -143,6 +148,8 @@ impl Relay {
             recheck: Recheck::default(),
             unserved: Outages::default(),
             nodes,
+            sync_nodes: SyncNodes::default(),
+            sync_outage: Arc::default(),
             tasks: TaskTracker::new(),
             rulebook: settings.rulebook(),
             settings,
@@ -165,7 +172,8 @@ impl Relay {
 
     /// What can be seen of it, for as long as it is wanted.
     pub fn view(&self) -> RelayView {
-        RelayView::new(self.shared.nodes.clone(), self.shared.backups.clone(), self.shared.incremental.clone())
+        let Shared { nodes, backups, incremental, sync_outage, .. } = &*self.shared;
+        RelayView::new(nodes.clone(), backups.clone(), incremental.clone(), sync_outage.clone())
     }
 
     /// Serves nodes until it is told to stop.

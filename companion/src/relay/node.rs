@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::adoption::NodeNews;
 use lifeboat_core::frame::Frame;
 use lifeboat_core::outage::OutageLog;
@@ -215,7 +216,10 @@ impl Driver {
     async fn notify(&mut self, notice: &Notice) {
         let now = self.shared.clock.now();
         match notice {
-            Notice::Runs(hash) => self.observe(NodeNews::Runs(*hash)).await,
+            Notice::Runs(hash) => {
+                self.seen_running(*hash);
+                self.observe(NodeNews::Runs(*hash)).await;
+            }
             Notice::Given(_) => {
                 self.shared.control_plane_health.gives(now);
                 self.presence.given();
@@ -227,6 +231,14 @@ impl Driver {
             _ => {}
         }
         log_lines::log(&self.identity, &self.shared.cluster.control_plane.address, notice, &self.outage, now);
+    }
+
+    // With incremental sync it will say that it has nothing, until a control plane has given it something that way.
+    fn seen_running(&self, hash: ConfigHash) {
+        let may_sync = self.identity.version.is_some_and(|version| version.major_minor() == (3, 9));
+        if may_sync && !hash.is_empty() {
+            self.shared.sync_nodes.runs_by_outlet(&self.identity.id, self.shared.clock.now());
+        }
     }
 
     async fn observe(&mut self, news: NodeNews) {

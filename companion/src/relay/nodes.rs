@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
-use lifeboat_core::session::node::{LinkState, NodeSession, Source, Trouble};
+use lifeboat_core::session::node::{LinkState, NodeSession, Source};
 use lifeboat_core::time::WallTime;
 use lifeboat_runtime::lock::Locked;
 use serde::Serialize;
 
-use super::NodeIdentity;
+use super::{NodeIdentity, rpc};
 
 /// A connected node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +33,8 @@ pub struct NodeStatus {
     pub config_from: ConfigurationFrom,
     /// Its link to the control plane.
     pub control_plane: ControlPlaneLink,
+    /// Whether it takes its configuration by incremental sync; then its hash is a version.
+    pub incremental_sync: bool,
     /// Why it has no configuration though it should have one, in a sentence.
     pub trouble: Option<String>,
     /// What it takes, once it has said so.
@@ -86,7 +88,23 @@ pub(super) struct NodeRow {
     shown: Shown,
 }
 
-type Shown = (Option<ConfigHash>, Source, LinkState, Option<Trouble>, Option<NodeLimits>);
+/// What is shown of a node that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) runs: Option<ConfigHash>,
+    pub(super) from: ConfigurationFrom,
+    pub(super) link: ControlPlaneLink,
+    pub(super) trouble: Option<String>,
+    pub(super) limits: Option<NodeLimits>,
+}
+
+const NOTHING_YET: Shown = Shown {
+    runs: None,
+    from: ConfigurationFrom::Nowhere,
+    link: ControlPlaneLink::Connecting,
+    trouble: None,
+    limits: None,
+};
 
 impl Nodes {
     pub(super) fn join(&self, identity: &NodeIdentity, since: WallTime) -> NodeRow {
@@ -99,6 +117,7 @@ impl Nodes {
             config_hash: None,
             config_from: ConfigurationFrom::Nowhere,
             control_plane: ControlPlaneLink::Connecting,
+            incremental_sync: identity.target == rpc::PATH,
             trouble: None,
             limits: None,
         };
@@ -108,7 +127,7 @@ impl Nodes {
         table.next += 1;
         table.nodes.insert(number, status);
         drop(table);
-        NodeRow { nodes: self.clone(), number, shown: (None, Source::OwnOrNone, LinkState::Connecting, None, None) }
+        NodeRow { nodes: self.clone(), number, shown: NOTHING_YET }
     }
 
     /// All rows, in the order in which they came.
@@ -133,26 +152,37 @@ impl Nodes {
 impl NodeRow {
     /// Shows what the session knows now.
     pub(super) fn show(&mut self, session: &NodeSession) {
-        let limits = session.info().map(|info| info.limits(NodeLimits::default()));
-        let seen = (session.runs(), session.source(), session.link_state(), session.trouble(), limits);
-        if seen == self.shown {
-            return;
-        }
-
-        self.shown = seen.clone();
-        let (runs, source, link, trouble, limits) = seen;
-        if let Some(status) = self.nodes.lock().nodes.get_mut(&self.number) {
-            status.config_hash = runs;
-            status.config_from = from(runs, source);
-            status.control_plane = match link {
+        self.show_as(Shown {
+            runs: session.runs(),
+            from: from(session.runs(), session.source()),
+            link: match session.link_state() {
                 LinkState::Connecting => ControlPlaneLink::Connecting,
                 LinkState::Up => ControlPlaneLink::Linked,
                 LinkState::Down => ControlPlaneLink::Gone,
                 LinkState::Refused => ControlPlaneLink::Refused,
-            };
-            status.trouble = trouble.as_ref().map(ToString::to_string);
-            status.limits = limits;
+            },
+            trouble: session.trouble().as_ref().map(ToString::to_string),
+            limits: session.info().map(|info| info.limits(NodeLimits::default())),
+        });
+    }
+
+    /// Shows this.
+    pub(super) fn show_as(&mut self, seen: Shown) {
+        if seen == self.shown {
+            return;
         }
+
+        self.shown = seen;
+        if let Some(status) = self.nodes.lock().nodes.get_mut(&self.number) {
+            let Shown { runs, from, link, trouble, limits } = self.shown.clone();
+            (status.config_hash, status.config_from, status.control_plane) = (runs, from, link);
+            (status.trouble, status.limits) = (trouble, limits);
+        }
+    }
+
+    /// What is shown.
+    pub(super) fn shown(&self) -> &Shown {
+        &self.shown
     }
 }
 

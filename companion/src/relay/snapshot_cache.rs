@@ -11,7 +11,7 @@ use lifeboat_core::outage::Outages;
 use lifeboat_core::session::follow::Publication;
 use lifeboat_core::session::node::ReadySnapshot;
 use lifeboat_core::time::{Moment, WallTime};
-use lifeboat_core::verify::{Provenance, Verified};
+use lifeboat_core::verify::Provenance;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 use tokio::sync::watch;
@@ -19,7 +19,8 @@ use tracing::Instrument;
 
 use super::MOST_VERSIONS;
 use super::restore_log::RestoreLog;
-use crate::archive::Stores;
+use super::rpc::SyncSnapshot;
+use crate::archive::{Chosen, Stores};
 
 /// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
 /// one fetch; one that comes later gets what has been published since.
@@ -44,6 +45,8 @@ struct Fetch {
 #[derive(Clone, Debug)]
 struct Fetched {
     snapshot: Arc<ReadySnapshot>,
+    /// The same for nodes with incremental sync.
+    sync: Arc<SyncSnapshot>,
     payload: Option<Sha256Digest>,
     last_seen: Option<WallTime>,
 }
@@ -108,11 +111,20 @@ impl SnapshotCache {
 impl PendingSnapshot {
     /// The snapshot, as soon as it is there. Loses nothing when dropped before it is ready.
     pub(super) async fn ready(&mut self) -> Arc<ReadySnapshot> {
+        self.fetched().await.snapshot
+    }
+
+    /// The same for a node with incremental sync.
+    pub(super) async fn ready_for_sync(&mut self) -> Arc<SyncSnapshot> {
+        self.fetched().await.sync
+    }
+
+    async fn fetched(&mut self) -> Fetched {
         loop {
             if let Ok(fetched) = self.result.wait_for(Option::is_some).await
                 && let Some(fetched) = &*fetched
             {
-                return fetched.snapshot.clone();
+                return fetched.clone();
             }
             // A fetch ends without one when nobody waits, and that may have been just before we came.
             self.result = self.snapshots.result(self.version);
@@ -154,7 +166,7 @@ async fn fetch(
         match sources.restore(version, clock.wall()).await {
             Ok(chosen) => {
                 log.chosen(version, &chosen);
-                sender.send_replace(Some(fetched(&chosen.verified, &clock)));
+                sender.send_replace(Some(fetched(&chosen, &sources, &clock)));
                 return;
             }
             Err(error) => {
@@ -183,12 +195,14 @@ impl Fetched {
     }
 }
 
-fn fetched(verified: &Verified, clock: &Clock) -> Fetched {
-    let (payload, last_seen) = match verified.provenance() {
+fn fetched(chosen: &Chosen, sources: &Stores, clock: &Clock) -> Fetched {
+    let (payload, last_seen) = match chosen.verified.provenance() {
         Provenance::Manifest(manifest) => (Some(manifest.snapshot.sha256), Some(manifest.times.last_seen)),
         Provenance::BareConfigJson => (None, None),
     };
-    Fetched { snapshot: Arc::new(ReadySnapshot::of(verified, clock.wall())), payload, last_seen }
+    let snapshot = Arc::new(ReadySnapshot::of(&chosen.verified, clock.wall()));
+    let sync = Arc::new(SyncSnapshot::of(chosen, sources));
+    Fetched { snapshot, sync, payload, last_seen }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use tungstenite::handshake::derive_accept_key;
 
 use super::admission::Place;
-use super::{Shared, node, tunnel};
+use super::{Shared, node, rpc, tunnel};
 
 /// Where nodes take their configuration.
 const OUTLET_PATH: &str = "/v1/outlet";
@@ -93,8 +93,10 @@ async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: Sock
 
     let accept = websocket_accept(request.method(), request.headers());
     if path != OUTLET_PATH {
-        if accept.is_some() {
-            return tunnel::open(shared, request, peer, place).await;
+        match accept {
+            Some(accept) if path == rpc::PATH => return rpc::open(shared, request, accept, peer, place).await,
+            Some(_) => return tunnel::open(shared, request, peer, place).await,
+            None => {}
         }
         debug!(%peer, path, "answered 404: what is not a WebSocket is not asked of the control plane");
         return text(StatusCode::NOT_FOUND, "this is a lifeboat relay: data planes connect to /v1/outlet\n");

@@ -2,6 +2,8 @@
 //! on the store nor on the control plane, since what looks at it would cut the nodes off in the very outage for which it
 //! is there.
 
+use std::sync::Arc;
+
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimit;
 use serde::Serialize;
@@ -9,7 +11,7 @@ use serde::Serialize;
 use super::backups::Backups;
 use super::incremental::Incremental;
 use super::nodes::Nodes;
-use super::{NodeStatus, OnlyIncremental};
+use super::{ControlPlaneSync, NodeStatus, OnlyIncremental, rpc};
 use crate::archive::Backing;
 
 /// A view of a running relay. Clones see the same one.
@@ -18,6 +20,7 @@ pub struct RelayView {
     nodes: Nodes,
     backups: Backups,
     incremental: Incremental,
+    sync: Arc<rpc::Outage>,
 }
 
 /// Nodes that could not be restored.
@@ -33,8 +36,8 @@ pub struct WithoutBackup {
 pub type LimitsUsed = Vec<(NodeLimit, f64)>;
 
 impl RelayView {
-    pub(super) fn new(nodes: Nodes, backups: Backups, incremental: Incremental) -> Self {
-        Self { nodes, backups, incremental }
+    pub(super) fn new(nodes: Nodes, backups: Backups, incremental: Incremental, sync: Arc<rpc::Outage>) -> Self {
+        Self { nodes, backups, incremental, sync }
     }
 
     /// For each version of the nodes that are connected how many have no backup, as far as that is known.
@@ -54,6 +57,11 @@ impl RelayView {
     /// The nodes that are connected now, oldest first.
     pub fn nodes(&self) -> Vec<NodeStatus> {
         self.nodes.all()
+    }
+
+    /// What the control plane does for nodes with incremental sync.
+    pub fn control_plane_sync(&self) -> ControlPlaneSync {
+        self.sync.sync()
     }
 
     /// The nodes that can't be restored by the relay, since they ask for `/v2/outlet` only.
@@ -97,8 +105,12 @@ mod tests {
             let (reports, _) = Reports::new(ReportKeys::default(), NodeObservations::default(), clock);
             let observation = Observation::new(clock);
             let metrics = Metrics::new(&observation);
-            let relay =
-                Some(RelayView::new(nodes.clone(), Backups::default(), Incremental::new(Duration::ZERO, clock)));
+            let relay = Some(RelayView::new(
+                nodes.clone(),
+                Backups::default(),
+                Incremental::new(Duration::ZERO, clock),
+                Arc::default(),
+            ));
             let row = |number| (nodes.join(&identity(number), clock.wall()), observation.relay().node());
             let seats = (0..count).map(row).collect();
             let drills = DrillMetrics::default();

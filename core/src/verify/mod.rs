@@ -19,10 +19,11 @@ pub use image::{VerifiedImage, verify_image};
 pub use rejected::Rejected;
 pub use schemas::verify_schemas;
 
+use crate::deltas::{Deltas, Unsyncable};
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::keys::{Demand, EncryptionKey, Keyring};
 use crate::kong::message::ReconfigureMessage;
-use crate::kong::rpc::{Deltas, SyncVersion, Unsyncable};
+use crate::kong::rpc::SyncVersion;
 use crate::kong::version::KongVersion;
 use crate::kong::{Configuration, SectionHashes};
 use crate::manifest::{Manifest, Seal, StoredObject};

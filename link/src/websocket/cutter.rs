@@ -19,7 +19,6 @@ pub struct FrameCutter {
 }
 
 /// A part of the stream.
-#[derive(Debug)]
 pub enum Cut {
     /// A whole frame.
     Frame {
@@ -71,6 +70,12 @@ impl FrameCutter {
         let frame = Frame { opcode: header.opcode, is_final: header.is_final, payload: payload.freeze() };
         Cut::Frame { bytes, frame }
     }
+}
+
+/// A frame as a server sends it, to be put between two of its own.
+pub fn frame_of_a_server(frame: &Frame) -> Vec<u8> {
+    let header = Header::encode(frame.opcode, frame.is_final, frame.payload.len() as u64, None);
+    [&header[..], &frame.payload].concat()
 }
 
 #[cfg(test)]

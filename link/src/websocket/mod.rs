@@ -7,5 +7,5 @@ mod cutter;
 pub mod header;
 mod link;
 
-pub use cutter::{Cut, FrameCutter};
+pub use cutter::{Cut, FrameCutter, frame_of_a_server};
 pub use link::{Incoming, Link, LinkError};

@@ -104,14 +104,14 @@ fn block(message: &Value) -> Bytes {
 }
 
 /// What stands before the deltas of a full answer, and after them.
-pub(super) fn envelope(id: &CallId) -> (Vec<u8>, &'static [u8]) {
+fn envelope(id: &CallId) -> (Vec<u8>, &'static [u8]) {
     let id = serde_json::to_string(id).expect("a number or a string always has a JSON form");
     let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"default":{{"wipe":true,"deltas":"#);
     (head.into_bytes(), b"}}}")
 }
 
 /// A Snappy block around compressed deltas: what comes before them, and what comes after.
-pub(super) fn around(id: &CallId, deltas: &snappy::Elements) -> (Bytes, Bytes) {
+pub(crate) fn around(id: &CallId, deltas: &snappy::Elements) -> (Bytes, Bytes) {
     let (head, tail) = envelope(id);
     let mut first = BytesMut::with_capacity(head.len() + 12);
     snappy::put_length(&mut first, head.len() as u64 + deltas.length + tail.len() as u64);
@@ -159,7 +159,7 @@ mod tests {
         let mut hellos = 0;
         for frame in recorded().filter(|frame| frame.kind == "binary" && frame.from_node && !frame.is_snappy) {
             let hello = Hello::decode(&frame.raw).unwrap();
-            assert_eq!((hello.announced.as_str(), hello.syncs, hello.max_payload), ("3.9.1", true, 16_777_216));
+            assert_eq!((hello.announced.as_str(), hello.syncs, hello.limits.max_payload), ("3.9.1", true, 16_777_216));
             assert!(hello.can_be_synced());
             hellos += 1;
         }

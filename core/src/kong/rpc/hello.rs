@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::SYNC;
+use crate::kong::limits::{self, NodeLimits};
 use crate::kong::version::KongVersion;
 
 /// How many capabilities a node may list. Kong's own list one; a control plane keeps what it is told of each node.
 const MOST_CAPABILITIES: usize = 100;
-/// What a node takes in one message if it doesn't say so: Kong's default for `cluster_max_payload`.
-const DEFAULT_MAX_PAYLOAD: u64 = 16 << 20;
 /// The only way in which messages are encoded after the hello.
 const ENCODING: &str = "x-snappy-framed";
 
@@ -28,10 +27,8 @@ pub struct Hello {
     pub version: Option<KongVersion>,
     /// Whether it takes its configuration this way.
     pub syncs: bool,
-    /// The longest message in bytes that it takes, compressed (`cluster_max_payload`).
-    pub max_payload: u64,
-    /// How many bytes its database may have (`lmdb_map_size`), as it writes them.
-    pub lmdb_map_size: Option<String>,
+    /// What it takes; what it doesn't say is Kong's default.
+    pub limits: NodeLimits,
 }
 
 /// Why something is no node's first message, or none that may be passed on.
@@ -74,6 +71,16 @@ struct Info {
 struct Conf {
     cluster_max_payload: Option<u64>,
     lmdb_map_size: Option<String>,
+}
+
+impl Conf {
+    fn limits(&self) -> NodeLimits {
+        let (usual, map_size) = (NodeLimits::default(), self.lmdb_map_size.as_deref().and_then(limits::size));
+        NodeLimits {
+            max_payload: self.cluster_max_payload.unwrap_or(usual.max_payload),
+            map_size: map_size.unwrap_or(usual.map_size),
+        }
+    }
 }
 
 /// A list of names. Lua has one word for an empty list and an empty object.
@@ -122,8 +129,7 @@ impl Hello {
             version: info.kong_version.parse().ok(),
             announced: printable(&info.kong_version),
             syncs: info.rpc_capabilities.has(SYNC),
-            max_payload: info.kong_conf.cluster_max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD),
-            lmdb_map_size: info.kong_conf.lmdb_map_size.as_deref().map(printable),
+            limits: info.kong_conf.limits(),
         })
     }
 

@@ -2,17 +2,16 @@
 //! (KONG.md section 7). After the hello, each message is JSON-RPC in one raw Snappy block, in one binary frame.
 
 mod call;
-mod deltas;
 mod hello;
 #[cfg(test)]
 pub(crate) mod recorded;
-mod snappy;
-mod unsyncable;
+pub(crate) mod snappy;
+mod sync_version;
 
+pub(crate) use call::around;
 pub use call::{CallId, FromNode, NOTIFY_ID, method_not_found, no_deltas, notify};
-pub use deltas::{DEFAULT_WORKSPACE, Deltas, SyncVersion};
 pub use hello::{Hello, NotHello, hello_answer, lists_sync};
-pub use unsyncable::Unsyncable;
+pub use sync_version::{DEFAULT_WORKSPACE, SyncVersion};
 
 /// The WebSocket subprotocol.
 pub const PROTOCOL: &str = "kong.meta.v1";

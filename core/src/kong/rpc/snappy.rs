@@ -9,13 +9,13 @@ const AT_ONCE: usize = 1 << 20;
 
 /// Compressed elements without the length that stands before them, and the length of what they produce.
 #[derive(Clone)]
-pub(super) struct Elements {
-    pub(super) bytes: Bytes,
-    pub(super) length: u64,
+pub(crate) struct Elements {
+    pub(crate) bytes: Bytes,
+    pub(crate) length: u64,
 }
 
 /// Compresses what is written to it, piece by piece.
-pub(super) struct Compressor {
+pub(crate) struct Compressor {
     encoder: Encoder,
     waiting: Vec<u8>,
     compressed: Vec<u8>,
@@ -23,18 +23,18 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { encoder: Encoder::new(), waiting: Vec::new(), compressed: Vec::new(), length: 0 }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
         if self.waiting.len() >= AT_ONCE {
             self.compress();
         }
     }
 
-    pub(super) fn finish(mut self) -> Elements {
+    pub(crate) fn finish(mut self) -> Elements {
         self.compress();
         self.compressed.shrink_to_fit();
         Elements { bytes: self.compressed.into(), length: self.length }
@@ -51,12 +51,12 @@ impl Compressor {
 }
 
 /// A whole block.
-pub(super) fn compress(content: &[u8]) -> Vec<u8> {
+pub(crate) fn compress(content: &[u8]) -> Vec<u8> {
     Encoder::new().compress_vec(content).expect("what is compressed is shorter than 4 GiB")
 }
 
 /// What a block produces; none if it is no block, or would produce more than `limit` bytes.
-pub(super) fn decompress(block: &[u8], limit: usize) -> Option<Vec<u8>> {
+pub(crate) fn decompress(block: &[u8], limit: usize) -> Option<Vec<u8>> {
     let length = decompress_len(block).ok()?;
     if length > limit {
         return None;
@@ -65,7 +65,7 @@ pub(super) fn decompress(block: &[u8], limit: usize) -> Option<Vec<u8>> {
 }
 
 /// Puts the length that stands before a block's elements.
-pub(super) fn put_length(block: &mut BytesMut, mut length: u64) {
+pub(crate) fn put_length(block: &mut BytesMut, mut length: u64) {
     while length >= 0x80 {
         block.put_u8(length as u8 | 0x80);
         length >>= 7;
@@ -74,7 +74,7 @@ pub(super) fn put_length(block: &mut BytesMut, mut length: u64) {
 }
 
 /// Puts an element that is `content` as it is, of at most 256 bytes.
-pub(super) fn put_literal(block: &mut BytesMut, content: &[u8]) {
+pub(crate) fn put_literal(block: &mut BytesMut, content: &[u8]) {
     let last = u8::try_from(content.len() - 1).expect("an envelope has less than 256 bytes");
     if last < 60 {
         block.put_u8(last << 2);

@@ -1,3 +1,5 @@
+//! What a node with incremental sync is given, as a table.
+
 use super::*;
 
 const LATER: Duration = Duration::from_secs(30);

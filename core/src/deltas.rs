@@ -2,47 +2,22 @@
 //! `/v1/outlet`'s form it differs in three things: references are `{"id": …}`, everything belongs to a workspace and has a
 //! version.
 
+mod unsyncable;
+
 use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::call::{CallId, around};
-use super::snappy::{Compressor, Elements};
-use super::unsyncable::Unsyncable;
+pub use unsyncable::Unsyncable;
+
 use crate::kong::Configuration;
 use crate::kong::entities::{Entities, Entity};
+use crate::kong::rpc::snappy::{Compressor, Elements};
+use crate::kong::rpc::{CallId, DEFAULT_WORKSPACE, SyncVersion, around};
 use crate::schema::SchemaSet;
 use crate::sensitive::Sensitive;
-
-/// The id that Kong gives the default workspace of a node without a database. Under the control plane's own id the node
-/// would lose track of its workspace with the control plane's next configuration, and refuse all credentials after its
-/// next start (KONG.md section 7).
-pub const DEFAULT_WORKSPACE: &str = "0dc6f45b-8f8d-40d2-a504-473544ee190b";
-/// Restored nodes are below every version of a control plane, so that it sends them all of its configuration.
-const LOWEST: i64 = -1_000_000_000;
-
-/// The version under which a snapshot is given to nodes: its place in the history, below those of control planes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SyncVersion(i64);
-
-impl SyncVersion {
-    /// The version of the snapshot with this place in the history; of a bare `config.json` 0.
-    pub fn of_sequence(sequence: u64) -> Self {
-        Self(LOWEST + i64::try_from(sequence).unwrap_or(i64::MAX).min(-LOWEST - 1))
-    }
-
-    /// The number on the wire.
-    pub fn number(self) -> i64 {
-        self.0
-    }
-
-    /// The snapshot's place in the history, if a node with this version was restored by a relay.
-    pub fn sequence(number: i64) -> Option<u64> {
-        (LOWEST..0).contains(&number).then(|| (number - LOWEST) as u64)
-    }
-}
 
 /// A whole configuration as deltas, compressed. Cloning shares it.
 #[derive(Clone)]
@@ -120,7 +95,7 @@ struct Writer {
 
 impl Writer {
     fn add(&mut self, kind: &str, entity: &Map<String, Value>) {
-        let delta = Delta { r#type: kind, entity, version: self.version.0, ws_id: DEFAULT_WORKSPACE };
+        let delta = Delta { r#type: kind, entity, version: self.version.number(), ws_id: DEFAULT_WORKSPACE };
         let json = serde_json::to_vec(&delta).expect("JSON values always have a JSON form");
         self.compressor.write(if self.count == 0 { b"[" } else { b"," });
         self.compressor.write(&json);

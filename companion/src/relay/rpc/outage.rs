@@ -1,0 +1,266 @@
+//! Whether the control plane can be asked over `/v2/outlet`. All nodes ask it the same, so one answer is everybody's; and
+//! while it is gone, one question every two seconds finds out when it is back, however many nodes wait.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use lifeboat_core::backoff::spread;
+use lifeboat_core::session::answer::{ConnectFailure, Verdict};
+use lifeboat_core::session::restore::OnRefusal;
+use lifeboat_core::time::Moment;
+use lifeboat_link::dial::DialError;
+use lifeboat_runtime::lock::Locked;
+use serde::Serialize;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::{Asked, Opening};
+use crate::relay::Shared;
+
+/// Between which waits it is asked again while it is gone.
+const WHILE_GONE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
+/// The same while it is there and does not speak to this relay: somebody has to change something.
+const WHILE_REFUSING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// For how long an answer is everybody's: as long as the next one can take to come.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// What is known of the control plane's RPC.
+#[derive(Debug)]
+pub(in crate::relay) struct Outage {
+    standing: watch::Sender<Standing>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    failed: Option<Moment>,
+    is_asking: bool,
+    /// How many connections are served here.
+    local: usize,
+    sync: ControlPlaneSync,
+}
+
+/// What follows for nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not known yet.
+    Asking,
+    /// It is gone: empty nodes are restored.
+    Gone,
+    /// It is there and takes nobody, or not this relay: nobody is restored.
+    Refuses,
+    /// It is there and speaks: nodes are linked through.
+    There,
+}
+
+/// What the control plane does for nodes with incremental sync, as far as this relay has seen it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlPlaneSync {
+    /// No such node has been linked to it.
+    #[default]
+    Unknown,
+    /// It speaks `kong.sync.v2`.
+    On,
+    /// It speaks Kong's RPC without `kong.sync.v2`: `cluster_incremental_sync` is off there.
+    Off,
+    /// It answers 404 to `/v2/outlet`: `cluster_rpc` is off there.
+    NoRpc,
+    /// It gives its configuration under version 0, and nodes are not ready until it is changed for the first time.
+    VersionZero,
+}
+
+impl ControlPlaneSync {
+    /// What that means and what to do, if something is to be done: what the control plane does.
+    pub fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown | Self::On => None,
+            Self::Off => Some(
+                "speaks no kong.sync.v2: nodes with cluster_incremental_sync=on get no configuration from it and go on with what \
+                 they have. Set cluster_incremental_sync=on there, or off on the nodes",
+            ),
+            Self::NoRpc => Some(
+                "answers 404 to /v2/outlet: nodes with cluster_incremental_sync=on get no configuration from it and go on with \
+                 what they have. Set cluster_rpc=on and cluster_incremental_sync=on there, or cluster_incremental_sync=off on the \
+                 nodes",
+            ),
+            Self::VersionZero => Some(
+                "gives nodes with incremental sync its configuration under version 0: they serve it, and their /status/ready \
+                 answers 503 until something is changed. Change anything there once, such as a tag",
+            ),
+        }
+    }
+}
+
+/// A connection that is served here, until this is dropped.
+#[derive(Debug)]
+pub(super) struct LocalConnection(Arc<Shared>);
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self { standing: watch::Sender::new(Standing::Asking), known: Mutex::default() }
+    }
+}
+
+impl Outage {
+    /// What follows from its answer.
+    ///
+    /// # Errors
+    /// The one that it was asked with.
+    pub(super) async fn judge(&self, shared: &Arc<Shared>, opening: &Opening, asked: Asked) -> Asked {
+        let error = match asked {
+            Ok(response) => {
+                shared.control_plane_health.reached(shared.clock.now());
+                self.stands(Standing::There, None);
+                return Ok(response);
+            }
+            Err(error) => error,
+        };
+
+        // A control plane with cluster_rpc=off answers so, and so does what stands in front of one that is gone.
+        let (standing, now) = match error.failure {
+            ConnectFailure::Answered(answer) if answer.status == 404 => match is_there(shared, opening).await {
+                true => {
+                    self.sees(shared, ControlPlaneSync::NoRpc);
+                    (Standing::Refuses, shared.clock.now())
+                }
+                false => (Standing::Gone, shared.clock.now()),
+            },
+            _ => (self.follows(shared, &error), shared.clock.now()),
+        };
+        self.stands(standing, Some(now));
+        Err(error)
+    }
+
+    fn follows(&self, shared: &Shared, error: &DialError) -> Standing {
+        let on_refusal = shared.rulebook.now().on_refusal;
+        match shared.control_plane_health.failed(error, shared.clock.now()) {
+            Verdict::Outage { .. } => Standing::Gone,
+            Verdict::RefusesNode(_) if on_refusal == OnRefusal::Feed => Standing::Gone,
+            Verdict::RefusesNode(_) | Verdict::RefusesCertificate(_) => Standing::Refuses,
+            Verdict::Unclear => Standing::Asking,
+        }
+    }
+
+    /// It is being asked, and takes its time.
+    pub(super) fn is_asked(&self) {
+        self.standing.send_if_modified(|known| {
+            let was_there = *known == Standing::There;
+            if was_there {
+                *known = Standing::Asking;
+            }
+            was_there
+        });
+    }
+
+    fn stands(&self, standing: Standing, failed: Option<Moment>) {
+        self.lock().failed = failed;
+        self.standing.send_if_modified(|known| std::mem::replace(known, standing) != standing);
+    }
+
+    /// Whether it could not be asked a moment ago, and is asked again without anybody's doing.
+    pub(super) fn has_just_failed(&self, now: Moment) -> bool {
+        let known = self.lock();
+        let is_fresh = known.failed.is_some_and(|failed| now < failed + FRESH);
+        is_fresh && known.is_asking && *self.standing.borrow() == Standing::Gone
+    }
+
+    /// Whether it is there, and decided itself.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Refuses | Standing::There)
+    }
+
+    /// What follows for nodes, now and later.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// What the control plane does for nodes with incremental sync.
+    pub(in crate::relay) fn sync(&self) -> ControlPlaneSync {
+        self.lock().sync
+    }
+
+    /// It has answered a node's hello. What it gives nodes is another question.
+    pub(super) fn answers_hello(&self, shared: &Shared, lists_sync: bool) {
+        match lists_sync {
+            true if self.sync() == ControlPlaneSync::VersionZero => {}
+            true => self.sees(shared, ControlPlaneSync::On),
+            false => self.sees(shared, ControlPlaneSync::Off),
+        }
+    }
+
+    /// It has been seen to do this.
+    pub(super) fn sees(&self, shared: &Shared, sync: ControlPlaneSync) {
+        let before = std::mem::replace(&mut self.lock().sync, sync);
+        if let Some(warning) = sync.warning().filter(|_| before != sync) {
+            warn!("control plane {} {warning}", shared.cluster.control_plane.address);
+        }
+    }
+
+    /// A connection is served here.
+    pub(super) fn local(&self, shared: &Arc<Shared>) -> LocalConnection {
+        self.lock().local += 1;
+        LocalConnection(shared.clone())
+    }
+
+    /// How long a connection that is served here waits until it is closed, so that not all come at once: nodes themselves
+    /// wait for 5 to 10 s.
+    pub(super) fn close_within(&self) -> Duration {
+        const EACH: Duration = Duration::from_millis(10);
+        let local = u32::try_from(self.lock().local).unwrap_or(u32::MAX);
+        EACH.saturating_mul(local).min(Duration::from_secs(10))
+    }
+
+    /// Asks the control plane again and again, until it is there or no connection is served here any more.
+    pub(super) fn watch(&self, shared: &Arc<Shared>, opening: &Opening) {
+        if !std::mem::replace(&mut self.lock().is_asking, true) {
+            shared.spawn(ask_again_and_again(shared.clone(), opening.clone()));
+        }
+    }
+
+    fn asked_again_within(&self) -> (Duration, Duration) {
+        if *self.standing.borrow() == Standing::Refuses { WHILE_REFUSING } else { WHILE_GONE }
+    }
+
+    // False ends it. A connection that comes just then begins it anew.
+    fn goes_on(&self) -> bool {
+        let mut known = self.lock();
+        known.is_asking = known.local > 0 && *self.standing.borrow() != Standing::There;
+        known.is_asking
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.locked()
+    }
+}
+
+async fn ask_again_and_again(shared: Arc<Shared>, opening: Opening) {
+    loop {
+        let (least, most) = shared.sync_outage.asked_again_within();
+        tokio::time::sleep(spread(least, most, rand::random())).await;
+        if !shared.sync_outage.goes_on() {
+            return;
+        }
+        let asked = opening.ask(&shared).await;
+        // What it opens is not needed: nodes come themselves.
+        drop(shared.sync_outage.judge(&shared, &opening, asked).await);
+    }
+}
+
+// Its /v1/outlet answers 400 to whoever doesn't say which node it is; what stands in front of a control plane that is gone
+// answers 404 to that, too.
+async fn is_there(shared: &Arc<Shared>, opening: &Opening) -> bool {
+    match opening.of_outlet().ask(shared).await {
+        Ok(_) => true,
+        Err(error) => match error.failure {
+            ConnectFailure::Answered(answer) => answer.refusal().is_some(),
+            ConnectFailure::Unreachable | ConnectFailure::EndedWithoutAnswer => false,
+        },
+    }
+}
+
+impl Drop for LocalConnection {
+    fn drop(&mut self) {
+        self.0.sync_outage.lock().local -= 1;
+    }
+}
