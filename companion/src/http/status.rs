@@ -280,7 +280,7 @@ impl Relay {
         let without_backup = view.map(RelayView::without_backup).unwrap_or_default();
         let mut warnings: Vec<String> = without_backup.iter().filter_map(no_backup).collect();
         let control_plane_sync = view.map(RelayView::control_plane_sync).unwrap_or_default();
-        warnings.extend(control_plane_sync.warning().map(|warning| format!("the control plane {warning}")));
+        warnings.extend(control_plane_sync.warning().map(str::to_owned));
         let nodes: Vec<Node> = view.map(Node::all).unwrap_or_default();
         warnings.extend(nodes.iter().flat_map(Node::near_its_limits).take(WARNINGS));
         Self {

@@ -76,16 +76,16 @@ impl ControlPlaneSync {
         match self {
             Self::Unknown | Self::On => None,
             Self::Off => Some(
-                "speaks no kong.sync.v2: nodes with cluster_incremental_sync=on get no configuration from it and go on with what \
+                "the control plane speaks no kong.sync.v2: nodes with cluster_incremental_sync=on get no configuration from it and go on with what \
                  they have. Set cluster_incremental_sync=on there, or off on the nodes",
             ),
             Self::NoRpc => Some(
-                "answers 404 to /v2/outlet: nodes with cluster_incremental_sync=on get no configuration from it and go on with \
+                "the control plane answers 404 to /v2/outlet: nodes with cluster_incremental_sync=on get no configuration from it and go on with \
                  what they have. Set cluster_rpc=on and cluster_incremental_sync=on there, or cluster_incremental_sync=off on the \
                  nodes",
             ),
             Self::VersionZero => Some(
-                "gives nodes with incremental sync its configuration under version 0: they serve it, and their /status/ready \
+                "the control plane gives nodes with incremental sync its configuration under version 0: they serve it, and their /status/ready \
                  answers 503 until something is changed. Change anything there once, such as a tag",
             ),
         }
@@ -193,7 +193,7 @@ impl Outage {
     pub(super) fn sees(&self, shared: &Shared, sync: ControlPlaneSync) {
         let before = std::mem::replace(&mut self.lock().sync, sync);
         if let Some(warning) = sync.warning().filter(|_| before != sync) {
-            warn!("control plane {} {warning}", shared.cluster.control_plane.address);
+            warn!(control_plane = %shared.cluster.control_plane.address, "{warning}");
         }
     }
 
