@@ -46,7 +46,7 @@ impl FrameCutter {
     ///
     /// # Errors
     /// What is no WebSocket.
-    pub fn next(&mut self) -> Result<Option<Cut>, HeaderError> {
+    pub fn cut(&mut self) -> Result<Option<Cut>, HeaderError> {
         if self.passing == 0 {
             let Some((header, size)) = Header::peek(&self.received, self.mask)? else { return Ok(None) };
             let whole = size as u64 + header.length;
@@ -111,7 +111,7 @@ mod tests {
                 let (mut seen, mut passed) = (Vec::new(), Vec::new());
                 for piece in stream.chunks(at_once) {
                     cutter.buffer().put_slice(piece);
-                    while let Some(cut) = cutter.next().unwrap() {
+                    while let Some(cut) = cutter.cut().unwrap() {
                         match cut {
                             Cut::Frame { bytes, frame } => {
                                 passed.extend_from_slice(&bytes);
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn what_is_no_websocket_is_refused() {
         let mut cutter = FrameCutter::new(Mask::Theirs, BytesMut::from(&b"GET / HTTP/1.1"[..]), 1000);
-        assert!(cutter.next().is_err());
+        assert!(cutter.cut().is_err());
         let unmasked = sent(&Frame { opcode: Opcode::Text, ..Frame::binary(&b"x"[..]) }, None);
-        assert!(FrameCutter::new(Mask::Theirs, BytesMut::from(&unmasked[..]), 1000).next().is_err());
+        assert!(FrameCutter::new(Mask::Theirs, BytesMut::from(&unmasked[..]), 1000).cut().is_err());
     }
 }

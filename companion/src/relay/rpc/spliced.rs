@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use hyper::upgrade::OnUpgrade;
 use lifeboat_core::frame::Frame;
 use lifeboat_core::kong::rpc::{FromNode, Hello, NotHello, SyncVersion, lists_sync, notify};
@@ -54,18 +54,14 @@ async fn pass(
     (control_plane, from_control_plane): (&mut Stream, BytesMut),
 ) -> io::Result<()> {
     let mut from_node = FrameCutter::new(Mask::Theirs, from_node, HELLO_SIZE);
-    let until = Instant::now() + HELLO_LIMIT;
-    let first = timeout_at(until, first(node, &mut from_node)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    let hello = match first {
-        Cut::Frame { bytes, frame } if frame.is_whole_message() => match Hello::decode(&frame.payload) {
-            Ok(hello) => {
-                write(control_plane, &bytes).await?;
-                hello
-            }
-            Err(problem) => return Ok(log_lines::not_hello(caller, problem)),
-        },
-        Cut::Frame { .. } | Cut::Part(_) => return Ok(log_lines::not_hello(caller, NotHello::Form)),
+    let (bytes, hello) = match recv_hello(node, &mut from_node).await? {
+        Ok(hello) => hello,
+        Err(problem) => {
+            log_lines::not_hello(caller, problem);
+            return Ok(());
+        }
     };
+    write(control_plane, &bytes).await?;
 
     // What takes its configuration elsewhere, or means another protocol, just passes.
     let connection = hello.can_be_synced().then(|| join(shared, &hello, caller, ControlPlaneLink::Linked));
@@ -82,9 +78,21 @@ async fn pass(
     both_ways(shared, &connection.entry, (node, from_node), (control_plane, from_control_plane)).await
 }
 
+// As it came, and what it says.
+async fn recv_hello(node: &mut Stream, from_node: &mut FrameCutter) -> io::Result<Result<(Bytes, Hello), NotHello>> {
+    let until = Instant::now() + HELLO_LIMIT;
+    let cut = timeout_at(until, first(node, from_node)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    Ok(match cut {
+        Cut::Frame { bytes, frame } if frame.is_whole_message() => {
+            Hello::decode(&frame.payload).map(|hello| (bytes, hello))
+        }
+        Cut::Frame { .. } | Cut::Part(_) => Err(NotHello::Form),
+    })
+}
+
 async fn first(stream: &mut Stream, cutter: &mut FrameCutter) -> io::Result<Cut> {
     loop {
-        if let Some(cut) = cutter.next().map_err(io::Error::other)? {
+        if let Some(cut) = cutter.cut().map_err(io::Error::other)? {
             return Ok(cut);
         }
         if stream.read_buf(cutter.buffer()).await? == 0 {
@@ -133,8 +141,8 @@ async fn both_ways(
     let up = async {
         let mut from_node = from_node;
         loop {
-            while let Some(cut) = from_node.next().map_err(io::Error::other)? {
-                if let Some(bytes) = heard.from_node(&cut) {
+            while let Some(cut) = from_node.cut().map_err(io::Error::other)? {
+                if let Some(bytes) = heard.passes(&cut) {
                     write(&mut write_control_plane, bytes).await?;
                 }
             }
@@ -153,11 +161,10 @@ async fn both_ways(
         }
     };
 
-    let (passed, _): (io::Result<std::convert::Infallible>, ()) = tokio::select! {
-        passed = up => (passed, ()),
-        passed = down => (passed, ()),
-    };
-    passed.map(|never| match never {})
+    tokio::select! {
+        ended = up => ended,
+        ended = down => ended,
+    }
 }
 
 // Both sides ping when nothing else is said.
@@ -177,7 +184,7 @@ struct Heard<'a> {
 
 impl Heard<'_> {
     // The bytes that pass: all but the answer to what was asked here.
-    fn from_node<'c>(&self, cut: &'c Cut) -> Option<&'c [u8]> {
+    fn passes<'c>(&self, cut: &'c Cut) -> Option<&'c [u8]> {
         let (bytes, frame) = match cut {
             Cut::Part(bytes) => return Some(bytes),
             Cut::Frame { bytes, frame } => (bytes, frame),
