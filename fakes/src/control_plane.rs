@@ -2,6 +2,7 @@
 //! configurations out, empty pongs. It can die, hang, refuse, stay silent and come back. It has no database and no
 //! Admin API: what it sends are messages that it is given.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,9 +14,11 @@ use hyper::StatusCode;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::link;
 use super::listening::Listening;
+use super::rpc::Peers;
 
 /// How a control plane treats its nodes. It can be changed at any time, for links that exist too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,15 +76,24 @@ pub struct ControlPlaneOptions {
     pub max_payload: usize,
     /// Whether it serves `/v2/outlet`.
     pub rpc: Rpc,
+    /// Incremental sync's number of the first configuration that it is given; each other one has one more. 0 is what a
+    /// control plane has that was seeded before sync was switched on: its nodes are not ready until the first change.
+    pub first_version: u64,
+    /// How long it takes to answer a hello.
+    pub hello_after: Duration,
 }
 
-/// `cluster_rpc`.
+/// `cluster_rpc` and `cluster_incremental_sync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rpc {
     /// As a 3.9.1 by default.
     Off,
     /// It answers a node's hello, and then sends back what it is sent.
     On,
+    /// Both are on: what it is given goes out over `/v2/outlet` as well, and all nodes are told of it.
+    IncrementalSync,
+    /// Only the first is: it answers a node's hello with no capability.
+    WithoutSync,
 }
 
 impl ControlPlaneOptions {
@@ -95,6 +107,8 @@ impl ControlPlaneOptions {
             silence: Duration::from_secs(45),
             max_payload: 16 << 20,
             rpc: Rpc::Off,
+            first_version: 16,
+            hello_after: Duration::ZERO,
         }
     }
 }
@@ -108,6 +122,8 @@ pub struct ControlPlaneState {
     pub messages: Vec<Bytes>,
     /// The nodes that are connected and have sent their basic_info.
     pub nodes: Vec<ConnectedNode>,
+    /// The versions with which nodes of incremental sync asked last, by their ids: the rows of `clustering/data-planes`.
+    pub versions: BTreeMap<String, i64>,
     /// All that happened, oldest first.
     pub events: Vec<Event>,
     pub(super) links: u64,
@@ -116,7 +132,8 @@ pub struct ControlPlaneState {
 impl ControlPlaneState {
     fn new() -> Self {
         let (messages, nodes, events) = (Vec::new(), Vec::new(), Vec::new());
-        Self { behaviour: Behaviour::Serving, messages, nodes, events, links: 0 }
+        let versions = BTreeMap::new();
+        Self { behaviour: Behaviour::Serving, messages, nodes, versions, events, links: 0 }
     }
 
     /// The connected node of this id.
@@ -178,6 +195,19 @@ pub enum Event {
     Ping(String, String),
     /// A node said hello on `/v2/outlet`: its id, and the subprotocol that it asked for.
     Hello(String, String),
+    /// A node asked get_delta with this version.
+    Asked(String, i64),
+    /// It was answered.
+    Deltas {
+        /// The node's id.
+        node: String,
+        /// Whether the answer replaces all that the node has.
+        wipe: bool,
+        /// How many there were.
+        deltas: usize,
+    },
+    /// All nodes of incremental sync were told of this version: those that were called, and whether they answered.
+    Notified(u64, Vec<(String, bool)>),
     /// A node's link has ended, with the reason.
     Disconnected(String, String),
 }
@@ -186,6 +216,18 @@ pub enum Event {
 pub struct ControlPlane {
     listening: Listening,
     state: Arc<watch::Sender<ControlPlaneState>>,
+    peers: Arc<Peers>,
+    /// Only one with incremental sync tells anybody.
+    notifier: Option<JoinHandle<()>>,
+    first_version: u64,
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.abort();
+        }
+    }
 }
 
 impl ControlPlane {
@@ -195,12 +237,18 @@ impl ControlPlane {
     /// When the address can't be listened on.
     pub async fn start(options: ControlPlaneOptions) -> io::Result<Self> {
         let state = Arc::new(watch::Sender::new(ControlPlaneState::new()));
-        let (address, options, shared) = (options.address, Arc::new(options), state.clone());
+        let peers = Arc::new(Peers::new());
+        let (address, first_version, rpc) = (options.address, options.first_version, options.rpc);
+        let (options, shared, known) = (Arc::new(options), state.clone(), peers.clone());
         let serve = move |stream: TcpStream| -> BoxFuture<'static, ()> {
-            let (options, state) = (options.clone(), shared.clone());
-            Box::pin(async move { link::serve(stream, &options, &state).await })
+            let (options, state, peers) = (options.clone(), shared.clone(), known.clone());
+            Box::pin(async move { link::serve(stream, &options, &state, &peers).await })
         };
-        Ok(Self { listening: Listening::start(address, serve).await?, state })
+
+        let listening = Listening::start(address, serve).await?;
+        let notify = || tokio::spawn(notify(state.clone(), peers.clone(), first_version));
+        let notifier = (rpc == Rpc::IncrementalSync).then(notify);
+        Ok(Self { listening, state, peers, notifier, first_version })
     }
 
     /// Where it listens.
@@ -218,9 +266,25 @@ impl ControlPlane {
         self.state.send_modify(|state| state.messages.push(message));
     }
 
+    /// Does what a request to the Admin API does: pushes, and waits until all nodes of incremental sync were told, one after
+    /// the other. One that does not answer takes 5 s.
+    pub async fn write(&self, message: Bytes) {
+        let mut version = 0;
+        self.state.send_modify(|state| {
+            version = self.first_version + state.messages.len() as u64;
+            state.messages.push(message);
+        });
+        if self.notifier.is_none() {
+            return;
+        }
+        let told = |event: &Event| matches!(event, Event::Notified(of, _) if *of >= version);
+        self.wait_for(|state| state.events.iter().any(told)).await;
+    }
+
     /// Dies: stops listening and drops all links without a word. Returns when all of it is gone.
     pub async fn stop(&self) {
         self.listening.stop().await;
+        self.peers.drop_links();
         self.state.send_modify(|state| {
             for node in std::mem::take(&mut state.nodes) {
                 state.events.push(Event::Disconnected(node.node_id, "the control plane was stopped".to_owned()));
@@ -246,5 +310,21 @@ impl ControlPlane {
         let mut states = self.state.subscribe();
         let state = states.wait_for(condition).await.expect("the sender is in self");
         state.clone()
+    }
+}
+
+/// Tells nodes of incremental sync of each message. Several that come at once are told of as one.
+async fn notify(state: Arc<watch::Sender<ControlPlaneState>>, peers: Arc<Peers>, first_version: u64) {
+    let mut states = state.subscribe();
+    let mut told = 0;
+    loop {
+        let Ok(count) = states.wait_for(|state| state.messages.len() > told).await.map(|state| state.messages.len())
+        else {
+            return;
+        };
+        told = count;
+        let version = first_version + count as u64 - 1;
+        let called = peers.notify(version).await;
+        state.send_modify(|state| state.events.push(Event::Notified(version, called)));
     }
 }

@@ -6,7 +6,9 @@
 pub mod certificate;
 pub mod control_plane;
 mod der;
+pub mod entities;
 mod frames;
+pub mod incremental;
 mod life;
 mod link;
 mod listening;
@@ -18,3 +20,4 @@ pub mod recorded;
 mod rpc;
 #[cfg(feature = "store")]
 pub mod store;
+mod wire;

@@ -24,7 +24,7 @@ use super::frames::{Incoming, Writer, halves};
 use super::message::Configuration;
 use super::node::{NodeOptions, NodeState, Wrpc};
 use super::outlet::{self, Introduction};
-use super::pace::Patience;
+use super::pace::{Masking, Patience};
 
 /// Lives until it is aborted.
 pub(super) async fn live(options: NodeOptions, state: Arc<watch::Sender<NodeState>>) {
@@ -105,7 +105,7 @@ impl Life {
     }
 
     async fn talk(&self, socket: TokioIo<Upgraded>) -> io::Result<String> {
-        let patience = Patience { stall: self.options.stall, silence: self.options.silence };
+        let patience = Patience { stall: self.options.stall, silence: self.options.silence, masking: Masking::ByRole };
         let (frames, mut writer) = halves(socket, Role::Client, self.options.max_payload, patience);
         let mut frames = pin!(frames);
         writer.binary(&self.options.first_message()).await?;

@@ -25,13 +25,18 @@ use tokio_rustls::server::TlsStream;
 use super::control_plane::{Answer, Behaviour, ConnectedNode, ControlPlaneOptions, ControlPlaneState, Event};
 use super::frames::{Incoming, Writer, halves};
 use super::outlet::{Introduction, PATH};
-use super::pace::Patience;
-use super::rpc;
+use super::pace::{Masking, Patience};
+use super::rpc::{self, Peers};
 
 type Socket = TokioIo<Upgraded>;
 
 /// Serves one TCP connection until it ends.
-pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, state: &watch::Sender<ControlPlaneState>) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    options: &ControlPlaneOptions,
+    state: &watch::Sender<ControlPlaneState>,
+    peers: &Peers,
+) {
     while_not_hanging(state).await;
     if state.borrow().behaviour == Behaviour::PlainHttp {
         return answer_without_tls(stream).await;
@@ -63,7 +68,7 @@ pub(super) async fn serve(stream: TcpStream, options: &ControlPlaneOptions, stat
     }
 
     if let Some((asked, upgrade)) = by_rpc.into_inner().expect("nothing panics while it is locked") {
-        return rpc::live(asked, upgrade, state).await;
+        return rpc::live(asked, upgrade, options, state, peers).await;
     }
     let Some((introduction, upgrade)) = accepted.into_inner().expect("nothing panics while it is locked") else {
         return;
@@ -142,7 +147,7 @@ pub(super) fn record(state: &watch::Sender<ControlPlaneState>, event: Event) {
     state.send_modify(|state| state.events.push(event));
 }
 
-async fn while_not_hanging(state: &watch::Sender<ControlPlaneState>) {
+pub(super) async fn while_not_hanging(state: &watch::Sender<ControlPlaneState>) {
     let mut states = state.subscribe();
     states.wait_for(|state| state.behaviour != Behaviour::Hanging).await.expect("the sender is borrowed");
 }
@@ -168,7 +173,8 @@ impl<'a> Link<'a> {
     }
 
     async fn live(&self, socket: Socket) {
-        let patience = Patience { stall: self.options.silence, silence: self.options.silence };
+        let patience =
+            Patience { stall: self.options.silence, silence: self.options.silence, masking: Masking::ByRole };
         let (frames, writer) = halves(socket, Role::Server, self.options.max_payload, patience);
         let reason = self.talk(pin!(frames), writer).await.unwrap_or_else(|error| error.to_string());
         self.state.send_modify(|state| {

@@ -17,6 +17,17 @@ pub(super) struct Patience {
     pub(super) stall: Duration,
     /// Between two frames.
     pub(super) silence: Duration,
+    /// Which frames it takes.
+    pub(super) masking: Masking,
+}
+
+/// What is asked of the masks of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Masking {
+    /// That a client masks and a server doesn't (RFC 6455 section 5.1).
+    ByRole,
+    /// Nothing.
+    Any,
 }
 
 /// A byte stream of WebSocket frames, which fails with [`io::ErrorKind::TimedOut`] when patience is at an end, and with
@@ -48,7 +59,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
             let deadline = Instant::now() + self.limit();
             self.deadline.as_mut().reset(deadline);
             let masking = "a client must mask its frames, a server must not (RFC 6455 section 5.1)";
-            let wrong = self.frames.wrongly_masked.then(|| io::Error::new(io::ErrorKind::InvalidData, masking));
+            let wrong = (self.frames.wrongly_masked && self.patience.masking == Masking::ByRole)
+                .then(|| io::Error::new(io::ErrorKind::InvalidData, masking));
             return Poll::Ready(wrong.map_or(result, Err));
         }
         ready!(self.deadline.as_mut().poll(cx));
@@ -135,7 +147,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_does_not_mask_and_a_server_that_does_are_refused() {
-        let patience = Patience { stall: Duration::from_secs(5), silence: Duration::from_secs(45) };
+        let patience =
+            Patience { stall: Duration::from_secs(5), silence: Duration::from_secs(45), masking: Masking::ByRole };
         for (role, frame) in [(Role::Server, &[0x89, 0x00][..]), (Role::Client, &[0x89, 0x80, 1, 2, 3, 4])] {
             let error = Paced::new(frame, role, patience).read(&mut [0; 64]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
@@ -148,7 +161,8 @@ mod tests {
     #[tokio::test]
     async fn silence_between_two_frames_ends_the_link() {
         let (_far, near) = tokio::io::duplex(64);
-        let mut paced = Paced::new(near, Role::Client, Patience { stall: NEVER, silence: SOON });
+        let mut paced =
+            Paced::new(near, Role::Client, Patience { stall: NEVER, silence: SOON, masking: Masking::ByRole });
         let error = paced.read(&mut [0; 64]).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::TimedOut, "silence on the link"));
     }
@@ -156,7 +170,8 @@ mod tests {
     #[tokio::test]
     async fn a_frame_that_stalls_half_way_ends_the_link() {
         let (mut far, near) = tokio::io::duplex(64);
-        let mut paced = Paced::new(near, Role::Client, Patience { stall: SOON, silence: NEVER });
+        let mut paced =
+            Paced::new(near, Role::Client, Patience { stall: SOON, silence: NEVER, masking: Masking::ByRole });
         let mut buffer = [0; 64];
         far.write_all(&[0x82, 0x02, 0x00]).await.unwrap();
         assert_eq!(paced.read(&mut buffer).await.unwrap(), 3);

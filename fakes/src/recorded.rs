@@ -23,6 +23,11 @@ pub fn basic_info() -> &'static [u8] {
     include_bytes!("data/basic-info-from-dp.json")
 }
 
+/// The first message of a data plane on `/v2/outlet`, JSON.
+pub fn hello() -> &'static [u8] {
+    include_bytes!("data/hello-from-dp.json")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +43,15 @@ mod tests {
         ] {
             assert!(std::fs::read(format!("{folder}{name}")).unwrap() == shipped, "{name}");
         }
+    }
+
+    #[test]
+    fn the_hello_that_is_shipped_is_the_first_that_was_recorded() {
+        let hello: serde_json::Value = serde_json::from_slice(hello()).unwrap();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/kong-3.9.1/sync2/recorded.jsonl.gz");
+        let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()));
+        let mut frames = serde_json::Deserializer::from_reader(lines).into_iter::<serde_json::Value>();
+        let recorded = frames.find_map(|frame| Some(frame.unwrap()["json"].clone()).filter(|json| json.is_object()));
+        assert!(recorded == Some(hello));
     }
 }

@@ -1,6 +1,8 @@
 //! The actors play with each other, at real sockets. What takes seconds with Kong's times takes milliseconds here; no
 //! test waits for a time to pass, all wait for something to be seen.
 
+mod incremental;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

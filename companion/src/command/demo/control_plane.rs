@@ -59,7 +59,10 @@ fn in_words(event: &Event) -> Option<String> {
         Event::PluginMissing(node, plugin) => Some(format!("data plane {node} lacks the plugin {plugin}")),
         Event::Sent(node, bytes) => Some(format!("data plane {node} was sent {bytes} bytes")),
         Event::Ping(node, hash) => Some(format!("data plane {node} runs {hash}")),
-        Event::Hello(..) | Event::HungUp => None,
+        Event::Deltas { node, wipe: true, deltas } => {
+            Some(format!("data plane {node} was sent all of a configuration, {deltas} entities"))
+        }
+        Event::Deltas { .. } | Event::Asked(..) | Event::Notified(..) | Event::Hello(..) | Event::HungUp => None,
         Event::Disconnected(node, why) => Some(format!("data plane {node} is gone: {why}")),
     }
 }

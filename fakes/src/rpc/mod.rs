@@ -1,5 +1,10 @@
-//! As much of Kong's RPC on `/v2/outlet` as tells whether it gets through: the subprotocol, a node's hello and its answer
-//! (KONG.md section 1), and after that an echo.
+//! Kong's RPC on `/v2/outlet` at a control plane: the subprotocol, a node's hello and its answer (KONG.md section 1). After
+//! that it has incremental sync, or no capability at all, or it sends back what it is sent, which tells whether all gets
+//! through.
+
+mod peers;
+mod sync;
+mod versions;
 
 use std::sync::Mutex;
 
@@ -14,13 +19,14 @@ use tokio::sync::watch;
 
 use super::control_plane::{Behaviour, ControlPlaneOptions, ControlPlaneState, Event, Rpc};
 use super::link::record;
+use super::wire::{ENCODING, PROTOCOL, SYNC};
+pub(crate) use peers::Peers;
+use sync::SyncLink;
 
 /// Where it is.
 pub(super) const PATH: &str = "/v2/outlet";
 /// A node that was let in, with the subprotocol that it asked for.
 pub(super) type Accepted = Mutex<Option<(String, UpgradeFut)>>;
-
-const PROTOCOL: &str = "kong.meta.v1";
 
 /// Answers what is asked of it; gives back what isn't.
 pub(super) fn answer(
@@ -29,9 +35,20 @@ pub(super) fn answer(
     state: &watch::Sender<ControlPlaneState>,
     accepted: &Accepted,
 ) -> Result<Response<Empty<Bytes>>, Box<Request<Incoming>>> {
-    let serves = options.rpc == Rpc::On && state.borrow().behaviour == Behaviour::Serving;
+    let behaviour = state.borrow().behaviour;
+    let serves = match options.rpc {
+        Rpc::Off => false,
+        Rpc::On => behaviour == Behaviour::Serving,
+        Rpc::IncrementalSync | Rpc::WithoutSync => true,
+    };
     if request.uri().path() != PATH || !serves {
         return Err(Box::new(request));
+    }
+    if let (Behaviour::Answering(status), true) = (behaviour, options.rpc != Rpc::On) {
+        record(state, Event::Answered(status, PATH.to_owned()));
+        let mut response = Response::new(Empty::new());
+        *response.status_mut() = status;
+        return Ok(response);
     }
 
     let asked = request.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|asked| asked.to_str().ok());
@@ -48,14 +65,27 @@ pub(super) fn answer(
 }
 
 /// Talks with a node until it leaves.
-pub(super) async fn live(asked: String, upgrade: UpgradeFut, state: &watch::Sender<ControlPlaneState>) {
-    if let Ok(socket) = upgrade.await {
+pub(super) async fn live(
+    asked: String,
+    upgrade: UpgradeFut,
+    options: &ControlPlaneOptions,
+    state: &watch::Sender<ControlPlaneState>,
+    peers: &Peers,
+) {
+    let Ok(socket) = upgrade.await else { return };
+    if options.rpc == Rpc::On {
         // Its end is the node's doing.
-        let _ = talk(socket, state, asked).await;
+        let _ = echo(socket, state, asked).await;
+    } else {
+        SyncLink { options, state, peers, protocol: asked }.live(socket.into_inner()).await;
     }
 }
 
-async fn talk(
+async fn while_serving(state: &watch::Sender<ControlPlaneState>) {
+    super::link::while_not_hanging(state).await;
+}
+
+async fn echo(
     mut socket: fastwebsockets::WebSocket<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>>,
     state: &watch::Sender<ControlPlaneState>,
     protocol: String,
@@ -67,7 +97,7 @@ async fn talk(
 
     let answer = serde_json::json!({
         "jsonrpc": "2.0", "id": 1,
-        "result": { "rpc_capabilities": ["kong.sync.v2"], "rpc_frame_encoding": "x-snappy-framed" },
+        "result": { "rpc_capabilities": [SYNC], "rpc_frame_encoding": ENCODING },
     });
     let answer = answer.to_string().into_bytes();
     socket.write_frame(Frame::binary(Payload::Owned(answer))).await?;
