@@ -19,6 +19,7 @@ use tracing::{Instrument, error, info, warn};
 
 use crate::admin::Admin;
 use crate::archive::{Archive, Stores};
+use crate::data_planes::DataPlaneWatch;
 use crate::drill::{DrillMetrics, ScheduledDrill};
 use crate::export::{BackupNode, Exporter, Headless, NodeObservations, ObservationReceiver};
 use crate::http::{Http, Program};
@@ -46,6 +47,8 @@ pub struct Companion {
     headless: Vec<JoinHandle<()>>,
     exporters: Vec<JoinHandle<()>>,
     images: Vec<JoinHandle<()>>,
+    /// Looks for data planes without a backup, where there is an Admin API.
+    data_planes: Option<JoinHandle<()>>,
     relay: Option<(SocketAddr, JoinHandle<()>)>,
     rotation: JoinHandle<()>,
     http: Option<(SocketAddr, JoinHandle<()>)>,
@@ -137,6 +140,15 @@ impl Companion {
             None => None,
         };
 
+        let data_planes = match keep.iter().find_map(|(keep, _)| keep.admin_url.clone()) {
+            Some(url) => {
+                let stores = Stores::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
+                let watch = DataPlaneWatch::new(Admin::new(url)?, stores, observation.clone(), clock);
+                Some(tokio::spawn(watch.run().instrument(role::data_planes())))
+            }
+            None => None,
+        };
+
         let drills = DrillMetrics::default();
         metrics.register(drills.clone());
         let drill = drill.map(|drill| {
@@ -171,6 +183,7 @@ impl Companion {
             headless,
             exporters,
             images,
+            data_planes,
             relay,
             rotation,
             http: None,
@@ -278,7 +291,14 @@ impl Companion {
         let http = [&mut self.http, &mut self.health].into_iter().flatten().map(|(_, http)| http);
         let parts = [&mut self.headless, &mut self.exporters, &mut self.images];
         let teller = [&mut self.teller];
-        let all = parts.into_iter().flatten().chain(relay).chain(http).chain(teller).chain(&mut self.drill);
+        let all = parts
+            .into_iter()
+            .flatten()
+            .chain(relay)
+            .chain(http)
+            .chain(teller)
+            .chain(&mut self.drill)
+            .chain(&mut self.data_planes);
         let (ended, ..) = futures::future::select_all(all).await;
         error!("a part of lifeboat has ended: {ended:?}");
     }
@@ -293,7 +313,7 @@ impl Companion {
             );
         }
 
-        for task in self.headless.into_iter().chain(self.images).chain([self.rotation]) {
+        for task in self.headless.into_iter().chain(self.images).chain(self.data_planes).chain([self.rotation]) {
             task.abort();
         }
 

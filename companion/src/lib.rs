@@ -7,6 +7,7 @@ pub mod cli;
 pub mod command;
 pub mod companion;
 pub mod config_source;
+pub mod data_planes;
 pub mod drill;
 pub mod evidence;
 pub mod exit_status;

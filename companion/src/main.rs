@@ -103,7 +103,7 @@ async fn perform(request: Request, log: &Log) -> Result<(), Failure> {
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,
-        Task::Verify(asked) => verify::verify(source, &asked, clock.wall()).await,
+        Task::Verify(asked) => verify::verify(source, &asked, clock).await,
         Task::Diff(asked) => diff::diff(source, &asked, clock.wall()).await,
         Task::Import(asked) => import::import(source, &asked, log, clock).await,
         Task::Exec(asked) => exec::exec(source, &asked, clock).await,

@@ -24,6 +24,11 @@ pub(crate) fn relay() -> Span {
     role!("relay")
 }
 
+/// What looks for data planes without a backup.
+pub(crate) fn data_planes() -> Span {
+    role!("data-planes")
+}
+
 /// The rehearsals of an outage.
 pub(crate) fn drill() -> Span {
     role!("drill")

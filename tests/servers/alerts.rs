@@ -15,6 +15,7 @@ use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
+use lifeboat_tests::admin_api::AdminApi;
 use lifeboat_tests::page::{Page, page_until};
 use lifeboat_tests::stage::{Actor, play};
 use lifeboat_tests::world::{VERSION, World, configuration};
@@ -437,6 +438,24 @@ fn nodes_of_a_version_that_nobody_keeps() {
         let _other = Actor::start(options);
         let without = |found: &Page| found.sum("lifeboat_relay_nodes_without_backup", "kong_version=\"3.8.1\"") == 1.0;
         let without = scrape(&companion, without).await;
+        after_a_quiet_while(&quiet, &[("a", &without)], 20, WITHOUT_BACKUP);
+        companion.stop().await;
+    });
+}
+
+#[test]
+fn nodes_of_a_version_that_nobody_keeps_and_that_only_the_control_plane_knows() {
+    play(async {
+        let mut world = World::begin().await;
+        let (companion, node, quiet) = well(&world).await;
+        drop(node);
+        companion.stop().await;
+        let admin = AdminApi::start().await;
+        admin.sees("3.8.1");
+        world.set("LIFEBOAT_ADMIN_URL", admin.url());
+        let companion = world.companion().await;
+        let without = |found: &Page| found.sum("lifeboat_keep_nodes_without_backup", "kong_version=\"3.8.1\"") == 1.0;
+        let without = scrape(&companion, |found| without(found) && is_ready(found)).await;
         after_a_quiet_while(&quiet, &[("a", &without)], 20, WITHOUT_BACKUP);
         companion.stop().await;
     });

@@ -12,6 +12,7 @@ use lifeboat_fakes::certificate::{CLUSTER_VALIDITY, ClusterCertificate};
 use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::node::NodeOptions;
 use lifeboat_fakes::recorded;
+use lifeboat_tests::admin_api::AdminApi;
 use lifeboat_tests::crowd::may_open;
 use lifeboat_tests::page::{Page, accepting, page, page_until};
 use lifeboat_tests::reporting::{REPORT_KEY, Worker};
@@ -104,6 +105,10 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         let mut world = World::begin().await;
         world.set("LIFEBOAT_REPORT_KEYS", REPORT_KEY);
         world.set("LIFEBOAT_DRILL_EVERY", "1s");
+        // Its control plane knows a node of a version that nobody keeps.
+        let admin = AdminApi::start().await;
+        admin.sees("3.8.1");
+        world.set("LIFEBOAT_ADMIN_URL", admin.url());
         let other = tempfile::tempdir().unwrap();
         world.set("LIFEBOAT_FALLBACK_STORAGE", format!("file://{}", other.path().display()));
         let (first, lost) = (configuration(&recorded::first()), of_a_lost_database());
@@ -184,6 +189,8 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         let scrape = page_until(at, "/metrics", |found| found.sum(without, "\"3.8.1\"") == 1.0).await;
         assert_eq!(scrape.number(&format!("{without}{VERSION}")), 0.0);
         check_and_note(&scrape, &mut seen);
+        let listed = |found: &Page| found.sum("lifeboat_keep_nodes_without_backup", "\"3.8.1\"") == 1.0;
+        check_and_note(&page_until(at, "/metrics", listed).await, &mut seen);
 
         let missing: Vec<&str> =
             METRICS.iter().map(|metric| metric.name).filter(|name| !seen.contains(*name)).collect();
@@ -193,8 +200,11 @@ fn a_good_backup_a_held_one_and_an_outage_are_told_as_they_are() {
         let status = page(at, "/status").await;
         assert_eq!((status.status, &*status.content_type), (200, "application/json"));
         let told: Value = serde_json::from_str(&status.body).unwrap();
-        assert_eq!(told["relay"]["without_backup"], json!([{ "kong_version": "3.8.1", "nodes": 1 }]));
-        assert!(told["relay"]["warnings"][0].as_str().unwrap().starts_with("nodes of Kong 3.8.1, of which no store"));
+        for by in ["relay", "data_planes"] {
+            assert_eq!(told[by]["without_backup"], json!([{ "kong_version": "3.8.1", "nodes": 1 }]), "{by}");
+            let warning = told[by]["warnings"][0].as_str().unwrap();
+            assert!(warning.starts_with("nodes of Kong 3.8.1, of which no store"), "{by}: {warning}");
+        }
         let documented = documented_status();
         // Nothing fails here, and nothing ends: those two have tests of their own.
         let is_elsewhere = |path: &&String| path.contains("/failing/") || path.contains("/ending/");

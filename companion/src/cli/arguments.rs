@@ -35,7 +35,7 @@ pub struct Export {
     pub hard: bool,
     /// With file or dbless: publish it although Kong's schemas or a check of lifeboat's refuse it, and record this reason.
     /// From then on it counts as not checked
-    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new(), conflicts_with = "watch")]
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub accept: Option<String>,
     /// How to print the result
     #[arg(long, value_enum, default_value = "table")]

@@ -16,6 +16,7 @@ pub mod import;
 pub mod keygen;
 pub mod list;
 pub mod manual;
+mod nodes;
 pub mod pin;
 pub mod presign;
 mod private_file;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::declarative::Refused;
 use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::export::Received;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::SourceKind;
 use lifeboat_core::outage::OutageLog;
@@ -15,7 +16,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{Found, found};
 use crate::export::Newest;
@@ -178,10 +179,17 @@ impl Dbless {
         Err(DblessError::Restless(self.url.to_string()))
     }
 
-    /// Puts each configuration that it comes to run into `newest`, until it is dropped.
-    pub async fn follow(self, version: KongVersion, newest: Newest) {
+    /// Puts each configuration that it comes to run, and that `judge` allows, into `newest`, until it is dropped.
+    pub async fn follow(
+        self,
+        version: KongVersion,
+        newest: Newest,
+        judge: impl AsyncFn(Found) -> Result<Received, String>,
+    ) {
         let mut backoff = Backoff::new(EVERY, Duration::from_secs(60));
-        let (mut known, outage) = (None, OutageLog::default());
+        let (mut known, outage, refusals) = (None, OutageLog::default(), OutageLog::default());
+        // What it runs now, and why that is not exported.
+        let mut refused: Option<(ConfigHash, String)> = None;
         loop {
             let wait = match self.news(version, known).await {
                 Ok(news) => {
@@ -189,12 +197,19 @@ impl Dbless {
                     if let Some(lasted) = outage.works(self.clock.now()) {
                         info!("the node at {} can be asked again, after {lasted}", self.url);
                     }
-                    if let Some((hash, Found { received, .. })) = news {
+                    if let Some((hash, found)) = news {
                         known = Some(hash);
-                        let bytes = received.configuration.json().len();
+                        let bytes = found.received.configuration.json().len();
                         info!(%hash, bytes, "the node at {} runs another configuration", self.url);
-                        newest.put(received);
+                        match judge(found).await {
+                            Ok(received) => {
+                                refused = None;
+                                newest.put(received);
+                            }
+                            Err(why) => refused = Some((hash, why)),
+                        }
                     }
+                    self.say_what_is_refused(refused.as_ref(), &refusals);
                     EVERY
                 }
                 Err(error) => {
@@ -213,6 +228,28 @@ impl Dbless {
             };
 
             self.clock.reach(self.clock.now() + wait).await;
+        }
+    }
+
+    fn say_what_is_refused(&self, refused: Option<&(ConfigHash, String)>, log: &OutageLog) {
+        let now = self.clock.now();
+        match refused {
+            None => {
+                if let Some(lasted) = log.works(now) {
+                    info!("the node at {} runs a configuration that can be exported again, after {lasted}", self.url);
+                }
+            }
+            Some((hash, why)) => {
+                if let Some(lasted) = log.failed(&hash.to_string(), now) {
+                    error!(
+                        %hash,
+                        "the configuration that the node at {} runs is not exported{lasted}: other nodes of its version would \
+                         refuse it, or take it for something else than it is meant to be: {why}. What is in the store stays. \
+                         Correct what is named, or start the command again with --accept \"WHY IT IS RIGHT\"",
+                        self.url
+                    );
+                }
+            }
         }
     }
 

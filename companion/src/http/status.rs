@@ -38,6 +38,7 @@ pub struct Status {
     control_plane: String,
     certificates: Vec<Certificate>,
     export: Vec<Export>,
+    data_planes: Option<DataPlanes>,
     relay: Option<Relay>,
     reports: ReportsView,
 }
@@ -124,6 +125,13 @@ struct Drill {
     last_success: Option<WallTime>,
 }
 
+/// What the control plane's Admin API lists.
+#[derive(Clone, Debug, Serialize)]
+struct DataPlanes {
+    without_backup: Vec<WithoutBackup>,
+    warnings: Vec<String>,
+}
+
 #[derive(Clone, Debug, Serialize)]
 struct Relay {
     ready: bool,
@@ -162,6 +170,7 @@ impl Status {
             control_plane: program.control_plane.clone(),
             certificates: observation.certificate_ends().into_iter().map(certificate).collect(),
             export: observation.export_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
+            data_planes: observation.listed_without_backup().map(DataPlanes::of),
             relay: observation.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), now)),
             reports: program.reports.view(),
         }
@@ -271,6 +280,14 @@ impl Drill {
             running_in_s: facts.running_in.map(seconds),
             last_success: facts.last_success,
         }
+    }
+}
+
+impl DataPlanes {
+    fn of(listed: BTreeMap<KongVersion, u64>) -> Self {
+        let without = listed.into_iter().filter(|(_, nodes)| *nodes > 0);
+        let without: Vec<_> = without.map(|(kong_version, nodes)| WithoutBackup { kong_version, nodes }).collect();
+        Self { warnings: without.iter().filter_map(no_backup).collect(), without_backup: without }
     }
 }
 

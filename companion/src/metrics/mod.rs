@@ -27,7 +27,7 @@ pub use settings::SettingsMetrics;
 pub use step::{Step, StepTimes, StepUnderWay};
 pub use store::StoreMetrics;
 
-use self::series::{Number, write_gauge, write_number};
+use self::series::{Number, write_by_version, write_gauge, write_number};
 use crate::observation::Observation;
 
 /// All metrics of a program. Clones are the same.
@@ -114,6 +114,8 @@ impl Collector for Observed {
         write_gauge(&mut encoder, &names::CERTIFICATE_EXPIRY, ends)?;
 
         export::write_all(&mut encoder, &observation.export_facts())?;
+        let listed = observation.listed_without_backup().unwrap_or_default();
+        write_by_version(&mut encoder, &names::KEEP_WITHOUT_BACKUP, &listed)?;
         match observation.relay_facts() {
             Some(facts) => relay::write_all(&mut encoder, &facts, observation.now()),
             None => Ok(()),

@@ -190,6 +190,12 @@ pub(crate) const KEEP_TTL: Metric = gauge(
     "credentials and tokens with a ttl in the configuration that the control plane sent last: nodes count it from when they \
      load them",
 );
+pub(crate) const KEEP_WITHOUT_BACKUP: Metric = gauge(
+    "lifeboat_keep_nodes_without_backup",
+    VERSION,
+    "nodes that the control plane's Admin API (LIFEBOAT_ADMIN_URL) has seen in the last hour, for whose version of Kong, or \
+     minor version by LIFEBOAT_VERSION_MATCH, no store has a backup; none until both have answered",
+);
 pub(crate) const KEEP_STEP: Metric = histogram(
     "lifeboat_keep_step_duration_seconds",
     &["kong_version", "step"],
@@ -337,6 +343,7 @@ pub const METRICS: &[&Metric] = &[
     &KEEP_ENTITIES,
     &KEEP_ENDS,
     &KEEP_TTL,
+    &KEEP_WITHOUT_BACKUP,
     &KEEP_STEP,
     &DRILL_SUCCESS,
     &DRILL_LAST,

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::WallTime;
 use lifeboat_link::tls::FailureClass;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
 use super::names;
-use super::series::{Number, Version, VersionLabels, write_count, write_counter, write_gauge, write_number};
+use super::series::{Number, write_by_version, write_count, write_counter, write_number};
 use crate::observation::RelayFacts;
 
 #[derive(EncodeLabelSet)]
@@ -34,10 +33,7 @@ pub(super) fn write_all(encoder: &mut DescriptorEncoder<'_>, facts: &RelayFacts,
     write_number(encoder, &names::RELAY_READY, facts.check_ready(now).is_ok().into())?;
     write_number(encoder, &names::RELAY_NODES, Number::Whole(facts.nodes))?;
     write_number(encoder, &names::RELAY_NODES_FROM_STORE, Number::Whole(facts.nodes_from_store))?;
-    let of_version = |(version, nodes): (&KongVersion, &u64)| {
-        (VersionLabels { kong_version: Version(*version) }, Number::Whole(*nodes))
-    };
-    write_gauge(encoder, &names::RELAY_WITHOUT_BACKUP, facts.without_backup.iter().map(of_version))?;
+    write_by_version(encoder, &names::RELAY_WITHOUT_BACKUP, &facts.without_backup)?;
     match facts.reaches_control_plane {
         Some(is_reached) => write_number(encoder, &names::RELAY_CONTROL_PLANE, is_reached.into()),
         None => Ok(()),

@@ -1,6 +1,7 @@
 //! Series as the library wants them: labels whose values are ours, numbers that can always be written, and gauges whose
 //! values are asked for when somebody looks.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -68,6 +69,18 @@ impl From<bool> for Number {
 pub(crate) fn write_number(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, number: Number) -> fmt::Result {
     let help = format!("{}.", metric.help);
     ConstGauge::new(number).encode(encoder.encode_descriptor(metric.name, &help, None, MetricType::Gauge)?)
+}
+
+/// Writes a gauge that has one number for each version of Kong.
+pub(super) fn write_by_version(
+    encoder: &mut DescriptorEncoder<'_>,
+    metric: &Metric,
+    numbers: &BTreeMap<KongVersion, u64>,
+) -> fmt::Result {
+    let of_version = |(version, number): (&KongVersion, &u64)| {
+        (VersionLabels { kong_version: Version(*version) }, Number::Whole(*number))
+    };
+    write_gauge(encoder, metric, numbers.iter().map(of_version))
 }
 
 /// Writes all series of a gauge with labels; nothing, if there are none.

@@ -4,6 +4,7 @@
 mod export;
 mod relay;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use lifeboat_core::kong::version::KongVersion;
@@ -29,6 +30,7 @@ struct Parts {
     exports: Mutex<Vec<(KongVersion, ExportRecorder)>>,
     relay: OnceLock<RelayRecorder>,
     cluster_certificate_ends: Mutex<Option<WallTime>>,
+    listed_without_backup: Mutex<Option<BTreeMap<KongVersion, u64>>>,
 }
 
 impl Observation {
@@ -40,6 +42,7 @@ impl Observation {
             exports: Mutex::default(),
             relay: OnceLock::new(),
             cluster_certificate_ends: Mutex::default(),
+            listed_without_backup: Mutex::default(),
         }))
     }
 
@@ -63,6 +66,16 @@ impl Observation {
     /// The control plane is shown this certificate from now on. Which one nodes see, the relay records.
     pub fn shows(&self, certificate: &Leaf) {
         *self.0.cluster_certificate_ends.locked() = Some(WallTime::from_system(certificate.not_after()));
+    }
+
+    /// So many of the nodes that the control plane's Admin API lists have no backup, by version; 0 where there is one.
+    pub fn lists_without_backup(&self, nodes: BTreeMap<KongVersion, u64>) {
+        *self.0.listed_without_backup.locked() = Some(nodes);
+    }
+
+    /// How many of the nodes that the Admin API lists have no backup; none until it has told.
+    pub fn listed_without_backup(&self) -> Option<BTreeMap<KongVersion, u64>> {
+        self.0.listed_without_backup.locked().clone()
     }
 
     /// What is known of each version that is exported.

@@ -5,7 +5,9 @@ use lifeboat_core::export::publisher::Rules;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
 
-use super::export::{election, given_version, rules, version};
+use reqwest::Url;
+
+use super::export::{admin_url, election, given_version, rules, version};
 use super::limits::node_limits;
 use super::{Problems, Reader, Source, StoreSettings, finish, names, refuse_to_write_what_is_not_accepted};
 
@@ -94,6 +96,8 @@ pub struct LookSettings {
     pub version: Option<KongVersion>,
     /// What nodes take.
     pub limits: NodeLimits,
+    /// The control plane's Admin API, which tells which versions of Kong data planes have.
+    pub admin_url: Option<Url>,
 }
 
 impl LookSettings {
@@ -101,7 +105,7 @@ impl LookSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
-        let limits = node_limits(&mut reader);
-        finish(reader, || Some(Self { store: store?, version: version?, limits }))
+        let (limits, admin_url) = (node_limits(&mut reader), admin_url(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version?, limits, admin_url: admin_url? }))
     }
 }

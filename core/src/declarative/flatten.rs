@@ -38,7 +38,11 @@ pub(super) fn flatten(mut document: Members, version: KongVersion) -> (Members, 
             Value::Object(members) if members.is_empty() => flattener.add_list(&name, Vec::new()),
             Value::Null => {}
             other => {
-                let reason = "it must be a list of entities";
+                let reason = if Kind::named(&name).is_some() {
+                    "it must be a list of entities"
+                } else {
+                    "unknown field, as Kong says: take it out. What YAML anchors are for can stand below _ignore"
+                };
                 flattener.findings.push(Finding::of_member(Severity::Refused, &name, reason));
                 flat.insert(name, other);
             }

@@ -391,3 +391,15 @@ proptest! {
         let _ = set.check(entities.as_object().unwrap(), &CheckScope::default());
     }
 }
+
+#[test]
+fn a_vault_that_open_source_kong_lacks_is_said_to_be_unchecked() {
+    let found = |name: &str| {
+        let document = json!({"_format_version": "3.0", "vaults": [{"name": name, "prefix": "secrets", "config": {}}]});
+        recorded("3.9.1").check(document.as_object().unwrap(), &bundled())
+    };
+    assert_eq!(found("env").unchecked, []);
+    let of_another = found("hcv");
+    assert!(of_another.is_accepted());
+    assert_eq!(of_another.unchecked[0].to_string(), "vault hcv: whether nodes have it, and what its config may be");
+}

@@ -166,6 +166,45 @@ async fn a_node_without_a_database_is_followed_until_a_signal() {
 }
 
 #[tokio::test]
+async fn what_a_followed_node_runs_is_judged_before_it_is_kept() {
+    let (node, store) = (DblessNode::start(VERSION).await, Store::folder());
+    let mut configuration = recorded();
+    node.runs(&configuration, &"1".repeat(32));
+    let origin = format!("dbless:{}", node.url());
+    let watch = || store.given_to(lifeboat(["export", "--from", &origin, "--watch", "--export-delay", "0"]));
+    let running = watch().start();
+    running.says("as snapshot 1 in").await;
+
+    // What every other node would refuse is not kept, and said with the field.
+    let whole = configuration.clone();
+    configuration["services"][0]["retries"] = (-7).into();
+    node.runs(&configuration, &"2".repeat(32));
+    running.says("runs is not exported: other nodes of its version would refuse it").await;
+    assert!(running.log().contains("retries: value should be between 0 and 32767"), "{}", running.log());
+    // What runs there twice is an oddity.
+    let mut odd = whole;
+    let mut twin = odd["services"][0].clone();
+    twin["id"] = "7f0e4a3e-6a1b-4e55-9d4c-0c8f3f0f2f11".into();
+    odd["services"].as_array_mut().unwrap().push(twin);
+    node.runs(&odd, &"3".repeat(32));
+    running.says("as snapshot 2 in").await;
+    assert!(running.log().contains("look at this before you rely on it"), "{}", running.log());
+    assert!(running.log().contains("runs a configuration that can be exported again"), "{}", running.log());
+    running.signal(Signal::TERM);
+    assert_eq!(running.ends().await.code, Some(0));
+    assert_eq!(config_json(&store)["services"].as_array().unwrap().len(), odd["services"].as_array().unwrap().len());
+
+    // With a reason it is kept, and the manifest has the reason.
+    node.runs(&configuration, &"4".repeat(32));
+    let accepting = watch().and(["--accept", "tried-on-staging"]).start();
+    accepting.says("as snapshot 3 in").await;
+    accepting.signal(Signal::TERM);
+    accepting.ends().await;
+    let manifest: Value = serde_json::from_slice(&std::fs::read(store.manifest_json()).unwrap()).unwrap();
+    assert_eq!(manifest["source"]["accepted"], "tried-on-staging");
+}
+
+#[tokio::test]
 async fn an_origin_that_is_none_is_wrong_usage_and_one_that_does_not_answer_is_named() {
     for (origin, part) in
         [("kong.yml", "valid: file:kong.yml"), ("dbless:127.0.0.1:8001", "dbless:http://127.0.0.1:8001")]

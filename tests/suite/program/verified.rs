@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lifeboat_fakes::recorded;
+use lifeboat_tests::admin_api::AdminApi;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use serde_json::Value;
 
@@ -116,4 +117,26 @@ async fn what_is_sealed_is_opened_and_must_not_lie_there_in_plain_text_too() {
     ends(with(&store, ["verify"]), 1, &["LIFEBOAT_ENCRYPTION_KEYS"]).await;
     std::fs::write(store.config_json(), b"{}").unwrap();
     ends(sealed(["verify"]), 1, &["config.json holds a configuration in plain text"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_planes_without_a_backup_are_a_warning_where_the_admin_api_tells() {
+    let store = Store::folder();
+    two_snapshots(&store, &[]).await;
+    let without = ends(with(&store, ["verify"]), 0, &["1 passed, 0 to look at, 0 failed"]).await;
+    assert!(!without.stdout.contains("backup: nodes"), "{without}");
+
+    let admin = AdminApi::start().await;
+    let asked = || with(&store, ["verify"]).with("LIFEBOAT_ADMIN_URL", admin.url());
+    admin.sees("3.9.4");
+    ends(asked(), 0, &["backup: nodes (pass): data planes, each with a backup: 1 of Kong 3.9.4"]).await;
+    admin.sees("3.8.1");
+    let says = ["backup: nodes (warn): data planes without a backup: 1 of Kong 3.8.1: let an exporter keep"];
+    ends(asked(), 0, &says).await;
+    let json = ends(asked().and(["--output", "json"]), 0, &[]).await;
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["verdict"], &json["nodes"]["verdict"]), (&"warn".into(), &"warn".into()), "{json}");
+    drop(admin);
+    let away = with(&store, ["verify"]).with("LIFEBOAT_ADMIN_URL", "http://127.0.0.1:9");
+    ends(away, 0, &["backup: nodes (warn): not known: LIFEBOAT_ADMIN_URL"]).await;
 }

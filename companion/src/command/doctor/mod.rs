@@ -7,7 +7,6 @@ mod control_plane;
 mod host;
 mod keys;
 mod node;
-mod nodes;
 mod report;
 mod settings;
 mod store;
@@ -24,7 +23,7 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::access::Access;
 
 use super::check::{self, Check, Verdict, count};
-use super::{Failure, stdout};
+use super::{Failure, nodes, stdout};
 use crate::archive::{Operator, Stores};
 use crate::cli::Output;
 use crate::export::BackupNode;
@@ -107,7 +106,10 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     }
 
     if let (Some(sources), true) = (sources, is_readable) {
-        checks.push(nodes::check(admin_url, &sources, clock).await);
+        checks.push(match admin_url {
+            Some(url) => nodes::check(&url, &sources, clock).await,
+            None => nodes::not_looked_at(),
+        });
     }
     checks.extend(node::declarative_file(&prefix));
     checks.extend(host::checks(role, max_config));

@@ -36,7 +36,7 @@ pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Cloc
 
 /// Keeps all that the node comes to run, until SIGTERM or SIGINT; what is waiting then is still written. SIGHUP has the
 /// settings read again.
-pub(super) async fn watch(source: &Source, url: &Url, log: &Log, clock: Clock) -> Result<(), Failure> {
+pub(super) async fn watch(source: &Source, url: &Url, asked: &Export, log: &Log, clock: Clock) -> Result<(), Failure> {
     let (mut told, mut hangup) = (Stop::listen()?, Hangup::listen()?);
     let settings = DblessSettings::read(source)?;
     let changer = RuleChanger::new(LiveRules::from(&settings));
@@ -54,10 +54,13 @@ pub(super) async fn watch(source: &Source, url: &Url, log: &Log, clock: Clock) -
     let (newest, stop) = (Newest::without_a_link(), CancellationToken::new());
     // The node itself was asked what it runs, and by no link that may be cut off.
     let rules = Rules { doubt: Doubt::Nothing, ..settings.rules };
-    let exporter = Exporter::new(archive, &BackupNode::new(version), rules, clock).electing(settings.election);
+    let (plugins, origin) = (settings.plugins, judged::ConfigSource::node(url));
+    let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
+    let exporter = Exporter::new(archive.clone(), &BackupNode::new(version), rules, clock).electing(settings.election);
     let exporter = exporter.mirrored_in(settings.store.others()).ruled_by(changer.rulebook());
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()).in_current_span());
-    let mut following = pin!(node.follow(version, newest));
+    let judged = async |found| judge.judged(&origin, found).await.map_err(|refused| refused.in_one_line());
+    let mut following = pin!(node.follow(version, newest, judged));
     let ended = loop {
         tokio::select! {
             () = told.told() => break false,

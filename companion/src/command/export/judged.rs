@@ -2,6 +2,7 @@
 //! refused, with all mistakes at once, and what nobody could check is said. What is published already, nodes run: only what
 //! was added or changed is judged.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -24,6 +25,8 @@ use crate::evidence::Schemas;
 
 /// How many mistakes are listed: where there are more, most are the same one.
 const LISTED: usize = 50;
+/// How many of them are named in a line of the log.
+const NAMED: usize = 5;
 
 /// Where the configuration came from, for people and for the manifest.
 pub(super) struct ConfigSource {
@@ -55,7 +58,7 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// Gives what is to be published, if nothing speaks against it or an operator has said `--accept`.
-    pub(super) async fn judged(&self, origin: &ConfigSource, found: Found) -> Result<Received, Failure> {
+    pub(super) async fn judged(&self, origin: &ConfigSource, found: Found) -> Result<Received, Refused> {
         let Found { mut received, findings } = found;
         let schemas = Schemas::of(self.archive, self.version).await;
         let published = self.published().await;
@@ -75,7 +78,7 @@ impl Judge<'_> {
         match (judgement.refused.is_empty(), self.accept) {
             (true, None) => {}
             (true, Some(_)) => warn!("--accept was not needed: nothing is refused"),
-            (false, None) => return Err(refusal(&origin.name, self.version, &judgement).into()),
+            (false, None) => return Err(Refused::of(&origin.name, self.version, &judgement)),
             (false, Some(reason)) => {
                 for refused in &judgement.refused {
                     warn!("accepted, and so not checked: {}", printable(&refused.to_string()));
@@ -135,22 +138,59 @@ fn as_a_node_runs_it(judgement: Judgement, kind: SourceKind) -> Judgement {
     Judgement { refused, warnings, unchecked, further }
 }
 
-fn refusal(origin: &str, version: KongVersion, judgement: &Judgement) -> anyhow::Error {
-    let refused = &judgement.refused;
-    let mut text = format!(
-        "{origin}: nodes of Kong {version} would refuse this configuration, or take it for something else than it is meant to \
-         be. Nothing was written"
-    );
+/// What nodes would refuse.
+#[derive(Debug)]
+pub(super) struct Refused {
+    origin: String,
+    version: KongVersion,
+    listed: Vec<String>,
+    /// How many mistakes are not listed.
+    more: usize,
+}
 
-    for finding in refused.iter().take(LISTED) {
-        text.push_str(&format!("\n  {}", printable(&finding.to_string())));
+impl Refused {
+    fn of(origin: &str, version: KongVersion, judgement: &Judgement) -> Self {
+        let refused = &judgement.refused;
+        let listed: Vec<_> = refused.iter().take(LISTED).map(|finding| printable(&finding.to_string())).collect();
+        let more = refused.len() - listed.len() + judgement.further;
+        Self { origin: origin.to_owned(), version, listed, more }
     }
-    let more = refused.len().saturating_sub(LISTED) + judgement.further;
-    if more > 0 {
-        text.push_str(&format!("\n  and {more} more"));
+
+    /// For a line of the log: the first mistakes.
+    pub(super) fn in_one_line(&self) -> String {
+        let first = self.listed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+        match self.listed.len().saturating_sub(NAMED) + self.more {
+            0 => first,
+            more => format!("{first}; and {more} more"),
+        }
     }
-    text.push_str(
-        "\nMend what is listed. To publish it all the same, not checked, give the same command with --accept \"WHY IT IS RIGHT\"",
-    );
-    anyhow!(text)
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, version, listed, more } = self;
+        write!(
+            f,
+            "{origin}: nodes of Kong {version} would refuse this configuration, or take it for something else than it is \
+             meant to be. Nothing was written"
+        )?;
+        for finding in listed {
+            write!(f, "\n  {finding}")?;
+        }
+        if *more > 0 {
+            write!(f, "\n  and {more} more")?;
+        }
+        f.write_str(
+            "\nMend what is listed. To publish it all the same, not checked, give the same command with --accept \"WHY IT IS \
+             RIGHT\"",
+        )
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        anyhow::Error::from(refused).into()
+    }
 }

@@ -36,7 +36,7 @@ pub async fn export(source: &Source, asked: &Export, log: &Log, clock: Clock) ->
     }
 
     match (&asked.from, asked.watch) {
-        (ConfigSource::Dbless(url), true) => dbless::watch(source, url, log, clock).await,
+        (ConfigSource::Dbless(url), true) => dbless::watch(source, url, asked, log, clock).await,
         (ConfigSource::Dbless(url), false) => dbless::once(source, url, asked, clock).await,
         (_, true) => {
             let mut reader = Reader::new(source);

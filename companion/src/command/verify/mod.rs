@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
-use lifeboat_core::time::WallTime;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
+use lifeboat_storage::access::Access;
 
 use self::snapshot::Examined;
 use super::check::{Check, Verdict, worst};
 use super::configuration::version;
 use super::state::REFUSED;
-use super::{Failure, stdout};
-use crate::archive::{ArchiveReader, Pick, PickError, Published};
+use super::{Failure, nodes, stdout};
+use crate::archive::{ArchiveReader, Pick, PickError, Published, Stores};
 use crate::cli::{Output, Verify};
 use crate::evidence::Conditions;
 use crate::settings::{LookSettings, Source};
@@ -33,9 +34,9 @@ enum Newest {
 }
 
 /// Examines what was asked for, and fails afterwards if something of it is bad.
-pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<(), Failure> {
+pub async fn verify(source: &Source, asked: &Verify, clock: Clock) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
-    let conditions = Conditions { limits: settings.limits, now };
+    let conditions = Conditions { limits: settings.limits, now: clock.wall() };
     let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let examined = if asked.all {
         all(&archive, settings.version, conditions).await?
@@ -45,9 +46,20 @@ pub async fn verify(source: &Source, asked: &Verify, now: WallTime) -> Result<()
         let _progress = step(format_args!("verifying a snapshot of Kong {version}"));
         vec![settled(&archive, version, pick, conditions).await.map_err(anyhow::Error::from)?]
     };
+    // A ticket is of one version and opens no other.
+    let stores = match (&settings.admin_url, &settings.store.access) {
+        (Some(url), access) if !matches!(access, Access::Ticket(_)) => {
+            Some((url, Stores::open_existing(&settings.store)))
+        }
+        _ => None,
+    };
+    let nodes = match stores {
+        Some((url, stores)) => Some(nodes::check(url, &stores, clock).await),
+        None => None,
+    };
     let text = match asked.output {
-        Output::Json => report::as_json(&archive, &examined),
-        Output::Table => report::as_table(&archive, &examined, terminal_width()),
+        Output::Json => report::as_json(&archive, &examined, nodes.as_ref()),
+        Output::Table => report::as_table(&archive, &examined, nodes.as_ref(), terminal_width()),
     };
 
     stdout::line(&text).map_err(anyhow::Error::from)?;

@@ -11,7 +11,8 @@ use crate::archive::ArchiveReader;
 /// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
 const FORMAT: u32 = 1;
 
-pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined]) -> String {
+/// `nodes` is what is known of the nodes' versions, where an Admin API tells.
+pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined], nodes: Option<&Check>) -> String {
     let snapshots: Vec<Value> = examined
         .iter()
         .map(|examined| {
@@ -28,14 +29,23 @@ pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined]) -> String 
             })
         })
         .collect();
-    let report =
-        json!({ "format": FORMAT, "store": archive.place(), "verdict": worst(examined), "snapshots": snapshots });
+    let verdict = worst(examined).max(nodes.map_or(Verdict::Pass, |nodes| nodes.verdict));
+    let store = archive.place();
+    let mut report = json!({ "format": FORMAT, "store": store, "verdict": verdict, "snapshots": snapshots });
+    if let Some(nodes) = nodes {
+        report["nodes"] = json!(nodes);
+    }
 
     serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
 }
 
 /// For a terminal of this width; `None` if it isn't for one.
-pub(super) fn as_table(archive: &ArchiveReader, examined: &[Examined], width: Option<usize>) -> String {
+pub(super) fn as_table(
+    archive: &ArchiveReader,
+    examined: &[Examined],
+    nodes: Option<&Check>,
+    width: Option<usize>,
+) -> String {
     let mut table = Table::new(&["KONG", "SNAPSHOT", "STATE", "RESULT"]);
     for examined in examined {
         let (version, verdict) = (examined.version.to_string(), examined.verdict().word().to_owned());
@@ -54,6 +64,12 @@ pub(super) fn as_table(archive: &ArchiveReader, examined: &[Examined], width: Op
             let line = format!("Until then, {}", printable(instead));
             text.push_str(&format!("\n\n{}", folded_lines(&line, width)));
         }
+    }
+
+    if let Some(Check { name, verdict, seen, cure }) = nodes {
+        let cure = cure.as_ref().map(|cure| format!(": {cure}")).unwrap_or_default();
+        let line = printable(&format!("{name} ({}): {seen}{cure}", verdict.word()));
+        text.push_str(&format!("\n\n{}", folded_lines(&line, width)));
     }
 
     let of = |verdict| examined.iter().filter(|examined| examined.verdict() == verdict).count();

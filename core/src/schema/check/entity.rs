@@ -16,6 +16,9 @@ const EXPIRING: [&str; 5] =
 /// What Kong has for people who write files.
 const REMARKS: [&str; 2] = ["_comment", "_ignore"];
 
+/// The vault that open-source Kong has; Enterprise has more, whose schemas `/schemas` does not give.
+const ONLY_VAULT: &str = "env";
+
 impl<'a> Check<'a> {
     /// An entity of a kind, at this place of its list; `parent` is the field by which it refers to the one it is nested
     /// in.
@@ -55,6 +58,13 @@ impl<'a> Check<'a> {
 
     /// The fields that an entity may have; none where nothing can be said.
     fn shape(&mut self, kind: &str, record: &'a Record, members: &'a Members) -> Option<Shape<'a>> {
+        if kind == "vaults"
+            && let Some(Value::String(name)) = members.get("name")
+            && name != ONLY_VAULT
+        {
+            let rule = "whether nodes have it, and what its config may be".to_owned();
+            self.findings.leave(Unchecked::Rule { of: format!("vault {name}"), rule });
+        }
         if kind != "plugins" {
             return Some(Shape::of(record));
         }
