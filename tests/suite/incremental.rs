@@ -46,6 +46,13 @@ fn start(world: &World, relay: &RunningRelay) -> IncrementalNode {
     IncrementalNode::start(options(world, relay))
 }
 
+/// The same, which asks only when it starts and when it is notified.
+fn start_without_ticks(world: &World, relay: &RunningRelay) -> IncrementalNode {
+    let mut options = options(world, relay);
+    options.times.tick = Duration::from_secs(60 * 60);
+    IncrementalNode::start(options)
+}
+
 /// Waits until a node serves this, ready and with its credentials.
 async fn serves(node: &IncrementalNode, hash: &str) {
     let state = node.wait_for(|state| state.hash() == hash && state.ready() && state.key_auth(KEY) == 200).await;
@@ -84,7 +91,7 @@ fn a_restored_node_gets_the_control_planes_configuration_when_that_is_back_and_k
         let world = cluster().await;
         world.control_plane.stop().await;
         let relay = world.relay().await;
-        let mut node = start(&world, &relay);
+        let mut node = start_without_ticks(&world, &relay);
         serves(&node, FIRST).await;
 
         world.control_plane.push(recorded::after_change());
@@ -160,7 +167,7 @@ fn what_is_published_in_an_outage_reaches_restored_nodes_where_following_is_on()
         let relay = world
             .relay_with(|settings| settings.follow = settings.follow.map(|_| Follow { every: (ms(100), ms(150)) }))
             .await;
-        let mut nodes: Vec<_> = (0..3).map(|_| start(&world, &relay)).collect();
+        let mut nodes: Vec<_> = (0..3).map(|_| start_without_ticks(&world, &relay)).collect();
         for node in &nodes {
             serves(node, SECOND).await;
         }
