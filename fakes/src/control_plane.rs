@@ -81,6 +81,10 @@ pub struct ControlPlaneOptions {
     pub first_version: u64,
     /// How long it takes to answer a hello.
     pub hello_after: Duration,
+    /// How long a node may take to answer that it was told of a new version. Kong: 5 s.
+    pub notify_limit: Duration,
+    /// So long after it asked last, a node that is gone still costs each write that time. Kong: 60 s.
+    pub listed: Duration,
 }
 
 /// `cluster_rpc` and `cluster_incremental_sync`.
@@ -109,6 +113,8 @@ impl ControlPlaneOptions {
             rpc: Rpc::Off,
             first_version: 16,
             hello_after: Duration::ZERO,
+            notify_limit: Duration::from_secs(5),
+            listed: Duration::from_secs(60),
         }
     }
 }
@@ -237,7 +243,7 @@ impl ControlPlane {
     /// When the address can't be listened on.
     pub async fn start(options: ControlPlaneOptions) -> io::Result<Self> {
         let state = Arc::new(watch::Sender::new(ControlPlaneState::new()));
-        let peers = Arc::new(Peers::new());
+        let peers = Arc::new(Peers::new(&options));
         let (address, first_version, rpc) = (options.address, options.first_version, options.rpc);
         let (options, shared, known) = (Arc::new(options), state.clone(), peers.clone());
         let serve = move |stream: TcpStream| -> BoxFuture<'static, ()> {
@@ -267,7 +273,7 @@ impl ControlPlane {
     }
 
     /// Does what a request to the Admin API does: pushes, and waits until all nodes of incremental sync were told, one after
-    /// the other. One that does not answer takes 5 s.
+    /// the other. One that does not answer takes [`notify_limit`](ControlPlaneOptions::notify_limit).
     pub async fn write(&self, message: Bytes) {
         let mut version = 0;
         self.state.send_modify(|state| {

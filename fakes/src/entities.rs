@@ -17,12 +17,12 @@ pub(crate) const KINDS: &[&str] = &[
     "key_sets",
     "keys",
     "services",
-    "upstreams",
-    "targets",
     "routes",
     "plugins",
     "filter_chains",
     "snis",
+    "upstreams",
+    "targets",
     "acls",
     "basicauth_credentials",
     "hmacauth_credentials",
@@ -81,8 +81,19 @@ pub(crate) fn of_table(table: &Map<String, Value>) -> Vec<(String, Value)> {
 
 fn with_objects(kind: &str, mut entity: Value) -> Value {
     for field in references(kind) {
-        if let Some(id) = entity[field].as_str() {
+        if let Some(id) = entity.get(field).and_then(Value::as_str) {
             entity[field] = json!({ "id": id });
+        }
+    }
+    entity
+}
+
+/// An entity as it stands in a `config_table`.
+pub(crate) fn with_plain_ids(kind: &str, mut entity: Value) -> Value {
+    for field in references(kind) {
+        let id = entity.get(field).and_then(|reference| reference["id"].as_str()).map(str::to_owned);
+        if let Some(id) = id {
+            entity[field] = id.into();
         }
     }
     entity

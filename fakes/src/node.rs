@@ -1,6 +1,6 @@
 //! A data plane at the socket, as Kong's behaves (KONG.md section 1): it connects, introduces itself, takes
-//! configurations, confirms them in its pings and comes back when the link is lost. It proxies nothing and has no
-//! cache: a new one is empty.
+//! configurations, confirms them in its pings and comes back when the link is lost. It proxies nothing, and what it has
+//! in a cache at its start is said by its options: a new one is empty.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -51,6 +51,8 @@ pub struct NodeOptions {
     pub basic_info: serde_json::Value,
     /// `cluster_max_payload`: the largest message in bytes, compressed.
     pub max_payload: usize,
+    /// What its cache has at its start: it runs that at once.
+    pub cached: Option<Configuration>,
     /// How long after its start configurations are dropped, because its database isn't there yet.
     pub database_ready_after: Duration,
     /// How long it loads a configuration, at least.
@@ -90,6 +92,7 @@ impl NodeOptions {
             version: "3.9.1".to_owned(),
             basic_info,
             max_payload: 16 << 20,
+            cached: None,
             database_ready_after: Duration::ZERO,
             loading_time: Duration::ZERO,
             rejects: None,
@@ -180,9 +183,10 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// Starts an empty node, which connects at once.
+    /// Starts a node, which connects at once.
     pub fn start(options: NodeOptions) -> Self {
-        let state = Arc::new(watch::Sender::new(NodeState::default()));
+        let state = NodeState { configuration: options.cached.clone(), ..NodeState::default() };
+        let state = Arc::new(watch::Sender::new(state));
         let node_id = options.node_id.clone();
         Self { node_id, task: tokio::spawn(life::live(options, state.clone())), state }
     }

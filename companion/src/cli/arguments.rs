@@ -357,6 +357,9 @@ pub struct ControlPlanePart {
     /// Which recorded configuration it sends
     #[arg(long, value_enum, default_value = "first")]
     pub sends: Recorded,
+    /// Serve incremental sync as well, as with cluster_rpc and cluster_incremental_sync on
+    #[arg(long)]
+    pub incremental_sync: bool,
 }
 
 /// What `demo node` takes.
@@ -371,4 +374,7 @@ pub struct NodePart {
     /// Exit as soon as it runs a configuration; exit with 1 if it has none after 60 s
     #[arg(long)]
     pub once: bool,
+    /// Be a data plane with cluster_rpc and cluster_incremental_sync on, which connects to /v2/outlet only
+    #[arg(long)]
+    pub incremental_sync: bool,
 }

@@ -58,6 +58,18 @@ impl Database {
         database
     }
 
+    /// What a node runs with it that was started again with sync off: it asks for `/v1/outlet` with this hash.
+    pub fn cached(&self) -> Configuration {
+        let mut table = serde_json::Map::new();
+        for ((kind, _), row) in &self.rows {
+            let list = table.entry(kind.clone()).or_insert_with(|| Value::Array(Vec::new()));
+            list.as_array_mut()
+                .expect("it was just made")
+                .push(entities::with_plain_ids(kind, Value::clone(&row.entity)));
+        }
+        Configuration { hash: self.hash.clone(), table: Value::Object(table).to_string().into() }
+    }
+
     /// The text in `/status`: a version with 32 digits, or the MD5 of `/v1/outlet`.
     pub fn hash(&self) -> &str {
         &self.hash

@@ -173,6 +173,10 @@ fn message(payload: &Bytes) -> What {
     let value = serde_json::from_slice(payload).ok().or_else(|| unpack(payload));
     match value {
         Some(mut value) => {
+            // A thousand nodes would remember the same settings.
+            if let Some(conf) = value.pointer_mut("/params/0/kong_conf") {
+                *conf = Value::from("..");
+            }
             if payload.len() > LARGE && value.get("result").is_some() {
                 value["result"] = Value::from(format!("{} bytes on the wire", payload.len()));
             }

@@ -42,6 +42,8 @@ pub(super) enum Order {
     Close,
 }
 
+/// How fastwebsockets says it.
+const TOO_LARGE: &str = "Frame too large";
 /// The machine counts how long a link is quiet.
 const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
@@ -63,7 +65,7 @@ pub(super) async fn run(
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
                 "failed to receive the first 2 bytes: closed".to_owned()
             }
-            _ => error.to_string(),
+            _ => error.to_string().replace(TOO_LARGE, "exceeding max payload len"),
         };
         tell(Told::Ended(text));
     }

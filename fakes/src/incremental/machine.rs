@@ -11,7 +11,7 @@ use super::database::Database;
 use super::event::{Action, Arrived, Event};
 use super::hello::{self, Answer};
 use super::options::{IncrementalOptions, Sync};
-use super::round::Round;
+use super::round::{Cause, Round};
 use super::router::Router;
 use super::worker::{Link, Up, Worker};
 use crate::entities::FALLBACK_WORKSPACE;
@@ -33,7 +33,10 @@ pub(super) struct Machine {
     pub(super) refused: u64,
     pub(super) log: Vec<String>,
     pub(super) actions: Vec<Action>,
-    next_tick: Option<Duration>,
+    /// Its first round, which has nothing to do with the ticks.
+    first_round: Option<Duration>,
+    /// None while its own round goes on: it is set again at that round's end.
+    pub(super) next_tick: Option<Duration>,
     next_rebuild: Duration,
     rng: StdRng,
 }
@@ -56,7 +59,8 @@ impl Machine {
             refused: 0,
             log: Vec::new(),
             actions: Vec::new(),
-            next_tick: (options.sync == Sync::On).then_some(options.times.first_round_after),
+            first_round: (options.sync == Sync::On).then_some(options.times.first_round_after),
+            next_tick: (options.sync == Sync::On).then_some(options.times.tick),
             next_rebuild: options.times.rebuild,
             rng: StdRng::seed_from_u64(rand::random()),
             database,
@@ -72,6 +76,8 @@ impl Machine {
 
     /// Takes what came.
     pub(super) fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        // What came too late is too late, also when the clock was not looked at in between.
+        self.wake_round(now);
         match event {
             Event::Opened { worker, protocol } => self.greet(worker, protocol.as_deref(), now),
             Event::Failed { worker, reason } => {
@@ -94,9 +100,13 @@ impl Machine {
             self.wake_worker(worker, now);
         }
         self.wake_round(now);
-        if let Some(tick) = self.next_tick.filter(|tick| *tick <= now) {
-            self.next_tick = Some(tick + self.options.times.tick);
-            self.begin_round(0, now);
+        if self.first_round.is_some_and(|first| first <= now) {
+            self.first_round = None;
+            self.begin_round(0, Cause::Start, now);
+        }
+        if self.next_tick.is_some_and(|tick| tick <= now) {
+            self.next_tick = None;
+            self.begin_round(0, Cause::Tick, now);
         }
         if self.next_rebuild <= now {
             self.next_rebuild += self.options.times.rebuild;
@@ -108,7 +118,8 @@ impl Machine {
     /// When something is due next.
     pub(super) fn deadline(&self) -> Duration {
         let workers = self.workers.iter().filter_map(Worker::deadline);
-        let others = [self.next_tick, self.round.as_ref().map(Round::deadline), Some(self.next_rebuild)];
+        let others =
+            [self.first_round, self.next_tick, self.round.as_ref().map(Round::deadline), Some(self.next_rebuild)];
         workers.chain(others.into_iter().flatten()).min().expect("a rebuild is always due some time")
     }
 

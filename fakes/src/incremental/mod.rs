@@ -13,6 +13,8 @@ mod options;
 mod round;
 mod router;
 mod state;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 mod worker;
 

@@ -93,7 +93,9 @@ pub struct Times {
     pub first_round_after: Duration,
     /// When a round looks whether there is a link, counted from its beginning. Kong: 0, 0.1, 0.3, 0.6 and 1.0 s.
     pub looks: Vec<Duration>,
-    /// From round to round of worker 0. Kong: 30 s.
+    /// How long a round takes that found none. Kong: 1.5 s.
+    pub give_up: Duration,
+    /// From the end of one round of worker 0 to the next. Kong: 30 s.
     pub tick: Duration,
     /// How long an answer to get_delta may take until its frame has arrived. Kong: 5 s.
     pub call: Duration,
@@ -120,6 +122,7 @@ impl Times {
             dial_after: ms(50),
             first_round_after: ms(200),
             looks: [0, 100, 300, 600, 1_000].map(ms).to_vec(),
+            give_up: ms(1_500),
             tick: ms(30_000),
             call: ms(5_000),
             handshake: ms(5_000),
@@ -138,6 +141,7 @@ impl Times {
             dial_after: kong.dial_after / times,
             first_round_after: kong.first_round_after / times,
             looks: kong.looks.iter().map(|look| *look / times).collect(),
+            give_up: kong.give_up / times,
             tick: kong.tick / times,
             call: kong.call / times,
             reconnect: kong.reconnect.start / times..kong.reconnect.end / times,

@@ -1,6 +1,7 @@
 //! Rounds of a node of incremental sync: it asks twice, one round at a time in all of its workers. And what a control plane
 //! calls.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,19 @@ use crate::wire::{GET_DELTA, NOTIFY, SYNC, number, pack, unpack};
 #[derive(Debug, Clone)]
 pub(super) struct Round {
     worker: usize,
+    cause: Cause,
     step: Step,
+}
+
+/// Why a round is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Kong was started.
+    Start,
+    /// It was time again. The next time is counted from this round's end.
+    Tick,
+    /// The control plane has something new.
+    Notified,
 }
 
 #[derive(Debug, Clone)]
@@ -44,28 +57,55 @@ impl Round {
 
 impl Machine {
     /// Begins one, unless there is one.
-    pub(super) fn begin_round(&mut self, worker: usize, now: Duration) {
-        if self.round.is_none() {
-            self.look(worker, now, 0, now);
+    pub(super) fn begin_round(&mut self, worker: usize, cause: Cause, now: Duration) {
+        if self.round.is_some() {
+            return self.count_to_next_tick(cause, now);
+        }
+        let step = Step::Looking { began: now, look: 0, until: now };
+        self.round = Some(Round { worker, cause, step });
+        self.wake_round(now);
+    }
+
+    fn end_round(&mut self, now: Duration) {
+        if let Some(round) = self.round.take() {
+            self.count_to_next_tick(round.cause, now);
+        }
+    }
+
+    fn count_to_next_tick(&mut self, cause: Cause, now: Duration) {
+        if cause == Cause::Tick {
+            self.next_tick = Some(now + self.options.times.tick);
         }
     }
 
     pub(super) fn wake_round(&mut self, now: Duration) {
-        let Some(Round { worker, step }) = self.round.clone().filter(|round| round.deadline() <= now) else { return };
-        match step {
-            Step::Looking { began, look, .. } => self.look(worker, began, look + 1, now),
-            Step::Calling { call, .. } => self.fail_call(worker, call, "timeout", now),
+        let Some(round) = self.round.as_ref().filter(|round| round.deadline() <= now) else { return };
+        match round.step {
+            Step::Looking { began, look, .. } => self.look(round.worker, began, look, now),
+            Step::Calling { call, .. } => self.fail_call(round.worker, call, "timeout", now),
         }
     }
 
     fn look(&mut self, worker: usize, began: Duration, look: usize, now: Duration) {
-        if self.workers[worker].up().is_some() {
+        if self.workers[worker].up().is_some() && look < self.options.times.looks.len() {
             return self.call(worker, Call::First, now);
         }
-        let next = self.options.times.looks.get(look + 1);
-        self.round = next.map(|next| Round { worker, step: Step::Looking { began, look, until: began + *next } });
-        if self.round.is_none() {
-            self.log.push("unable to create worker mutex and sync: rpc is not ready".to_owned());
+        // After the last look it waits once more, and doesn't look.
+        let times = &self.options.times;
+        let next = match (look + 1).cmp(&times.looks.len()) {
+            Ordering::Less => began + times.looks[look + 1],
+            Ordering::Equal => began + times.give_up,
+            Ordering::Greater => {
+                self.log.push("unable to create worker mutex and sync: rpc is not ready".to_owned());
+                return self.end_round(now);
+            }
+        };
+        self.step(Step::Looking { began, look: look + 1, until: next });
+    }
+
+    fn step(&mut self, step: Step) {
+        if let Some(round) = &mut self.round {
+            round.step = step;
         }
     }
 
@@ -84,8 +124,7 @@ impl Machine {
         up.next_id += 1;
         let params = json!([{ "default": { "version": number(version) } }]);
         self.send(worker, &json!({ "jsonrpc": "2.0", "id": id, "method": GET_DELTA, "params": params }));
-        let until = now + self.options.times.call;
-        self.round = Some(Round { worker, step: Step::Calling { call, link, id, until } });
+        self.step(Step::Calling { call, link, id, until: now + self.options.times.call });
     }
 
     fn fail_call(&mut self, worker: usize, call: Call, error: &str, now: Duration) {
@@ -97,7 +136,7 @@ impl Machine {
     fn go_on(&mut self, worker: usize, call: Call, now: Duration) {
         match call {
             Call::First => self.call(worker, Call::Second, now),
-            Call::Second => self.round = None,
+            Call::Second => self.end_round(now),
         }
     }
 
@@ -119,7 +158,7 @@ impl Machine {
     fn take_answer(&mut self, worker: usize, id: Option<&Value>, message: &Value, now: Duration) {
         let of_link = self.workers[worker].links;
         let waiting = match &self.round {
-            Some(Round { worker: asking, step: Step::Calling { call, link, id, .. } })
+            Some(Round { worker: asking, step: Step::Calling { call, link, id, .. }, .. })
                 if *asking == worker && *link == of_link =>
             {
                 Some((*call, *id))
@@ -151,7 +190,7 @@ impl Machine {
             Err(error) => {
                 self.refused += 1;
                 self.log.push(format!("unable to create worker mutex and sync: {error}"));
-                self.round = None;
+                self.end_round(now);
             }
         }
     }
@@ -159,7 +198,7 @@ impl Machine {
     fn adopt(&mut self, worker: usize, outcome: Outcome) {
         let (database, at_once) = match outcome {
             Outcome::Nothing => return,
-            Outcome::Added(database) => (database, false),
+            Outcome::Added(database) => (database, None),
             Outcome::Replaced(database) => {
                 let at_once = Router::is_at_once(&database);
                 // All workers are told of a new configuration, with its default workspace.
@@ -167,7 +206,7 @@ impl Machine {
                 for other in &mut self.workers {
                     other.workspace.clone_from(&workspace);
                 }
-                (database, at_once)
+                (database, Some(at_once))
             }
         };
 
@@ -175,8 +214,10 @@ impl Machine {
         self.log.push(format!("applied {}", database.hash()));
         self.database = Arc::new(database);
         self.stale = true;
-        if at_once {
+        if at_once == Some(true) {
             self.build();
+        } else if at_once == Some(false) {
+            self.log.push("declarative reconfigure failed: router was changed while rebuilding it".to_owned());
         }
     }
 
@@ -198,7 +239,7 @@ impl Machine {
         let Some(new_version) = new_version.as_f64() else { return };
         self.send(worker, &json!({ "jsonrpc": "2.0", "id": id, "result": true }));
         if new_version > self.database.version() {
-            self.begin_round(worker, now);
+            self.begin_round(worker, Cause::Notified, now);
         }
     }
 

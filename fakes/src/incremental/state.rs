@@ -46,7 +46,7 @@ pub enum Said {
 pub enum What {
     /// A head of HTTP.
     Head(String),
-    /// A message; of a large one all but `result`.
+    /// A message; hello without `kong_conf`, a large one without `result`.
     Message(Value),
     /// A binary frame that is none, of so many bytes.
     Unreadable(usize),

@@ -9,12 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::versions::Versions;
+use crate::control_plane::ControlPlaneOptions;
 use crate::wire::{KeyOrder, NOTIFY, pack};
-
-/// How long a node may take to answer. Kong: 5 s.
-const CALL: Duration = Duration::from_secs(5);
-/// A node that is gone is still called through the database for so long after it asked last.
-const LISTED: Duration = Duration::from_secs(60);
 
 /// A call to a node: its block, and where its answer goes.
 pub(super) struct Call {
@@ -41,12 +37,14 @@ pub(crate) struct Peers {
     pub(super) nodes: Mutex<BTreeMap<String, Peer>>,
     pub(super) versions: Versions,
     pub(super) order: KeyOrder,
+    notify_limit: Duration,
+    listed: Duration,
 }
 
 impl Peers {
-    pub(crate) fn new() -> Self {
-        let (nodes, versions) = (Mutex::default(), Versions::default());
-        Self { nodes, versions, order: KeyOrder::of_a_new_process() }
+    pub(crate) fn new(options: &ControlPlaneOptions) -> Self {
+        let (nodes, versions, order) = (Mutex::default(), Versions::default(), KeyOrder::of_a_new_process());
+        Self { nodes, versions, order, notify_limit: options.notify_limit, listed: options.listed }
     }
 
     /// What was open is gone, as after a crash. What was listed stays so.
@@ -70,11 +68,11 @@ impl Peers {
 
     async fn notify_one(&self, node: &str, version: u64) -> Option<bool> {
         match self.call(node, version)? {
-            Ok(answer) => Some(matches!(timeout(CALL, answer).await, Ok(Ok(())))),
+            Ok(answer) => Some(matches!(timeout(self.notify_limit, answer).await, Ok(Ok(())))),
             // Through the database, where nobody answers.
             Err(asked) => {
-                if asked.elapsed() < LISTED {
-                    sleep(CALL).await;
+                if asked.elapsed() < self.listed {
+                    sleep(self.notify_limit).await;
                 }
                 Some(false)
             }

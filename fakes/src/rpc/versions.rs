@@ -164,4 +164,64 @@ mod tests {
         let delta = &answer.deltas[0];
         assert_eq!((answer.deltas.len(), &delta["entity"], &delta["type"]), (1, &Value::Null, &json!("routes")));
     }
+
+    /// The configurations of the recorded control plane from version 16 on, made of what it answered.
+    fn recorded_messages(answers: &[Value]) -> Vec<Bytes> {
+        let mut entities: BTreeMap<(String, String), Value> = BTreeMap::new();
+        let mut messages = Vec::new();
+        for answer in answers {
+            for delta in answer["deltas"].as_array().unwrap() {
+                let kind = delta["type"].as_str().unwrap().to_owned();
+                let of = if delta["entity"].is_null() { &delta["pk"] } else { &delta["entity"] };
+                let key = (kind.clone(), of[entities::key_of(&kind)].as_str().unwrap().to_owned());
+                match &delta["entity"] {
+                    Value::Null => drop(entities.remove(&key)),
+                    entity => drop(entities.insert(key, entities::with_plain_ids(&kind, entity.clone()))),
+                }
+            }
+            let mut table = serde_json::Map::new();
+            for ((kind, _), entity) in &entities {
+                let list = table.entry(kind.clone()).or_insert_with(|| json!([]));
+                list.as_array_mut().unwrap().push(entity.clone());
+            }
+            let table = Value::Object(table).to_string().into();
+            messages.push(Configuration { hash: "0".repeat(32), table }.to_message().unwrap());
+        }
+        messages
+    }
+
+    /// What the recorded control plane answered with deltas, oldest first.
+    fn recorded_answers() -> Vec<Value> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/kong-3.9.1/sync2/recorded.jsonl.gz");
+        let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()));
+        let lines = serde_json::Deserializer::from_reader(lines).into_iter::<Value>();
+        let results = lines.map(|line| line.unwrap()["json"]["result"]["default"].clone());
+        results.filter(|answer| answer["deltas"].is_array()).collect()
+    }
+
+    #[test]
+    fn the_recorded_questions_get_the_recorded_answers() {
+        let answers = recorded_answers();
+        assert_eq!(answers.len(), 5);
+        let messages = recorded_messages(&answers);
+        let versions = Versions::default();
+        let sorted = |deltas: &[Value]| {
+            let mut deltas: Vec<String> = deltas.iter().map(Value::to_string).collect();
+            deltas.sort();
+            deltas
+        };
+        for (index, asked) in [0.0, 16.0, 17.0, 18.0, 19.0].into_iter().enumerate() {
+            let answer = versions.answer(&messages[..=index], FIRST, asked);
+            let recorded = answers[index]["deltas"].as_array().unwrap();
+            assert_eq!((answer.wipe, sorted(&answer.deltas)), (index == 0, sorted(recorded)), "asked with {asked}");
+            let kinds = |deltas: &[Value]| {
+                let mut kinds: Vec<Value> = deltas.iter().map(|delta| delta["type"].clone()).collect();
+                kinds.dedup();
+                kinds
+            };
+            assert_eq!(kinds(&answer.deltas), kinds(recorded), "asked with {asked}");
+        }
+        let none = versions.answer(&messages, FIRST, 20.0).result();
+        assert_eq!(none, json!({ "default": { "wipe": false, "deltas": {} } }));
+    }
 }

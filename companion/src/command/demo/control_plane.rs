@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use bytes::Bytes;
-use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Event};
+use lifeboat_fakes::control_plane::{ControlPlane, ControlPlaneOptions, Event, Rpc};
 use lifeboat_fakes::recorded;
 use lifeboat_link::tls::server_config_shared;
 
@@ -25,7 +25,8 @@ impl Recorded {
 pub(super) async fn play(part: &ControlPlanePart) -> Result<(), Failure> {
     let identity = made_or_there(&part.folder)?;
     let tls = server_config_shared(&[identity.leaf().der().clone()], &identity).context("the certificate")?;
-    let options = ControlPlaneOptions { address: part.listen, ..ControlPlaneOptions::new(tls) };
+    let rpc = if part.incremental_sync { Rpc::IncrementalSync } else { Rpc::Off };
+    let options = ControlPlaneOptions { address: part.listen, rpc, ..ControlPlaneOptions::new(tls) };
     let control_plane = ControlPlane::start(options).await;
     let control_plane = control_plane.with_context(|| format!("nothing can listen on {}", part.listen))?;
     control_plane.push(part.sends.message());
@@ -62,7 +63,8 @@ fn in_words(event: &Event) -> Option<String> {
         Event::Deltas { node, wipe: true, deltas } => {
             Some(format!("data plane {node} was sent all of a configuration, {deltas} entities"))
         }
-        Event::Deltas { .. } | Event::Asked(..) | Event::Notified(..) | Event::Hello(..) | Event::HungUp => None,
+        Event::Asked(node, version) => Some(format!("data plane {node} runs version {version}")),
+        Event::Deltas { .. } | Event::Notified(..) | Event::Hello(..) | Event::HungUp => None,
         Event::Disconnected(node, why) => Some(format!("data plane {node} is gone: {why}")),
     }
 }

@@ -3,6 +3,7 @@
 
 mod control_plane;
 mod credentials;
+mod incremental_node;
 mod node;
 
 use std::future::Future;
@@ -37,6 +38,7 @@ const VERSION: KongVersion = KongVersion::new(3, 9, 1);
 pub async fn demo(source: &Source, actor: Option<&Actor>, clock: Clock) -> Result<(), Failure> {
     match actor {
         Some(Actor::ControlPlane(part)) => control_plane::play(part).await,
+        Some(Actor::Node(part)) if part.incremental_sync => incremental_node::play(part, clock).await,
         Some(Actor::Node(part)) => node::play(part, clock).await,
         None => whole(source, clock).await,
     }
