@@ -2,7 +2,11 @@
 //! that is sent whatever comes of it, and whatever else. What must hold is asserted while they play. Not here: where the
 //! bytes come from (`targets/` for libFuzzer, the test below for the committed seeds).
 
+mod sync;
+
 use std::time::{Duration, SystemTime};
+
+pub use sync::play_sync;
 
 use lifeboat_core::report::{
     Action, Answer, AnswerBody, Call, CallKind, FilterSettings, Ledger, MAX_REPORT, Report, ReportKey, Reporter,
