@@ -111,7 +111,15 @@ impl RawRpc {
         let params = serde_json::json!([{ "default": { "version": version } }]);
         let method = "kong.sync.v2.get_delta";
         self.call(&serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await;
-        self.heard().await.expect("the link stands")
+        loop {
+            let heard = self.heard().await.expect("the link stands");
+            if heard["method"].is_null() {
+                return heard;
+            }
+            // A notification may come between the two.
+            let answer = serde_json::json!({ "jsonrpc": "2.0", "id": heard["id"], "result": true });
+            self.call(&answer).await;
+        }
     }
 
     /// What is said next; none when the link has ended.

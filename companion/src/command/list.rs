@@ -6,6 +6,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 use serde_json::json;
 
+use super::show::sync_hash;
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
 use super::table::{Concession, Table, folded_lines};
 use super::{Failure, stdout};
@@ -51,6 +52,7 @@ fn as_json(histories: &[History]) -> String {
         json!({
             "sequence": listed.id.sequence,
             "config_hash": listed.id.config_hash,
+            "sync_hash": sync_hash(listed.id.sequence),
             "published": is_published(history, listed),
             "state": state_of(history, listed),
             "manifest": listed.manifest,

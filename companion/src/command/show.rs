@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use anyhow::{Context, anyhow};
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::kong::rpc::SyncVersion;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::kong::{Configuration, EntityCounts};
 use lifeboat_core::manifest::{Manifest, Pin, Source as ConfigurationSource, SourceKind};
@@ -151,6 +153,7 @@ fn as_text(
         ("nodes", known.map_or_else(|| "nothing is known".to_owned(), |known| known.said.clone())),
         ("state", state(manifest, publication)),
         ("configuration", format!("{}, {} bytes of JSON", manifest.config_hash, manifest.config.bytes)),
+        ("as restored", format!("{}, by incremental sync", sync_hash(manifest.sequence))),
         ("entities", entities(&manifest.counts)),
         (if manifest.source.is_some() { "read" } else { "received" }, time(times.received)),
         (if manifest.held.is_some() { "held" } else { "published" }, time(times.exported)),
@@ -166,6 +169,11 @@ fn as_text(
         ("payload", format!("{}, {} bytes{sealed}", manifest.snapshot.key, manifest.snapshot.bytes)),
         ("sha-256", format!("{} (payload), {} (JSON)", manifest.snapshot.sha256, manifest.config.sha256)),
     ])
+}
+
+/// How nodes show a snapshot that they were given by incremental sync.
+pub(super) fn sync_hash(sequence: u64) -> ConfigHash {
+    ConfigHash::of_sync_version(SyncVersion::of_sequence(sequence).number())
 }
 
 fn last_seen(manifest: &Manifest, time: impl Fn(WallTime) -> String) -> String {

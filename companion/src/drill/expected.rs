@@ -110,7 +110,7 @@ impl Expected {
                 snapshot.config_hash
             ));
         }
-        Rehearsed { snapshot, running_in, confirmed_in }
+        Rehearsed { snapshot, running_in, confirmed_in, by_sync: None }
     }
 }
 

@@ -106,7 +106,10 @@ impl Drill {
             let relay = PrivateRelay::start(&self.settings, sources.clone(), self.clock).await?;
             let runs = scratch_node::restored(&self.settings, &relay, version, &expected, self.clock).await?;
             match runs {
-                Runs::Expected(proof) => return Ok(expected.rehearsed(proof)),
+                Runs::Expected(proof) => {
+                    let by_sync = scratch_node::restored_by_sync(&self.settings, &relay, version, self.clock).await;
+                    return Ok(Rehearsed { by_sync, ..expected.rehearsed(proof) });
+                }
                 // Something else was published since we looked.
                 Runs::Another(_) if tries < TRIES => tries += 1,
                 Runs::Another(hash) => return Err(DrillFailure::another(&expected, &hash)),

@@ -52,6 +52,8 @@ pub struct Rehearsed {
     pub running_in: Duration,
     /// Until the relay had answered its ping with the configuration's hash.
     pub confirmed_in: Duration,
+    /// How long a node with incremental sync took, or why it was not restored; none where the version has no such nodes.
+    pub by_sync: Option<Result<Duration, String>>,
 }
 
 /// What a new node is given, and what there is to report of it.
@@ -196,6 +198,11 @@ impl VersionDrill {
             KongPart::Ran(ran) => restored.snapshot.evidence.but_loaded(&format!("a real Kong {}", ran.version)),
             KongPart::Absent | KongPart::Skipped(_) | KongPart::Failed(_) => restored.snapshot.evidence.clone(),
         })
+    }
+
+    /// What became of a node with incremental sync; none where there are no such nodes, and where no node was restored.
+    pub fn by_sync(&self) -> Option<&Result<Duration, String>> {
+        self.restored.as_ref().ok()?.by_sync.as_ref()
     }
 
     /// What somebody should look at though it passed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lifeboat_core::digest::{ConfigHash, Sha256Digest};
 use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_fakes::incremental::{IncrementalNode, IncrementalOptions};
 use lifeboat_fakes::node::{EMPTY_HASH, Node, NodeOptions, NodeState, Wrpc};
 use lifeboat_link::tls::client_config_shared_with;
 use lifeboat_runtime::background::computed;
@@ -91,6 +92,34 @@ pub(super) async fn restored(
         ));
     }
     Ok(Runs::Expected(Proof { running_in, confirmed_in, computed_hash }))
+}
+
+/// Lets an empty node with incremental sync be restored, where this version has such nodes: how long it took, or why it was
+/// not.
+pub(super) async fn restored_by_sync(
+    settings: &DrillSettings,
+    relay: &PrivateRelay,
+    version: KongVersion,
+    clock: Clock,
+) -> Option<Result<Duration, String>> {
+    if version.is_enterprise() || version.major_minor() != (3, 9) {
+        return None;
+    }
+
+    let begun = clock.now();
+    let NodeOptions { hostname, version, max_payload, tls, .. } = options(settings, relay, version);
+    let options =
+        IncrementalOptions { hostname, version, max_payload, ..IncrementalOptions::new(relay.address(), tls) };
+    let node = IncrementalNode::start(options);
+    let restored = tokio::select! {
+        restored = timeout(RESTORE_LIMIT, node.wait_for(|state| state.ready())) => match restored {
+            Ok(_) => Ok(clock.now() - begun),
+            Err(_) => Err(format!("it stayed empty for {} s", RESTORE_LIMIT.as_secs())),
+        },
+        trouble = relay.stuck() => Err(trouble),
+    };
+    node.stop().await;
+    Some(restored)
 }
 
 fn options(settings: &DrillSettings, relay: &PrivateRelay, version: KongVersion) -> NodeOptions {

@@ -46,10 +46,7 @@ async fn restored(rpc: &mut RawRpc) -> Value {
             return answer["result"]["default"]["deltas"].clone();
         }
         assert_eq!(answer, no_deltas(id));
-        let notified = rpc.heard().await.unwrap();
-        assert_eq!(notified["method"], "kong.sync.v2.notify_new_version");
-        assert_eq!(notified["params"], json!([{ "default": { "new_version": 1 } }]));
-        rpc.call(&json!({ "jsonrpc": "2.0", "id": notified["id"], "result": true })).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     unreachable!()
 }

@@ -47,6 +47,11 @@ fn version(drill: &VersionDrill, now: WallTime) -> Value {
             "running_s": seconds(restored.running_in),
             "confirmed_s": seconds(restored.confirmed_in),
         })),
+        "incremental_sync": drill.by_sync().map(|by_sync| json!({
+            "restored": by_sync.is_ok(),
+            "running_s": by_sync.as_ref().ok().map(|running_in| seconds(*running_in)),
+            "reason": by_sync.as_ref().err(),
+        })),
         "evidence": drill.evidence().map(|evidence| evidence.kind),
         "evidence_said": drill.evidence().map(|evidence| evidence.said),
         "kong": kong(&drill.kong),
@@ -101,6 +106,10 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
         let version = drill.version;
         if let Some(evidence) = drill.evidence() {
             text.push_str(&format!("\n\nKong {version}, will nodes load it: {}", printable(&evidence.said)));
+        }
+        if let Some(Err(reason)) = drill.by_sync() {
+            let nodes = "data planes with cluster_incremental_sync=on would stay empty";
+            text.push_str(&format!("\n\nKong {version}, {nodes}: {}", printable(reason)));
         }
         for remark in drill.remarks() {
             text.push_str(&format!("\n\nKong {version}: {}", printable(&remark)));

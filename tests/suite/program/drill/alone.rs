@@ -28,6 +28,8 @@ async fn with_the_control_plane_gone_it_passes_and_the_store_is_as_it_was() {
         ["read_s", "running_s", "confirmed_s"].map(|name| version["times"][name].as_f64().unwrap()).into();
     assert!(times[1] > 0.0 && times[2] >= times[1] && passed["took_s"].as_f64().unwrap() >= times[2], "{passed}");
     assert!(version["failure"].is_null() && version["kong"].is_null() && version["remarks"] == serde_json::json!([]));
+    let by_sync = &version["incremental_sync"];
+    assert!(by_sync["restored"] == true && by_sync["running_s"].as_f64().unwrap() > 0.0, "{passed}");
     assert_eq!(site.objects(), before, "a drill writes nothing");
     let now = server.counts();
     assert_eq!((now.put, now.delete), (requests.put, requests.delete), "and does not try to");
