@@ -339,8 +339,9 @@ impl Companion {
 fn warn_of_writers(store: &StoreSettings) {
     if store.keys.current().demand() == Demand::Nothing {
         warn!(
-            "neither LIFEBOAT_TRUSTED_KEYS nor LIFEBOAT_ENCRYPTION_KEYS is set: whoever can write to {} owns the nodes that \
-             are restored from it. Keep the right to write there to the exporter, or let it sign (lifeboat keygen)",
+            "neither LIFEBOAT_TRUSTED_KEYS nor LIFEBOAT_ENCRYPTION_KEYS is set: anyone who can write to {} controls \
+             the nodes that are restored from it. Keep the right to write there to the exporter, or let it sign \
+             (lifeboat keygen)",
             store.url
         );
     }

@@ -65,7 +65,7 @@ impl Rotation {
             Some(Ok(read)) => self.renew(read),
             Some(Err(problems)) => {
                 if self.complaint.is_due(&problems) {
-                    error!("changed certificates can't be used, those before stay: {problems}");
+                    error!("the changed certificates can't be used, so the previous ones stay in use: {problems}");
                 }
             }
         }
@@ -76,8 +76,8 @@ impl Rotation {
         self.complaint = Complaint::default();
         let (before, now) = (self.cluster.side(), read.cluster.control_plane.tls.side());
         info!(
-            "the cluster's certificates were changed: SHA-256 {} before, {} now. New links have the new one; who still has \
-             the one before is served for {} h more",
+            "the cluster's certificates were changed: SHA-256 {} before, {} now. New links use the new one; nodes \
+             that still have the old one are served for {} h more",
             before.identity.leaf().fingerprint(),
             now.identity.leaf().fingerprint(),
             OVERLAP.as_secs() / 3600
@@ -89,7 +89,7 @@ impl Rotation {
             match relay.renew(read.tls.side()) {
                 Ok(()) => self.observation.relay().presents(&relay.certificate()),
                 Err(problem) => {
-                    warn!("the relay's changed certificate can't be used, the one before stays: {problem}");
+                    warn!("the relay's changed certificate can't be used, so the previous one stays in use: {problem}");
                 }
             }
         }
@@ -97,7 +97,7 @@ impl Rotation {
     }
 
     fn forget(&mut self) {
-        info!("the certificates from before the last change are not good any more");
+        info!("the certificates from before the last change are no longer accepted");
         self.cluster.forget_before();
         if let Some(relay) = &self.relay {
             relay.forget_before();

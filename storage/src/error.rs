@@ -15,7 +15,7 @@ pub enum StorageError {
         key: String,
     },
     /// Somebody else wrote this object meanwhile.
-    #[error("{place}: {key} was written by somebody else meanwhile")]
+    #[error("{place}: {key} was written by someone else meanwhile")]
     Conflict {
         /// The store.
         place: String,

@@ -187,7 +187,7 @@ fn an_exporter_that_goes_by_timestamps_is_noticed() {
 
 #[test]
 fn an_exporter_without_the_guard_is_noticed() {
-    is_noticed(Mistake::NoShrinkGuard, &["loses too much", "nobody has released it"]);
+    is_noticed(Mistake::NoShrinkGuard, &["loses too much", "has not been released"]);
 }
 
 #[test]

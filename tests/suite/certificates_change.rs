@@ -76,7 +76,7 @@ fn a_changed_certificate_that_can_t_be_used_is_reported_and_the_one_before_stays
         world.control_plane.push(recorded::first());
         let companion = world.companion().await;
         std::fs::write(folder.path().join("cluster.key"), "nonsense").unwrap();
-        let line = ["ERROR", "changed certificates can't be used, those before stay"];
+        let line = ["ERROR", "the changed certificates can't be used, so the previous ones stay in use"];
         world.log.wait_for(&line).await;
         world.log.wait_for(&["KONG_CLUSTER_CERT_KEY"]).await;
         let node = world.node(companion.relay_address().unwrap());

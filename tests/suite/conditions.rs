@@ -239,7 +239,7 @@ fn an_exporter_finds_out_once_and_says_so() {
 
 #[test]
 fn an_exporter_publishes_to_a_store_without_conditions_and_warns() {
-    let parts = ["WARN", "has not all conditional writes", "one exporter alone"];
+    let parts = ["WARN", "does not honour all conditional writes", "let only one exporter write to it"];
     play(is_published_to(without_deleting(ConditionalWrites::NotImplemented), parts));
 }
 
@@ -261,7 +261,7 @@ fn an_exporter_publishes_to_a_store_that_checks_too_early_and_says_that_it_can_n
 fn an_exporter_publishes_to_a_store_that_refuses_the_right_name_and_warns() {
     play(is_published_to(
         without_deleting(ConditionalWrites::QuotesRefused),
-        ["WARN", "has not all conditional writes", "one exporter alone"],
+        ["WARN", "does not honour all conditional writes", "let only one exporter write to it"],
     ));
 }
 

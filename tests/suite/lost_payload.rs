@@ -349,7 +349,7 @@ fn an_exporter_that_starts_at_a_bucket_which_has_lost_it_puts_it_back() {
         std::fs::remove_file(&payload).unwrap();
         world.control_plane.push(recorded::first());
         let backup = world.backup();
-        world.log.wait_for(&["WARN", "is missing", "The exporter that leads puts it back"]).await;
+        world.log.wait_for(&["WARN", "is missing", "The leading exporter puts it back"]).await;
         let line = world.log.wait_for(&["WARN", "put the payload of snapshot 1 back"]).await;
         assert!(line.contains("from 3.9.1/config.json"), "{line}");
         assert!(std::fs::read(&payload).unwrap() == whole);

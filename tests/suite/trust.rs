@@ -344,7 +344,7 @@ fn whoever_can_write_without_a_key_does_not_stop_an_exporter() {
 #[test]
 fn who_has_no_keys_is_told_at_every_start_who_owns_the_nodes() {
     play(async {
-        let warning = "owns the nodes that are restored from it";
+        let warning = "controls the nodes that are restored from it";
         let world = signed().await;
         world.companion().await.stop().await;
         assert!(world.log.lines_with(warning).is_empty());

@@ -222,8 +222,8 @@ impl Archive {
         let first = taken.unwrap_or(after) + 1;
         if first > below + 1 {
             return Err(self.unusable(format!(
-                "the numbers of snapshots end at {HIGHEST_SEQUENCE} and {after} is published: somebody else has written \
-                 there. Export to another prefix"
+                "the numbers of snapshots end at {HIGHEST_SEQUENCE} and {after} is published: someone else has \
+                 written there. Export to another prefix"
             )));
         }
         Ok(first)

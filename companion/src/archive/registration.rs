@@ -36,7 +36,7 @@ impl Archive {
         match self.probe_as_visitor(author).await {
             Ok(conditions) => debug!("{}: {conditions}", self.place()),
             Err(error @ StorageError::Denied { .. }) => {
-                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                warn!("could not determine whether this store honours conditional writes: {error}");
             }
             Err(error) => return Err(error),
         }

@@ -24,8 +24,8 @@ pub enum NotLasting {
     },
     /// Something else is there by now.
     #[error(
-        "snapshot {sequence} was published and did not stay so: {now}. {why}. See `lifeboat list`, and do it again if it is \
-         still wanted"
+        "snapshot {sequence} was published, but was replaced at once: {now}. {why}. See `lifeboat list`, and repeat \
+         the command if you still want it"
     )]
     Replaced {
         /// The snapshot.
@@ -148,7 +148,10 @@ mod tests {
         archive.look_again(version(), &word).await.unwrap();
         archive.put_back(&before).await;
         let error = archive.look_again(version(), &word).await.unwrap_err().to_string();
-        assert!(error.contains("snapshot 3 was published and did not stay so: snapshot 2 is published"), "{error}");
+        assert!(
+            error.contains("snapshot 3 was published, but was replaced at once: snapshot 2 is published"),
+            "{error}"
+        );
 
         archive.put_back(&word).await;
         archive.prepare_to_write(&author()).await.unwrap();

@@ -330,7 +330,7 @@ fn sequence(text: &str) -> Result<u64, String> {
 
 fn patience(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(patience) if patience.is_zero() => Err("nobody answers in no time (valid: 3s)".to_owned()),
+        Ok(patience) if patience.is_zero() => Err("it must be longer than 0 s (valid: 3s)".to_owned()),
         Ok(patience) => Ok(patience),
         Err(error) => Err(format!("{error} (valid: 3s, 500ms)")),
     }

@@ -69,11 +69,11 @@ fn address(source: &Source) -> anyhow::Result<SocketAddr> {
 
     match HttpSettings::read_alone(source)? {
         HttpSettings::Off => bail!(
-            "LIFEBOAT_HTTP_LISTEN is off: nobody can be asked how lifeboat is. Set it to an address, such as \
-             127.0.0.1:8115, or do without this check"
+            "LIFEBOAT_HTTP_LISTEN is off, so there is nothing to ask. Set it to an address, such as 127.0.0.1:8115, \
+             or do without this check"
         ),
         HttpSettings::Listen { address, .. } if address.port() == 0 => bail!(
-            "LIFEBOAT_HTTP_LISTEN: {address} leaves the port to the system, and nobody but lifeboat's log knows which it \
+            "LIFEBOAT_HTTP_LISTEN: {address} lets the system choose the port, and only lifeboat's log says which it \
              is: choose one, such as 127.0.0.1:8115"
         ),
         HttpSettings::Listen { address, .. } => Ok(reachable(address)),
@@ -93,7 +93,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
     let stream = TcpStream::connect(address).await.with_context(|| {
         format!(
-            "nobody listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN): lifeboat doesn't run here, or with another address"
+            "nothing listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN): lifeboat doesn't run here, \
+             or with another address"
         )
     })?;
     let strange =

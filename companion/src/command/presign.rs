@@ -66,7 +66,7 @@ fn say(issued: &Issued, wanted: Duration, now: WallTime) {
     }
 
     eprintln!(
-        "It is a secret: whoever has it can read this configuration, private keys included. Give it to a node as \
+        "It is a secret: anyone who has it can read this configuration, private keys included. Give it to a node as \
          LIFEBOAT_TICKET, or in a file that LIFEBOAT_TICKET_FILE names."
     );
 }

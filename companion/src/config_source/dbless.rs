@@ -71,7 +71,7 @@ pub enum DblessError {
         reason: String,
     },
     /// Nothing listens there.
-    #[error("nobody listens at {url}: the node isn't started, or its Admin API (admin_listen) is elsewhere")]
+    #[error("nothing listens at {url}: the node isn't started, or its Admin API (admin_listen) is elsewhere")]
     NobodyListens {
         /// What was asked.
         url: String,

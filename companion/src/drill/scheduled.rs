@@ -74,7 +74,7 @@ impl ScheduledDrill {
                 Ok(None) => return,
                 Err(error) => {
                     if let Some(lasted) = outage.failed("", self.clock.now()) {
-                        error!("an outage could not be rehearsed{lasted}: {error:#}");
+                        error!("the drill could not run{lasted}: {error:#}");
                     }
                     DrillOutcome::Inconclusive
                 }
@@ -90,7 +90,7 @@ impl ScheduledDrill {
         let lasted = match outcome {
             DrillOutcome::Passed => {
                 if let Some(lasted) = outage.works(now) {
-                    info!("an outage is rehearsed well again, after {lasted}");
+                    info!("the drill passes again, after {lasted}");
                 }
                 Some(String::new())
             }
@@ -110,22 +110,19 @@ impl ScheduledDrill {
         let version = drill.version;
         if let Some(failure) = drill.failure().filter(|failure| failure.finding == Finding::Nothing) {
             warn!(
-                "the rehearsal of an outage could not tell for Kong {version}{lasted}: {}. What to do: {}",
+                "the drill had no result for Kong {version}{lasted}: {}. What to do: {}",
                 failure.reason, failure.cure
             );
             return;
         }
 
         if let Some(failure) = drill.failure() {
-            error!(
-                "the rehearsal of an outage failed for Kong {version}{lasted}: {}. What to do: {}",
-                failure.reason, failure.cure
-            );
+            error!("the drill failed for Kong {version}{lasted}: {}. What to do: {}", failure.reason, failure.cure);
             return;
         }
 
         for remark in drill.remarks() {
-            warn!("the rehearsal of an outage passed for Kong {version}, but: {remark}");
+            warn!("the drill passed for Kong {version}, but: {remark}");
         }
         if let Ok(restored) = &drill.restored {
             let seen = restored.snapshot.last_seen.map_or_else(
@@ -133,7 +130,7 @@ impl ScheduledDrill {
                 |seen| format!("which the control plane last had {} s ago", self.clock.wall().since(seen).as_secs()),
             );
             info!(
-                "rehearsed an outage for Kong {version}: an empty node ran configuration {} after {} ms, {seen}",
+                "the drill passed for Kong {version}: an empty node ran configuration {} after {} ms, {seen}",
                 restored.snapshot.config_hash,
                 restored.running_in.as_millis()
             );

@@ -202,8 +202,8 @@ impl ElectionDriver {
                 *next = self.clock.now() + wait;
                 if let Some(lasted) = self.outage.failed("undecided", self.clock.now()) {
                     warn!(
-                        "what is received is not published yet{lasted}: what the conditional writes of {place} are worth \
-                         could not be found out ({conditions}). Trying again in {:.0} s",
+                        "not publishing yet{lasted}: could not determine whether {place} honours conditional writes \
+                         ({conditions}). Trying again in {:.0} s",
                         wait.as_secs_f64()
                     );
                 }
@@ -219,13 +219,13 @@ impl ElectionDriver {
             }
             // Rights may be given for the backups alone.
             Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::None => {
-                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                warn!("could not determine whether this store honours conditional writes: {error}");
                 Ok(Strategy::Alone)
             }
             Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::Auto => {
                 warn!(
-                    "no leader can be elected: {error}. This exporter goes on as if it were the only one: give it that \
-                     right, or let one exporter alone write here and set LIFEBOAT_ELECTION=none"
+                    "no leader can be elected: {error}. This exporter goes on as if it were the only one: give it \
+                     that right, or let only one exporter write here and set LIFEBOAT_ELECTION=none"
                 );
                 Ok(Strategy::Alone)
             }
@@ -238,9 +238,9 @@ impl ElectionDriver {
                     Some(lasted) => error!(
                         attempt,
                         store = place,
-                        "what is received is not published yet{lasted}: {error}. Trying again in {seconds:.0} s"
+                        "not publishing yet{lasted}: {error}. Trying again in {seconds:.0} s"
                     ),
-                    None => debug!(attempt, store = place, "what is received is not published yet: {error}"),
+                    None => debug!(attempt, store = place, "not publishing yet: {error}"),
                 }
                 return Vec::new();
             }
@@ -351,9 +351,9 @@ impl ElectionDriver {
         let store = self.archive.place();
         match self.outage.failed(error.class(), self.clock.now()) {
             Some(lasted) => {
-                warn!(store, "the election of the exporter that leads is held up{lasted}: {error}. It is tried again");
+                warn!(store, "the leader can't be elected{lasted}: {error}. It is tried again");
             }
-            None => debug!(store, "the election of the exporter that leads is held up: {error}"),
+            None => debug!(store, "the leader can't be elected: {error}"),
         }
         Event::Failed
     }
@@ -370,7 +370,7 @@ impl ElectionDriver {
     fn goes_on(&self) {
         self.recorder.election_goes_on();
         if let Some(lasted) = self.outage.works(self.clock.now()) {
-            info!(store = self.archive.place(), "the election of the exporter that leads goes on, after {lasted}");
+            info!(store = self.archive.place(), "the leader can be elected again, after {lasted}");
         }
     }
 }
@@ -411,9 +411,11 @@ fn say(notice: &Notice) {
             info!("the exporter on {leader} leads; this one watches and takes over if it ends")
         }
         Notice::LeaderIsDead { leader } => {
-            warn!("the exporter on {leader}, which leads, has not renewed its lease for 30 s: it is taken over");
+            warn!(
+                "the exporter on {leader}, which leads, has not renewed its lease for 30 s: this exporter takes over"
+            );
         }
-        Notice::Deposed => warn!("this exporter led and does no longer: another one has taken over"),
+        Notice::Deposed => warn!("this exporter no longer leads: another one has taken over"),
         Notice::StepsDown { to } => {
             warn!("this exporter reaches no control plane, and leaves the lead to the one on {to}, which does");
         }

@@ -23,8 +23,8 @@ pub(super) fn log_found(place: &str, manifest: &Manifest, problem: &str) {
     let (key, sequence) = (&manifest.snapshot.key, manifest.sequence);
     warn!(
         sequence,
-        "the payload of the published snapshot {sequence}, {key} in {place}, {problem}: a lifecycle rule, a cleaner or \
-         somebody's hand. The exporter that leads puts it back if it can"
+        "the payload of the published snapshot {sequence}, {key} in {place}, {problem}: a lifecycle rule, a cleanup \
+         job or a person may have done that. The leading exporter puts it back if it can"
     );
 }
 

@@ -138,8 +138,8 @@ impl Mirror {
                 self.recorder.falls_behind(&place);
                 warn!(
                     sequence,
-                    "{place} has lost snapshot {sequence}, which is published, or somebody has changed it there: it is given \
-                     it again"
+                    "{place} has lost snapshot {sequence}, which is published, or someone has changed it there: it is \
+                     copied there again"
                 );
                 self.catch_up(depth).await;
             }

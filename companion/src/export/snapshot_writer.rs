@@ -209,7 +209,7 @@ impl SnapshotWriter {
             Ok(conditions) => probing::say(self.archive.place(), &conditions),
             // Rights may be given for the backups alone.
             Err(error @ StorageError::Denied { .. }) => {
-                warn!("what this store's conditional writes are worth could not be found out: {error}");
+                warn!("could not determine whether this store honours conditional writes: {error}");
             }
             Err(error) => return Err(error),
         }
@@ -283,7 +283,8 @@ impl SnapshotWriter {
             Beside::AsPublished(tag) => Some(tag),
             Beside::Repaired(tag) => {
                 warn!(
-                    "config.json was not the published configuration in {place} (a crash, or somebody's hand): repaired"
+                    "config.json was not the published configuration in {place} (after a crash, or because someone \
+                     changed it): repaired"
                 );
                 Some(tag)
             }

@@ -82,7 +82,7 @@ impl StoreOutage {
             None => error!(
                 attempt,
                 store = place,
-                "what {place} holds is not known yet{lasted}: {error}. Trying again in {seconds:.0} s"
+                "could not read what is in {place} yet{lasted}: {error}. Trying again in {seconds:.0} s"
             ),
         }
     }

@@ -49,8 +49,8 @@ impl fmt::Display for There {
             ),
             Self::RefusesCertificate(why) => write!(
                 f,
-                "the control plane is there and refuses this certificate, so nothing is restored: whoever has a certificate \
-                 that was exchanged must get nothing. {why}"
+                "the control plane is there and refuses this certificate, so nothing is restored: the certificate may \
+                 have been replaced, and someone who still has the old one must get nothing. {why}"
             ),
             Self::SendsTheUnusable(why) => write!(f, "the control plane is there, and sends what can't be used: {why}"),
         }

@@ -144,8 +144,9 @@ impl ControlPlaneHealth {
         known.state = State::RefusesUs;
         if let Some(lasted) = known.outage.failed("certificate refused", now) {
             error!(
-                "control plane {}{lasted}: {refused}. Until then this relay gives no node a configuration, not even in an \
-                 outage: whoever has a certificate that was exchanged must get nothing",
+                "control plane {}{lasted}: {refused}. Until then this relay gives no node a configuration, not even \
+                 in an outage: the certificate may have been replaced, and someone who still has the old one must get \
+                 nothing",
                 self.cluster.control_plane
             );
         }

@@ -41,10 +41,10 @@ impl EmptyConfigurationAlarm {
         let empty = (frame.payload.len() <= SHORT).then(|| without_routes(&frame.payload)).flatten();
         if let Some(hash) = empty.filter(|hash| self.is_news(*hash)) {
             error!(
-                "the control plane sends nodes a configuration without a single route ({hash}): who takes it answers 404 to \
-                 everything. It was passed on, since a living control plane is never overruled. If that is not meant, it \
-                 has lost its database or has another one: restore that, or stop the control plane; lifeboat list shows \
-                 the backups, from which new nodes are then restored"
+                "the control plane sends nodes a configuration without a single route ({hash}): a node that loads it \
+                 answers every request with 404. It was passed on, since a living control plane is never overruled. \
+                 If that is not meant, it has lost its database or has another one: restore that, or stop the control \
+                 plane; lifeboat list shows the backups, from which new nodes are then restored"
             );
         }
 

@@ -209,8 +209,8 @@ impl VersionWatch {
         if self.newest.is_newer_than(&newest) && !std::mem::replace(&mut self.has_said_that_it_went_back, true) {
             warn!(
                 sequence = newest.sequence,
-                "what is published for Kong {version} has gone back from snapshot {} to {}, which no node is given that has \
-                 a newer one: is a store out of date, or has somebody put an old manifest there?",
+                "what is published for Kong {version} has gone back from snapshot {} to {}, and no node that has a \
+                 newer one is given it: is a store out of date, or has someone put an old manifest there?",
                 self.newest.sequence,
                 newest.sequence
             );

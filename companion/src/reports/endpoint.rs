@@ -46,8 +46,8 @@ async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Result
         Ok(Taken::Counted) => {
             endpoint.say_once("counted", || {
                 info!(
-                    "reports of the filter arrive, and are only counted: LIFEBOAT_REPORT_KEYS is not set, so nobody can \
-                     tell who sends them"
+                    "reports of the filter arrive, and are only counted: LIFEBOAT_REPORT_KEYS is not set, so their \
+                     sender is not known"
                 );
             });
             (StatusCode::ACCEPTED, "counted only: this lifeboat has no LIFEBOAT_REPORT_KEYS\n").into_response()

@@ -29,9 +29,9 @@ impl Follow {
             reader.wrong("LIFEBOAT_FOLLOW: a ticket holds one snapshot, so there is nothing to follow: unset it");
         } else if !reader.is_given(names::LIFEBOAT_TRUSTED_KEYS) && !reader.is_given(names::LIFEBOAT_ENCRYPTION_KEYS) {
             reader.wrong(
-                "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS: without them, whoever can write \
-                 to the store could give every node in an outage another configuration within seconds (lifeboat keygen \
-                 makes keys)",
+                "LIFEBOAT_FOLLOW needs LIFEBOAT_TRUSTED_KEYS or LIFEBOAT_ENCRYPTION_KEYS: without them, anyone who \
+                 can write to the store could give every node in an outage another configuration within seconds \
+                 (lifeboat keygen makes keys)",
             );
         }
         Some(Self::default())

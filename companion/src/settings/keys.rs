@@ -83,7 +83,9 @@ impl KeySource {
                     info!("the keys for sealing and signing were changed: {}", described(&keys));
                     read.keys = Arc::new(keys);
                 }
-                Err(problems) => warn!("changed keys can't be used, those before stay: {}", problems.join("; ")),
+                Err(problems) => {
+                    warn!("the changed keys can't be used, so the previous ones stay in use: {}", problems.join("; "))
+                }
             }
             read.stamps = stamps;
         }

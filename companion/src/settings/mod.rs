@@ -185,9 +185,9 @@ fn store_of(reader: &mut Reader<'_>, role: Role) -> Option<StoreSettings> {
 fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&StoreSettings>) {
     if store.is_some_and(|store| !store.keys.current().accepts_its_own()) {
         reader.wrong(
-            "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is: what this exporter writes, nobody who trusts \
-             those keys would accept (lifeboat keygen signing makes a pair; or LIFEBOAT_SIGNING_KEY_FILE, a file that \
-             holds the key)",
+            "LIFEBOAT_SIGNING_KEY is not set, but LIFEBOAT_TRUSTED_KEYS is: nodes that trust those keys would refuse \
+             what this exporter writes. Set LIFEBOAT_SIGNING_KEY or LIFEBOAT_SIGNING_KEY_FILE (lifeboat keygen \
+             signing makes a pair)",
         );
     }
 }

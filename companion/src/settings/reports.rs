@@ -70,7 +70,7 @@ impl ReportKeys {
                     info!("{REPORT_KEYS} was changed: there are {} keys now", keys.len());
                     read.keys = keys.into();
                 }
-                Err(error) => warn!("changed {REPORT_KEYS} can't be used, those before stay: {error}"),
+                Err(error) => warn!("changed {REPORT_KEYS} can't be used, so the previous ones stay in use: {error}"),
             }
             read.text = text;
         }

@@ -63,7 +63,7 @@ fn prefer(reader: &mut Reader<'_>) -> Prefer {
             if reader.is_given(names::LIFEBOAT_TRUSTED_KEYS) || reader.is_given(names::LIFEBOAT_ENCRYPTION_KEYS) =>
         {
             reader.wrong(format!(
-                "{}: newest would restore a config.json that nobody has signed, which LIFEBOAT_TRUSTED_KEYS and \
+                "{}: newest would restore a config.json that is not signed, which LIFEBOAT_TRUSTED_KEYS and \
                  LIFEBOAT_ENCRYPTION_KEYS forbid: set it to manifest, or unset the keys",
                 given.name
             ));
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(read(&[("LIFEBOAT_PREFER", "manifest")]).unwrap().prefer, Prefer::Manifest);
         for keys in ["LIFEBOAT_TRUSTED_KEYS", "LIFEBOAT_ENCRYPTION_KEYS_FILE"] {
             let error = read(&[("LIFEBOAT_PREFER", "newest"), (keys, "x")]).unwrap_err();
-            assert!(error.contains("nobody has signed"), "{error}");
+            assert!(error.contains("is not signed"), "{error}");
         }
     }
 }

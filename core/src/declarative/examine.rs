@@ -181,19 +181,19 @@ impl Examiner<'_> {
 
         match placeholder::whole(text) {
             Some(Likeness::Placeholder) => {
-                let reason = "it is a placeholder that nobody has filled in, and where Kong takes it at all, it takes it \
-                              literally: render the file first (deck file render, envsubst, helm template). If it only \
+                let reason = "this placeholder was not filled in, and Kong would use it literally, if it accepts it \
+                              at all: render the file first (deck file render, envsubst, helm template). If it only \
                               looks like one, --accept publishes it";
                 self.refuse(kind, entity, path, reason);
             }
             _ if is_address(kind, path) && placeholder::within(text) => {
-                let reason = "there is a placeholder in it that nobody has filled in: render the file first (deck file \
+                let reason = "it contains a placeholder that was not filled in: render the file first (deck file \
                               render, envsubst, helm template)";
                 self.refuse(kind, entity, path, reason);
             }
             Some(Likeness::Perhaps) => {
-                let reason = "it begins with a dollar sign, as a variable that nobody has filled in does: Kong takes it as \
-                              it stands there";
+                let reason = "it begins with a dollar sign, like a variable that was not filled in: Kong uses it \
+                              literally";
                 self.say(Severity::Warning, kind, entity, path, reason);
             }
             None => {}

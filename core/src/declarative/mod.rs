@@ -159,7 +159,7 @@ fn parse_yaml(text: &Bytes, not_json: ConfigurationError) -> Result<(Map<String,
         // Flow style is YAML as well, but a file that begins so is meant as JSON.
         (Err(_), ConfigurationError::Json(error)) if begins_as_json => Err(Refused::Json(error)),
         (Err(error), _) if utf8.contains("{{") => Err(Refused::Yaml(format!(
-            "{error}. There are templates in it ({{{{ }}}}) that nobody has filled in: render the file first (deck file \
+            "{error}. There are templates in it ({{{{ }}}}) that were not filled in: render the file first (deck file \
              render, helm template)"
         ))),
         (Err(error), _) => Err(Refused::Yaml(error.to_string())),

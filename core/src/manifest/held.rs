@@ -46,7 +46,7 @@ impl fmt::Display for Held {
             Self::Shrunk(shrunk) => write!(f, "it would lose too much of what is published ({shrunk})"),
             Self::Refused => f.write_str("every node that was given it still runs another one"),
             Self::Unrunnable(why) => write!(f, "no data plane can ever run it: {why}"),
-            Self::Unreleased => f.write_str("it was held before for what it would lose, and nobody has released it"),
+            Self::Unreleased => f.write_str("it was held before for what it would lose, and has not been released"),
         }
     }
 }

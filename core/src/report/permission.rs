@@ -83,7 +83,7 @@ impl Surroundings {
         let (what, cure) = match self.told {
             None => ("requests here know no kong.version".to_owned(), r#"; in Envoy, set host to "envoy""#),
             Some(version) if version.major_minor() == (3, 10) => {
-                (format!("this is Kong {version}"), r#"; nobody has tried 3.10: to do so, set host to "kong-3.10""#)
+                (format!("this is Kong {version}"), r#"; 3.10 was not tried: to try it, set host to "kong-3.10""#)
             }
             Some(version) => (format!("this is Kong {version}"), ""),
         };

@@ -89,7 +89,7 @@ pub enum Rejected {
     },
     /// It says that it is held, where only published ones are.
     #[error(
-        "the manifest says that snapshot {} is held, and lies where a published one's is: somebody has moved it", .0.sequence
+        "the manifest says that snapshot {} is held, but lies where a published one belongs: someone has moved it", .0.sequence
     )]
     Held(SnapshotId),
     /// Nobody has released it.

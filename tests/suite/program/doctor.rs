@@ -354,7 +354,7 @@ async fn what_lies_in_the_store_is_looked_at_to_the_last_byte() {
     std::fs::File::options().write(true).open(store.config_json()).unwrap().set_modified(later).unwrap();
     let report = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
     assert_eq!(report.complaints(), ["backup: config.json"], "{}", report.finished);
-    report.says("backup: config.json", "warn", &["somebody else after the newest manifest", "another exporter"]);
+    report.says("backup: config.json", "warn", &["someone else after the newest manifest", "another exporter"]);
     std::fs::remove_file(store.config_json()).unwrap();
     let report = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
     report.says("backup: config.json", "warn", &["not what is published"]);
@@ -389,7 +389,7 @@ async fn plain_text_from_before_encryption_fails_until_it_is_deleted() {
     let store = Store::s3().await;
     let cluster = kept(&store).await;
     let plain = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
-    plain.says("keys", "warn", &["whoever can write to s3://kong/backups owns the nodes", "lifeboat keygen"]);
+    plain.says("keys", "warn", &["anyone who can write to s3://kong/backups owns the nodes", "lifeboat keygen"]);
 
     let signing = SigningKey::from_seed("s".parse().unwrap(), [7; 32]).to_text();
     let encryption = EncryptionKey::from_secret("e".parse().unwrap(), [8; 32]).to_text();

@@ -67,7 +67,10 @@ async fn the_documented_steps_give_a_running_node_the_change_within_30_s_until_t
             "diff" => assert!(done.stdout.contains("moved.example.com"), "{done}"),
             "export" => {
                 assert!(done.stdout.contains("as snapshot 2") && done.stdout.contains("LIFEBOAT_FOLLOW=on"), "{done}");
-                assert!(done.stderr.contains("it has less of this") && done.stderr.contains("routes 4 -> 3"), "{done}");
+                assert!(
+                    done.stderr.contains("it has fewer of these entities") && done.stderr.contains("routes 4 -> 3"),
+                    "{done}"
+                );
             }
             _ => assert!(done.stdout.contains("pinned"), "{done}"),
         }

@@ -118,7 +118,7 @@ async fn the_gateway_starts_whatever_happens() {
     let prefix = empty_prefix(&cluster);
     let wrong = || exec(&cluster, &store, &prefix, SHOW).with("LIFEBOAT_MAX_AGE", "soon");
     let started = wrong().finish().await;
-    assert_as_it_is(&started, "it stays so in an outage");
+    assert_as_it_is(&started, "it stays empty in an outage");
     assert!(started.stderr.contains("LIFEBOAT_MAX_AGE"), "{started}");
     configure(&prefix);
     let started = wrong().finish().await;

@@ -43,7 +43,7 @@ async fn a_healthcheck_says_how_a_running_lifeboat_is_and_nothing_else_of_its_se
     let gone = checked(address, []).await;
     assert_eq!(gone.code, Some(1), "{gone}");
     assert!(
-        gone.stderr.contains(&format!("nobody listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN)")),
+        gone.stderr.contains(&format!("nothing listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN)")),
         "{gone}"
     );
 }

@@ -91,7 +91,7 @@ async fn a_decision_that_an_exporter_overwrites_at_the_same_moment_is_reported()
     let rollback = at(store, cluster.lifeboat(["rollback", "1", "--hard"])).finish();
     let (finished, ()) = tokio::join!(rollback, exporter);
     assert_eq!(finished.code, Some(1), "{finished}");
-    for part in ["snapshot 3 was published and did not stay so: snapshot 2 is published", "has overwritten it"] {
+    for part in ["snapshot 3 was published, but was replaced at once: snapshot 2 is published", "has overwritten it"] {
         assert!(finished.stderr.contains(part), "{finished}");
     }
     assert!(!finished.stdout.contains("is published as"), "{finished}");

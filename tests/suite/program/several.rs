@@ -141,7 +141,7 @@ async fn a_leader_that_is_stopped_is_replaced_and_writes_nothing_when_it_wakes()
 
     // What it had received before it slept is older now.
     stopped.running.signal(Signal::CONT);
-    stopped.running.says("this exporter led and does no longer").await;
+    stopped.running.says("this exporter no longer leads").await;
     let hash = exporters.send(3);
     let later = exporters.published(&hash, |id| id != stopped.id).await;
     let logs = || exporters.candidates.iter().map(|other| other.running.log()).collect::<Vec<_>>().join("\n---\n");
@@ -178,7 +178,7 @@ async fn a_leader_that_is_cut_off_from_the_store_is_replaced() {
     let (begun, hash) = (Instant::now(), exporters.send(2));
     let successor = exporters.published(&hash, |id| id != cut_off.id).await;
     assert!(begun.elapsed() < SUCCESSION && successor > epoch, "{:?}, epoch {successor}", begun.elapsed());
-    cut_off.running.says("the election of the exporter that leads is held up").await;
+    cut_off.running.says("the leader can't be elected").await;
     exporters.has_no_gap().await;
 }
 

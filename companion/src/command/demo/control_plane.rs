@@ -53,7 +53,7 @@ async fn tell(control_plane: &ControlPlane) -> anyhow::Result<()> {
 
 fn in_words(event: &Event) -> Option<String> {
     match event {
-        Event::HandshakeFailed(why) => Some(format!("somebody was turned away: {why}")),
+        Event::HandshakeFailed(why) => Some(format!("a connection was refused: {why}")),
         Event::Answered(status, path) => Some(format!("{path} was answered with {status}")),
         Event::Connected(node) => Some(format!("data plane {node} is connected")),
         Event::Refused(node, why) => Some(format!("data plane {node} was refused: {why}")),

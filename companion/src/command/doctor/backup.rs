@@ -168,7 +168,7 @@ async fn config_json(archive: &ArchiveReader, version: KongVersion) -> Option<Ch
         Ok(ConfigJson::AsPublished) => Check::pass(CONFIG_JSON, format!("Kong {version}: as published")),
         Ok(ConfigJson::Newer) => Check::warn(
             CONFIG_JSON,
-            format!("Kong {version}: written by somebody else after the newest manifest"),
+            format!("Kong {version}: written by someone else after the newest manifest"),
             "look for another exporter (cluster_fallback_config_export=on at a node of Kong's own), and switch off one of \
              the two: they overwrite each other",
         ),

@@ -88,8 +88,8 @@ impl Findings {
                 vec![Check::fail(LINK, said, refusal.cure())]
             }
             Answer::CertificateRefused(why) => {
-                let cure = "put the cluster's present certificate and key into KONG_CLUSTER_CERT and KONG_CLUSTER_CERT_KEY; \
-                            until then a relay with this one gives nobody a configuration";
+                let cure = "put the cluster's present certificate and key into KONG_CLUSTER_CERT and \
+                            KONG_CLUSTER_CERT_KEY; until then a relay with this one gives no node a configuration";
                 vec![Check::fail(LINK, why, cure)]
             }
             Answer::Unreachable(why) => {

@@ -22,7 +22,7 @@ pub(super) fn check(store: &StoreSettings) -> Check {
         Demand::Authentication => Check::pass(KEYS, format!("snapshots are {sealed}, and no others are accepted")),
         Demand::Nothing => Check::warn(
             KEYS,
-            format!("none: whoever can write to {} owns the nodes that are restored from it", store.url),
+            format!("none: anyone who can write to {} controls the nodes that are restored from it", store.url),
             "keep the right to write there to the exporter, or sign and seal: lifeboat keygen makes the keys for \
              LIFEBOAT_SIGNING_KEY, LIFEBOAT_TRUSTED_KEYS and LIFEBOAT_ENCRYPTION_KEYS",
         ),

@@ -174,7 +174,8 @@ async fn no_writing(archive: &Operator, author: &Author) -> Check {
         Ok(()) => Check::warn(
             WRITING,
             "allowed, and an importer needs no such right",
-            "take it away: whoever can write here decides what restored nodes run (deploy/iam has policies for each role)",
+            "take it away: anyone who can write here decides what restored nodes run (deploy/iam has policies for \
+             each role)",
         ),
         Err(error) => failed(WRITING, &error),
     }

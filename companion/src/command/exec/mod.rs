@@ -70,25 +70,25 @@ async fn decided(source: &Source, program: &Program, clock: Clock) -> Result<Sta
 fn started(program: &Program, start: Start) -> Result<Infallible, Failure> {
     let file = match start {
         Start::AsItIs(why) => {
-            info!("{program} is started as it is: {why}");
+            info!("{program} is started unchanged: {why}");
             None
         }
         Start::NoGateway(command) => {
-            info!("{program} is started as it is: kong {command} starts no gateway");
+            info!("{program} is started unchanged: kong {command} starts no gateway");
             None
         }
         Start::Untold(why) => {
-            warn!("{program} is started as it is, and if the node is empty, it stays so in an outage: {why}");
+            warn!("{program} is started unchanged; if the node is empty, it stays empty in an outage: {why}");
             None
         }
         Start::Wrong { problems, kept: Some(why) } => {
-            error!("{program} is started as it is: {why}. Without one it could not be restored: {problems}");
+            error!("{program} is started unchanged: {why}. Without one it could not be restored: {problems}");
             None
         }
         Start::Wrong { problems, kept: None } => {
             error!(
-                "{program} is started as it is, and if the node is empty, it stays so in an outage: {problems}\n\
-                 (--strict ends here instead)"
+                "{program} is started unchanged; if the node is empty, it stays empty in an outage: \
+                 {problems}\n(--strict ends here instead)"
             );
             None
         }

@@ -76,7 +76,7 @@ impl Change {
 fn say(archive: &Archive, done: &Emergency, stay: Stay, output: Output) -> Result<(), Failure> {
     let (manifest, losses) = (&done.published.manifest, &done.losses);
     if !losses.losses().is_empty() {
-        warn!("it has less of this than what was published before: {losses}");
+        warn!("it has fewer of these entities than what was published before: {losses}");
     }
     let until = match stay {
         Stay::UntilItChanges => "until the control plane's configuration changes",

@@ -180,7 +180,7 @@ fn is_later(error: &PickError) -> bool {
 
 fn written_by(picked: &Picked) -> String {
     match picked.manifest.writer() {
-        Writer::Anybody => "it is one; who wrote it isn't proven, since no keys are set".to_owned(),
+        Writer::Anybody => "it is valid; its author is not proven, since no keys are set".to_owned(),
         Writer::Signer(key) => format!("signed with {key:?}"),
         Writer::KeyHolder(key) => format!("authenticated with encryption key {key:?}"),
     }
@@ -320,7 +320,7 @@ async fn config_json(archive: &ArchiveReader, published: &Published) -> Check {
         Ok(ConfigJson::AsPublished) => Check::pass(CONFIG_JSON, format!("{key} is what is published")),
         Ok(ConfigJson::Newer) => Check::fail(
             CONFIG_JSON,
-            format!("{key} is not what is published, and was written after it: by somebody else"),
+            format!("{key} is not what is published, and was written after it, by someone else"),
             "look for another exporter (cluster_fallback_config_export=on at a node of Kong's own), and switch off one of \
              the two: they overwrite each other",
         ),

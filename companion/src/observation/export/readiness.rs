@@ -16,7 +16,7 @@ impl ExportFacts {
     /// Why not, in words for an operator.
     pub fn check_ready(&self) -> Result<(), String> {
         if let Some(failing) = &self.election_failing {
-            return Err(format!("the election of the exporter that leads is held up {failing}"));
+            return Err(format!("the leader can't be elected {failing}"));
         }
         if let Some(failing) = &self.failing {
             return Err(format!("what was to be done at the store fails {failing}"));

@@ -26,7 +26,7 @@ async fn the_exporter_that_leads_drills_and_tells_when_no_node_could_be_restored
     {
         assert!(good.number(&series(positive)) > 0.0, "{positive}");
     }
-    leader.says("rehearsed an outage for Kong 3.9.1: an empty node ran configuration ").await;
+    leader.says("the drill passed for Kong 3.9.1: an empty node ran configuration ").await;
     let follower = exporter("other");
     let other = http_address(&follower).await;
     page_until(other, "/metrics", |found| found.body.contains("lifeboat_keep_leader{")).await;
@@ -40,7 +40,7 @@ async fn the_exporter_that_leads_drills_and_tells_when_no_node_could_be_restored
     let bad = page_until(at, "/metrics", |found| found.number(&series("success")) == 0.0).await;
     let (last, success) = ("last_timestamp_seconds", "last_success_timestamp_seconds");
     assert!(bad.number(&series(last)) > bad.number(&series(success)), "when it passed last is not forgotten");
-    let said = leader.says("the rehearsal of an outage failed for Kong 3.9.1: ").await;
+    let said = leader.says("the drill failed for Kong 3.9.1: ").await;
     assert!(said.contains("What to do: "), "{said}");
     let status: Value = serde_json::from_str(&page(at, "/status").await.body).unwrap();
     let drill = &status["export"][0]["drill"];
