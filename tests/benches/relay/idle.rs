@@ -7,7 +7,7 @@ use lifeboat_tests::crowd::outage::Outage;
 use lifeboat_tests::program::{Memory, Running};
 
 use super::report::Report;
-use super::{HUNG, empty_nodes, nodes};
+use super::{HUNG, empty_nodes, nodes, syncing_nodes};
 
 const NODES: usize = 5_000;
 /// As they come after a rollout, or after the 5 to 10 s in which Kong's nodes try again.
@@ -26,6 +26,23 @@ pub(super) async fn in_an_outage(outage: &Outage, report: &mut Report) {
     let all = empty_nodes(outage, address, NODES, WITHIN);
     all.wait_for(HUNG, |seen| seen.up == NODES as u64 && seen.messages >= NODES as u64).await;
     each("an idle node in an outage", shared, settled(&relay, SETTLED).await, IN_AN_OUTAGE, report);
+}
+
+/// Each has been given it by incremental sync, over one connection.
+pub(super) async fn synced_in_an_outage(outage: &Outage, report: &mut Report) {
+    let (relay, address) = outage.relay("127.0.0.1:0").await;
+    let first = syncing_nodes(outage, address, 1, Duration::ZERO);
+    first.wait_for(HUNG, |seen| seen.messages == 1).await;
+    let shared = settled(&relay, Duration::from_secs(3)).await;
+    let all = syncing_nodes(outage, address, NODES, WITHIN);
+    all.wait_for(HUNG, |seen| seen.up == NODES as u64 && seen.messages >= NODES as u64).await;
+    each(
+        "an idle node with incremental sync in an outage",
+        shared,
+        settled(&relay, SETTLED).await,
+        IN_AN_OUTAGE,
+        report,
+    );
 }
 
 /// Each has a link of its own to the control plane.

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lifeboat_tests::crowd::outage::{NOTHING, Outage};
-use lifeboat_tests::crowd::{Crowd, CrowdOptions, is_part};
+use lifeboat_tests::crowd::{By, Crowd, CrowdOptions, is_part};
 
 use self::report::Report;
 
@@ -57,6 +57,7 @@ async fn measure() -> ExitCode {
     if is_wanted("idle") {
         idle::with_control_plane(&small, &mut report).await;
         idle::in_an_outage(&small, &mut report).await;
+        idle::synced_in_an_outage(&small, &mut report).await;
     }
     if is_wanted("watched") {
         watched::measure(&small, &mut report).await;
@@ -70,7 +71,13 @@ async fn measure() -> ExitCode {
 /// Nodes that say at first that they run this.
 fn nodes(outage: &Outage, to: SocketAddr, nodes: usize, within: Duration, runs: &str) -> Crowd {
     let (runs, adopts) = (runs.to_owned(), outage.hash.clone());
-    Crowd::start(&CrowdOptions { to, nodes, within, runs, adopts }, outage.certificate())
+    Crowd::start(&CrowdOptions { to, nodes, within, runs, adopts, by: By::Outlet }, outage.certificate())
+}
+
+/// Empty ones with incremental sync.
+fn syncing_nodes(outage: &Outage, to: SocketAddr, nodes: usize, within: Duration) -> Crowd {
+    let (runs, adopts) = (NOTHING.to_owned(), outage.hash.clone());
+    Crowd::start(&CrowdOptions { to, nodes, within, runs, adopts, by: By::Sync }, outage.certificate())
 }
 
 /// Empty ones.

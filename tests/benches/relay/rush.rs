@@ -7,7 +7,7 @@ use lifeboat_tests::crowd::outage::Outage;
 use lifeboat_tests::crowd::{Broadcaster, Crowd};
 
 use super::report::Report;
-use super::{HUNG, empty_nodes};
+use super::{HUNG, empty_nodes, syncing_nodes};
 
 const NODES: usize = 1_000;
 const WITHIN: Duration = Duration::from_secs(1);
@@ -36,6 +36,13 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     report.add("… until the last of them has 1 MB", restored, "ms", None);
     report.add("… the same at a minimal broadcaster that has it in memory", least, "ms", None);
     report.add("… times as long", restored / least, "", Some(LIMIT));
+    drop((crowd, _relay));
+
+    let (_relay, address) = outage.relay("127.0.0.1:0").await;
+    let crowd = syncing_nodes(outage, address, NODES, WITHIN);
+    let synced = all_have_it(&crowd).await;
+    report.add("… the same nodes with incremental sync", synced, "ms", None);
+    report.add("… times as long as at the broadcaster", synced / least, "", None);
 }
 
 /// From the start of the crowd, which takes a second to come, to the last message, in milliseconds.

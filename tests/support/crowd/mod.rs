@@ -48,13 +48,24 @@ pub struct CrowdOptions {
     pub runs: String,
     /// What it says after it was sent a message.
     pub adopts: String,
+    /// Over which protocol they take it.
+    pub by: By,
+}
+
+/// How nodes take their configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Over `/v1/outlet`.
+    Outlet,
+    /// Over `/v2/outlet`, by incremental sync, each with one connection.
+    Sync,
 }
 
 impl CrowdOptions {
     fn to_json(&self, certificate: Certificate<'_>) -> Value {
         json!({
             "to": self.to, "nodes": self.nodes, "within": self.within.as_secs_f64(), "runs": self.runs,
-            "adopts": self.adopts, "certificate": certificate.certificate, "key": certificate.key,
+            "adopts": self.adopts, "sync": self.by == By::Sync, "certificate": certificate.certificate, "key": certificate.key,
         })
     }
 
@@ -65,6 +76,7 @@ impl CrowdOptions {
             within: Duration::from_secs_f64(options["within"].as_f64()?),
             runs: options["runs"].as_str()?.to_owned(),
             adopts: options["adopts"].as_str()?.to_owned(),
+            by: if options["sync"].as_bool()? { By::Sync } else { By::Outlet },
         })
     }
 }

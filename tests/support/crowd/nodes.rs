@@ -1,6 +1,8 @@
 //! The data planes: each connects, introduces itself, pings every 30 s, says what it was given, and comes back 5 to 10 s
 //! after its link was lost, as Kong's does.
 
+mod sync;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::process::{Part, answer};
-use super::{CROWD, Certificate, CrowdOptions, identity, may_open, now, wire};
+use super::{By, CROWD, Certificate, CrowdOptions, identity, may_open, now, wire};
 use crate::raw_node::connect_tls;
 
 /// Kong's own (KONG.md section 1).
@@ -132,7 +134,7 @@ pub(super) fn run(given: &Value) {
 async fn live(shared: Arc<Shared>, number: usize) {
     let options = &shared.options;
     sleep(options.within.mul_f64(number as f64 / options.nodes as f64)).await;
-    let mut runs = options.runs.clone();
+    let (mut runs, id) = (options.runs.clone(), uuid::Uuid::new_v4().to_string());
     loop {
         let (begun, counts) = (now(), &shared.counts);
         match timeout(HANDSHAKE, connect(&shared, number)).await {
@@ -142,7 +144,10 @@ async fn live(shared: Arc<Shared>, number: usize) {
                 counts.up.fetch_add(1, Relaxed);
                 counts.last_link.fetch_max(at, Relaxed);
                 counts.slowest_link.fetch_max(at - begun, Relaxed);
-                let _: io::Result<()> = stay(&shared, link, &mut runs).await;
+                let _: io::Result<()> = match options.by {
+                    By::Outlet => stay(&shared, link, &mut runs).await,
+                    By::Sync => sync::stay(&shared, link, &id).await,
+                };
                 counts.up.fetch_sub(1, Relaxed);
             }
             _ => {
@@ -155,7 +160,10 @@ async fn live(shared: Arc<Shared>, number: usize) {
 
 async fn connect(shared: &Shared, number: usize) -> io::Result<TlsStream<tokio::net::TcpStream>> {
     let mut stream = connect_tls(shared.options.to, shared.tls.clone()).await?;
-    wire::open(&mut stream, number).await?;
+    match shared.options.by {
+        By::Outlet => wire::open(&mut stream, number).await?,
+        By::Sync => wire::open_rpc(&mut stream).await?,
+    }
     Ok(stream)
 }
 

@@ -15,10 +15,18 @@ const HEAD_LIMIT: usize = 8 * 1024;
 
 /// Asks for a WebSocket as a node does.
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, id: usize) -> io::Result<()> {
-    let target = format!("/v1/outlet?node_id=crowd-{id:05}&node_hostname=crowd&node_version=3.9.1");
+    ask(stream, &format!("/v1/outlet?node_id=crowd-{id:05}&node_hostname=crowd&node_version=3.9.1"), "").await
+}
+
+/// Asks for one as a node with incremental sync does.
+pub(super) async fn open_rpc<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
+    ask(stream, "/v2/outlet", "Sec-WebSocket-Protocol: kong.meta.v1\r\n").await
+}
+
+async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, target: &str, more: &str) -> io::Result<()> {
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: crowd\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{more}\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
