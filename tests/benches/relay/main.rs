@@ -1,4 +1,4 @@
-//! What the relay costs: `restore` (how long an empty node waits in an outage), `passing` (what a push takes longer by it),
+//! What the relay costs: `restore` (how long an empty node waits in an outage), `synced` (the same with incremental sync), `passing` (what a push takes longer by it),
 //! `push`, `rush`, `idle`, `watched` and `restart` (thousands of nodes), each beside the least that it could take, in the same run.
 //!
 //! Run by `cargo bench -p lifeboat-tests --no-default-features --bench relay`, with names after `--` for some of them; all
@@ -43,6 +43,9 @@ async fn measure() -> ExitCode {
     let mut report = Report::default();
     if is_wanted("restore") {
         restore::measure(&Outage::begin(LARGEST).await, &mut report).await;
+    }
+    if is_wanted("synced") {
+        restore::synced(&Outage::begin(LARGEST).await, &mut report).await;
     }
     let (small, large) = (Outage::begin(SMALL).await, Outage::begin(LARGE).await);
     if is_wanted("passing") {

@@ -10,13 +10,14 @@ use futures::TryStreamExt;
 use lifeboat_fakes::control_plane::Behaviour;
 use lifeboat_tests::crowd::Broadcaster;
 use lifeboat_tests::crowd::outage::{Outage, size_of};
+use lifeboat_tests::program::Memory;
 use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::report::{Report, at_percent};
-use super::{HUNG, empty_nodes, nodes};
+use super::{HUNG, empty_nodes, nodes, syncing_nodes};
 
 const ROUNDS: usize = 15;
 /// Each takes 5 s, and they hardly differ.
@@ -25,6 +26,17 @@ const HANGING_ROUNDS: usize = 3;
 const LIMIT: f64 = 1.3;
 /// Kong's own time-out for a connection (KONG.md section 1), in milliseconds.
 const CONNECT: f64 = 5_000.0;
+
+/// One node with incremental sync, for which the configuration becomes deltas first, and what that takes of memory.
+pub(super) async fn synced(outage: &Outage, report: &mut Report) {
+    let (relay, address) = outage.relay("127.0.0.1:0").await;
+    let begun = lifeboat_tests::crowd::now();
+    let crowd = syncing_nodes(outage, address, 1, Duration::ZERO);
+    let seen = crowd.wait_for(HUNG, |seen| seen.messages >= 1).await;
+    let took = (seen.last_message - begun) as f64 / 1e6;
+    report.add("one node with incremental sync, 58 MB of JSON, of a relay that has served nobody", took, "ms", None);
+    report.add("… the most that the relay had resident", relay.memory(Memory::Peak) as f64 / 1048576.0, "MiB", None);
+}
 
 pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     let bare = Broadcaster::start(64, outage.certificate());
