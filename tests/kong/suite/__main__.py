@@ -1,0 +1,104 @@
+"""Runs the scenarios against the Kong that the variable KONG names, and says what held."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+from . import pki, scenarios
+from .cluster import Bench
+from .gateway import Program
+from .lifeboat import build
+from .postgres import Postgres
+from .processes import Failure
+
+SCENARIOS = {
+    "export": scenarios.exported_is_what_nodes_run,
+    "relay": scenarios.fresh_nodes_come_up_through_the_relay,
+    "return": scenarios.the_control_plane_returns,
+    "import": scenarios.import_fills_the_cache,
+    "exec": scenarios.exec_starts_a_node,
+    "drill": scenarios.drill_starts_a_real_node,
+    "held": scenarios.an_emptied_configuration_is_held,
+    "pki": pki.pki_mode,
+    "dbless": scenarios.without_a_database,
+}
+EPILOG = """Scenarios:
+%s
+
+Variables:
+  KONG                     the kong program, of any edition, 2.8 to 3.9
+  SUITE_PG_HOST, _PORT, _USER, _PASSWORD, _DATABASE
+                           a running PostgreSQL with an empty database that the suite fills and drops; without them it
+                           starts one from initdb and postgres on the PATH or in /usr/lib/postgresql/*/bin
+  SUITE_PATIENCE           multiplies how long it waits for anything: 3 on a slow machine
+  TMPDIR                   where the temporary folder is made
+
+Exit codes: 0 all that applies to this version holds; 1 something failed or is missing; 2 wrong usage."""
+
+
+def arguments():
+    listed = "\n".join(f"  {name:<24} {claim.__doc__.splitlines()[0]}" for name, claim in SCENARIOS.items())
+    parser = argparse.ArgumentParser("tests/kong/run", description=__doc__, epilog=EPILOG % listed, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lifeboat", metavar="PATH", help="the lifeboat program; without it cargo builds one")
+    parser.add_argument("--only", metavar="NAME", action="append", choices=SCENARIOS, help="run only this scenario; can be repeated")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="json: print the table as JSON, once all have run")
+    parser.add_argument("--keep", action="store_true", help="leave the temporary folder, to look at its logs")
+    return parser.parse_args()
+
+
+def play(bench, name):
+    """One row of the table."""
+    started = time.monotonic()
+    try:
+        verdict, detail = "pass", SCENARIOS[name](bench)
+    except scenarios.NotApplicable as reason:
+        verdict, detail = "not applicable", str(reason)
+    except Failure as failure:
+        verdict, detail = "fail", str(failure)
+    except Exception as error:  # One scenario must not keep the others from running, whatever it met.
+        verdict, detail = "fail", f"{type(error).__name__}: {error}"
+    seconds = round(time.monotonic() - started, 1)
+    return {"version": bench.kong.said, "scenario": name, "verdict": verdict, "seconds": seconds, "detail": detail}
+
+
+def run_all(asked, prefix):
+    kong = Program(os.environ.get("KONG"), prefix)
+    postgres = Postgres(prefix)
+    rows = []
+    try:
+        bench = Bench(prefix, kong, build(asked.lifeboat), postgres)
+        for name in asked.only or SCENARIOS:
+            rows.append(play(bench, name))
+            row = rows[-1]
+            print(f"{row['version']}  {name:<8} {row['verdict']:<14} {row['seconds']:>6} s  {row['detail']}", file=sys.stderr, flush=True)
+    finally:
+        postgres.stop()
+    if asked.output == "json":
+        print(json.dumps(rows, indent=2))
+    return 1 if any(row["verdict"] == "fail" for row in rows) else 0
+
+
+def main():
+    asked = arguments()
+    prefix = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-kong-"))
+    # PostgreSQL, and Kong's workers where they are another user, must get through.
+    prefix.chmod(0o755)
+    code = 1
+    try:
+        code = run_all(asked, prefix)
+    except Failure as failure:
+        print(f"tests/kong/run: {failure}", file=sys.stderr)
+    finally:
+        if asked.keep:
+            print(f"tests/kong/run: logs and stores are in {prefix}", file=sys.stderr)
+        else:
+            shutil.rmtree(prefix, ignore_errors=True)
+    return code
+
+
+sys.exit(main())
