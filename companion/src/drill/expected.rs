@@ -91,6 +91,11 @@ impl Expected {
         self.snapshot.config_hash
     }
 
+    /// The size of the configuration's JSON in bytes.
+    pub(super) fn config_bytes(&self) -> u64 {
+        self.snapshot.config_bytes
+    }
+
     /// The digest that the node's bytes must have.
     pub(super) fn config_sha256(&self) -> Sha256Digest {
         self.config_sha256

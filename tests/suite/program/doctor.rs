@@ -389,7 +389,7 @@ async fn plain_text_from_before_encryption_fails_until_it_is_deleted() {
     let store = Store::s3().await;
     let cluster = kept(&store).await;
     let plain = examined(exporter(&cluster, &store), ALL_IS_WELL).await;
-    plain.says("keys", "warn", &["anyone who can write to s3://kong/backups owns the nodes", "lifeboat keygen"]);
+    plain.says("keys", "warn", &["anyone who can write to s3://kong/backups controls the nodes", "lifeboat keygen"]);
 
     let signing = SigningKey::from_seed("s".parse().unwrap(), [7; 32]).to_text();
     let encryption = EncryptionKey::from_secret("e".parse().unwrap(), [8; 32]).to_text();

@@ -49,7 +49,7 @@ async fn all_mistakes_are_named_at_once_and_nothing_is_written_unless_an_operato
         for part in [
             "services \"orders\", port: expected an integer",
             "services \"orders\", retrys: unknown field",
-            "keyauth_credentials \"of consumer alice\", key: it is a placeholder",
+            "keyauth_credentials \"of consumer alice\", key: this placeholder was not filled in",
             "basicauth_credentials \"alice of consumer alice\", password: it looks like a hash",
             "Nothing was written",
             "--accept \"",
@@ -124,7 +124,8 @@ async fn what_a_node_without_a_database_runs_is_kept_with_warnings_and_what_kong
     let export = ["export", "--from", &format!("dbless:{}", node.url())];
     let kept = with(&store, &export).finish().await;
     assert_eq!(kept.code, Some(0), "{kept}");
-    for part in ["look at this before you rely on it: services \"orders\"", "uniqueness violation", "a placeholder"] {
+    for part in ["look at this before you rely on it: services \"orders\"", "uniqueness violation", "this placeholder"]
+    {
         assert!(kept.stderr.contains(part), "{part}: {kept}");
     }
     assert!(!kept.to_string().contains("SERVICE_KEY"), "a secret is told: {kept}");

@@ -5,10 +5,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use lifeboat_link::tls::{Identity, client_config_shared};
 use lifeboat_tests::generator;
 use lifeboat_tests::large_push::{self, LargePush};
 use lifeboat_tests::program::{Memory, Running};
+use lifeboat_tests::raw_rpc::{Asked, ask};
 use rustix::process::Signal;
+use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::{Cluster, Store, configuration, relay_address, stored};
@@ -177,6 +180,25 @@ async fn a_relay_that_has_fed_58_megabytes_to_five_nodes_holds_one_compressed_co
     );
     RELAY.hold(&relay, NODES);
     assert!(after < 2 * compressed + 40_000_000, "{after} bytes are resident for {compressed} bytes of payload");
+
+    // A node with incremental sync comes, too, for which the configuration becomes deltas.
+    let [certificate, key] = [&cluster.certificate, &cluster.key].map(|path| std::fs::read(path).unwrap());
+    let tls = client_config_shared(&Identity::from_pem(&certificate, &key).unwrap());
+    let Asked::Opened(mut rpc, _) = ask(address, tls, "/v2/outlet").await.unwrap() else { panic!("it is refused") };
+    rpc.hello("0707cde5-c018-4bb3-88d5-f4c8e60823ad").await;
+    let params = json!([{ "default": { "version": 0 } }]);
+    let call = json!({ "jsonrpc": "2.0", "id": 0, "method": "kong.sync.v2.get_delta", "params": params });
+    let restored = async {
+        loop {
+            rpc.call(&call).await;
+            if rpc.next().await.expect("the link stands").len() > 1_000_000 {
+                break;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(Duration::from_secs(120), restored).await.expect("it is restored");
+    RELAY.hold(&relay, NODES + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
