@@ -50,6 +50,8 @@ mod tests {
         let hash = configuration_hash(STATUS).unwrap();
         assert_eq!(hash.to_string(), "3ff47162e7a7ce1344f336316b66484e");
         assert!(configuration_hash(STATUS_EMPTY).unwrap().is_empty());
+        let restored = br#"{"configuration_hash":"-0000000000000000000000999999990"}"#;
+        assert_eq!(configuration_hash(restored).unwrap().negative_sync_version(), Some(-999_999_990));
     }
 
     #[test]
