@@ -292,18 +292,18 @@ fn a_name_that_stands_twice_in_json_is_refused_with_its_place() {
 #[test]
 fn placeholders_are_refused_by_name_without_what_stands_there() {
     for (rest, parts) in [
-        ("services: [{name: a, host: '${{ env \"H\" }}'}]", &["services \"a\", host: it is a placeholder"][..]),
-        ("services: [{name: a, url: 'http://$HOST/'}]", &["services \"a\", url: there is a placeholder"]),
+        ("services: [{name: a, host: '${{ env \"H\" }}'}]", &["services \"a\", host: this placeholder"][..]),
+        ("services: [{name: a, url: 'http://$HOST/'}]", &["services \"a\", url: it contains a placeholder"]),
         ("services: [{name: a, host: h, port: '${PORT}'}]", &["services \"a\", port"]),
-        ("routes: [{name: '{{ .Name }}'}]", &["routes", "name: it is a placeholder"]),
+        ("routes: [{name: '{{ .Name }}'}]", &["routes", "name: this placeholder"]),
         ("routes: [{name: a, hosts: ['{{ .Host }}.test']}]", &["routes \"a\", hosts"]),
         (
             "consumers: [{username: al, keyauth_credentials: [{key: $SERVICE_KEY}]}]",
-            &["keyauth_credentials \"of consumer al\", key: it is a placeholder", "--accept"],
+            &["keyauth_credentials \"of consumer al\", key: this placeholder", "--accept"],
         ),
         (
             "plugins: [{name: request-transformer, config: {add: {headers: ['Authorization: $TOKEN']}}}]",
-            &["plugins \"request-transformer (global)\", config.add.headers: it is a placeholder"],
+            &["plugins \"request-transformer (global)\", config.add.headers: this placeholder"],
         ),
     ] {
         let refusal = refusal(&with(rest));
