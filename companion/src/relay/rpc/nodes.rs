@@ -189,7 +189,7 @@ impl State {
             runs: version.map(ConfigHash::of_sync_version),
             from: from(version, self.node.trouble()),
             link,
-            trouble: trouble.or_else(|| self.unsyncable.clone().filter(|_| version == Some(0))),
+            trouble: trouble.or_else(|| self.unsyncable.clone().filter(|_| version.is_none_or(|version| version == 0))),
             limits: Some(self.limits),
         });
     }
