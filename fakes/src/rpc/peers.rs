@@ -1,4 +1,4 @@
-//! The nodes that incremental sync knows at a control plane: their links, and who is told of a change.
+//! The nodes that a control plane knows by incremental sync: their links, and which of them it tells of a change.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -35,7 +35,7 @@ pub(in crate::relay) struct Outage {
 struct Known {
     failed: Option<Moment>,
     is_asking: bool,
-    /// How many connections are served here.
+    /// How many connections the relay serves itself.
     local: usize,
     sync: ControlPlaneSync,
 }
@@ -71,7 +71,7 @@ pub enum ControlPlaneSync {
 }
 
 impl ControlPlaneSync {
-    /// What that means and what to do, if something is to be done: what the control plane does.
+    /// What that means for nodes and what to do, if there is something to do.
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Unknown | Self::On => None,
