@@ -70,7 +70,7 @@ fn a_bucket_that_does_not_exist_is_named_by_its_setting() {
         world.set("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://no-such-bucket/backups");
         world.control_plane.push(recorded::first());
         let backup = world.backup();
-        let line = world.log.wait_for(&["ERROR", "is not published yet"]).await;
+        let line = world.log.wait_for(&["ERROR", "not publishing yet"]).await;
         assert!(line.contains("s3://no-such-bucket/backups"), "{line}");
         assert!(line.contains("bucket does not exist: check KONG_CLUSTER_FALLBACK_CONFIG_STORAGE"), "{line}");
         // With the right one the same configuration is published.

@@ -6,6 +6,7 @@ mod backups;
 mod control_plane_health;
 mod empty_configuration;
 mod feed_queue;
+mod first_messages;
 mod incremental;
 mod large_messages;
 mod log_lines;
@@ -43,6 +44,7 @@ use self::backups::{BackupWatch, Backups};
 use self::control_plane_health::ControlPlaneHealth;
 use self::empty_configuration::EmptyConfigurationAlarm;
 use self::feed_queue::FeedQueue;
+use self::first_messages::FirstMessages;
 use self::incremental::Incremental;
 use self::large_messages::LargeMessages;
 use self::nodes::Nodes;
@@ -87,6 +89,7 @@ struct Shared {
     empty_configurations: EmptyConfigurationAlarm,
     published_watch: PublishedWatch,
     feed_queue: FeedQueue,
+    first_messages: FirstMessages,
     incremental: Incremental,
     large_messages: Arc<LargeMessages>,
     refusals: Refusals,
@@ -139,6 +142,7 @@ impl Relay {
             empty_configurations: EmptyConfigurationAlarm::default(),
             published_watch: PublishedWatch::new(sources.clone(), settings.rulebook(), clock).beside(&stores),
             feed_queue: FeedQueue::new(&limits),
+            first_messages: FirstMessages::default(),
             incremental: Incremental::new(limits.only_v2, clock),
             large_messages: Arc::new(LargeMessages::new(&limits)),
             refusals: Refusals::new(recorder.clone()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::adoption::NodeNews;
-use lifeboat_core::frame::Frame;
+use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, ReadySnapshot};
@@ -115,7 +115,7 @@ impl Driver {
             return Ok(Step::Event(tokio::select! {
                 biased;
                 received = self.node.recv() => match received? {
-                    Incoming::Frame(frame) => Event::FromNode(frame),
+                    Incoming::Frame(frame) => Event::FromNode(self.sharing_the_first(frame)),
                     Incoming::Part => continue,
                 },
                 received = recv(&self.shared.large_messages, &mut self.control_plane, &mut self.arriving) => {
@@ -130,6 +130,16 @@ impl Driver {
                 permit = or_pending(self.feed.as_mut().map(|(_, permit)| permit)) => return Ok(Step::Feed(permit)),
                 () = clock.reach(wake_at) => Event::Tick,
             }));
+        }
+    }
+
+    // What a node says of itself is kept, and is the same for most of them.
+    fn sharing_the_first(&self, frame: Frame) -> Frame {
+        match self.session.info() {
+            None if frame.opcode == Opcode::Binary => {
+                Frame { payload: self.shared.first_messages.share(&frame.payload), ..frame }
+            }
+            _ => frame,
         }
     }
 
