@@ -16,6 +16,73 @@ pub struct Setting {
     pub default: &'static str,
     /// What it does.
     pub meaning: &'static str,
+    /// What it is about.
+    pub group: Group,
+}
+
+/// What settings are about: under which heading the help of a command lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What is done, and for which versions of Kong.
+    What,
+    /// The control plane: where it is, and how it is reached.
+    ControlPlane,
+    /// How configurations are exported.
+    Export,
+    /// How nodes are restored.
+    Restore,
+    /// A Kong on this host.
+    Node,
+    /// Where backups are kept.
+    Store,
+    /// Amazon S3 and stores like it.
+    Aws,
+    /// Google Cloud Storage.
+    Google,
+    /// Azure Blob Storage.
+    Azure,
+    /// Certificates, their keys, and which authorities are trusted.
+    Tls,
+    /// Keys of Lifeboat's own.
+    Keys,
+    /// What it says of itself, and where its settings stand.
+    Logging,
+}
+
+impl Group {
+    /// All of them, in the order in which the help shows them.
+    pub const ALL: [Self; 12] = [
+        Self::What,
+        Self::ControlPlane,
+        Self::Store,
+        Self::Aws,
+        Self::Google,
+        Self::Azure,
+        Self::Tls,
+        Self::Keys,
+        Self::Export,
+        Self::Restore,
+        Self::Node,
+        Self::Logging,
+    ];
+
+    /// Its heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::What => "What to do",
+            Self::ControlPlane => "Control plane",
+            Self::Export => "Exporting",
+            Self::Restore => "Restoring",
+            Self::Node => "A Kong on this host",
+            Self::Store => "Store",
+            Self::Aws => "Store: Amazon S3, and what speaks its protocol",
+            Self::Google => "Store: Google Cloud Storage",
+            Self::Azure => "Store: Azure Blob Storage",
+            Self::Tls => "TLS: certificates, keys, trusted authorities",
+            Self::Keys => "Keys that sign and encrypt backups",
+            Self::Logging => "Logging, HTTP, settings file",
+        }
+    }
 }
 
 impl Setting {
@@ -62,12 +129,18 @@ impl fmt::Debug for Name {
     }
 }
 
-const fn setting(variable: &'static str, flag: &'static str, default: &'static str, meaning: &'static str) -> Setting {
-    Setting { variable, flag: Some(flag), default, meaning }
+const fn setting(
+    group: Group,
+    variable: &'static str,
+    flag: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Setting {
+    Setting { variable, flag: Some(flag), default, meaning, group }
 }
 
-const fn secret(variable: &'static str, default: &'static str, meaning: &'static str) -> Setting {
-    Setting { variable, flag: None, default, meaning }
+const fn secret(group: Group, variable: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { variable, flag: None, default, meaning, group }
 }
 
 /// What Kong is told about itself, which Lifeboat only looks at.
@@ -78,39 +151,47 @@ pub(crate) const KONG_VAULT_ENV_PREFIX: Name = Name("KONG_VAULT_ENV_PREFIX");
 // Each row makes a constant, by which the setting is read, and an entry of the table, which doesn't use that constant: so the
 // compiler notices when nothing else does.
 macro_rules! settings {
-    ($($name:ident = $form:ident($($column:literal),*);)*) => {
-        $(pub(crate) const $name: Name = Name(stringify!($name));)*
+    ($([$group:ident] $($name:ident = $form:ident($($column:literal),*);)*)*) => {
+        $($(pub(crate) const $name: Name = Name(stringify!($name));)*)*
 
         /// The settings, in the order in which they are documented.
-        pub const SETTINGS: &[Setting] = &[$($form(stringify!($name), $($column),*)),*];
+        pub const SETTINGS: &[Setting] = &[$($($form(Group::$group, stringify!($name), $($column),*)),*),*];
     };
 }
 
-// NAME = setting(flag, default, meaning) or secret(default, meaning).
+// NAME = setting(flag, default, meaning) or secret(default, meaning), below the group that it belongs to. A group may come
+// several times: the help shows all of it in one place.
 settings! {
+    [Store]
     KONG_CLUSTER_FALLBACK_CONFIG_STORAGE = setting("storage", "none",
         "the store: `s3://bucket/prefix`, `gs://bucket/prefix`, `azure://account/container/prefix` or `file:///path`");
     LIFEBOAT_FALLBACK_STORAGE = setting("fallback-storage", "none",
         "further stores, comma separated: an exporter copies to them what it publishes in the first one; a restore \
          asks all stores at once and takes the newest snapshot that verifies");
+    [What]
     KONG_CLUSTER_FALLBACK_CONFIG_EXPORT = setting("export", "off",
         "`on`: export what the control plane sends to the store");
     KONG_CLUSTER_FALLBACK_CONFIG_IMPORT = setting("import", "off",
         "`on`: be the relay that restores new data planes");
+    [Export]
     KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY = setting("export-delay", "60",
         "least number of seconds between two exports; of what arrives meanwhile, only the newest configuration is \
          exported");
+    [Aws]
     KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG = setting("export-s3-config", "none",
         "parameters of S3's PutObject for every object that Lifeboat writes, as JSON, such as \
          `{\"ServerSideEncryption\":\"aws:kms\"}`");
+    [What]
     KONG_VERSION = setting("kong-version", "none", "the version of your data planes, such as `3.9.1`");
     LIFEBOAT_KONG_VERSIONS = setting("kong-versions", "`KONG_VERSION`",
         "the same for several versions, comma separated; wins over `KONG_VERSION`. One exporter backs up all of \
          them, each with its own connection, folder and election");
+    [ControlPlane]
     LIFEBOAT_CONTROL_PLANE = setting("control-plane", "`KONG_CLUSTER_CONTROL_PLANE`",
         "the control plane's cluster listener, `host:port`");
     KONG_CLUSTER_CONTROL_PLANE = setting("cluster-control-plane", "none",
         "the same; used if `LIFEBOAT_CONTROL_PLANE` is not set");
+    [Tls]
     KONG_CLUSTER_CERT = setting("cluster-cert", "none",
         "the cluster certificate: a path, PEM, or base64 of PEM");
     KONG_CLUSTER_CERT_KEY = setting("cluster-cert-key", "none",
@@ -128,6 +209,7 @@ settings! {
     KONG_LUA_SSL_TRUSTED_CERTIFICATE = setting("lua-ssl-trusted-certificate", "`system`, for Kong 2.x none",
         "pki: further authorities for the control plane's certificate, comma separated; `system` for those of the \
          operating system");
+    [ControlPlane]
     KONG_CLUSTER_DP_LABELS = setting("cluster-dp-labels", "none",
         "labels under which the control plane lists the exporter, `key:value`, comma separated");
     KONG_CLUSTER_MAX_PAYLOAD = setting("cluster-max-payload", "16777216",
@@ -145,18 +227,23 @@ settings! {
     LIFEBOAT_ADMIN_URL = setting("admin-url", "none",
         "the control plane's Admin API: Lifeboat reads plugins, filters and `sync_status` from there, and backs up \
          its schemas");
+    [Node]
     KONG_PREFIX = setting("prefix", "/usr/local/kong",
         "the prefix of a Kong on this host or on a shared volume");
+    [Export]
     LIFEBOAT_CACHE_IMAGE = setting("cache-image", "off",
         "`on`: store with each snapshot an image of the LMDB cache of the Kong in `KONG_PREFIX`, once that Kong \
          runs it (3.4 and later); the prefix may be read-only");
+    [Restore]
     LIFEBOAT_RELAY_LISTEN = setting("relay-listen", "127.0.0.1:8005", "where the relay listens for nodes");
+    [Tls]
     LIFEBOAT_RELAY_CERT = setting("relay-cert", "`KONG_CLUSTER_CERT`",
         "pki: the certificate that the relay shows to nodes");
     LIFEBOAT_RELAY_CERT_KEY = setting("relay-cert-key", "`KONG_CLUSTER_CERT_KEY`",
         "pki: its private key; as a flag only a path");
     LIFEBOAT_RELAY_CLIENT_CA = setting("relay-client-ca", "`KONG_CLUSTER_CA_CERT`",
         "pki: the certificate authority of the nodes' certificates");
+    [Restore]
     LIFEBOAT_VERSION_MATCH = setting("version-match", "minor",
         "`minor`: if there is no backup for a node's own version, restore the newest of the same major.minor; \
          `exact`: never");
@@ -173,6 +260,7 @@ settings! {
     LIFEBOAT_FOLLOW = setting("follow", "off",
         "`on`: while the control plane is gone, the relay checks every 10 to 15 s for a newer snapshot, such as an \
          emergency change, and gives it to all nodes; needs `LIFEBOAT_TRUSTED_KEYS` or `LIFEBOAT_ENCRYPTION_KEYS`");
+    [Export]
     LIFEBOAT_ELECTION = setting("election", "auto",
         "how several exporters choose a leader: `lease` (needs conditional writes), `registry`, `none` (there is \
          only one exporter), or `auto`: what the store supports");
@@ -183,6 +271,7 @@ settings! {
         "how many snapshots of each version of Kong stay in the store at most; `all`: delete none");
     LIFEBOAT_MAX_CONFIG = setting("max-config", "536870912",
         "the largest configuration that is accepted, in bytes, decompressed");
+    [Keys]
     LIFEBOAT_ENCRYPTION_KEYS = secret("none",
         "keys that snapshots are sealed with: `NAME:ek1_…`, comma separated; the first one seals, all of them open");
     LIFEBOAT_SIGNING_KEY = secret("none", "the key that an exporter signs manifests with: `NAME:sk1_…`");
@@ -191,10 +280,13 @@ settings! {
          are accepted");
     LIFEBOAT_REPORT_KEYS = secret("none",
         "keys that the filter signs its reports with, comma separated; without them reports are only counted");
+    [Tls]
     LIFEBOAT_STORAGE_CA = setting("storage-ca", "none",
         "further authorities for the store's certificate, besides those of the operating system: a path, PEM, or \
          base64 of PEM");
+    [Store]
     LIFEBOAT_TICKET = secret("none", "a ticket from `lifeboat presign`, to restore from instead of a store");
+    [Aws]
     AWS_CONFIG_STORAGE_ENDPOINT = setting("aws-config-storage-endpoint", "Amazon S3",
         "the URL of an S3-compatible store; plain HTTP only if the URL says `http://`");
     AWS_REGION = setting("aws-region", "`AWS_DEFAULT_REGION`, else us-east-1", "the bucket's region");
@@ -220,6 +312,7 @@ settings! {
     AWS_EC2_METADATA_SERVICE_ENDPOINT = setting("aws-ec2-metadata-service-endpoint", "http://169.254.169.254",
         "the instance metadata service, which is used if no other credentials are set");
     AWS_EC2_METADATA_DISABLED = setting("aws-ec2-metadata-disabled", "false", "`true`: don't use it");
+    [Google]
     GCP_SERVICE_ACCOUNT = secret("`GOOGLE_APPLICATION_CREDENTIALS`, else the metadata server",
         "Google: a service account's key as JSON, or the path of that file");
     GOOGLE_APPLICATION_CREDENTIALS = setting("google-application-credentials", "the metadata server",
@@ -228,6 +321,7 @@ settings! {
         "Google: the metadata server, `host` or `host:port`");
     STORAGE_EMULATOR_HOST = setting("storage-emulator-host", "https://storage.googleapis.com",
         "Google: another endpoint for Cloud Storage; without credentials Lifeboat treats it as an emulator");
+    [Azure]
     AZURE_STORAGE_KEY = secret("none", "Azure: a key of the storage account");
     AZURE_STORAGE_ACCOUNT_KEY = secret("none", "the same, if `AZURE_STORAGE_KEY` is not set");
     AZURE_STORAGE_SAS_TOKEN = secret("none", "Azure: a shared access signature");
@@ -246,13 +340,16 @@ settings! {
         "Azure: the machine's metadata service, which is used if no other credentials are set");
     AZURE_STORAGE_ENDPOINT = setting("azure-storage-endpoint", "https://account.blob.core.windows.net",
         "Azure: the URL of the blob service; plain HTTP only if the URL says `http://`");
+    [Logging]
     LIFEBOAT_HTTP_LISTEN = setting("http-listen", "127.0.0.1:8115",
         "where metrics, health and status are served, in plain HTTP without a password; `off`: nowhere");
     LIFEBOAT_HEALTH_LISTEN = setting("health-listen", "none",
         "a second address, which serves only health, for probes: `LIFEBOAT_HTTP_LISTEN` can then stay private to \
          your monitoring");
+    [Export]
     LIFEBOAT_DRILL_EVERY = setting("drill-every", "off",
         "how often the leading exporter rehearses an outage as `lifeboat drill` does, such as `24h`");
+    [Logging]
     LIFEBOAT_SETTINGS_FILE = setting("settings", "none",
         "a file with any of these settings as lines `NAME=value`; the environment and flags win over it. Lifeboat \
          reads it again at SIGHUP");
