@@ -123,6 +123,8 @@ struct Shared {
     service: S3Service,
     keys: Keyring,
     counts: Mutex<RequestCounts>,
+    /// The paths of the objects that were read, one for each read.
+    read: Mutex<Vec<String>>,
     turns: [RwLock<()>; 64],
 }
 
@@ -135,8 +137,8 @@ impl S3Store {
         let turns = std::array::from_fn(|_| RwLock::new(()));
         let keys = Keyring::default();
         keys.add(&options.access_key, &options.secret_key, None);
-        let shared =
-            Arc::new(Shared { service: service(options, keys.clone())?, keys, counts: Mutex::default(), turns });
+        let service = service(options, keys.clone())?;
+        let shared = Arc::new(Shared { service, keys, counts: Mutex::default(), read: Mutex::default(), turns });
         let served = shared.clone();
         let serve = move |stream| -> BoxFuture<'static, ()> { Box::pin(serve(stream, served.clone())) };
         let listening = Listening::start(SocketAddr::from(([127, 0, 0, 1], 0)), serve).await?;
@@ -156,6 +158,12 @@ impl S3Store {
     /// The requests so far.
     pub fn counts(&self) -> RequestCounts {
         *self.shared.counts.lock().expect("nothing panics while it is locked")
+    }
+
+    /// How many reads there were so far of objects whose key has `part` in it.
+    pub fn reads_of(&self, part: &str) -> usize {
+        let read = self.shared.read.lock().expect("nothing panics while it is locked");
+        read.iter().filter(|path| path.contains(part)).count()
     }
 
     /// Goes away: stops listening and drops all connections. Returns when all of it is gone.
@@ -201,6 +209,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<s3s::Body>, s3s::HttpError> {
     let of_object = request.uri().path().trim_matches('/').contains('/');
     count(&mut shared.counts.lock().expect("nothing panics while it is locked"), request.method(), of_object);
+    if of_object && request.method() == Method::GET {
+        shared.read.lock().expect("nothing panics while it is locked").push(request.uri().path().to_owned());
+    }
     if !shared.keys.accepts_token_of(&request) {
         let refusal = "<Error><Code>InvalidToken</Code><Message>The session token is not the key's</Message></Error>";
         let refusal = Response::builder().status(hyper::StatusCode::BAD_REQUEST).body(refusal.to_owned().into());
@@ -275,6 +286,10 @@ mod tests {
         assert_eq!(listed.iter().map(|object| &object.location).collect::<Vec<_>>(), [&key]);
         assert!(matches!(client.get(&Path::from("missing")).await, Err(Error::NotFound { .. })));
         assert_eq!(store.counts(), RequestCounts { put: 1, get: 2, head: 1, list: 1, delete: 0, other: 0 });
+        assert_eq!(
+            (store.reads_of("prefix/3.9.1"), store.reads_of("missing"), store.reads_of("prefix/3.8")),
+            (1, 1, 0)
+        );
     }
 
     #[tokio::test]

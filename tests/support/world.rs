@@ -44,6 +44,8 @@ use super::stage::Actor;
 
 /// The version that control plane and nodes have.
 pub const VERSION: KongVersion = KongVersion::new(3, 9, 1);
+/// What the key of each snapshot has in it: its payload's and its manifest's, of which a restore reads the former.
+pub const SNAPSHOTS: &str = "/lifeboat/snapshots/";
 /// The secret of the store's access key.
 pub const STORE_SECRET: &str = "wonderful-storage-secret";
 
