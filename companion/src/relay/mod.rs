@@ -236,7 +236,8 @@ impl Shared {
 
     /// Runs until it is done or the relay stops.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
+        // Boxed: moved into the other future as it is, it would take its room twice, which is memory for each node.
+        let (stop, work) = (self.stop.clone(), Box::pin(work));
         let unless_stopped = async move {
             tokio::select! {
                 () = stop.cancelled() => {}

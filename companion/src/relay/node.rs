@@ -31,7 +31,8 @@ struct Driver {
     shared: Arc<Shared>,
     identity: NodeIdentity,
     node: TlsLink,
-    control_plane: Option<TlsLink>,
+    /// There is none in an outage, and then no room is taken for it.
+    control_plane: Option<Box<TlsLink>>,
     dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
     fetching: Option<PendingSnapshot>,
     /// What is published, while the node has lost its control plane.
@@ -67,10 +68,16 @@ enum FromControlPlane {
 }
 
 /// Serves a node until one of the two sides ends it.
-pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: TlsLink, place: Arc<Place>) {
+pub(super) fn serve(
+    shared: Arc<Shared>,
+    identity: NodeIdentity,
+    node: TlsLink,
+    place: Arc<Place>,
+) -> impl Future<Output = ()> {
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
-    let mut driver = Driver {
+    // Before the future begins, and boxed: it would hold what it is given once more.
+    let driver = Box::new(Driver {
         node,
         control_plane: None,
         dialing: None,
@@ -87,27 +94,33 @@ pub(super) async fn serve(shared: Arc<Shared>, identity: NodeIdentity, node: Tls
         _place: place,
         shared,
         identity,
-    };
-    driver.observe(NodeNews::Joined).await;
-    let mut flow = driver.perform(actions).await;
-
-    while flow.is_continue() {
-        driver.row.show(&driver.session);
-        driver.follow();
-        flow = match driver.next_step().await {
-            Ok(Step::Event(event)) => driver.handle(event).await,
-            Ok(Step::Feed(permit)) => driver.feed(permit).await,
-            Err(error) => {
-                debug!(node = driver.identity.id, "the node's link ended: {error}");
-                ControlFlow::Break(())
-            }
-        };
-    }
-
-    driver.end().await;
+    });
+    driver.run(actions)
 }
 
 impl Driver {
+    // A node waits for its next step most of the time. What else is waited for is boxed, so that it takes room only while it
+    // lasts.
+    async fn run(mut self: Box<Self>, first: Vec<Action>) {
+        self.observe(NodeNews::Joined).await;
+        let mut flow = Box::pin(self.perform(first)).await;
+
+        while flow.is_continue() {
+            self.row.show(&self.session);
+            self.follow();
+            flow = match self.next_step().await {
+                Ok(Step::Event(event)) => Box::pin(self.handle(event)).await,
+                Ok(Step::Feed(permit)) => Box::pin(self.feed(permit)).await,
+                Err(error) => {
+                    debug!(node = self.identity.id, "the node's link ended: {error}");
+                    ControlFlow::Break(())
+                }
+            };
+        }
+
+        Box::pin(self.end()).await;
+    }
+
     // An error is the node's: without the node there is no session. A part of a node's frame is no event.
     async fn next_step(&mut self) -> Result<Step, LinkError> {
         let (clock, wake_at) = (self.shared.clock, self.session.wake_at());
@@ -280,7 +293,7 @@ impl Driver {
             Ok(link) => {
                 self.shared.control_plane_health.reached(now);
                 self.shared.published_watch.control_plane_is_there();
-                self.control_plane = Some(link);
+                self.control_plane = Some(Box::new(link));
                 Event::ControlPlaneConnected
             }
             Err(error) => {
@@ -320,7 +333,7 @@ impl Driver {
         }
     }
 
-    async fn end(mut self) {
+    async fn end(mut self: Box<Self>) {
         self.observe(NodeNews::Left).await;
         if let Some(dialing) = &self.dialing {
             dialing.abort();
@@ -335,7 +348,7 @@ impl Driver {
 // as it does when a node takes it slowly. Loses nothing when dropped before it is ready.
 async fn recv(
     large_messages: &Arc<LargeMessages>,
-    link: &mut Option<TlsLink>,
+    link: &mut Option<Box<TlsLink>>,
     arriving: &mut Option<Arriving>,
 ) -> Result<FromControlPlane, LinkError> {
     let link = or_pending(link.as_mut().map(std::future::ready)).await;
@@ -362,4 +375,19 @@ async fn recv(
     }
     link.recv_piece().await?;
     Ok(FromControlPlane::Part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_node_that_waits_takes_little_memory_beside_its_connection() {
+        let waiting = size_of_future(serve);
+        assert!(waiting + size_of::<Driver>() < 6 * 1024, "{waiting} + {} bytes", size_of::<Driver>());
+    }
 }

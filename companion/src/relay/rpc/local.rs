@@ -73,7 +73,7 @@ pub(super) async fn serve(shared: Arc<Shared>, upgraded: Upgraded, caller: Calle
         upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>().expect("what comes back is the stream that went in");
     let mut link = Link::new(io.into_inner(), read_buf, Mask::Theirs, HELLO_SIZE);
 
-    let hello = match timeout(HELLO_LIMIT, first_message(&mut link)).await {
+    let hello = match Box::pin(timeout(HELLO_LIMIT, first_message(&mut link))).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(Some(problem))) => {
             log_lines::not_hello(&caller, problem);
@@ -90,7 +90,8 @@ pub(super) async fn serve(shared: Arc<Shared>, upgraded: Upgraded, caller: Calle
         node.entry.is_served_here();
     }
     let last_heard = shared.clock.now();
-    let mut connection = Connection {
+    // Boxed as a node's driver is, and as what takes room only while it lasts.
+    let mut connection = Box::new(Connection {
         caller,
         link,
         hello,
@@ -102,13 +103,13 @@ pub(super) async fn serve(shared: Arc<Shared>, upgraded: Upgraded, caller: Calle
         last_heard,
         _local: local,
         shared,
-    };
+    });
 
     connection.named_elsewhere();
-    let mut flow = connection.say_hello(is_synced).await;
+    let mut flow = Box::pin(connection.say_hello(is_synced)).await;
     while flow.is_continue() {
         flow = match connection.next_event().await {
-            Ok(event) => connection.handle(event).await,
+            Ok(event) => Box::pin(connection.handle(event)).await,
             Err(error) => {
                 debug!(peer = %connection.caller.peer, "a connection to /v2/outlet ended: {error}");
                 ControlFlow::Break(())
