@@ -4,8 +4,8 @@ of a container, in a network where nobody answers. A relay must get ready there,
 
     starts.py BINARY (compose|kubernetes|unit) FILE...
 
-FILE is what podman-compose or kustomize have made of the manifests, or a unit of systemd with the file of its settings beside
-it. Names of files that a manifest mounts and nobody makes, settings that Lifeboat doesn't know or takes for wrong, probes that
+FILE is what podman-compose or kustomize have made of the manifests; or for systemd the file of the settings, the unit, and its
+drop-ins. Names of files that a manifest mounts and nobody makes, settings that Lifeboat doesn't know or takes for wrong, probes that
 ask for what isn't there, and less memory than docs/sizing.md derives from LIFEBOAT_MAX_CONFIG fail here.
 """
 
@@ -62,6 +62,11 @@ def of_compose(text):
         for volume in service.get("volumes", []):
             source, path, *_ = volume.split(":")
             mounts[path] = ("cluster.crt", "cluster.key") if source == "cluster-certificate" else ()
+        for path in service.get("tmpfs", []):
+            mounts[path] = ()
+        if secrets := service.get("secrets"):
+            assert set(secrets) <= set(composed["secrets"]), f"{name} has secrets that nobody defines: {secrets}"
+            mounts["/run/secrets"] = tuple(secrets)
         settings = {key: str(value) for key, value in service["environment"].items()}
         yield Container(name, service.get("command", ["run"]), settings, mounts, [check[1:]], service["mem_limit"])
 
@@ -129,7 +134,7 @@ def assert_least_privilege(deployment, pod, container):
 
 
 def of_unit(text, settings_text):
-    """A unit's environment. What systemd does besides is for systemd-analyze to judge."""
+    """A unit's environment, with its drop-ins. What systemd does besides is for systemd itself to show."""
     settings, files, command, memory = {}, [], None, None
     for line in text.splitlines():
         key, _, value = line.partition("=")
@@ -268,7 +273,8 @@ def main():
     binary, kind, paths = pathlib.Path(sys.argv[1]), sys.argv[2], [pathlib.Path(path) for path in sys.argv[3:]]
     count = 0
     if kind == "unit":
-        containers = [of_unit(paths[0].read_text(), paths[1].read_text())]
+        texts = [path.read_text() for path in paths]
+        containers = [of_unit("\n".join(texts[1:]), texts[0])]
     else:
         read = {"compose": of_compose, "kubernetes": of_kubernetes}[kind]
         containers = [container for path in paths for container in read(path.read_text())]
