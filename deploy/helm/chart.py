@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Holds the chart against everything that it must agree with, with the real helm, and writes what it makes of each file of ci/.
 
-    chart.py HELM FOLDER [--write]
+    chart.py HELM FOLDER [--write | PART...]
 
 FOLDER gets a file for each rendering, of what Kubernetes itself knows, and one for each data plane that the notes' values make with
-Kong's chart. With --write, golden/ and README.md are written instead of compared.
+Kong's chart. With --write, golden/ and README.md are written instead of compared. Parts are for selftest.py: the names of the
+functions below without check_, and files of ci/; by default all of them.
 """
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -54,11 +56,17 @@ REFUSED = [
     ("relay.enabled=maybe", "/relay/enabled"),
     ("relay.service.port=80000", "/relay/service/port"),
     ("relay.certificateSecretName=x", "relay.certificateSecretName needs cluster.mtls pki"),
+    ("relay.serverName=relay.example.com", "relay.serverName needs relay.certificateSecretName"),
+    ("relay.authoritySecretName=x", "relay.authoritySecretName needs relay.certificateSecretName"),
+    ("monitoring.prometheusRule.projectUrl=git.example.com", "/monitoring/prometheusRule/projectUrl"),
     ("serviceAccounts.exporter.create=false", "serviceAccounts.exporter.name is not set"),
     ("networkPolicy.storePorts[0]=https", "/networkPolicy/storePorts/0"),
     ("monitoring.enabled=true", "enabled"),
     ("relays.enabled=true", "relays"),
 ]
+
+# What Kong documents for the data planes that a file of ci/ is for, where that isn't kong-hybrid-values.yaml.
+DOCUMENTED = {"konnect": "kong-konnect-values.yaml"}
 
 # Settings that values of their own, or the chart itself, decide: env must not contradict them.
 DECIDED = """LIFEBOAT_CONTROL_PLANE KONG_CLUSTER_CONTROL_PLANE KONG_CLUSTER_MTLS KONG_CLUSTER_CERT KONG_CLUSTER_CERT_KEY KONG_CLUSTER_CA_CERT
@@ -96,8 +104,9 @@ def short(rendered):
     """A rendering without the long files in it, which are compared by themselves."""
     for name, depth in (("lifeboat.rules.yml", 2), ("dashboard.json", 4)):
         text = (CHART / "files" / name).read_text()
-        whole = "\n".join(" " * depth + line for line in text.split("\n"))
-        rendered = rendered.replace(whole.rstrip(), " " * depth + f"(files/{name})")
+        first, last = text.splitlines()[0], text.splitlines()[-1]
+        whole = re.compile(rf"^ {{{depth}}}{re.escape(first)}$.*?^ {{{depth}}}{re.escape(last)}$", re.M | re.S)
+        rendered = whole.sub(" " * depth + f"(files/{name})", rendered)
     return rendered
 
 
@@ -115,16 +124,23 @@ def own_prometheus(document):
     return document["apiVersion"].startswith("monitoring.coreos.com/")
 
 
-def check_monitoring(documents):
-    """What Kubernetes' schemas don't know: the alerts are those of deploy/prometheus, and monitors ask ports that there are."""
+def check_monitoring(documents, values):
+    """What Kubernetes' schemas don't know: the alerts are those of deploy/prometheus, each with its section of the runbook if there is
+    a home for that, and monitors ask ports that there are."""
+    rules = yaml.safe_load((TOP / "deploy/prometheus/lifeboat.rules.yml").read_text())
     ports = {"lifeboat"}
     for document in documents:
         if document["kind"] == "Deployment":
             ports |= {port["name"] for one in document["spec"]["template"]["spec"]["containers"] for port in one["ports"]}
     for document in filter(own_prometheus, documents):
         if document["kind"] == "PrometheusRule":
-            rules = yaml.safe_load((TOP / "deploy/prometheus/lifeboat.rules.yml").read_text())
+            links = [alert["annotations"].pop("runbook_url", None) for group in document["spec"]["groups"] for alert in group["rules"]]
             assert document["spec"] == rules, "the PrometheusRule isn't deploy/prometheus/lifeboat.rules.yml"
+            if values["monitoring"]["prometheusRule"].get("projectUrl"):
+                start = f"{values['monitoring']['prometheusRule']['projectUrl']}/docs/runbook.md#"
+                assert all((link or "").startswith(start) for link in links), f"alerts have no runbook_url: {links}"
+            else:
+                assert not any(links), f"alerts have a runbook_url of no home: {links}"
         else:
             assert document["kind"] == "PodMonitor", document["kind"]
             assert {one["port"] for one in document["spec"]["podMetricsEndpoints"]} <= ports, document["spec"]
@@ -135,17 +151,22 @@ def check_monitoring(documents):
 
 
 def check_notes(name, notes, native):
-    """The values for Kong's chart use keys that it has, change nothing else, and make data planes that can be started."""
+    """The values for Kong's chart use keys that it has for that, change nothing else of what Kong documents, and make data planes that
+    can be started."""
     printed = kong_chart.blocks(notes)
     assert {"sidecar", "import", "operator"} <= set(printed), f"{name}: the notes print only {set(printed)}"
-    documented = yaml.safe_load((HERE / "kong-hybrid-values.yaml").read_text())
+    documented = yaml.safe_load((HERE / DOCUMENTED.get(name, "kong-hybrid-values.yaml")).read_text())
     release = printed["operator"]["metadata"]["name"]
     for way in sorted(set(printed) - {"operator"}):
-        unknown = set(kong_chart.keys(printed[way])) - set(kong_chart.allowed())
-        assert not unknown, f"{name}: the notes print {unknown} for Kong's chart, which kong-chart-keys.txt doesn't have"
+        found = set(kong_chart.keys(printed[way]))
+        unknown = {key for key in found if way not in kong_chart.table().get(key, ((), ()))[0]}
+        assert not unknown, f"{name}/{way}: the notes print {unknown}, which kong-chart-keys.txt doesn't have for that"
         both = kong_chart.merged(documented, printed[way])
         changed = {key for key in both["env"] if both["env"][key] != documented["env"].get(key)}
-        assert changed <= {"cluster_control_plane", "cluster_server_name"}, f"{name}/{way} changes {changed} of Kong's documented values"
+        may_change = {"cluster_control_plane", "cluster_server_name", "lua_ssl_trusted_certificate"}
+        assert changed <= may_change, f"{name}/{way} changes {changed - may_change} of Kong's documented values"
+        lost = set(documented["secretVolumes"]) - set(both["secretVolumes"])
+        assert not lost or "secretVolumes" not in printed[way] or name == "pki", f"{name}/{way} takes {lost} away"
         assert (way == "import") == ("cluster_control_plane" not in changed), f"{name}/{way}: Kong is pointed at {both['env']}"
         if way != "service":
             maps = [one for one in native if one["kind"] == "ConfigMap"]
@@ -156,9 +177,30 @@ def check_notes(name, notes, native):
     renamed = yaml.safe_dump(sidecar).replace(f"name: {sidecar['volumeMounts'][0]['name']}\n", "name: cluster-certificate\n")
     assert pod["initContainers"] == [yaml.safe_load(renamed)], f"{name}: the operator's sidecar is another one"
     assert [one["name"] for one in pod["containers"]] == ["proxy"], "the operator calls Kong's container proxy"
+    operators = {one["name"].removeprefix("KONG_").lower(): one["value"] for one in pod["containers"][0]["env"]}
+    charts = {key: value for key, value in printed["sidecar"]["env"].items() if key != "lua_ssl_trusted_certificate"}
+    assert operators == charts, f"{name}: the operator's Kong is pointed at {operators}, and the chart's at {charts}"
     warned = "not signed" in notes
     has_key = any("SIGNING_KEY" in yaml.safe_dump(one) for one in native)
     assert warned != has_key, f"{name}: the notes are to warn of unsigned backups, and only of them"
+    return {way: set(kong_chart.keys(values)) for way, values in printed.items() if way != "operator"}
+
+
+def check_table(printed):
+    """kong-chart-keys.txt says of each key what the notes print, and names values of ours that there are."""
+    ours = yaml.safe_load((CHART / "values.yaml").read_text())
+    for key, (ways, names) in kong_chart.table().items():
+        really = {way for way, found in printed.items() if key in found}
+        assert set(ways) == really, f"kong-chart-keys.txt has {key} in {ways}, and the notes print it in {really}"
+        for name in names:
+            there = ours
+            for part in name.split("."):
+                assert isinstance(there, dict) and part in there, f"kong-chart-keys.txt names {name}, and values.yaml has no such value"
+                there = there[part]
+    for file in ["kong-hybrid-values.yaml", *DOCUMENTED.values()]:
+        unknown = set(kong_chart.keys(yaml.safe_load((HERE / file).read_text()))) - set(kong_chart.table())
+        assert not unknown, f"{file} has {unknown}, which kong-chart-keys.txt doesn't have"
+    print(f"{len(kong_chart.table())} keys of Kong's chart are beside ours")
 
 
 def write(name, documents):
@@ -210,31 +252,62 @@ def check_release():
     assert chart["home"] == home["PROJECT_URL"] and chart["sources"] == [chart["home"]], "Chart.yaml's home is release/home.env's PROJECT_URL"
     annotations = chart["annotations"]
     assert f"{home['IMAGE']}:{version}" in annotations["artifacthub.io/images"], "artifacthub.io/images is release/home.env's IMAGE"
-    assert annotations["artifacthub.io/links"].count(chart["home"]) == 2, "artifacthub.io/links are below the home"
-    assert chart["maintainers"][0]["email"] == home["SECURITY_CONTACT"], "the maintainer is release/home.env's SECURITY_CONTACT"
+    # Each link leads to a file of the repository.
+    for link in [chart["icon"], *re.findall(r"url: (.*)", annotations["artifacthub.io/links"])]:
+        path = re.fullmatch(rf"{re.escape(chart['home'])}/(?:blob|raw)/main/(.*)", link)
+        assert path and (TOP / path.group(1)).is_file(), f"Chart.yaml links to {link}, which isn't a file below its home"
+    owners = yaml.safe_load((HERE / "artifacthub-repo.yml").read_text())["owners"]
+    for who in (chart["maintainers"][0], owners[0]):
+        assert who["email"] == home["SECURITY_CONTACT"], f"{who['name']} is not at release/home.env's SECURITY_CONTACT"
 
 
-def main():
-    """All of it."""
-    for name, source in (("lifeboat.rules.yml", "prometheus/lifeboat.rules.yml"), ("dashboard.json", "grafana/lifeboat.json")):
-        agree(CHART / "files" / name, (TOP / "deploy" / source).read_text(), f"copy deploy/{source} there")
-    readme = subprocess.run([sys.executable, HERE / "readme"], capture_output=True, text=True, check=True).stdout
-    agree(CHART / "README.md", readme, "run deploy/helm/check --write")
-    check_release()
-    check_schema()
-    check_refusals()
-    inputs = sorted((CHART / "ci").glob("*.yaml"))
-    assert len(inputs) >= 4, f"ci/ has only {inputs}"
+def printed(command, variables):
+    """What a script prints; its own message, if it fails."""
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
+    if ended.returncode:
+        sys.exit(ended.stderr)
+    return ended.stdout
+
+
+def check_files():
+    """What the chart carries is what the repository has elsewhere. Its alerts are with a runbook_url, of a home that the values fill in."""
+    made = printed([TOP / "deploy/prometheus/rules"], {"PROJECT_URL": "https://PROJECT_URL"})
+    agree(CHART / "files/lifeboat.rules.yml", made, "run deploy/helm/check --write")
+    agree(CHART / "files/dashboard.json", (TOP / "deploy/grafana/lifeboat.json").read_text(), "run deploy/helm/check --write")
+
+
+def check_readme():
+    agree(CHART / "README.md", printed([sys.executable, HERE / "readme"], {}), "run deploy/helm/check --write")
+
+
+def check_ci(inputs):
+    """Each file of ci/: what it makes, and what its notes say."""
+    keys = {}
     for values in inputs:
         manifests, notes = render(values)
         agree(GOLDEN / values.name, short(manifests), "if that is meant, run deploy/helm/check --write")
         agree(GOLDEN / f"{values.stem}.notes.txt", notes, "if that is meant, run deploy/helm/check --write")
         documents = [document for document in yaml.safe_load_all(manifests) if document]
-        check_monitoring(documents)
+        check_monitoring(documents, {"monitoring": {"prometheusRule": {}}, **yaml.safe_load(values.read_text())})
         native = [document for document in documents if not own_prometheus(document)]
         write(values.stem, native)
-        check_notes(values.stem, notes, native)
+        for way, found in check_notes(values.stem, notes, native).items():
+            keys[way] = keys.get(way, set()) | found
         print(f"{values.name}: {len(documents)} objects and the notes are as in golden/")
+    return keys
+
+
+def main():
+    """All of it, or the parts that are named."""
+    parts = [argument for argument in sys.argv[3:] if argument != "--write"]
+    for part in (check_files, check_readme, check_release, check_schema, check_refusals):
+        if not parts or part.__name__.removeprefix("check_") in parts:
+            part()
+    inputs = sorted((CHART / "ci").glob("*.yaml"))
+    assert len(inputs) >= 5, f"ci/ has only {inputs}"
+    keys = check_ci([values for values in inputs if not parts or values.name in parts or "table" in parts])
+    if not parts or "table" in parts:
+        check_table(keys)
 
 
 main()

@@ -15,16 +15,25 @@ def blocks(notes):
     return {name: yaml.safe_load(text) for name, text in re.findall(r"^# kong-([a-z]+)\n(.*?)^# end$", notes, re.M | re.S)}
 
 
-def allowed():
-    return [line for line in (HERE / "kong-chart-keys.txt").read_text().splitlines() if line and not line.startswith("#")]
+def table():
+    """kong-chart-keys.txt: what the notes print of each key, and our values beside it."""
+    lines = [line for line in (HERE / "kong-chart-keys.txt").read_text().splitlines() if line and not line.startswith("#")]
+    rows = [[part.strip() for part in line.split(" | ")] for line in lines]
+    assert all(len(row) == 4 and row[3] for row in rows), "kong-chart-keys.txt has rows without four columns"
+    words = lambda part: [] if part == "-" else part.split()
+    assert len({row[0] for row in rows}) == len(rows), "kong-chart-keys.txt has a key twice"
+    return {key: (words(printed), words(ours)) for key, printed, ours, _ in rows}
 
 
 def keys(values, path=""):
     """The keys of values, in the form of kong-chart-keys.txt."""
+    known = table()
     for key, value in values.items():
         here = f"{path}.{key}" if path else key
-        if f"{here}.*" in allowed():
-            yield f"{here}.*"
+        if here in known:
+            yield here
+        elif f"{path}.*" in known:
+            yield f"{path}.*"
         elif isinstance(value, dict):
             yield from keys(value, here)
         else:

@@ -73,6 +73,11 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- if and $values.keys.trustedSecretName $values.exporter.enabled (not $values.keys.signingSecretName) -}}
 {{- fail "keys.signingSecretName is not set, but keys.trustedSecretName is: what exporters publish would not be accepted" -}}
 {{- end -}}
+{{- range $name := list "serverName" "authoritySecretName" -}}
+{{- if and (index $values.relay $name) (not $values.relay.certificateSecretName) -}}
+{{- fail (printf "relay.%s needs relay.certificateSecretName: it says more of that certificate" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq $values.cluster.mtls "shared") $values.relay.certificateSecretName -}}
 {{- fail "relay.certificateSecretName needs cluster.mtls pki: with shared, data planes expect the cluster certificate" -}}
 {{- end -}}

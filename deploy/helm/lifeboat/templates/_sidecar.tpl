@@ -38,9 +38,35 @@
 {{- end }}
 {{- end -}}
 
+{{/* The name that data planes ask for in the certificate that relays show; only for pki. */}}
+{{- define "lifeboat.relayServerName" -}}
+{{- default (printf "%s-relay.%s.svc.cluster.local" (include "lifeboat.fullname" .) .Release.Namespace) .Values.relay.serverName -}}
+{{- end -}}
+
+{{/* The same for sidecars. */}}
+{{- define "lifeboat.sidecarServerName" -}}
+{{- if .Values.relay.certificateSecretName -}}
+{{- include "lifeboat.relayServerName" . -}}
+{{- else -}}
+{{- default "NAME-IN-THE-CLUSTER-CERTIFICATE" .Values.cluster.serverName -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What pki needs in Kong's environment besides the address, and why. */}}
+{{- define "lifeboat.kongTrust" -}}
+cluster_server_name: {{ include "lifeboat.relayServerName" . }}
+{{- if .Values.relay.authoritySecretName }}
+# Add further ones that your data planes trust already.
+lua_ssl_trusted_certificate: system,/etc/secrets/{{ .Values.relay.authoritySecretName }}/ca.crt
+{{- else }}
+# The authority of this certificate must be in lua_ssl_trusted_certificate.
+{{- end }}
+{{- end -}}
+
 {{/* Takes a list: the root, and the name of the volume with the cluster certificate. */}}
 {{- define "lifeboat.sidecar" -}}
 {{- $root := index . 0 -}}
+{{- $certificate := $root.Values.relay.certificateSecretName -}}
 - name: lifeboat
   image: {{ include "lifeboat.image" $root | quote }}
   args: [run]
@@ -52,6 +78,10 @@
     - { name: KONG_CLUSTER_FALLBACK_CONFIG_IMPORT, value: "on" }
     - { name: LIFEBOAT_RELAY_LISTEN, value: "127.0.0.1:8005" }
     - { name: LIFEBOAT_HTTP_LISTEN, value: "0.0.0.0:8115" }
+    {{- if $certificate }}
+    - { name: LIFEBOAT_RELAY_CERT, value: /relay/tls.crt }
+    - { name: LIFEBOAT_RELAY_CERT_KEY, value: /relay/tls.key }
+    {{- end }}
   ports:
     - { name: lifeboat, containerPort: 8115 }
   startupProbe:
@@ -68,6 +98,18 @@
     {{- include "lifeboat.guestSecurityContext" $root | nindent 4 }}
   volumeMounts:
     {{- include "lifeboat.importerMounts" . | nindent 4 }}
+    {{- if $certificate }}
+    - { name: lifeboat-relay-certificate, mountPath: /relay, readOnly: true }
+    {{- end }}
+{{- end -}}
+
+{{/* Volumes of the pod for a sidecar, likewise. */}}
+{{- define "lifeboat.sidecarVolumes" -}}
+{{- include "lifeboat.importerVolumes" . }}
+{{- with .Values.relay.certificateSecretName }}
+- name: lifeboat-relay-certificate
+  secret: { secretName: {{ . }} }
+{{- end }}
 {{- end -}}
 
 {{- define "lifeboat.importContainer" -}}
@@ -90,12 +132,13 @@
     - { name: {{ .Values.kong.release }}-kong-prefix-dir, mountPath: /kong_prefix/ }
 {{- end -}}
 
-{{/* Keys of Kong's chart that each way in needs beside its container. */}}
+{{/* Keys of Kong's chart that each way in needs beside its container. Takes a list: the root, and the template of its volumes. */}}
 {{- define "lifeboat.kongDeployment" -}}
+{{- $root := index . 0 -}}
 serviceAccount:
   create: false
-  name: {{ include "lifeboat.serviceAccountName" (list . "importer") }}
-{{- with include "lifeboat.importerVolumes" . }}
+  name: {{ include "lifeboat.serviceAccountName" (list $root "importer") }}
+{{- with include (index . 1) $root }}
 userDefinedVolumes:
   {{- . | trim | nindent 2 }}
 {{- end }}
