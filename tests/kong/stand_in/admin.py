@@ -2,68 +2,15 @@
 
 import hashlib
 import json
-import os
-import re
-import threading
-import time
-import urllib.parse
-import uuid
 
-import database
+import entities
+from played import FAULT, MINOR, VERSION
 
-FAULT = os.environ.get("STAND_IN_FAULT", "")
-VERSION = os.environ.get("STAND_IN_VERSION", "3.9.1")
-WORKSPACE = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
 OWNERS = {"services": "service", "routes": "route", "consumers": "consumer"}
-KINDS = {"key-auth": "keyauth_credentials", "key-auths": "keyauth_credentials"}
-
-
-def completed(kind, given):
-    """The entity with what Kong would add, as far as the suite looks at it."""
-    now = int(time.time())
-    entity = {"id": str(uuid.uuid4()), "created_at": now, **given}
-    # Kong 2.8 has the time of a change only with services and routes.
-    if kind in ("services", "routes") or (kind != "keyauth_credentials" and not VERSION.startswith("2.")):
-        entity["updated_at"] = now
-    if kind == "services" and "url" in entity:
-        url = urllib.parse.urlsplit(entity.pop("url"))
-        entity.update({"protocol": url.scheme, "host": url.hostname, "port": url.port, "path": url.path or None, "enabled": True})
-    if kind == "routes":
-        entity.setdefault("protocols", ["http", "https"])
-    if kind == "plugins":
-        entity.setdefault("enabled", True)
-        entity.setdefault("protocols", ["http", "https"])
-        entity.setdefault("config", {"key_names": ["apikey"]})
-    return entity
-
-
-class Plane:
-    """A control plane's entities, and the data planes that are connected to it."""
-
-    def __init__(self, settings):
-        self.settings, self.database = settings, database.Database(settings)
-        self.entities = self.database.read()
-        self.changed = threading.Condition()
-        self.planes = {}
-
-    def add(self, kind, entity):
-        with self.changed:
-            self.database.add(kind, entity)
-            self.entities.setdefault(kind, []).append(entity)
-            self.changed.notify_all()
-
-    def configuration(self):
-        """What data planes are sent, and its hash."""
-        table = {"_format_version": "3.0", "_transform": False, **json.loads(json.dumps(self.entities))}
-        table["workspaces"] = [{"id": WORKSPACE, "name": "default", "config": {}, "meta": {}, "created_at": 1, "updated_at": 1}]
-        table["parameters"] = [{"key": "cluster_id", "value": "b8e6ba4a-6d4f-4d55-9f18-0bd6b6ef5b3e", "created_at": 1}]
-        if FAULT == "sends-another-key":
-            for credential in table.get("keyauth_credentials", []):
-                credential["key"] = "another"
-        if FAULT == "names-another-host":
-            for service in table.get("services", []):
-                service["name"] = "another"
-        return table, hashlib.md5(json.dumps(table, sort_keys=True).encode()).hexdigest()
+KINDS = {
+    **{name: name for name in ("services", "routes", "consumers", "plugins")},
+    **{"key-auth": "keyauth_credentials", "key-auths": "keyauth_credentials", "filter-chains": "filter_chains"},
+}
 
 
 class Admin:
@@ -75,26 +22,60 @@ class Admin:
             return self.answer(200, {"database": {"reachable": True}})
         if path == "clustering/data-planes":
             return self.answer(200, {"data": list(self.plane.planes.values()), "next": None})
-        kind = KINDS.get(path, path)
-        if kind in ("services", "routes", "consumers", "plugins", "keyauth_credentials"):
-            found = json.loads(json.dumps(self.plane.entities.get(kind, [])))
+        if path in KINDS:
+            # References are objects here, and plain ids in a configuration.
+            spelled = lambda name, value: {"id": value} if name in OWNERS.values() and value else value
+            found = [{name: spelled(name, value) for name, value in one.items()} for one in self.plane.entities.get(KINDS[path], [])]
             return self.answer(200, {"data": found, "next": None})
-        return self.answer(404, {"message": "Not found"})
+        return self.missing()
 
     def do_POST(self):
         parts, entity = self.path.strip("/").split("/"), self.body()
-        kind = KINDS.get(parts[-1], parts[-1])
+        kind = KINDS.get(parts[-1])
         if len(parts) == 3:
-            owners = self.plane.entities.get(parts[0], [])
-            [owner] = [one["id"] for one in owners if parts[1] in (one.get("name"), one.get("username"))] or [None]
-            if owner is None:
-                return self.answer(404, {"message": "Not found"})
-            entity[OWNERS[parts[0]]] = owner
-        elif not re.fullmatch(r"services|consumers", kind):
-            return self.answer(404, {"message": "Not found"})
-        entity = completed(kind, entity)
-        self.plane.add(kind, entity)
-        return self.answer(201, entity)
+            owner = self.plane.find(parts[0], parts[1])
+            entity[OWNERS[parts[0]]] = owner and owner["id"]
+        if kind is None or len(parts) != (1 if kind in ("services", "consumers") else 3) or None in entity.values():
+            return self.missing()
+        return self.put(kind, entity, 201)
+
+    def do_PATCH(self):
+        parts, change = self.path.strip("/").split("/"), self.body()
+        found = self.plane.find(KINDS.get(parts[0]), parts[1])
+        if found is None:
+            return self.missing()
+        return self.put(KINDS[parts[0]], {**found, **change}, 200)
+
+    def do_DELETE(self):
+        parts = self.path.strip("/").split("/")
+        found = self.plane.find(KINDS.get(parts[0]), parts[1])
+        if found is None:
+            return self.missing()
+        self.plane.remove(KINDS[parts[0]], found["id"])
+        return self.answer(204, None)
+
+    def put(self, kind, entity, status):
+        if kind == "filter_chains":
+            wrong = wrong_filters(entity["filters"], self.plane.filters())
+            if wrong:
+                return self.answer(400, {"message": f"schema violation (filters: {wrong})"})
+        entity = entities.completed(kind, entity)
+        self.plane.put(kind, entity)
+        return self.answer(status, entity)
+
+    def missing(self):
+        return self.answer(404, {"message": "Not found"})
+
+
+def wrong_filters(filters, known):
+    """What this version has against them, if anything: 3.4 takes settings as text alone, later versions as what the filter's schema says."""
+    for one in filters:
+        if one["name"] not in known:
+            return "no such filter"
+        is_text = isinstance(one.get("config"), str)
+        if is_text != (MINOR == (3, 4)):
+            return "config: expected a string" if MINOR == (3, 4) else "config: wrong type: expected object, got string"
+    return None
 
 
 class AdminOfNode:
@@ -106,7 +87,7 @@ class AdminOfNode:
         body = self.body()
         text = body["config"] if "config" in body else json.dumps(body)
         given = json.loads(text) if isinstance(text, str) else text
-        self.state.apply(flattened(given), hashlib.md5(json.dumps(given).encode()).hexdigest())
+        self.state.apply(entities.flattened(given), hashlib.md5(json.dumps(given).encode()).hexdigest())
         return self.answer(201, given)
 
     def do_GET(self):
@@ -115,17 +96,3 @@ class AdminOfNode:
         if self.path == "/":
             return self.answer(200, {"version": VERSION, "configuration": {"database": "off", "role": "traditional"}})
         return super().do_GET()
-
-
-def flattened(given):
-    """Entities that are nested in others beside them, with the other's id."""
-    flat = {key: value for key, value in given.items() if key.startswith("_")}
-    pending = [(kind, one, None) for kind, many in given.items() if isinstance(many, list) for one in many]
-    while pending:
-        kind, entity, owner = pending.pop(0)
-        entity = completed(kind, {**entity, **(owner or {})})
-        for inner in ("routes", "plugins", "keyauth_credentials"):
-            own = {OWNERS.get(kind, kind): entity["id"]}
-            pending += [(inner, one, own) for one in entity.pop(inner, None) or []]
-        flat.setdefault(kind, []).append(entity)
-    return flat

@@ -1,128 +1,119 @@
-"""The stand-in's running node: a control plane, a data plane, or a node without a database."""
+"""The stand-in's running node: a first process that listens and a worker that serves, as nginx has them."""
 
-import gzip
-import hashlib
 import http.server
-import json
 import os
-import pathlib
+import pwd
 import signal
-import sys
+import socket
 import threading
 
-import admin
-import link
+import wire
+from played import FAULT
 
-FAULT = os.environ.get("STAND_IN_FAULT", "")
-VERSION = os.environ.get("STAND_IN_VERSION", "3.9.1")
-EMPTY = "0" * 32
+HTTP = {"KONG_ADMIN_LISTEN": "admin", "KONG_PROXY_LISTEN": "proxy", "KONG_STATUS_LISTEN": "status"}
 
 
-def say(text):
-    print(f"[stand-in] {text}", file=sys.stderr, flush=True)
+def sockets(settings):
+    """What is listened on, by the setting; the first process has them, so that they outlive a worker."""
+    found = {}
+    for name in (*HTTP, "KONG_CLUSTER_LISTEN"):
+        address = settings.get(name, "off")
+        if not address.startswith("off"):
+            host, port = address.split()[0].rsplit(":", 1)
+            found[name] = socket.create_server((host, int(port)), backlog=128)
+    return found
 
 
-class State:
-    """What a node runs."""
-
-    def __init__(self, settings, prefix):
-        self.settings, self.prefix = settings, prefix
-        self.configuration, self.hash = {}, EMPTY
-        self.lock = threading.Lock()
-
-    def apply(self, configuration, config_hash, from_link=False):
-        """Takes a configuration, unless a fault keeps it from that."""
-        if from_link and (FAULT == "stays-empty" or (FAULT == "loses-the-change" and self.hash != EMPTY)):
-            return
-        with self.lock:
-            self.configuration, self.hash = configuration, config_hash
-        if from_link and VERSION.startswith("2."):
-            (self.prefix / "config.cache.json.gz").write_bytes(gzip.compress(json.dumps(configuration).encode()))
-        say(f"runs {config_hash}")
-
-    def load_cache(self):
-        cache, declarative = self.prefix / "config.cache.json.gz", self.settings.get("KONG_DECLARATIVE_CONFIG")
-        if declarative and FAULT != "ignores-the-file":
-            body = pathlib.Path(declarative).read_bytes()
-            self.apply(json.loads(body), hashlib.md5(body).hexdigest())
-        elif cache.exists() and FAULT != "ignores-the-cache":
-            body = gzip.decompress(cache.read_bytes())
-            self.apply(json.loads(body), hashlib.md5(body).hexdigest())
-
-    def told_hash(self):
-        return "f" * 32 if FAULT == "lies-about-its-hash" and self.hash != EMPTY else self.hash
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    state = None
-
-    def answer(self, status, body):
-        said = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    def body(self):
-        return json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
-
-    def log_message(self, *_):
-        pass
-
-
-class Status(Handler):
-    def do_GET(self):
-        if self.path == "/status/ready":
-            self.answer(503 if self.state.hash == EMPTY else 200, {})
-        else:
-            self.answer(200, {"configuration_hash": self.state.told_hash(), "server": {}, "memory": {}})
-
-
-class Proxy(Handler):
-    """Routes by paths, and key-auth."""
-
-    def do_GET(self):
-        having = self.state.configuration
-        routes = [route for route in having.get("routes") or [] if any(self.path.startswith(path) for path in route.get("paths") or [])]
-        if not routes:
-            return self.answer(404, {"message": "no Route matched with those values"})
-        plugins = [plugin for plugin in having.get("plugins") or [] if plugin.get("route") == routes[0]["id"]]
-        keys = [credential["key"] for credential in having.get("keyauth_credentials") or []]
-        if plugins and self.headers.get("apikey") not in keys:
-            return self.answer(401, {"message": "No API key found in request"})
-        return self.answer(200, {})
-
-
-def listen(address, handler, state):
-    """Serves on an address of kong.conf, in threads."""
-    if not address or address.startswith("off"):
-        return
-    host, port = address.split()[0].rsplit(":", 1)
-    bound = type(handler.__name__, (handler,), {"state": state})
-    server = http.server.ThreadingHTTPServer((host, int(port)), bound)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def worker_user(settings):
+    """Whose the worker is, where root starts it."""
+    name = settings.get("KONG_NGINX_MAIN_USER", "").split()
+    return pwd.getpwnam(name[0]) if name and os.geteuid() == 0 else None
 
 
 def serve(settings, prefix, tell):
-    """Runs until SIGTERM; tells once whether it has started."""
+    """Runs until SIGTERM, and starts another worker whenever one dies; tells once whether it has started."""
     try:
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        state = State(settings, prefix)
-        if settings.get("KONG_ROLE") == "control_plane":
-            plane = admin.Plane(settings)
-            listen(settings["KONG_ADMIN_LISTEN"], type("Admin", (admin.Admin, Handler), {"plane": plane}), state)
-            link.serve(plane)
-        else:
-            state.load_cache()
-            listen(settings.get("KONG_ADMIN_LISTEN"), type("Admin", (admin.AdminOfNode, Status), {}), state)
-            listen(settings.get("KONG_PROXY_LISTEN"), Proxy, state)
-            listen(settings.get("KONG_STATUS_LISTEN"), Status, state)
-            if settings.get("KONG_ROLE") == "data_plane":
-                threading.Thread(target=link.connect, args=(state,), daemon=True).start()
+        listening = sockets(settings)
+        is_data_plane = settings.get("KONG_ROLE") == "data_plane"
+        shows = not is_data_plane or FAULT != "shows-no-certificate"
+        context = wire.tls(settings, not is_data_plane, shows) if "KONG_CLUSTER_CERT" in settings else None
+        user = worker_user(settings)
+        if user:
+            # What lies below the prefix is the workers' to write; keys are read before they are somebody else.
+            for path in (prefix, *prefix.rglob("*")):
+                os.chown(path, user.pw_uid, user.pw_gid)
         (prefix / "pids" / "nginx.pid").write_text(f"{os.getpid()}\n")
+    except Exception as error:
+        tell(f"{type(error).__name__}: {error}")
+        raise
+
+    while True:
+        # SIGTERM waits until there is somebody whom it ends.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        worker = os.fork()
+        if worker == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            if user:
+                os.setgroups([])
+                os.setgid(user.pw_gid)
+                os.setuid(user.pw_uid)
+            work(settings, prefix, listening, context, tell)
+        watch(worker, prefix)
+        tell = lambda _: None
+
+
+def watch(worker, prefix):
+    """Waits for the worker's end; SIGTERM ends both."""
+
+    def end(*_):
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+        (prefix / "pids" / "nginx.pid").unlink(missing_ok=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    _, status = os.waitpid(worker, 0)
+    # Between two workers there is nothing to end but this process.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if not os.WIFSIGNALED(status):
+        os._exit(1)
+    print(f"[stand-in] worker process {worker} exited on signal {os.WTERMSIG(status)}", flush=True)
+
+
+def work(settings, prefix, listening, context, tell):
+    # What a worker needs is imported here: nothing of it must have threads when the first process makes a worker.
+    import admin
+    import link
+    import node
+    import plane
+
+    try:
+        if settings.get("KONG_ROLE") == "control_plane":
+            control_plane = plane.Plane(settings)
+            handlers = {"admin": type("Admin", (admin.Admin, node.Handler), {"plane": control_plane})}
+            link.serve(control_plane, listening["KONG_CLUSTER_LISTEN"], context)
+        else:
+            state = node.State(settings, prefix)
+            state.load_cache()
+            kinds = {"admin": (admin.AdminOfNode, node.Status), "proxy": (node.Proxy,), "status": (node.Status,)}
+            handlers = {name: type(name, bases, {"state": state}) for name, bases in kinds.items()}
+            if settings.get("KONG_ROLE") == "data_plane":
+                link.connect(state, context)
+        for name, listener in listening.items():
+            if name in HTTP:
+                accept(listener, handlers[HTTP[name]])
     except Exception as error:
         tell(f"{type(error).__name__}: {error}")
         raise
     tell("started")
     threading.Event().wait()
+
+
+def accept(listener, handler):
+    """Serves on a socket that listens, in threads."""
+    server = http.server.ThreadingHTTPServer(listener.getsockname(), handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    threading.Thread(target=server.serve_forever, daemon=True).start()

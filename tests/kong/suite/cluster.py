@@ -2,11 +2,12 @@
 
 import http.server
 import pathlib
+import shlex
 import threading
 
 from .gateway import ControlPlane, Node
 from .lifeboat import Lifeboat
-from .processes import Failure
+from .processes import Failure, free_port
 
 KEY = "key-of-the-suite"
 KINDS = {"services": "services", "routes": "routes", "consumers": "consumers", "plugins": "plugins", "key-auths": "keyauth_credentials"}
@@ -16,6 +17,10 @@ FIELDS = ("id", "name", "protocol", "host", "port", "path", "paths", "methods", 
 
 class Answerer(http.server.BaseHTTPRequestHandler):
     """The upstream of all services: it answers everything with 200."""
+
+    protocol_version = "HTTP/1.1"
+    # One write for head and body: two would wait for each other.
+    wbufsize = -1
 
     def do_GET(self):
         self.send_response(200)
@@ -27,18 +32,29 @@ class Answerer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Upstream(http.server.ThreadingHTTPServer):
+    # As many connections may wait as a gateway under load opens at once; Python's own number is 5.
+    request_queue_size = 128
+
+
 class Bench:
     """The programs and the database, for all scenarios of one run."""
 
-    def __init__(self, prefix, kong, lifeboat, postgres):
-        self.prefix, self.kong, self.lifeboat, self.postgres = prefix, kong, lifeboat, postgres
-        self.has_tables = False
-        self.upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answerer)
+    def __init__(self, prefix, kong, lifeboat, postgres, given_filter=None):
+        self.prefix, self.kong, self.lifeboat, self.postgres, self.given_filter = prefix, kong, lifeboat, postgres, given_filter
+        # The control plane that has made the tables, once there are any.
+        self.migrated_by = None
+        self.upstream = Upstream(("127.0.0.1", free_port()), Answerer)
         threading.Thread(target=self.upstream.serve_forever, daemon=True).start()
 
     @property
     def service(self):
         return f"http://127.0.0.1:{self.upstream.server_port}"
+
+    def leave(self):
+        """Leaves a database that was given as empty as it was."""
+        if self.migrated_by and self.postgres.is_given:
+            self.migrated_by.run("migrations", "reset", "--yes")
 
 
 class Started:
@@ -85,10 +101,10 @@ class Cluster(Started):
 
     def __enter__(self):
         try:
-            if not self.bench.has_tables:
+            if not self.bench.migrated_by:
                 self.control_plane.prefix.mkdir(parents=True, exist_ok=True)
                 self.control_plane.migrate()
-                self.bench.has_tables = True
+                self.bench.migrated_by = self.control_plane
             self.add(self.control_plane).start()
             if not self.control_plane.all("services"):
                 self.seed()
@@ -163,6 +179,6 @@ def program_folder(bench):
     folder = pathlib.Path(bench.prefix / "bin")
     folder.mkdir(exist_ok=True)
     wrapper = folder / "kong"
-    wrapper.write_text(f'#!/bin/sh\nexec "{bench.kong.path}" "$@"\n')
+    wrapper.write_text(f"#!/bin/sh\nexec {shlex.quote(str(bench.kong.path))} \"$@\"\n")
     wrapper.chmod(0o755)
     return folder

@@ -7,7 +7,7 @@ import re
 import urllib.error
 import urllib.request
 
-from .processes import Failure, command, environment, free_port, is_alive, stop, tail, wait_for
+from .processes import Failure, children, command, environment, free_port, is_alive, stop, tail, wait_for
 
 EMPTY = "0" * 32
 CURE = (
@@ -46,6 +46,11 @@ class Program:
         self.minor = tuple(int(part) for part in self.version.split(".")[:2])
         if not (2, 8) <= self.minor <= (3, 9) or self.minor == (3, 1):
             raise Failure(f"{path} is {said}; the suite is for 2.8 to 3.9, without 3.1, which Lifeboat does not serve. {CURE}")
+        # Kong's own words for itself, "Kong Enterprise 3.9.1.2", and the four numbers that no open-source version has.
+        self.is_enterprise = "nterprise" in said or self.version.count(".") == 3
+        # Without one, Kong reads /etc/kong/kong.conf, which is somebody's gateway.
+        self.conf = prefix / "kong.conf"
+        self.conf.write_text("# Of Lifeboat's suite: all settings are in the environment.\n")
 
     def settings(self, prefix):
         """What all Kongs of the suite have in common: nothing outside of loopback and the prefix."""
@@ -63,8 +68,8 @@ class Program:
             "KONG_STATUS_LISTEN": "off",
         }
         if os.geteuid() == 0:
-            # Kong's workers would otherwise become a user that can't read what root has put below the prefix.
-            settings["KONG_NGINX_MAIN_USER"] = "root root"
+            # Kong's workers would otherwise become the user kong or nobody, whatever this machine has.
+            settings["KONG_NGINX_MAIN_USER"] = os.environ.get("SUITE_NGINX_USER", "root root")
         return settings
 
     def certificate(self, folder):
@@ -96,12 +101,12 @@ class Kong:
         return f"http://127.0.0.1:{self.ports[setting]}{path}"
 
     def run(self, *arguments):
-        return command([self.program.path, *arguments], self.env)
+        return command([self.program.path, *arguments, "--conf", self.program.conf], self.env)
 
     def start(self, through=()):
         self.prefix.mkdir(parents=True, exist_ok=True)
         try:
-            command([*through, self.program.path, "start"], self.env)
+            command([*through, self.program.path, "start", "--conf", self.program.conf], self.env)
         except Failure as failure:
             raise Failure(f"{self.name} does not start: {failure}\nthe end of {self.log}:\n{tail(self.log)}") from failure
         return self
@@ -113,10 +118,19 @@ class Kong:
         except (OSError, ValueError):
             return None
 
+    def workers(self):
+        """The process ids of its nginx workers; another set later means that one has died."""
+        return children(self.pid() or -1)
+
     def stop(self):
         pid = self.pid()
         if pid and is_alive(pid):
             stop(pid)
+
+    def restart(self):
+        """Stops it and starts it again, on what its prefix has."""
+        self.stop()
+        return self.start()
 
     def status(self):
         """The answer of the Status API: of an own listener, or of the Admin API."""
@@ -171,8 +185,8 @@ class ControlPlane(Kong):
         wait_for(f"the Admin API of {self.name}", lambda: http(self.url("admin", "/status"))[0] == 200, 60, self.log)
         return self
 
-    def admin(self, method, path, body=None, patience=30):
-        """A request to the Admin API that must succeed."""
+    def admin(self, method, path, body=None, patience=90):
+        """A request to the Admin API that must succeed. With incremental sync it lasts 5 s longer for each node that has just gone."""
         status, said = http(self.url("admin", path), body, method, patience=patience)
         if not 200 <= status < 300:
             raise Failure(f"the Admin API answered {method} {path} with {status}: {said.decode(errors='replace')[:500]}")

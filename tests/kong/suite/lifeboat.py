@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 from .gateway import http
 from .processes import Failure, Process, command, environment, free_port, wait_for
@@ -22,6 +23,20 @@ def build(given):
     return REPOSITORY / target / "debug" / "lifeboat"
 
 
+def filter_folder(given, folder):
+    """A folder with the filter alone, for wasm_filters_path: what is given, or what wasm-build.sh builds here."""
+    if given:
+        built = pathlib.Path(given).absolute()
+        if not built.is_file():
+            raise Failure(f"--filter {given} is no file; leave it out, and wasm-build.sh builds the filter")
+    else:
+        built = pathlib.Path(command([REPOSITORY / "wasm-build.sh"], environment(), 3600, cwd=REPOSITORY).stdout.split()[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(built, folder / "lifeboat.wasm")
+    shutil.copy(REPOSITORY / "filter" / "lifeboat.meta.json", folder)
+    return folder
+
+
 class Lifeboat:
     """Settings for one cluster: its control plane, its certificate, a store, and the program's own addresses."""
 
@@ -29,8 +44,9 @@ class Lifeboat:
         self.program, self.folder, self.process = program, folder, None
         folder.mkdir(parents=True, exist_ok=True)
         self.relay, self.port = f"127.0.0.1:{free_port()}", free_port()
+        self.store = f"file://{folder}/store"
         self.settings = {
-            "KONG_CLUSTER_FALLBACK_CONFIG_STORAGE": f"file://{folder}/store",
+            "KONG_CLUSTER_FALLBACK_CONFIG_STORAGE": self.store,
             "KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY": 1,
             "KONG_VERSION": version,
             "LIFEBOAT_RELAY_LISTEN": self.relay,
@@ -59,6 +75,14 @@ class Lifeboat:
 
     def command(self, *arguments, codes=(0,), seconds=180, **settings):
         return command([self.program, *arguments], self.env(**settings), seconds, codes)
+
+    def status(self):
+        """What `lifeboat run` says on /status."""
+        return json.loads(http(f"http://127.0.0.1:{self.port}/status")[1])
+
+    def relayed(self):
+        """The nodes that are connected to the relay: their configuration's hash by their id."""
+        return {node["id"]: node["config_hash"] for node in self.status()["relay"]["nodes"]}
 
     def snapshots(self):
         """The snapshots of this version in the store, newest first."""

@@ -1,7 +1,9 @@
 """Processes on loopback: free ports, a clean environment, bounded waits, and an end by process id."""
 
+import contextlib
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -23,11 +25,26 @@ def environment(**settings):
     return {**kept, **{name: str(value) for name, value in settings.items()}}
 
 
+RESERVED = []
+
+
 def free_port():
-    """A port on loopback on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on loopback that stays free until its program listens, also while that program is dead for a while."""
+    # The kernel takes the ports of outgoing connections from a range of its own. Below it, and above Kong's defaults, nobody comes by chance;
+    # where it leaves nothing there, chance must do.
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    highest = lowest if lowest > 12000 else 65000
+    for _ in range(1000):
+        port = random.randrange(10000, highest)
+        # The UDP port of the same number is held until the end: it keeps other runs of the suite from choosing this one.
+        reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            reservation.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
+            RESERVED.append(reservation)
+            return port
+        reservation.close()
+    raise Failure("no free port was found on 127.0.0.1 in 1000 attempts")
 
 
 def tail(path, lines=15):
@@ -73,6 +90,17 @@ def command(arguments, env, seconds=120, codes=(0,), **more):
     return done
 
 
+def children(pid):
+    """The process ids of the children that this process has now: of an nginx master, its workers."""
+    found = set()
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        # A process may end while it is looked at.
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.add(int(stat.parent.name))
+    return found
+
+
 def is_alive(pid):
     """Whether the process runs; one that has ended and that nobody has waited for counts as ended."""
     try:
@@ -82,18 +110,27 @@ def is_alive(pid):
 
 
 def stop(pid, seconds=15, first=signal.SIGTERM):
-    """Ends a process by its id: first politely, then with SIGKILL."""
-    for with_signal, patience in ((first, seconds), (signal.SIGKILL, 5)):
-        try:
-            os.kill(pid, with_signal)
-        except ProcessLookupError:
-            return
-        end = time.monotonic() + patience
-        while is_alive(pid) and time.monotonic() < end:
-            time.sleep(0.05)
-        if not is_alive(pid):
-            return
-    raise Failure(f"process {pid} does not end")
+    """Ends a process by its id, and with it its children: first politely, then with SIGKILL."""
+    family = {pid, *children(pid)}
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, first)
+    if ended(family, seconds):
+        return
+    for one in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    if not ended(family, 5):
+        raise Failure(f"process {pid} or one of its children does not end: {sorted(family)}")
+
+
+def ended(pids, seconds):
+    """Waits until none of the processes runs; whether that happened."""
+    end = time.monotonic() + seconds
+    while any(is_alive(pid) for pid in pids):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class Process:
