@@ -54,11 +54,7 @@ def serve(settings, prefix, tell):
         if worker == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-            if user:
-                os.setgroups([])
-                os.setgid(user.pw_gid)
-                os.setuid(user.pw_uid)
-            work(settings, prefix, listening, context, tell)
+            work(settings, prefix, user, listening, context, tell)
         watch(worker, prefix)
         tell = lambda _: None
 
@@ -82,14 +78,22 @@ def watch(worker, prefix):
     print(f"[stand-in] worker process {worker} exited on signal {os.WTERMSIG(status)}", flush=True)
 
 
-def work(settings, prefix, listening, context, tell):
-    # What a worker needs is imported here: nothing of it must have threads when the first process makes a worker.
+def work(settings, prefix, user, listening, context, tell):
+    # What a worker needs is imported here: nothing of it must have threads when the first process makes a worker. And before the worker is
+    # somebody else, who may not reach where it lies.
     import admin
+    import entities
     import link
     import node
     import plane
 
     try:
+        entities.schemas()
+        node.load_libraries(settings)
+        if user:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
         if settings.get("KONG_ROLE") == "control_plane":
             control_plane = plane.Plane(settings)
             handlers = {"admin": type("Admin", (admin.Admin, node.Handler), {"plane": control_plane})}

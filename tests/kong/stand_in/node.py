@@ -1,5 +1,6 @@
 """The stand-in's node: what it runs, and its proxy and Status API."""
 
+import codecs
 import hashlib
 import http.server
 import json
@@ -22,6 +23,15 @@ def say(text):
     print(f"[stand-in] {text}", file=sys.stderr, flush=True)
 
 
+def load_libraries(settings):
+    """Loads what a node of these settings needs and others do without, and what Python loads only when it is needed."""
+    codecs.lookup("idna")
+    if MINOR >= (3, 0) and settings.get("KONG_ROLE") != "control_plane":
+        import lmdb
+    if settings.get("KONG_WASM") == "on":
+        import wasm_host
+
+
 class State:
     """What a node runs."""
 
@@ -31,7 +41,6 @@ class State:
         self.lock, self.changes, self.fails_once = threading.RLock(), 0, False
         self.cache, self.filters = cache.of(prefix), None
         if settings.get("KONG_WASM") == "on":
-            # Without it, nobody needs the library.
             import wasm_host
 
             self.filters = wasm_host.WasmHost(pathlib.Path(settings["KONG_WASM_FILTERS_PATH"]) / "lifeboat.wasm", self.id)
@@ -88,7 +97,8 @@ class State:
         has_died = self.prefix / "has-died"
         if FAULT == "loses-a-worker" and not has_died.exists():
             has_died.touch()
-            os.kill(os.getpid(), signal.SIGSEGV)
+            # Not SIGSEGV, by which a real one dies: wasmtime has a handler for that.
+            os.kill(os.getpid(), signal.SIGKILL)
         self.fails_once = FAULT == "fails-a-request"
 
     def attach(self, configuration):

@@ -94,7 +94,8 @@ def switch(stream, head, subprotocol=None):
 
 def upgrade(stream, path, host, subprotocol=None):
     key = base64.b64encode(os.urandom(16)).decode()
-    lines = [f"GET {path} HTTP/1.1", "Upgrade: websocket", f"Host: {host}", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "Connection: Upgrade"]
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"]
     lines += [f"Sec-WebSocket-Protocol: {subprotocol}"] if subprotocol else []
     stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     head = read_head(stream)

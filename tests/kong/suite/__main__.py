@@ -53,7 +53,8 @@ Exit codes: 0 all that applies to this version holds; 1 something failed or is m
 
 def arguments():
     listed = "\n".join(f"  {name:<24} {claim.__doc__.splitlines()[0]}" for name, claim in SCENARIOS.items())
-    parser = argparse.ArgumentParser("tests/kong/run", description=__doc__, epilog=EPILOG % listed, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("tests/kong/run", description=__doc__, epilog=EPILOG % listed, formatter_class=raw)
     parser.add_argument("--lifeboat", metavar="PATH", help="the lifeboat program; without it cargo builds one")
     parser.add_argument("--filter", metavar="PATH", help="lifeboat.wasm; without it wasm-build.sh builds one")
     parser.add_argument("--only", metavar="NAME", action="append", choices=SCENARIOS, help="run only this scenario; can be repeated")
@@ -87,23 +88,27 @@ def run_all(asked, prefix):
         for name in asked.only or SCENARIOS:
             rows.append(play(bench, name))
             row = rows[-1]
-            print(f"{row['version']}  {name:<8} {row['verdict']:<14} {row['seconds']:>6} s  {row['detail']}", file=sys.stderr, flush=True)
+            line = f"{row['version']}  {name:<8} {row['verdict']:<14} {row['seconds']:>6} s  {row['detail']}"
+            print(line, file=sys.stderr, flush=True)
+        if asked.output == "json":
+            print(json.dumps(rows, indent=2), flush=True)
         bench.leave()
     finally:
         postgres.stop()
-    if asked.output == "json":
-        print(json.dumps(rows, indent=2))
     return 1 if any(row["verdict"] == "fail" for row in rows) else 0
 
 
 def ended_by_a_signal(number, _):
-    # As an exception, so that everything that was started is stopped.
+    # As an exception, so that everything that was started is stopped; a second signal must not come between.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def main():
     asked = arguments()
-    signal.signal(signal.SIGTERM, ended_by_a_signal)
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, ended_by_a_signal)
     prefix = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-kong-"))
     # PostgreSQL, and Kong's workers where they are another user, must get through.
     prefix.chmod(0o755)

@@ -47,7 +47,7 @@ class Program:
         if not (2, 8) <= self.minor <= (3, 9) or self.minor == (3, 1):
             raise Failure(f"{path} is {said}; the suite is for 2.8 to 3.9, without 3.1, which Lifeboat does not serve. {CURE}")
         # Kong's own words for itself, "Kong Enterprise 3.9.1.2", and the four numbers that no open-source version has.
-        self.is_enterprise = "nterprise" in said or self.version.count(".") == 3
+        self.is_enterprise = "enterprise" in said.lower() or self.version.count(".") == 3
         # Without one, Kong reads /etc/kong/kong.conf, which is somebody's gateway.
         self.conf = prefix / "kong.conf"
         self.conf.write_text("# Of Lifeboat's suite: all settings are in the environment.\n")

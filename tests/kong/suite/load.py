@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.parse
 
-from .processes import Failure, environment
+from .processes import Failure, environment, patience
 
 CONNECTIONS = 4
 
@@ -24,7 +24,7 @@ class Load:
         """How often each status was answered; what was no answer stands there by its name."""
         # It ends when its standard input does, so that it can't outlive the suite.
         try:
-            said, _ = self.child.communicate(timeout=60)
+            said, _ = self.child.communicate(timeout=60 * patience())
         except subprocess.TimeoutExpired as error:
             self.child.kill()
             self.child.communicate()

@@ -56,9 +56,14 @@ def tail(path, lines=15):
     return "\n".join(text.splitlines()[-lines:]) or "(the log is empty)"
 
 
+def patience():
+    """What everything that is waited for is multiplied by."""
+    return float(os.environ.get("SUITE_PATIENCE", "1"))
+
+
 def wait_for(what, condition, seconds, log=None):
     """Waits until the condition is true and returns its value. An error of the condition counts as not yet."""
-    seconds *= float(os.environ.get("SUITE_PATIENCE", "1"))
+    seconds *= patience()
     end, last = time.monotonic() + seconds, None
     while True:
         try:
@@ -77,12 +82,13 @@ def wait_for(what, condition, seconds, log=None):
 
 def command(arguments, env, seconds=120, codes=(0,), **more):
     """Runs a command to its end and returns it; other exit codes are a failure with what the command said."""
+    seconds *= patience()
     said = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     arguments = [str(argument) for argument in arguments]
     try:
         done = subprocess.run(arguments, env=env, timeout=seconds, check=False, **said, **more)
     except subprocess.TimeoutExpired as error:
-        raise Failure(f"{' '.join(arguments)} did not end within {seconds} s") from error
+        raise Failure(f"{' '.join(arguments)} did not end within {seconds:g} s") from error
     except OSError as error:
         raise Failure(f"{arguments[0]} can't be started: {error}") from error
     if done.returncode not in codes:

@@ -152,7 +152,7 @@ def drill_starts_a_real_node(bench):
         kong = version["kong"]
         claim(kong["result"] == "passed", f"the real node: {kong['result']}, {kong['reason']}")
         claim(version["snapshot"]["config_hash"] == published["config_hash"], f"drilled with {version['snapshot']}")
-        return f"{version['evidence_said']}; ready after {kong['ready_s']} s"
+        return f"a node of Kong {version['kong_version']} was ready with the snapshot after {kong['ready_s']} s"
 
 
 def an_emptied_configuration_is_held(bench):
