@@ -15,6 +15,7 @@ pub mod kong;
 pub mod lifetimes;
 pub mod manifest;
 pub mod masking;
+pub mod notification;
 pub mod object_key;
 pub mod outage;
 pub mod payload;
