@@ -38,7 +38,7 @@ class State:
     def __init__(self, settings, prefix):
         self.settings, self.prefix, self.id = settings, prefix, str(uuid.uuid4())
         self.configuration, self.hash, self.workspace = {}, EMPTY, None
-        self.lock, self.changes, self.fails_once = threading.RLock(), 0, False
+        self.lock, self.changes, self.fails_once, self.has_dropped = threading.RLock(), 0, False, False
         self.cache, self.filters = cache.of(prefix), None
         if settings.get("KONG_WASM") == "on":
             import wasm_host
@@ -52,6 +52,10 @@ class State:
     def apply(self, configuration, config_hash, from_link=False):
         """Takes a whole configuration, unless a fault keeps it from that."""
         if from_link and (FAULT == "stays-empty" or (FAULT == "loses-the-change" and self.hash != EMPTY)):
+            return
+        if from_link and FAULT == "drops-the-first" and self.hash == EMPTY and not self.has_dropped:
+            self.has_dropped = True
+            say("unable to open DB for access: MDB_NOTFOUND")
             return
         workspaces = configuration.get("workspaces") or [{}]
         with self.lock:

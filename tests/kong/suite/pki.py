@@ -42,9 +42,9 @@ def pki_mode(bench):
     lifeboat = {**mode, **client, **named, **relay, "KONG_CLUSTER_CA_CERT": made["ca.crt"]}
     with Cluster(bench, "pki", control_plane, node, lifeboat) as cluster:
         cluster.run_lifeboat("--export", "on", "--import", "on")
-        published = cluster.publish()
         first = cluster.fresh_node("first")
-        serves(first)
+        cluster.settles(first)
+        published = cluster.lifeboat.wait_for_publication(lambda one: set(cluster.lifeboat.relayed().values()) == {one["config_hash"]})
         cluster.dies()
         second = cluster.fresh_node("second")
         runs(second, published["config_hash"])

@@ -27,7 +27,7 @@ def exported_is_what_nodes_run(bench):
         # Control planes go on listing data planes of earlier runs for two weeks.
         began = int(time.time())
         node = cluster.fresh_node("node", cluster.control_plane.address)
-        serves(node)
+        cluster.settles(node)
         cluster.run_lifeboat("--export", "on", LIFEBOAT_ADMIN_URL=cluster.control_plane.url("admin", ""))
         manifest = cluster.publish()["manifest"]
         exported, own = manifest["config_hash"], manifest["exporter"]["node_id"]
@@ -107,7 +107,7 @@ def import_fills_the_cache(bench):
             cluster.publish()
         else:
             beside = cluster.fresh_node("beside", cluster.control_plane.address)
-            serves(beside)
+            cluster.settles(beside)
             cluster.run_lifeboat("--export", "on", LIFEBOAT_CACHE_IMAGE="on", KONG_PREFIX=beside.prefix)
             cluster.publish()
             has_image = lambda one: one["manifest"].get("cache_image")

@@ -2,7 +2,7 @@
 
 import json
 
-from .cluster import Cluster, serves
+from .cluster import Cluster
 from .lifeboat import filter_folder
 from .load import Load
 from .processes import Failure, wait_for
@@ -27,7 +27,7 @@ def filter_under_load(bench):
     lifeboat = {"LIFEBOAT_FILTERS": "lifeboat", "LIFEBOAT_REPORT_KEYS": REPORT_KEY}
     with Cluster(bench, "filter", control_plane, wasm, lifeboat) as cluster:
         node = cluster.fresh_node("node", cluster.control_plane.address, KONG_NGINX_WORKER_PROCESSES=2)
-        serves(node)
+        cluster.settles(node)
         cluster.run_lifeboat("--export", "on")
         cluster.publish()
         chain = Chain(cluster, node)
