@@ -88,10 +88,42 @@ pub enum InvalidUrl {
     /// A prefix that a file system or a proxy would take for something else.
     #[error("the prefix {0:?} has an empty, '.' or '..' segment")]
     BadPrefix(String),
+    /// A character that libraries, consoles and policies of the clouds write in different ways.
+    #[error(
+        "the prefix {prefix:?} has the character {character:?}, which tools write in different ways, so that they would \
+         not mean the same objects: use letters, digits, hyphens, dots and underscores (valid: s3://bucket/kong-backups)"
+    )]
+    BadCharacter {
+        /// The prefix.
+        prefix: String,
+        /// The first such character in it.
+        character: char,
+    },
+    /// A prefix that leaves no room for the keys below it.
+    #[error(
+        "the prefix has {0} bytes, and the stores' keys have at most 1,024: use at most {LONGEST_PREFIX} (valid: \
+         s3://bucket/kong-backups)"
+    )]
+    LongPrefix(usize),
+    /// A dot that Azure drops.
+    #[error(
+        "the prefix {0:?} has a segment that ends with a dot, which Azure drops (valid: \
+         azure://account/container/kong-backups)"
+    )]
+    DotAtEnd(String),
 }
 
 const EXAMPLES: &str =
     "s3://bucket/prefix, gs://bucket/prefix, azure://account/container/prefix, file:///var/lib/lifeboat";
+
+/// In bytes. The longest key below a prefix has fewer than 200.
+const LONGEST_PREFIX: usize = 800;
+
+/// What Amazon calls characters to avoid, besides all that are not ASCII, and what Google advises against: the client library
+/// writes them percent-encoded into the key itself, and others don't.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>,
+/// <https://cloud.google.com/storage/docs/objects#naming>
+const TO_AVOID: &str = r##"\{}^%`[]"<>~#|*?"##;
 
 impl StorageUrl {
     /// The prefix of all keys in the bucket or container, without slashes at its ends; empty for a folder.
@@ -145,7 +177,7 @@ fn s3(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(|b| is_plain(b) || b == b'.' || b == b'-') {
         return Err(InvalidUrl::BadBucket(bucket.to_owned()));
     }
-    Ok(StorageUrl::S3 { bucket: bucket.to_owned(), prefix: clean_prefix(prefix)? })
+    Ok(StorageUrl::S3 { bucket: bucket.to_owned(), prefix: key_prefix(prefix)? })
 }
 
 // <https://cloud.google.com/storage/docs/buckets#naming>: with dots up to 222 characters, each part up to 63.
@@ -159,7 +191,7 @@ fn gcs(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
     if !is_one {
         return Err(InvalidUrl::BadGcsBucket(bucket.to_owned()));
     }
-    Ok(StorageUrl::Gcs { bucket: bucket.to_owned(), prefix: clean_prefix(prefix)? })
+    Ok(StorageUrl::Gcs { bucket: bucket.to_owned(), prefix: key_prefix(prefix)? })
 }
 
 // <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>. `$root`
@@ -181,8 +213,11 @@ fn azure(text: &str, rest: &str) -> Result<StorageUrl, InvalidUrl> {
     if !is_container {
         return Err(InvalidUrl::BadContainer(container.to_owned()));
     }
-    let (account, container) = (account.to_owned(), container.to_owned());
-    Ok(StorageUrl::Azure { account, container, prefix: clean_prefix(prefix)? })
+    let (account, container, prefix) = (account.to_owned(), container.to_owned(), key_prefix(prefix)?);
+    if prefix.split('/').any(|segment| segment.ends_with('.')) {
+        return Err(InvalidUrl::DotAtEnd(prefix));
+    }
+    Ok(StorageUrl::Azure { account, container, prefix })
 }
 
 fn bucket_and_prefix<'a>(text: &str, rest: &'a str) -> Result<(&'a str, &'a str), InvalidUrl> {
@@ -196,6 +231,16 @@ fn is_plain(b: u8) -> bool {
 
 fn has_plain_ends(name: &str) -> bool {
     name.bytes().next().is_some_and(is_plain) && name.bytes().next_back().is_some_and(is_plain)
+}
+
+// One that is the same in every store, tool and link.
+fn key_prefix(prefix: &str) -> Result<String, InvalidUrl> {
+    let prefix = clean_prefix(prefix)?;
+    let is_to_avoid = |c: &char| !c.is_ascii() || c.is_ascii_control() || TO_AVOID.contains(*c);
+    if let Some(character) = prefix.chars().find(is_to_avoid) {
+        return Err(InvalidUrl::BadCharacter { prefix, character });
+    }
+    if prefix.len() > LONGEST_PREFIX { Err(InvalidUrl::LongPrefix(prefix.len())) } else { Ok(prefix) }
 }
 
 fn clean_prefix(prefix: &str) -> Result<String, InvalidUrl> {
@@ -279,6 +324,28 @@ mod tests {
             let error = wrong.parse::<StorageUrl>().unwrap_err().to_string();
             assert!(error.contains("(valid: ") || error.contains("segment") || error.contains("file:///"), "{error}");
         }
+    }
+
+    #[test]
+    fn characters_that_tools_write_in_different_ways_are_refused_by_name() {
+        for character in TO_AVOID.chars().filter(|c| !"?#".contains(*c)).chain(['é', '日', '\t', '\u{7f}']) {
+            for store in ["s3://backups", "gs://backups", "azure://account/backups"] {
+                let refused = format!("{store}/a/{character}b").parse::<StorageUrl>().unwrap_err();
+                assert_eq!(refused, InvalidUrl::BadCharacter { prefix: format!("a/{character}b"), character });
+            }
+        }
+        // A file system has no such trouble.
+        assert_eq!("file:///var/é~[x]".parse::<StorageUrl>().unwrap().to_string(), "file:///var/é~[x]");
+    }
+
+    #[test]
+    fn a_prefix_leaves_room_for_keys_and_keeps_its_dots_in_azure() {
+        let long = "a".repeat(LONGEST_PREFIX + 1);
+        assert_eq!(format!("s3://backups/{long}").parse::<StorageUrl>(), Err(InvalidUrl::LongPrefix(long.len())));
+        assert!(format!("s3://backups/{}", &long[1..]).parse::<StorageUrl>().is_ok());
+        let refused = "azure://account/backups/v1./x".parse::<StorageUrl>();
+        assert_eq!(refused, Err(InvalidUrl::DotAtEnd("v1./x".into())));
+        assert!("s3://backups/v1./x".parse::<StorageUrl>().is_ok());
     }
 
     #[test]

@@ -26,8 +26,9 @@ const UNKNOWN: Duration = Duration::from_secs(12 * 60 * 60);
 pub(super) enum Presigner {
     /// Amazon S3 and what is compatible with it.
     S3 { bucket: Arc<Bucket>, signing: Signing },
-    /// Google Cloud Storage, Azure Blob Storage.
-    Cloud(Arc<dyn Signer>),
+    /// Google Cloud Storage, Azure Blob Storage. The signer writes the `unsure` characters of a key in another way than its cloud
+    /// says that it reads them.
+    Cloud { signer: Arc<dyn Signer>, unsure: &'static str },
     /// There are no links, and this is why.
     Nothing(&'static str),
 }
@@ -53,6 +54,17 @@ pub enum PresignError {
         place: String,
         /// Why.
         reason: &'static str,
+    },
+    /// The signature would be over another text than the store computes it over.
+    #[error(
+        "{place}: the prefix has the character {character:?}, with which links are not sure to work there: restore with \
+         credentials of the store's, or use another prefix"
+    )]
+    Character {
+        /// The store.
+        place: String,
+        /// The first such character in the key.
+        character: char,
     },
     /// The credentials end at once.
     #[error("the credentials that would sign the link have expired, or do so within a minute: get new ones first")]
@@ -84,7 +96,10 @@ impl Presigner {
         match self {
             Self::Nothing(reason) => Err(PresignError::NotHere { place: place.to_owned(), reason }),
             // A service account's key and Azure's delegation key both last longer than any link.
-            Self::Cloud(signer) => {
+            Self::Cloud { signer, unsure } => {
+                if let Some(character) = key.chars().find(|c| unsure.contains(*c)) {
+                    return Err(PresignError::Character { place: place.to_owned(), character });
+                }
                 let lives = link_lifetime(wanted, Lifetime::Endless)?;
                 let url = signer.signed_url(Method::GET, &Path::from(key), lives).await.map_err(failed)?;
                 Ok(Link { url: url.into(), expires: now + lives, may_end_sooner: false })

@@ -11,5 +11,6 @@ mod installed;
 mod lmdb_node;
 mod memory_limit;
 mod permissions;
+mod prefixes;
 mod production;
 mod s3_with_iam;

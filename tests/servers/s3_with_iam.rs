@@ -18,9 +18,14 @@ pub(crate) struct S3WithIam {
 
 impl S3WithIam {
     pub(crate) async fn start() -> Self {
+        Self::with_prefix(PREFIX).await
+    }
+
+    /// The same whose policies are about another prefix.
+    pub(crate) async fn with_prefix(prefix: &str) -> Self {
         let policy = |user: &str, file: &str| format!("{user}={}", of_repository("deploy/iam").join(file).display());
         let mut command = Command::new(installed("python/bin/python"));
-        command.arg(of_repository("tests/servers/s3_with_iam.py")).args([BUCKET, PREFIX]);
+        command.arg(of_repository("tests/servers/s3_with_iam.py")).args([BUCKET, prefix]);
         command.args([policy("exporter", "s3-exporter.json"), policy("importer", "s3-importer.json")]);
         command.args([policy("thinner", "s3-exporter.json"), policy("thinner", "s3-thinning.json")]);
         Self::greets(command).await

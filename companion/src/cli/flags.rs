@@ -75,7 +75,10 @@ fn offered(name: Name) -> Offered {
         names::LIFEBOAT_ELECTION => Offered::Words(&["auto", "lease", "registry", "none"]),
         names::LIFEBOAT_LOG => Offered::Words(&["error", "warn", "info", "debug", "trace", "off"]),
         names::LIFEBOAT_LOG_FORMAT => Offered::Words(&["text", "json"]),
-        names::AWS_EC2_METADATA_DISABLED => Offered::Words(&["true", "false"]),
+        names::LIFEBOAT_STORAGE_ADDRESSING => Offered::Words(&["path", "virtual"]),
+        names::AWS_EC2_METADATA_DISABLED | names::AWS_USE_DUALSTACK_ENDPOINT | names::AWS_USE_FIPS_ENDPOINT => {
+            Offered::Words(&["true", "false"])
+        }
         names::KONG_CLUSTER_CERT
         | names::KONG_CLUSTER_CERT_KEY
         | names::KONG_CLUSTER_CA_CERT

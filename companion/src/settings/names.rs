@@ -289,8 +289,15 @@ settings! {
     [Aws]
     AWS_CONFIG_STORAGE_ENDPOINT = setting("aws-config-storage-endpoint", "Amazon S3",
         "the URL of an S3-compatible store; plain HTTP only if the URL says `http://`");
+    LIFEBOAT_STORAGE_ADDRESSING = setting("storage-addressing", "`virtual` for Amazon S3, else `path`",
+        "S3: where the bucket's name stands: `path` (`https://store/bucket/key`) or `virtual` \
+         (`https://bucket.store/key`)");
     AWS_REGION = setting("aws-region", "`AWS_DEFAULT_REGION`, else us-east-1", "the bucket's region");
     AWS_DEFAULT_REGION = setting("aws-default-region", "us-east-1", "the same, if `AWS_REGION` is not set");
+    AWS_USE_DUALSTACK_ENDPOINT = setting("aws-use-dualstack-endpoint", "false",
+        "`true`: Amazon's endpoints that have IPv6 addresses as well, for S3 and STS");
+    AWS_USE_FIPS_ENDPOINT = setting("aws-use-fips-endpoint", "false",
+        "`true`: Amazon's endpoints with cryptography validated by FIPS 140, for S3 and STS");
     AWS_ACCESS_KEY_ID = secret("none", "the access key's id");
     AWS_SECRET_ACCESS_KEY = secret("none", "the access key's secret");
     AWS_SESSION_TOKEN = secret("none", "the session token of temporary credentials");

@@ -1,6 +1,7 @@
 //! How to get into a store: where it is, who we are to it, whom we trust there. Plain data, which `lifeboat` makes of its
 //! settings. How each cloud is got into is in the file of that cloud.
 
+mod amazon;
 mod azure;
 mod gcs;
 mod google_key;
@@ -14,11 +15,12 @@ use lifeboat_core::storage_url::StorageUrl;
 use lifeboat_core::ticket::Ticket;
 use reqwest::Url;
 
+pub use amazon::{AmazonEndpoints, NoFips};
 pub use azure::{AzureAccess, AzureCredentials, ManagedIdentity, Tenant};
 pub use gcs::{GcsAccess, GoogleCredentials};
 pub use google_key::{GoogleKey, ServiceAccount};
 pub use put_object::{Checksum, PutObject};
-pub use s3::{AwsCredentials, S3Access, domain, profiles_are_not_read};
+pub use s3::{Addressing, AwsCredentials, S3Access, profiles_are_not_read};
 pub use secret::{Hidden, Secret};
 
 /// Where a store is, and how to get into it.

@@ -3,19 +3,34 @@
 use lifeboat_core::time::WallTime;
 use reqwest::Url;
 
-use super::{PutObject, Secret};
+use super::{AmazonEndpoints, PutObject, Secret};
 
 /// How to get into an S3 bucket.
 #[derive(Clone, Debug)]
 pub struct S3Access {
     /// An S3-compatible store's URL; `None` is Amazon S3.
     pub endpoint: Option<Url>,
-    /// The bucket's region.
-    pub region: String,
+    /// Amazon's services in the bucket's region.
+    pub amazon: AmazonEndpoints,
+    /// Where the bucket's name stands in a request.
+    pub addressing: Addressing,
     /// Who we are to it.
     pub credentials: AwsCredentials,
     /// What every object is written with.
     pub put_object: PutObject,
+}
+
+/// Where a bucket's name stands in a request's URL.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// Before Amazon's host name, and in the path of any other endpoint.
+    #[default]
+    Usual,
+    /// In the path.
+    Path,
+    /// Before the host name.
+    VirtualHost,
 }
 
 /// Where AWS credentials come from.
@@ -73,13 +88,21 @@ pub fn profiles_are_not_read(unread: &[&str]) -> String {
 }
 
 impl S3Access {
-    /// The domain of Amazon's services in the region.
-    pub fn domain(&self) -> &'static str {
-        domain(&self.region)
+    /// The URL of the store, without the bucket and without a slash at its end.
+    pub fn host(&self) -> String {
+        match &self.endpoint {
+            Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+            None => self.amazon.s3(),
+        }
     }
-}
 
-/// The domain of Amazon's services in a region.
-pub fn domain(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+    /// Whether the name of this bucket stands before the host name.
+    pub fn is_in_host(&self, bucket: &str) -> bool {
+        match self.addressing {
+            // Amazon's certificate stands for one label before its own name: a bucket with dots goes into the path.
+            Addressing::Usual => self.endpoint.is_none() && !bucket.contains('.'),
+            Addressing::Path => false,
+            Addressing::VirtualHost => true,
+        }
+    }
 }

@@ -45,6 +45,10 @@ fn at(access: &GcsAccess, bucket: &str) -> GoogleCloudStorageBuilder {
     }
 }
 
+/// What Google wants percent-encoded in a path that is signed, and the client library leaves as it is.
+/// <https://cloud.google.com/storage/docs/request-endpoints#encoding>
+const UNSURE: &str = "!$&'()+,:;=@";
+
 // Signing is computing: this client never sends anything.
 fn presigner(access: &GcsAccess, bucket: &str) -> Presigner {
     let GoogleCredentials::Key(key) = &access.credentials else {
@@ -54,7 +58,7 @@ fn presigner(access: &GcsAccess, bucket: &str) -> Presigner {
     };
     let signer = key.reveal().ok().and_then(|key| at(access, bucket).with_service_account_key(key).build().ok());
     match signer {
-        Some(signer) => Presigner::Cloud(Arc::new(signer)),
+        Some(signer) => Presigner::Cloud { signer: Arc::new(signer), unsure: UNSURE },
         None => Presigner::Nothing("the key in GCP_SERVICE_ACCOUNT can't be read"),
     }
 }

@@ -70,7 +70,8 @@ fn cloud(location: &Location, wire: &Wire) -> object_store::Result<Opened> {
         }
         (StorageUrl::Azure { account, container, prefix }, Access::Azure(access)) => {
             let store = Arc::new(azure::open(access, account, container, &options, wire)?);
-            Ok(Opened { store: below(prefix, store.clone()), presigner: Presigner::Cloud(store) })
+            let presigner = Presigner::Cloud { signer: store.clone(), unsure: azure::UNSURE };
+            Ok(Opened { store: below(prefix, store), presigner })
         }
         (StorageUrl::Ticket, Access::Ticket(ticket)) => {
             let store = Arc::new(ticket::open(ticket, &options, wire)?);
@@ -96,6 +97,9 @@ fn client_options(authorities: &ExtraAuthorities) -> object_store::Result<Client
 fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
+
+#[cfg(test)]
+mod same_keys;
 
 #[cfg(test)]
 mod tests {

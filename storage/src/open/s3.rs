@@ -57,40 +57,27 @@ pub(super) fn open(
 fn at(access: &S3Access, bucket: &str, credentials: AwsCredentialProvider) -> AmazonS3Builder {
     let builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
-        .with_region(&access.region)
+        .with_region(access.amazon.region())
         .with_credentials(credentials)
         // One DELETE per object: not every S3-compatible store has the other way, and none says there which permission it
         // is that is missing.
         .with_disable_bulk_delete(true)
         .with_retry(no_retries());
-    let is_in_host = is_in_host(access, bucket);
-    let endpoint = match host(access) {
+    let is_in_host = access.is_in_host(bucket);
+    let endpoint = match access.host() {
         endpoint if is_in_host => endpoint.replacen("://", &format!("://{bucket}."), 1),
         endpoint => endpoint,
     };
     builder.with_endpoint(endpoint).with_virtual_hosted_style_request(is_in_host)
 }
 
-// Amazon's certificate stands for one label before its own name: a bucket with dots goes into the path.
-fn is_in_host(access: &S3Access, bucket: &str) -> bool {
-    access.endpoint.is_none() && !bucket.contains('.')
-}
-
-fn host(access: &S3Access) -> String {
-    match &access.endpoint {
-        Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
-        None => format!("https://s3.{}.{}", access.region, access.domain()),
-    }
-}
-
 // A link can't carry headers, so one to an object under a customer's key would be refused. A name that makes no URL has
 // no links either; requests say what is wrong with it.
 fn presigner(access: &S3Access, bucket: &str, signing: aws::Signing) -> Presigner {
-    let style = if is_in_host(access, bucket) { UrlStyle::VirtualHost } else { UrlStyle::Path };
-    let at = host(access)
-        .parse()
-        .ok()
-        .and_then(|host| rusty_s3::Bucket::new(host, style, bucket.to_owned(), access.region.clone()).ok());
+    let style = if access.is_in_host(bucket) { UrlStyle::VirtualHost } else { UrlStyle::Path };
+    let region = access.amazon.region().to_owned();
+    let host = access.host().parse().ok();
+    let at = host.and_then(|host| rusty_s3::Bucket::new(host, style, bucket.to_owned(), region).ok());
     match at {
         _ if access.put_object.customer_key.is_some() => {
             Presigner::Nothing("objects under a customer-provided key (SSECustomerKey) can't be read by a link")

@@ -5,8 +5,8 @@ use object_store::client::HttpRequestBody;
 
 use super::*;
 use crate::access::{
-    Access, AwsCredentials, AzureAccess, AzureCredentials, GcsAccess, GoogleCredentials, Location, PutObject, S3Access,
-    Secret,
+    Access, Addressing, AmazonEndpoints, AwsCredentials, AzureAccess, AzureCredentials, GcsAccess, GoogleCredentials,
+    Location, PutObject, S3Access, Secret,
 };
 use crate::{Storage, StorageError, Write};
 
@@ -33,7 +33,8 @@ fn stores() -> [Storage; 3] {
     let (id, key) = (secret("AKID"), secret("c2VjcmV0"));
     let s3 = Access::S3(Box::new(S3Access {
         endpoint: Some("http://127.0.0.1:1".parse().unwrap()),
-        region: "us-east-1".to_owned(),
+        amazon: AmazonEndpoints::new("us-east-1"),
+        addressing: Addressing::Usual,
         credentials: AwsCredentials::Keys { id, secret: key.clone(), session_token: None, expires: None },
         put_object: PutObject::default(),
     }));

@@ -43,9 +43,12 @@ impl StoreSettings {
     pub const ACCESS: &[Name] = &[
         names::KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG,
         names::LIFEBOAT_STORAGE_CA,
+        names::LIFEBOAT_STORAGE_ADDRESSING,
         names::AWS_CONFIG_STORAGE_ENDPOINT,
         names::AWS_REGION,
         names::AWS_DEFAULT_REGION,
+        names::AWS_USE_DUALSTACK_ENDPOINT,
+        names::AWS_USE_FIPS_ENDPOINT,
         names::AWS_ACCESS_KEY_ID,
         names::AWS_SECRET_ACCESS_KEY,
         names::AWS_SESSION_TOKEN,
@@ -164,7 +167,7 @@ fn store_at(reader: &mut Reader<'_>, given: &Given, put_object: &Option<PutObjec
         tracing::warn!("{}: {warning}", given.name);
     }
     let access = match &url {
-        StorageUrl::S3 { .. } => Access::S3(Box::new(s3::read(reader, put_object.clone())?)),
+        StorageUrl::S3 { bucket, .. } => Access::S3(Box::new(s3::read(reader, bucket, put_object.clone())?)),
         StorageUrl::Gcs { .. } => Access::Gcs(gcs::read(reader)?),
         StorageUrl::Azure { account, .. } => Access::Azure(azure::read(reader, account)?),
         StorageUrl::File { .. } | StorageUrl::Memory | StorageUrl::Ticket => Access::Local,

@@ -2,7 +2,9 @@
 //! identity, container, instance.
 
 use lifeboat_core::time::WallTime;
-use lifeboat_storage::access::{AwsCredentials, PutObject, S3Access, Secret, domain, profiles_are_not_read};
+use lifeboat_storage::access::{
+    Addressing, AmazonEndpoints, AwsCredentials, PutObject, S3Access, Secret, profiles_are_not_read,
+};
 use reqwest::Url;
 
 use super::{endpoint, is_https_or_own};
@@ -18,11 +20,68 @@ const TASK_ENDPOINT: &str = "http://169.254.170.2";
 const CONTAINER_HOSTS: &[&str] = &["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 
 /// Access to a bucket, by the settings.
-pub(super) fn read(reader: &mut Reader<'_>, put_object: Option<PutObject>) -> Option<S3Access> {
+pub(super) fn read(reader: &mut Reader<'_>, bucket: &str, put_object: Option<PutObject>) -> Option<S3Access> {
     let endpoint = endpoint(reader, names::AWS_CONFIG_STORAGE_ENDPOINT, "https://minio.example.com:9000");
-    let region = region(reader);
-    let credentials = region.as_ref().and_then(|region| credentials(reader, region));
-    Some(S3Access { endpoint: endpoint.ok()?, region: region?, credentials: credentials?, put_object: put_object? })
+    let amazon = amazon(reader, matches!(endpoint, Ok(Some(_))));
+    let addressing = addressing(reader, bucket, endpoint.as_ref().ok().and_then(Option::as_ref));
+    let credentials = amazon.as_ref().and_then(|amazon| credentials(reader, amazon));
+    Some(S3Access {
+        endpoint: endpoint.ok()?,
+        amazon: amazon?,
+        addressing: addressing?,
+        credentials: credentials?,
+        put_object: put_object?,
+    })
+}
+
+fn amazon(reader: &mut Reader<'_>, has_endpoint: bool) -> Option<AmazonEndpoints> {
+    let mut amazon = AmazonEndpoints::new(&region(reader)?);
+    let forms = [names::AWS_USE_DUALSTACK_ENDPOINT, names::AWS_USE_FIPS_ENDPOINT];
+    let [dual_stack, fips] = forms.map(|name| reader.switch(name));
+
+    // Amazon's tools refuse both together, too: neither says anything of an endpoint that is given as a whole.
+    let contradicting = forms.into_iter().zip([dual_stack, fips]).find(|(_, is_on)| *is_on && has_endpoint);
+    if let Some((name, _)) = contradicting {
+        reader.wrong(format!(
+            "{name}: it chooses one of Amazon's own endpoints, and AWS_CONFIG_STORAGE_ENDPOINT names another: unset one \
+             of them"
+        ));
+        return None;
+    }
+    if dual_stack {
+        amazon = amazon.with_dual_stack();
+    }
+    if fips {
+        match amazon.with_fips() {
+            Ok(validated) => amazon = validated,
+            Err(error) => {
+                reader.wrong(format!("AWS_USE_FIPS_ENDPOINT: {error}: unset it, or set another AWS_REGION"));
+                return None;
+            }
+        }
+    }
+    Some(amazon)
+}
+
+fn addressing(reader: &mut Reader<'_>, bucket: &str, endpoint: Option<&Url>) -> Option<Addressing> {
+    let Some(given) = reader.text(names::LIFEBOAT_STORAGE_ADDRESSING) else { return Some(Addressing::Usual) };
+    let problem = match (given.value.trim(), endpoint) {
+        ("path", _) => return Some(Addressing::Path),
+        ("virtual", Some(endpoint)) if endpoint.domain().is_none() => {
+            "\"virtual\" puts the bucket's name before the host name, and AWS_CONFIG_STORAGE_ENDPOINT has an IP \
+             address: name the store by its host name, or set path"
+                .to_owned()
+        }
+        ("virtual", None) if bucket.contains('.') => format!(
+            "Amazon's certificate doesn't fit a host name that begins with {bucket:?}, because of its dots: set path"
+        ),
+        ("virtual", _) => return Some(Addressing::VirtualHost),
+        (other, _) => format!(
+            "{other:?} is neither path (https://store/bucket/key) nor virtual (https://bucket.store/key) (valid: path)"
+        ),
+    };
+    reader.wrong(format!("{}: {problem}", given.name));
+    None
 }
 
 // It becomes a part of host names.
@@ -37,11 +96,11 @@ fn region(reader: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-fn credentials(reader: &mut Reader<'_>, region: &str) -> Option<AwsCredentials> {
+fn credentials(reader: &mut Reader<'_>, amazon: &AmazonEndpoints) -> Option<AwsCredentials> {
     if reader.is_given(names::AWS_ACCESS_KEY_ID) || reader.is_given(names::AWS_SECRET_ACCESS_KEY) {
         keys(reader)
     } else if let Some(file) = reader.text(names::AWS_WEB_IDENTITY_TOKEN_FILE) {
-        web_identity(reader, file.value.trim(), region)
+        web_identity(reader, file.value.trim(), amazon)
     } else if let Some(given) = reader.text(names::AWS_CONTAINER_CREDENTIALS_RELATIVE_URI) {
         let url = format!("{TASK_ENDPOINT}{}", given.value.trim()).parse().ok();
         let url = url.filter(|url: &Url| url.host_str() == Some("169.254.170.2"));
@@ -89,7 +148,7 @@ fn keys(reader: &mut Reader<'_>) -> Option<AwsCredentials> {
     Some(AwsCredentials::Keys { id: id?, secret: secret?, session_token: session_token?, expires })
 }
 
-fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<AwsCredentials> {
+fn web_identity(reader: &mut Reader<'_>, file: &str, amazon: &AmazonEndpoints) -> Option<AwsCredentials> {
     let why = "AWS_WEB_IDENTITY_TOKEN_FILE is for a role";
     let role = reader.required(names::AWS_ROLE_ARN, why, "arn:aws:iam::123456789012:role/lifeboat");
     let token = Secret::File(file.into());
@@ -99,12 +158,8 @@ fn web_identity(reader: &mut Reader<'_>, file: &str, region: &str) -> Option<Aws
     }
     let session_name = reader.text(names::AWS_ROLE_SESSION_NAME);
     let session_name = session_name.map_or("lifeboat".to_owned(), |given| given.value.trim().to_owned());
-    let sts = match endpoint(reader, names::AWS_ENDPOINT_URL_STS, "https://sts.eu-central-1.amazonaws.com").ok()? {
-        Some(sts) => sts,
-        None => {
-            format!("https://sts.{region}.{}", domain(region)).parse().expect("a region can be part of a host name")
-        }
-    };
+    let sts = endpoint(reader, names::AWS_ENDPOINT_URL_STS, "https://sts.eu-central-1.amazonaws.com").ok()?;
+    let sts = sts.unwrap_or_else(|| amazon.sts());
     Some(AwsCredentials::WebIdentity { token, role_arn: role?.value.trim().to_owned(), session_name, sts })
 }
 

@@ -1,6 +1,8 @@
 //! Whole sets of a store's settings.
 
-use lifeboat_storage::access::{AwsCredentials, AzureCredentials, GcsAccess, GoogleCredentials, ManagedIdentity};
+use lifeboat_storage::access::{
+    AwsCredentials, AzureCredentials, GcsAccess, GoogleCredentials, ManagedIdentity, S3Access,
+};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
 
@@ -79,7 +81,7 @@ fn aws_credentials_are_chosen_in_awss_own_order() {
 #[test]
 fn aws_region_wins_over_the_default_region() {
     let region = |pairs: &[(&str, &str)]| match read(&[&[S3], pairs].concat()).unwrap().access {
-        Access::S3(access) => access.region,
+        Access::S3(access) => access.amazon.region().to_owned(),
         other => panic!("{other:?}"),
     };
     let both = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-2")];
@@ -87,6 +89,64 @@ fn aws_region_wins_over_the_default_region() {
     assert_eq!(region(&both[1..]), "eu-west-2");
     assert_eq!(region(&[]), "us-east-1");
     assert!(read(&[S3, ("AWS_REGION", "eu.evil/x")]).unwrap_err().mention("AWS_REGION"));
+}
+
+fn s3_access(pairs: &[(&str, &str)]) -> Box<S3Access> {
+    match read(&[&[S3], pairs].concat()).unwrap().access {
+        Access::S3(access) => access,
+        other => panic!("{other:?}"),
+    }
+}
+
+const MINIO: (&str, &str) = ("AWS_CONFIG_STORAGE_ENDPOINT", "https://minio.example.com:9000");
+
+#[test]
+fn the_bucket_stands_where_the_store_usually_has_it_or_where_the_setting_says() {
+    let in_host = |pairs: &[(&str, &str)]| s3_access(pairs).is_in_host("backups");
+    assert!(in_host(&[]) && !in_host(&[MINIO]));
+    assert!(!s3_access(&[]).is_in_host("backups.example.com"));
+    assert!(!in_host(&[("LIFEBOAT_STORAGE_ADDRESSING", "path")]));
+    assert!(in_host(&[("LIFEBOAT_STORAGE_ADDRESSING", "virtual"), MINIO]));
+}
+
+#[test]
+fn a_bucket_that_can_not_stand_in_the_host_name_is_refused() {
+    let virtual_host = ("LIFEBOAT_STORAGE_ADDRESSING", "virtual");
+    let dotted = ("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", "s3://backups.example.com/kong");
+    for (pairs, said) in [
+        ([S3, virtual_host, ("AWS_CONFIG_STORAGE_ENDPOINT", "http://10.0.0.7:9000")], "has an IP address"),
+        ([dotted, virtual_host, ("AWS_REGION", "eu-west-1")], "because of its dots"),
+        ([S3, ("LIFEBOAT_STORAGE_ADDRESSING", "vhost"), MINIO], "\"vhost\" is neither path"),
+    ] {
+        let problems = read(&pairs).unwrap_err();
+        assert!(problems.mention("LIFEBOAT_STORAGE_ADDRESSING (--storage-addressing)"), "{problems}");
+        assert!(problems.mention(said), "{said} is missing in {problems}");
+    }
+}
+
+#[test]
+fn amazons_endpoints_are_chosen_by_amazons_own_settings() {
+    let region = ("AWS_REGION", "us-gov-west-1");
+    let both = [region, ("AWS_USE_DUALSTACK_ENDPOINT", "true"), ("AWS_USE_FIPS_ENDPOINT", "TRUE")];
+    assert_eq!(s3_access(&both).host(), "https://s3-fips.dualstack.us-gov-west-1.amazonaws.com");
+    assert_eq!(s3_access(&[region]).host(), "https://s3.us-gov-west-1.amazonaws.com");
+    assert_eq!(s3_access(&[MINIO]).host(), "https://minio.example.com:9000");
+
+    let (_file, token) = file_with("a token");
+    let web = [("AWS_WEB_IDENTITY_TOKEN_FILE", &*token), ("AWS_ROLE_ARN", "arn:aws-us-gov:iam::1:role/x")];
+    let AwsCredentials::WebIdentity { sts, .. } = aws(&[&both[..], &web].concat()) else { panic!() };
+    assert_eq!(sts.as_str(), "https://sts-fips.us-gov-west-1.api.aws/");
+}
+
+#[test]
+fn an_endpoint_that_amazon_does_not_have_is_refused() {
+    let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+    let problems = read(&[S3, fips, ("AWS_REGION", "cn-north-1")]).unwrap_err();
+    assert!(problems.mention("AWS_USE_FIPS_ENDPOINT") && problems.mention("no FIPS endpoints"), "{problems}");
+    for name in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+        let problems = read(&[S3, (name, "true"), MINIO]).unwrap_err();
+        assert!(problems.mention(name) && problems.mention("AWS_CONFIG_STORAGE_ENDPOINT"), "{problems}");
+    }
 }
 
 #[test]
