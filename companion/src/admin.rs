@@ -8,10 +8,15 @@ use lifeboat_core::kong::kind_names;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::schema::{SCHEMAS_LIMIT, SchemaSet, canonical_json};
 use lifeboat_core::time::WallTime;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde_json::{Map, Value};
 
+use crate::admin_client::{AdminClient, location};
+use crate::settings::AdminApi;
+
 const LIMIT: Duration = Duration::from_secs(5);
+/// An error's message is short.
+const ERROR_BODY_LIMIT: usize = 64 << 10;
 /// `/clustering/data-planes` comes in pages; a cluster with more nodes than this has other worries.
 const PAGES: usize = 50;
 
@@ -23,7 +28,7 @@ const ENTERPRISE_KINDS: [&str; 5] =
 #[derive(Clone, Debug)]
 pub struct Admin {
     url: Url,
-    client: Client,
+    client: AdminClient,
 }
 
 /// What a control plane can load.
@@ -58,10 +63,13 @@ pub enum AdminError {
 }
 
 impl Admin {
-    /// The Admin API at `url`.
-    pub fn new(url: Url) -> Result<Self, AdminError> {
-        let client = Client::builder().timeout(LIMIT).build().map_err(http)?;
-        Ok(Self { url, client })
+    /// This Admin API.
+    ///
+    /// # Errors
+    /// TLS can't be set up.
+    pub fn new(api: &AdminApi) -> Result<Self, AdminError> {
+        let client = AdminClient::new(&api.access, Client::builder().timeout(LIMIT));
+        Ok(Self { url: api.url.clone(), client: client.map_err(|error| http(&error, ""))? })
     }
 
     /// Which plugins and filters the control plane has: `GET /`.
@@ -141,14 +149,14 @@ impl Admin {
         let not_a_base = || AdminError::Http("it can't have a path".to_owned());
         url.path_segments_mut().map_err(|()| not_a_base())?.pop_if_empty().push("schemas").extend(path);
 
-        let response = self.client.get(url).send().await.map_err(http)?;
+        let response = self.ask(url).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let mut response = response.error_for_status().map_err(http)?;
+        let mut response = self.taken(response).await?;
 
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(http)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.http(&error))? {
             *bytes += chunk.len();
             if *bytes > SCHEMAS_LIMIT {
                 return Err(AdminError::Http(format!("its schemas have more than {SCHEMAS_LIMIT} bytes")));
@@ -161,19 +169,51 @@ impl Admin {
     }
 
     async fn get(&self, url: Url) -> Result<Value, AdminError> {
-        let response = self.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        response.map_err(http)?.json().await.map_err(http)
+        let response = self.ask(url).await?;
+        let response = self.taken(response).await?;
+        response.json().await.map_err(|error| self.http(&error))
+    }
+
+    async fn ask(&self, url: Url) -> Result<Response, AdminError> {
+        let request = self.client.request(Method::GET, url).map_err(AdminError::Http)?;
+        request.send().await.map_err(|error| self.http(&error))
+    }
+
+    // Anything else than a success tells why not.
+    async fn taken(&self, response: Response) -> Result<Response, AdminError> {
+        let (status, url, location) = (response.status(), response.url().clone(), location(&response));
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = beginning(response).await;
+        let refusal = self.client.refusal(status, location.as_deref(), &body);
+        Err(AdminError::Http(format!("{url} {refusal}")))
+    }
+
+    fn http(&self, error: &reqwest::Error) -> AdminError {
+        http(error, self.client.cure(error))
     }
 }
 
-fn http(error: reqwest::Error) -> AdminError {
+// As much of an error's body as has a message; one that breaks off tells what it has told.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await
+        && body.len() < ERROR_BODY_LIMIT
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body
+}
+
+fn http(error: &reqwest::Error, cure: &str) -> AdminError {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
+    let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         text = format!("{text}: {inner}");
         source = inner.source();
     }
-    AdminError::Http(text)
+    AdminError::Http(format!("{text}{cure}"))
 }
 
 // Since 3.0 the plugins are objects by name, before that `true`s by name.

@@ -140,10 +140,10 @@ impl Companion {
             None => None,
         };
 
-        let data_planes = match keep.iter().find_map(|(keep, _)| keep.admin_url.clone()) {
-            Some(url) => {
+        let data_planes = match keep.iter().find_map(|(keep, _)| keep.admin.clone()) {
+            Some(api) => {
                 let stores = Stores::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
-                let watch = DataPlaneWatch::new(Admin::new(url)?, stores, observation.clone(), clock);
+                let watch = DataPlaneWatch::new(Admin::new(&api)?, stores, observation.clone(), clock);
                 Some(tokio::spawn(watch.run().instrument(role::data_planes())))
             }
             None => None,
@@ -248,7 +248,7 @@ impl Companion {
             let images = exporter.images_of(prefix, std::env::temp_dir());
             self.images.push(tokio::spawn(images.run().instrument(span.clone())));
         }
-        if let Some(admin) = keep.admin_url.clone().map(Admin::new).transpose()? {
+        if let Some(admin) = keep.admin.as_ref().map(Admin::new).transpose()? {
             self.images.push(tokio::spawn(exporter.schemas_from(admin, &outages).run().instrument(span.clone())));
         }
 

@@ -8,13 +8,13 @@ use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::StorageError;
-use reqwest::Url;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::admin::{Admin, AdminError, DataPlane};
 use crate::archive::{Backing, Stores};
 use crate::observation::Observation;
+use crate::settings::AdminApi;
 
 /// How long the Admin API and the stores may take together.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -70,8 +70,8 @@ pub struct DataPlaneWatch {
 ///
 /// # Errors
 /// When the Admin API or a store does not tell.
-pub async fn by_version(url: &Url, stores: &Stores, clock: Clock) -> Result<ByVersion, Unknown> {
-    listed(&Admin::new(url.clone())?, stores, clock).await
+pub async fn by_version(api: &AdminApi, stores: &Stores, clock: Clock) -> Result<ByVersion, Unknown> {
+    listed(&Admin::new(api)?, stores, clock).await
 }
 
 async fn listed(admin: &Admin, stores: &Stores, clock: Clock) -> Result<ByVersion, Unknown> {

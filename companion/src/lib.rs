@@ -1,6 +1,7 @@
 //! Lifeboat's companion: sessions, relay, archive, commands. What it computes is in `lifeboat-core`; here is the IO.
 
 pub mod admin;
+mod admin_client;
 pub mod archive;
 pub mod bind;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! Lifeboat's scenarios, each named as a sentence. One binary, so that what they share is linked once.
 
+mod admin_access;
 mod answers;
 mod bad_messages;
 mod certificates_change;

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use lifeboat_fakes::certificate::Credentials;
+use lifeboat_fakes::certificate::{Authority, Credentials};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
     SupportedProtocolVersion,
 };
 use rustls_pki_types::pem::PemObject;
@@ -39,6 +40,21 @@ pub fn server(shows: &Credentials) -> Arc<ServerConfig> {
         .with_safe_default_protocol_versions()
         .expect("aws-lc-rs has suites for TLS 1.2 and 1.3")
         .with_no_client_auth();
+    Arc::new(config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(shows)))))
+}
+
+/// A server that shows this certificate and lets in only those who have one of this authority.
+pub fn server_that_asks(shows: &Credentials, authority: &Authority) -> Arc<ServerConfig> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    let root =
+        CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes()).expect("the cast writes valid PEM");
+    roots.add(root).expect("it is an authority's");
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has suites for TLS 1.2 and 1.3")
+        .with_client_cert_verifier(verifier.build().expect("there is a root"));
     Arc::new(config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(shows)))))
 }
 

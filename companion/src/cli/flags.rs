@@ -87,6 +87,9 @@ fn offered(name: Name) -> Offered {
         | names::LIFEBOAT_RELAY_CERT_KEY
         | names::LIFEBOAT_RELAY_CLIENT_CA
         | names::LIFEBOAT_STORAGE_CA
+        | names::LIFEBOAT_ADMIN_CA
+        | names::LIFEBOAT_ADMIN_CERT
+        | names::LIFEBOAT_ADMIN_CERT_KEY
         | names::LIFEBOAT_SETTINGS_FILE
         | names::AWS_WEB_IDENTITY_TOKEN_FILE
         | names::GOOGLE_APPLICATION_CREDENTIALS

@@ -2,11 +2,11 @@
 
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
-use reqwest::Url;
 
 use super::check::Check;
 use crate::archive::{Backing, Stores};
 use crate::data_planes::{ByVersion, Unknown, by_version};
+use crate::settings::AdminApi;
 
 const NODES: &str = "backup: nodes";
 
@@ -19,9 +19,9 @@ pub(super) fn not_looked_at() -> Check {
 }
 
 /// Whether there are nodes of a version that has no backup.
-pub(super) async fn check(url: &Url, stores: &Stores, clock: Clock) -> Check {
+pub(super) async fn check(api: &AdminApi, stores: &Stores, clock: Clock) -> Check {
     let _progress = step(format_args!("checking: {NODES}"));
-    match by_version(url, stores, clock).await {
+    match by_version(api, stores, clock).await {
         Ok(found) => told(&found),
         Err(error) => {
             let cure = match error {

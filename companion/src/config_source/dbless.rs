@@ -13,13 +13,14 @@ use lifeboat_core::manifest::SourceKind;
 use lifeboat_core::outage::OutageLog;
 use lifeboat_runtime::clock::Clock;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
-use serde_json::Value;
 use tracing::{debug, error, info, warn};
 
 use super::{Found, found};
+use crate::admin_client::{AdminClient, location};
 use crate::export::Newest;
+use crate::settings::AdminAccess;
 
 /// How often a node is asked whether it runs something else: as often as the Ingress Controller pushes at most.
 const EVERY: Duration = Duration::from_secs(3);
@@ -35,7 +36,7 @@ const TRIES: u32 = 5;
 #[derive(Clone, Debug)]
 pub struct Dbless {
     url: Url,
-    client: Client,
+    client: AdminClient,
     max_config: usize,
     clock: Clock,
 }
@@ -128,13 +129,13 @@ struct Config {
 }
 
 impl Dbless {
-    /// The node whose Admin API is at `url`; configurations of more than `max_config` bytes are refused.
+    /// The node whose Admin API is at `url`, got into by `access`; configurations of more than `max_config` bytes are refused.
     ///
     /// # Errors
     /// TLS can't be set up.
-    pub fn new(url: Url, max_config: usize, clock: Clock) -> Result<Self, DblessError> {
-        let client = Client::builder().connect_timeout(CONNECT_WITHIN).read_timeout(SILENT_FOR).build();
-        let client = client.map_err(|error| failed(&url, &error))?;
+    pub fn new(url: Url, access: &AdminAccess, max_config: usize, clock: Clock) -> Result<Self, DblessError> {
+        let builder = Client::builder().connect_timeout(CONNECT_WITHIN).read_timeout(SILENT_FOR);
+        let client = AdminClient::new(access, builder).map_err(|error| failed(&url, &error, ""))?;
         Ok(Self { url, client, max_config, clock })
     }
 
@@ -288,13 +289,13 @@ impl Dbless {
             Errors::Flattened => "check_hash=1&flatten_errors=1",
         }));
 
-        let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json);
-        let mut response = request.send().await.map_err(|error| failed(&url, &error))?;
+        let request = self.request(Method::POST, &url)?.header(CONTENT_TYPE, "application/json").body(json);
+        let mut response = request.send().await.map_err(|error| self.failed(&url, &error))?;
         let (status, headers) = (response.status(), response.headers());
         let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
 
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failed(&url, &error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&url, &error))? {
             if !status.is_success() && body.len() < SMALL {
                 body.extend_from_slice(&chunk);
             }
@@ -311,14 +312,11 @@ impl Dbless {
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, limit: usize) -> Result<(Url, T), DblessError> {
         let url = self.at(path);
-        let response = self.client.get(url.clone()).send().await.map_err(|error| failed(&url, &error))?;
-        let status = response.status();
-        let body = read(response, limit, &url).await?;
+        let response = self.request(Method::GET, &url)?.send().await.map_err(|error| self.failed(&url, &error))?;
+        let (status, location) = (response.status(), location(&response));
+        let body = self.read(response, limit, &url).await?;
         if !status.is_success() {
-            let message = serde_json::from_slice::<Value>(&body).ok();
-            let message = message.as_ref().and_then(|body| body["message"].as_str()).unwrap_or("no reason");
-            let message: String = message.chars().take(200).collect();
-            return Err(http(&url, format!("answers {status} ({message})")));
+            return Err(http(&url, self.client.refusal(status, location.as_deref(), &body)));
         }
 
         let parsed = serde_json::from_slice(&body);
@@ -329,24 +327,32 @@ impl Dbless {
         })?;
         Ok((url, parsed))
     }
-}
 
-async fn read(mut response: Response, limit: usize, url: &Url) -> Result<Vec<u8>, DblessError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(url, &error))? {
-        if body.len() + chunk.len() > limit {
-            return Err(http(url, format!("answers with more than {limit} bytes: raise LIFEBOAT_MAX_CONFIG")));
-        }
-        body.extend_from_slice(&chunk);
+    fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, DblessError> {
+        self.client.request(method, url.clone()).map_err(|reason| http(url, format!("is not asked: {reason}")))
     }
-    Ok(body)
+
+    async fn read(&self, mut response: Response, limit: usize, url: &Url) -> Result<Vec<u8>, DblessError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(url, &error))? {
+            if body.len() + chunk.len() > limit {
+                return Err(http(url, format!("answers with more than {limit} bytes: raise LIFEBOAT_MAX_CONFIG")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn failed(&self, url: &Url, error: &reqwest::Error) -> DblessError {
+        failed(url, error, self.client.cure(error))
+    }
 }
 
 fn http(url: &Url, reason: impl Into<String>) -> DblessError {
     DblessError::Http { url: url.to_string(), reason: reason.into() }
 }
 
-fn failed(url: &Url, error: &reqwest::Error) -> DblessError {
+fn failed(url: &Url, error: &reqwest::Error, cure: &str) -> DblessError {
     let mut text = "does not answer".to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
@@ -357,5 +363,5 @@ fn failed(url: &Url, error: &reqwest::Error) -> DblessError {
         text = format!("{text}: {inner}");
         source = inner.source();
     }
-    http(url, text)
+    http(url, format!("{text}{cure}"))
 }

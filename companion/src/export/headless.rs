@@ -80,7 +80,7 @@ impl Headless {
         max_config: usize,
         clock: Clock,
     ) -> Result<Self, AdminError> {
-        let admin = keep.admin_url.clone().map(Admin::new).transpose()?;
+        let admin = keep.admin.as_ref().map(Admin::new).transpose()?;
         let session = Session::new(keep.basic_info().encode(), keep.config_timeout, clock.now());
 
         Ok(Self {

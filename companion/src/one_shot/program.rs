@@ -126,9 +126,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_secrets_are_what_opens_or_signs_backups_and_reports_and_nothing_of_the_clouds() {
+    fn our_secrets_are_the_admin_apis_token_and_what_opens_or_signs_backups_and_reports_and_nothing_of_the_clouds() {
         let secrets: Vec<_> = our_secrets().collect();
-        let known = ["LIFEBOAT_ENCRYPTION_KEYS", "LIFEBOAT_SIGNING_KEY", "LIFEBOAT_REPORT_KEYS", "LIFEBOAT_TICKET"];
+        let known = [
+            "LIFEBOAT_ADMIN_TOKEN",
+            "LIFEBOAT_ENCRYPTION_KEYS",
+            "LIFEBOAT_SIGNING_KEY",
+            "LIFEBOAT_REPORT_KEYS",
+            "LIFEBOAT_TICKET",
+        ];
         assert_eq!(secrets, known);
     }
 

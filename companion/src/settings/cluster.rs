@@ -10,6 +10,7 @@ use lifeboat_link::{Address, ControlPlane, PutOff};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::names::{self, KONG_LUA_SSL_TRUSTED_CERTIFICATE as TRUSTED, Name};
+use super::source::Given;
 use super::{Reader, limits, proxy};
 
 /// How to reach the control plane as a node of its cluster.
@@ -121,15 +122,19 @@ pub(super) fn identity(reader: &mut Reader<'_>, certificate: Name, key: Name) ->
     let of_certificate = "a certificate of the cluster is needed; with cluster_mtls=shared all have the same";
     let certificate = reader.required(certificate, of_certificate, "/etc/kong/cluster.crt");
     let key = reader.required(key, &of_key, "/etc/kong/cluster.key");
-    let (certificate, key) = (certificate?, key?);
-    let (certificate_pem, key_pem) = (reader.pem(&certificate), reader.pem(&key));
+    identity_of(reader, &certificate?, &key?)
+}
+
+/// A certificate and its key.
+pub(super) fn identity_of(reader: &mut Reader<'_>, certificate: &Given, key: &Given) -> Option<Identity> {
+    let (certificate_pem, key_pem) = (reader.pem(certificate), reader.pem(key));
     let (certificate_pem, key_pem) = (certificate_pem?, key_pem?);
     let read = Identity::from_pem(&certificate_pem, &key_pem);
 
     read.map_err(|error| {
         let names = match error {
-            TlsError::NoKey | TlsError::EncryptedKey | TlsError::UnsupportedKey => key.name,
-            TlsError::NoCertificate | TlsError::BadCertificate(_) => certificate.name,
+            TlsError::NoKey | TlsError::EncryptedKey | TlsError::UnsupportedKey => key.name.clone(),
+            TlsError::NoCertificate | TlsError::BadCertificate(_) => certificate.name.clone(),
             _ => format!("{} and {}", certificate.name, key.name),
         };
         reader.wrong(format!("{names}: {error}"));
@@ -149,7 +154,7 @@ fn control_plane_authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
             system = System::AsSet;
         } else {
             let name = TRUSTED.to_string();
-            pems.push(checked(reader, &super::source::Given { value: item, name, is_argument: false })?);
+            pems.push(checked(reader, &Given { value: item, name, is_argument: false })?);
         }
     }
 
@@ -192,7 +197,7 @@ fn cluster_authorities(reader: &mut Reader<'_>) -> Vec<Leaf> {
     certificates_from_pem(&pem).unwrap_or_default().iter().filter_map(|der| Leaf::from_der(der).ok()).collect()
 }
 
-pub(super) fn checked(reader: &mut Reader<'_>, given: &super::source::Given) -> Option<Vec<u8>> {
+pub(super) fn checked(reader: &mut Reader<'_>, given: &Given) -> Option<Vec<u8>> {
     let pem = reader.pem(given)?;
     match certificates_from_pem(&pem) {
         Ok(_) => Some(pem),

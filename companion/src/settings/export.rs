@@ -9,9 +9,9 @@ use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::kong::basic_info::BasicInfo;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_node_cache::{CacheForm, NodePrefix};
-use reqwest::Url;
 
 use super::Reader;
+use super::admin::AdminApi;
 use super::names::{self, LIFEBOAT_KONG_VERSIONS as VERSIONS};
 use super::source::Given;
 
@@ -27,7 +27,7 @@ pub struct ExporterSettings {
     /// The backup node's labels.
     pub labels: BTreeMap<String, String>,
     /// The control plane's Admin API.
-    pub admin_url: Option<Url>,
+    pub admin: Option<AdminApi>,
     /// How long a connected control plane may be silent before that is reported.
     pub config_timeout: Duration,
     /// What decides which configuration is published.
@@ -55,18 +55,18 @@ impl ExporterSettings {
         let plugins = reader.list(names::LIFEBOAT_PLUGINS);
         let filters = reader.list(names::LIFEBOAT_FILTERS);
         let labels = labels(reader);
-        let admin_url = admin_url(reader);
+        let admin = AdminApi::read(reader);
         let config_timeout = reader.config_timeout();
         let rules = rules(reader);
         let election = election(reader);
         let beside = beside(reader, versions.as_deref());
-        let (labels, admin_url, election, beside) = (labels?, admin_url?, election?, beside?);
+        let (labels, admin, election, beside) = (labels?, admin?, election?, beside?);
         let each = versions?.into_iter().map(|version| Self {
             version,
             plugins: plugins.clone(),
             filters: filters.clone(),
             labels: labels.clone(),
-            admin_url: admin_url.clone(),
+            admin: admin.clone(),
             config_timeout,
             rules,
             election,
@@ -203,16 +203,4 @@ fn labels(reader: &mut Reader<'_>) -> Option<BTreeMap<String, String>> {
     }
 
     Some(labels)
-}
-
-/// The control plane's Admin API. The outer option: whether it could be read.
-pub(super) fn admin_url(reader: &mut Reader<'_>) -> Option<Option<Url>> {
-    let Some(given) = reader.text(names::LIFEBOAT_ADMIN_URL) else { return Some(None) };
-    match given.value.trim().parse::<Url>() {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(Some(url)),
-        _ => {
-            reader.wrong(format!("{}: it must be a URL of http or https (valid: http://127.0.0.1:8001)", given.name));
-            None
-        }
-    }
 }

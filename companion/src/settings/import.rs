@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admin::AdminAccess;
 use super::cluster::ClusterSettings;
 use super::export::{ExporterSettings, given_version, node_prefix, version};
 use super::{Problems, Reader, Source, StoreSettings, finish, names};
@@ -30,6 +31,8 @@ pub struct DblessImportSettings {
     pub version: Option<KongVersion>,
     /// How long whoever feeds the node as a rule may take.
     pub patience: Duration,
+    /// How to get into the node's Admin API.
+    pub admin: AdminAccess,
 }
 
 /// Which node it is, for commands that look at it before anything else.
@@ -82,8 +85,8 @@ impl DblessImportSettings {
     pub fn read(source: &Source, ticket: Option<&str>) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, version) = (to_restore(&mut reader, ticket), given_version(&mut reader));
-        let patience = reader.config_timeout();
-        finish(reader, || Some(Self { store: store?, version: version?, patience }))
+        let (patience, admin) = (reader.config_timeout(), AdminAccess::read(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version?, patience, admin: admin? }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the operator wants: Kong's own settings, the clouds' and ours, checked. Each part is read once and is valid from
 //! then on; all mistakes of a start are reported together.
 
+mod admin;
 mod certificates;
 mod changed;
 mod cluster;
@@ -37,6 +38,7 @@ use lifeboat_core::room::NodeLimits;
 
 use self::limits::node_limits;
 
+pub use admin::{AdminAccess, AdminApi};
 pub use certificates::{CertificateFiles, Reread};
 pub use changed::Changed;
 pub use cluster::{ClusterSettings, Revocation, Trust};

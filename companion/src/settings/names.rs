@@ -227,6 +227,15 @@ settings! {
     LIFEBOAT_ADMIN_URL = setting("admin-url", "none",
         "the control plane's Admin API: Lifeboat reads plugins, filters and `sync_status` from there, and backs up \
          its schemas");
+    LIFEBOAT_ADMIN_TOKEN = secret("none",
+        "what is sent as `Kong-Admin-Token` to the Admin API of a control plane, or of a node without a database");
+    [Tls]
+    LIFEBOAT_ADMIN_CA = setting("admin-ca", "none",
+        "further authorities for an Admin API's certificate, besides those of the operating system: a path, PEM, or \
+         base64 of PEM");
+    LIFEBOAT_ADMIN_CERT = setting("admin-cert", "none",
+        "the certificate that Lifeboat shows to an Admin API that asks for one: a path, PEM, or base64 of PEM");
+    LIFEBOAT_ADMIN_CERT_KEY = setting("admin-cert-key", "none", "its private key; as a flag only a path");
     [Node]
     KONG_PREFIX = setting("prefix", "/usr/local/kong",
         "the prefix of a Kong on this host or on a shared volume");

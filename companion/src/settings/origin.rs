@@ -5,9 +5,8 @@ use lifeboat_core::export::publisher::Rules;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::room::NodeLimits;
 
-use reqwest::Url;
-
-use super::export::{admin_url, election, given_version, rules, version};
+use super::admin::{AdminAccess, AdminApi};
+use super::export::{election, given_version, rules, version};
 use super::limits::node_limits;
 use super::{Problems, Reader, Source, StoreSettings, finish, names, refuse_to_write_what_is_not_accepted};
 
@@ -37,6 +36,8 @@ pub struct DblessSettings {
     pub election: ElectionSetting,
     /// Plugins that nodes have besides Kong's own.
     pub plugins: Vec<String>,
+    /// How to get into the node's Admin API.
+    pub admin: AdminAccess,
 }
 
 impl FileSettings {
@@ -57,8 +58,11 @@ impl DblessSettings {
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
         refuse_to_write_what_is_not_accepted(&mut reader, store.as_ref());
         let (rules, election) = (rules(&mut reader), election(&mut reader));
-        let plugins = plugin_names(&mut reader);
-        finish(reader, || Some(Self { store: store?, version: version?, rules, election: election?, plugins }))
+        let (plugins, admin) = (plugin_names(&mut reader), AdminAccess::read(&mut reader));
+        finish(reader, || {
+            let (store, version, election, admin) = (store?, version?, election?, admin?);
+            Some(Self { store, version, rules, election, plugins, admin })
+        })
     }
 }
 
@@ -97,7 +101,7 @@ pub struct LookSettings {
     /// What nodes take.
     pub limits: NodeLimits,
     /// The control plane's Admin API, which tells which versions of Kong data planes have.
-    pub admin_url: Option<Url>,
+    pub admin: Option<AdminApi>,
 }
 
 impl LookSettings {
@@ -105,7 +109,7 @@ impl LookSettings {
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let (store, version) = (StoreSettings::read(&mut reader), given_version(&mut reader));
-        let (limits, admin_url) = (node_limits(&mut reader), admin_url(&mut reader));
-        finish(reader, || Some(Self { store: store?, version: version?, limits, admin_url: admin_url? }))
+        let (limits, admin) = (node_limits(&mut reader), AdminApi::read(&mut reader));
+        finish(reader, || Some(Self { store: store?, version: version?, limits, admin: admin? }))
     }
 }

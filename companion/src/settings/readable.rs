@@ -2,9 +2,9 @@
 
 use lifeboat_core::room::NodeLimits;
 use lifeboat_node_cache::NodePrefix;
-use reqwest::Url;
 
-use super::export::{admin_url, node_prefix};
+use super::admin::AdminApi;
+use super::export::node_prefix;
 use super::limits::node_limits;
 use super::{
     ClusterSettings, ExporterSettings, Problems, Reader, RelaySettings, Role, Source, StoreSettings, names, store_of,
@@ -23,7 +23,7 @@ pub struct ReadableSettings {
     /// What to keep: where export is on, or a version is set.
     pub keep: Option<Vec<ExporterSettings>>,
     /// The control plane's Admin API.
-    pub admin_url: Option<Url>,
+    pub admin: Option<AdminApi>,
     /// What nodes take.
     pub limits: NodeLimits,
     /// How to serve nodes, if import is on.
@@ -44,9 +44,9 @@ impl ReadableSettings {
         let has_version = reader.is_given(names::LIFEBOAT_KONG_VERSIONS) || reader.is_given(names::KONG_VERSION);
         let keep = if role != Role::Importer || has_version { ExporterSettings::read_each(&mut reader) } else { None };
         let relay = if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()) } else { None };
-        let admin_url = admin_url(&mut reader).flatten();
+        let admin = AdminApi::read(&mut reader).flatten();
         let (prefix, limits) = (node_prefix(&mut reader), node_limits(&mut reader));
         reader.check_what_concerns_all();
-        Self { role, store, cluster, keep, admin_url, limits, relay, prefix, problems: reader.into_problems() }
+        Self { role, store, cluster, keep, admin, limits, relay, prefix, problems: reader.into_problems() }
     }
 }

@@ -66,6 +66,11 @@ async fn what_a_node_without_a_database_refuses_is_shown_by_the_entities_that_ko
     for (status, body, parts) in [
         ("400 Bad Request", invalid, ["service \"orders\": host required field missing", "400"]),
         ("413 Request Entity Too Large", html, ["KONG_NGINX_ADMIN_CLIENT_MAX_BODY_SIZE", &bytes]),
+        (
+            "413 Request Entity Too Large",
+            json!({ "message": "Configuration does not fit in LMDB database, consider raising lmdb_map_size" }),
+            ["does not fit in LMDB database", "KONG_LMDB_MAP_SIZE"],
+        ),
         ("404 Not Found", json!({ "message": "Not found" }), ["Not found", "404"]),
     ] {
         // A node that names entities only if it is asked to says less at first.

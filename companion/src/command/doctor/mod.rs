@@ -51,7 +51,7 @@ pub async fn doctor(source: &Source, output: Output, clock: Clock) -> Result<(),
 async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     let now = SystemTime::from(clock.wall());
     let mut checks = settings::checks(&settings);
-    let ReadableSettings { role, store, cluster, keep, admin_url, limits, relay, prefix, .. } = settings;
+    let ReadableSettings { role, store, cluster, keep, admin, limits, relay, prefix, .. } = settings;
 
     if let Some(cluster) = &cluster {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
@@ -106,8 +106,8 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
     }
 
     if let (Some(sources), true) = (sources, is_readable) {
-        checks.push(match admin_url {
-            Some(url) => nodes::check(&url, &sources, clock).await,
+        checks.push(match admin {
+            Some(api) => nodes::check(&api, &sources, clock).await,
             None => nodes::not_looked_at(),
         });
     }

@@ -22,7 +22,7 @@ pub(super) async fn export(source: &Source, output: Output, clock: Clock) -> Res
 
     for settings in each {
         let node = BackupNode::new(settings.version);
-        let besides = Besides { prefix: settings.beside.clone(), admin: settings.admin_url.clone() };
+        let besides = Besides { prefix: settings.beside.clone(), admin: settings.admin.clone() };
         let rules = settings.rules;
 
         let answer = inquiry::ask(cluster.clone(), settings, node.clone(), store.max_config, clock).await;

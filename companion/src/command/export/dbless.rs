@@ -23,7 +23,8 @@ use crate::settings::{DblessSettings, LiveRules, RuleChanger, Source};
 /// Keeps what the node runs, and ends.
 pub(super) async fn once(source: &Source, url: &Url, asked: &Export, clock: Clock) -> Result<(), Failure> {
     let settings = DblessSettings::read(source)?;
-    let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
+    let node =
+        Dbless::new(url.clone(), &settings.admin, settings.store.max_config, clock).map_err(anyhow::Error::from)?;
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;
@@ -41,7 +42,8 @@ pub(super) async fn watch(source: &Source, url: &Url, asked: &Export, log: &Log,
     let settings = DblessSettings::read(source)?;
     let changer = RuleChanger::new(LiveRules::from(&settings));
     let mut reloader = Reloader::new(source, log, |source| Ok(LiveRules::from(&DblessSettings::read(source)?)));
-    let node = Dbless::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
+    let node =
+        Dbless::new(url.clone(), &settings.admin, settings.store.max_config, clock).map_err(anyhow::Error::from)?;
     // A person has just started this: report a wrong address or version at once instead of trying again.
     let version = node.version(settings.version).await.map_err(anyhow::Error::from)?;
     let archive = Archive::open(&settings.store).map_err(anyhow::Error::from)?;

@@ -15,7 +15,6 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_node_cache::NodePrefix;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
-use reqwest::Url;
 use tracing::warn;
 
 use self::judged::Judge;
@@ -26,7 +25,7 @@ use crate::cli::{Export, Output};
 use crate::config_source::{ConfigSource, read_file};
 use crate::export::{BackupNode, Exported, Exporter, NotKept, mirror_once, prune_once};
 use crate::logging::Log;
-use crate::settings::{FileSettings, Reader, Source, StoreSettings};
+use crate::settings::{AdminApi, FileSettings, Reader, Source, StoreSettings};
 
 /// Keeps what was asked for.
 pub async fn export(source: &Source, asked: &Export, log: &Log, clock: Clock) -> Result<(), Failure> {
@@ -65,7 +64,7 @@ struct Besides {
     /// The prefix of a node, of whose cache an image is kept.
     prefix: Option<NodePrefix>,
     /// The Admin API of the control plane, whose schemas are kept.
-    admin: Option<Url>,
+    admin: Option<AdminApi>,
 }
 
 /// Keeps a configuration, and what goes with it.
@@ -83,8 +82,8 @@ async fn keep(
     let mut exporter = Exporter::new(archive.clone(), node, rules, clock);
     let mut exported = exporter.export(received).await.map_err(anyhow::Error::from)?;
 
-    if let Some(url) = besides.admin
-        && let Err(error) = keep_schemas(&mut exporter, &mut exported, url).await
+    if let Some(api) = besides.admin
+        && let Err(error) = keep_schemas(&mut exporter, &mut exported, &api).await
     {
         warn!(
             "the control plane's schemas for Kong {} are not kept: {error}. The configuration is kept all the same; what is \
@@ -109,8 +108,8 @@ async fn keep(
     Ok(())
 }
 
-async fn keep_schemas(exporter: &mut Exporter, exported: &mut Exported, url: Url) -> Result<(), NotKept> {
-    if let Some(named) = exporter.keep_schemas(&Admin::new(url)?).await? {
+async fn keep_schemas(exporter: &mut Exporter, exported: &mut Exported, api: &AdminApi) -> Result<(), NotKept> {
+    if let Some(named) = exporter.keep_schemas(&Admin::new(api)?).await? {
         *exported.manifest_mut() = named;
     }
     Ok(())

@@ -55,8 +55,8 @@ impl Change {
                 Ok(Self { store, version, plugins, origin, found })
             }
             ConfigSource::Dbless(url) => {
-                let DblessSettings { store, version, plugins, .. } = DblessSettings::read(source)?;
-                let node = Dbless::new(url.clone(), store.max_config, clock).map_err(anyhow::Error::from)?;
+                let DblessSettings { store, version, plugins, admin, .. } = DblessSettings::read(source)?;
+                let node = Dbless::new(url.clone(), &admin, store.max_config, clock).map_err(anyhow::Error::from)?;
                 let version = node.version(version).await.map_err(anyhow::Error::from)?;
                 let (_, found) = node.configuration(version).await.map_err(anyhow::Error::from)?;
                 Ok(Self { store, version, plugins, origin: judged::ConfigSource::node(url), found })

@@ -83,7 +83,8 @@ impl Restoring {
     fn new(source: &Source, url: &Url, ticket: Option<&str>, when: When, clock: Clock) -> Result<Self, Failure> {
         let settings = DblessImportSettings::read(source, ticket)?;
         let sources = Stores::open_existing(&settings.store);
-        let node = DblessNode::new(url.clone(), settings.store.max_config, clock).map_err(anyhow::Error::from)?;
+        let node = DblessNode::new(url.clone(), &settings.admin, settings.store.max_config, clock);
+        let node = node.map_err(anyhow::Error::from)?;
         Ok(Self { node, settings, sources, when, clock })
     }
 

@@ -47,14 +47,14 @@ pub async fn verify(source: &Source, asked: &Verify, clock: Clock) -> Result<(),
         vec![settled(&archive, version, pick, conditions).await.map_err(anyhow::Error::from)?]
     };
     // A ticket is of one version and opens no other.
-    let stores = match (&settings.admin_url, &settings.store.access) {
-        (Some(url), access) if !matches!(access, Access::Ticket(_)) => {
-            Some((url, Stores::open_existing(&settings.store)))
+    let stores = match (&settings.admin, &settings.store.access) {
+        (Some(api), access) if !matches!(access, Access::Ticket(_)) => {
+            Some((api, Stores::open_existing(&settings.store)))
         }
         _ => None,
     };
     let nodes = match stores {
-        Some((url, stores)) => Some(nodes::check(url, &stores, clock).await),
+        Some((api, stores)) => Some(nodes::check(api, &stores, clock).await),
         None => None,
     };
     let text = match asked.output {

@@ -16,6 +16,7 @@ use lifeboat_runtime::progress::step;
 use reqwest::{StatusCode, Url};
 
 use crate::config_source::{Dbless, DblessError, Errors};
+use crate::settings::AdminAccess;
 
 /// How often it is asked whether it has been given something.
 const EVERY: Duration = Duration::from_secs(1);
@@ -52,15 +53,14 @@ pub enum LoadError {
     #[error("the configuration can't be given to the node: {0}")]
     Payload(Rejected),
     /// 413.
-    #[error(
-        "the node at {url} takes no configuration of {bytes} bytes: raise nginx_admin_client_max_body_size there (valid: \
-         KONG_NGINX_ADMIN_CLIENT_MAX_BODY_SIZE={}m)", .bytes.div_ceil(1 << 20) + 1
-    )]
+    #[error("the node at {url} takes no configuration of {bytes} bytes: {why}")]
     TooLarge {
         /// The node.
         url: Url,
         /// The size that was refused.
         bytes: usize,
+        /// What it says, and what to raise.
+        why: String,
     },
     /// It doesn't take the configuration.
     #[error("the node at {url} does not take the configuration ({status}): {why}")]
@@ -81,13 +81,13 @@ pub enum LoadError {
 }
 
 impl DblessNode {
-    /// The node whose Admin API is at `url`; of what it answers, at most what a configuration of `max_config` bytes needs is
+    /// The node whose Admin API is at `url`, got into by `access`; of what it answers, at most what a configuration of `max_config` bytes needs is
     /// read.
     ///
     /// # Errors
     /// TLS can't be set up.
-    pub fn new(url: Url, max_config: usize, clock: Clock) -> Result<Self, DblessError> {
-        Ok(Self { api: Dbless::new(url, max_config, clock)?, clock })
+    pub fn new(url: Url, access: &AdminAccess, max_config: usize, clock: Clock) -> Result<Self, DblessError> {
+        Ok(Self { api: Dbless::new(url, access, max_config, clock)?, clock })
     }
 
     /// Where its Admin API is.
@@ -160,7 +160,8 @@ impl DblessNode {
                     self.clock.reach(self.clock.now() + wait.min(LONGEST_WAIT)).await;
                 }
                 StatusCode::PAYLOAD_TOO_LARGE => {
-                    return Err(LoadError::TooLarge { url: self.url().clone(), bytes: json.len() });
+                    let (url, bytes) = (self.url().clone(), json.len());
+                    return Err(LoadError::TooLarge { url, bytes, why: refusal::too_large(&answered.body, bytes) });
                 }
                 status => {
                     let why = self.why(json, status, &answered.body).await;

@@ -31,6 +31,28 @@ pub(super) fn described(body: &[u8]) -> String {
     if more > 0 { format!("{listed}\n  and {more} more") } else { listed }
 }
 
+/// What the body of a 413 says was too small. Three limits answer so: nginx's for a body, in a page of its own or in JSON; and
+/// Kong's for what a configuration becomes, LMDB's map or, before Kong 3.0, the memory cache, which it calls by their settings.
+pub(super) fn too_large(body: &[u8], bytes: usize) -> String {
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    let message = body.as_ref().and_then(|body| body["message"].as_str());
+    let said = message.map(|message| format!("{}: ", told(message))).unwrap_or_default();
+    let cure = match message.map(str::to_ascii_lowercase) {
+        Some(message) if message.contains("lmdb") => {
+            "raise lmdb_map_size there (valid: KONG_LMDB_MAP_SIZE=4096m)".to_owned()
+        }
+        Some(message) if message.contains("cache") => {
+            "raise mem_cache_size there (valid: KONG_MEM_CACHE_SIZE=512m)".to_owned()
+        }
+        _ => format!(
+            "raise nginx_admin_client_max_body_size there, or the limit of a proxy before it (valid: \
+             KONG_NGINX_ADMIN_CLIENT_MAX_BODY_SIZE={}m)",
+            bytes.div_ceil(1 << 20) + 1
+        ),
+    };
+    format!("{said}{cure}")
+}
+
 // Entity by entity.
 fn flattened(errors: &Value) -> Vec<String> {
     errors.as_array().into_iter().flatten().map(entity).collect()
@@ -144,6 +166,22 @@ mod tests {
         let errors: Vec<_> = (0..25).map(|at| json!({ "entity_type": "route", "entity_id": at.to_string() })).collect();
         let text = described(json!({ "flattened_errors": errors }).to_string().as_bytes());
         assert!(text.ends_with("and 15 more") && text.lines().count() == 12, "{text}");
+    }
+
+    #[test]
+    fn what_is_too_large_is_told_by_the_limit_that_the_answer_names() {
+        let page = b"<html><head><title>413 Request Entity Too Large</title></head></html>";
+        assert!(too_large(page, 12 << 20).ends_with("KONG_NGINX_ADMIN_CLIENT_MAX_BODY_SIZE=13m)"));
+        let lmdb = br#"{"message":"Configuration does not fit in LMDB database, consider raising lmdb_map_size"}"#;
+        let told = too_large(lmdb, 12 << 20);
+        assert!(
+            told.starts_with("Configuration does not fit in LMDB") && told.contains("KONG_LMDB_MAP_SIZE"),
+            "{told}"
+        );
+        assert!(!told.contains("BODY_SIZE"), "{told}");
+        assert!(too_large(br#"{"message":"does not fit in Kong cache"}"#, 1).contains("KONG_MEM_CACHE_SIZE"));
+        let other = too_large(br#"{"message":"Request body too large"}"#, 1);
+        assert!(other.starts_with("Request body too large: ") && other.contains("BODY_SIZE=2m"), "{other}");
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl StoreSettings {
     /// What a ticket holds, with the settings that are about restoring it.
     pub(super) fn of_ticket(reader: &mut Reader<'_>, text: &str) -> Option<Self> {
         let max_config = max_config(reader);
-        let authorities = extra_authorities(reader);
+        let authorities = storage_authorities(reader);
         let keys = KeySource::read(reader);
         let restore = RestoreRules::read(reader);
         let ticket = match Ticket::decode(text) {
@@ -148,7 +148,7 @@ impl StoreSettings {
         let why = "configurations must be kept somewhere";
         let given = reader.required(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE, why, "s3://bucket/prefix");
         let max_config = max_config(reader);
-        let authorities = extra_authorities(reader);
+        let authorities = storage_authorities(reader);
         let keys = KeySource::read(reader);
         let history = HistoryLimit::read(reader);
         // Checked also where another cloud's store is named: a mistake in it is one all the same.
@@ -223,13 +223,18 @@ pub(super) fn max_config(reader: &mut Reader<'_>) -> usize {
     reader.number(names::LIFEBOAT_MAX_CONFIG, DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
 }
 
-fn extra_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {
-    let Some(given) = reader.text(names::LIFEBOAT_STORAGE_CA) else { return Some(ExtraAuthorities::default()) };
+fn storage_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {
+    extra_authorities(reader, names::LIFEBOAT_STORAGE_CA, "/etc/lifeboat/storage-ca.crt")
+}
+
+/// Certificates of authorities that are trusted besides the system's; none if that isn't set.
+pub(super) fn extra_authorities(reader: &mut Reader<'_>, name: Name, valid: &str) -> Option<ExtraAuthorities> {
+    let Some(given) = reader.text(name) else { return Some(ExtraAuthorities::default()) };
     let pem = checked(reader, &given)?;
     match Authorities::new([AuthoritySource::Pem(&pem)]) {
         Ok(_) => Some(ExtraAuthorities(pem)),
         Err(error) => {
-            reader.wrong(format!("{}: {error} (valid: /etc/lifeboat/storage-ca.crt)", given.name));
+            reader.wrong(format!("{}: {error} (valid: {valid})", given.name));
             None
         }
     }
