@@ -48,6 +48,9 @@ impl Denial {
             return Some(Self::Expired(expired(cloud, observation.issuer)));
         }
 
+        if let Some(cure) = immutable(code, &text) {
+            return Some(Self::Credential(cure));
+        }
         if let Some(cure) = wrong_credential(cloud, code, observation.issuer) {
             return Some(Self::Credential(cure));
         }
@@ -93,7 +96,19 @@ fn is_expired(code: &str, text: &str) -> bool {
 }
 
 fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Issuer>) -> Option<String> {
-    if let (Some(issuer), "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "InvalidToken") = (issuer, code) {
+    // Known to be good where they were made: another region's service, another partition's, or another store's made them.
+    if let (Some(Issuer::WebIdentity), "InvalidToken" | "InvalidTokenId" | "InvalidAccessKeyId") = (issuer, code) {
+        return Some(format!(
+            "the store does not accept the session token that AWS STS gave for AWS_WEB_IDENTITY_TOKEN_FILE: let AWS_REGION, or \
+             AWS_ENDPOINT_URL_STS, name the security token service that belongs to this store; and {}",
+            Issuer::WebIdentity.cure()
+        ));
+    }
+    let is_unknown = matches!(
+        code,
+        "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "NotSignedUp" | "InvalidToken" | "InvalidTokenId"
+    );
+    if let Some(issuer) = issuer.filter(|_| is_unknown) {
         return Some(format!(
             "the store does not accept the credentials that {} gave: {}",
             issuer.name(),
@@ -151,11 +166,31 @@ fn other_hindrance(code: &str) -> Option<&'static str> {
         | "BillingDisabled"
         | "UserProjectAccountProblem" => Some("the account itself is disabled: see its owner's notices and bills"),
         "InvalidObjectState" => Some("the object is archived: restore it, and keep the prefix out of archiving rules"),
-        "BlobImmutableDueToPolicy" => {
-            Some("an immutability policy covers the prefix: leave manifest.json and config.json out")
-        }
         _ => None,
     }
+}
+
+/// Objects that may not be replaced or deleted, whoever asks. Azure answers 409, which would look like somebody else's write.
+/// Azure: <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>; Google:
+/// <https://cloud.google.com/storage/docs/bucket-lock>, <https://cloud.google.com/storage/docs/object-holds>; S3:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html>.
+fn immutable(code: &str, text: &str) -> Option<String> {
+    let what = match code {
+        "BlobImmutableDueToPolicy" => "an immutability policy of Azure's covers this object",
+        "BlobImmutableDueToLegalHold" => "a legal hold of Azure's covers this object",
+        "RetentionPolicyNotMet" => "a retention policy of Google's covers this object",
+        "ObjectUnderActiveHold" => "a hold of Google's is on this object",
+        _ if text.contains("retention policy or object retention") => {
+            "a retention policy of Google's covers this object"
+        }
+        _ if text.contains("under active") && text.contains("hold") => "a hold of Google's is on this object",
+        _ if text.contains("protected by object lock") => "S3's Object Lock covers this version of the object",
+        _ => return None,
+    };
+    Some(format!(
+        "{what}, so it can't be replaced or deleted, and Lifeboat replaces manifest.json, config.json and what is in election/: \
+         keep versions in this place, or use another for it (docs/store.md, \"A store that keeps every version\")"
+    ))
 }
 
 /// "User: arn:aws:iam::1:user/x is not authorized to perform: s3:PutObject on resource: …", "… does not have

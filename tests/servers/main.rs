@@ -10,6 +10,7 @@ mod filter;
 mod installed;
 mod lmdb_node;
 mod memory_limit;
+mod object_lock;
 mod permissions;
 mod prefixes;
 mod production;

@@ -82,7 +82,7 @@ pub fn profiles_are_not_read(unread: &[&str]) -> String {
     }
     let (names, verb) = (unread.join(" and "), if unread.len() == 1 { "is" } else { "are" });
     format!(
-        "; {names} {verb} set, but lifeboat does not read the AWS CLI's files: set the variables that aws configure \
+        "; {names} {verb} set, but lifeboat does not read the AWS CLI's files, neither keys nor roles nor SSO sessions: set the variables that aws configure \
          export-credentials --format env prints"
     )
 }

@@ -72,6 +72,10 @@ fn every_answer_has_its_class_and_its_cure() {
         (S3, Get, 400, "InvalidToken", "denied", "AWS_SESSION_TOKEN"),
         (S3, Get, 403, "RequestTimeTooSkewed", "denied", "this host's clock is wrong"),
         (S3, Get, 403, "InvalidObjectState", "denied", "archived"),
+        (AZURE, Put, 409, "BlobImmutableDueToPolicy", "denied", "an immutability policy of Azure's covers this object"),
+        (AZURE, Delete, 409, "BlobImmutableDueToLegalHold", "denied", "a legal hold of Azure's"),
+        (GOOGLE, Put, 403, "RetentionPolicyNotMet", "denied", "a retention policy of Google's covers this object"),
+        (GOOGLE, Delete, 403, "ObjectUnderActiveHold", "denied", "a hold of Google's"),
         (S3, Get, 429, "", "unavailable", "HTTP 429"),
         (S3, Get, 500, "InternalError", "unavailable", "InternalError"),
         (S3, Put, 503, "SlowDown", "unavailable", "SlowDown: in its own words"),
@@ -226,6 +230,22 @@ fn credentials_that_were_fetched_are_not_blamed_on_a_setting_that_is_not_set() {
         error.contains("the credentials that AWS STS gave have expired") && !error.contains("SESSION_TOKEN"),
         "{error}"
     );
+}
+
+#[test]
+fn a_session_token_is_blamed_on_who_gave_it() {
+    for (issuer, code, words) in [
+        (Issuer::WebIdentity, "InvalidToken", "that AWS STS gave for AWS_WEB_IDENTITY_TOKEN_FILE: let AWS_REGION"),
+        (Issuer::WebIdentity, "InvalidAccessKeyId", "AWS_ENDPOINT_URL_STS"),
+        (Issuer::ContainerCredentials, "InvalidTokenId", "that the container's credential endpoint gave"),
+        (Issuer::InstanceMetadata, "NotSignedUp", "that the instance metadata service gave"),
+    ] {
+        let outcome = Outcome::Answered(answer(400, code));
+        let error = diagnosed(S3, Operation::Get, &Observation { issuer: Some(issuer), ..observed(outcome) }).error;
+        assert_eq!(error.class(), "denied");
+        let error = error.to_string();
+        assert!(error.contains(words) && !error.contains("AWS_SESSION_TOKEN"), "{code}: {error}");
+    }
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use http::header::{HeaderName, HeaderValue};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider, Checksum as S3Checksum};
 use object_store::path::Path;
 use object_store::{
@@ -26,7 +28,13 @@ use crate::wire::Wire;
 pub(super) struct Bucket {
     reading: AmazonS3,
     writing: AmazonS3,
+    /// The same with a checksum, for a bucket that asks for one: not every store that speaks S3's protocol knows it.
+    writing_with_checksum: AmazonS3,
+    asks_for_checksum: AtomicBool,
 }
+
+/// With which SDKs say that they send a checksum; some stores look for this header alone.
+const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-sdk-checksum-algorithm");
 
 pub(super) fn open(
     access: &S3Access,
@@ -43,7 +51,10 @@ pub(super) fn open(
         encrypted(builder, &access.put_object).with_http_connector(wire.clone())
     };
     let reading = builder(options.clone()).build()?;
-    let mut writing = builder(options.with_default_headers(access.put_object.headers.clone()));
+    let mut headers = access.put_object.headers.clone();
+    let mut writing = builder(options.clone().with_default_headers(headers.clone()));
+    headers.insert(ALGORITHM, HeaderValue::from_static("SHA256"));
+    let with_checksum = builder(options.with_default_headers(headers)).with_checksum_algorithm(S3Checksum::SHA256);
 
     if let Some(checksum) = access.put_object.checksum {
         writing = writing.with_checksum_algorithm(match checksum {
@@ -51,7 +62,16 @@ pub(super) fn open(
             Checksum::Crc64Nvme => S3Checksum::CRC64NVME,
         });
     }
-    Ok((Bucket { reading, writing: writing.build()? }, presigner))
+    let (writing, writing_with_checksum) = (writing.build()?, with_checksum.build()?);
+    Ok((Bucket { reading, writing, writing_with_checksum, asks_for_checksum: AtomicBool::new(false) }, presigner))
+}
+
+// What a bucket with Object Lock and a default retention answers 400 to an object without a checksum; nothing was written.
+// The code is InvalidRequest, as for much else.
+// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html>
+fn asks_for_a_checksum(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    text.contains("Object Lock") && (text.contains("Content-MD5") || text.contains("checksum"))
 }
 
 fn at(access: &S3Access, bucket: &str, credentials: AwsCredentialProvider) -> AmazonS3Builder {
@@ -105,7 +125,16 @@ impl fmt::Display for Bucket {
 #[async_trait]
 impl ObjectStore for Bucket {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.writing.put_opts(location, payload, options).await
+        if self.asks_for_checksum.load(Ordering::Relaxed) {
+            return self.writing_with_checksum.put_opts(location, payload, options).await;
+        }
+        match self.writing.put_opts(location, payload.clone(), options.clone()).await {
+            Err(error) if asks_for_a_checksum(&error) => {
+                self.asks_for_checksum.store(true, Ordering::Relaxed);
+                self.writing_with_checksum.put_opts(location, payload, options).await
+            }
+            result => result,
+        }
     }
 
     async fn put_multipart_opts(
