@@ -237,7 +237,7 @@ impl Companion {
 
         let exporter = Exporter::new(archive.clone(), &node, keep.rules, *clock);
         let exporter = exporter.electing(keep.election).observed_by(recorder.clone()).ruled_by(rulebook.clone());
-        let mut exporter = exporter.mirrored_in(store.others());
+        let mut exporter = exporter.mirrored_in(store.others()).electing_in(Archive::open_election(store)?);
 
         if let Some(hearing) = hearing {
             exporter = exporter.hearing(hearing);

@@ -48,6 +48,11 @@ impl ObjectKeys {
         format!("{}/lifeboat/thinning.json", self.version)
     }
 
+    /// Where the election is held, if it isn't here.
+    pub fn election_mark(&self) -> String {
+        format!("{}/lifeboat/election.json", self.version)
+    }
+
     /// The folder of the backup nodes' registrations. Operators expire it by a lifecycle rule, as with Kong's own.
     pub fn election(&self) -> String {
         format!("{}/election", self.version)

@@ -12,6 +12,7 @@ mod control_plane_returns;
 mod credentials;
 mod crowd;
 mod damaged_store;
+mod elections;
 mod emergency;
 mod fakes;
 mod faults;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use lifeboat_core::export::election::place::{Mark, Usual};
 use lifeboat_core::export::election::record::{LeaseRecord, Registered, Registration};
 use lifeboat_core::export::election::{Found, Over};
 use lifeboat_core::kong::version::KongVersion;
@@ -59,6 +60,25 @@ impl ArchiveReader {
         Ok(registered)
     }
 
+    /// Where the election is held, if that isn't here. What can't be read is a mark of a place that nobody knows.
+    pub async fn election_mark(&self, version: KongVersion) -> Result<Option<Mark>, StorageError> {
+        let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).election_mark(), LIMIT).await?;
+        let unknown = || Mark::new("a place that can't be read");
+        Ok(found.map(|(bytes, _)| serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown())))
+    }
+
+    /// What lies in the election here, by the store's names for versions of objects.
+    pub async fn usual_election(&self, version: KongVersion) -> Result<Usual<Tag>, StorageError> {
+        let keys = ObjectKeys::new(version);
+        let entries = self.storage.entries(&keys.election(), None).await?;
+        let registrations = entries.into_iter().filter(|entry| keys.is_registration(&entry.key));
+        let mut found: Usual<Tag> = registrations.map(|entry| (entry.key, entry.tag)).collect();
+        // A listing may be older than the lease is.
+        found.extend(self.lease(version).await?.map(|lease| (keys.leader(), lease.tag)));
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(found)
+    }
+
     async fn registration(&self, key: &str) -> Result<Option<Registration>, StorageError> {
         let found = self.storage.read_optional(key, LIMIT).await?;
         Ok(found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok()))
@@ -81,6 +101,14 @@ impl Archive {
             Over::Exactly(tag) => Write::Update(tag),
         };
         self.storage.write(&ObjectKeys::new(version).leader(), encoded(record), write).await
+    }
+
+    /// Writes where the election is held, if nothing says so yet.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when something does.
+    pub async fn mark_election(&self, version: KongVersion, mark: &Mark) -> Result<(), StorageError> {
+        self.storage.write(&ObjectKeys::new(version).election_mark(), encoded(mark), Write::Create).await.map(drop)
     }
 
     /// Writes a backup node's registration, whatever is there.

@@ -133,6 +133,15 @@ impl Archive {
         Ok(Self::writing(ArchiveReader::open(settings)?, settings.history))
     }
 
+    /// The store in which the election is held, if that is another. Nothing else lies there.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub fn open_election(settings: &StoreSettings) -> Result<Option<Self>, StorageError> {
+        let storage = settings.election_location().as_ref().map(Storage::open).transpose()?;
+        Ok(storage.map(|storage| Self::over(storage, settings.max_config)))
+    }
+
     /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
     /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {

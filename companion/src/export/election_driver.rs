@@ -2,6 +2,8 @@
 //! by that how a leader is elected, reads and writes what the machine asks for, and moves the fence around the archive
 //! into which the exporter writes.
 
+mod may_lead;
+
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -21,7 +23,9 @@ use lifeboat_storage::{Conditions, Fence, Open, Operation, StorageError, Tag};
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::{probing, under_way};
+use super::clearance::ClearanceDriver;
+use super::probing::{Others, Probed, probe, say as say_what_they_are_worth};
+use super::under_way;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::observation::ExportRecorder;
 
@@ -45,7 +49,20 @@ pub(super) enum ElectionOutput {
 
 /// The election as one exporter takes part in it.
 pub(super) struct ElectionDriver {
+    /// Where the backups are.
     archive: Archive,
+    /// Where the election is held.
+    home: Archive,
+    clearance: ClearanceDriver,
+    /// Until when this exporter may lead without asking the store of the backups anew.
+    cleared: Open,
+    /// A leadership that waits for that.
+    held: Option<Leadership>,
+    /// What is to be said once it leads.
+    unsaid: Option<Notice>,
+    /// Another store in which the election is held, so that this exporter takes part in none.
+    barred: Option<String>,
+    is_stopping: bool,
     author: Author,
     setting: ElectionSetting,
     clock: Clock,
@@ -64,34 +81,48 @@ pub(super) struct ElectionDriver {
 }
 
 enum Stage {
-    Probing { backoff: Backoff, next: Moment },
+    Probing {
+        backoff: Backoff,
+        next: Moment,
+    },
     Running(Box<Election<Tag>>),
+    /// The election is held elsewhere.
+    Barred,
     Over,
 }
 
-/// What others have found out about the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Others {
-    /// That a lease is possible: there is one.
-    HaveALease,
-    Unknown,
-}
-
 enum Done {
-    Probed(Result<(Conditions, Others), StorageError>),
+    Probed(Result<Probed, StorageError>),
     Event(Result<Event<Tag>, StorageError>),
     Registrations(Result<(Event<Tag>, KnownRegistrations), StorageError>),
 }
 
 impl ElectionDriver {
-    /// Begins when it is asked for its next outputs. `archive` has no fence.
-    pub(super) fn new(archive: Archive, author: Author, setting: ElectionSetting, clock: Clock, fence: Fence) -> Self {
+    /// Begins when it is asked for its next outputs. `archive` has no fence. The election is held in `elsewhere`, or with the
+    /// backups.
+    pub(super) fn new(
+        archive: Archive,
+        elsewhere: Option<Archive>,
+        author: Author,
+        setting: ElectionSetting,
+        clock: Clock,
+        fence: Fence,
+    ) -> Self {
+        let own = elsewhere.as_ref().map(|home| home.place().to_owned());
+        let clearance = ClearanceDriver::new(archive.clone(), author.version, own, clock);
         let (next, recorder) = (clock.now(), ExportRecorder::new(author.version, clock));
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let stage = Stage::Probing { backoff, next };
 
         Self {
+            home: elsewhere.unwrap_or_else(|| archive.clone()),
             archive,
+            clearance,
+            cleared: Open::Never,
+            held: None,
+            unsaid: None,
+            barred: None,
+            is_stopping: false,
             author,
             setting,
             clock,
@@ -123,17 +154,21 @@ impl ElectionDriver {
         tokio::select! {
             biased;
             done = under_way(&mut self.work) => self.done(done),
+            found = self.clearance.next() => self.found(found),
             () = or_pending(wake_at.map(|moment| clock.reach(moment))) => self.tick(),
         }
     }
 
     /// Tells of something that happened elsewhere.
     pub(super) fn tell(&mut self, event: Event<Tag>) -> Vec<ElectionOutput> {
+        self.is_stopping |= matches!(event, Event::Stop);
+        if let Event::LinkUp | Event::LinkDown = event {
+            self.link = Some(event.clone());
+        }
         if let Stage::Running(_) = self.stage {
             return self.handle(event);
         }
         match event {
-            Event::LinkUp | Event::LinkDown => self.link = Some(event),
             Event::ManifestEpoch(epoch) => self.shown = self.shown.max(epoch),
             Event::Stop => {
                 self.stage = Stage::Over;
@@ -150,20 +185,21 @@ impl ElectionDriver {
             _ if self.work.is_some() => None,
             Stage::Probing { next, .. } => Some(*next),
             Stage::Running(election) => election.wake_at(),
-            Stage::Over => None,
+            Stage::Barred | Stage::Over => None,
         }
     }
 
     fn tick(&mut self) -> Vec<ElectionOutput> {
         match self.stage {
             Stage::Probing { .. } => {
-                let (archive, author) = (self.archive.clone(), self.author.clone());
-                let probing = async move { Done::Probed(probe(&archive, &author).await) };
+                let (home, author) = (self.home.clone(), self.author.clone());
+                let backups = self.is_elsewhere().then(|| self.archive.clone());
+                let probing = async move { Done::Probed(probe(&home, backups.as_ref(), &author).await) };
                 self.work = Some(probing.boxed());
                 Vec::new()
             }
             Stage::Running(_) => self.handle(Event::Tick),
-            Stage::Over => Vec::new(),
+            Stage::Barred | Stage::Over => Vec::new(),
         }
     }
 
@@ -188,13 +224,14 @@ impl ElectionDriver {
         self.handle(event)
     }
 
-    fn probed(&mut self, probed: Result<(Conditions, Others), StorageError>) -> Vec<ElectionOutput> {
+    fn probed(&mut self, probed: Result<Probed, StorageError>) -> Vec<ElectionOutput> {
+        let is_elsewhere = self.is_elsewhere();
         let Stage::Probing { backoff, next } = &mut self.stage else { return Vec::new() };
-        let place = self.archive.place();
+        let place = self.home.place();
         let strategy = match probed {
             // An exporter that chose another way than the others would lead beside their leader.
-            Ok((conditions, Others::Unknown))
-                if conditions.are_undecided()
+            Ok(Probed { conditions, others: Others::Unknown, of_backups })
+                if (conditions.are_undecided() || of_backups.as_ref().is_some_and(Conditions::are_undecided))
                     && self.setting != ElectionSetting::None
                     && backoff.failures() < UNCLEAR_TRIES =>
             {
@@ -209,9 +246,14 @@ impl ElectionDriver {
                 }
                 return Vec::new();
             }
-            Ok((conditions, others)) => {
-                probing::say(place, &conditions);
-                let writes = match conditions.lease_possible() || others == Others::HaveALease {
+            Ok(Probed { conditions, others, of_backups }) => {
+                say_what_they_are_worth(place, &conditions);
+                if let Some(of_backups) = &of_backups {
+                    say_what_they_are_worth(self.archive.place(), of_backups);
+                }
+                // A lease is worth nothing where the backups' store lets a former leader write.
+                let fences = of_backups.as_ref().is_none_or(Conditions::swap_is_compared);
+                let writes = match (conditions.lease_possible() || others == Others::HaveALease) && fences {
                     true => ConditionalWrites::Hold,
                     false => ConditionalWrites::DoNotHold,
                 };
@@ -222,7 +264,7 @@ impl ElectionDriver {
                 warn!("could not determine whether this store honours conditional writes: {error}");
                 Ok(Strategy::Alone)
             }
-            Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::Auto => {
+            Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::Auto && !is_elsewhere => {
                 warn!(
                     "no leader can be elected: {error}. This exporter goes on as if it were the only one: give it \
                      that right, or let only one exporter write here and set LIFEBOAT_ELECTION=none"
@@ -262,7 +304,13 @@ impl ElectionDriver {
         self.goes_on();
         self.recorder.elects_by(strategy);
         match strategy {
-            Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.archive.place()),
+            Strategy::Lease => info!("the exporter that leads is elected by a lease in {}", self.home.place()),
+            Strategy::Registry if self.is_elsewhere() => warn!(
+                "the exporter that has been registered longest in {} leads, since conditional writes are missing there or in {}: \
+                 two may lead for a short time",
+                self.home.place(),
+                self.archive.place()
+            ),
             Strategy::Registry => warn!(
                 "the exporter that has been registered longest in {} leads: this store has no conditional writes that a \
                  lease could rest on, so two may lead for a short time",
@@ -273,7 +321,7 @@ impl ElectionDriver {
 
         let mut election = Election::new(strategy, candidate(&self.author), self.clock.now());
         // Neither has an effect before its first tick.
-        let known = self.link.take().into_iter().chain([Event::ManifestEpoch(self.shown)]);
+        let known = self.link.clone().into_iter().chain([Event::ManifestEpoch(self.shown)]);
         let told: Vec<_> = known.flat_map(|event| election.handle(event, self.clock.now(), rng::random())).collect();
         self.stage = Stage::Running(Box::new(election));
         self.act(told)
@@ -290,6 +338,7 @@ impl ElectionDriver {
         for action in actions {
             match action {
                 Action::Lead(leadership) => {
+                    let leadership = self.cleared(leadership);
                     self.fence.set(open(&leadership));
                     self.recorder.leadership(&leadership);
                     outputs.push(ElectionOutput::Lead(leadership));
@@ -304,6 +353,7 @@ impl ElectionDriver {
                         Notice::Leads { .. } | Notice::Deposed => {}
                     }
                 }
+                Action::Finish if self.barred.is_some() && !self.is_stopping => self.wait_for_the_mark_to_go(),
                 Action::Finish => {
                     self.stage = Stage::Over;
                     outputs.push(ElectionOutput::Over);
@@ -315,7 +365,7 @@ impl ElectionDriver {
     }
 
     fn request(&self, action: Action<Tag>) -> BoxFuture<'static, Done> {
-        let (archive, version, mut known) = (self.archive.clone(), self.author.version, self.known.clone());
+        let (archive, version, mut known) = (self.home.clone(), self.author.version, self.known.clone());
         let place = archive.place().to_owned();
         let done = async move {
             match action {
@@ -348,7 +398,7 @@ impl ElectionDriver {
     // It is tried again every two seconds.
     fn failed(&mut self, error: &StorageError) -> Event<Tag> {
         self.recorder.election_failed(error);
-        let store = self.archive.place();
+        let store = self.home.place();
         match self.outage.failed(error.class(), self.clock.now()) {
             Some(lasted) => {
                 warn!(store, "the leader can't be elected{lasted}: {error}. It is tried again");
@@ -359,6 +409,10 @@ impl ElectionDriver {
     }
 
     fn say(&mut self, notice: &Notice) {
+        if matches!(notice, Notice::Leads { .. }) && self.cleared == Open::Never {
+            self.unsaid = Some(notice.clone());
+            return;
+        }
         let said = std::mem::replace(&mut self.has_said_that_it_leads, matches!(notice, Notice::Leads { .. }));
         match notice {
             // It has met an epoch in the manifest that is higher, which changes nothing for anybody.
@@ -368,28 +422,15 @@ impl ElectionDriver {
     }
 
     fn goes_on(&self) {
+        // That it goes on in its own place is no good news as long as it may not lead.
+        if self.barred.is_some() || self.held.is_some() {
+            return;
+        }
         self.recorder.election_goes_on();
         if let Some(lasted) = self.outage.works(self.clock.now()) {
-            info!(store = self.archive.place(), "the leader can be elected again, after {lasted}");
+            info!(store = self.home.place(), "the leader can be elected again, after {lasted}");
         }
     }
-}
-
-async fn probe(archive: &Archive, author: &Author) -> Result<(Conditions, Others), StorageError> {
-    let conditions = match archive.probe(author).await {
-        Err(denied @ StorageError::Denied { .. }) => {
-            // Where nothing at all is allowed, wrong credentials are more likely than a right that is missing.
-            archive.has_manifest(author.version).await?;
-            return Err(denied);
-        }
-        probed => probed?,
-    };
-    let is_asked = conditions.are_undecided();
-    let others = match if is_asked { archive.lease(author.version).await? } else { None } {
-        Some(_) => Others::HaveALease,
-        None => Others::Unknown,
-    };
-    Ok((conditions, others))
 }
 
 fn candidate(author: &Author) -> Candidate {

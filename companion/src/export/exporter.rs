@@ -45,6 +45,8 @@ pub struct Exporter {
     /// Where what a configuration may lose changes, if it can while this works.
     rulebook: Option<Rulebook>,
     election: ElectionSetting,
+    /// Where the election is held, if not with the backups.
+    elsewhere: Option<Archive>,
     hearing: Option<ObservationReceiver>,
     images: ImageDesk,
     schemas: SchemaIntake,
@@ -147,6 +149,7 @@ impl Exporter {
             rules,
             rulebook: None,
             election,
+            elsewhere: None,
             hearing: None,
             images,
             schemas,
@@ -166,6 +169,11 @@ impl Exporter {
     /// The same, one of several of which one leads.
     pub fn electing(self, election: ElectionSetting) -> Self {
         Self { election, ..self }
+    }
+
+    /// The same, whose election is held in this store instead, if one is given.
+    pub fn electing_in(self, elsewhere: Option<Archive>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// The same, for which what a configuration may lose is what is said there, from the next decision on.
@@ -223,7 +231,7 @@ impl Exporter {
 
         let mut run = Run {
             publisher: Publisher::new(self.rules, clock.now()),
-            election: ElectionDriver::new(archive, author, self.election, clock, fence.clone())
+            election: ElectionDriver::new(archive, self.elsewhere, author, self.election, clock, fence.clone())
                 .observed_by(self.recorder.clone())
                 .beside(self.outages.another()),
             outage: StoreOutage::new(self.outages.another(), clock),

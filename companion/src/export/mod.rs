@@ -2,6 +2,7 @@
 //! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
 
 mod cache_images;
+mod clearance;
 mod election_driver;
 mod exporter;
 mod headless;

@@ -1,7 +1,53 @@
-//! What the exporter says of its store's conditional writes, once: whether several exporters may write there.
+//! Finds out what the conditional writes of an exporter's store are worth, and says it once: whether several exporters may write
+//! there.
 
-use lifeboat_storage::Conditions;
+use lifeboat_storage::{Conditions, StorageError};
 use tracing::{error, info, warn};
+
+use crate::archive::{Archive, Author};
+
+/// What others have found out about the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    /// That a lease is possible: there is one.
+    HaveALease,
+    Unknown,
+}
+
+/// What was found out by trying.
+pub(super) struct Probed {
+    /// Where the election is held.
+    pub(super) conditions: Conditions,
+    pub(super) others: Others,
+    /// Of the store of the backups, if that is another.
+    pub(super) of_backups: Option<Conditions>,
+}
+
+/// Finds it out where the election is held, and in the store of the backups, if that is another.
+pub(super) async fn probe(home: &Archive, backups: Option<&Archive>, author: &Author) -> Result<Probed, StorageError> {
+    let conditions = worth(home, author).await?;
+    let is_asked = conditions.are_undecided();
+    let others = match if is_asked { home.lease(author.version).await? } else { None } {
+        Some(_) => Others::HaveALease,
+        None => Others::Unknown,
+    };
+    let of_backups = match backups {
+        Some(backups) => Some(worth(backups, author).await?),
+        None => None,
+    };
+    Ok(Probed { conditions, others, of_backups })
+}
+
+async fn worth(archive: &Archive, author: &Author) -> Result<Conditions, StorageError> {
+    match archive.probe(author).await {
+        Err(denied @ StorageError::Denied { .. }) => {
+            // Where nothing at all is allowed, wrong credentials are more likely than a right that is missing.
+            archive.has_manifest(author.version).await?;
+            Err(denied)
+        }
+        probed => probed,
+    }
+}
 
 pub(super) fn say(place: &str, conditions: &Conditions) {
     if conditions.deceive() {

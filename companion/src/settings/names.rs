@@ -273,6 +273,9 @@ settings! {
     LIFEBOAT_ELECTION = setting("election", "auto",
         "how several exporters choose a leader: `lease` (needs conditional writes), `registry`, `none` (there is \
          only one exporter), or `auto`: what the store supports");
+    LIFEBOAT_ELECTION_STORAGE = setting("election-storage", "the store itself",
+        "another store in which exporters elect their leader, such as `s3://bucket/prefix`, for a store that keeps every \
+         version of an object; the same for all exporters, and credentials as for the store");
     LIFEBOAT_MAX_SHRINK = setting("max-shrink", "50",
         "how many percent of its services or routes a configuration may lose; one that loses more, or all routes, \
          is held until `lifeboat release`");

@@ -117,6 +117,15 @@ impl PutObject {
         if problems.is_empty() { Ok(put_object) } else { Err(problems) }
     }
 
+    /// The same for objects that are replaced again and again.
+    pub fn without_lock(&self) -> Self {
+        let mut unlocked = self.clone();
+        for name in ["x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"] {
+            unlocked.headers.remove(name);
+        }
+        unlocked
+    }
+
     fn take(&mut self, name: &str, value: &Value) -> Result<(), String> {
         let Some((_, meaning)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
             let nearest = PARAMETERS.iter().map(|(known, _)| *known).min_by_key(|known| levenshtein(name, known));
@@ -282,6 +291,8 @@ mod tests {
     fn locked_objects_have_a_checksum() {
         let locked = parsed(r#"{"ObjectLockLegalHoldStatus":"ON"}"#).unwrap();
         assert_eq!(locked.checksum, Some(Checksum::Sha256));
+        let unlocked = parsed(r#"{"ObjectLockMode":"GOVERNANCE","ACL":"private"}"#).unwrap().without_lock();
+        assert!(unlocked.headers.contains_key("x-amz-acl") && unlocked.headers.len() == 1, "{unlocked:?}");
         assert_eq!(parsed(r#"{"ChecksumAlgorithm":"CRC64NVME"}"#).unwrap().checksum, Some(Checksum::Crc64Nvme));
     }
 }

@@ -89,7 +89,14 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         };
         let (found, archive) = match &store.access {
             Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, limits, clock).await, None),
-            _ => look(archive, role, version, election, limits, clock).await,
+            _ => {
+                let (mut checks, archive) = look(archive, role, version, election, limits, clock).await;
+                if let (Some(archive), Some(version)) = (&archive, version.filter(|_| role != Role::Importer)) {
+                    let author = BackupNode::new(version).author();
+                    checks.extend(store::election(&store, archive, &author, election).await);
+                }
+                (checks, archive)
+            }
         };
         Some((new_folder.into_iter().chain(found).collect(), archive))
     };

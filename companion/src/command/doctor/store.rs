@@ -21,6 +21,7 @@ const READING: &str = "store: read";
 const WRITING: &str = "store: write";
 const CONDITIONS: &str = "store: conditional writes";
 const REPLACING: &str = "store: replace";
+const ELECTION: &str = "store: election";
 const CLOCK: &str = "clock";
 /// A store that needs longer for a listing or a small object is of no use in an outage.
 /// Longer than one request may take, so that it is known what holds it up.
@@ -150,6 +151,38 @@ fn conditional(conditions: &Conditions, election: ElectionSetting) -> Check {
         "let one exporter alone write here; with a store that honours If-Match and If-None-Match several could"
     };
     Check::warn(CONDITIONS, seen, cure)
+}
+
+/// Where the election is held, if that is or should be another store: whether it can be held there, and whether that is where the
+/// others hold it.
+pub(super) async fn election(
+    settings: &StoreSettings,
+    archive: &Operator,
+    author: &Author,
+    setting: ElectionSetting,
+) -> Option<Check> {
+    let elsewhere = match Archive::open_election(settings) {
+        Ok(elsewhere) => elsewhere,
+        Err(error) => return Some(failed(ELECTION, &error)),
+    };
+    let own = elsewhere.as_ref().unwrap_or(archive).place();
+    match archive.election_mark(author.version).await {
+        Ok(Some(mark)) if mark.storage != own => {
+            let seen =
+                format!("it is held in {}, and the settings say {own}: this exporter would not lead", mark.storage);
+            let cure = "set LIFEBOAT_ELECTION_STORAGE to the same for all exporters, or delete lifeboat/election.json if nobody \
+                        elects there any more";
+            return Some(Check::fail(ELECTION, seen, cure));
+        }
+        Ok(_) => {}
+        Err(error) => return elsewhere.map(|_| failed(ELECTION, &error)),
+    }
+
+    let elsewhere = elsewhere?;
+    Some(match elsewhere.probe_as_visitor(author).await {
+        Ok(conditions) => Check { name: ELECTION, ..conditional(&conditions, setting) },
+        Err(error) => failed(ELECTION, &error),
+    })
 }
 
 // As an exporter replaces the manifest, and a command of an operator's.

@@ -59,6 +59,8 @@ pub(super) async fn watch(source: &Source, url: &Url, asked: &Export, log: &Log,
     let (plugins, origin) = (settings.plugins, judged::ConfigSource::node(url));
     let judge = Judge { archive: &archive, version, plugins: &plugins, accept: asked.accept.as_deref(), clock };
     let exporter = Exporter::new(archive.clone(), &BackupNode::new(version), rules, clock).electing(settings.election);
+    let elsewhere = Archive::open_election(&settings.store).map_err(anyhow::Error::from)?;
+    let exporter = exporter.electing_in(elsewhere);
     let exporter = exporter.mirrored_in(settings.store.others()).ruled_by(changer.rulebook());
     let mut exporting = tokio::spawn(exporter.run(newest.clone(), stop.clone()).in_current_span());
     let judged = async |found| judge.judged(&origin, found).await.map_err(|refused| refused.in_one_line());

@@ -34,6 +34,8 @@ pub struct StoreSettings {
     pub history: HistoryLimit,
     /// Further stores, which get what is published in the first and are restored from, and how to get into them.
     pub fallbacks: Vec<(StorageUrl, Access)>,
+    /// Where the election is held, if not with the backups.
+    pub election: Option<(StorageUrl, Access)>,
     /// Which snapshots may be restored.
     pub restore: RestoreRules,
 }
@@ -90,6 +92,7 @@ impl StoreSettings {
             keys: KeySource::default(),
             history: HistoryLimit::default(),
             fallbacks: Vec::new(),
+            election: None,
             restore: RestoreRules::default(),
         }
     }
@@ -99,12 +102,19 @@ impl StoreSettings {
         Location { url: self.url.clone(), access: self.access.clone(), authorities: self.authorities.clone() }
     }
 
+    /// Where the election is held and how to get in there, if not with the backups.
+    pub fn election_location(&self) -> Option<Location> {
+        let (url, access) = self.election.clone()?;
+        Some(Location { url, access, authorities: self.authorities.clone() })
+    }
+
     /// Each further store by itself, with all else as it is for the first.
     pub fn others(&self) -> Vec<Self> {
         let other = |(url, access): &(StorageUrl, Access)| Self {
             url: url.clone(),
             access: access.clone(),
             fallbacks: Vec::new(),
+            election: None,
             ..self.clone()
         };
         self.fallbacks.iter().map(other).collect()
@@ -140,6 +150,7 @@ impl StoreSettings {
             keys: keys?,
             history: HistoryLimit::default(),
             fallbacks: Vec::new(),
+            election: None,
             restore,
         })
     }
@@ -157,7 +168,9 @@ impl StoreSettings {
         let restore = RestoreRules::read(reader);
         let (url, access) = store_at(reader, &given, &put_object)?;
         let fallbacks = fallbacks(reader, &url, &put_object)?;
-        Some(Self { url, access, authorities: authorities?, max_config, keys: keys?, history, fallbacks, restore })
+        let election = election(reader, &url, &put_object)?;
+        let (authorities, keys) = (authorities?, keys?);
+        Some(Self { url, access, authorities, max_config, keys, history, fallbacks, election, restore })
     }
 }
 
@@ -192,6 +205,25 @@ fn fallbacks(
         fallbacks.push((url, access));
     }
     Some(fallbacks)
+}
+
+// The same as the first store is the usual place.
+#[allow(clippy::option_option)]
+fn election(
+    reader: &mut Reader<'_>,
+    first: &StorageUrl,
+    put_object: &Option<PutObject>,
+) -> Option<Option<(StorageUrl, Access)>> {
+    let Some(given) = reader.text(names::LIFEBOAT_ELECTION_STORAGE) else { return Some(None) };
+    let election = reader.text(names::LIFEBOAT_ELECTION).map(|given| given.value.trim().to_owned());
+    if election.as_deref() == Some("none") {
+        reader.wrong(format!("{}: there is no election with LIFEBOAT_ELECTION=none: unset one of them", given.name));
+        return None;
+    }
+    // What is replaced every few seconds must not be locked.
+    let unlocked = put_object.as_ref().map(PutObject::without_lock);
+    let (url, access) = store_at(reader, &given, &unlocked)?;
+    Some((url != *first).then_some((url, access)))
 }
 
 /// What every object is written with; nothing if that isn't set.

@@ -4,6 +4,7 @@
 
 mod lease;
 mod link;
+pub mod place;
 pub mod record;
 mod registry;
 mod strategy;

@@ -1,0 +1,188 @@
+//! Asks the store of the backups whether whoever was elected may lead: an election may be held in another store, and two
+//! elections must not have two leaders. What follows from the answers is decided by the machine in `core`.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lifeboat_core::export::election::place::{AGAIN, Clearance, Next, Seen, Usual};
+use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::time::Moment;
+use lifeboat_runtime::clock::Clock;
+use lifeboat_storage::{Operation, StorageError, Tag};
+use tokio::time::timeout;
+
+use super::under_way;
+use crate::archive::Archive;
+
+/// What is not answered by then has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon is asked again after a failure.
+const SOON: Duration = Duration::from_secs(2);
+
+/// What was found out.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Whoever was elected may lead.
+    MayLead,
+    /// It may not: the election is held in this other store.
+    Elsewhere(String),
+    /// Somebody takes part in the usual election, who is waited for.
+    OthersBesideTheBackups,
+    /// The store did not tell. It is asked again.
+    Failed(StorageError),
+}
+
+/// Asks.
+pub(super) struct ClearanceDriver {
+    /// Where the backups are.
+    archive: Archive,
+    version: KongVersion,
+    /// Where this exporter's election is held, if not there.
+    own: Option<String>,
+    clock: Clock,
+    asking: Option<Asking>,
+    /// What lay in the usual election when it was last looked at, and since when it is known to be unchanged.
+    usual: Option<(Usual<Tag>, Moment)>,
+    work: Option<BoxFuture<'static, Result<Seen<Tag>, StorageError>>>,
+}
+
+struct Asking {
+    clearance: Clearance<Tag>,
+    about: About,
+    /// Not before.
+    from: Moment,
+    has_said_that_it_waits: bool,
+    has_been_told_of_before: bool,
+}
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// All that must be known before somebody leads.
+    Everything,
+    /// Whether the mark is still there, or still not.
+    TheMark,
+}
+
+impl ClearanceDriver {
+    /// For an election in `own`, or beside the backups in `archive`.
+    pub(super) fn new(archive: Archive, version: KongVersion, own: Option<String>, clock: Clock) -> Self {
+        Self { archive, version, own, clock, asking: None, usual: None, work: None }
+    }
+
+    /// Begins to ask for everything, unless it is being asked for.
+    pub(super) fn ask(&mut self) {
+        if !self.asking.as_ref().is_some_and(|asking| asking.about == About::Everything) {
+            self.begin(About::Everything, self.clock.now());
+        }
+    }
+
+    /// Asks for the mark alone, after a while.
+    pub(super) fn ask_for_the_mark_later(&mut self) {
+        self.begin(About::TheMark, self.clock.now() + AGAIN);
+    }
+
+    /// Nothing needs to be known any more.
+    pub(super) fn end(&mut self) {
+        self.asking = None;
+        self.work = None;
+    }
+
+    fn begin(&mut self, about: About, from: Moment) {
+        let clearance = Clearance::new(self.own.clone());
+        let (has_said_that_it_waits, has_been_told_of_before) = (false, false);
+        self.asking = Some(Asking { clearance, about, from, has_said_that_it_waits, has_been_told_of_before });
+        self.work = None;
+    }
+
+    /// What is found out next; never, if nothing is asked. Loses nothing when it is dropped before it is ready.
+    pub(super) async fn next(&mut self) -> Found {
+        loop {
+            let Some(asking) = &mut self.asking else { return pending().await };
+            self.clock.reach(asking.from).await;
+
+            match asking.clearance.next().clone() {
+                Next::Lead => {
+                    self.end();
+                    return Found::MayLead;
+                }
+                Next::LookAtUsual if asking.about == About::TheMark => {
+                    self.end();
+                    return Found::MayLead;
+                }
+                // One that has long been silent need not be waited for again with each leadership.
+                Next::LookAtUsual if !asking.has_been_told_of_before => {
+                    asking.has_been_told_of_before = true;
+                    if let Some((usual, since)) = self.usual.clone() {
+                        asking.clearance.saw(Seen::Usual(usual), since);
+                        asking.clearance.tick(self.clock.now());
+                    }
+                }
+                Next::Elsewhere(place) => {
+                    self.end();
+                    return Found::Elsewhere(place);
+                }
+                Next::WaitUntil(_) if !asking.has_said_that_it_waits => {
+                    asking.has_said_that_it_waits = true;
+                    return Found::OthersBesideTheBackups;
+                }
+                Next::WaitUntil(moment) => {
+                    self.clock.reach(moment).await;
+                    asking.clearance.tick(self.clock.now());
+                }
+                next => {
+                    if self.work.is_none() {
+                        self.work = Some(request(self.archive.clone(), self.version, next));
+                    }
+                    let done = under_way(&mut self.work).await;
+                    if let Err(error) = self.took(done) {
+                        return Found::Failed(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn took(&mut self, done: Result<Seen<Tag>, StorageError>) -> Result<(), StorageError> {
+        let (now, asking) = (self.clock.now(), self.asking.as_mut().expect("it is asked for"));
+        match done {
+            Ok(seen) => {
+                if let Seen::Usual(found) = &seen {
+                    let before = self.usual.take().filter(|(before, _)| before == found);
+                    let since = before.map_or(now, |(_, since)| since);
+                    self.usual = Some((found.clone(), since)).filter(|(found, _)| !found.is_empty());
+                }
+                asking.clearance.saw(seen, now);
+                Ok(())
+            }
+            Err(error) => {
+                asking.from = now + SOON;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn request(archive: Archive, version: KongVersion, next: Next) -> BoxFuture<'static, Result<Seen<Tag>, StorageError>> {
+    let late = StorageError::Unavailable {
+        place: archive.place().to_owned(),
+        key: ObjectKeys::new(version).election_mark(),
+        what: Operation::Get,
+        reason: format!("no answer within {} s", PATIENCE.as_secs()),
+    };
+    let asked = async move {
+        match next {
+            Next::WriteMark(mark) => match archive.mark_election(version, &mark).await {
+                // Another was quicker, or an answer was lost: what is there is read.
+                Ok(()) | Err(StorageError::Conflict { .. }) => Ok(Seen::MarkWritten),
+                Err(error) => Err(error),
+            },
+            Next::LookAtUsual => archive.usual_election(version).await.map(Seen::Usual),
+            _ => archive.election_mark(version).await.map(Seen::Mark),
+        }
+    };
+    async move { timeout(PATIENCE, asked).await.unwrap_or(Err(late)) }.boxed()
+}
