@@ -21,9 +21,10 @@ use crate::admin::Admin;
 use crate::archive::{Archive, Stores};
 use crate::data_planes::DataPlaneWatch;
 use crate::drill::{DrillMetrics, ScheduledDrill};
-use crate::export::{BackupNode, Exporter, Headless, NodeObservations, ObservationReceiver};
+use crate::export::{BackupNode, Exporter, Headless, NodeObservations, ObservationReceiver, hostname};
 use crate::http::{Http, Program};
 use crate::metrics::Metrics;
+use crate::notification::{Known, Notifier};
 use crate::observation::{ExportFacts, Observation};
 use crate::relay::Relay;
 use crate::reports::Reports;
@@ -56,6 +57,7 @@ pub struct Companion {
     reports: Reports,
     teller: JoinHandle<()>,
     drill: Option<JoinHandle<()>>,
+    notifier: Option<JoinHandle<()>>,
     rules: RuleChanger,
     observation: Observation,
     metrics: Metrics,
@@ -95,8 +97,19 @@ impl Companion {
     /// Opens the store, binds the relay's address, and begins.
     pub async fn start(settings: RunSettings, clock: Clock) -> anyhow::Result<Self> {
         let rules = RuleChanger::new(LiveRules::of(&settings));
-        let RunSettings { store, cluster, keep, limits, relay, certificates, http, health, report_keys, drill } =
-            settings;
+        let RunSettings {
+            store,
+            cluster,
+            keep,
+            limits,
+            relay,
+            certificates,
+            http,
+            health,
+            report_keys,
+            drill,
+            notification,
+        } = settings;
 
         let observation = Observation::new(clock);
         let metrics = Metrics::new(&observation);
@@ -155,6 +168,12 @@ impl Companion {
             ScheduledDrill::new(drill, rules.rulebook(), observation.clone(), drills.clone(), clock).run(stop.clone())
         });
 
+        let known = Known { observation: observation.clone(), relay: view.clone(), drills: drills.clone() };
+        let notifier = match notification.tells_anybody() {
+            true => Some(Notifier::new(notification, known, hostname(), clock)?.run(stop.clone())),
+            false => None,
+        };
+
         let program = Program {
             observation: observation.clone(),
             metrics: metrics.clone(),
@@ -178,6 +197,7 @@ impl Companion {
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run().instrument(role::certificates()));
         let drill = drill.map(|drill| tokio::spawn(drill.instrument(role::drill())));
+        let notifier = notifier.map(|notifier| tokio::spawn(notifier.instrument(role::notification())));
         let mut companion = Self {
             stop,
             headless,
@@ -191,6 +211,7 @@ impl Companion {
             reports,
             teller,
             drill,
+            notifier,
             rules,
             observation,
             metrics,
@@ -298,6 +319,7 @@ impl Companion {
             .chain(http)
             .chain(teller)
             .chain(&mut self.drill)
+            .chain(&mut self.notifier)
             .chain(&mut self.data_planes);
         let (ended, ..) = futures::future::select_all(all).await;
         error!("a part of lifeboat has ended: {ended:?}");

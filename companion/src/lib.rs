@@ -16,6 +16,7 @@ pub mod export;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod notification;
 pub mod observation;
 pub mod one_shot;
 mod per_minute;

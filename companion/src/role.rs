@@ -34,6 +34,11 @@ pub(crate) fn drill() -> Span {
     role!("drill")
 }
 
+/// What tells those who have no monitoring.
+pub(crate) fn notification() -> Span {
+    role!("notification")
+}
+
 /// Where metrics, health and status are read.
 pub(crate) fn http() -> Span {
     role!("http")
@@ -65,6 +70,7 @@ pub fn of_command(task: &Task) -> Span {
         Task::Unpin(_) => role!("unpin"),
         Task::Prune(_) => role!("prune"),
         Task::Keygen(_) => role!("keygen"),
+        Task::Schema(_) => role!("schema"),
         Task::Completions(_) => role!("completions"),
         Task::Manual(_) => role!("manual"),
         Task::Demo(_) => role!("demo"),

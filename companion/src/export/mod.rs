@@ -83,7 +83,7 @@ async fn under_way<T>(work: &mut Option<BoxFuture<'static, T>>) -> T {
 }
 
 // Only what can stand in a query as it is.
-fn hostname() -> String {
+pub(crate) fn hostname() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let safe: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
     if safe.is_empty() { "lifeboat".to_owned() } else { safe }

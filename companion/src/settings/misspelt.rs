@@ -2,7 +2,7 @@
 
 use strsim::levenshtein;
 
-use super::names::{LIFEBOAT_TRUSTED_KEYS, SETTINGS, Setting};
+use super::names::{SETTINGS, Setting};
 
 /// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
 /// with the name that was probably meant.
@@ -14,9 +14,8 @@ pub(super) fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Stri
 
 /// How the sentence about a name goes on that begins with `LIFEBOAT_` and means nothing.
 pub(super) fn not_a_setting(name: &str) -> Option<String> {
-    let is_in_file = |setting: &Setting| setting.flag.is_none() || setting.name() == LIFEBOAT_TRUSTED_KEYS;
     let plain = name.strip_suffix("_FILE");
-    let in_file = |setting: &Setting| plain == Some(setting.variable) && is_in_file(setting);
+    let in_file = |setting: &Setting| plain == Some(setting.variable) && setting.may_be_in_file();
     let is_known = SETTINGS.iter().any(|setting| setting.variable == name || in_file(setting));
     if !name.starts_with("LIFEBOAT_") || is_known {
         return None;

@@ -20,6 +20,7 @@ mod live;
 mod log;
 mod misspelt;
 pub mod names;
+pub(crate) mod notification;
 mod origin;
 mod proxy;
 mod readable;
@@ -52,6 +53,7 @@ pub use import::{ControlPlaneSettings, DblessImportSettings, ImportSettings, Nod
 pub use keys::KeySource;
 pub use live::{LiveRules, Reloaded, RuleChanger, Rulebook};
 pub use log::{LogFormat, LogSettings};
+pub use notification::{NotificationSettings, Receiver, Unusable, Webhook};
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
@@ -86,6 +88,8 @@ pub struct RunSettings {
     pub report_keys: ReportKeys,
     /// How often an outage is rehearsed, if at all.
     pub drill: Option<DrillEvery>,
+    /// Who is told without monitoring.
+    pub notification: NotificationSettings,
 }
 
 /// What `lifeboat export --from cp` needs.
@@ -120,6 +124,8 @@ impl RunSettings {
         let health = HealthListen::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
         let every = DrillEvery::interval(&mut reader, role);
+        let drills = every.is_none_or(|every| every.is_some());
+        let notification = NotificationSettings::read(&mut reader, role, drills);
         let (config_timeout, limits) = (reader.config_timeout(), node_limits(&mut reader));
         finish(reader, || {
             let (http, health, report_keys) = (http?, health?, report_keys?);
@@ -138,8 +144,20 @@ impl RunSettings {
                     kong: KongSettings { program: KongProgram::OnPath, source: source.clone() },
                 },
             };
-            let drill = every?.map(settings);
-            Some(Self { store, cluster, keep, limits, relay, certificates, http, health, report_keys, drill })
+            let (drill, notification) = (every?.map(settings), notification?);
+            Some(Self {
+                store,
+                cluster,
+                keep,
+                limits,
+                relay,
+                certificates,
+                http,
+                health,
+                report_keys,
+                drill,
+                notification,
+            })
         })
     }
 }

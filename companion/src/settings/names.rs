@@ -90,6 +90,11 @@ impl Setting {
     pub(crate) fn name(&self) -> Name {
         Name(self.variable)
     }
+
+    /// Whether `_FILE` after its name names a file that holds the value.
+    pub fn may_be_in_file(&self) -> bool {
+        self.flag.is_none() || self.name().is_kongs() || self.name() == LIFEBOAT_TRUSTED_KEYS
+    }
 }
 
 /// The name by which a setting is read: only the table makes one.
@@ -369,6 +374,15 @@ settings! {
     LIFEBOAT_DRILL_EVERY = setting("drill-every", "off",
         "how often the leading exporter rehearses an outage as `lifeboat drill` does, such as `24h`");
     [Logging]
+    LIFEBOAT_HEARTBEAT_URL = secret("none",
+        "a URL that the leading exporter requests every 5 minutes while `/readyz/export` is 200: for a dead man's switch. \
+         `{kong_version}` in it stands for the version, if each one has its own");
+    LIFEBOAT_DRILL_HEARTBEAT_URL = secret("none",
+        "a URL that is requested after each drill of `LIFEBOAT_DRILL_EVERY` that passed");
+    LIFEBOAT_WEBHOOK_URL = secret("none",
+        "a URL to which the leading exporter and relays POST what begins and ends, such as a configuration that is held");
+    LIFEBOAT_WEBHOOK_KEY = secret("none",
+        "the key that signs these messages: 16 to 256 characters, such as `openssl rand -hex 32` prints");
     LIFEBOAT_SETTINGS_FILE = setting("settings", "none",
         "a file with any of these settings as lines `NAME=value`; the environment and flags win over it. Lifeboat \
          reads it again at SIGHUP");
