@@ -9,7 +9,7 @@ use lifeboat::command::prune::Deletion;
 use lifeboat::command::stopped::unless_stopped;
 use lifeboat::command::{
     Failure, completions, demo, diff, doctor, drill, exec, export, healthcheck, import, keygen, list, manual, pin,
-    presign, prune, release, rollback, run, show, verify,
+    presign, prune, release, rollback, run, schema, show, verify,
 };
 use lifeboat::exit_status::ExitStatus;
 use lifeboat::logging::{self, Log};
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         // It asks another process, and must work even if the settings here are wrong.
         Task::Healthcheck(_) => None,
         // They print the same, whatever the settings are.
-        Task::Completions(_) | Task::Manual(_) => None,
+        Task::Completions(_) | Task::Manual(_) | Task::Schema(_) => None,
         _ => Some("info"),
     };
 
@@ -124,6 +124,7 @@ async fn perform(request: Request, log: &Log) -> Result<(), Failure> {
             prune::prune(source, deletion, asked.output, clock).await
         }
         Task::Keygen(asked) => keygen::keygen(asked.purpose, asked.name, asked.folder.as_deref(), asked.output),
+        Task::Schema(asked) => schema::schema(asked.of),
         Task::Completions(asked) => completions::completions(asked.shell),
         Task::Manual(asked) => manual::manual(asked.folder.as_deref()),
         Task::Demo(asked) => demo::demo(source, asked.actor.as_ref(), clock).await,

@@ -20,7 +20,7 @@ async fn the_exporters_policy_lets_it_keep_and_the_importers_lets_it_restore() {
     }
     let listed = store.given_to(cluster.lifeboat(["list", "--output", "json"]), "exporter").finish().await;
     let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
-    assert_eq!(listed[0]["snapshots"].as_array().map(Vec::len), Some(2), "{listed}");
+    assert_eq!(listed["versions"][0]["snapshots"].as_array().map(Vec::len), Some(2), "{listed}");
 
     cluster.control_plane.stop().await;
     let relay = store.given_to(cluster.lifeboat(["run", "--import", "on"]), "importer").start();
@@ -82,6 +82,6 @@ async fn only_who_has_the_policy_for_thinning_deletes_what_is_old_and_nothing_el
 async fn listed(cluster: &Cluster, store: &S3WithIam) -> Vec<u64> {
     let listed = store.given_to(cluster.lifeboat(["list", "--output", "json"]), "exporter").finish().await;
     let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
-    let snapshots = listed[0]["snapshots"].as_array().cloned().unwrap_or_default();
+    let snapshots = listed["versions"][0]["snapshots"].as_array().cloned().unwrap_or_default();
     snapshots.iter().filter_map(|snapshot| snapshot["sequence"].as_u64()).collect()
 }

@@ -11,7 +11,7 @@ use lifeboat_core::keys::KeyName;
 use lifeboat_storage::LONGEST_LINK;
 use reqwest::Url;
 
-use super::values::{AlsoWell, Compared, Output, Part, Purpose, Recorded};
+use super::values::{AlsoWell, Compared, Contract, Output, Part, Purpose, Recorded};
 use crate::config_source::{ConfigSource, admin_url};
 use crate::settings::KongProgram;
 
@@ -283,6 +283,14 @@ pub struct Completions {
     /// Which shell
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: Shell,
+}
+
+/// What `schema` takes.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// What it describes
+    #[arg(value_enum, value_name = "WHAT")]
+    pub of: Contract,
 }
 
 /// What `man` takes.

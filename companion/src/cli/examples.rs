@@ -231,6 +231,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "schema",
+        &[
+            example("", "lifeboat schema settings > settings.schema.json"),
+            example("", "lifeboat schema outputs > outputs.schema.json"),
+            example("", "lifeboat schema http > lifeboat.openapi.json"),
+        ],
+    ),
+    (
         "completions",
         &[
             example("bash", "lifeboat completions bash > /etc/bash_completion.d/lifeboat"),

@@ -24,7 +24,7 @@ fn added_to_each(command: Command) -> Command {
 // In the help of a command that reads no setting, or one, the others would be noise.
 fn reads(command: &str, setting: &Setting) -> bool {
     match command {
-        "completions" | "man" => false,
+        "completions" | "man" | "schema" => false,
         "healthcheck" => {
             matches!(
                 setting.name(),
@@ -58,6 +58,14 @@ enum Offered {
     Words(&'static [&'static str]),
     Path(ValueHint),
     Nothing,
+}
+
+/// The only words that a setting has, if it has few. The log takes more than is offered.
+pub(crate) fn words_of(name: Name) -> Option<&'static [&'static str]> {
+    match offered(name) {
+        Offered::Words(words) if name != names::LIFEBOAT_LOG => Some(words),
+        Offered::Words(_) | Offered::Path(_) | Offered::Nothing => None,
+    }
 }
 
 fn offered(name: Name) -> Offered {

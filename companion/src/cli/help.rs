@@ -19,7 +19,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Export or restore once", &["export", "import", "exec", "presign"]),
     ("Inspect backups", &["doctor", "list", "show", "diff", "verify"]),
     ("Decide what is restored", &["release", "rollback", "pin", "unpin", "prune"]),
-    ("Rehearse and set up", &["drill", "demo", "keygen", "completions", "man", "help"]),
+    ("Rehearse and set up", &["drill", "demo", "keygen", "schema", "completions", "man", "help"]),
 ];
 
 /// How the program ends.

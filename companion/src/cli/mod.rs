@@ -13,11 +13,12 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcomma
 
 pub use arguments::{
     Actor, Completions, ControlPlanePart, Demo, Diff, Doctor, Drill, Exec, Export, Healthcheck, Import, Keygen, List,
-    Manual, NodePart, Pin, Presign, Prune, Release, Rollback, Show, Unpin, Verify,
+    Manual, NodePart, Pin, Presign, Prune, Release, Rollback, Schema, Show, Unpin, Verify,
 };
 pub use examples::{Example, examples_of};
+pub(crate) use flags::words_of;
 pub use help::{EXIT_CODES, broken};
-pub use values::{AlsoWell, Compared, InvalidCompared, Output, Part, Purpose, Recorded};
+pub use values::{AlsoWell, Compared, Contract, InvalidCompared, Output, Part, Purpose, Recorded};
 
 use crate::settings::names::SETTINGS;
 use crate::settings::source::Source;
@@ -130,6 +131,10 @@ pub enum Task {
     ///
     /// It prints them as settings. With --folder it writes files of mode 0600, the public half with 0644.
     Keygen(Keygen),
+    /// Print what programs may rely on, as a schema
+    ///
+    /// JSON Schema of the settings or of what commands print with --output json, or OpenAPI of what lifeboat run answers.
+    Schema(Schema),
     /// Print the completions for a shell
     Completions(Completions),
     /// Print the manual page, or write one for each command

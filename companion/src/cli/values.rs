@@ -72,6 +72,17 @@ pub enum AlsoWell {
     Failed,
 }
 
+/// What programs may rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Contract {
+    /// The settings: JSON Schema of an environment or a settings file
+    Settings,
+    /// What commands print with --output json: JSON Schema
+    Outputs,
+    /// What `lifeboat run` answers over HTTP, and what it sends to LIFEBOAT_WEBHOOK_URL: OpenAPI
+    Http,
+}
+
 /// What a key is to be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Purpose {

@@ -7,6 +7,7 @@ use lifeboat_core::manifest::Manifest;
 
 use super::configuration::version;
 use super::confirm::{Ask, confirm, numbers_that_change, publish_again};
+use super::envelope::manifest_of;
 use super::{Failure, stdout};
 use crate::archive::{Author, Operator, Pick, Published};
 use crate::cli::Output;
@@ -16,6 +17,7 @@ use crate::settings::{ReleaseSettings, Source, StoreSettings, names};
 /// The store that an operator decides in, and as whom.
 #[derive(Debug)]
 pub(super) struct Choice {
+    command: &'static str,
     pub(super) archive: Operator,
     pub(super) author: Author,
     store: StoreSettings,
@@ -24,14 +26,15 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// Opens the store for the version of Kong that was given, or else the only one of which there are backups.
-    pub(super) async fn open(source: &Source) -> Result<Self, Failure> {
+    /// Opens the store for the version of Kong that was given, or else the only one of which there are backups, for a
+    /// command of this name.
+    pub(super) async fn open(command: &'static str, source: &Source) -> Result<Self, Failure> {
         let settings = ReleaseSettings::read(source)?;
         let archive = Operator::open_existing(&settings.store).map_err(anyhow::Error::from)?;
         let author = BackupNode::new(version(&archive, settings.version).await?).author();
         let flag = source.get(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE.variable()).filter(|given| given.is_argument);
         let storage_flag = flag.map(|given| format!(" {} {}", given.name, given.value)).unwrap_or_default();
-        Ok(Self { archive, author, store: settings.store, storage_flag })
+        Ok(Self { command, archive, author, store: settings.store, storage_flag })
     }
 
     /// The archive, once it is known how its store is to be written to.
@@ -105,7 +108,7 @@ impl Choice {
     ) -> Result<(), Failure> {
         let manifest: &Manifest = &published.manifest;
         let text = match output {
-            Output::Json => serde_json::to_string_pretty(manifest).map_err(anyhow::Error::from)?,
+            Output::Json => manifest_of(self.command, manifest),
             Output::Table => text(manifest),
         };
         self.archive.look_again(self.version(), published).await.map_err(anyhow::Error::from)?;

@@ -11,6 +11,7 @@ use lifeboat_runtime::background::computed;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
+use super::envelope::enveloped;
 use super::table::folded_lines;
 use super::{Failure, stdout};
 use crate::archive::{ArchiveReader, PickError};
@@ -92,7 +93,7 @@ fn as_json(difference: &Difference, version: KongVersion, before: &Side, after: 
         "counts": counts,
         "changes": difference.changes,
     });
-    serde_json::to_string_pretty(&whole).expect("a difference always has a JSON form")
+    enveloped("diff", whole)
 }
 
 fn as_text(difference: &Difference, version: KongVersion, before: &Side, after: &Side) -> String {

@@ -13,6 +13,7 @@ use rand::rngs::SysRng;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use super::envelope::enveloped;
 use super::{Failure, stdout};
 use crate::cli::{Output, Purpose};
 
@@ -109,7 +110,7 @@ fn listed(made: &[Made], paths: &[PathBuf], output: Output) -> Zeroizing<String>
 
 fn as_json(made: &[Made], setting: impl Fn(&Made) -> (String, String)) -> Zeroizing<String> {
     let settings: Map<String, Value> = made.iter().map(setting).map(|(name, value)| (name, json!(value))).collect();
-    Zeroizing::new(serde_json::to_string_pretty(&settings).expect("a map of texts always has a JSON form"))
+    Zeroizing::new(enveloped("keygen", &settings))
 }
 
 fn written(made: &[Made], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

@@ -6,6 +6,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 use serde_json::json;
 
+use super::envelope::enveloped;
 use super::show::sync_hash;
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
 use super::table::{Concession, Table, folded_lines};
@@ -30,7 +31,7 @@ pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) 
     let archive = ArchiveReader::open_existing(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
     let histories = read(&archive, limit).await.map_err(anyhow::Error::from)?;
     let text = match output {
-        Output::Json => as_json(&histories),
+        Output::Json => as_json(archive.place(), &histories),
         Output::Table if histories.is_empty() => format!("no backups in {}", archive.place()),
         Output::Table => as_table(&histories, now, terminal_width()),
     };
@@ -47,7 +48,7 @@ async fn read(archive: &ArchiveReader, limit: usize) -> Result<Vec<History>, Sto
     Ok(histories)
 }
 
-fn as_json(histories: &[History]) -> String {
+fn as_json(store: &str, histories: &[History]) -> String {
     let snapshot = |history: &History, listed: &Listed| {
         json!({
             "sequence": listed.id.sequence,
@@ -67,7 +68,7 @@ fn as_json(histories: &[History]) -> String {
         })
         .collect();
 
-    serde_json::to_string_pretty(&histories).expect("a listing always has a JSON form")
+    enveloped("list", json!({ "store": store, "versions": histories }))
 }
 
 fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> String {

@@ -19,7 +19,7 @@ pub async fn pin(
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
-    let choice = Choice::open(source).await?;
+    let choice = Choice::open("pin", source).await?;
     let before = choice.published().await?;
     let another = sequence.filter(|asked| before.as_ref().is_none_or(|before| before.sequence != *asked));
     match (another, &before) {
@@ -65,7 +65,7 @@ pub async fn pin(
 
 /// Ends the pin of what is published.
 pub async fn unpin(source: &Source, output: Output, clock: Clock) -> Result<(), Failure> {
-    let choice = Choice::open(source).await?;
+    let choice = Choice::open("unpin", source).await?;
     let before = choice.published().await?;
     let unpinned = match choice.prepared().await?.unpin(&choice.author, clock.wall()).await {
         Err(error @ ChoiceError::NotPinned { .. }) => return Err(Failure::NothingToDo(error.to_string())),

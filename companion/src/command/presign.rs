@@ -7,6 +7,7 @@ use lifeboat_core::time::WallTime;
 use serde_json::json;
 
 use super::configuration::version;
+use super::envelope::enveloped;
 use super::{Failure, stdout};
 use crate::archive::{ArchiveReader, Issued, Pick};
 use crate::cli::Output;
@@ -45,7 +46,7 @@ fn as_json(issued: &Issued, text: &str) -> String {
         "expires": issued.ticket.expires,
         "may_end_sooner": issued.may_end_sooner,
     });
-    serde_json::to_string_pretty(&json).expect("a ticket always has a JSON form")
+    enveloped("presign", json)
 }
 
 fn say(issued: &Issued, wanted: Duration, now: WallTime) {

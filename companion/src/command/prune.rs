@@ -8,6 +8,7 @@ use lifeboat_runtime::clock::Clock;
 use serde_json::json;
 
 use super::configuration::version;
+use super::envelope::enveloped;
 use super::table::{Concession, Table, folded_lines};
 use super::{Failure, stdout};
 use crate::archive::{Archive, Old, Operator, Prunable};
@@ -15,8 +16,6 @@ use crate::cli::Output;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
 use crate::terminal::terminal_width;
 
-/// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
-const FORMAT: u32 = 1;
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 2] = [Concession::Shorten("CONFIGURATION", 13), Concession::Drop("WRITTEN")];
 
@@ -99,8 +98,8 @@ fn as_json(prunable: &Prunable, gone: &[SnapshotId]) -> String {
         })
     };
     let snapshots: Vec<serde_json::Value> = prunable.snapshots.iter().map(snapshot).collect();
-    let report = json!({ "format": FORMAT, "snapshots": snapshots, "there": prunable.there - gone.len() });
-    serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
+    let report = json!({ "snapshots": snapshots, "there": prunable.there - gone.len() });
+    enveloped("prune", report)
 }
 
 fn as_table(prunable: &Prunable, width: Option<usize>) -> String {

@@ -18,7 +18,7 @@ pub async fn release(
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
-    let choice = Choice::open(source).await?;
+    let choice = Choice::open("release", source).await?;
     let sequence = choice.archive.held_sequence(&choice.author, sequence).await.map_err(not_released)?;
     let before = choice.before_publishing(sequence, ask).await?;
 

@@ -19,7 +19,7 @@ pub async fn rollback(
     output: Output,
     clock: Clock,
 ) -> Result<(), Failure> {
-    let choice = Choice::open(source).await?;
+    let choice = Choice::open("rollback", source).await?;
     let before = choice.before_publishing(sequence, ask).await?;
 
     let chosen = choice.prepared().await?.roll_back(&choice.author, sequence, stay, clock.wall()).await;

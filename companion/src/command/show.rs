@@ -16,6 +16,7 @@ use lifeboat_runtime::background::computed;
 use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
+use super::envelope::enveloped;
 use super::table::folded;
 use super::{Failure, private_file, stdout};
 use crate::archive::{ArchiveReader, Pick, PickError, Picked};
@@ -106,7 +107,7 @@ fn as_json(picked: &Picked, publication: Publication, known: Option<&Evidence>, 
         "manifest": *picked.manifest,
     });
 
-    serde_json::to_string_pretty(&whole).expect("a manifest always has a JSON form")
+    enveloped("show", whole)
 }
 
 fn as_text(
@@ -218,7 +219,7 @@ async fn bare(
             let whole = json!({ "published": true, "restorable": true, "problem": null, "written_by": null, "manifest": null,
                 "evidence": known.kind, "evidence_said": known.said,
                 "kong_version": version, "config_hash": hash, "bytes": bytes, "counts": counts });
-            serde_json::to_string_pretty(&whole)?
+            enveloped("show", whole)
         }
         Output::Table => rows(&[
             (

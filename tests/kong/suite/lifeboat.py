@@ -87,7 +87,7 @@ class Lifeboat:
     def snapshots(self):
         """The snapshots of this version in the store, newest first."""
         said = self.command("list", "--output", "json", codes=(0, 1, 3)).stdout
-        return [one for version in json.loads(said or "[]") for one in version["snapshots"]]
+        return [one for version in json.loads(said or '{"versions": []}')["versions"] for one in version["snapshots"]]
 
     def published(self):
         """The published snapshot, or None."""

@@ -10,7 +10,7 @@ use lifeboat_tests::forwarder::Forwarder;
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Finished, Invocation, lifeboat};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ACCESS_KEY, Cluster, SECRET_KEY, Store, VERSION, configuration, stored};
 
@@ -67,7 +67,8 @@ async fn export_keeps_what_the_control_plane_sent_readable_by_its_user_alone() {
     assert_eq!(census(&store.objects), before, "something was written again");
 
     let third = succeeds(export().and(["--output", "json"])).await;
-    let manifest: Value = serde_json::from_str(&third.stdout).unwrap();
+    let mut manifest: Value = serde_json::from_str(&third.stdout).unwrap();
+    assert_eq!(manifest.as_object_mut().unwrap().remove("command"), Some("export".into()));
     assert_eq!(manifest, serde_json::from_slice::<Value>(&std::fs::read(store.manifest_json()).unwrap()).unwrap());
 }
 
@@ -77,7 +78,8 @@ async fn list_shows_the_snapshots_to_people_and_to_programs() {
     let list = || store.given_to(lifeboat(["list"]));
     let empty = succeeds(list()).await;
     assert_eq!(empty.stdout, "no backups in s3://kong/backups\n");
-    assert_eq!(succeeds(list().and(["--output", "json"])).await.stdout, "[]\n");
+    let empty: Value = serde_json::from_str(&succeeds(list().and(["--output", "json"])).await.stdout).unwrap();
+    assert_eq!(empty, json!({ "command": "list", "format": 1, "store": "s3://kong/backups", "versions": [] }));
 
     let messages = [recorded::first(), recorded::after_change()];
     for message in &messages {
@@ -94,8 +96,8 @@ async fn list_shows_the_snapshots_to_people_and_to_programs() {
 
     let json = succeeds(list().and(["--output", "json"])).await;
     let listing: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(listing[0]["kong_version"], VERSION);
-    let snapshots = listing[0]["snapshots"].as_array().unwrap();
+    assert_eq!(listing["versions"][0]["kong_version"], VERSION);
+    let snapshots = listing["versions"][0]["snapshots"].as_array().unwrap();
     let seen: Vec<_> = snapshots.iter().map(|one| (one["sequence"].as_u64(), one["published"].as_bool())).collect();
     assert_eq!(seen, [(Some(2), Some(true)), (Some(1), Some(false))]);
     assert_eq!(snapshots[0]["config_hash"], *configuration(&messages[1]).hash);

@@ -120,6 +120,11 @@ async fn an_upgrade_goes_as_written_and_a_backup_is_read_without_lifeboat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_checked_as_written() {
+    follow("notifications.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ten_steps_lead_into_production() {
     follow("production.md").await;
 }

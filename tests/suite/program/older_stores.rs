@@ -63,7 +63,8 @@ impl Older {
     async fn listed(&self) -> Vec<(u64, String)> {
         let listed = self.ends_with(0, ["list", "--output", "json"]).await;
         let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed}"));
-        let snapshots = listed[0]["snapshots"].as_array().unwrap_or_else(|| panic!("no snapshots: {listed}"));
+        let snapshots =
+            listed["versions"][0]["snapshots"].as_array().unwrap_or_else(|| panic!("no snapshots: {listed}"));
         let snapshot = |snapshot: &Value| {
             (snapshot["sequence"].as_u64().unwrap(), snapshot["state"].as_str().unwrap_or_default().to_owned())
         };

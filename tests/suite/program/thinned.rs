@@ -25,7 +25,7 @@ async fn listed(cluster: &Cluster, store: &Store) -> Vec<(u64, String, bool)> {
         let state = row["state"].as_str().unwrap().to_owned();
         (row["sequence"].as_u64().unwrap(), state, row["published"].as_bool().unwrap())
     };
-    listed[0]["snapshots"].as_array().unwrap().iter().map(row).collect()
+    listed["versions"][0]["snapshots"].as_array().unwrap().iter().map(row).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

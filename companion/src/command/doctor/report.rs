@@ -2,15 +2,13 @@
 
 use serde_json::json;
 
+use super::super::envelope::enveloped;
 use super::super::table::{Table, folded_lines};
 use super::check::{Check, Verdict, count, worst};
 
-/// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
-const FORMAT: u32 = 1;
-
 pub(super) fn as_json(checks: &[Check]) -> String {
-    let report = json!({ "format": FORMAT, "verdict": worst(checks), "checks": checks });
-    serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
+    let report = json!({ "verdict": worst(checks), "checks": checks });
+    enveloped("doctor", report)
 }
 
 const RED: &str = "\x1b[31m";

@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 
 use super::super::check::in_words;
 use super::super::configuration::printable;
+use super::super::envelope::enveloped;
 use super::super::table::{Concession, Table, folded_lines};
 use crate::drill::{DrillFailure, Drilled, DrilledSnapshot, Finding, KongPart, VersionDrill};
 use crate::evidence::EvidenceKind;
 
-/// The format of the JSON. Members may be added to it; another number means that one has changed or gone.
-const FORMAT: u32 = 1;
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 4] = [
     Concession::Shorten("CONFIGURATION", 13),
@@ -25,7 +24,6 @@ const CONCESSIONS: [Concession; 4] = [
 pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
     let versions: Vec<Value> = drilled.versions.iter().map(|drill| version(drill, now)).collect();
     let report = json!({
-        "format": FORMAT,
         "lifeboat": env!("CARGO_PKG_VERSION"),
         "store": drilled.store,
         "started": drilled.started,
@@ -33,7 +31,7 @@ pub(super) fn as_json(drilled: &Drilled, now: WallTime) -> String {
         "verdict": worst(drilled).word(),
         "versions": versions,
     });
-    serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
+    enveloped("drill", report)
 }
 
 fn version(drill: &VersionDrill, now: WallTime) -> Value {

@@ -18,6 +18,7 @@ use lifeboat_runtime::progress::step;
 use tracing::warn;
 
 use self::judged::Judge;
+use super::envelope::manifest_of;
 use super::{Failure, stdout};
 use crate::admin::Admin;
 use crate::archive::{Archive, Stay};
@@ -123,7 +124,7 @@ fn print(archive: &Archive, exported: &Exported, output: Output) -> anyhow::Resu
     };
 
     match output {
-        Output::Json => stdout::line(&serde_json::to_string_pretty(manifest)?)?,
+        Output::Json => stdout::line(&manifest_of("export", manifest))?,
         Output::Table => stdout::line(&format!(
             "{} configuration {} of Kong {} as snapshot {} in {}: {}, {}, {} bytes of JSON ({form})",
             if exported.is_new() { "kept" } else { "already kept:" },

@@ -6,6 +6,7 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 use tracing::warn;
 
+use super::super::envelope::manifest_of;
 use super::super::{Failure, stdout};
 use super::judged::{self, Judge};
 use crate::archive::{Archive, Emergency, Operator, Stay};
@@ -83,9 +84,7 @@ fn say(archive: &Archive, done: &Emergency, stay: Stay, output: Output) -> Resul
         Stay::UntilUnpinned => "until lifeboat unpin",
     };
     let text = match output {
-        Output::Json => {
-            serde_json::to_string_pretty::<lifeboat_core::manifest::Manifest>(manifest).map_err(anyhow::Error::from)?
-        }
+        Output::Json => manifest_of("export", manifest),
         Output::Table => format!(
             "published configuration {} of Kong {} as snapshot {} in {}: {}, {}. New nodes are restored \
              from it {until}; nodes that are in an outage now take it up within 30 s where their relay has \

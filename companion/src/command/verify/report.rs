@@ -4,12 +4,10 @@ use serde_json::{Value, json};
 
 use super::super::check::{Check, Verdict};
 use super::super::configuration::printable;
+use super::super::envelope::enveloped;
 use super::super::table::{Table, folded_lines};
 use super::snapshot::{self, Examined};
 use crate::archive::ArchiveReader;
-
-/// The format of the JSON. Fields may be added to it; another number means that one has changed or gone.
-const FORMAT: u32 = 1;
 
 /// `nodes` is what is known of the nodes' versions, where an Admin API tells.
 pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined], nodes: Option<&Check>) -> String {
@@ -31,12 +29,12 @@ pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined], nodes: Opt
         .collect();
     let verdict = worst(examined).max(nodes.map_or(Verdict::Pass, |nodes| nodes.verdict));
     let store = archive.place();
-    let mut report = json!({ "format": FORMAT, "store": store, "verdict": verdict, "snapshots": snapshots });
+    let mut report = json!({ "store": store, "verdict": verdict, "snapshots": snapshots });
     if let Some(nodes) = nodes {
         report["nodes"] = json!(nodes);
     }
 
-    serde_json::to_string_pretty(&report).expect("a report always has a JSON form")
+    enveloped("verify", report)
 }
 
 /// For a terminal of this width; `None` if it isn't for one.
