@@ -11,7 +11,10 @@ use lifeboat_tests::page::{http_address, page, page_until};
 use lifeboat_tests::program::{Invocation, lifeboat};
 use serde_json::{Value, json};
 
-use super::{Cluster, Store, VERSION, relay_address};
+use super::{Cluster, Store, relay_address};
+
+/// A drill fails where a node is not answered in time.
+const ON_A_BUSY_MACHINE: [i32; 2] = [0, 1];
 
 async fn schema(of: &str) -> Value {
     let printed = lifeboat(["schema", of]).finish().await;
@@ -88,7 +91,7 @@ async fn the_output_of_each_command_is_what_its_schema_says_and_nothing_besides(
     outputs.compare(run(&["diff", "1", "2"]), &[0]).await;
     outputs.compare(run(&["verify", "--all"]), &[0, 1]).await;
     outputs.compare(run(&["doctor", "--export", "on"]), &[0, 1]).await;
-    outputs.compare(run(&["drill", "--no-kong"]), &[0]).await;
+    outputs.compare(run(&["drill", "--no-kong"]), &ON_A_BUSY_MACHINE).await;
     outputs.compare(run(&["presign"]), &[0]).await;
     outputs.compare(run(&["release"]), &[0]).await;
     outputs.compare(run(&["prune", "--history", "2"]), &[0]).await;
@@ -103,7 +106,7 @@ async fn the_output_of_each_command_is_what_its_schema_says_and_nothing_besides(
     outputs.compare(run(&["export", "--pin", "--from", &file]), &[0]).await;
     outputs.compare(run(&["diff", "2", "published"]), &[0]).await;
     outputs.compare(run(&["show"]), &[0]).await;
-    outputs.compare(run(&["drill", "--no-kong"]), &[0]).await;
+    outputs.compare(run(&["drill", "--no-kong"]), &ON_A_BUSY_MACHINE).await;
 
     // A store that has only what Kong's own exporter writes, and one that lost a payload.
     let bare = Store::folder();
@@ -176,7 +179,9 @@ async fn the_settings_schema_is_the_programs_own() {
     let properties = settings["properties"].as_object().unwrap();
     // What the schema refuses, the program refuses as well.
     let words = properties.iter().filter_map(|(name, property)| Some((name, property["enum"].as_array()?)));
-    let (mut invocation, mut expected) = (lifeboat(["run"]).with("KONG_VERSION", VERSION), Vec::new());
+    let (cluster, store) = (Cluster::start().await, Store::folder());
+    let start = store.given_to(cluster.lifeboat(["run", "--export", "on", "--import", "on"]));
+    let (mut invocation, mut expected) = (start, Vec::new());
     for (name, _) in words.filter(|(name, _)| name.starts_with("LIFEBOAT_")) {
         invocation = invocation.with(name, "no-such-word");
         expected.push(name.clone());

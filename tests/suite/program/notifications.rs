@@ -170,17 +170,18 @@ async fn no_receivers_url_or_key_shows_anywhere_at_any_level() {
     running.says("LIFEBOAT_HEARTBEAT_URL could not be told: it answered 404").await;
     running.says("LIFEBOAT_DRILL_HEARTBEAT_URL could not be told: no connection came about (refused)").await;
     cluster.control_plane.push(recorded::lost_database());
+    // The first drill may have failed, for want of a backup, and is told first.
     hook.gets(1).await;
-    running.says("LIFEBOAT_WEBHOOK_URL was told: held of Kong 3.9.1 begins").await;
+    says_in_time(&running, "LIFEBOAT_WEBHOOK_URL was told: held of Kong 3.9.1 begins").await;
 
     let mut shown = running.log();
-    assert!(shown.contains("TRACE"), "everything is logged:\n{shown}");
+    assert!(shown.contains("DEBUG"), "all that there is to log is logged:\n{shown}");
     for path in ["/status", "/metrics", "/readyz/export"] {
         shown.push_str(&page(at, path).await.body);
     }
     // What is refused at a start is not repeated either.
     for (name, value) in [
-        ("LIFEBOAT_WEBHOOK_URL", "http://hooks.example.com/wonderful-hook"),
+        ("LIFEBOAT_WEBHOOK_URL", "http://receiver.test/wonderful-hook"),
         ("LIFEBOAT_HEARTBEAT_URL", "https://169.254.169.254/wonderful-ping"),
         ("LIFEBOAT_WEBHOOK_KEY", "wonderful-token"),
     ] {
@@ -189,7 +190,7 @@ async fn no_receivers_url_or_key_shows_anywhere_at_any_level() {
         shown.push_str(&refused.stderr);
     }
     let ports = [hook.url(""), ping.url("")].map(|url| url.trim_start_matches("http://").to_owned());
-    for secret in ["wonderful", "hooks.example.com", KEY, &ports[0], &ports[1], &format!("localhost:{port}")] {
+    for secret in ["wonderful", "receiver.test", KEY, &ports[0], &ports[1], &format!("localhost:{port}")] {
         let lines: Vec<&str> = shown.lines().filter(|line| line.contains(secret)).collect();
         assert!(lines.is_empty(), "{secret} shows:\n{}", lines.join("\n"));
     }
