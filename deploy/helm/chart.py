@@ -4,7 +4,7 @@
     chart.py HELM FOLDER [--write | PART...]
 
 FOLDER gets a file for each rendering, of what Kubernetes itself knows, and one for each data plane that the notes' values make with
-Kong's chart. With --write, golden/ and README.md are written instead of compared. Parts are for selftest.py: the names of the
+Kong's chart. With --write, golden/, README.md and the names that env takes are written instead of compared. Parts are for selftest.py: the names of the
 functions below without check_, and files of ci/; by default all of them.
 """
 
@@ -239,8 +239,12 @@ def check_schema():
     settings = {row[0].strip("|` "): row[1] for row in rows}
     assert set(DECIDED) <= set(settings), f"no settings: {set(DECIDED) - set(settings)}"
     free = [name for name, flag in settings.items() if "secret" not in flag and name not in DECIDED]
-    listed = schema["properties"]["env"]["propertyNames"]["enum"]
-    assert listed == free, f"in values.schema.json, env's propertyNames must be {json.dumps(free)}"
+    names = schema["properties"]["env"]["propertyNames"]
+    if WRITE:
+        names["enum"] = free
+        (CHART / "values.schema.json").write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+    listed = names["enum"]
+    assert listed == free, f"in values.schema.json, env's propertyNames must be {json.dumps(free)}: run deploy/helm/check --write"
 
 
 def check_release():
