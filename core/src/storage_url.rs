@@ -120,10 +120,11 @@ const EXAMPLES: &str =
 const LONGEST_PREFIX: usize = 800;
 
 /// What Amazon calls characters to avoid, besides all that are not ASCII, and what Google advises against: the client library
-/// writes them percent-encoded into the key itself, and others don't.
+/// writes them percent-encoded into the key itself, and others don't. And the blank, which a listing's query has as `+` or
+/// `%20`, so that not every server computes the same signature (moto), nor Azure's of a link.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>,
 /// <https://cloud.google.com/storage/docs/objects#naming>
-const TO_AVOID: &str = r##"\{}^%`[]"<>~#|*?"##;
+const TO_AVOID: &str = r##"\{}^%`[]"<>~#|*? "##;
 
 impl StorageUrl {
     /// The prefix of all keys in the bucket or container, without slashes at its ends; empty for a folder.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat_core::time::WallTime;
-use lifeboat_storage::{PresignError, Storage, Write};
+use lifeboat_storage::{Storage, Write};
 
 use super::azurite::Azurite;
 use super::s3_with_iam::S3WithIam;
@@ -38,25 +38,34 @@ async fn a_link_reads_it(storage: &Storage) {
     assert!(status == 200 && body == OBJECT, "{status} {body:?}");
 }
 
+/// Every character that is neither a letter nor a digit, and that is taken.
+const PREFIX: &str = "kong-backups/env=prod!$&'()+,-.:;=@_";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_with_every_character_that_is_taken_is_the_same_in_s3() {
-    let server = S3WithIam::with_prefix("kong backups/env=prod !$&'()+,-.:;=@_").await;
-    let storage = storage(server.settings("thinner"), "s3://kong-backups", "kong backups/env=prod !$&'()+,-.:;=@_");
+    // Any prefix: moto compares these characters in a policy otherwise than Amazon does.
+    let server = S3WithIam::with_prefix("*").await;
+    writes_lists_and_reads(&storage(server.settings("thinner"), "s3://kong-backups", PREFIX)).await;
+
+    // moto answers links only where nobody needs a permission.
+    let server = S3WithIam::empty().await;
+    let made = reqwest::Client::new().put(format!("{}/kong-backups", server.endpoint())).send().await;
+    assert!(made.expect("the server answers").status().is_success());
+    let anybody = [
+        ("AWS_CONFIG_STORAGE_ENDPOINT", server.endpoint()),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+    ];
+    let anybody = anybody.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let storage = storage(anybody, "s3://kong-backups", PREFIX);
     writes_lists_and_reads(&storage).await;
     a_link_reads_it(&storage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prefix_with_every_character_that_is_taken_is_the_same_in_azure_and_links_work_without_blanks() {
+async fn a_prefix_with_every_character_that_is_taken_is_the_same_in_azure() {
     let server = Azurite::start().await;
-    let below = "azure://devstoreaccount1/kong-backups";
-    let blank = storage(server.settings(), below, "kong backups/env=prod !$&'()+,-.:;=@_");
-    writes_lists_and_reads(&blank).await;
-    let now = WallTime::from_system(SystemTime::now());
-    let refused = blank.presign(KEY, Duration::from_secs(600), now).await.unwrap_err();
-    assert!(matches!(refused, PresignError::Character { character: ' ', .. }), "{refused}");
-
-    let without = storage(server.settings(), below, "env=prod!$&'()+,-.:;=@_");
-    writes_lists_and_reads(&without).await;
-    a_link_reads_it(&without).await;
+    let storage = storage(server.settings(), "azure://devstoreaccount1/kong-backups", PREFIX);
+    writes_lists_and_reads(&storage).await;
+    a_link_reads_it(&storage).await;
 }

@@ -8,9 +8,9 @@ use crate::access::AzureAccess;
 use crate::credentials::azure;
 use crate::wire::Wire;
 
-/// Azure signs a blob's name decoded, the client library as it stands in the URL.
-/// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas#specify-the-signature>
-pub(super) const UNSURE: &str = " ";
+/// None: Azure signs a blob's name decoded and the client library as it stands in the URL, which is the same for what a prefix may
+/// have. <https://learn.microsoft.com/rest/api/storageservices/create-service-sas#specify-the-signature>
+pub(super) const UNSURE: &str = "";
 
 pub(super) fn open(
     access: &AzureAccess,

@@ -179,7 +179,7 @@ async fn every_character_that_is_accepted_gives_the_same_keys() {
     for way in &WAYS {
         let is_accepted = |c: &char| format!("{}/a{c}b", way.url).parse::<StorageUrl>().is_ok();
         let accepted: String = (' '..='~').filter(is_accepted).filter(|c| *c != '/').collect();
-        assert_eq!(accepted.len(), 2 * 26 + 10 + " !$&'()+,-.:;=@_".len(), "{}: {accepted}", way.url);
+        assert_eq!(accepted.len(), 2 * 26 + 10 + "!$&'()+,-.:;=@_".len(), "{}: {accepted}", way.url);
         let url: StorageUrl = format!("{}/a{accepted}b/c{accepted}d", way.url).parse().unwrap();
         let (key, folder) = of(url.prefix());
         way.asks_for(&url, &key, &folder).await;
