@@ -3,13 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use lifeboat_core::export::adoption::{NodeLink, NodeNews};
 use lifeboat_core::kong::version::KongVersion;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::debug;
 
 /// An exporter takes news at once; a sender of more waits a moment.
 const WAITING: usize = 256;
+/// How long it waits. What an exporter isn't told then, the node's next ping or report tells; no node's link may wait for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a node did.
 pub(super) type Observation = (NodeLink, NodeNews);
@@ -46,9 +51,11 @@ impl NodeObservations {
 }
 
 impl ObservationSender {
-    /// Tells what the node did. An exporter that has ended needs not know.
+    /// Tells what the node did. An exporter that has ended needs not know, and one that takes nothing isn't waited for.
     pub async fn tell(&self, news: NodeNews) {
-        let _ = self.sender.send((self.link, news)).await;
+        if timeout(PATIENCE, self.sender.send((self.link, news))).await.is_err() {
+            debug!("an exporter is busy and was not told what a node did: {news:?}");
+        }
     }
 }
 
@@ -56,5 +63,31 @@ impl ObservationReceiver {
     /// What a node did next; nothing, once nobody is left who could tell.
     pub async fn next(&mut self) -> Option<(NodeLink, NodeNews)> {
         self.0.recv().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const VERSION: KongVersion = KongVersion::new(3, 9, 1);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exporter_that_takes_nothing_holds_no_node_up() {
+        let mut observations = NodeObservations::default();
+        let mut receiver = observations.hearing(VERSION);
+        let node = observations.node(VERSION).unwrap();
+        for _ in 0..WAITING {
+            node.tell(NodeNews::Joined).await;
+        }
+        let began = Instant::now();
+        node.tell(NodeNews::Left).await;
+        assert_eq!(began.elapsed(), PATIENCE);
+
+        receiver.next().await;
+        node.tell(NodeNews::Left).await;
+        assert_eq!(began.elapsed(), PATIENCE, "there is room again");
     }
 }

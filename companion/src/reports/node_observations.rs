@@ -3,18 +3,12 @@
 //! silence or its running another one can delay a publication as long as any node's, but can't be a refusal.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use lifeboat_core::export::adoption::NodeNews;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::report::ReportingNode;
-use tokio::time::timeout;
-use tracing::debug;
 
 use crate::export::{NodeObservations, ObservationSender};
-
-/// An exporter takes news at once. One that doesn't gets it with the next report.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The nodes that report what they run, by their names.
 #[derive(Debug)]
@@ -38,32 +32,29 @@ impl ReportObservations {
         }
         if !self.reporting.contains_key(&node.name) {
             let Some(observer) = self.observations.node(version) else { return };
-            tell(&observer, NodeNews::Joined).await;
+            observer.tell(NodeNews::Joined).await;
             self.reporting.insert(node.name.clone(), (version, observer));
         }
         if let Some((_, observer)) = self.reporting.get(&node.name) {
-            tell(observer, NodeNews::Runs(hash)).await;
+            observer.tell(NodeNews::Runs(hash)).await;
         }
     }
 
     /// A node is gone.
     pub(super) async fn forget(&mut self, name: &str) {
         if let Some((_, observer)) = self.reporting.remove(name) {
-            tell(&observer, NodeNews::Left).await;
+            observer.tell(NodeNews::Left).await;
         }
-    }
-}
-
-async fn tell(observer: &ObservationSender, news: NodeNews) {
-    if timeout(PATIENCE, observer.tell(news)).await.is_err() {
-        debug!("an exporter is busy and was not told of a report: {news:?}");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lifeboat_core::export::adoption::{Adoption, Nodes};
     use lifeboat_core::time::Moment;
+    use tokio::time::timeout;
 
     use super::*;
 
