@@ -27,7 +27,7 @@ impl ArchiveReader {
     /// The lease, if there is one.
     pub async fn lease(&self, version: KongVersion) -> Result<Option<Found<Tag>>, StorageError> {
         let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).leader(), LIMIT).await?;
-        Ok(found.map(|(bytes, tag)| Found { record: serde_json::from_slice(&bytes).ok(), tag }))
+        Ok(found.map(|(bytes, tag)| Found { record: LeaseRecord::decode(&bytes), tag }))
     }
 
     /// All registrations, with the store's own times. What can't be read is no registration.
@@ -81,7 +81,7 @@ impl ArchiveReader {
 
     async fn registration(&self, key: &str) -> Result<Option<Registration>, StorageError> {
         let found = self.storage.read_optional(key, LIMIT).await?;
-        Ok(found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok()))
+        Ok(found.and_then(|(bytes, _)| Registration::decode(&bytes)))
     }
 }
 

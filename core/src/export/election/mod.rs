@@ -73,7 +73,7 @@ pub enum Event<T> {
 /// A lease as it lies in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<T> {
-    /// What it says; `None` if it can't be read.
+    /// What it says; `None` if it can't be read, as one of a later format.
     pub record: Option<LeaseRecord>,
     /// The store's name for this version of it.
     pub tag: T,

@@ -27,6 +27,14 @@ pub struct LeaseRecord {
     pub tenure: Tenure,
 }
 
+impl LeaseRecord {
+    /// What is written there; nothing if that is damaged, or of a later format, in which the same names may mean something
+    /// else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok().filter(|record: &Self| record.format == FORMAT)
+    }
+}
+
 /// Whether an exporter reaches its control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +78,13 @@ pub struct Registration {
     pub left: bool,
 }
 
+impl Registration {
+    /// As of a [`LeaseRecord`].
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok().filter(|registration: &Self| registration.format == FORMAT)
+    }
+}
+
 /// A registration as it lies in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
@@ -102,13 +117,23 @@ mod tests {
         let json = serde_json::to_string(&record).unwrap();
         let form = r#"{"format":1,"owner":"0e06e33c","hostname":"backup-1","epoch":3,"renewal":17,"link":"alive","tenure":"held"}"#;
         assert_eq!(json, form);
-        assert_eq!(serde_json::from_str::<LeaseRecord>(&form.replace('}', r#","later":1}"#)).unwrap(), record);
+        assert_eq!(LeaseRecord::decode(form.replace('}', r#","later":1}"#).as_bytes()), Some(record));
+    }
+
+    #[test]
+    fn of_a_later_format_nothing_is_believed() {
+        let lease =
+            r#"{"format":2,"owner":"a","hostname":"b","epoch":3,"renewal":17,"link":"alive","tenure":"released"}"#;
+        assert_eq!(LeaseRecord::decode(lease.as_bytes()), None);
+        assert!(LeaseRecord::decode(lease.replace(":2,", ":1,").as_bytes()).is_some());
+        let registration = r#"{"format":2,"node_id":"a","hostname":"b","instead_of":3}"#;
+        assert_eq!(Registration::decode(registration.as_bytes()), None);
     }
 
     #[test]
     fn a_registration_that_says_little_is_readable() {
         let little = r#"{"format":1,"node_id":"a","hostname":"b","lifeboat":"0.1.0"}"#;
-        let registration: Registration = serde_json::from_str(little).unwrap();
+        let registration = Registration::decode(little.as_bytes()).unwrap();
         assert_eq!((registration.link, registration.since), (LinkHealth::Alive, None));
         let back = serde_json::to_string(&registration).unwrap();
         assert_eq!(back, r#"{"format":1,"node_id":"a","hostname":"b","link":"alive"}"#);
