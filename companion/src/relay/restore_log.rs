@@ -159,3 +159,22 @@ fn say(version: KongVersion, chosen: &Chosen) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_runtime::clock::Clock;
+
+    use super::*;
+
+    #[test]
+    fn however_many_versions_nodes_claim_a_bounded_number_is_remembered() {
+        let log = RestoreLog::new(Outages::default(), Clock::start());
+        let version = |number: u32| KongVersion::new(3, number / 100, number % 100);
+        for number in 0..5_000 {
+            assert!(log.mentioned(Failing::Restoring(version(number)), "not_found").is_some(), "it is new");
+            assert!(log.outages.locked().len() <= REMEMBERED);
+        }
+        let last = Failing::Restoring(version(4_999));
+        assert!(log.mentioned(last, "not_found").is_none(), "it was said a moment ago");
+    }
+}
