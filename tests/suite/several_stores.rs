@@ -1,7 +1,6 @@
 //! Several stores: what is published in the first is kept in the others, too, and none of them delays it.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use lifeboat::companion::Companion;
 use lifeboat_core::object_key::ObjectKeys;
@@ -58,11 +57,10 @@ fn each_store_gets_what_is_published_and_one_that_was_away_delays_nothing_and_is
             assert!(read(folder.path(), &key) == read(&of_world, &key), "{key} differs");
         }
 
+        // It comes back only below, so what waited for it would not be published here.
         world.store.stop().await;
-        let since = Instant::now();
         world.control_plane.push(recorded::after_change());
         world.published(&configuration(&recorded::after_change())).await;
-        assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
         world.log.wait_for(&["WARN", "s3://kong/backups/edge does not have what is published"]).await;
         is_current(&companion, 0.0).await;
 

@@ -34,19 +34,6 @@ fn a_silent_control_plane_is_reported_once_with_the_likely_causes() {
 }
 
 #[test]
-fn a_control_plane_that_sends_in_time_is_not_reported() {
-    play(async {
-        let mut world = World::begin().await;
-        world.set("LIFEBOAT_CP_CONFIG_TIMEOUT", "2s");
-        world.control_plane.push(recorded::first());
-        let _backup = world.backup();
-        world.published(&configuration(&recorded::first())).await;
-        tokio::time::sleep(Duration::from_millis(2500)).await;
-        assert_eq!(world.log.lines_with(REPORT), Vec::<String>::new());
-    });
-}
-
-#[test]
 fn the_admin_api_tells_which_cause_it_is() {
     play(async {
         let (mut world, admin) = (World::begin().await, AdminApi::start().await);

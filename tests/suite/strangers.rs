@@ -56,6 +56,8 @@ fn who_has_another_certificate_or_none_or_a_stolen_one_gets_not_one_byte() {
         }
         let reasons = ["presented another certificate", "does not hold its private key", "presented no certificate"];
         for reason in reasons {
+            // Who is turned away may know it before it is logged.
+            world.log.wait_for_count(reason, 2).await;
             assert_eq!(world.log.lines_with(reason).len(), 2, "{reason}: {:?}", world.log.lines_with("was refused"));
         }
         assert!(world.log.lines_with("a node connected").is_empty());

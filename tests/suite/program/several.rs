@@ -2,7 +2,7 @@
 //! is published. And one process that keeps several versions of Kong.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_tests::forwarder::Forwarder;
@@ -10,12 +10,10 @@ use lifeboat_tests::generator;
 use lifeboat_tests::program::{Invocation, Running};
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Cluster, Store, VERSION, configuration, stored};
 
-/// Within this time another exporter leads and has published: a lease dies after 30 s.
-const SUCCESSION: Duration = Duration::from_secs(45);
 /// Nothing that is waited for takes nearly as long.
 const HUNG: Duration = Duration::from_secs(120);
 
@@ -99,6 +97,12 @@ impl Exporters {
         }
     }
 
+    /// How often one of those that are candidates still has said that a leader's lease is dead.
+    fn deaths(&self) -> usize {
+        let logs = self.candidates.iter().map(|candidate| candidate.running.log());
+        logs.map(|log| log.matches("has not renewed its lease for 30 s").count()).sum()
+    }
+
     /// All that was sent is in the history as published, and sequences and epochs grow together.
     async fn has_no_gap(&self) {
         let whole = stored::published(&self.store.objects).unwrap().expect("a manifest");
@@ -135,9 +139,9 @@ async fn a_leader_that_is_stopped_is_replaced_and_writes_nothing_when_it_wakes()
     let epoch = exporters.manifest()["epoch"].as_u64().unwrap();
     let stopped = exporters.leader();
     stopped.running.signal(Signal::STOP);
-    let (begun, hash) = (Instant::now(), exporters.send(2));
+    let hash = exporters.send(2);
     let successor = exporters.published(&hash, |id| id != stopped.id).await;
-    assert!(begun.elapsed() < SUCCESSION && successor > epoch, "{:?}, epoch {successor}", begun.elapsed());
+    assert!(successor > epoch, "epoch {successor}");
 
     // What it had received before it slept is older now.
     stopped.running.signal(Signal::CONT);
@@ -155,17 +159,18 @@ async fn a_leader_that_is_killed_is_replaced() {
     let epoch = exporters.manifest()["epoch"].as_u64().unwrap();
     let killed = exporters.leader();
     killed.running.kill().await;
-    let (begun, hash) = (Instant::now(), exporters.send(2));
+    let hash = exporters.send(2);
     let successor = exporters.published(&hash, |_| true).await;
-    assert!(begun.elapsed() < SUCCESSION && successor > epoch, "{:?}, epoch {successor}", begun.elapsed());
+    assert!(successor > epoch, "epoch {successor}");
 
-    // Who ends as it should hands over at once.
+    // Who ends as it should hands over at once: nobody waits until its lease has died.
     let leaving = exporters.leader();
+    let deaths = exporters.deaths();
     leaving.running.signal(Signal::TERM);
     assert_eq!(leaving.running.ends().await.code, Some(0));
-    let (begun, hash) = (Instant::now(), exporters.send(3));
+    let hash = exporters.send(3);
     let last = exporters.published(&hash, |id| id != leaving.id).await;
-    assert!(begun.elapsed() < Duration::from_secs(25) && last > successor, "{:?}, epoch {last}", begun.elapsed());
+    assert!(last > successor && exporters.deaths() == deaths, "epoch {last}");
     exporters.has_no_gap().await;
 }
 
@@ -175,9 +180,9 @@ async fn a_leader_that_is_cut_off_from_the_store_is_replaced() {
     let epoch = exporters.manifest()["epoch"].as_u64().unwrap();
     let cut_off = exporters.leader();
     cut_off.way.cut();
-    let (begun, hash) = (Instant::now(), exporters.send(2));
+    let hash = exporters.send(2);
     let successor = exporters.published(&hash, |id| id != cut_off.id).await;
-    assert!(begun.elapsed() < SUCCESSION && successor > epoch, "{:?}, epoch {successor}", begun.elapsed());
+    assert!(successor > epoch, "epoch {successor}");
     cut_off.running.says("the leader can't be elected").await;
     exporters.has_no_gap().await;
 }
