@@ -447,7 +447,7 @@ fn open(leadership: &Leadership) -> Open {
 
 fn say(notice: &Notice) {
     match notice {
-        Notice::Leads { epoch } => info!("this exporter leads, in epoch {epoch}: what it receives is published"),
+        Notice::Leads { epoch } => info!(epoch, "this exporter leads, in epoch {epoch}: what it receives is published"),
         Notice::Follows { leader } => {
             info!("the exporter on {leader} leads; this one watches and takes over if it ends")
         }

@@ -22,6 +22,7 @@ fn word(state: PayloadState) -> Option<&'static str> {
 pub(super) fn log_found(place: &str, manifest: &Manifest, problem: &str) {
     let (key, sequence) = (&manifest.snapshot.key, manifest.sequence);
     warn!(
+        store = place,
         sequence,
         "the payload of the published snapshot {sequence}, {key} in {place}, {problem}: a lifecycle rule, a cleanup \
          job or a person may have done that. The leading exporter puts it back if it can"
@@ -29,11 +30,12 @@ pub(super) fn log_found(place: &str, manifest: &Manifest, problem: &str) {
 }
 
 pub(super) fn log_put_back(place: &str, sequence: u64, from: &str) {
-    warn!(sequence, "put the payload of snapshot {sequence} back into {place}, from {from}");
+    warn!(store = place, sequence, "put the payload of snapshot {sequence} back into {place}, from {from}");
 }
 
 pub(super) fn log_published_anew(place: &str, sequence: u64, anew: u64, from: &str) {
     warn!(
+        store = place,
         sequence = anew,
         "published snapshot {anew} in {place} in the place of snapshot {sequence}, whose payload was lost: the same \
          configuration, from {from}"
@@ -45,14 +47,14 @@ pub(super) fn log_loss(place: &str, loss: &PayloadLoss) {
     match loss {
         // It is under way.
         PayloadLoss::Unavailable(_, NewestState::Ready(_)) => {
-            warn!("the published payload in {place} is lost: {meaning}")
+            warn!(store = place, "the published payload in {place} is lost: {meaning}")
         }
-        _ => error!("the published payload in {place} is lost: {meaning}"),
+        _ => error!(store = place, "the published payload in {place} is lost: {meaning}"),
     }
 }
 
 pub(super) fn log_back(place: &str) {
-    info!("the published payload is in {place} again");
+    info!(store = place, "the published payload is in {place} again");
 }
 
 /// The same, for anyone who asks.

@@ -226,9 +226,11 @@ impl Mirror {
 
 fn say(place: &str, sequence: u64, mirrored: Mirrored) {
     match mirrored {
-        Mirrored::Already => debug!("{place} has snapshot {sequence}"),
-        Mirrored::Now => info!("{place} has snapshot {sequence}, too"),
+        Mirrored::Already => debug!(store = place, sequence, "{place} has snapshot {sequence}"),
+        Mirrored::Now => info!(store = place, sequence, "{place} has snapshot {sequence}, too"),
         Mirrored::Newer { epoch, sequence: there } => error!(
+            store = place,
+            sequence = there,
             "{place} has something newer than the first store: snapshot {there} of epoch {epoch}, and importing takes that \
              one. Was the first store replaced by an empty one? Nothing was overwritten. Decide which is right: name this \
              store first in the storage setting to go on from it, or give LIFEBOAT_FALLBACK_STORAGE another prefix to \
@@ -264,8 +266,8 @@ pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, autho
         };
         match timeout(PATIENCE, mirrored).await {
             Ok(Ok(mirrored)) => say(&place, published.manifest.sequence, mirrored),
-            Ok(Err(error)) => warn!("{place} does not have what is published: {error}"),
-            Err(_) => warn!("{place} does not have what is published after {} s", PATIENCE.as_secs()),
+            Ok(Err(error)) => warn!(store = place, "{place} does not have what is published: {error}"),
+            Err(_) => warn!(store = place, "{place} does not have what is published after {} s", PATIENCE.as_secs()),
         }
     });
     join_all(each).await;

@@ -104,10 +104,11 @@ impl Pruner {
         match result {
             Ok(Pruned { gone, left }) => {
                 if let (Some(oldest), Some(newest)) = (gone.first(), gone.last()) {
+                    let place = self.archive.place();
                     info!(
-                        "old snapshots of Kong {} were deleted in {}: {} of them, numbers {} to {} (LIFEBOAT_HISTORY)",
+                        store = place,
+                        "old snapshots of Kong {} were deleted in {place}: {} of them, numbers {} to {} (LIFEBOAT_HISTORY)",
                         self.version,
-                        self.archive.place(),
                         gone.len(),
                         oldest.sequence,
                         newest.sequence

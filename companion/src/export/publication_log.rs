@@ -11,13 +11,13 @@ pub(super) fn log(newest: Option<ConfigHash>, state: &NewestState) {
 
     match state {
         NewestState::Published => log_already(hash),
-        NewestState::Held(_) => error!("configuration {hash} is not published: {reason}"),
+        NewestState::Held(_) => error!(%hash, "configuration {hash} is not published: {reason}"),
         NewestState::Doubted { .. } | NewestState::Outdated => {
-            warn!("configuration {hash} is not published yet: {reason}")
+            warn!(%hash, "configuration {hash} is not published yet: {reason}")
         }
-        NewestState::Pinned(_) => info!("configuration {hash} is not published: {reason}"),
+        NewestState::Pinned(_) => info!(%hash, "configuration {hash} is not published: {reason}"),
         NewestState::Confirming { .. } => {
-            info!("configuration {hash} is not published yet: {reason}, at most 5 minutes")
+            info!(%hash, "configuration {hash} is not published yet: {reason}, at most 5 minutes")
         }
         NewestState::Delayed { .. } => debug!("configuration {hash} is not published yet: {reason}"),
         NewestState::Nothing | NewestState::Ready(_) => {}

@@ -104,8 +104,8 @@ impl SnapshotWriter {
         if let Some(image) = &published.manifest.cache_image {
             let (bytes, expands_to) = (image.object.bytes, image.expands_to);
             info!(
-                "kept an image of a node's cache with snapshot {}: {expands_to} bytes, {bytes} compressed",
-                id.sequence
+                sequence = id.sequence,
+                "kept an image of a node's cache with snapshot {}: {expands_to} bytes, {bytes} compressed", id.sequence
             );
         }
 
@@ -130,9 +130,11 @@ impl SnapshotWriter {
         }
 
         let published = self.archive.attach_schemas((**published).clone(), json).await?;
+        let sequence = published.manifest.sequence;
         info!(
-            "kept the control plane's schemas with snapshot {}: what is written by hand in an outage is checked against them",
-            published.manifest.sequence
+            sequence,
+            "kept the control plane's schemas with snapshot {sequence}: what is written by hand in an outage is checked \
+             against them"
         );
         self.current = CurrentManifest::Published(Box::new(published));
         Ok(true)
@@ -376,11 +378,12 @@ impl SnapshotWriter {
 
     fn say_published(&self) {
         let Some(manifest) = self.published() else { return };
+        let (hash, sequence, place) = (manifest.config_hash, manifest.sequence, self.archive.place());
         info!(
-            "published configuration {} as snapshot {} in {}: {} bytes, {} compressed, {}, {}",
-            manifest.config_hash,
-            manifest.sequence,
-            self.archive.place(),
+            %hash,
+            sequence,
+            store = place,
+            "published configuration {hash} as snapshot {sequence} in {place}: {} bytes, {} compressed, {}, {}",
             manifest.config.bytes,
             manifest.snapshot.bytes,
             manifest.counts.services(),
@@ -394,10 +397,11 @@ impl SnapshotWriter {
             return Ok(());
         }
         if let Some(key) = self.archive.plaintext(self.author.version).await? {
+            let place = self.archive.place();
             warn!(
-                "{key} in {} still holds a configuration in plain text, from before encryption: delete it, and the \
-                 snapshots of that time",
-                self.archive.place()
+                store = place,
+                "{key} in {place} still holds a configuration in plain text, from before encryption: delete it, and the \
+                 snapshots of that time"
             );
         }
         self.has_looked_for_plaintext = true;
