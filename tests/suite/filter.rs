@@ -9,10 +9,12 @@ mod metrics;
 mod never_hurts;
 mod reports;
 mod requests;
+mod sdk;
 mod settings;
 mod survival;
 mod workers;
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -34,16 +36,22 @@ const MEBIBYTE: usize = 1024 * 1024;
 fn wasm() -> &'static [u8] {
     static WASM: OnceLock<Vec<u8>> = OnceLock::new();
     WASM.get_or_init(|| {
-        if let Ok(path) = std::env::var("LIFEBOAT_TEST_FILTER") {
-            return std::fs::read(path).expect("LIFEBOAT_TEST_FILTER names a filter");
-        }
+        let other = std::env::var_os("LIFEBOAT_TEST_FILTER").map(PathBuf::from);
+        let path = other.unwrap_or_else(|| wasm_path().to_owned());
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    })
+}
+
+/// The path that `wasm-build.sh` prints.
+fn wasm_path() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm-build.sh");
         let built = Command::new(script).output().expect("wasm-build.sh starts");
         let messages = String::from_utf8_lossy(&built.stderr);
         assert!(built.status.success(), "wasm-build.sh failed:\n{messages}");
         let stdout = String::from_utf8(built.stdout).expect("the path is text");
-        let path = stdout.lines().last().expect("wasm-build.sh prints a path");
-        std::fs::read(path).expect("the path that wasm-build.sh printed can be read")
+        stdout.lines().last().expect("wasm-build.sh prints a path").into()
     })
 }
 
