@@ -26,10 +26,7 @@ pub(crate) enum InflateError {
 ///
 /// The buffer gets the size that the data say they have, so that it needn't grow, but never one that they can't have.
 pub(crate) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
-    if !gzip.starts_with(&MAGIC) {
-        return Err(InflateError::NotGzip);
-    }
-    let mut stream = Stream { inner: Decompress::new_gzip(15), rest: gzip };
+    let mut stream = Stream::of(gzip)?;
     let mut out = Vec::with_capacity(size_hint(gzip, limit));
 
     loop {
@@ -60,14 +57,23 @@ pub(crate) fn inflate(gzip: &[u8], limit: usize) -> Result<Vec<u8>, InflateError
     Ok(out)
 }
 
-struct Stream<'a> {
+/// A gzip member that is decompressed piece by piece.
+pub(super) struct Stream<'a> {
     inner: Decompress,
     rest: &'a [u8],
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    /// From its beginning.
+    pub(super) fn of(gzip: &'a [u8]) -> Result<Self, InflateError> {
+        if !gzip.starts_with(&MAGIC) {
+            return Err(InflateError::NotGzip);
+        }
+        Ok(Self { inner: Decompress::new_gzip(15), rest: gzip })
+    }
+
     /// Fills as much of `out`, which isn't empty, as the next step gives; 0 is the proper end of the data.
-    fn read(&mut self, out: &mut [u8]) -> Result<usize, InflateError> {
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<usize, InflateError> {
         loop {
             let (read, written) = (self.inner.total_in(), self.inner.total_out());
             let status = self.inner.decompress(self.rest, out, FlushDecompress::None);

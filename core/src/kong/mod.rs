@@ -20,6 +20,7 @@ pub mod plugins;
 pub mod reconfigure;
 pub mod rpc;
 pub(crate) mod schema;
+mod stated_hash;
 #[cfg(test)]
 mod tests;
 mod unrunnable;
@@ -28,4 +29,5 @@ pub mod version;
 pub use config_hash::SectionHashes;
 pub use configuration::{Configuration, ConfigurationError, EntityCounts, counted};
 pub use schema::kind_names;
+pub use stated_hash::stated_hash;
 pub use unrunnable::Unrunnable;
