@@ -212,6 +212,38 @@ impl Stores {
         all_in_time(asked).await
     }
 
+    /// The manifest from which nodes of this version would be restored: the newest of their own version or, if there is none
+    /// and the rules allow that, of another of the same minor version. None: no store has one.
+    ///
+    /// # Errors
+    /// When a store does not tell, and no other has one.
+    pub async fn newest_published(&self, version: KongVersion) -> Result<Option<Published>, StorageError> {
+        let mut failed = self.unopened.first().cloned();
+        let mut found = Vec::new();
+        for (_, published) in self.published_in_each(version).await {
+            match published {
+                Ok(published) => found.extend(published),
+                Err(error) => failed = Some(error),
+            }
+        }
+
+        let rank = |published: &Published| (published.manifest.epoch, published.manifest.sequence);
+        if let Some(newest) = found.into_iter().max_by_key(rank) {
+            return Ok(Some(newest));
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if self.rules.version == VersionMatch::Minor {
+            for other in self.kin(version).await {
+                if let Some((_, published)) = self.by_newest(other).await.into_iter().next() {
+                    return Ok(Some(published));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether nodes of this version have a backup: of their own version or, if the rules allow that, of another of the
     /// same minor version. Manifests alone are read.
     ///

@@ -12,10 +12,11 @@ use super::{Program, Status};
 use crate::metrics::Form;
 use crate::observation::{ExportFacts, Lead};
 
-const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/export\n/metrics\n/status\n";
+const WHAT_THERE_IS: &str =
+    "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/current\n/readyz/export\n/metrics\n/status\n";
 
 /// What probes ask for.
-pub(super) const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/readyz/export"];
+pub(super) const HEALTH: [&str; 4] = ["/healthz", "/readyz", "/readyz/export", "/readyz/current"];
 
 type Shared = State<Arc<Program>>;
 
@@ -30,14 +31,15 @@ pub(super) fn routes(program: Program) -> Router {
 
 /// What probes ask for, alone.
 pub(super) fn health_routes(program: Program) -> Router {
-    let elsewhere = "this is lifeboat's health. There is:\n/healthz\n/readyz\n/readyz/export\n";
+    let elsewhere = "this is lifeboat's health. There is:\n/healthz\n/readyz\n/readyz/current\n/readyz/export\n";
     let fallback = move || async move { (StatusCode::NOT_FOUND, elsewhere) };
     health(Router::new()).fallback(fallback).with_state(Arc::new(program))
 }
 
 fn health(router: Router<Arc<Program>>) -> Router<Arc<Program>> {
-    let [process, relay, export] = HEALTH;
-    router.route(process, get(|| async { "ok\n" })).route(relay, get(ready)).route(export, get(ready_export))
+    let [process, relay, export, current] = HEALTH;
+    let router = router.route(process, get(|| async { "ok\n" })).route(relay, get(ready));
+    router.route(export, get(ready_export)).route(current, get(ready_current))
 }
 
 async fn ready(State(program): Shared) -> Response {
@@ -65,6 +67,17 @@ async fn ready_export(State(program): Shared) -> Response {
 
     let followed: String = all.iter().filter_map(leader_elsewhere).collect();
     format!("ready\n{followed}").into_response()
+}
+
+// Of all nodes of this relay: a pod's gateway has one of its own.
+async fn ready_current(State(program): Shared) -> Response {
+    let Some(relay) = &program.relay else {
+        return not_ready(&["there is no relay here: KONG_CLUSTER_FALLBACK_CONFIG_IMPORT is off".to_owned()]);
+    };
+    match relay.check_current().await {
+        Ok(said) => format!("ready: {said}\n").into_response(),
+        Err(reasons) => not_ready(&reasons),
+    }
 }
 
 // Ready says little of an exporter that follows: whoever asks it is told whom to ask.

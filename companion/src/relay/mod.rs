@@ -4,6 +4,7 @@
 mod admission;
 mod backups;
 mod control_plane_health;
+mod current;
 mod empty_configuration;
 mod feed_queue;
 mod first_messages;
@@ -12,12 +13,14 @@ mod large_messages;
 mod log_lines;
 mod node;
 mod nodes;
+mod published_now;
 mod published_watch;
 mod recheck;
 mod refusals;
 mod restore_log;
 mod revocation;
 mod rpc;
+mod sent_hashes;
 mod snapshot_cache;
 mod tls_accept;
 mod tunnel;
@@ -48,11 +51,13 @@ use self::first_messages::FirstMessages;
 use self::incremental::Incremental;
 use self::large_messages::LargeMessages;
 use self::nodes::Nodes;
+use self::published_now::PublishedLookup;
 use self::published_watch::PublishedWatch;
 use self::recheck::Recheck;
 use self::refusals::Refusals;
 use self::revocation::Revocations;
 use self::rpc::SyncNodes;
+use self::sent_hashes::SentHashes;
 use self::snapshot_cache::SnapshotCache;
 use crate::archive::Stores;
 use crate::bind::{BindError, listen};
@@ -87,7 +92,9 @@ struct Shared {
     admission: Admission,
     backups: Backups,
     empty_configurations: EmptyConfigurationAlarm,
+    published_now: PublishedLookup,
     published_watch: PublishedWatch,
+    sent_hashes: SentHashes,
     feed_queue: FeedQueue,
     first_messages: FirstMessages,
     incremental: Incremental,
@@ -140,6 +147,8 @@ impl Relay {
             admission: Admission::new(&limits),
             backups,
             empty_configurations: EmptyConfigurationAlarm::default(),
+            published_now: PublishedLookup::new(sources.clone(), clock),
+            sent_hashes: SentHashes::default(),
             published_watch: PublishedWatch::new(sources.clone(), settings.rulebook(), clock).beside(&stores),
             feed_queue: FeedQueue::new(&limits),
             first_messages: FirstMessages::default(),
@@ -176,8 +185,9 @@ impl Relay {
 
     /// What can be seen of it, for as long as it is wanted.
     pub fn view(&self) -> RelayView {
-        let Shared { nodes, backups, incremental, sync_outage, .. } = &*self.shared;
-        RelayView::new(nodes.clone(), backups.clone(), incremental.clone(), sync_outage.clone())
+        let Shared { nodes, backups, incremental, sync_outage, published_now, .. } = &*self.shared;
+        let sync = sync_outage.clone();
+        RelayView::new(nodes.clone(), backups.clone(), incremental.clone(), sync, published_now.clone())
     }
 
     /// Serves nodes until it is told to stop.

@@ -214,9 +214,15 @@ impl Driver {
     }
 
     async fn send(&mut self, frame: &Frame) -> ControlFlow<()> {
-        let sending = self.node.send(frame);
-        if let Err(error) = self.shared.large_messages.deliver(&frame.payload, sending).await {
+        let max_config = self.shared.settings.limits.large_messages;
+        let sending = self.shared.large_messages.deliver(&frame.payload, self.node.send(frame));
+        let (delivered, sent) = tokio::join!(sending, self.shared.sent_hashes.of(frame, max_config));
+        if let Err(error) = delivered {
             return self.not_sent(&error);
+        }
+
+        if let Some(sent) = sent {
+            self.row.was_sent(sent);
         }
         if self.shared.empty_configurations.saw(frame) {
             self.presence.given_nothing();

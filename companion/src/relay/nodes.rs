@@ -12,6 +12,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_runtime::lock::Locked;
 use serde::Serialize;
 
+use super::sent_hashes::Sent;
 use super::{NodeIdentity, rpc};
 
 /// A connected node.
@@ -40,6 +41,9 @@ pub struct NodeStatus {
     /// What it takes, once it has said so.
     #[serde(skip)]
     pub limits: Option<NodeLimits>,
+    /// The configuration that the control plane has sent it last, over this connection.
+    #[serde(skip)]
+    pub(super) sent: Option<Sent>,
 }
 
 /// Where a node's configuration came from.
@@ -120,6 +124,7 @@ impl Nodes {
             incremental_sync: identity.target == rpc::PATH,
             trouble: None,
             limits: None,
+            sent: None,
         };
 
         let mut table = self.lock();
@@ -177,6 +182,13 @@ impl NodeRow {
             let Shown { runs, from, link, trouble, limits } = self.shown.clone();
             (status.config_hash, status.config_from, status.control_plane) = (runs, from, link);
             (status.trouble, status.limits) = (trouble, limits);
+        }
+    }
+
+    /// The control plane has sent it this.
+    pub(super) fn was_sent(&self, sent: Sent) {
+        if let Some(status) = self.nodes.lock().nodes.get_mut(&self.number) {
+            status.sent = Some(sent);
         }
     }
 

@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::backups::Backups;
 use super::incremental::Incremental;
 use super::nodes::Nodes;
-use super::{ControlPlaneSync, NodeStatus, OnlyIncremental, rpc};
+use super::published_now::PublishedLookup;
+use super::{ControlPlaneSync, NodeStatus, OnlyIncremental, current, rpc};
 use crate::archive::Backing;
 
 /// A view of a running relay. Clones see the same one.
@@ -21,6 +22,7 @@ pub struct RelayView {
     backups: Backups,
     incremental: Incremental,
     sync: Arc<rpc::Outage>,
+    published: PublishedLookup,
 }
 
 /// Nodes that could not be restored.
@@ -36,8 +38,22 @@ pub struct WithoutBackup {
 pub type LimitsUsed = Vec<(NodeLimit, f64)>;
 
 impl RelayView {
-    pub(super) fn new(nodes: Nodes, backups: Backups, incremental: Incremental, sync: Arc<rpc::Outage>) -> Self {
-        Self { nodes, backups, incremental, sync }
+    pub(super) fn new(
+        nodes: Nodes,
+        backups: Backups,
+        incremental: Incremental,
+        sync: Arc<rpc::Outage>,
+        published: PublishedLookup,
+    ) -> Self {
+        Self { nodes, backups, incremental, sync, published }
+    }
+
+    /// Says that each node runs what its control plane sent it, or what is published.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator: a line for each node, of the first few.
+    pub async fn check_current(&self) -> Result<String, Vec<String>> {
+        current::check(&self.nodes(), &self.published).await
     }
 
     /// For each version of the nodes that are connected how many have no backup, as far as that is known.
@@ -83,6 +99,8 @@ mod tests {
 
     use super::super::NodeIdentity;
     use super::*;
+    use crate::archive::Stores;
+    use crate::archive::tests::in_memory;
     use crate::drill::DrillMetrics;
     use crate::export::NodeObservations;
     use crate::http::{Http, Program};
@@ -90,7 +108,7 @@ mod tests {
     use crate::observation::{NodePresence, Observation};
     use crate::relay::nodes::NodeRow;
     use crate::reports::Reports;
-    use crate::settings::{Chosen, HttpSettings, ReportKeys};
+    use crate::settings::{Chosen, HttpSettings, ReportKeys, RestoreRules};
     use lifeboat_runtime::clock::Clock;
 
     /// A relay as it is looked at, with nodes that only sit there.
@@ -111,6 +129,7 @@ mod tests {
                 Backups::default(),
                 Incremental::new(Duration::ZERO, clock),
                 Arc::default(),
+                PublishedLookup::new(Stores::of(in_memory().reader(), RestoreRules::default()), clock),
             ));
             let row = |number| (nodes.join(&identity(number), clock.wall()), observation.relay().node());
             let seats = (0..count).map(row).collect();

@@ -18,7 +18,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use lifeboat_core::kong::rpc::PROTOCOL;
+use lifeboat_core::digest::ConfigHash;
+use lifeboat_core::kong::rpc::{PROTOCOL, SyncVersion};
 use lifeboat_core::session::answer::{ConnectFailure, HttpAnswer};
 use lifeboat_link::dial::{self, DialError};
 use lifeboat_link::websocket::connect::RELAY_HEADER;
@@ -47,6 +48,11 @@ const HELLO_SIZE: u64 = 512 * 1024;
 
 type Answer = Response<Full<Bytes>>;
 type Asked = Result<Response<Incoming>, DialError>;
+
+/// How the pings of nodes with incremental sync name a snapshot that they were restored from.
+pub(super) fn shown_by_sync(sequence: u64) -> ConfigHash {
+    ConfigHash::of_sync_version(SyncVersion::of_sequence(sequence).number())
+}
 
 /// What somebody asks of the control plane, as often as it has to be asked.
 #[derive(Clone, Debug)]
