@@ -117,9 +117,12 @@ fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Issuer>) -> Option<
     }
 
     match (cloud, code) {
-        (Cloud::S3, "SignatureDoesNotMatch") => {
-            Some("AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID".into())
-        }
+        // Swift says this of a key that it doesn't know, too.
+        (Cloud::S3, "SignatureDoesNotMatch") => Some(
+            "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID, or the store doesn't know that key and does \
+             not say so"
+                .into(),
+        ),
         // The second is what stores built on s3s answer to a key that they don't know.
         (Cloud::S3, "InvalidAccessKeyId" | "NotSignedUp") => Some("the store doesn't know AWS_ACCESS_KEY_ID".into()),
         (Cloud::S3, "InvalidToken" | "InvalidTokenId") => {

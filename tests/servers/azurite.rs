@@ -28,54 +28,68 @@ impl Azurite {
         command.args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]);
         let server = Server::start(command, "successfully listens on ").await;
         let address = server.greeting.split("successfully listens on ").nth(1).expect("the address follows").trim();
-        let azurite = Self { endpoint: format!("{address}/{ACCOUNT}"), _server: server };
-        azurite.create_container().await;
-        azurite
+        let endpoint = endpoint_at(address);
+        create_container(&endpoint).await;
+        Self { endpoint, _server: server }
     }
 
     /// The settings with which the account's key gets in.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        let mut settings = self.place();
-        settings.push(("AZURE_STORAGE_KEY".to_owned(), KEY.to_owned()));
-        settings
+        settings_with_the_key(&self.endpoint)
     }
 
     /// The same with another key.
     pub(crate) fn settings_with_a_wrong_key(&self) -> Vec<(String, String)> {
-        let mut settings = self.place();
+        let mut settings = place(&self.endpoint);
         settings.push(("AZURE_STORAGE_KEY".to_owned(), STANDARD.encode([7; 64])));
         settings
     }
 
     /// The settings with which a shared access signature gets in that allows these letters (`racwdl`).
     pub(crate) fn settings_with_a_shared_access_signature(&self, permissions: &str) -> Vec<(String, String)> {
-        let mut settings = self.place();
+        let mut settings = place(&self.endpoint);
         settings.push(("AZURE_STORAGE_SAS_TOKEN".to_owned(), account_signature(permissions)));
         settings
     }
+}
 
-    fn place(&self) -> Vec<(String, String)> {
-        let storage = format!("azure://{ACCOUNT}/{CONTAINER}/backups/edge");
-        [("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", storage), ("AZURE_STORAGE_ENDPOINT", self.endpoint.clone())]
-            .map(|(name, value)| (name.to_owned(), value))
-            .to_vec()
-    }
+/// The account's endpoint at a server with this address.
+pub(crate) fn endpoint_at(address: &str) -> String {
+    format!("{address}/{ACCOUNT}")
+}
 
-    // https://learn.microsoft.com/en-us/rest/api/storageservices/create-container, signed with Shared Key: twelve lines for
-    // headers, none of which this request has, then its own headers and its resource.
-    async fn create_container(&self) {
-        let date = httpdate::fmt_http_date(SystemTime::now());
-        let resource = format!("/{ACCOUNT}/{ACCOUNT}/{CONTAINER}\nrestype:container");
-        let signed = format!("PUT{}x-ms-date:{date}\nx-ms-version:2021-12-02\n{resource}", "\n".repeat(12));
-        let request = reqwest::Client::new()
-            .put(format!("{}/{CONTAINER}?restype=container", self.endpoint))
-            .header("x-ms-date", &date)
-            .header("x-ms-version", "2021-12-02")
-            .header("content-length", "0")
-            .header("authorization", format!("SharedKey {ACCOUNT}:{}", signature(&signed)));
-        let answer = request.send().await.expect("azurite answers");
-        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
-    }
+/// The settings with which the account's key gets in at this endpoint.
+pub(crate) fn settings_with_the_key(endpoint: &str) -> Vec<(String, String)> {
+    let mut settings = place(endpoint);
+    settings.push(("AZURE_STORAGE_KEY".to_owned(), KEY.to_owned()));
+    settings
+}
+
+fn place(endpoint: &str) -> Vec<(String, String)> {
+    let storage = format!("azure://{ACCOUNT}/{CONTAINER}/backups/edge");
+    [("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", storage), ("AZURE_STORAGE_ENDPOINT", endpoint.to_owned())]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+}
+
+/// Creates the container.
+///
+/// # Panics
+/// When that is refused.
+// https://learn.microsoft.com/en-us/rest/api/storageservices/create-container, signed with Shared Key: twelve lines for
+// headers, none of which this request has, then its own headers and its resource.
+pub(crate) async fn create_container(endpoint: &str) {
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let resource = format!("/{ACCOUNT}/{ACCOUNT}/{CONTAINER}\nrestype:container");
+    let signed = format!("PUT{}x-ms-date:{date}\nx-ms-version:2021-12-02\n{resource}", "\n".repeat(12));
+    let request = reqwest::Client::new()
+        .put(format!("{endpoint}/{CONTAINER}?restype=container"))
+        .header("x-ms-date", &date)
+        .header("x-ms-version", "2021-12-02")
+        .header("content-length", "0")
+        .header("authorization", format!("SharedKey {ACCOUNT}:{}", signature(&signed)));
+    let answer = request.send().await.expect("azurite answers");
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
 }
 
 // https://learn.microsoft.com/en-us/rest/api/storageservices/create-account-sas, version 2020-12-06 and later.

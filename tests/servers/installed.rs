@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 /// Nothing that is waited for takes nearly as long, on a busy machine either.
-const HUNG: Duration = Duration::from_secs(120);
+const HUNG: Duration = Duration::from_secs(300);
 
 /// A started server.
 pub(crate) struct Server {
     /// What it printed when it was ready: the line that was waited for.
     pub(crate) greeting: String,
-    _child: Child,
+    child: Child,
     // The scripts among them end when this is closed.
     _stdin: Option<ChildStdin>,
 }
@@ -57,6 +58,24 @@ impl Server {
         let greeting = timeout(HUNG, greeting).await.unwrap_or_else(|_| panic!("{command:?} never said {ready:?}"));
         // Whatever else it prints must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { greeting, _child: child, _stdin: stdin }
+        Self { greeting, child, _stdin: stdin }
+    }
+
+    /// Its process's id.
+    ///
+    /// # Panics
+    /// When it was waited for.
+    pub(crate) fn id(&self) -> Pid {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        id.expect("it was not waited for")
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it hangs.
+    pub(crate) async fn ends(mut self) {
+        let ended = timeout(HUNG, self.child.wait()).await;
+        ended.expect("it ends").expect("it can be waited for");
     }
 }

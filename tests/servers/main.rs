@@ -15,3 +15,4 @@ mod permissions;
 mod prefixes;
 mod production;
 mod s3_with_iam;
+mod stores;

@@ -22,7 +22,8 @@ fn version() -> KongVersion {
     KongVersion::new(3, 9, 1)
 }
 
-fn author() -> Author {
+/// Who writes in the contract.
+pub fn author() -> Author {
     let exporter = Exporter { node_id: "n".into(), hostname: "h".into(), lifeboat: "0".into() };
     Author { exporter, version: version() }
 }
