@@ -50,6 +50,7 @@ impl From<Failure> for ExitStatus {
         match failure {
             Failure::Settings(problems) => Self::wrong_usage(&problems),
             Failure::NothingToDo(why) => Self { code: 3, level: "INFO", why: format!("nothing to do: {why}") },
+            Failure::Different(why) => Self { code: 4, level: "INFO", why },
             Failure::AsAShell { code, why } => Self { code, ..Self::failed(&why) },
             Failure::Failed(error) => Self::failed(&format_args!("{error:#}")),
         }
@@ -83,5 +84,6 @@ mod tests {
         assert_eq!((&object["level"], &object["fields"]["exit_code"]), (&json!("ERROR"), &json!(1)));
         assert_eq!(object["timestamp"], "1970-01-01T00:00:00.000Z");
         assert_eq!(ExitStatus::from(Failure::NothingToDo("it runs".to_owned())).code, 3);
+        assert_eq!(ExitStatus::from(Failure::Different("they differ".to_owned())).code, 4);
     }
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
 
+use crate::cli::Task;
 use crate::progress::{LogWriter, Shown};
 use crate::role;
 use crate::settings::{LogFormat, LogSettings, Source};
@@ -49,6 +50,21 @@ fn filter(directives: &str) -> EnvFilter {
     EnvFilter::new(directives)
         .add_directive(always(format!("{TARGET}=off")))
         .add_directive(always(format!("{}=error", role::TARGET)))
+}
+
+/// What a command logs if nothing is set; none: nothing, whatever is set.
+pub fn default_level(task: &Task) -> Option<&'static str> {
+    match task {
+        // The demo, the doctor and a drill print what they find on standard output; the log besides is for those who ask for it
+        // (LIFEBOAT_LOG=info).
+        Task::Demo(_) => Some("error"),
+        Task::Doctor(_) | Task::Drill(_) => Some("off"),
+        // They ask another process, and must work even if the settings here are wrong.
+        Task::Healthcheck(_) | Task::Status(_) => None,
+        // They print the same, whatever the settings are.
+        Task::Completions(_) | Task::Manual(_) | Task::Schema(_) => None,
+        _ => Some("info"),
+    }
 }
 
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads

@@ -54,6 +54,7 @@ pub fn of_command(task: &Task) -> Span {
     match task {
         Task::Run => role!("run"),
         Task::Healthcheck(_) => role!("healthcheck"),
+        Task::Status(_) => role!("status"),
         Task::Export(_) => role!("export"),
         Task::Import(_) => role!("import"),
         Task::Exec(_) => role!("exec"),

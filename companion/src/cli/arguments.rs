@@ -11,9 +11,10 @@ use lifeboat_core::keys::KeyName;
 use lifeboat_storage::LONGEST_LINK;
 use reqwest::Url;
 
+use super::status_url::StatusUrl;
 use super::values::{AlsoWell, Compared, Contract, Output, Part, Purpose, Recorded};
 use crate::config_source::{ConfigSource, admin_url};
-use crate::settings::KongProgram;
+use crate::settings::{KongProgram, units};
 
 /// What `export` takes.
 #[derive(Debug, Args)]
@@ -37,6 +38,29 @@ pub struct Export {
     /// From then on it counts as not checked
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub accept: Option<String>,
+    /// How to print the result
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// What `status` takes.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Where a lifeboat serves its status: http://HOST:PORT, HOST:PORT or HOST; by default as LIFEBOAT_HTTP_LISTEN says
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub urls: Vec<StatusUrl>,
+    /// Go on until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: how long to wait before the next look
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = patience)]
+    pub every: Duration,
+    /// How many rows for nodes to show; of more nodes than that, only how many are alike
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub nodes: usize,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = patience)]
+    pub timeout: Duration,
     /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -118,6 +142,9 @@ pub struct Diff {
     /// The later one, likewise
     #[arg(value_name = "B", default_value = "published")]
     pub after: Compared,
+    /// Exit with 4 if they differ
+    #[arg(long)]
+    pub exit_code: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
@@ -322,7 +349,7 @@ impl Drill {
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match units::duration(text) {
         Ok(lifetime) if lifetime < Duration::from_secs(1) => Err("it must be a second or more (valid: 12h)".to_owned()),
         Ok(lifetime) if lifetime > LONGEST_LINK => {
             Err("no store's links live longer than seven days (valid: 7d)".to_owned())
@@ -337,7 +364,7 @@ fn sequence(text: &str) -> Result<u64, String> {
 }
 
 fn patience(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match units::duration(text) {
         Ok(patience) if patience.is_zero() => Err("it must be longer than 0 s (valid: 3s)".to_owned()),
         Ok(patience) => Ok(patience),
         Err(error) => Err(format!("{error} (valid: 3s, 500ms)")),

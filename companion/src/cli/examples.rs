@@ -45,6 +45,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "status",
+        &[
+            example("this host's lifeboat", "lifeboat status"),
+            example("several, again and again", "lifeboat status --watch 10.0.3.7:8115 http://10.0.3.8:8115"),
+            example("for a program", "lifeboat status --output json"),
+        ],
+    ),
+    (
         "healthcheck",
         &[
             example("", "lifeboat healthcheck"),

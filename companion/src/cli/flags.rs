@@ -1,38 +1,41 @@
-//! A flag for each setting that is no secret. They are offered by shells and stand in the long help of each command.
+//! A flag for each setting that is no secret, at each command that reads it. Shells offer them; in which words the help shows
+//! them is said in `settings_help`.
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser, ValueParser};
 use clap::error::Error;
 use clap::{Arg, ArgMatches, Command, ValueHint};
 
+use super::settings_help::{KONG_CONF, SHORT_HEADING, in_short, reads_kong_conf};
 use crate::settings::names::{self, Name, SETTINGS, Setting};
-
-/// Above the settings in a command's help.
-pub(super) const HEADING: &str = "Settings";
+use crate::settings::read_by;
 
 /// Flags may stand before the command, where they are accepted and not repeated in the help, and after it.
 pub(super) fn added_to(program: Command) -> Command {
-    let before = SETTINGS.iter().filter_map(flag).map(|flag| flag.hide(true));
-    program.args(before).mut_subcommands(added_to_each)
+    let before = SETTINGS.iter().filter_map(|setting| flag("", setting)).chain([kong_conf()]);
+    let before: Vec<Arg> = before.map(|flag| flag.hide(true)).collect();
+    program.args(before).mut_subcommands(|command| added_to_each(command, ""))
 }
 
-fn added_to_each(command: Command) -> Command {
-    let flags: Vec<Arg> =
-        SETTINGS.iter().filter(|setting| reads(command.get_name(), setting)).filter_map(flag).collect();
-    command.args(flags).mut_subcommands(added_to_each)
-}
-
-// In the help of a command that reads no setting, or one, the others would be noise.
-fn reads(command: &str, setting: &Setting) -> bool {
-    match command {
-        "completions" | "man" | "schema" => false,
-        "healthcheck" => {
-            matches!(
-                setting.name(),
-                names::LIFEBOAT_HTTP_LISTEN | names::LIFEBOAT_HEALTH_LISTEN | names::LIFEBOAT_SETTINGS_FILE
-            )
-        }
-        _ => true,
+fn added_to_each(command: Command, above: &str) -> Command {
+    let path = format!("{above}{}", command.get_name());
+    let names = read_by(&path);
+    let read = SETTINGS.iter().filter(|setting| names.contains(&setting.name()));
+    let mut flags: Vec<Arg> = read.filter_map(|setting| flag(&path, setting)).collect();
+    if reads_kong_conf(&names) {
+        flags.push(kong_conf());
     }
+
+    let below = format!("{path} ");
+    command.args(flags).mut_subcommands(|command| added_to_each(command, &below))
+}
+
+/// The commands that read a setting, as they are typed.
+pub(super) fn readers(name: Name) -> Vec<String> {
+    let definition = super::commands();
+    let commands = definition.get_subcommands().map(|command| command.get_name().to_owned());
+    commands.filter(|command| read_by(command).contains(&name)).collect()
 }
 
 /// What was given for a setting; after the command wins.
@@ -42,10 +45,26 @@ pub(super) fn value(matches: &ArgMatches, setting: &Setting) -> Option<String> {
     inner.or_else(own)
 }
 
-fn flag(setting: &Setting) -> Option<Arg> {
-    let help = format!("{} [{}, default: {}]", setting.meaning, setting.variable, setting.default).replace('`', "");
-    let flag = Arg::new(setting.variable).long(setting.flag?).value_name("VALUE").help(help);
-    let flag = flag.help_heading(HEADING).hide_short_help(true);
+/// The `kong.conf` that was named; after the command wins.
+pub(super) fn kong_conf_of(matches: &ArgMatches) -> Option<PathBuf> {
+    let inner = matches.subcommand().and_then(|(_, inner)| kong_conf_of(inner));
+    let own = || matches.try_get_one::<PathBuf>(KONG_CONF).ok().flatten().cloned();
+    inner.or_else(own)
+}
+
+fn kong_conf() -> Arg {
+    let flag = Arg::new(KONG_CONF).long(KONG_CONF).value_name("PATH").value_parser(ValueParser::path_buf());
+    let flag = flag.help("a kong.conf to read Kong's settings from").value_hint(ValueHint::FilePath);
+    flag.hide_short_help(true).hide_long_help(true)
+}
+
+// The long help has all of them, in words of its own.
+fn flag(path: &str, setting: &Setting) -> Option<Arg> {
+    let flag = Arg::new(setting.variable).long(setting.flag?).hide_long_help(true).help_heading(SHORT_HEADING);
+    let flag = match in_short(path, setting.name()) {
+        Some((value, help)) => flag.value_name(value).help(help),
+        None => flag.value_name("VALUE").help(setting.meaning.replace('`', "")).hide_short_help(true),
+    };
     Some(match offered(setting.name()) {
         Offered::Words(words) => flag.value_parser(Suggested(words)).hide_possible_values(true),
         Offered::Path(hint) => flag.value_hint(hint),

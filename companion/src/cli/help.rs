@@ -6,6 +6,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 
 use super::examples::{Example, examples_of};
+use super::settings_help::settings;
 use crate::terminal::terminal_width;
 
 /// The terminal that help is laid out for.
@@ -15,7 +16,7 @@ const NARROWEST: usize = 40;
 
 /// Which commands are listed together, and what they have in common.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Run", &["run", "healthcheck"]),
+    ("Run", &["run", "status", "healthcheck"]),
     ("Export or restore once", &["export", "import", "exec", "presign"]),
     ("Inspect backups", &["doctor", "list", "show", "diff", "verify"]),
     ("Decide what is restored", &["release", "rollback", "pin", "unpin", "prune"]),
@@ -23,8 +24,13 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 /// How the program ends.
-pub const EXIT_CODES: &[(u8, &str)] =
-    &[(0, "it is done"), (1, "it failed"), (2, "wrong usage or settings"), (3, "there was nothing to do")];
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "it is done"),
+    (1, "it failed"),
+    (2, "wrong usage or settings"),
+    (3, "there was nothing to do"),
+    (4, "diff --exit-code: they differ"),
+];
 
 /// The definition with its help.
 pub(super) fn explained(program: Command) -> Command {
@@ -35,9 +41,21 @@ pub(super) fn explained(program: Command) -> Command {
 
 fn with_examples(command: Command, above: &str) -> Command {
     let path = format!("{above}{}", command.get_name());
-    let examples = section(examples_of(&path));
+    let examples = examples_of(&path);
+    let settings = settings(&path, command.get_styles(), width());
     let below = format!("{path} ");
-    command.mut_subcommands(|command| with_examples(command, &below)).after_help(examples)
+    let command = command.mut_subcommands(|command| with_examples(command, &below));
+
+    match settings {
+        None => command.after_help(section(examples)),
+        // The short help fits a small terminal.
+        Some(mut all) => {
+            let _ = write!(all, "\n\n{}", section(examples));
+            let rest = format!("lifeboat {path} --help lists all settings in groups, secrets included.");
+            let first: Vec<Example> = examples.iter().take(1).map(|first| Example { remark: "", ..*first }).collect();
+            command.after_help(format!("{}\n\n{rest}", section(&first))).after_long_help(all)
+        }
+    }
 }
 
 // clap lists commands in one list, and most of twenty would be looked past.
@@ -71,9 +89,13 @@ fn after_program() -> String {
     )
 }
 
+// On a narrower one clap would fold the lines, and what is pasted then would be several commands.
+fn width() -> usize {
+    terminal_width().map_or(WIDTH, |width| width.clamp(NARROWEST, WIDTH))
+}
+
 fn section(examples: &[Example]) -> String {
-    // On a narrower one clap would fold the lines, and what is pasted then would be several commands.
-    let width = terminal_width().map_or(WIDTH, |width| width.clamp(NARROWEST, WIDTH));
+    let width = width();
     let title = if examples.len() == 1 { "Example:" } else { "Examples:" };
     examples.iter().fold(title.to_owned(), |text, example| {
         let remark = if example.remark.is_empty() { String::new() } else { format!("\n  # {}", example.remark) };
@@ -122,6 +144,8 @@ fn words(line: &str) -> Vec<String> {
 mod tests {
     use super::super::{definition, read};
     use super::*;
+    use crate::settings::names::{Group, SETTINGS, Setting};
+    use crate::settings::read_by;
 
     /// Each command, also those below others, by what is typed after `lifeboat`.
     fn all(command: &Command, above: &[String]) -> Vec<Vec<String>> {
@@ -191,12 +215,74 @@ mod tests {
         }
     }
 
+    /// The settings that a help names.
+    fn named(help: &str) -> Vec<&'static str> {
+        let words: Vec<&str> = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').collect();
+        let is_named = |setting: &&Setting| {
+            let flag = setting.flag.map(|flag| format!("--{flag}"));
+            flag.is_some_and(|flag| words.contains(&flag.as_str())) || words.contains(&setting.variable)
+        };
+        SETTINGS.iter().filter(is_named).map(|setting| setting.variable).collect()
+    }
+
+    /// Whether the help names a variable for a file: of secrets, and of the one list of keys that is none.
+    fn is_said_to_stand_in_a_file(setting: &Setting) -> bool {
+        setting.flag.is_none() || setting.variable == "LIFEBOAT_TRUSTED_KEYS"
+    }
+
+    /// A help without its examples.
+    fn without_examples(help: &str) -> &str {
+        help.split("\nExample").next().unwrap()
+    }
+
     #[test]
-    fn the_short_help_leaves_the_settings_out_and_the_long_one_has_them() {
-        let list = ["list".to_owned()];
-        assert!(!help(&list, "-h").contains("--storage <VALUE>"));
-        assert!(help(&list, "--help").contains("--storage <VALUE>"));
-        assert!(!help(&[], "--help").contains("--storage <VALUE>"));
+    fn the_short_help_of_run_fits_a_screen_of_80_by_24() {
+        let help = help(&["run".to_owned()], "-h");
+        assert!(help.lines().count() < 24, "the prompt comes below it:\n{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= WIDTH), "{help}");
+        assert!(help.contains("lifeboat run --help lists all settings"), "{help}");
+    }
+
+    #[test]
+    fn the_short_help_shows_at_most_eight_settings_and_the_long_one_all_that_are_read() {
+        for path in all(&definition(), &[]).into_iter().filter(|path| !path.is_empty()) {
+            let command = path.join(" ");
+            let short = help(&path, "-h");
+            let settings = named(without_examples(&short));
+            assert!(settings.len() <= 8, "{command}: {settings:?}\n{short}");
+            let long = help(&path, "--help");
+            let read: Vec<&str> = read_by(&command).iter().map(|name| name.variable()).collect();
+            for setting in SETTINGS {
+                let heading = match setting.flag {
+                    Some(flag) => format!("\n  --{flag} <"),
+                    None => format!("\n  {}  (a secret)\n", setting.variable),
+                };
+                let is_read = read.contains(&setting.variable);
+                assert_eq!(long.contains(&heading), is_read, "{command}: {}\n{long}", setting.variable);
+                let in_file = format!("[or in a file: {}_FILE]", setting.variable);
+                let joined = long.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert_eq!(
+                    joined.contains(&in_file),
+                    is_read && is_said_to_stand_in_a_file(setting),
+                    "{command}: {in_file}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_long_help_is_in_groups_and_the_authority_for_the_store_is_where_one_looks() {
+        let help = help(&["run".to_owned()], "--help");
+        let titles: Vec<usize> = Group::ALL
+            .iter()
+            .map(|group| {
+                let title = format!("\n\n{}:\n", group.title());
+                help.find(&title).unwrap_or_else(|| panic!("{title} is missing in:\n{help}"))
+            })
+            .collect();
+        assert!(titles.is_sorted(), "{help}");
+        let tls = help.split_once("\n\nTLS: ").unwrap().1.split("\n\n").next().unwrap();
+        assert!(tls.contains("--storage-ca <VALUE>  (LIFEBOAT_STORAGE_CA)"), "{tls}");
     }
 
     #[test]

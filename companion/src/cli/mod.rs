@@ -5,22 +5,26 @@ mod arguments;
 mod examples;
 mod flags;
 mod help;
+mod mistakes;
+mod settings_help;
+mod status_url;
 mod values;
 
-use std::path::PathBuf;
-
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use arguments::{
     Actor, Completions, ControlPlanePart, Demo, Diff, Doctor, Drill, Exec, Export, Healthcheck, Import, Keygen, List,
-    Manual, NodePart, Pin, Presign, Prune, Release, Rollback, Schema, Show, Unpin, Verify,
+    Manual, NodePart, Pin, Presign, Prune, Release, Rollback, Schema, Show, Status, Unpin, Verify,
 };
 pub use examples::{Example, examples_of};
 pub(crate) use flags::words_of;
 pub use help::{EXIT_CODES, broken};
+pub use mistakes::matches;
+pub use status_url::StatusUrl;
 pub use values::{AlsoWell, Compared, Contract, InvalidCompared, Output, Part, Purpose, Recorded};
 
 use crate::settings::names::SETTINGS;
+use crate::settings::read_by;
 use crate::settings::source::Source;
 use crate::settings::unprintable;
 use crate::version;
@@ -29,9 +33,6 @@ use crate::version;
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version = version::VERSION, long_version = version::LONG)]
 struct Cli {
-    /// A kong.conf to read Kong's settings from; a settings file, the environment and flags win over it
-    #[arg(long, global = true, value_name = "PATH", help_heading = flags::HEADING, value_hint = ValueHint::FilePath)]
-    kong_conf: Option<PathBuf>,
     #[command(subcommand)]
     command: Task,
 }
@@ -44,6 +45,12 @@ pub enum Task {
     /// With --export on it writes what the control plane sends to the store. With --import on it is the relay, which
     /// restores new data planes. At SIGTERM or SIGINT it first writes what is waiting.
     Run,
+    /// Show how running lifeboats are: exports, relays, nodes
+    ///
+    /// Of this host's lifeboat, or of all those that are named. It exits with 0 if all have answered, whatever they say, else
+    /// with 1: lifeboat healthcheck is what scripts ask. With --watch the table stays in its place until Ctrl-C, which is exit
+    /// code 0; if standard output is no terminal, it is written again whenever it says something new.
+    Status(Status),
     /// Check the health of lifeboat on this host or in this container
     ///
     /// For containers, which have no other program to ask with. It exits with 0 if all is well, else with 1 and the reason.
@@ -165,8 +172,8 @@ pub fn commands() -> Command {
 pub fn read(matches: &ArgMatches, environment: impl IntoIterator<Item = (String, String)>) -> Request {
     let cli = Cli::from_arg_matches(matches).expect("clap has checked this");
     let mut source = Source::from_environment(environment);
-    if let Some(path) = &cli.kong_conf {
-        source = source.with_kong_conf(path);
+    if let Some(path) = flags::kong_conf_of(matches) {
+        source = source.with_kong_conf(&path);
     }
     for setting in SETTINGS.iter().filter(|setting| setting.flag.is_some()) {
         if let Some(value) = flags::value(matches, setting) {
@@ -174,7 +181,17 @@ pub fn read(matches: &ArgMatches, environment: impl IntoIterator<Item = (String,
         }
     }
     // A flag may have named it.
-    Request { task: cli.command, source: source.with_settings_file() }
+    let source = source.with_settings_file().for_reading(read_by(&typed(matches)));
+    Request { task: cli.command, source }
+}
+
+// The command, as it was typed after `lifeboat`.
+fn typed(matches: &ArgMatches) -> String {
+    let Some((name, inner)) = matches.subcommand() else { return String::new() };
+    match typed(inner) {
+        below if below.is_empty() => name.to_owned(),
+        below => format!("{name} {below}"),
+    }
 }
 
 /// What clap says of arguments, without those that may be secrets.

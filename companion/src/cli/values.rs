@@ -61,6 +61,9 @@ pub enum Part {
     Relay,
     /// Whether the newest configuration is published (`/readyz/export`): for alerts, since no restart helps
     Export,
+    /// Whether the nodes of its relay run what is published, or what their control plane sent them (`/readyz/current`): for
+    /// scripts, and for pods that start behind a relay of their own
+    Current,
 }
 
 /// Which other result than a filled cache counts as success.

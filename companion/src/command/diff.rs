@@ -50,6 +50,9 @@ pub async fn diff(source: &Source, asked: &Diff, now: WallTime) -> Result<(), Fa
     };
 
     stdout::line(&text).map_err(anyhow::Error::from)?;
+    if asked.exit_code && !difference.changes.is_empty() {
+        return Err(Failure::Different(format!("{} and {} differ", before.name, after.name)));
+    }
     Ok(())
 }
 

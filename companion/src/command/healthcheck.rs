@@ -4,15 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use anyhow::{anyhow, bail};
+use http::StatusCode;
 use tokio::time::timeout;
 
+use super::asked_page::{PageUrl, get};
 use super::configuration::printable;
 use super::{Failure, stdout};
 use crate::cli::{Healthcheck, Part};
@@ -27,6 +23,7 @@ impl Part {
             Self::Process => "/healthz",
             Self::Relay => "/readyz",
             Self::Export => "/readyz/export",
+            Self::Current => "/readyz/current",
         }
     }
 }
@@ -66,7 +63,17 @@ fn address(source: &Source) -> anyhow::Result<SocketAddr> {
     {
         return Ok(reachable(address));
     }
+    pages_address(source)
+}
 
+/// Where the `lifeboat run` of the same settings serves its pages.
+///
+/// # Errors
+/// When the settings name no address that can be asked.
+pub(super) fn pages_address(source: &Source) -> anyhow::Result<SocketAddr> {
+    if let Some(problem) = source.unreadable_settings_file() {
+        bail!("{problem}. The address may stand there");
+    }
     match HttpSettings::read_alone(source)? {
         HttpSettings::Off => bail!(
             "LIFEBOAT_HTTP_LISTEN is off, so there is nothing to ask. Set it to an address, such as 127.0.0.1:8115, \
@@ -91,24 +98,14 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
-    let stream = TcpStream::connect(address).await.with_context(|| {
-        format!(
-            "nothing listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN): lifeboat doesn't run here, \
-             or with another address"
-        )
-    })?;
-    let strange =
-        || format!("http://{address}{path} is not answered as lifeboat does: something else may listen there");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.with_context(strange)?;
-    // Ends with the answer.
-    let _connection = tokio::spawn(connection);
-    let request = Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new());
-    let answer = sender.send_request(request.expect("these are valid")).await.with_context(strange)?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
+    let url = PageUrl { authority: address.to_string(), path: path.to_owned() };
+    let nobody = format!(
+        "nothing listens on {address} (LIFEBOAT_HTTP_LISTEN, LIFEBOAT_HEALTH_LISTEN): lifeboat doesn't run here, or with \
+         another address"
+    );
+    let (status, body) = get(&url, LONGEST_ANSWER, &nobody).await?;
     // The status says how it is, with or without words.
-    let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
-
+    let body = body.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();
     Ok((status, body))
 }
 

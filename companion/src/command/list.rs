@@ -9,7 +9,7 @@ use serde_json::json;
 use super::envelope::enveloped;
 use super::show::sync_hash;
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
-use super::table::{Concession, Table, folded_lines};
+use super::table::{Concession, SHORTENED, Table, age, folded_lines};
 use super::{Failure, stdout};
 use crate::archive::{ArchiveReader, History, Listed};
 use crate::cli::Output;
@@ -90,9 +90,9 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
     if notes_alone {
         return folded_lines(&notes.join("\n"), width);
     }
-    let (table, has_less) = table.fitted(width, &CONCESSIONS);
-    if has_less {
-        notes.push("Shortened to fit this terminal: --output json has all of it".to_owned());
+    let (table, is_shortened) = table.fitted(width, &CONCESSIONS);
+    if is_shortened {
+        notes.push(SHORTENED.to_owned());
     }
     format!("{table}\n{}", folded_lines(&notes.join("\n"), width))
 }
@@ -192,16 +192,6 @@ fn state_of(history: &History, listed: &Listed) -> String {
         None if listed.refused.is_some() => REFUSED.to_owned(),
         None => UNPUBLISHED.to_owned(),
         Some(manifest) => state_word(manifest.state, is_published(history, listed)).to_owned(),
-    }
-}
-
-fn age(received: WallTime, now: WallTime) -> String {
-    let seconds = now.since(received).as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..86_400 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
     }
 }
 

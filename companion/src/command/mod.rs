@@ -1,5 +1,6 @@
 //! What the program's commands do. Each gets its settings' source and gives back why it failed, if it did.
 
+mod asked_page;
 mod check;
 mod choice;
 pub mod completions;
@@ -18,6 +19,7 @@ pub mod keygen;
 pub mod list;
 pub mod manual;
 mod nodes;
+mod perform;
 pub mod pin;
 pub mod presign;
 mod private_file;
@@ -28,10 +30,13 @@ pub mod run;
 pub mod schema;
 pub mod show;
 mod state;
+pub mod status;
 mod stdout;
 pub mod stopped;
 mod table;
 pub mod verify;
+
+pub use perform::perform;
 
 use crate::settings::Problems;
 
@@ -44,6 +49,9 @@ pub enum Failure {
     /// There was nothing to do, and this is why: exit code 3.
     #[error("{0}")]
     NothingToDo(String),
+    /// What was compared differs, and that was asked for: exit code 4.
+    #[error("{0}")]
+    Different(String),
     /// A program that was to be started wasn't, and the exit code is what a shell's would be.
     #[error("{why}")]
     AsAShell {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::configuration::version;
 use super::envelope::enveloped;
-use super::table::{Concession, Table, folded_lines};
+use super::table::{Concession, SHORTENED, Table, folded_lines};
 use super::{Failure, stdout};
 use crate::archive::{Archive, Old, Operator, Prunable};
 use crate::cli::Output;
@@ -114,7 +114,10 @@ fn as_table(prunable: &Prunable, width: Option<usize>) -> String {
             age(old.age),
         ]);
     }
-    table.fitted(width, &CONCESSIONS).0
+    match table.fitted(width, &CONCESSIONS) {
+        (table, true) => format!("{table}\n{}", folded_lines(SHORTENED, width)),
+        (table, false) => table,
+    }
 }
 
 fn state(state: HistoryState) -> &'static str {

@@ -4,12 +4,16 @@
 //! comfy-table would do the padding, which is the smaller part: which column gives way first, and that a last column of text
 //! moves below the others, would stay here, and the program would have two crates more.
 
+use lifeboat_core::time::WallTime;
 use unicode_width::UnicodeWidthStr;
 
 /// Between two columns.
 const GAP: usize = 2;
 /// A column of text that would be narrower is put below the others.
 const NARROWEST_TEXT: usize = 32;
+
+/// What is said below a table that has given something up.
+pub(super) const SHORTENED: &str = "Shortened to fit this terminal: --output json has all of it";
 
 /// What a table gives up, in this order, until it fits.
 #[derive(Clone, Copy, Debug)]
@@ -46,17 +50,16 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// The table as it fits, and whether a column had to go.
+    /// The table as it fits, and whether something had to go for that.
     pub(super) fn fitted(mut self, width: Option<usize>, concessions: &[Concession]) -> (String, bool) {
-        let columns = self.titles.len();
+        let mut is_shortened = false;
         for concession in concessions {
             if width.is_none_or(|width| self.width() <= width) {
                 break;
             }
-            self.concede(*concession);
+            is_shortened |= self.concede(*concession);
         }
-        let has_less = self.titles.len() < columns;
-        (self.lines().join("\n"), has_less)
+        (self.lines().join("\n"), is_shortened)
     }
 
     /// The table with a last column of text, which is folded in its column, or below the rest where that is too narrow.
@@ -75,16 +78,21 @@ impl Table {
         pairs.collect::<Vec<_>>().join("\n")
     }
 
-    fn concede(&mut self, concession: Concession) {
+    // Tells whether that has made a difference.
+    fn concede(&mut self, concession: Concession) -> bool {
         let (Concession::Drop(title) | Concession::Shorten(title, _)) = concession;
-        let Some(column) = self.titles.iter().position(|other| *other == title) else { return };
+        let Some(column) = self.titles.iter().position(|other| *other == title) else { return false };
         match concession {
             Concession::Drop(_) => {
                 self.titles.remove(column);
                 self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
+                true
             }
             Concession::Shorten(_, letters) => {
+                let is_longer = |row: &Vec<String>| row[column].chars().nth(letters).is_some();
+                let is_any_longer = self.rows.iter().any(is_longer);
                 self.rows.iter_mut().for_each(|row| row[column] = row[column].chars().take(letters).collect());
+                is_any_longer
             }
         }
     }
@@ -115,6 +123,17 @@ impl Table {
         };
         let rows = self.rows.iter().map(|row| line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
         [line(&self.titles)].into_iter().chain(rows).collect()
+    }
+}
+
+/// How long ago something was, for people.
+pub(super) fn age(then: WallTime, now: WallTime) -> String {
+    let seconds = now.since(then).as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -164,15 +183,15 @@ mod tests {
 
     #[test]
     fn a_table_gives_up_only_what_it_must_to_fit() {
-        let (whole, has_less) = table().fitted(None, &CONCESSIONS);
-        assert!(whole.contains("5d41402abc4b2a76b9719d911017c592     58") && !has_less, "{whole}");
-        let (fits, has_less) = table().fitted(Some(46), &CONCESSIONS);
-        assert_eq!((fits, has_less), (whole, false));
-        let (short, has_less) = table().fitted(Some(30), &CONCESSIONS);
+        let (whole, is_shortened) = table().fitted(None, &CONCESSIONS);
+        assert!(whole.contains("5d41402abc4b2a76b9719d911017c592     58") && !is_shortened, "{whole}");
+        let (fits, is_shortened) = table().fitted(Some(46), &CONCESSIONS);
+        assert_eq!((fits, is_shortened), (whole, false));
+        let (short, is_shortened) = table().fitted(Some(30), &CONCESSIONS);
         assert_eq!(short, "KONG   HASH      BYTES\n3.9.1  5d41402a     58\n3.9.1  none");
-        assert!(!has_less);
-        let (narrow, has_less) = table().fitted(Some(18), &CONCESSIONS);
-        assert_eq!((narrow.as_str(), has_less), ("KONG   HASH\n3.9.1  5d41402a\n3.9.1  none", true));
+        assert!(is_shortened);
+        let (narrow, is_shortened) = table().fitted(Some(18), &CONCESSIONS);
+        assert_eq!((narrow.as_str(), is_shortened), ("KONG   HASH\n3.9.1  5d41402a\n3.9.1  none", true));
     }
 
     #[test]

@@ -194,6 +194,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_status_of_a_relay_with_5000_nodes_is_a_screen() {
+        let relay = Relay::with(5_000).await;
+        let shown = crate::command::status::tests::shown_at(relay.address).await;
+        assert!(shown.lines().count() <= 24, "{shown}");
+        assert!(shown.lines().any(|line| line.trim().starts_with("5000  3.9.1  not known yet")), "{shown}");
+    }
+
+    #[tokio::test]
     async fn a_status_page_costs_as_much_as_there_are_nodes_and_no_more() {
         let (hundreds, thousands) = (Relay::with(500).await, Relay::with(5_000).await);
         let status: serde_json::Value = serde_json::from_str(&thousands.page("/status").await).unwrap();

@@ -50,6 +50,8 @@ pub struct DrillEvery {
 pub struct KongSettings {
     /// Which program.
     pub program: KongProgram,
+    /// The custom plugins that it is told of, as `LIFEBOAT_PLUGINS` has them.
+    pub plugins: Option<String>,
     /// All settings, of which it is given the few that a configuration may depend on, and its certificate.
     pub source: Source,
 }
@@ -72,7 +74,7 @@ impl DrillSettings {
         // A drill has a control plane of its own, which is never there.
         let mut own = source.clone();
         for (name, value) in [(names::LIFEBOAT_CONTROL_PLANE, "127.0.0.1:1"), (names::KONG_CLUSTER_USE_PROXY, "off")] {
-            own = own.with_flag(name.variable(), value.to_owned());
+            own = own.with_fixed(name, value);
         }
         let mut reader = Reader::new(&own);
         let store = StoreSettings::read_to_restore(&mut reader);
@@ -80,7 +82,7 @@ impl DrillSettings {
         let relay = cluster.as_ref().map_or(Some(None), |cluster| relay(&mut reader, cluster));
         let config_timeout = reader.config_timeout();
         let (versions, limits) = (given_versions(&mut reader), node_limits(&mut reader));
-        let kong = KongSettings { program, source: source.clone() };
+        let kong = KongSettings::new(source, program);
 
         finish(reader, || {
             let (store, cluster, relay, versions) = (store?, cluster?, relay?, versions?);
@@ -94,6 +96,13 @@ impl DrillSettings {
             Some(relay) => relay.side().identity,
             None => self.cluster.control_plane.tls.side().identity,
         }
+    }
+}
+
+impl KongSettings {
+    pub(super) fn new(source: &Source, program: KongProgram) -> Self {
+        let plugins = Reader::new(source).text(names::LIFEBOAT_PLUGINS).map(|given| given.value);
+        Self { program, plugins, source: source.clone() }
     }
 }
 

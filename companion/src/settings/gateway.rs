@@ -23,6 +23,7 @@ impl Restoring {
     /// When a setting that decides this can't be read.
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
+        source.note(IMPORT);
         let restoring = match source.flag(IMPORT.variable()) {
             Some(_) if reader.switch(IMPORT) => Self::Wanted,
             Some(given) => Self::Unwanted(format!("{} is {}", given.name, given.value.trim())),

@@ -1,9 +1,9 @@
 //! What nodes take, by Kong's own settings, which operators give to this program as they do to their nodes.
 
 use lifeboat_core::kong::basic_info::DEFAULT_MAX_PAYLOAD;
-use lifeboat_core::room::{DEFAULT_MAP_SIZE, NodeLimits, size};
+use lifeboat_core::room::{DEFAULT_MAP_SIZE, NodeLimits};
 
-use super::{Reader, names};
+use super::{Reader, names, units};
 
 /// What nodes take, as far as the settings say it; Kong's defaults otherwise.
 pub(super) fn node_limits(reader: &mut Reader<'_>) -> NodeLimits {
@@ -12,13 +12,13 @@ pub(super) fn node_limits(reader: &mut Reader<'_>) -> NodeLimits {
 
 /// The longest message in bytes, compressed.
 pub(super) fn max_payload(reader: &mut Reader<'_>) -> u64 {
-    reader.number(names::KONG_CLUSTER_MAX_PAYLOAD, DEFAULT_MAX_PAYLOAD, 1024..=4 * 1024 * 1024 * 1024)
+    reader.size(names::KONG_CLUSTER_MAX_PAYLOAD, DEFAULT_MAX_PAYLOAD, 1024..=4 * 1024 * 1024 * 1024)
 }
 
 fn map_size(reader: &mut Reader<'_>) -> u64 {
     let default = NodeLimits::default().map_size;
     let Some(given) = reader.text(names::KONG_LMDB_MAP_SIZE) else { return default };
-    size(&given.value).unwrap_or_else(|| {
+    units::size(&given.value).unwrap_or_else(|| {
         reader.wrong(format!("{}: {:?} is not a size (valid: {DEFAULT_MAP_SIZE})", given.name, given.value));
         default
     })
@@ -41,6 +41,7 @@ mod tests {
         assert_eq!(read(&[]), Ok(NodeLimits::default()));
         let set = read(&[("KONG_CLUSTER_MAX_PAYLOAD", "33554432"), ("KONG_LMDB_MAP_SIZE", "4g")]);
         assert_eq!(set, Ok(NodeLimits { max_payload: 32 << 20, map_size: 4 << 30 }));
+        assert_eq!(read(&[("KONG_CLUSTER_MAX_PAYLOAD", "32m"), ("KONG_LMDB_MAP_SIZE", "4GiB")]), set);
         let error = read(&[("KONG_LMDB_MAP_SIZE", "much")]).unwrap_err();
         assert!(error.contains("KONG_LMDB_MAP_SIZE") && error.contains("2048m"), "{error}");
     }

@@ -23,6 +23,7 @@ pub mod names;
 pub(crate) mod notification;
 mod origin;
 mod proxy;
+mod read_by;
 mod readable;
 mod reader;
 mod relay;
@@ -32,6 +33,7 @@ mod restore;
 mod role;
 pub mod source;
 mod store;
+pub(crate) mod units;
 pub mod unprintable;
 mod vault;
 
@@ -55,6 +57,7 @@ pub use live::{LiveRules, Reloaded, RuleChanger, Rulebook};
 pub use log::{LogFormat, LogSettings};
 pub use notification::{NotificationSettings, Receiver, Unusable, Webhook};
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
+pub use read_by::read_by;
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
 pub use relay::RelaySettings;
@@ -141,7 +144,7 @@ impl RunSettings {
                     config_timeout,
                     versions: keep.iter().map(|keep| keep.version).collect(),
                     limits,
-                    kong: KongSettings { program: KongProgram::OnPath, source: source.clone() },
+                    kong: KongSettings::new(source, KongProgram::OnPath),
                 },
             };
             let (drill, notification) = (every?.map(settings), notification?);

@@ -180,8 +180,8 @@ settings! {
         "`on`: be the relay that restores new data planes");
     [Export]
     KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY = setting("export-delay", "60",
-        "least number of seconds between two exports; of what arrives meanwhile, only the newest configuration is \
-         exported");
+        "least time between two exports, in seconds or with a unit (`2m`); of what arrives meanwhile, only the newest \
+         configuration is exported");
     [Aws]
     KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG = setting("export-s3-config", "none",
         "parameters of S3's PutObject for every object that Lifeboat writes, as JSON, such as \
@@ -218,7 +218,7 @@ settings! {
     KONG_CLUSTER_DP_LABELS = setting("cluster-dp-labels", "none",
         "labels under which the control plane lists the exporter, `key:value`, comma separated");
     KONG_CLUSTER_MAX_PAYLOAD = setting("cluster-max-payload", "16777216",
-        "the largest message that is accepted from the control plane, in bytes, compressed");
+        "the largest message that is accepted from the control plane, compressed: bytes, or with a unit (`32m`)");
     KONG_LMDB_MAP_SIZE = setting("lmdb-map-size", "2048m",
         "the data planes' own value: Lifeboat warns when a configuration comes close to it");
     KONG_CLUSTER_USE_PROXY = setting("cluster-use-proxy", "off",
@@ -287,7 +287,7 @@ settings! {
     LIFEBOAT_HISTORY = setting("history", "500",
         "how many snapshots of each version of Kong stay in the store at most; `all`: delete none");
     LIFEBOAT_MAX_CONFIG = setting("max-config", "536870912",
-        "the largest configuration that is accepted, in bytes, decompressed");
+        "the largest configuration that is accepted, decompressed: bytes, or with a unit (`64MiB`)");
     [Keys]
     LIFEBOAT_ENCRYPTION_KEYS = secret("none",
         "keys that snapshots are sealed with: `NAME:ek1_…`, comma separated; the first one seals, all of them open");

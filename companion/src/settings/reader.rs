@@ -14,7 +14,10 @@ use super::flag_names::with_flag;
 use super::misspelt::misspelt;
 use super::names::{self, Name};
 use super::source::{Given, Source};
-use super::{LogSettings, vault};
+use super::{LogSettings, units, vault};
+
+/// The longest time between two exports.
+const LONGEST_DELAY: Duration = Duration::from_secs(86_400);
 
 /// Everything that is wrong with the settings of a start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,6 +124,7 @@ impl<'a> Reader<'a> {
 
     /// Whether something is given for a setting, by itself or in a file, be it ever so wrong.
     pub fn is_given(&self, name: Name) -> bool {
+        self.source.note(name);
         self.source.get(name.variable()).is_some() || self.source.variable(&name.in_file()).is_some()
     }
 
@@ -131,6 +135,7 @@ impl<'a> Reader<'a> {
 
     // Kong's image takes any setting of Kong's from a file: KONG_CLUSTER_CERT_KEY_FILE. A flag wins over both forms.
     fn unresolved(&mut self, name: Name) -> Result<Option<Given>, Noted> {
+        self.source.note(name);
         let variable = name.variable();
         let file = self.source.variable(&name.in_file()).filter(|_| name.is_kongs());
 
@@ -209,12 +214,27 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A size between bounds, in bytes: a bare number, or with a unit as in `16m` or `16MiB`.
+    pub fn size(&mut self, name: Name, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
+        let Some(given) = self.text(name) else { return default };
+        match units::size(&given.value) {
+            Some(size) if bounds.contains(&size) => size,
+            _ => {
+                let (least, most) = (bounds.start(), bounds.end());
+                self.wrong(format!(
+                    "{}: {:?} is not a size from {least} to {most} bytes (valid: {default}, 512m, 1GiB)",
+                    given.name, given.value
+                ));
+                default
+            }
+        }
+    }
+
     /// A duration such as `10s`; a bare number counts seconds.
     pub fn duration(&mut self, name: Name, default: Duration) -> Duration {
         let Some(given) = self.text(name) else { return default };
         let text = given.value.trim();
-        let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
-        match seconds.or_else(|| humantime::parse_duration(text).ok()) {
+        match units::duration(text).ok() {
             Some(duration) if !duration.is_zero() => duration,
             _ => {
                 let example = humantime::format_duration(default);
@@ -226,7 +246,18 @@ impl<'a> Reader<'a> {
 
     /// The least time between two exports, which Kong's own setting gives in whole seconds.
     pub fn export_delay(&mut self) -> Duration {
-        Duration::from_secs(self.number(names::KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY, 60, 0..=86_400))
+        let default = Duration::from_secs(60);
+        let Some(given) = self.text(names::KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY) else { return default };
+        match units::duration(given.value.trim()) {
+            Ok(delay) if delay <= LONGEST_DELAY => delay,
+            _ => {
+                self.wrong(format!(
+                    "{}: {:?} is not a duration from 0 to 86400 seconds (valid: 60, 2m)",
+                    given.name, given.value
+                ));
+                default
+            }
+        }
     }
 
     /// How long a connected control plane may be silent, which the exporter and the relay both need to know.
@@ -249,6 +280,7 @@ impl<'a> Reader<'a> {
             return Ok(self.resolved_text(name)?.map(|given| given.value.trim().to_owned()));
         }
 
+        self.source.note(name);
         match (self.source.get(name.variable()), self.source.get(&name.in_file())) {
             (Some(_), Some(file)) => {
                 self.wrong(format!("{name} and {} are both set: set one of them", file.name));

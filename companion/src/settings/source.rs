@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::SettingsFile;
 use super::live::LIVE;
-use super::names::{LIFEBOAT_SETTINGS_FILE, SETTINGS};
+use super::names::{LIFEBOAT_SETTINGS_FILE, Name, SETTINGS};
 use super::unprintable::without_secrets;
 
 /// The values that were given, by variable.
@@ -16,6 +17,13 @@ pub struct Source {
     environment: BTreeMap<String, String>,
     settings_file: Option<SettingsFile>,
     kong_conf: KongConf,
+    /// What the command that it is for may read; none: all.
+    #[cfg_attr(test, expect(dead_code, reason = "the test of read_by compares instead"))]
+    readable: Option<Arc<[Name]>>,
+    /// What the program has set by itself, over all others.
+    fixed: BTreeMap<&'static str, String>,
+    #[cfg(test)]
+    read: Arc<std::sync::Mutex<std::collections::BTreeSet<String>>>,
 }
 
 #[derive(Clone, Default)]
@@ -48,6 +56,42 @@ impl Source {
         self
     }
 
+    /// With a value that the program itself sets: what anybody has given for it is not read.
+    pub(super) fn with_fixed(mut self, name: Name, value: &str) -> Self {
+        self.fixed.insert(name.variable(), value.to_owned());
+        self
+    }
+
+    /// For a command that reads these settings of ours and no others. The help lists them, and their flags are accepted:
+    /// reading another one would be a mistake in that list, which ends a debug build.
+    pub fn for_reading(self, names: impl IntoIterator<Item = Name>) -> Self {
+        Self { readable: Some(names.into_iter().collect()), ..self }
+    }
+
+    /// A setting is about to be read.
+    pub(crate) fn note(&self, name: Name) {
+        if self.fixed.contains_key(name.variable()) {
+            return;
+        }
+        #[cfg(test)]
+        self.read.lock().unwrap().insert(name.to_string());
+        // Its own test compares all of them at once.
+        #[cfg(not(test))]
+        debug_assert!(self.may_read(name), "{name} is missing in companion/src/settings/read_by.rs");
+    }
+
+    #[cfg(not(test))]
+    fn may_read(&self, name: Name) -> bool {
+        let is_ours = SETTINGS.iter().any(|setting| setting.variable == name.variable());
+        !is_ours || self.readable.as_ref().is_none_or(|readable| readable.contains(&name))
+    }
+
+    /// What has been read so far.
+    #[cfg(test)]
+    pub(crate) fn read_so_far(&self) -> std::collections::BTreeSet<String> {
+        self.read.lock().unwrap().clone()
+    }
+
     /// With a `kong.conf`, over which all others win. What is wrong with it is told with all other mistakes.
     pub fn with_kong_conf(mut self, path: &Path) -> Self {
         self.kong_conf = KongConf::read(path);
@@ -59,6 +103,7 @@ impl Source {
     pub fn with_settings_file(mut self) -> Self {
         let file = LIFEBOAT_SETTINGS_FILE.variable();
         let given = self.flag(file).or_else(|| self.in_environment(file));
+        self.note(LIFEBOAT_SETTINGS_FILE);
         self.settings_file = given.map(|given| SettingsFile::read(Path::new(given.value.trim()), &given.name));
         self
     }
@@ -104,7 +149,8 @@ impl Source {
     /// What a flag gives.
     pub fn flag(&self, variable: &str) -> Option<Given> {
         let known = SETTINGS.iter().find(|setting| setting.variable == variable)?;
-        not_empty(self.flags.get(variable)?, format!("--{}", known.flag?), Way::Argument)
+        let given = self.fixed.get(variable).or_else(|| self.flags.get(variable));
+        not_empty(given?, format!("--{}", known.flag?), Way::Argument)
     }
 
     /// What the environment gives, or else the settings file.

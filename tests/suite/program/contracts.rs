@@ -95,6 +95,8 @@ async fn the_output_of_each_command_is_what_its_schema_says_and_nothing_besides(
     outputs.compare(run(&["presign"]), &[0]).await;
     outputs.compare(run(&["release"]), &[0]).await;
     outputs.compare(run(&["prune", "--history", "2"]), &[0]).await;
+    // Nobody listens there.
+    outputs.compare(lifeboat(["status", "127.0.0.1:1"]), &[1]).await;
     outputs.compare(lifeboat(["keygen", "encryption"]), &[0]).await;
     let keys = cluster.path("keys").display().to_string();
     outputs.compare(lifeboat(["keygen", "signing", "--folder"]).and([&keys]), &[0]).await;

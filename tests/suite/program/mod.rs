@@ -31,6 +31,7 @@ mod own_schemas;
 mod peculiar;
 mod reload;
 mod several;
+mod status;
 mod stored;
 mod terminal;
 mod thinned;

@@ -48,6 +48,7 @@ async fn whole(source: &Source, clock: Clock) -> Result<(), Failure> {
     check_names(source)?;
     let folder = tempfile::tempdir().context("a temporary folder can't be made")?;
     let certificate = ClusterCertificate::version_1(SystemTime::now());
+    source.note(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE);
     let given = source.get(names::KONG_CLUSTER_FALLBACK_CONFIG_STORAGE.variable());
     let settings = match &given {
         Some(given) => in_own_prefix(source, &given.value),
@@ -199,6 +200,7 @@ fn in_own_prefix(source: &Source, storage: &str) -> Vec<(String, String)> {
     };
     let mut settings = vec![("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE".to_owned(), prefix)];
     for name in StoreSettings::ACCESS {
+        source.note(*name);
         for name in [name.to_string(), name.in_file()] {
             if let Some(given) = source.get(&name) {
                 settings.push((name, given.value));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::check::in_words;
 use super::super::configuration::printable;
 use super::super::envelope::enveloped;
-use super::super::table::{Concession, Table, folded_lines};
+use super::super::table::{Concession, SHORTENED, Table, folded_lines};
 use crate::drill::{DrillFailure, Drilled, DrilledSnapshot, Finding, KongPart, VersionDrill};
 use crate::evidence::EvidenceKind;
 
@@ -99,7 +99,10 @@ pub(super) fn as_table(drilled: &Drilled, now: WallTime, width: Option<usize>) -
     for drill in &drilled.versions {
         table.add(row(drill, now));
     }
-    let (mut text, _) = table.fitted(width, &CONCESSIONS);
+    let (mut text, is_shortened) = table.fitted(width, &CONCESSIONS);
+    if is_shortened {
+        text.push_str(&format!("\n\n{SHORTENED}"));
+    }
     for drill in &drilled.versions {
         let version = drill.version;
         if let Some(evidence) = drill.evidence() {

@@ -52,8 +52,8 @@ pub(super) fn environment(
     let mut variables: BTreeMap<String, String> = kept(source, OF_PROGRAMS).into_iter().collect();
     variables.extend(kept(source, KEPT));
     let has_plugins = Reader::new(source).is_given(Name::of_others("KONG_PLUGINS"));
-    if let Some(custom) = source.get(names::LIFEBOAT_PLUGINS.variable()).filter(|_| !has_plugins) {
-        variables.insert("KONG_PLUGINS".to_owned(), format!("bundled,{}", custom.value.trim()));
+    if let Some(custom) = settings.kong.plugins.as_ref().filter(|_| !has_plugins) {
+        variables.insert("KONG_PLUGINS".to_owned(), format!("bundled,{}", custom.trim()));
     }
 
     let folder = text(scratch.folder());

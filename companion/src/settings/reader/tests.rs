@@ -125,10 +125,25 @@ fn durations_and_numbers_outside_their_bounds_are_refused_with_a_valid_one() {
     let source = source(&[("LIFEBOAT_CP_CONFIG_TIMEOUT", "soon"), ("LIFEBOAT_MAX_CONFIG", "-1")]);
     let mut reader = Reader::new(&source);
     assert_eq!(reader.duration(names::LIFEBOAT_CP_CONFIG_TIMEOUT, Duration::from_secs(10)), Duration::from_secs(10));
-    reader.number(names::LIFEBOAT_MAX_CONFIG, 512, 1..=1024);
+    reader.size(names::LIFEBOAT_MAX_CONFIG, 512, 1..=1024);
     let problems = reader.into_problems();
     assert!(problems.list()[0].contains("valid: 10s"), "{problems}");
-    assert!(problems.list()[1].contains("from 1 to 1024"), "{problems}");
+    assert!(problems.list()[1].contains("from 1 to 1024 bytes"), "{problems}");
+}
+
+#[test]
+fn the_export_delay_counts_seconds_unless_it_says_otherwise() {
+    for (value, delay) in [("60", Some(60)), ("0", Some(0)), ("2m", Some(120)), ("86400", Some(86_400)), ("2d", None)] {
+        let source = source(&[("KONG_CLUSTER_FALLBACK_CONFIG_EXPORT_DELAY", value)]);
+        let mut reader = Reader::new(&source);
+        let read = reader.export_delay();
+        match delay {
+            Some(delay) => {
+                assert_eq!((read, reader.problems().list().len()), (Duration::from_secs(delay), 0), "{value}")
+            }
+            None => assert!(reader.into_problems().to_string().contains("valid: 60, 2m"), "{value}"),
+        }
+    }
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn put_object(reader: &mut Reader<'_>) -> Option<PutObject> {
 }
 
 pub(super) fn max_config(reader: &mut Reader<'_>) -> usize {
-    reader.number(names::LIFEBOAT_MAX_CONFIG, DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
+    reader.size(names::LIFEBOAT_MAX_CONFIG, DEFAULT_MAX_CONFIG as u64, 1024..=1 << 36) as usize
 }
 
 fn storage_authorities(reader: &mut Reader<'_>) -> Option<ExtraAuthorities> {
