@@ -93,17 +93,17 @@ mod tests {
         let hashes = SentHashes::default();
         let first = lifeboat_fakes::message::Configuration::from_message(&recorded::first()).unwrap().hash;
         let expected = Sent::Configuration(first.parse().unwrap());
-        assert_eq!(sent(&hashes, recorded::first().into()).await, Some(expected));
+        assert_eq!(sent(&hashes, recorded::first()).await, Some(expected));
         assert_eq!(sent(&hashes, Bytes::from_static(b"{}")).await, None);
         assert_eq!(sent(&hashes, Bytes::from_static(b"\x1f\x8b no gzip at all")).await, Some(Sent::Unnamed));
-        let part = Frame { is_final: false, ..frame(recorded::first().into()) };
+        let part = Frame { is_final: false, ..frame(recorded::first()) };
         assert_eq!(hashes.of(&part, LIMIT).await, None);
     }
 
     #[tokio::test]
     async fn equal_messages_are_read_once_and_a_bounded_number_is_remembered() {
         let hashes = SentHashes::default();
-        sent(&hashes, recorded::first().into()).await;
+        sent(&hashes, recorded::first()).await;
         let key = Key { length: recorded::first().len(), trailer: *recorded::first().last_chunk().unwrap() };
         let cell = hashes.remembered(key);
         assert!(cell.initialized(), "it has been read");
