@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_secrets_are_the_admin_apis_token_and_what_opens_or_signs_backups_and_reports_and_nothing_of_the_clouds() {
+    fn our_secrets_are_those_of_our_own_settings_and_nothing_of_the_clouds() {
         let secrets: Vec<_> = our_secrets().collect();
         let known = [
             "LIFEBOAT_ADMIN_TOKEN",
@@ -134,6 +134,10 @@ mod tests {
             "LIFEBOAT_SIGNING_KEY",
             "LIFEBOAT_REPORT_KEYS",
             "LIFEBOAT_TICKET",
+            "LIFEBOAT_HEARTBEAT_URL",
+            "LIFEBOAT_DRILL_HEARTBEAT_URL",
+            "LIFEBOAT_WEBHOOK_URL",
+            "LIFEBOAT_WEBHOOK_KEY",
         ];
         assert_eq!(secrets, known);
     }

@@ -35,7 +35,7 @@ async fn bash_completes_commands_flags_and_values() {
     assert_eq!(offered(&script, &["lifeboat", "ro"]), ["rollback"]);
     assert_eq!(
         offered(&script, &["lifeboat", "rollback", "--sto"]),
-        ["--storage", "--storage-ca", "--storage-emulator-host"]
+        ["--storage", "--storage-ca", "--storage-addressing", "--storage-emulator-host"]
     );
     assert_eq!(offered(&script, &["lifeboat", "run", "--election", ""]), ["auto", "lease", "registry", "none"]);
     assert_eq!(offered(&script, &["lifeboat", "list", "--output", "j"]), ["json"]);
