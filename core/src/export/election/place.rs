@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// may expire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// [`FORMAT`].
+    /// The format that it is written in: 1.
     pub format: u32,
     /// The store and the prefix in it.
     pub storage: String,
