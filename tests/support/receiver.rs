@@ -1,4 +1,4 @@
-//! Who receives what lifeboat tells: an HTTP server on loopback that takes it, fails, redirects or says nothing.
+//! A receiver of notifications: an HTTP server on loopback that takes them, fails, redirects or says nothing.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Kong's Admin APIs, a control plane's or a node's: where one is, whom to trust there, and who we are to it.
+//! Kong's Admin APIs, a control plane's or a node's: its address, the authority that we trust, and our own credentials.
 
 use std::fmt;
 

@@ -163,7 +163,7 @@ async fn a_leader_that_is_killed_is_replaced() {
     let successor = exporters.published(&hash, |_| true).await;
     assert!(successor > epoch, "epoch {successor}");
 
-    // Who ends as it should hands over at once: nobody waits until its lease has died.
+    // An exporter that is stopped hands over at once: nobody waits until its lease has died.
     let leaving = exporters.leader();
     let deaths = exporters.deaths();
     leaving.running.signal(Signal::TERM);

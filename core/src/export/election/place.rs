@@ -87,7 +87,7 @@ impl<T: PartialEq> Clearance<T> {
         &self.next
     }
 
-    /// Whether somebody is waited for who takes part in the usual election.
+    /// Whether this exporter waits for others that take part in the usual election.
     pub fn is_waiting_for_others(&self) -> bool {
         matches!(self.next, Next::WaitUntil(_))
     }
