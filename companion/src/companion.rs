@@ -113,7 +113,9 @@ impl Companion {
 
         let observation = Observation::new(clock);
         let metrics = Metrics::new(&observation);
-        let archive = Archive::open(&store)?.measured_by(&metrics);
+        // Where nothing is exported, nothing is made either: that would hide a mistyped path.
+        let archive = (!keep.is_empty()).then(|| Archive::open(&store)).transpose()?;
+        let archive = archive.map(|archive| archive.measured_by(&metrics));
 
         warn_of_writers(&store);
         warn_of_expiry(&cluster);
@@ -131,7 +133,7 @@ impl Companion {
         let keep: Vec<_> = keep.into_iter().map(heard).collect();
         let (reports, teller) = Reports::new(report_keys, witnesses.clone(), clock);
         metrics.register(reports.clone());
-        let (place, control_plane) = (archive.place().to_owned(), cluster.control_plane.to_string());
+        let (place, control_plane) = (store.url.to_string(), cluster.control_plane.to_string());
 
         let http = Http::bind(http).await?;
         let health = match health {
@@ -145,7 +147,7 @@ impl Companion {
             Some(mut relay) => {
                 relay.rulebook = Some(rules.rulebook());
                 let (cluster, stop) = (cluster.clone(), stop.clone());
-                let sources = Stores::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
+                let sources = Stores::open_awaited(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
                 let relay = Relay::bind(relay, cluster, sources, witnesses, clock, stop, observation.relay()).await?;
                 view = Some(relay.view());
                 Some((relay.address(), tokio::spawn(relay.run().instrument(role::relay()))))
@@ -155,7 +157,7 @@ impl Companion {
 
         let data_planes = match keep.iter().find_map(|(keep, _)| keep.admin.clone()) {
             Some(api) => {
-                let stores = Stores::open(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
+                let stores = Stores::open_awaited(&store)?.measured_by(&metrics).ruled_by(rules.rulebook());
                 let watch = DataPlaneWatch::new(Admin::new(&api)?, stores, observation.clone(), clock);
                 Some(tokio::spawn(watch.run().instrument(role::data_planes())))
             }
@@ -183,7 +185,7 @@ impl Companion {
             relay: view,
             drills,
         };
-        let shared = Shared {
+        let shared = archive.map(|archive| Shared {
             cluster,
             archive,
             store,
@@ -192,7 +194,7 @@ impl Companion {
             clock,
             observation: observation.clone(),
             metrics: metrics.clone(),
-        };
+        });
 
         let (headless, exporters, images) = (Vec::new(), Vec::new(), Vec::new());
         let rotation = tokio::spawn(rotation.run().instrument(role::certificates()));
@@ -218,7 +220,8 @@ impl Companion {
         };
 
         for (keep, hearing) in keep {
-            companion.keep(keep, hearing, &shared)?;
+            let shared = shared.as_ref().expect("where something is kept, there is an archive");
+            companion.keep(keep, hearing, shared)?;
         }
 
         // Whoever asks from now on is told of all parts.

@@ -81,12 +81,26 @@ pub struct Entry {
 }
 
 impl Storage {
-    /// Opens the store. Nothing is read or written yet, but a folder is made.
+    /// Opens a store that is written to. Nothing is read or written yet, but a folder is made.
+    ///
+    /// # Errors
+    /// [`StorageError::Misconfigured`].
     pub fn open(location: &Location) -> Result<Self, StorageError> {
+        if let StorageUrl::File { path } = &location.url {
+            open::make(path, location.url.to_string())?;
+        }
+        Self::open_awaited(location)
+    }
+
+    /// Opens a store that is read for as long as the program runs. No folder is made: one that isn't there yet may come.
+    ///
+    /// # Errors
+    /// [`StorageError::Misconfigured`].
+    pub fn open_awaited(location: &Location) -> Result<Self, StorageError> {
         Self::open_over(location, Arc::new(ReqwestConnector::default()))
     }
 
-    /// Opens a store that is read: as [`open`](Self::open), but a folder that isn't there is an error, and is not made.
+    /// Opens a store that is read now: a folder that isn't there is an error, and is not made.
     ///
     /// # Errors
     /// [`StorageError::Misconfigured`].
@@ -94,7 +108,7 @@ impl Storage {
         if let StorageUrl::File { path } = &location.url {
             open::must_exist(path, location.url.to_string())?;
         }
-        Self::open(location)
+        Self::open_awaited(location)
     }
 
     /// Opens the store over connections of the caller's making: tests put a bad network there.

@@ -217,7 +217,7 @@ impl World {
     }
 
     async fn start_relay(&self, settings: RunSettings) -> RunningRelay {
-        let archive = Stores::open(&settings.store).expect("an S3 archive opens without a request");
+        let archive = Stores::open_awaited(&settings.store).expect("an S3 archive opens without a request");
         let relay = settings.relay.expect("import is on");
         let stop = CancellationToken::new();
         let (cluster, witnesses, metrics) =

@@ -78,15 +78,15 @@ pub struct Archive {
 pub struct Operator(Archive);
 
 impl ArchiveReader {
-    /// Opens the store. Nothing is read yet, but a folder is made.
+    /// Opens a store whose folder may come later, for whoever reads it all the time.
     ///
     /// # Errors
-    /// As [`Storage::open`].
-    pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self::over(Storage::open(&settings.location())?, settings))
+    /// As [`Storage::open_awaited`].
+    pub fn open_awaited(settings: &StoreSettings) -> Result<Self, StorageError> {
+        Ok(Self::over(Storage::open_awaited(&settings.location())?, settings))
     }
 
-    /// Opens the store as [`open`](Self::open) does, but a folder that isn't there is an error, and is not made.
+    /// Opens a store for a command that reads: a folder that isn't there is an error, and is not made.
     ///
     /// # Errors
     /// As [`Storage::open_existing`].
@@ -130,7 +130,8 @@ impl Archive {
     /// # Errors
     /// As [`Storage::open`].
     pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        Ok(Self::writing(ArchiveReader::open(settings)?, settings.history))
+        let reader = ArchiveReader::over(Storage::open(&settings.location())?, settings);
+        Ok(Self::writing(reader, settings.history))
     }
 
     /// The store in which the election is held, if that is another. Nothing else lies there.

@@ -79,14 +79,14 @@ impl NoneChosen {
 }
 
 impl Stores {
-    /// Opens all stores that the settings name.
+    /// Opens all stores that the settings name. No folder is made; one may come later.
     ///
     /// # Errors
-    /// As [`ArchiveReader::open`].
-    pub fn open(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let mut archives = vec![ArchiveReader::open(settings)?];
+    /// As [`ArchiveReader::open_awaited`].
+    pub fn open_awaited(settings: &StoreSettings) -> Result<Self, StorageError> {
+        let mut archives = vec![ArchiveReader::open_awaited(settings)?];
         for other in settings.others() {
-            archives.push(ArchiveReader::open(&other)?);
+            archives.push(ArchiveReader::open_awaited(&other)?);
         }
         Ok(Self { archives, unopened: Vec::new(), rules: settings.restore, rulebook: None })
     }

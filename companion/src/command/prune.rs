@@ -11,7 +11,7 @@ use super::configuration::version;
 use super::envelope::enveloped;
 use super::table::{Concession, SHORTENED, Table, folded_lines};
 use super::{Failure, stdout};
-use crate::archive::{Archive, Old, Operator, Prunable};
+use crate::archive::{Old, Operator, Prunable};
 use crate::cli::Output;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
 use crate::terminal::terminal_width;
@@ -34,7 +34,7 @@ pub async fn prune(source: &Source, deletion: Deletion, output: Output, clock: C
     if settings.store.history == HistoryLimit::Everything {
         return Err(Failure::NothingToDo("LIFEBOAT_HISTORY=all keeps every snapshot: nothing was deleted".to_owned()));
     }
-    let archive = Archive::open(&settings.store).map(Operator::new).map_err(anyhow::Error::from)?;
+    let archive = Operator::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let version = version(&archive, settings.version).await?;
     let prunable = archive.prunable(version, clock.wall()).await.map_err(anyhow::Error::from)?;
     let place = archive.place();

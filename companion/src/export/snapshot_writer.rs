@@ -334,7 +334,7 @@ impl SnapshotWriter {
         let mut others = Vec::new();
         for settings in &self.others {
             // One that can't be opened has nothing to give; who mirrors into it says so.
-            others.extend(ArchiveReader::open(settings).ok());
+            others.extend(ArchiveReader::open_awaited(settings).ok());
         }
 
         let (kept, now) = (self.payload.as_ref(), self.clock.wall());

@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,44 +26,66 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether there is such a folder, for whoever only reads: making one would hide a mistyped path behind "no backups".
 pub(crate) fn must_exist(path: &str, place: String) -> std::result::Result<(), StorageError> {
-    let reason = match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Ok(()),
-        Ok(_) => IN_THE_WAY.to_owned(),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            "there is no such folder, and none was made: check KONG_CLUSTER_FALLBACK_CONFIG_STORAGE (--storage). Exporting \
-             makes it"
-                .to_owned()
-        }
-        Err(error) => format!("the folder can't be looked at ({error}): let the user that runs lifeboat read it"),
-    };
-    Err(StorageError::Misconfigured { place, reason })
+    absence(path.as_ref()).map_or(Ok(()), |reason| Err(StorageError::Misconfigured { place, reason }))
 }
 
-pub(super) fn open(path: &str, place: String) -> std::result::Result<Arc<dyn ObjectStore>, StorageError> {
+/// Makes the folder, for whoever writes.
+pub(crate) fn make(path: &str, place: String) -> std::result::Result<(), StorageError> {
     let failed = |error: IoError| {
         let cure = match error.kind() {
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists => IN_THE_WAY,
             _ => "let the user that runs lifeboat make, read and write it",
         };
-        let reason = format!("the folder can't be used ({error}): {cure}");
-        StorageError::Misconfigured { place: place.clone(), reason }
+        StorageError::Misconfigured { place, reason: format!("the folder can't be used ({error}): {cure}") }
     };
-    std::fs::create_dir_all(path).map_err(failed)?;
-    // Synced before it is renamed: what was published survives a power cut too.
-    let files = LocalFileSystem::new_with_prefix(path).map_err(|error| failed(error.into()))?;
-    Ok(Arc::new(Folder(Arc::new(files.with_fsync(true)))))
+    std::fs::create_dir_all(path).map_err(failed)
+}
+
+/// Opens the folder, which may not be there yet: until it is, reading fails and is tried again.
+pub(super) fn open(path: &str) -> Arc<dyn ObjectStore> {
+    Arc::new(Folder { path: path.into(), files: Arc::default() })
+}
+
+// Why there is no such folder; nothing if it is there.
+fn absence(path: &std::path::Path) -> Option<String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => Some(IN_THE_WAY.to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(
+            "there is no such folder, and none was made: check KONG_CLUSTER_FALLBACK_CONFIG_STORAGE (--storage). Exporting \
+             makes it"
+                .to_owned(),
+        ),
+        Err(error) => Some(format!("the folder can't be looked at ({error}): let the user that runs lifeboat read it")),
+    }
 }
 
 #[derive(Clone, Debug)]
-struct Folder(Arc<LocalFileSystem>);
+struct Folder {
+    path: PathBuf,
+    /// Known once the folder was there.
+    files: Arc<OnceLock<LocalFileSystem>>,
+}
 
 /// No deeper than keys are, and no further than a link in a circle.
 const DEEPEST: usize = 8;
 
 impl Folder {
+    fn files(&self) -> Result<&LocalFileSystem> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        if let Some(reason) = absence(&self.path) {
+            return Err(failed(IoError::other(reason)));
+        }
+        // Synced before it is renamed: what was published survives a power cut too.
+        let files = LocalFileSystem::new_with_prefix(&self.path)?.with_fsync(true);
+        Ok(self.files.get_or_init(|| files))
+    }
+
     // Looking needs no right to read, and waits for nobody who would write into a FIFO.
     async fn refuse_what_is_no_file(&self, location: &Path) -> Result<()> {
-        let path = self.0.path_to_filesystem(location)?;
+        let path = self.files()?.path_to_filesystem(location)?;
         match timeout(PATIENCE, tokio::fs::metadata(path)).await {
             Ok(Ok(found)) if !found.is_file() && !found.is_dir() => {
                 Err(failed(IoError::new(ErrorKind::Unsupported, "it is neither a file nor a folder")))
@@ -79,13 +102,13 @@ impl Folder {
 
 impl Folder {
     // The library's listing ends at the first link that leads to itself.
-    fn listed(
-        self,
-        listing: BoxStream<'static, Result<ObjectMeta>>,
-        prefix: Option<Path>,
-        offset: Option<Path>,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn listed(self, prefix: Option<Path>, offset: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let listed = stream::once(async move {
+            let files = self.files()?;
+            let listing = match &offset {
+                Some(offset) => files.list_with_offset(prefix.as_ref(), offset),
+                None => files.list(prefix.as_ref()),
+            };
             match listing.try_collect::<Vec<_>>().await {
                 Err(error) if leads_to_itself(&error) => self.one_by_one(prefix.unwrap_or_default(), offset).await,
                 listed => listed,
@@ -95,7 +118,7 @@ impl Folder {
     }
 
     async fn one_by_one(&self, prefix: Path, offset: Option<Path>) -> Result<Vec<ObjectMeta>> {
-        let folder = self.0.path_to_filesystem(&prefix)?;
+        let folder = self.files()?.path_to_filesystem(&prefix)?;
         let files = tokio::task::spawn_blocking(move || files_below(&folder, String::new(), DEEPEST));
         let mut found = Vec::new();
         for name in files.await.map_err(|error| failed(error.into()))?.map_err(failed)? {
@@ -145,7 +168,7 @@ fn leads_to_itself(error: &Error) -> bool {
 #[async_trait]
 impl ObjectStore for Folder {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.0.put_opts(location, payload, options).await
+        self.files()?.put_opts(location, payload, options).await
     }
 
     async fn put_multipart_opts(
@@ -153,42 +176,45 @@ impl ObjectStore for Folder {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(location, options).await
+        self.files()?.put_multipart_opts(location, options).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.refuse_what_is_no_file(location).await?;
-        self.0.get_opts(location, options).await
+        self.files()?.get_opts(location, options).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.0.delete_stream(locations)
+        match self.files() {
+            Ok(files) => files.delete_stream(locations),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.clone().listed(self.0.list(prefix), prefix.cloned(), None)
+        self.clone().listed(prefix.cloned(), None)
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.clone().listed(self.0.list_with_offset(prefix, offset), prefix.cloned(), Some(offset.clone()))
+        self.clone().listed(prefix.cloned(), Some(offset.clone()))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
+        self.files()?.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.0.copy_opts(from, to, options).await
+        self.files()?.copy_opts(from, to, options).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.0.rename_opts(from, to, options).await
+        self.files()?.rename_opts(from, to, options).await
     }
 }
 
 impl fmt::Display for Folder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}", self.path.display())
     }
 }
 
@@ -207,6 +233,24 @@ mod tests {
         let url = format!("file://{}", folder.path().display()).parse().unwrap();
         let storage = Storage::open(&Location::local(url)).unwrap();
         (folder, storage)
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_awaited_is_not_made_and_is_read_once_it_is_there() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("mistyped");
+        let location = Location::local(format!("file://{}", folder.display()).parse().unwrap());
+        let awaiting = Storage::open_awaited(&location).unwrap();
+        for error in [awaiting.read_if_it_exists("a", 1).await.unwrap_err(), awaiting.list("", None).await.unwrap_err()]
+        {
+            assert!(error.to_string().contains("there is no such folder, and none was made"), "{error}");
+            assert_eq!(error.class(), "unavailable");
+        }
+        assert!(!folder.exists());
+
+        let writing = Storage::open(&location).unwrap();
+        writing.write("a", Bytes::from_static(b"1"), Write::Create).await.unwrap();
+        assert_eq!(awaiting.read("a", 1).await.unwrap().0, "1");
     }
 
     #[tokio::test]

@@ -34,15 +34,16 @@ pub(super) struct Opened {
     pub(super) presigner: Presigner,
 }
 
-pub(super) use self::folder::must_exist;
+pub(super) use self::folder::{make, must_exist};
 
 pub(super) fn open(location: &Location, wire: Wire) -> Result<Opened, StorageError> {
-    let place = location.url.to_string();
     if let StorageUrl::File { path } = &location.url {
-        return Ok(Opened { store: folder::open(path, place)?, presigner: Presigner::Nothing(NO_LINKS) });
+        return Ok(Opened { store: folder::open(path), presigner: Presigner::Nothing(NO_LINKS) });
     }
-    let opened = cloud(location, &wire);
-    opened.map_err(|error| StorageError::Misconfigured { place, reason: why(&error) })
+    cloud(location, &wire).map_err(|error| {
+        let place = location.url.to_string();
+        StorageError::Misconfigured { place, reason: why(&error) }
+    })
 }
 
 /// What is wrong with the settings or with this host. A client for HTTPS that can't be made keeps the reason to its causes.
