@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 const ERROR_BODY_LIMIT: usize = 64 << 10;
 /// `/clustering/data-planes` comes in pages; a cluster with more nodes than this has other worries.
 const PAGES: usize = 50;
+/// The longest answer, in bytes: a page of nodes has 100 of them, and all that a plugin may say of itself.
+const LONGEST: usize = 16 << 20;
 
 /// Kinds of entities that only Enterprise has, by its public documentation of the Admin API.
 const ENTERPRISE_KINDS: [&str; 5] =
@@ -153,25 +155,37 @@ impl Admin {
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let mut response = self.taken(response).await?;
-
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.http(&error))? {
-            *bytes += chunk.len();
-            if *bytes > SCHEMAS_LIMIT {
-                return Err(AdminError::Http(format!("its schemas have more than {SCHEMAS_LIMIT} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        serde_json::from_slice(&body)
+        let schema = self.read(response, bytes, SCHEMAS_LIMIT, "its schemas have").await?;
+        serde_json::from_slice(&schema)
             .map(Some)
             .map_err(|error| AdminError::Http(format!("{}: {error}", path.join("/"))))
     }
 
     async fn get(&self, url: Url) -> Result<Value, AdminError> {
         let response = self.ask(url).await?;
-        let response = self.taken(response).await?;
-        response.json().await.map_err(|error| self.http(&error))
+        let url = response.url().clone();
+        let body = self.read(response, &mut 0, LONGEST, &format!("{url} answers with")).await?;
+        serde_json::from_slice(&body).map_err(|error| AdminError::Http(format!("{url}: {error}")))
+    }
+
+    // The body of a good answer. `taken` counts its bytes, and may have counted others'.
+    async fn read(
+        &self,
+        response: Response,
+        taken: &mut usize,
+        limit: usize,
+        what: &str,
+    ) -> Result<Vec<u8>, AdminError> {
+        let mut response = self.taken(response).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.http(&error))? {
+            *taken += chunk.len();
+            if *taken > limit {
+                return Err(AdminError::Http(format!("{what} more than {limit} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     async fn ask(&self, url: Url) -> Result<Response, AdminError> {
@@ -240,7 +254,11 @@ fn data_planes(page: &Value) -> impl Iterator<Item = DataPlane> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::settings::AdminAccess;
 
     fn recorded(name: &str) -> Value {
         let path = format!("{}/../tests/data/kong-3.9.1/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -270,6 +288,23 @@ mod tests {
         let first = WallTime::from_system(UNIX_EPOCH + Duration::from_secs(1_795_169_515));
         assert_eq!(nodes[0], DataPlane { version: KongVersion::new(3, 9, 1), last_seen: first, is_backup: false });
         assert!(nodes[3].is_backup && nodes.iter().any(|node| node.version == KongVersion::new(3, 4, 0)));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_ends_is_not_read_to_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // The request fits into one packet.
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            // Until the client hangs up.
+            while stream.write_all(&[b' '; 64 << 10]).await.is_ok() {}
+        });
+        let admin = Admin::new(&AdminApi { url, access: AdminAccess::default() }).unwrap();
+        let error = admin.loadable().await.unwrap_err().to_string();
+        assert!(error.contains("answers with more than 16777216 bytes"), "{error}");
     }
 
     #[test]
