@@ -4,11 +4,11 @@ use std::io::stderr;
 
 use anstream::{AutoStream, ColorChoice};
 use lifeboat_runtime::progress::TARGET;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
+use tracing_subscriber::{Layer, Registry, fmt, registry};
 
 use crate::cli::Task;
 use crate::progress::{LogWriter, Shown};
@@ -20,7 +20,7 @@ use crate::settings::{LogFormat, LogSettings, Source};
 pub struct Log {
     format: LogFormat,
     /// None where nothing is logged.
-    filter: Option<Handle<EnvFilter, Registry>>,
+    filter: Option<Handle<Targets, Registry>>,
 }
 
 impl Log {
@@ -37,19 +37,15 @@ impl Log {
     /// From now on that is logged which these settings say.
     pub fn set_level_of(&self, source: &Source) {
         if let Some(filter) = &self.filter {
-            let LogSettings { directives, .. } = LogSettings::of(source, "info");
             // The subscriber is the process's own, and ends with it.
-            let _ = filter.reload(self::filter(&directives));
+            let _ = filter.reload(self::filter(LogSettings::of(source, "info").levels));
         }
     }
 }
 
 // Whatever is logged, steps are no log, and each line says which part it is of.
-fn filter(directives: &str) -> EnvFilter {
-    let always = |directive: String| directive.parse().expect("it is a valid directive");
-    EnvFilter::new(directives)
-        .add_directive(always(format!("{TARGET}=off")))
-        .add_directive(always(format!("{}=error", role::TARGET)))
+fn filter(levels: Targets) -> Targets {
+    levels.with_target(TARGET, LevelFilter::OFF).with_target(role::TARGET, LevelFilter::ERROR)
 }
 
 /// What a command logs if nothing is set; none: nothing, whatever is set.
@@ -70,8 +66,8 @@ pub fn default_level(task: &Task) -> Option<&'static str> {
 /// Sets the log up for the whole process. `default` is the level if none is set, or what is set is wrong, which whoever reads
 /// the settings says. What takes a while is shown as `progress` says.
 pub fn init(source: &Source, default: &str, progress: Shown) -> Log {
-    let LogSettings { directives, format } = LogSettings::of(source, default);
-    let (filter, handle) = reload::Layer::new(self::filter(&directives));
+    let LogSettings { levels, format } = LogSettings::of(source, default);
+    let (filter, handle) = reload::Layer::new(self::filter(levels));
 
     let (terminal, waits) = match progress {
         Shown::Nowhere => (None, None),

@@ -7,13 +7,12 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use fastwebsockets::Role;
-use fastwebsockets::upgrade::{UpgradeFut, upgrade};
 use futures::{Stream, StreamExt};
 use http_body_util::Full;
 use hyper::body::Incoming as Body;
 use hyper::header::RETRY_AFTER;
 use hyper::service::service_fn;
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::control_plane::{Answer, Behaviour, ConnectedNode, ControlPlaneOptions, ControlPlaneState, Event};
 use super::frames::{Incoming, Writer, halves};
-use super::outlet::{Introduction, PATH};
+use super::outlet::{self, Introduction, PATH};
 use super::pace::{Masking, Patience};
 use super::rpc::{self, Peers};
 
@@ -74,7 +73,7 @@ pub(super) async fn serve(
         return;
     };
     if let Ok(socket) = upgrade.await {
-        Link::new(introduction, options, state).live(socket.into_inner()).await;
+        Link::new(introduction, options, state).live(TokioIo::new(socket)).await;
     }
 }
 
@@ -97,7 +96,7 @@ async fn refuse_plain_http(stream: TcpStream, state: &watch::Sender<ControlPlane
     let _ = http.keep_alive(false).serve_connection(TokioIo::new(stream), service).await;
 }
 
-type Accepted = Mutex<Option<(Introduction, UpgradeFut)>>;
+type Accepted = Mutex<Option<(Introduction, OnUpgrade)>>;
 
 fn answer(
     mut request: Request<Body>,
@@ -111,8 +110,8 @@ fn answer(
     let refusing = match (request.method(), request.uri().path(), behaviour) {
         (&Method::GET, PATH, Behaviour::Answering(status)) => plain(status),
         (&Method::GET, PATH, Behaviour::AnsweringWith(answer)) => answer,
-        (&Method::GET, PATH, _) => match (introduction, upgrade(&mut request)) {
-            (Some(introduction), Ok((response, upgrade))) => {
+        (&Method::GET, PATH, _) => match (introduction, outlet::accept(&mut request)) {
+            (Some(introduction), Some((response, upgrade))) => {
                 *accepted.lock().expect("nothing panics while it is locked") = Some((introduction, upgrade));
                 return response.map(|_| Full::default());
             }

@@ -6,11 +6,15 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::header::{CONNECTION, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
-use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 /// Where nodes connect.
@@ -48,13 +52,13 @@ pub(super) async fn open<S>(stream: S, host: &str, introduction: &Introduction) 
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let key = fastwebsockets::handshake::generate_key();
+    let key = generate_key();
     let request = Request::get(introduction.path_and_query())
         .header(HOST, host)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_KEY, &key)
-        .header("Sec-WebSocket-Version", "13")
+        .header(SEC_WEBSOCKET_VERSION, "13")
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
     let (mut sender, connection) =
@@ -66,6 +70,20 @@ where
         hyper::upgrade::on(response).await.map_err(io::Error::other)
     };
     drive(connection.with_upgrades(), talk).await.map(TokioIo::new)
+}
+
+/// The answer that lets a node in, and the connection once it has been sent. `None` if no WebSocket is asked for.
+pub(super) fn accept(request: &mut Request<Incoming>) -> Option<(Response<Empty<Bytes>>, OnUpgrade)> {
+    let version = request.headers().get(SEC_WEBSOCKET_VERSION)?;
+    let key = request.headers().get(SEC_WEBSOCKET_KEY).filter(|_| version == "13")?;
+    let response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()))
+        .body(Empty::new())
+        .expect("all of it is valid in a response");
+    Some((response, hyper::upgrade::on(request)))
 }
 
 /// Runs a connection for as long as the talk on it takes.

@@ -6,8 +6,9 @@ use std::io;
 use std::sync::{Arc, Once};
 
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 thread_local! {
     static CURRENT: RefCell<Option<Log>> = const { RefCell::new(None) };
@@ -23,9 +24,10 @@ impl Log {
         static GLOBAL: Once = Once::new();
         GLOBAL.call_once(|| {
             // The store is of the cast: what it sees of a request is not what Lifeboat logs.
-            let all_but_the_store = EnvFilter::new("trace,s3s=off");
-            let subscriber = tracing_subscriber::fmt().with_env_filter(all_but_the_store).with_ansi(false);
-            let subscriber = subscriber.with_writer(OfThisThread).finish();
+            let all_but_the_store =
+                Targets::new().with_default(LevelFilter::TRACE).with_target("s3s", LevelFilter::OFF);
+            let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(OfThisThread);
+            let subscriber = tracing_subscriber::registry().with(all_but_the_store).with(log);
             tracing::subscriber::set_global_default(subscriber).expect("nobody else sets one in these tests");
         });
         CURRENT.set(Some(self.clone()));

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 
 use super::{Program, Status};
 use crate::metrics::Form;
@@ -95,7 +95,8 @@ async fn metrics(State(program): Shared, headers: HeaderMap) -> Response {
 }
 
 async fn status(State(program): Shared) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], Json(Status::of(&program))).into_response()
+    let status = serde_json::to_vec(&Status::of(&program)).expect("its names are texts, and nothing in it fails");
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], status).into_response()
 }
 
 fn not_ready(reasons: &[String]) -> Response {

@@ -1,14 +1,14 @@
 //! What is logged, and in which form. A mistake is told with all other mistakes; the log itself falls back to its default.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
 
 use super::{Reader, Source, names};
 
 /// The log's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogSettings {
-    /// Directives that [`EnvFilter`] takes.
-    pub directives: String,
+    /// From which level on each part is logged.
+    pub levels: Targets,
     /// The log's form.
     pub format: LogFormat,
 }
@@ -29,15 +29,15 @@ impl LogSettings {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, default: &str) -> Self {
-        Self { directives: filter(reader).unwrap_or_else(|| directives(default)), format: format(reader) }
+        let default = || levels(default).expect("a command's own level is valid");
+        Self { levels: given_levels(reader).unwrap_or_else(default), format: format(reader) }
     }
 }
 
-fn filter(reader: &mut Reader<'_>) -> Option<String> {
+fn given_levels(reader: &mut Reader<'_>) -> Option<Targets> {
     let given = reader.text(names::LIFEBOAT_LOG)?;
-    let directives = directives(given.value.trim());
-    match EnvFilter::try_new(&directives) {
-        Ok(_) => Some(directives),
+    match levels(given.value.trim()) {
+        Ok(levels) => Some(levels),
         Err(error) => {
             reader.wrong(format!("{}: {error} (valid: info, debug, lifeboat::relay=debug)", given.name));
             None
@@ -59,8 +59,9 @@ fn format(reader: &mut Reader<'_>) -> LogFormat {
 
 // A bare level is meant for Lifeboat. From its libraries only warnings are wanted: what they say at finer levels is
 // theirs to decide, and could be a header with a credential.
-fn directives(text: &str) -> String {
-    if text.contains(['=', ',']) { text.to_owned() } else { format!("warn,lifeboat={text},lifeboat_core={text}") }
+fn levels(text: &str) -> Result<Targets, ParseError> {
+    let is_bare = !text.contains(['=', ',']);
+    if is_bare { format!("warn,lifeboat={text},lifeboat_core={text}").parse() } else { text.parse() }
 }
 
 #[cfg(test)]

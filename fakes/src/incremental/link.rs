@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tungstenite::handshake::client::generate_key;
 
 use super::event::Arrived;
 use super::options::IncrementalOptions;
@@ -84,7 +85,7 @@ async fn open(
     let name = ServerName::try_from(options.server_name.clone()).map_err(io::Error::other)?;
     let mut stream = TlsConnector::from(options.tls.clone()).connect(name, stream).await?;
 
-    let key = fastwebsockets::handshake::generate_key();
+    let key = generate_key();
     let request = upgrade::request(&options.control_plane.to_string(), &key);
     tell(Told::Asked(request.clone()));
     let answer = upgrade::ask(&mut stream, &request).await?;

@@ -9,16 +9,18 @@ mod versions;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use fastwebsockets::upgrade::{UpgradeFut, upgrade};
-use fastwebsockets::{Frame, OpCode, Payload, WebSocketError};
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
 use super::control_plane::{Behaviour, ControlPlaneOptions, ControlPlaneState, Event, Rpc};
 use super::link::record;
+use super::outlet;
 use super::wire::{ENCODING, PROTOCOL, SYNC};
 pub(crate) use peers::Peers;
 use sync::SyncLink;
@@ -26,7 +28,7 @@ use sync::SyncLink;
 /// Where it is.
 pub(super) const PATH: &str = "/v2/outlet";
 /// A node that was let in, with the subprotocol that it asked for.
-pub(super) type Accepted = Mutex<Option<(String, UpgradeFut)>>;
+pub(super) type Accepted = Mutex<Option<(String, OnUpgrade)>>;
 
 /// Answers what is asked of it; gives back what isn't.
 pub(super) fn answer(
@@ -53,7 +55,7 @@ pub(super) fn answer(
 
     let asked = request.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|asked| asked.to_str().ok());
     let asked = asked.unwrap_or_default().to_owned();
-    let Ok((mut response, upgrade)) = upgrade(&mut request) else { return Err(Box::new(request)) };
+    let Some((mut response, upgrade)) = outlet::accept(&mut request) else { return Err(Box::new(request)) };
     if asked != PROTOCOL {
         record(state, Event::Answered(StatusCode::BAD_REQUEST, PATH.to_owned()));
         *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -67,17 +69,17 @@ pub(super) fn answer(
 /// Talks with a node until it leaves.
 pub(super) async fn live(
     asked: String,
-    upgrade: UpgradeFut,
+    upgrade: OnUpgrade,
     options: &ControlPlaneOptions,
     state: &watch::Sender<ControlPlaneState>,
     peers: &Peers,
 ) {
-    let Ok(socket) = upgrade.await else { return };
+    let Ok(socket) = upgrade.await.map(TokioIo::new) else { return };
     if options.rpc == Rpc::On {
         // Its end is the node's doing.
         let _ = echo(socket, state, asked).await;
     } else {
-        SyncLink { options, state, peers, protocol: asked }.live(socket.into_inner()).await;
+        SyncLink { options, state, peers, protocol: asked }.live(socket).await;
     }
 }
 
@@ -86,10 +88,11 @@ async fn while_serving(state: &watch::Sender<ControlPlaneState>) {
 }
 
 async fn echo(
-    mut socket: fastwebsockets::WebSocket<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>>,
+    socket: TokioIo<Upgraded>,
     state: &watch::Sender<ControlPlaneState>,
     protocol: String,
 ) -> Result<(), WebSocketError> {
+    let mut socket = WebSocket::after_handshake(socket, Role::Server);
     socket.set_auto_pong(true);
     let hello = socket.read_frame().await?;
     let hello: serde_json::Value = serde_json::from_slice(&hello.payload).unwrap_or_default();
