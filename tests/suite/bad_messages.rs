@@ -19,6 +19,12 @@ fn gzip(text: &[u8]) -> Bytes {
     encoder.finish().unwrap().into()
 }
 
+// Meanwhile an exporter may already be elected, which is written elsewhere.
+fn assert_nothing_is_kept(world: &World) {
+    let kept: Vec<String> = world.keys().into_iter().filter(|key| !key.contains("/election/")).collect();
+    assert_eq!(kept, Vec::<String>::new());
+}
+
 async fn is_reported_and_survived(message: Bytes, report: &str) {
     let mut world = World::begin().await;
     world.set("LIFEBOAT_MAX_CONFIG", MAX_CONFIG.to_string());
@@ -26,8 +32,7 @@ async fn is_reported_and_survived(message: Bytes, report: &str) {
     let backup = world.backup();
     let line = world.log.wait_for(&["could not be kept", report]).await;
     assert!(line.contains("ERROR"), "{line}");
-    assert_eq!(world.keys(), Vec::<String>::new());
-    assert_eq!(world.store.counts().put, 0);
+    assert_nothing_is_kept(&world);
 
     world.control_plane.push(recorded::first());
     world.published(&configuration(&recorded::first())).await;
@@ -89,7 +94,7 @@ fn a_fragmented_message_costs_the_link_is_reported_and_survived() {
         world.control_plane.push(recorded::first());
         let _backup = world.backup();
         world.log.wait_for(&["ERROR", "sent a message in fragments"]).await;
-        assert_eq!(world.keys(), Vec::<String>::new());
+        assert_nothing_is_kept(&world);
         world.control_plane.behave(Behaviour::Serving);
         world.published(&configuration(&recorded::first())).await;
     });
@@ -105,6 +110,6 @@ fn a_message_above_cluster_max_payload_is_reported_with_the_setting() {
         world.log.wait_for(&["ERROR", "was given up", "KONG_CLUSTER_MAX_PAYLOAD", "2000"]).await;
         world.log.wait_for(&["lost the control plane"]).await;
         assert_eq!(world.log.lines_with("accepts no node of Kong"), Vec::<String>::new(), "that is not the reason");
-        assert_eq!(world.keys(), Vec::<String>::new());
+        assert_nothing_is_kept(&world);
     });
 }

@@ -11,6 +11,7 @@ use lifeboat_fakes::node::{Node, NodeOptions};
 use lifeboat_link::tls::{Identity, client_config_shared, server_config_shared};
 use tempfile::TempDir;
 
+use super::generator;
 use super::program::{Invocation, Running, lifeboat};
 
 /// The version that control plane and nodes have.
@@ -68,6 +69,17 @@ impl Cluster {
             .with("KONG_CLUSTER_CONTROL_PLANE", self.control_plane.address().to_string())
             .with("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0")
             .with("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0")
+    }
+
+    /// Lets the control plane send a generated configuration with so many services, and gives its hash.
+    ///
+    /// # Panics
+    /// When the generator makes none.
+    pub fn push_generated(&self, services: usize) -> String {
+        let message = generator::reconfigure_message(&generator::configuration(services));
+        let hash = configuration(&message).hash;
+        self.control_plane.push(message.into());
+        hash
     }
 
     /// An empty data plane of this cluster that connects to `relay`.

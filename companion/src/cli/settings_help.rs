@@ -4,10 +4,10 @@
 use std::fmt::Write;
 
 use clap::builder::{StyledStr, Styles};
-use unicode_width::UnicodeWidthStr;
 
 use crate::settings::names::{self, Group, Name, SETTINGS, Setting};
 use crate::settings::read_by;
+use crate::terminal::folded;
 
 /// Above those in the short help.
 pub(super) const SHORT_HEADING: &str = "Settings to begin with";
@@ -61,7 +61,7 @@ pub(super) fn settings(command: &str, styles: &Styles, width: usize) -> Option<S
 
     let (header, mut text) = (styles.get_header(), StyledStr::new());
     let _ = writeln!(text, "{header}Settings:{header:#}");
-    let _ = write!(text, "{}", wrapped(&introduction(&names), width, 2));
+    let _ = write!(text, "{}", indented(&introduction(&names), width, 2));
     for group in Group::ALL {
         let mut of_group = read.iter().filter(|setting| setting.group == group).peekable();
         let is_last = group == Group::Logging;
@@ -115,28 +115,17 @@ fn write_setting(text: &mut StyledStr, setting: &Setting, styles: &Styles, width
         false => String::new(),
     };
     let meaning = format!("{}{default}{in_file}", setting.meaning).replace('`', "");
-    let _ = write!(text, "\n{}", wrapped(&meaning, width, 10));
+    let _ = write!(text, "\n{}", indented(&meaning, width, 10));
 }
 
 fn write_kong_conf(text: &mut StyledStr, styles: &Styles, width: usize) {
     let (literal, place) = (styles.get_literal(), styles.get_placeholder());
     let meaning = "a kong.conf to read Kong's settings from; a settings file, the environment and flags win over it";
     let _ = write!(text, "\n  {literal}--{KONG_CONF}{literal:#} {place}<PATH>{place:#}");
-    let _ = write!(text, "\n{}", wrapped(meaning, width, 10));
+    let _ = write!(text, "\n{}", indented(meaning, width, 10));
 }
 
-fn wrapped(text: &str, width: usize, indent: usize) -> String {
-    let (mut lines, room) = (vec![String::new()], width.saturating_sub(indent));
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is one from the beginning");
-        if line.is_empty() || line.width() + 1 + word.width() <= room {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines.iter().map(|line| format!("{:indent$}{line}", "")).collect::<Vec<_>>().join("\n")
+// The whole text in lines that fit, each that far from the left.
+fn indented(text: &str, width: usize, indent: usize) -> String {
+    format!("{:indent$}{}", "", folded(text, Some(width), indent, indent))
 }

@@ -12,13 +12,12 @@ use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
 use super::envelope::enveloped;
-use super::table::folded_lines;
 use super::{Failure, stdout};
 use crate::archive::{ArchiveReader, PickError};
 use crate::cli::{Compared, Diff, Output};
 use crate::config_source::{Found, read_file};
 use crate::settings::{LookSettings, Source};
-use crate::terminal::terminal_width;
+use crate::terminal::{folded_lines, terminal_width};
 
 /// How many characters of a value are shown to people.
 const SHOWN: usize = 160;

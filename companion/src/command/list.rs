@@ -9,12 +9,12 @@ use serde_json::json;
 use super::envelope::enveloped;
 use super::show::sync_hash;
 use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
-use super::table::{Concession, SHORTENED, Table, age, folded_lines};
+use super::table::{Concession, SHORTENED, Table, age};
 use super::{Failure, stdout};
 use crate::archive::{ArchiveReader, History, Listed};
 use crate::cli::Output;
 use crate::settings::{Source, StoreSettings};
-use crate::terminal::terminal_width;
+use crate::terminal::{folded_lines, terminal_width};
 
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 6] = [

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::configuration::version;
 use super::envelope::enveloped;
-use super::table::{Concession, SHORTENED, Table, folded_lines};
+use super::table::{Concession, SHORTENED, Table};
 use super::{Failure, stdout};
 use crate::archive::{Old, Operator, Prunable};
 use crate::cli::Output;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
-use crate::terminal::terminal_width;
+use crate::terminal::{folded_lines, terminal_width};
 
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 2] = [Concession::Shorten("CONFIGURATION", 13), Concession::Drop("WRITTEN")];

@@ -17,13 +17,12 @@ use serde_json::{Value, json};
 
 use super::configuration::{configuration, printable, version};
 use super::envelope::enveloped;
-use super::table::folded;
 use super::{Failure, private_file, stdout};
 use crate::archive::{ArchiveReader, Pick, PickError, Picked};
 use crate::cli::{Output, Show};
 use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
 use crate::settings::{LookSettings, Source};
-use crate::terminal::terminal_width;
+use crate::terminal::{folded, terminal_width};
 
 /// Shows what was asked for, and fails afterwards if no node could be restored from it.
 pub async fn show(source: &Source, asked: &Show, now: WallTime) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Tables and text that fit a terminal. Where output goes elsewhere, nothing is folded, shortened or left out, so that a line
+//! Tables that fit a terminal. Where output goes elsewhere, nothing is folded, shortened or left out, so that a line
 //! is one thing that can be looked for.
 //!
 //! comfy-table would do the padding, which is the smaller part: which column gives way first, and that a last column of text
@@ -6,6 +6,8 @@
 
 use lifeboat_core::time::WallTime;
 use unicode_width::UnicodeWidthStr;
+
+use crate::terminal::folded;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -137,37 +139,6 @@ pub(super) fn age(then: WallTime, now: WallTime) -> String {
     }
 }
 
-/// A text in lines that fit, of which the first begins at column `first` and all others at column `rest`. A word that is
-/// longer than a line stays whole: it may be copied.
-pub(super) fn folded(text: &str, width: Option<usize>, first: usize, rest: usize) -> String {
-    let Some(width) = width else { return text.to_owned() };
-    let mut lines = vec![String::new()];
-    let mut room = width.saturating_sub(first);
-
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is one from the beginning");
-        if line.is_empty() || line.width() + 1 + word.width() <= room {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-            room = width.saturating_sub(rest);
-        }
-    }
-    lines.join(&format!("\n{}", " ".repeat(rest)))
-}
-
-/// Each of these lines in lines that fit; further ones begin at the column at which the text of the first does, and two more.
-pub(super) fn folded_lines(text: &str, width: Option<usize>) -> String {
-    let folded = text.lines().map(|line| {
-        let indent = line.len() - line.trim_start().len();
-        format!("{}{}", &line[..indent], folded(&line[indent..], width, indent, indent + GAP))
-    });
-    folded.collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,19 +178,6 @@ mod tests {
         assert_eq!(beside, format!("CHECK        RESULT  SEEN\n{rows}"));
         let below = checks.with_text("SEEN", &seen, Some(40));
         assert_eq!(below, "CHECK        RESULT\nstore: list  fail\n  nobody may list the bucket, says the\n  store");
-    }
-
-    #[test]
-    fn what_is_folded_fits_and_a_long_word_stays_whole() {
-        assert_eq!(folded("one two three", Some(9), 2, 4), "one two\n    three");
-        assert_eq!(
-            folded("see s3://bucket/with/a/long/name now", Some(12), 0, 0),
-            "see\ns3://bucket/with/a/long/name\nnow"
-        );
-        assert_eq!(
-            folded_lines("+ routes  a\n    paths: one → two", Some(16)),
-            "+ routes  a\n    paths: one →\n      two"
-        );
     }
 
     #[test]

@@ -110,6 +110,7 @@ impl ScheduledDrill {
         let version = drill.version;
         if let Some(failure) = drill.failure().filter(|failure| failure.finding == Finding::Nothing) {
             warn!(
+                %version,
                 "the drill had no result for Kong {version}{lasted}: {}. What to do: {}",
                 failure.reason, failure.cure
             );
@@ -117,12 +118,12 @@ impl ScheduledDrill {
         }
 
         if let Some(failure) = drill.failure() {
-            error!("the drill failed for Kong {version}{lasted}: {}. What to do: {}", failure.reason, failure.cure);
+            error!(%version, "the drill failed for Kong {version}{lasted}: {}. What to do: {}", failure.reason, failure.cure);
             return;
         }
 
         for remark in drill.remarks() {
-            warn!("the drill passed for Kong {version}, but: {remark}");
+            warn!(%version, "the drill passed for Kong {version}, but: {remark}");
         }
         if let Ok(restored) = &drill.restored {
             let seen = restored.snapshot.last_seen.map_or_else(
@@ -130,6 +131,8 @@ impl ScheduledDrill {
                 |seen| format!("which the control plane last had {} s ago", self.clock.wall().since(seen).as_secs()),
             );
             info!(
+                %version,
+                hash = %restored.snapshot.config_hash,
                 "the drill passed for Kong {version}: an empty node ran configuration {} after {} ms, {seen}",
                 restored.snapshot.config_hash,
                 restored.running_in.as_millis()

@@ -177,3 +177,31 @@ impl Reach {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A resolver answers for an address in figures as for a name that stands for it.
+    async fn resolved(reach: Reach, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        reach.resolve(name.parse()?).await.map(Iterator::collect)
+    }
+
+    #[tokio::test]
+    async fn a_name_that_stands_for_an_address_without_a_receiver_is_not_connected_to() {
+        for name in ["169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::ffff:169.254.169.254"]
+        {
+            let error = resolved(Reach::Elsewhere, name).await.expect_err(name);
+            assert!(error.is::<NoAddress>(), "{name}: {error}");
+        }
+        assert!(resolved(Reach::Elsewhere, "192.0.2.1").await.is_ok());
+        assert!(resolved(Reach::Elsewhere, "10.0.0.9").await.is_ok(), "receivers may be in a private network");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_in_clear_text_stays_on_this_host() {
+        assert!(resolved(Reach::ThisHost, "127.0.0.1").await.is_ok());
+        let error = resolved(Reach::ThisHost, "10.0.0.9").await.unwrap_err();
+        assert!(error.is::<NoAddress>(), "{error}");
+    }
+}

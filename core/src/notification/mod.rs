@@ -1,5 +1,5 @@
-//! What people hear of who have no monitoring: which states are told, when, and in which words. Decided here, purely; looked
-//! at and sent in the companion's `notification`.
+//! Heartbeats and webhook messages, for people without monitoring: which states are told, when, and in which words. This
+//! only decides; the companion's `notification` observes and sends.
 
 mod heartbeat;
 mod message;

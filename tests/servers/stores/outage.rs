@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use lifeboat::archive::Archive;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::HistoryState;
-use lifeboat_tests::cluster::{Cluster, configuration, relay_address};
-use lifeboat_tests::generator;
+use lifeboat_tests::cluster::{Cluster, relay_address};
 use lifeboat_tests::page::{http_address, page};
 use lifeboat_tests::program::Running;
 use rustix::process::Signal;
@@ -71,9 +69,7 @@ impl Outage {
 
     /// Lets the control plane send a configuration of its own number, and gives its hash.
     fn send(&mut self, number: usize) -> String {
-        let message: Bytes = generator::reconfigure_message(&generator::configuration(20 + number)).into();
-        let hash = configuration(&message).hash;
-        self.cluster.control_plane.push(message);
+        let hash = self.cluster.push_generated(20 + number);
         self.sent.insert(hash.clone());
         hash
     }

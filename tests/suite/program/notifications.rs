@@ -1,4 +1,4 @@
-//! What people hear of who have no monitoring, as a receiver of theirs gets it: pings, and signed messages.
+//! Heartbeats and webhook messages as a receiver gets them: pings, and signed messages.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -4,15 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::Bytes;
 use lifeboat_tests::forwarder::Forwarder;
-use lifeboat_tests::generator;
 use lifeboat_tests::program::{Invocation, Running};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Cluster, Store, VERSION, configuration, stored};
+use super::{Cluster, Store, VERSION, stored};
 
 /// Nothing that is waited for takes nearly as long.
 const HUNG: Duration = Duration::from_secs(120);
@@ -59,9 +57,7 @@ impl Exporters {
 
     /// Lets the control plane send a configuration of its own number, and gives its hash.
     fn send(&mut self, number: usize) -> String {
-        let message: Bytes = generator::reconfigure_message(&generator::configuration(20 + number)).into();
-        let hash = configuration(&message).hash;
-        self.cluster.control_plane.push(message);
+        let hash = self.cluster.push_generated(20 + number);
         self.sent.insert(hash.clone());
         hash
     }
@@ -190,9 +186,7 @@ async fn a_leader_that_is_cut_off_from_the_store_is_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_versions_of_kong_are_kept_side_by_side_by_one_process() {
     let (cluster, store) = (Cluster::start().await, Store::s3().await);
-    let message: Bytes = generator::reconfigure_message(&generator::configuration(20)).into();
-    let hash = configuration(&message).hash;
-    cluster.control_plane.push(message);
+    let hash = cluster.push_generated(20);
     let invocation = cluster.lifeboat(["run", "--export", "on", "--kong-versions", "3.9.1,3.8.1"]);
     let running = store.given_to(invocation).start();
     for version in ["3.9.1", "3.8.1"] {

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::super::envelope::enveloped;
-use super::super::table::{Table, folded_lines};
+use super::super::table::Table;
 use super::check::{Check, Verdict, count, worst};
+use crate::terminal::folded_lines;
 
 pub(super) fn as_json(checks: &[Check]) -> String {
     let report = json!({ "verdict": worst(checks), "checks": checks });

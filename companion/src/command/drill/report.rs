@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::super::check::in_words;
 use super::super::configuration::printable;
 use super::super::envelope::enveloped;
-use super::super::table::{Concession, SHORTENED, Table, folded_lines};
+use super::super::table::{Concession, SHORTENED, Table};
 use crate::drill::{DrillFailure, Drilled, DrilledSnapshot, Finding, KongPart, VersionDrill};
 use crate::evidence::EvidenceKind;
+use crate::terminal::folded_lines;
 
 /// What a reader misses least on a narrow terminal.
 const CONCESSIONS: [Concession; 4] = [

@@ -6,7 +6,8 @@ use super::Answer;
 use super::ages::Ages;
 use super::nodes::{self, Shown};
 use super::page::{Export, Page, Relay};
-use crate::command::table::{Concession, SHORTENED, Table, folded_lines};
+use crate::command::table::{Concession, SHORTENED, Table};
+use crate::terminal::folded_lines;
 
 const OFF: &str = "off";
 const NOT_KNOWN: &str = "-";

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::super::check::{Check, Verdict};
 use super::super::configuration::printable;
 use super::super::envelope::enveloped;
-use super::super::table::{Table, folded_lines};
+use super::super::table::Table;
 use super::snapshot::{self, Examined};
 use crate::archive::ArchiveReader;
+use crate::terminal::folded_lines;
 
 /// `nodes` is what is known of the nodes' versions, where an Admin API tells.
 pub(super) fn as_json(archive: &ArchiveReader, examined: &[Examined], nodes: Option<&Check>) -> String {
