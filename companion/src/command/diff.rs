@@ -131,6 +131,7 @@ fn write_change(text: &mut String, Change { kind, name, id, is_code, what }: &Ch
                 Values::Shown { before, after } => format!("{} → {}", shown(before.as_ref()), shown(after.as_ref())),
                 Values::Reordered { .. } => "the same elements in another order".to_owned(),
                 Values::Masked { .. } => "changed (masked)".to_owned(),
+                Values::NotCompared { .. } => "not compared (masked on one side)".to_owned(),
             };
             let _ = writeln!(text, "    {}: {values}", printable(field));
         }

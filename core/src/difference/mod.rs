@@ -6,6 +6,7 @@
 //! few dozen bytes per entity are all that is needed.
 
 mod fields;
+mod uncompared;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +91,11 @@ pub enum Values {
     Masked {
         /// Always true.
         masked: True,
+    },
+    /// A secret of which nobody can tell whether it is another one, since one side was masked before.
+    NotCompared {
+        /// Always true.
+        not_compared: True,
     },
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
+use crate::masking::{TagKey, write_tagged};
 
 const FIRST: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-first.json.gz");
 const AFTER_CHANGE: &[u8] = include_bytes!("../../../tests/data/kong-3.9.1/reconfigure-after-change.json.gz");
@@ -214,4 +215,55 @@ fn what_carries_code_comes_first() {
     assert!(order[1..].iter().all(|(_, is_code)| !is_code) && order.len() == 4, "{order:?}");
     let json = serde_json::to_value(&difference.changes).unwrap();
     assert_eq!((&json[0]["is_code"], json[1].get("is_code")), (&true.into(), None));
+}
+
+fn tagged(configuration: &Configuration, key: u8) -> Configuration {
+    let mut json = Vec::new();
+    write_tagged(configuration, &TagKey::new([key; 32]), &mut json).unwrap();
+    Configuration::from_json(json.into()).unwrap()
+}
+
+#[test]
+fn what_was_masked_by_one_key_differs_as_it_did_before() {
+    let (first, change, lost) = (recorded(FIRST), recorded(AFTER_CHANGE), recorded(LOST));
+    for (before, after) in [(&first, &change), (&change, &lost), (&lost, &first)] {
+        let masked = Difference::between(&tagged(before, 1), &tagged(after, 1));
+        assert_eq!(masked, Difference::between(before, after));
+    }
+
+    let with = |key: &str| configuration(json!({"keyauth_credentials": [{"id": "i", "consumer": "c", "key": key}]}));
+    let changed = Difference::between(&tagged(&with("a"), 1), &tagged(&with("b"), 1));
+    assert_eq!(fields(&changed.changes), BTreeMap::from([("key", &Values::Masked { masked: True })]));
+    assert_eq!(Difference::between(&tagged(&with("a"), 1), &tagged(&with("a"), 1)).changes, []);
+}
+
+#[test]
+fn secrets_of_one_masked_side_are_not_compared_and_all_else_is() {
+    let service = |host: &str| json!({"id": "s", "name": "orders", "host": host});
+    let side = |host: &str, key: &str, pem: &str| {
+        configuration(json!({
+            "services": [service(host)],
+            "keyauth_credentials": [{"id": "i", "consumer": "c", "key": key}],
+            "certificates": [{"id": "z", "cert": pem, "key": "-----BEGIN PRIVATE KEY-----"}],
+        }))
+    };
+    let (snapshot, file) = (tagged(&side("a", "one", "p"), 1), side("b", "another", "q"));
+    let mut difference = Difference::between(&snapshot, &file);
+    assert_eq!(difference.take_out_secrets(), 2);
+    let names: Vec<&str> = difference.changes.iter().map(|change| change.kind.as_str()).collect();
+    assert_eq!(names, ["certificates", "services"]);
+    assert_eq!(difference.unchanged, 1);
+
+    let What::Changed { fields: of_certificate } = &difference.changes[0].what else { panic!("{difference:?}") };
+    let named: Vec<_> = of_certificate.iter().map(|field| (field.field.as_str(), &field.values)).collect();
+    let not_compared = Values::NotCompared { not_compared: True };
+    assert_eq!(named, [("cert", &shown("p", "q")), ("key", &not_compared)]);
+}
+
+#[test]
+fn a_secret_in_an_unexpected_place_is_not_compared_either() {
+    let with = |value: &str| configuration(json!({"services": [{"id": "s", "name": "x", "path": value}]}));
+    let url = "https://user:wonderful@example.com";
+    let mut difference = Difference::between(&tagged(&with(url), 1), &with(url));
+    assert_eq!((difference.take_out_secrets(), difference.changes.len()), (1, 0));
 }

@@ -2,11 +2,16 @@
 //! prints.
 
 mod secret;
+mod tags;
 mod texts;
+
+use std::io;
 
 use serde_json::{Map, Value};
 
 use self::secret::{Rules, is_harmless};
+pub use self::tags::TagKey;
+pub(crate) use self::tags::without_tags;
 pub use self::texts::SecretTexts;
 use crate::json::{Error, Lexer};
 use crate::kong::Configuration;
@@ -32,21 +37,43 @@ impl<'a> Mask<'a> {
 
     /// The value of the field at `path` (a member's name, then names inside of it), its secrets covered.
     pub fn cover(&self, path: &[&str], value: &Value) -> Value {
+        self.cover_by(path, value, Cover::Alike)
+    }
+
+    fn cover_by(&self, path: &[&str], value: &Value, cover: Cover<'_>) -> Value {
         let is_marked = || !is_harmless(value) && SchemaSet::any_marks_secret(self.kind, self.plugin, path);
         if self.rules.is_secret(path, value) || is_marked() {
-            return Value::from(MASK);
+            return cover.instead_of(value);
         }
 
         match value {
             Value::Object(members) => {
                 let covered = members.iter().map(|(name, value)| {
                     let path = [path, &[name.as_str()]].concat();
-                    (name.clone(), self.cover(&path, value))
+                    (name.clone(), self.cover_by(&path, value, cover))
                 });
                 Value::Object(covered.collect())
             }
-            Value::Array(elements) => elements.iter().map(|element| self.cover(path, element)).collect(),
+            Value::Array(elements) => elements.iter().map(|element| self.cover_by(path, element, cover)).collect(),
             plain => plain.clone(),
+        }
+    }
+}
+
+/// What stands where a secret was.
+#[derive(Debug, Clone, Copy)]
+enum Cover<'a> {
+    /// The same everywhere.
+    Alike,
+    /// The same for equal secrets.
+    ByTag(&'a TagKey),
+}
+
+impl Cover<'_> {
+    fn instead_of(self, secret: &Value) -> Value {
+        match self {
+            Self::Alike => Value::from(MASK),
+            Self::ByTag(key) => Value::from(key.tag(secret)),
         }
     }
 }
@@ -54,48 +81,66 @@ impl<'a> Mask<'a> {
 /// The whole configuration as JSON with its secrets covered, one entity per line.
 pub fn masked(configuration: &Configuration) -> Vec<u8> {
     let mut out = Vec::with_capacity(configuration.json().len());
-    write(configuration.json(), &mut out).expect("a configuration is known to be JSON since it was made");
+    write(configuration.json(), Cover::Alike, &mut out).expect("a vector takes everything");
     out
 }
 
-fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let mut before: &[u8] = b"{\n";
-    Lexer::new(json)?.members(|lexer, name| {
-        out.extend_from_slice(std::mem::replace(&mut before, b",\n"));
-        out.push(b'"');
-        out.extend_from_slice(name.raw);
-        out.extend_from_slice(b"\":");
-
-        let kind = String::from_utf8_lossy(&name.content()).into_owned();
-        if lexer.peek()? != b'[' {
-            let value = lexer.value(&mut ())?;
-            out.extend_from_slice(&covered(&kind, value));
-            return Ok(());
-        }
-
-        let mut between: &[u8] = b"[\n";
-        let count = lexer.elements(|lexer| {
-            out.extend_from_slice(std::mem::replace(&mut between, b",\n"));
-            let element = lexer.value(&mut ())?;
-            out.extend_from_slice(&covered(&kind, element));
-            Ok(())
-        })?;
-
-        out.extend_from_slice(if count == 0 { b"[]" } else { b"\n]" });
-        Ok(())
-    })?;
-    out.extend_from_slice(if before == b"{\n" { b"{}\n" } else { b"\n}\n" });
-    Ok(())
+/// Writes the same with a tag for each secret, which is the same for the same secret. No more than one entity is held as
+/// values at a time.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_tagged(configuration: &Configuration, key: &TagKey, out: &mut impl io::Write) -> io::Result<()> {
+    write(configuration.json(), Cover::ByTag(key), out)
 }
 
-fn covered(kind: &str, json: &[u8]) -> Vec<u8> {
+fn write(json: &[u8], cover: Cover<'_>, out: &mut impl io::Write) -> io::Result<()> {
+    // The lexer has only its own errors, and there are none: a configuration is known to be JSON since it was made.
+    let mut result = Ok(());
+    let read = Lexer::new(json).and_then(|mut lexer| {
+        let mut before: &[u8] = b"{\n";
+        lexer.members(|lexer, name| {
+            let kind = String::from_utf8_lossy(&name.content()).into_owned();
+            let begin = std::mem::replace(&mut before, b",\n");
+            keep(&mut result, || out.write_all(&[begin, b"\"", name.raw, b"\":"].concat()));
+
+            if lexer.peek()? != b'[' {
+                let value = lexer.value(&mut ())?;
+                keep(&mut result, || out.write_all(&covered(&kind, value, cover)));
+                return Ok(());
+            }
+            let mut between: &[u8] = b"[\n";
+            let count = lexer.elements(|lexer| {
+                let element = lexer.value(&mut ())?;
+                let begin = std::mem::replace(&mut between, b",\n");
+                keep(&mut result, || out.write_all(&[begin, &covered(&kind, element, cover)].concat()));
+                Ok(())
+            })?;
+            keep(&mut result, || out.write_all(if count == 0 { b"[]" } else { b"\n]" }));
+            Ok(())
+        })?;
+        keep(&mut result, || out.write_all(if before == b"{\n" { b"{}\n" } else { b"\n}\n" }));
+        Ok::<_, Error>(())
+    });
+    read.expect("a configuration is known to be JSON since it was made");
+    result
+}
+
+/// Does the next step, unless one has failed.
+fn keep(result: &mut io::Result<()>, step: impl FnOnce() -> io::Result<()>) {
+    if result.is_ok() {
+        *result = step();
+    }
+}
+
+fn covered(kind: &str, json: &[u8], cover: Cover<'_>) -> Vec<u8> {
     let covered = match serde_json::from_slice::<Value>(json) {
         Ok(value) => match value.as_object() {
-            Some(entity) => Mask::of(kind, entity).cover(&[], &value),
-            None => Mask::of(kind, &Map::new()).cover(&[kind], &value),
+            Some(entity) => Mask::of(kind, entity).cover_by(&[], &value, cover),
+            None => Mask::of(kind, &Map::new()).cover_by(&[kind], &value, cover),
         },
         // More deeply nested than serde_json reads: nobody has looked inside.
-        Err(_) => Value::from(MASK),
+        Err(_) => cover.instead_of(&Value::from(String::from_utf8_lossy(json))),
     };
     covered.to_string().into_bytes()
 }
@@ -155,5 +200,31 @@ mod tests {
         let deep = format!(r#"{{"plugins":[{}"secret"{}]}}"#, "[".repeat(200), "]".repeat(200));
         let configuration = Configuration::from_json(Bytes::from(deep)).unwrap();
         assert_eq!(masked_text(&configuration), "{\n\"plugins\":[\n\"(masked)\"\n]\n}\n");
+    }
+
+    #[test]
+    fn with_tags_no_secret_is_left_and_equal_ones_can_be_told_from_others() {
+        let recorded = decode(RECORDED, DEFAULT_MAX_CONFIG).unwrap().configuration;
+        let mut tagged = Vec::new();
+        write_tagged(&recorded, &TagKey::new([5; 32]), &mut tagged).unwrap();
+        let text = String::from_utf8(tagged).unwrap();
+        assert!(!text.contains("alice-secret-key"), "{text}");
+        assert_eq!(text.matches("(masked ").count(), masked_text(&recorded).matches(MASK).count());
+        assert_eq!(Configuration::from_json(Bytes::from(text)).unwrap().counts(), recorded.counts());
+
+        let json = r#"{"keyauth_credentials":[{"id":"1","key":"a"},{"id":"2","key":"a"},{"id":"3","key":"b"}]}"#;
+        let configuration = Configuration::from_json(Bytes::from_static(json.as_bytes())).unwrap();
+        let mut tagged = Vec::new();
+        write_tagged(&configuration, &TagKey::new([5; 32]), &mut tagged).unwrap();
+        let tagged: Value = serde_json::from_slice(&tagged).unwrap();
+        let key = |index: usize| &tagged["keyauth_credentials"][index]["key"];
+        assert!(key(0) == key(1) && key(0) != key(2), "{tagged}");
+    }
+
+    #[test]
+    fn what_can_not_be_written_is_said() {
+        let configuration = Configuration::from_json(Bytes::from_static(br#"{"a":[1,2,3]}"#)).unwrap();
+        let mut small = [0; 4];
+        assert!(write_tagged(&configuration, &TagKey::new([5; 32]), &mut small.as_mut_slice()).is_err());
     }
 }
