@@ -24,6 +24,7 @@ mod rollback;
 mod schemas;
 mod second_look;
 mod snapshot;
+pub(crate) mod snapshot_state;
 mod stores;
 
 use std::ops::Deref;

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::envelope::enveloped;
 use super::show::sync_hash;
-use super::state::{REFUSED, RELEASED, UNPUBLISHED, is_released, state_word};
 use super::table::{Concession, SHORTENED, Table, age};
 use super::{Failure, stdout};
+use crate::archive::snapshot_state::{RELEASED, UNPUBLISHED};
 use crate::archive::{ArchiveReader, History, Listed};
 use crate::cli::Output;
 use crate::settings::{Source, StoreSettings};
@@ -54,8 +54,8 @@ fn as_json(store: &str, histories: &[History]) -> String {
             "sequence": listed.id.sequence,
             "config_hash": listed.id.config_hash,
             "sync_hash": sync_hash(listed.id.sequence),
-            "published": is_published(history, listed),
-            "state": state_of(history, listed),
+            "published": history.is_published(listed),
+            "state": history.state_of(listed),
             "manifest": listed.manifest,
             "refused": listed.refused,
         })
@@ -98,12 +98,12 @@ fn as_table(histories: &[History], now: WallTime, width: Option<usize>) -> Strin
 }
 
 fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
-    let mark = if is_published(history, listed) { "*" } else { "" };
+    let mark = if history.is_published(listed) { "*" } else { "" };
     let mut row = vec![history.version.to_string(), format!("{}{mark}", listed.id.sequence)];
 
     match &listed.manifest {
         Some(manifest) => row.extend([
-            state_of(history, listed),
+            history.state_of(listed).to_owned(),
             manifest.config_hash.to_string(),
             manifest.times.received.to_string(),
             age(manifest.times.received, now),
@@ -111,7 +111,7 @@ fn row(history: &History, listed: &Listed, now: WallTime) -> Vec<String> {
             manifest.counts.get("routes").to_string(),
             manifest.config.bytes.to_string(),
         ]),
-        None => row.extend([state_of(history, listed), listed.id.config_hash.to_string()]),
+        None => row.extend([history.state_of(listed).to_owned(), listed.id.config_hash.to_string()]),
     }
     row
 }
@@ -138,7 +138,7 @@ fn notes_on(history: &History) -> Vec<String> {
         }
         let Some(manifest) = &listed.manifest else { continue };
         if let Some(why) = &manifest.held
-            && state_of(history, listed) != RELEASED
+            && history.state_of(listed) != RELEASED
         {
             notes.push(format!(
                 "Kong {version}: snapshot {sequence} is held: {why}. If it is right: lifeboat release {sequence}"
@@ -151,12 +151,12 @@ fn notes_on(history: &History) -> Vec<String> {
             ));
         }
         match manifest.pin {
-            Some(pin) if is_published(history, listed) => notes.push(pinned(version, sequence, pin)),
+            Some(pin) if history.is_published(listed) => notes.push(pinned(version, sequence, pin)),
             Some(_) | None => {}
         }
     }
 
-    if history.snapshots.iter().any(|listed| state_of(history, listed) == UNPUBLISHED) {
+    if history.snapshots.iter().any(|listed| history.state_of(listed) == UNPUBLISHED) {
         notes.push(format!(
             "Kong {version}: {UNPUBLISHED}: a payload alone, being written or left by a crash. Nothing needs it; after a day \
              an exporter deletes it, where it may"
@@ -178,20 +178,6 @@ fn pinned(version: KongVersion, sequence: u64, pin: Pin) -> String {
             "Kong {version}: snapshot {sequence} is pinned until the control plane's configuration changes, or until lifeboat \
              unpin"
         ),
-    }
-}
-
-fn is_published(history: &History, listed: &Listed) -> bool {
-    history.published == Some(listed.id.sequence) && listed.manifest.is_some() && !listed.state.is_held()
-}
-
-fn state_of(history: &History, listed: &Listed) -> String {
-    let others = history.snapshots.iter().map(|other| (other.id, other.state));
-    match &listed.manifest {
-        _ if is_released(listed.id, listed.state, others) => RELEASED.to_owned(),
-        None if listed.refused.is_some() => REFUSED.to_owned(),
-        None => UNPUBLISHED.to_owned(),
-        Some(manifest) => state_word(manifest.state, is_published(history, listed)).to_owned(),
     }
 }
 

@@ -29,7 +29,6 @@ pub mod rollback;
 pub mod run;
 pub mod schema;
 pub mod show;
-mod state;
 pub mod status;
 mod stdout;
 pub mod stopped;

@@ -12,7 +12,7 @@ use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
 use super::super::check::Check;
-use super::super::state::{REFUSED, RELEASED, is_released, state_word};
+use crate::archive::snapshot_state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{ArchiveReader, ConfigJson, Pick, PickError, Picked, Published};
 use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
 
