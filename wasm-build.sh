@@ -1,19 +1,29 @@
 #!/usr/bin/env bash
-# Builds the filter. The last line on stdout is the path of lifeboat.wasm; everything else goes to stderr. Beside it lies
-# lifeboat.meta.json, by which Kong checks the filter's settings: both belong into Kong's wasm_filters_path.
+# Builds the filter, and what the page compares with; `./wasm-build.sh filter` builds the filter alone. The last line on stdout is
+# the path of lifeboat.wasm; everything else goes to stderr. Beside it lies lifeboat.meta.json, by which Kong checks the filter's
+# settings: both belong into Kong's wasm_filters_path. What the page compares with goes to web/built, from where a later build of
+# the program takes it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 target=wasm32-wasip1
+browser=wasm32-unknown-unknown
 
-if [ ! -d "$(rustc --print target-libdir --target "$target")" ]; then
-    if ! command -v rustup >/dev/null; then
-        echo "wasm-build.sh: this Rust cannot build for $target and there is no rustup to add it;" \
-            "install rustup (https://rustup.rs) or your distribution's standard library for $target" >&2
-        exit 1
+install() {
+    if [ ! -d "$(rustc --print target-libdir --target "$1")" ]; then
+        if ! command -v rustup >/dev/null; then
+            echo "wasm-build.sh: this Rust cannot build for $1 and there is no rustup to add it;" \
+                "install rustup (https://rustup.rs) or your distribution's standard library for $1" >&2
+            exit 1
+        fi
+        rustup target add "$1" >&2
     fi
-    rustup target add "$target" >&2
-fi
+}
 
+if [ "$#" -gt 1 ] || [ "${1:-filter}" != filter ]; then
+    echo "wasm-build.sh: valid arguments: none, or filter" >&2
+    exit 2
+fi
+install "$target"
 cargo build --profile wasm --target "$target" -p lifeboat-filter >&2
 
 # Cargo's own answer, so that CARGO_TARGET_DIR and build.target-dir count alike.
@@ -24,4 +34,17 @@ if [ ! -f "$wasm" ]; then
     exit 1
 fi
 cp filter/lifeboat.meta.json "$(dirname "$wasm")/"
+
+if [ "$#" -eq 0 ]; then
+    install "$browser"
+    cargo build --profile wasm --target "$browser" -p lifeboat-web >&2
+    # A tool of exactly the version of the library that it was compiled with: both are in Cargo.lock.
+    cargo run --quiet -p lifeboat-web-bindgen -- \
+        "$target_directory/$browser/wasm/lifeboat_web.wasm" "$target_directory/web" >&2
+
+    # Only what differs is replaced: the program is built again if something is.
+    for file in comparison.js comparison_bg.wasm; do
+        cmp --quiet "$target_directory/web/$file" "web/built/$file" || cp "$target_directory/web/$file" "web/built/$file"
+    done
+fi
 echo "$wasm"

@@ -47,7 +47,7 @@ fn wasm_path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm-build.sh");
-        let built = Command::new(script).output().expect("wasm-build.sh starts");
+        let built = Command::new(script).arg("filter").output().expect("wasm-build.sh starts");
         let messages = String::from_utf8_lossy(&built.stderr);
         assert!(built.status.success(), "wasm-build.sh failed:\n{messages}");
         let stdout = String::from_utf8(built.stdout).expect("the path is text");
