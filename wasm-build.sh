@@ -2,7 +2,7 @@
 # Builds the filter, and what the page compares with; `./wasm-build.sh filter` builds the filter alone. The last line on stdout is
 # the path of lifeboat.wasm; everything else goes to stderr. Beside it lies lifeboat.meta.json, by which Kong checks the filter's
 # settings: both belong into Kong's wasm_filters_path. What the page compares with goes to web/built, from where a later build of
-# the program takes it.
+# the program takes it; a release makes it smaller with the wasm-opt that WASM_OPT names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 target=wasm32-wasip1
@@ -41,6 +41,12 @@ if [ "$#" -eq 0 ]; then
     # A tool of exactly the version of the library that it was compiled with: both are in Cargo.lock.
     cargo run --quiet -p lifeboat-web-bindgen -- \
         "$target_directory/$browser/wasm/lifeboat_web.wasm" "$target_directory/web" >&2
+    if [ -n "${WASM_OPT:-}" ]; then
+        wasm_web=$target_directory/web/comparison_bg.wasm
+        # What Rust's own target has switched on.
+        "$WASM_OPT" -Os --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int \
+            --enable-reference-types --enable-sign-ext --enable-multivalue "$wasm_web" -o "$wasm_web" >&2
+    fi
 
     # Only what differs is replaced: the program is built again if something is.
     for file in comparison.js comparison_bg.wasm; do

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, warn};
 
 use crate::admin::Admin;
-use crate::archive::{Archive, Stores};
+use crate::archive::{Archive, ArchiveReader, Stores};
 use crate::data_planes::DataPlaneWatch;
 use crate::drill::{DrillMetrics, ScheduledDrill};
 use crate::export::{BackupNode, Exporter, Headless, NodeObservations, ObservationReceiver, hostname};
-use crate::http::{Http, Program};
+use crate::http::{Http, Page, Program};
 use crate::metrics::Metrics;
 use crate::notification::{Known, Notifier};
 use crate::observation::{ExportFacts, Observation};
@@ -106,6 +106,7 @@ impl Companion {
             certificates,
             http,
             health,
+            page,
             report_keys,
             drill,
             notification,
@@ -184,6 +185,7 @@ impl Companion {
             reports: reports.clone(),
             relay: view,
             drills,
+            page: Page::new(page, readers(archive.as_ref(), &store, &metrics), clock),
         };
         let shared = archive.map(|archive| Shared {
             cluster,
@@ -359,6 +361,13 @@ impl Companion {
         let all: Vec<_> = self.observation.export_facts().iter().filter_map(unwritten).collect();
         (!all.is_empty()).then_some(Unwritten(all))
     }
+}
+
+/// The stores in the order in which they are asked. Of one that can't be opened others speak.
+fn readers(exported_to: Option<&Archive>, store: &StoreSettings, metrics: &Metrics) -> Vec<ArchiveReader> {
+    let open = |store: &StoreSettings| Some(ArchiveReader::open_awaited(store).ok()?.measured_by(metrics));
+    let first = exported_to.map(Archive::reader).or_else(|| open(store));
+    first.into_iter().chain(store.others().iter().filter_map(open)).collect()
 }
 
 fn warn_of_writers(store: &StoreSettings) {

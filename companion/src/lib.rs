@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod exit_status;
 pub mod export;
 pub mod http;
+mod lasting;
 pub mod logging;
 pub mod metrics;
 pub mod notification;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a release is made of: an SBOM in CycloneDX 1.6, and the licences of all that is linked into the program and the filter.
+"""What a release is made of: an SBOM in CycloneDX 1.6, and the licences of all that is linked into the program (and the
+page's comparison in it) and the filter.
 
     bill_of_materials.py [--authorities CA-VERSION] TARGET RUST-VERSION FOLDER
 
@@ -20,7 +21,7 @@ import subprocess
 import tomllib
 import uuid
 
-ROOTS = ("lifeboat", "lifeboat-filter")
+ROOTS = ("lifeboat", "lifeboat-filter", "lifeboat-web")
 LICENCE_FILE = re.compile(r"^(licen[cs]e|copying|notice|copyright|unlicense)", re.IGNORECASE)
 
 

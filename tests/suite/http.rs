@@ -328,7 +328,7 @@ fn who_asks_for_open_metrics_gets_them_and_who_asks_for_nothing_is_told_what_the
         let open = accepting(at, "/metrics", "application/openmetrics-text;version=1.0.0,*/*;q=0.1").await;
         assert!(open.content_type.starts_with("application/openmetrics-text"), "{}", open.content_type);
         assert!(open.body.ends_with("# EOF\n") && open.body.contains("# TYPE lifeboat_relay_nodes_restored counter\n"));
-        let other = page(at, "/").await;
+        let other = page(at, "/nothing").await;
         assert_eq!(other.status, 404);
         assert!(other.body.contains("/readyz/export"), "{}", other.body);
         let export = page(at, "/readyz/export").await;

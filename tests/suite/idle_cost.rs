@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use lifeboat::archive::{Archive, CurrentManifest, Terms};
+use lifeboat::archive::{Archive, CurrentManifest, Pick, Terms};
 use lifeboat::export::{BackupNode, Exporter, Newest};
 use lifeboat::settings::HistoryLimit;
 use lifeboat_core::export::Received;
@@ -18,6 +18,7 @@ use lifeboat_core::manifest::State;
 use lifeboat_fakes::recorded;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::Storage;
+use lifeboat_tests::generator;
 use lifeboat_tests::world::VERSION;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -91,7 +92,11 @@ impl ObjectStore for Counting {
 }
 
 fn received(clock: Clock) -> Received {
-    let message = decode(&recorded::first(), 1 << 20).unwrap();
+    received_as(&recorded::first(), clock)
+}
+
+fn received_as(message: &[u8], clock: Clock) -> Received {
+    let message = decode(message, 1 << 20).unwrap();
     let (config_hash, hashes) = (message.config_hash, message.hashes);
     Received { configuration: message.configuration, config_hash, hashes, at: clock.wall(), source: None }
 }
@@ -177,4 +182,31 @@ async fn a_further_store_costs_what_the_documentation_says() {
     let refreshed = first.rewrite(&author, &published, &rewrite, clock.wall()).await.unwrap();
     first.mirror(&refreshed, &other).await.unwrap();
     assert_eq!(counting.take(), BTreeMap::from([("GET", 2), ("HEAD", 1), ("PUT", 1)]), "docs/cost.md says so");
+}
+
+#[tokio::test]
+async fn a_look_at_the_page_costs_what_the_documentation_says() {
+    const LISTED: usize = 20;
+    let counting = Arc::new(Counting::default());
+    let archive = Archive::over(Storage::over(counting.clone(), "memory://"), 1 << 20);
+    let (author, clock) = (BackupNode::new(VERSION).author(), Clock::start());
+    let mut current = CurrentManifest::Absent;
+    for services in 1..=LISTED + 5 {
+        let message = generator::reconfigure_message(&generator::configuration(services));
+        let received = received_as(&message, clock);
+        let terms = Terms { epoch: 1, state: State::Received, pin: None, last_seen: None };
+        let published = archive.publish(&author, &received, &current, &terms, clock.wall()).await.unwrap();
+        current = CurrentManifest::Published(Box::new(published));
+    }
+
+    drop(counting.take());
+    let versions = archive.versions().await.unwrap();
+    assert_eq!((versions.len(), counting.take()), (1, BTreeMap::from([("LIST", 1)])), "docs/cost.md says so");
+    let history = archive.history(VERSION, LISTED).await.unwrap();
+    assert_eq!((history.snapshots.len(), history.older), (LISTED, 5));
+    assert_eq!(counting.take(), BTreeMap::from([("GET", LISTED as u64), ("LIST", 1)]), "docs/cost.md says so");
+
+    let picked = archive.pick(VERSION, Pick::Sequence(3)).await.unwrap();
+    archive.verified(&picked).await.unwrap();
+    assert_eq!(counting.take(), BTreeMap::from([("GET", 3), ("LIST", 1)]), "docs/cost.md says so");
 }

@@ -28,6 +28,7 @@ mod lost_payload;
 mod other_paths;
 mod outage;
 mod own_control_plane;
+mod page;
 mod program;
 mod relay;
 mod relay_status;

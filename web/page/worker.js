@@ -62,7 +62,7 @@ function tell(text, part) {
 
 addEventListener("message", async ({ data: { before, after } }) => {
   try {
-    await init();
+    await init({ module_or_path: "/page/comparison_bg.wasm" });
     // One after the other: the server masks one snapshot at a time.
     const earlier = await configuration(before);
     const later = await configuration(after);

@@ -7,6 +7,7 @@
 use lifeboat_core::time::WallTime;
 use unicode_width::UnicodeWidthStr;
 
+use crate::lasting::lasting;
 use crate::terminal::folded;
 
 /// Between two columns.
@@ -130,13 +131,7 @@ impl Table {
 
 /// How long ago something was, for people.
 pub(super) fn age(then: WallTime, now: WallTime) -> String {
-    let seconds = now.since(then).as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..86_400 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
+    lasting(now.since(then))
 }
 
 #[cfg(test)]

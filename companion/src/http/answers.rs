@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
 
-use super::{Program, Status};
+use super::gate::gate;
+use super::{Program, Status, page};
 use crate::metrics::Form;
 use crate::observation::{ExportFacts, Lead};
 
-const WHAT_THERE_IS: &str =
-    "this is lifeboat. There is:\n/healthz\n/readyz\n/readyz/current\n/readyz/export\n/metrics\n/status\n";
+const WHAT_THERE_IS: &str = "this is lifeboat. There is:\n/\n/history\n/compare\n/healthz\n/readyz\n/readyz/current\n/readyz/export\n/metrics\n/status\n";
 
 /// What probes ask for.
 pub(super) const HEALTH: [&str; 4] = ["/healthz", "/readyz", "/readyz/export", "/readyz/current"];
@@ -22,11 +22,14 @@ type Shared = State<Arc<Program>>;
 
 /// Everything that there is to ask.
 pub(super) fn routes(program: Program) -> Router {
+    let program = Arc::new(program);
+    let gate = middleware::from_fn_with_state(program.clone(), gate);
+    let for_people = page::routes().route("/status", get(status)).route_layer(gate);
     health(Router::new())
         .route("/metrics", get(metrics))
-        .route("/status", get(status))
+        .merge(for_people)
         .fallback(|| async { (StatusCode::NOT_FOUND, WHAT_THERE_IS) })
-        .with_state(Arc::new(program))
+        .with_state(program)
 }
 
 /// What probes ask for, alone.
@@ -96,7 +99,7 @@ async fn metrics(State(program): Shared, headers: HeaderMap) -> Response {
 
 async fn status(State(program): Shared) -> Response {
     let status = serde_json::to_vec(&Status::of(&program)).expect("its names are texts, and nothing in it fails");
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], status).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], status).into_response()
 }
 
 fn not_ready(reasons: &[String]) -> Response {

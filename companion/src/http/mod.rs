@@ -1,8 +1,10 @@
-//! What the program says of itself over HTTP: metrics, health, status. Plain HTTP without a password, so by default only
+//! What the program says of itself over HTTP: metrics, health, status, and a page for people. Plain HTTP without a password, so by default only
 //! this host reaches it; nothing that is said here is a secret. What is said is in `observation` and `metrics`.
 
 mod answers;
 mod connections;
+mod gate;
+mod page;
 mod status;
 
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+pub use page::Page;
 pub use status::Status;
 
 use crate::bind::{BindError, listen};
@@ -45,6 +48,8 @@ pub struct Program {
     pub relay: Option<RelayView>,
     /// The drills of this exporter.
     pub drills: DrillMetrics,
+    /// What the page is made of besides.
+    pub page: Page,
 }
 
 /// An HTTP server that is bound to its address.

@@ -30,129 +30,129 @@ const WARNINGS: usize = 20;
 /// The status of a program.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
-    format: u32,
-    lifeboat: &'static str,
-    now: WallTime,
-    started: WallTime,
-    store: String,
-    control_plane: String,
-    certificates: Vec<Certificate>,
-    export: Vec<Export>,
-    data_planes: Option<DataPlanes>,
-    relay: Option<Relay>,
-    reports: ReportsView,
+    pub(super) format: u32,
+    pub(super) lifeboat: &'static str,
+    pub(super) now: WallTime,
+    pub(super) started: WallTime,
+    pub(super) store: String,
+    pub(super) control_plane: String,
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) export: Vec<Export>,
+    pub(super) data_planes: Option<DataPlanes>,
+    pub(super) relay: Option<Relay>,
+    pub(super) reports: ReportsView,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Certificate {
-    certificate: &'static str,
-    ends: WallTime,
+pub(super) struct Certificate {
+    pub(super) certificate: &'static str,
+    pub(super) ends: WallTime,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Export {
-    kong_version: KongVersion,
-    ready: bool,
-    reason: Option<String>,
-    control_plane_connected: bool,
-    newest: Option<Newest>,
-    published: Option<Published>,
-    leadership: Leadership,
-    last_attempt: Option<WallTime>,
-    last_success: Option<WallTime>,
-    failing: Option<Failing>,
-    drill: Option<Drill>,
+pub(super) struct Export {
+    pub(super) kong_version: KongVersion,
+    pub(super) ready: bool,
+    pub(super) reason: Option<String>,
+    pub(super) control_plane_connected: bool,
+    pub(super) newest: Option<Newest>,
+    pub(super) published: Option<Published>,
+    pub(super) leadership: Leadership,
+    pub(super) last_attempt: Option<WallTime>,
+    pub(super) last_success: Option<WallTime>,
+    pub(super) failing: Option<Failing>,
+    pub(super) drill: Option<Drill>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Newest {
-    config_hash: ConfigHash,
-    bytes: u64,
-    received: WallTime,
-    standing: Option<&'static str>,
-    ending: Option<Vec<Ending>>,
-    credentials_with_ttl: Option<u64>,
+pub(super) struct Newest {
+    pub(super) config_hash: ConfigHash,
+    pub(super) bytes: u64,
+    pub(super) received: WallTime,
+    pub(super) standing: Option<&'static str>,
+    pub(super) ending: Option<Vec<Ending>>,
+    pub(super) credentials_with_ttl: Option<u64>,
 }
 
 /// Something in a configuration that ends soon or has ended.
 #[derive(Clone, Debug, Serialize)]
-struct Ending {
-    of: &'static str,
-    name: String,
-    ends: WallTime,
+pub(super) struct Ending {
+    pub(super) of: &'static str,
+    pub(super) name: String,
+    pub(super) ends: WallTime,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Published {
-    sequence: u64,
-    config_hash: ConfigHash,
-    state: State,
-    pinned_until: Option<&'static str>,
-    epoch: u64,
-    bytes: u64,
-    compressed_bytes: u64,
-    node_limits_used: BTreeMap<&'static str, f64>,
-    counts: EntityCounts,
-    exporter: String,
-    received: WallTime,
-    published: WallTime,
-    last_seen: Option<WallTime>,
+pub(super) struct Published {
+    pub(super) sequence: u64,
+    pub(super) config_hash: ConfigHash,
+    pub(super) state: State,
+    pub(super) pinned_until: Option<&'static str>,
+    pub(super) epoch: u64,
+    pub(super) bytes: u64,
+    pub(super) compressed_bytes: u64,
+    pub(super) node_limits_used: BTreeMap<&'static str, f64>,
+    pub(super) counts: EntityCounts,
+    pub(super) exporter: String,
+    pub(super) received: WallTime,
+    pub(super) published: WallTime,
+    pub(super) last_seen: Option<WallTime>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Leadership {
-    role: &'static str,
-    leader: Option<String>,
-    epoch: Option<u64>,
-    strategy: Option<&'static str>,
+pub(super) struct Leadership {
+    pub(super) role: &'static str,
+    pub(super) leader: Option<String>,
+    pub(super) epoch: Option<u64>,
+    pub(super) strategy: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Failing {
-    since: WallTime,
-    class: &'static str,
-    reason: String,
+pub(super) struct Failing {
+    pub(super) since: WallTime,
+    pub(super) class: &'static str,
+    pub(super) reason: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Drill {
-    passed: bool,
-    reason: Option<String>,
-    ended: WallTime,
-    took_s: f64,
-    sequence: Option<u64>,
-    running_in_s: Option<f64>,
-    last_success: Option<WallTime>,
+pub(super) struct Drill {
+    pub(super) passed: bool,
+    pub(super) reason: Option<String>,
+    pub(super) ended: WallTime,
+    pub(super) took_s: f64,
+    pub(super) sequence: Option<u64>,
+    pub(super) running_in_s: Option<f64>,
+    pub(super) last_success: Option<WallTime>,
 }
 
 /// What the control plane's Admin API lists.
 #[derive(Clone, Debug, Serialize)]
-struct DataPlanes {
-    without_backup: Vec<WithoutBackup>,
-    warnings: Vec<String>,
+pub(super) struct DataPlanes {
+    pub(super) without_backup: Vec<WithoutBackup>,
+    pub(super) warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Relay {
-    ready: bool,
-    reason: Option<String>,
-    listens: Option<String>,
-    control_plane_reachable: Option<bool>,
-    control_plane_sync: ControlPlaneSync,
-    nodes_connected: u64,
-    nodes_served_from_store: u64,
-    nodes: Vec<Node>,
-    without_backup: Vec<WithoutBackup>,
-    warnings: Vec<String>,
-    only_incremental: Vec<OnlyIncremental>,
+pub(super) struct Relay {
+    pub(super) ready: bool,
+    pub(super) reason: Option<String>,
+    pub(super) listens: Option<String>,
+    pub(super) control_plane_reachable: Option<bool>,
+    pub(super) control_plane_sync: ControlPlaneSync,
+    pub(super) nodes_connected: u64,
+    pub(super) nodes_served_from_store: u64,
+    pub(super) nodes: Vec<Node>,
+    pub(super) without_backup: Vec<WithoutBackup>,
+    pub(super) warnings: Vec<String>,
+    pub(super) only_incremental: Vec<OnlyIncremental>,
 }
 
 /// A node, and how near its own limits its backup is.
 #[derive(Clone, Debug, Serialize)]
-struct Node {
+pub(super) struct Node {
     #[serde(flatten)]
-    status: NodeStatus,
-    node_limits_used: Option<BTreeMap<&'static str, f64>>,
+    pub(super) status: NodeStatus,
+    pub(super) node_limits_used: Option<BTreeMap<&'static str, f64>>,
 }
 
 impl Status {

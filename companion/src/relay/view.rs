@@ -103,12 +103,12 @@ mod tests {
     use crate::archive::tests::in_memory;
     use crate::drill::DrillMetrics;
     use crate::export::NodeObservations;
-    use crate::http::{Http, Program};
+    use crate::http::{Http, Page, Program};
     use crate::metrics::Metrics;
     use crate::observation::{NodePresence, Observation};
     use crate::relay::nodes::NodeRow;
     use crate::reports::Reports;
-    use crate::settings::{Chosen, HttpSettings, ReportKeys, RestoreRules};
+    use crate::settings::{Chosen, HttpSettings, PageSettings, ReportKeys, RestoreRules};
     use lifeboat_runtime::clock::Clock;
 
     /// A relay as it is looked at, with nodes that only sit there.
@@ -134,7 +134,8 @@ mod tests {
             let row = |number| (nodes.join(&identity(number), clock.wall()), observation.relay().node());
             let seats = (0..count).map(row).collect();
             let drills = DrillMetrics::default();
-            let program = Program { observation, metrics, store, control_plane, reports, relay, drills };
+            let page = Page::new(PageSettings::default(), Vec::new(), clock);
+            let program = Program { observation, metrics, store, control_plane, reports, relay, drills, page };
             let settings = HttpSettings::Listen { address: ([127, 0, 0, 1], 0).into(), chosen: Chosen::OnPurpose };
             let http = Http::bind(settings).await.unwrap().unwrap();
             let address = http.address();
@@ -144,7 +145,7 @@ mod tests {
 
         async fn page(&self, path: &str) -> String {
             let (mut stream, mut answer) = (TcpStream::connect(self.address).await.unwrap(), String::new());
-            stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: lifeboat\r\n\r\n").as_bytes()).await.unwrap();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes()).await.unwrap();
             stream.read_to_string(&mut answer).await.unwrap();
             answer.split_once("\r\n\r\n").unwrap().1.to_owned()
         }
@@ -199,6 +200,19 @@ mod tests {
         let shown = crate::command::status::tests::shown_at(relay.address).await;
         assert!(shown.lines().count() <= 24, "{shown}");
         assert!(shown.lines().any(|line| line.trim().starts_with("5000  3.9.1  not known yet")), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_thousands_of_nodes_at_the_cost_of_status() {
+        let thousands = Relay::with(5_000).await;
+        let page = thousands.page("/").await;
+        assert!(page.contains("1 to 100 of 5000") && page.contains("<td class=\"number\">5000</td>"), "{page}");
+        assert!(page.len() < 100_000, "{} bytes", page.len());
+        let found = thousands.page("/?node=kong-dp-7c9d5b8f6-04999").await;
+        assert!(found.contains("1 to 1 of 1<"), "{found}");
+        let (page, status) = (thousands.cost("/").await, thousands.cost("/status").await);
+        // It is made of the same rows, and shows a hundred of them.
+        assert!(page < 4 * status, "{page:?} for the page, {status:?} for /status");
     }
 
     #[tokio::test]

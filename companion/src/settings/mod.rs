@@ -22,6 +22,7 @@ mod misspelt;
 pub mod names;
 pub(crate) mod notification;
 mod origin;
+mod page;
 mod proxy;
 mod read_by;
 mod readable;
@@ -57,6 +58,7 @@ pub use live::{LiveRules, Reloaded, RuleChanger, Rulebook};
 pub use log::{LogFormat, LogSettings};
 pub use notification::{NotificationSettings, Receiver, Unusable, Webhook};
 pub use origin::{DblessSettings, FileSettings, LookSettings, ReleaseSettings};
+pub use page::{Compares, PageSettings};
 pub use read_by::read_by;
 pub use readable::ReadableSettings;
 pub use reader::{Problems, Reader};
@@ -87,6 +89,8 @@ pub struct RunSettings {
     pub http: HttpSettings,
     /// Where health alone is answered, besides.
     pub health: HealthListen,
+    /// Who may ask for the page, and what it shows.
+    pub page: PageSettings,
     /// What authenticates the filter's reports.
     pub report_keys: ReportKeys,
     /// How often an outage is rehearsed, if at all.
@@ -125,13 +129,14 @@ impl RunSettings {
             if role.imports() { RelaySettings::read(&mut reader, cluster.as_ref()).map(Some) } else { Some(None) };
         let http = HttpSettings::read(&mut reader);
         let health = HealthListen::read(&mut reader);
+        let page = PageSettings::read(&mut reader);
         let report_keys = ReportKeys::read(&mut reader);
         let every = DrillEvery::interval(&mut reader, role);
         let drills = every.is_none_or(|every| every.is_some());
         let notification = NotificationSettings::read(&mut reader, role, drills);
         let (config_timeout, limits) = (reader.config_timeout(), node_limits(&mut reader));
         finish(reader, || {
-            let (http, health, report_keys) = (http?, health?, report_keys?);
+            let (http, health, page, report_keys) = (http?, health?, page?, report_keys?);
             let (cluster, relay) = (cluster?, relay?);
             let (store, keep) = (store?, keep?);
             let certificates = CertificateFiles::of(source, relay.is_some());
@@ -157,6 +162,7 @@ impl RunSettings {
                 certificates,
                 http,
                 health,
+                page,
                 report_keys,
                 drill,
                 notification,

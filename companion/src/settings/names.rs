@@ -370,6 +370,12 @@ settings! {
     LIFEBOAT_HEALTH_LISTEN = setting("health-listen", "none",
         "a second address, which serves only health, for probes: `LIFEBOAT_HTTP_LISTEN` can then stay private to \
          your monitoring");
+    LIFEBOAT_HTTP_HOSTS = setting("http-hosts", "none",
+        "names under which browsers and others may ask for the page and for `/status`, comma separated; IP addresses \
+         and `localhost` always pass");
+    LIFEBOAT_HTTP_PAGE = setting("http-page", "off",
+        "`on`: the page also compares snapshots, for which their configurations leave this process with their \
+         secrets masked");
     [Export]
     LIFEBOAT_DRILL_EVERY = setting("drill-every", "off",
         "how often the leading exporter rehearses an outage as `lifeboat drill` does, such as `24h`");

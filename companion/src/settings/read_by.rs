@@ -88,8 +88,11 @@ const OF_ITS_PARTS: &[Name] = &[
 
 const PAGES: &[Name] = &[names::LIFEBOAT_HTTP_LISTEN, names::LIFEBOAT_HEALTH_LISTEN];
 
+/// The page for browsers.
+const BROWSERS: &[Name] = &[names::LIFEBOAT_HTTP_HOSTS, names::LIFEBOAT_HTTP_PAGE];
+
 /// Every list: `run` reads all that there is.
-const ALL: [&[Name]; 15] = [
+const ALL: [&[Name]; 16] = [
     ALWAYS,
     ROLE,
     STORE,
@@ -104,6 +107,7 @@ const ALL: [&[Name]; 15] = [
     RELAY,
     RESTORE,
     PAGES,
+    BROWSERS,
     OF_ITS_PARTS,
 ];
 

@@ -1,5 +1,5 @@
-//! What it costs a relay with thousands of nodes to be looked at: how long `/status` and `/metrics` take, what they take of
-//! a processor, and whether a push takes longer while somebody reads both every second.
+//! What it costs a relay with thousands of nodes to be looked at: how long `/status`, `/metrics` and the page for browsers
+//! take, what they take of a processor, and whether a push takes longer while somebody reads all three every second.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,11 +16,12 @@ use super::{HUNG, nodes};
 
 const NODES: usize = 5_000;
 const WITHIN: Duration = Duration::from_secs(15);
+const PAGES: [&str; 3] = ["/status", "/metrics", "/"];
 const LOOKS: usize = 40;
 /// What a page may take, in milliseconds.
 const PAGE_LIMIT: f64 = 50.0;
 const ROUNDS: usize = 10;
-/// Fifteen times as often as Prometheus does by default.
+/// Fifteen times as often as Prometheus does by default, five times as often as a browser asks for the page again.
 const EVERY: Duration = Duration::from_secs(1);
 /// How many times as long a push may take while somebody looks: what two equal rounds differ by.
 const PUSH_LIMIT: f64 = 1.1;
@@ -37,7 +38,7 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
 }
 
 async fn pages(relay: &Running, http: SocketAddr, report: &mut Report) {
-    for path in ["/status", "/metrics"] {
+    for path in PAGES {
         // Buffers grow.
         fetch(http, path).await;
         let (mut times, mut bytes, before) = (Vec::new(), 0, processor_time(relay));
@@ -75,14 +76,15 @@ async fn pushes(outage: &Outage, control_plane: &Broadcaster, crowd: &Crowd, htt
     let [alone, watched] = [&mut alone, &mut watched].map(|times| at_percent(times, 50));
     let bytes = size_of(&outage.message);
     report.add(&format!("a push of {bytes} bytes to {NODES} nodes, median of {ROUNDS}"), alone, "ms", None);
-    report.add("… while both pages are read every second", watched, "ms", None);
+    report.add("… while all three are read every second", watched, "ms", None);
     report.add("… times as long", watched / alone, "", Some(PUSH_LIMIT));
 }
 
 async fn watch(http: SocketAddr) {
     loop {
-        fetch(http, "/metrics").await;
-        fetch(http, "/status").await;
+        for path in PAGES {
+            fetch(http, path).await;
+        }
         tokio::time::sleep(EVERY).await;
     }
 }

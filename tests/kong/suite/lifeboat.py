@@ -30,7 +30,8 @@ def filter_folder(given, folder):
         if not built.is_file():
             raise Failure(f"--filter {given} is no file; leave it out, and wasm-build.sh builds the filter")
     else:
-        built = pathlib.Path(command([REPOSITORY / "wasm-build.sh"], environment(), 3600, cwd=REPOSITORY).stdout.split()[-1])
+        build = [REPOSITORY / "wasm-build.sh", "filter"]
+        built = pathlib.Path(command(build, environment(), 3600, cwd=REPOSITORY).stdout.split()[-1])
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(built, folder / "lifeboat.wasm")
     shutil.copy(REPOSITORY / "filter" / "lifeboat.meta.json", folder)

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use lifeboat_link::tls::{Identity, client_config_shared};
 use lifeboat_tests::generator;
 use lifeboat_tests::large_push::{self, LargePush};
+use lifeboat_tests::page::{http_address, page};
 use lifeboat_tests::program::{Memory, Running};
 use lifeboat_tests::raw_rpc::{Asked, ask};
 use rustix::process::Signal;
@@ -41,6 +42,9 @@ const DRILLING_EXPORTER: Needs = Needs {
     times_max_config: EXPORTER.times_max_config + 1,
     ..EXPORTER
 };
+/// 192 MB are 183 MiB.
+const EXPORTER_WITH_PAGE: Needs =
+    Needs { said: "with `LIFEBOAT_HTTP_PAGE=on` | 192 MB more", base: 64 + 183, ..EXPORTER };
 const RELAY: Needs = Needs {
     said: "64 MiB + 3 × `LIFEBOAT_MAX_CONFIG` + 128 KiB × nodes",
     base: 64,
@@ -137,6 +141,31 @@ async fn an_exporter_that_is_sent_58_megabytes_again_and_again_stays_below_its_c
     running.signal(Signal::TERM);
     let ended = running.ends().await;
     assert_eq!(ended.code, Some(0), "{ended}");
+}
+
+/// A browser compares two snapshots: the one is masked after the other, also while the first is still being sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_whose_page_masks_58_megabytes_takes_what_is_said_and_no_more() {
+    let (cluster, store, large) = (Cluster::start().await, Store::folder(), large());
+    cluster.control_plane.push(large.message.clone());
+    let exporter = cluster.lifeboat(["run", "--export", "on", "--export-delay", "0", "--http-page", "on"]);
+    let exporter = exporter.with("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0");
+    let running = store.given_to(exporter).with("LIFEBOAT_MAX_CONFIG", MAX_CONFIG.to_string()).start();
+    let address = http_address(&running).await;
+    running.says(&format!("published configuration {}", large.hash)).await;
+
+    let masked = timeout(Duration::from_secs(300), async {
+        loop {
+            let found = page(address, "/page/configuration/3.9.1/1").await;
+            if found.status != 429 {
+                return found;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let masked = masked.await.expect("it is masked at last");
+    assert_eq!((masked.status, masked.content_type.as_str()), (200, "application/json"), "{}", masked.body);
+    EXPORTER_WITH_PAGE.hold(&running, 0);
 }
 
 /// A drill expands the configuration once, on top of what the exporter itself may be doing.

@@ -20,10 +20,10 @@ fn build() -> PathBuf {
         other => other,
     };
     let target = folder.parent().expect("a profile's folder lies in the target folder");
-    // As whoever calls was built: tests with all of the workspace, benchmarks without the filter's host. Then its
+    // As whoever calls was built: tests with all default members, benchmarks without the filter's host. Then its
     // dependencies have the features with which they have been built already.
     let packages: &[&str] = match cfg!(feature = "wasm-host") {
-        true => &["--workspace"],
+        true => &[],
         false => &["--package", "lifeboat", "--package", "lifeboat-tests", "--no-default-features"],
     };
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
