@@ -158,6 +158,7 @@ pub(super) async fn an_outage_with_two_exporters(store: Store, election: Electio
     outage.leader().await;
 
     // The store is killed, and comes back with what it had.
+    outage.store.has_saved().await;
     outage.store.kill().await;
     let hash = outage.send(3);
     for exporter in &outage.exporters {

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lifeboat::settings::{Source, StoreSettings};
 use lifeboat_storage::Storage;
@@ -11,11 +11,14 @@ use rustix::process::{Signal, kill_process_group};
 use rusty_s3::{Credentials, S3Action, UrlStyle};
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::sleep;
 
 use crate::azurite;
 use crate::installed::{Server, installed, of_repository};
 
 const BUCKET: &str = "kong-backups";
+/// Some renewals of a lease, in which Azurite's index changes.
+const SAVES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Which store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +121,24 @@ impl Store {
         let settings = StoreSettings::read_alone(&Source::from_environment(self.settings()));
         let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
         Storage::open(&settings.location()).expect("it can be opened")
+    }
+
+    /// Waits until what it has acknowledged so far would survive a kill. Azurite alone keeps its index in memory and saves it
+    /// every 5 s, if it has changed, as it does with each renewal of a lease.
+    ///
+    /// # Panics
+    /// When Azurite saves nothing.
+    pub(super) async fn has_saved(&self) {
+        if self.kind != Kind::Azurite {
+            return;
+        }
+        let index = self.data().join("files/__azurite_db_blob__.json");
+        let saved_at = || std::fs::metadata(&index).and_then(|found| found.modified()).ok();
+        let begun = SystemTime::now();
+        while saved_at().is_none_or(|saved| saved <= begun) {
+            assert!(begun.elapsed().unwrap_or_default() < SAVES_WITHIN, "{} is not saved", index.display());
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// SIGKILL, to all its processes.
