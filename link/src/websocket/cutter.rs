@@ -129,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_no_frame_can_have_is_refused_and_the_longest_passes() {
+        let cut = |length: u64| {
+            let header = Header::encode(Opcode::Binary, true, length, None);
+            FrameCutter::new(Mask::Ours, BytesMut::from(&header[..]), 1000).cut()
+        };
+        assert!(matches!(cut(u64::MAX), Err(HeaderError::Length)));
+        assert!(matches!(cut(u64::MAX >> 1), Ok(Some(Cut::Part(_)))));
+    }
+
+    #[test]
     fn what_is_no_websocket_is_refused() {
         let mut cutter = FrameCutter::new(Mask::Theirs, BytesMut::from(&b"GET / HTTP/1.1"[..]), 1000);
         assert!(cutter.cut().is_err());

@@ -40,6 +40,9 @@ pub enum HeaderError {
     /// A ping, pong or close that is long or in pieces.
     #[error("a WebSocket control frame is longer than 125 bytes or not final")]
     Control,
+    /// A length beyond what the protocol has.
+    #[error("a WebSocket frame says that it is longer than any can be: the stream is out of step")]
+    Length,
 }
 
 impl Header {
@@ -61,6 +64,11 @@ impl Header {
         }
         if header.mask.is_some() != (mask == Mask::Theirs) {
             return Err(HeaderError::Mask);
+        }
+
+        // RFC 6455 section 5.2: the most significant bit of 64 must be 0. So a length with its header is no overflow.
+        if length >> 63 != 0 {
+            return Err(HeaderError::Length);
         }
 
         let opcode = from_wire(header.opcode)?;
