@@ -119,6 +119,10 @@ impl NodeInfo {
             #[serde(default)]
             process_conf: Option<serde_json::Value>,
         }
+        // To serde a list of the members' values is as good as an object.
+        if !message.trim_ascii_start().starts_with(b"{") {
+            return Err(NotBasicInfo("it is not a JSON object".to_owned()));
+        }
         let wanted: Wanted = serde_json::from_slice(message).map_err(|error| NotBasicInfo(error.to_string()))?;
         if wanted.r#type != "basic_info" {
             return Err(NotBasicInfo(format!("its type is {:?}", wanted.r#type)));
@@ -180,6 +184,7 @@ mod tests {
     #[test]
     fn something_else_first_is_refused() {
         assert!(NodeInfo::decode(b"\x1f\x8b").is_err());
+        assert!(NodeInfo::decode(br#"["basic_info"]"#).unwrap_err().to_string().contains("not a JSON object"));
         assert!(NodeInfo::decode(br#"{"type":"reconfigure"}"#).unwrap_err().to_string().contains("reconfigure"));
     }
 }
