@@ -1,4 +1,4 @@
-//! The server's half of the opening handshake, and who is opening.
+//! Answering those who open a link, and who they are.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use lifeboat_core::kong::outlet_query::OutletQuery;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_link::websocket::Link;
+use lifeboat_link::websocket::accept::{accept_key, is_loop};
 use lifeboat_link::websocket::connect::RELAY_HEADER;
 use lifeboat_link::websocket::header::Mask;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 use tracing::{debug, warn};
-use tungstenite::handshake::derive_accept_key;
 
 use super::admission::Place;
 use super::{Shared, node, rpc, tunnel};
@@ -29,8 +30,6 @@ use super::{Shared, node, rpc, tunnel};
 const OUTLET_PATH: &str = "/v1/outlet";
 /// What a 3.0 node asks for first; it takes a 404 for "use /v1/outlet" (KONG.md section 1).
 const WRPC_PATH: &str = "/v1/wrpc";
-/// How many relays a link may pass through before this one.
-const MOST_RELAYS: usize = 8;
 
 /// A node sends its basic_info, some tens of kilobytes, and pings.
 const NODE_FRAME_LIMIT: u64 = 1 << 20;
@@ -91,7 +90,7 @@ async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: Sock
         return text(StatusCode::LOOP_DETECTED, "this relay is its own control plane\n");
     }
 
-    let accept = websocket_accept(request.method(), request.headers());
+    let accept = accept_key(request.method(), request.headers());
     if path != OUTLET_PATH {
         match accept {
             Some(accept) if path == rpc::PATH => return rpc::open(shared, request, accept, peer, place).await,
@@ -122,13 +121,6 @@ async fn answer(shared: &Arc<Shared>, mut request: Request<Incoming>, peer: Sock
         .expect("these headers are valid")
 }
 
-// A link that has passed through this relay, or through more relays than anybody would put in a row.
-fn is_loop(instance: &str, headers: &HeaderMap) -> bool {
-    let via = headers.get_all(RELAY_HEADER).into_iter().filter_map(|via| via.to_str().ok());
-    let mut relays = via.flat_map(|via| via.split(',')).enumerate();
-    relays.any(|(count, relay)| relay.trim() == instance || count >= MOST_RELAYS)
-}
-
 async fn serve_node(shared: Arc<Shared>, identity: NodeIdentity, upgrade: OnUpgrade, place: Arc<Place>) {
     match upgrade.await {
         Ok(upgraded) => {
@@ -142,34 +134,9 @@ async fn serve_node(shared: Arc<Shared>, identity: NodeIdentity, upgrade: OnUpgr
     }
 }
 
-// RFC 6455 section 4.2.1.
-fn websocket_accept(method: &Method, headers: &HeaderMap) -> Option<String> {
-    let has = |name, wanted: &str| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(wanted))
-    };
-    let valid = method == Method::GET
-        && has(header::CONNECTION, "upgrade")
-        && has(header::UPGRADE, "websocket")
-        && has(header::SEC_WEBSOCKET_VERSION, "13");
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| valid)?;
-    Some(derive_accept_key(key.as_bytes()))
-}
-
 fn identify(target: String, address: SocketAddr, via: Option<String>) -> Option<NodeIdentity> {
-    let query = target.split_once('?')?.1;
-    let value = |name: &str| {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| printable(value))
-    };
-    let (id, hostname) = (value("node_id")?, value("node_hostname")?);
-    let version = value("node_version")?.parse().ok();
+    let OutletQuery { id, hostname, version } = OutletQuery::read(&target)?;
     Some(NodeIdentity { id, hostname, version, target, address, via })
-}
-
-// These go into logs: what a node calls itself must not be able to write lines of its own.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
@@ -187,25 +154,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_known_by_its_query() {
-        let target = "/v1/outlet?node_id=7c5d&node_hostname=dp-1&node_version=3.9.1";
-        let address = ([10, 0, 0, 7], 41_000).into();
-        let identify = |target: &str| identify(target.into(), address, None);
-        let node = identify(target).unwrap();
-        assert_eq!((node.id.as_str(), node.hostname.as_str()), ("7c5d", "dp-1"));
-        assert_eq!(node.version, Some(KongVersion::new(3, 9, 1)));
-        assert_eq!(node.target, target);
-        assert_eq!(identify("/v1/outlet"), None);
+    fn a_node_asks_the_control_plane_for_what_it_has_asked_for() {
+        let target = "/v1/outlet?node_id=7c5d&node_hostname=dp-1&node_version=3.9.1&more=x";
+        let identify = |target: &str| identify(target.into(), ([10, 0, 0, 7], 41_000).into(), None);
+        assert_eq!(identify(target).unwrap().target, target);
         assert_eq!(identify("/v1/outlet?node_id=x"), None);
-    }
-
-    #[test]
-    fn a_link_that_has_passed_through_this_relay_is_a_loop() {
-        let headers = |via: &str| HeaderMap::from_iter([(RELAY_HEADER.parse().unwrap(), via.parse().unwrap())]);
-        assert!(!is_loop("c", &HeaderMap::new()));
-        assert!(!is_loop("c", &headers("a,b")));
-        assert!(is_loop("c", &headers("a, c,b")));
-        assert!(is_loop("x", &headers("a,b,c,d,e,f,g,h,i")));
     }
 
     #[test]
@@ -213,24 +166,5 @@ mod tests {
         let retry_after = |status| text(status, "").headers().get(header::RETRY_AFTER).cloned();
         assert_eq!(retry_after(StatusCode::SERVICE_UNAVAILABLE), Some(HeaderValue::from_static("5")));
         assert_eq!(retry_after(StatusCode::NOT_FOUND), None);
-    }
-
-    #[test]
-    fn only_a_websocket_handshake_is_accepted() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("connection", "keep-alive, Upgrade"),
-            ("upgrade", "WebSocket"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ] {
-            headers.insert(name, value.parse().unwrap());
-        }
-        // The key and the answer are RFC 6455's own example (section 1.3).
-        let accept = websocket_accept(&Method::GET, &headers);
-        assert_eq!(accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-        assert_eq!(websocket_accept(&Method::POST, &headers), None);
-        headers.remove("sec-websocket-version");
-        assert_eq!(websocket_accept(&Method::GET, &headers), None);
     }
 }

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod message;
 pub mod node_error;
 mod number;
+pub mod outlet_query;
 pub mod ping;
 pub mod plugins;
 pub mod reconfigure;

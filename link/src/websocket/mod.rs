@@ -2,6 +2,7 @@
 //! ping, joins fragments or closes on its own: what passes through the relay passes unchanged, and pongs are Kong's
 //! business. Handshakes are hyper's, frame headers tungstenite's.
 
+pub mod accept;
 pub mod connect;
 mod cutter;
 pub mod header;
