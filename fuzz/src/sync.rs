@@ -7,7 +7,7 @@ use lifeboat_core::kong::rpc::{FromNode, Hello, SyncVersion, method_not_found, n
 use lifeboat_core::session::sync::{Answer, Offer, SyncNode};
 use lifeboat_core::time::Moment;
 
-use super::Choices;
+use super::choices::Choices;
 
 /// How often in a row a node that says that it has nothing is sent something: three snapshots, twice each.
 const MOST_IN_VAIN: u32 = 6;
@@ -66,20 +66,4 @@ pub fn play_sync(bytes: &[u8]) {
 
 fn is_readable(block: &[u8]) -> bool {
     FromNode::decode(block).is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_committed_seeds_find_nothing() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/sync");
-        let mut played = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            play_sync(&std::fs::read(entry.unwrap().path()).unwrap());
-            played += 1;
-        }
-        assert!(played > 0, "there are seeds");
-    }
 }

@@ -1,0 +1,5 @@
+//! The fuzz target: bytes that libFuzzer makes up are played. `fuzz/run lmdb 600` runs it for ten minutes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lifeboat_fuzz::play_lmdb(bytes));
