@@ -30,8 +30,8 @@ pub(crate) struct Checks {
     writers: BTreeMap<u64, ClientId>,
     /// What the store has lost, which no exporter is to be blamed for until it has put it back.
     lost: BTreeSet<String>,
-    /// When the lease was written last, and what it said then.
-    lease: Option<(Duration, LeaseRecord)>,
+    /// When each place's lease was written last, and what it said then.
+    leases: BTreeMap<String, (Duration, LeaseRecord)>,
     /// How often a manifest was written that names another snapshot.
     pub(crate) publications: u64,
     /// How many payloads were deleted.
@@ -49,7 +49,7 @@ impl Checks {
             violations: Vec::new(),
             writers: BTreeMap::new(),
             lost: BTreeSet::new(),
-            lease: None,
+            leases: BTreeMap::new(),
             publications: 0,
             deletions: 0,
             promised: None,
@@ -78,7 +78,7 @@ impl Checks {
             self.published(objects, by, before, now, log);
         } else if key.starts_with(&keys.snapshots()) {
             self.added(objects, key, before);
-        } else if key == keys.leader() {
+        } else if key.ends_with(&keys.leader()) {
             self.leads(objects, key, before, now, log);
         }
         if is_back {
@@ -180,7 +180,7 @@ impl Checks {
         self.conditions == Conditions::Hold
     }
 
-    fn wrong(&mut self, what: String) {
+    pub(crate) fn wrong(&mut self, what: String) {
         self.violations.push(what);
     }
 
@@ -274,7 +274,7 @@ impl Checks {
         let Some(lease) = objects.get(key).and_then(read) else {
             return self.wrong(format!("{key} can't be read"));
         };
-        let last = self.lease.replace((now, lease.clone()));
+        let last = self.leases.insert(key.to_owned(), (now, lease.clone()));
         let LeaseRecord { owner, hostname, epoch, .. } = &lease;
         let Some((last_written, last)) = last.filter(|_| before.is_some()) else {
             return log.note(now, &format!("{hostname} takes the lease, which nobody has, epoch {epoch}"));

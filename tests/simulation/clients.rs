@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::places::Place;
+
 /// Which client. They are numbered in the order in which they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClientId(pub(crate) usize);
@@ -26,8 +28,12 @@ pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) commands: Commands,
-    /// Until then none of its requests arrives.
+    /// Where it elects.
+    pub(crate) place: Place,
+    /// Until then none of its requests arrives at the store of the backups.
     pub(crate) cut_off_until: Duration,
+    /// The same of the stores in which only elections are held.
+    pub(crate) cut_off_from_election_until: Duration,
     /// The manifest that it has read or written last.
     pub(crate) manifest: Option<Bytes>,
 }

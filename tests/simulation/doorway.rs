@@ -23,6 +23,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::clients::Kind;
+use super::places::Place;
 use super::plan::{Conditions, Plan};
 use super::site::{Operation, Refusal, Reply, Site};
 use super::store::{Line, error, meta};
@@ -31,11 +32,11 @@ use super::{MAX_CONFIG, VERSION};
 thread_local! {
     static AT_WORK: RefCell<Option<Line>> = const { RefCell::new(None) };
     /// Of whose conditional writes everything is known.
-    static KNOWN: RefCell<Vec<(Conditions, Storage)>> = const { RefCell::new(Vec::new()) };
+    static KNOWN: RefCell<Vec<(Conditions, Place, Storage)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The product's way to the store.
-struct Doorway;
+/// The product's way to a store.
+struct Doorway(Place);
 
 /// Somebody's work: what it asks of the store, it asks over this line.
 pub(crate) struct Work<F> {
@@ -61,13 +62,14 @@ impl<F: Future> Future for Work<F> {
 }
 
 /// The store, of which nothing is known yet. It is one that is reached over a network: in a folder nothing takes long.
-pub(crate) fn unknown() -> Storage {
-    Storage::over(Arc::new(Doorway), "s3://simulated")
+pub(crate) fn unknown(place: Place) -> Storage {
+    Storage::over(Arc::new(Doorway(place)), place.url())
 }
 
 /// The store, of which is known what its conditional writes are worth; this thread finds that out once.
-pub(crate) async fn known(conditions: Conditions) -> Storage {
-    let find = || KNOWN.with_borrow(|all| all.iter().find(|known| known.0 == conditions).map(|known| known.1.clone()));
+pub(crate) async fn known(conditions: Conditions, place: Place) -> Storage {
+    let is_it = |known: &&(Conditions, Place, Storage)| (known.0, known.1) == (conditions, place);
+    let find = || KNOWN.with_borrow(|all| all.iter().find(is_it).map(|known| known.2.clone()));
     if let Some(storage) = find() {
         return storage;
     }
@@ -75,13 +77,13 @@ pub(crate) async fn known(conditions: Conditions) -> Storage {
     let site = Site::new(&Plan { conditions, ..Plan::draw(&mut random) }, &mut random);
     site.state().weather.clear_up();
     let (client, _) = site.client("prober".to_owned(), Kind::Operator);
-    let storage = unknown();
+    let storage = unknown(place);
     let archive = Archive::over(storage.clone(), MAX_CONFIG);
     let exporter = Exporter { node_id: "prober".to_owned(), hostname: "prober".to_owned(), lifeboat: "0".to_owned() };
     let author = Author { exporter, version: VERSION };
     let found = over(Line { site, client }, archive.probe(&author)).await.expect("nothing goes wrong");
     assert_eq!(found.lease_possible(), conditions == Conditions::Hold, "{found}");
-    KNOWN.with_borrow_mut(|all| all.push((conditions, storage.clone())));
+    KNOWN.with_borrow_mut(|all| all.push((conditions, place, storage.clone())));
     storage
 }
 
@@ -89,17 +91,24 @@ fn line() -> Line {
     AT_WORK.with_borrow(Clone::clone).expect("only a process at work asks for something")
 }
 
+impl Doorway {
+    /// The key of an object in the simulated store.
+    fn key(&self, path: &str) -> String {
+        format!("{}{path}", self.0.prefix())
+    }
+}
+
 #[async_trait]
 impl ObjectStore for Doorway {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        match line().request(Operation::Put(location.to_string(), payload.into(), options.mode)).await? {
+        match line().request(Operation::Put(self.key(location.as_ref()), payload.into(), options.mode)).await? {
             Reply::Written(e_tag) => Ok(PutResult { e_tag, version: None, extensions: Default::default() }),
             other => unreachable!("{other:?} answers no write"),
         }
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        match line().request(Operation::Get(location.to_string())).await? {
+        match line().request(Operation::Get(self.key(location.as_ref()))).await? {
             Reply::Object(stored) => {
                 let meta = meta(location.as_ref(), &stored);
                 let bytes = if options.head { Bytes::new() } else { stored.bytes };
@@ -116,16 +125,22 @@ impl ObjectStore for Doorway {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let deleted = locations
-            .and_then(|path| async move { line().request(Operation::Delete(path.to_string())).await.map(|_| path) });
+        let place = self.0;
+        let deleted = locations.and_then(move |path| async move {
+            let key = Doorway(place).key(path.as_ref());
+            line().request(Operation::Delete(key)).await.map(|_| path)
+        });
         deleted.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let folder = prefix.map(ToString::to_string).unwrap_or_default();
+        let folder = self.key(prefix.map(AsRef::as_ref).unwrap_or_default());
+        let length = self.0.prefix().len();
         let listed = stream::once(async { line().request(Operation::List(folder)).await });
-        let objects = listed.map_ok(|reply| match reply {
-            Reply::Listed(objects) => stream::iter(objects.into_iter().map(|(key, stored)| Ok(meta(&key, &stored)))),
+        let objects = listed.map_ok(move |reply| match reply {
+            Reply::Listed(objects) => {
+                stream::iter(objects.into_iter().map(move |(key, stored)| Ok(meta(&key[length..], &stored))))
+            }
             other => unreachable!("{other:?} answers no listing"),
         });
         objects.try_flatten().boxed()

@@ -15,7 +15,8 @@ use super::checks::{loses_too_much, newest_history_state};
 use super::configurations::configuration;
 use super::database::Database;
 use super::objects::{Objects, Stored};
-use super::plan::Conditions;
+use super::places::Place;
+use super::plan::{Conditions, Plan};
 use super::site::Site;
 
 /// A doubted configuration waits for two minutes, a leader that died is missed after half a minute, a store that failed is
@@ -26,12 +27,12 @@ const SAME_TIME: Duration = Duration::from_secs(90);
 const PACE: Duration = Duration::from_secs(5);
 
 /// Waits until all is as it should be; how long that took after the last fault, or what is still wrong.
-pub(crate) async fn settled(site: &Site, database: &Database, conditions: Conditions) -> Result<Duration, String> {
+pub(crate) async fn settled(site: &Site, database: &Database, plan: &Plan) -> Result<Duration, String> {
     let begin = site.now().max(site.aftermath());
     // What is as it should be before may still be undone.
     sleep(begin - site.now()).await;
     loop {
-        let (is_settled, waited) = (state(site, database, conditions), site.now() - begin);
+        let (is_settled, waited) = (state(site, database, plan), site.now() - begin);
         match is_settled {
             Ok(()) => return Ok(waited),
             Err(what) if waited >= BOUND => return Err(format!("{} s after the last fault, {what}", waited.as_secs())),
@@ -40,7 +41,7 @@ pub(crate) async fn settled(site: &Site, database: &Database, conditions: Condit
     }
 }
 
-fn state(site: &Site, database: &Database, conditions: Conditions) -> Result<(), String> {
+fn state(site: &Site, database: &Database, plan: &Plan) -> Result<(), String> {
     let state = site.state();
     let (objects, keys) = (&state.objects, ObjectKeys::new(VERSION));
     let manifest = match state.checks.restorable(objects) {
@@ -59,8 +60,8 @@ fn state(site: &Site, database: &Database, conditions: Conditions) -> Result<(),
     if Sha256Digest::of(&json.bytes) != manifest.config.sha256 {
         return Err("config.json is not what the manifest names".to_owned());
     }
-    if conditions == Conditions::Hold {
-        is_fenced(objects, &manifest)?;
+    if plan.conditions == Conditions::Hold {
+        is_fenced(objects, &manifest, plan.elections.in_the_end())?;
     }
     is_due(objects, &manifest, database)
 }
@@ -80,8 +81,8 @@ fn is_beyond_help(objects: &Objects, manifest: &Authentic, database: &Database) 
 }
 
 // Until the manifest has the leader's epoch, whoever led before could still replace it.
-fn is_fenced(objects: &Objects, manifest: &Authentic) -> Result<(), String> {
-    let lease = objects.get(&ObjectKeys::new(VERSION).leader()).ok_or("there is no lease")?;
+fn is_fenced(objects: &Objects, manifest: &Authentic, place: Place) -> Result<(), String> {
+    let lease = objects.get(&place.leader()).ok_or("there is no lease")?;
     let lease: LeaseRecord = serde_json::from_slice(&lease.bytes).map_err(|error| error.to_string())?;
     if lease.tenure != Tenure::Held {
         return Err("nobody leads".to_owned());

@@ -26,6 +26,7 @@ use super::control_planes::ControlPlanes;
 use super::doorway::{over, unknown};
 use super::link::Link;
 use super::mutations::Mistake;
+use super::places::Place;
 use super::plan::Plan;
 use super::site::Site;
 use super::store::Line;
@@ -48,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) plan: Plan,
     /// The store as its starts find it, or one of which each start has to find out everything.
     pub(crate) storage: Option<Storage>,
+    /// The same of the stores in which only elections are held.
+    pub(crate) elsewhere: Vec<(Place, Storage)>,
     pub(crate) site: Site,
     pub(crate) control_planes: Rc<ControlPlanes>,
     /// What its clock on the wall showed at the world's begin.
@@ -74,10 +77,15 @@ impl Host {
     async fn run(&mut self, name: String) {
         let (client, commands) = self.site.client(name.clone(), Kind::Exporter);
         self.site.state().deception.goes_by(client, self.wall);
+        let place = match self.calm.get() {
+            true => self.plan.elections.in_the_end(),
+            false => self.plan.elections.of_a_start(&mut self.random),
+        };
+        self.site.elects_in(client, place);
         let is_cut_off = Board::showing(false);
         let (stop, newest) = (CancellationToken::new(), Newest::default());
         let clock = Clock::simulated(self.wall + self.site.now());
-        let exporter = self.exporter(&name, client, clock);
+        let exporter = self.exporter(&name, client, place, clock);
         let random = StdRng::seed_from_u64(self.random.random());
         let (control_planes, calm) = (self.control_planes.clone(), self.calm.clone());
         let link = Link {
@@ -95,10 +103,13 @@ impl Host {
         process.push(Box::pin(over(line, exporter.run(newest, stop.clone()))));
         process.push(Box::pin(link.run()));
         let random = StdRng::seed_from_u64(self.random.random());
-        let (site, calm, lot) = (self.site.clone(), self.calm.clone(), self.lot);
-        let trouble = Trouble { client, commands: commands.clone(), site, is_cut_off, calm, lot, random };
+        let (site, calm) = (self.site.clone(), self.calm.clone());
+        let is_to_go = self.lot == Lot::IsGone || place != self.plan.elections.in_the_end();
+        let is_apart = !self.plan.elections.are_all_beside_the_backups();
+        let commands_to = commands.clone();
+        let trouble = Trouble { client, commands: commands_to, site, is_cut_off, calm, is_to_go, is_apart, random };
         let mut trouble = Box::pin(trouble.come());
-        self.site.note(&format!("{name} starts"));
+        self.site.note(&format!("{name} starts and elects in {}", place.url()));
         let mut deadline = None;
         loop {
             tokio::select! {
@@ -126,15 +137,21 @@ impl Host {
         }
     }
 
-    fn exporter(&self, name: &str, client: ClientId, clock: Clock) -> Exporter {
-        let storage = self.storage.clone().unwrap_or_else(unknown);
+    fn exporter(&self, name: &str, client: ClientId, place: Place, clock: Clock) -> Exporter {
+        let storage = self.storage.clone().unwrap_or_else(|| unknown(Place::BesideTheBackups));
         let archive = Archive::over(storage, MAX_CONFIG).with_history(self.plan.history);
         // As a UUID is written.
         let id = format!("00000000-0000-4000-8000-{:012x}", client.0);
         let node = BackupNode { id, hostname: name.to_owned(), version: VERSION };
         let guard = if self.plan.mistake == Some(Mistake::NoShrinkGuard) { ShrinkGuard::new(100) } else { GUARD };
         let rules = Rules { export_delay: self.plan.export_delay, guard, doubt: Doubt::AskAgain };
-        Exporter::new(archive, &node, rules, clock).electing(ElectionSetting::Auto)
+        let exporter = Exporter::new(archive, &node, rules, clock).electing(ElectionSetting::Auto);
+        exporter.electing_in(self.elsewhere(place).map(|storage| Archive::over(storage, MAX_CONFIG)))
+    }
+
+    fn elsewhere(&self, place: Place) -> Option<Storage> {
+        let known = self.elsewhere.iter().find(|(of, _)| *of == place).map(|(_, storage)| storage.clone());
+        (place != Place::BesideTheBackups).then(|| known.unwrap_or_else(|| unknown(place)))
     }
 
     async fn wait(&mut self, milliseconds: std::ops::Range<u64>) {
@@ -149,7 +166,10 @@ struct Trouble {
     site: Site,
     is_cut_off: Board<bool>,
     calm: Board<bool>,
-    lot: Lot,
+    /// Once all is well it is not there, or not as it is now.
+    is_to_go: bool,
+    /// Its election is in another store than the backups, or may be.
+    is_apart: bool,
     random: StdRng,
 }
 
@@ -164,7 +184,8 @@ impl Trouble {
         }
         self.is_cut_off.show(false);
         self.site.cut_off(self.client, Duration::ZERO);
-        if self.lot == Lot::IsGone {
+        self.site.cut_off_from_election(self.client, Duration::ZERO);
+        if self.is_to_go {
             self.commands.give(if self.random.random() { Command::Die } else { Command::Stop });
         }
         std::future::pending().await
@@ -178,17 +199,25 @@ impl Trouble {
                 0 => self.commands.give(Command::Die),
                 1 => self.commands.give(Command::Stop),
                 2 | 3 => self.commands.give(Command::Pause(length)),
-                4 | 5 => self.cut_off_from_store(length),
+                4 | 5 => self.cut_off_from_stores(length),
                 6 => self.cut_off_from_control_planes(length).await,
                 _ => {
-                    self.cut_off_from_store(length);
+                    self.cut_off_from_stores(length);
                     self.cut_off_from_control_planes(length).await;
                 }
             }
         }
     }
 
-    fn cut_off_from_store(&self, length: Duration) {
+    fn cut_off_from_stores(&mut self, length: Duration) {
+        let which = if self.is_apart { self.random.random_range(0..3) } else { 0 };
+        if which != 0 {
+            self.site.note(&format!("client {} is cut off from elections for {length:?}", self.client.0));
+            self.site.cut_off_from_election(self.client, length);
+        }
+        if which == 2 {
+            return;
+        }
         self.site.note(&format!("client {} is cut off from the store for {length:?}", self.client.0));
         self.site.cut_off(self.client, length);
     }

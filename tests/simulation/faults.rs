@@ -60,6 +60,8 @@ pub(crate) enum About {
     Reading,
     /// Who leads.
     Election,
+    /// Where that is decided.
+    Mark,
     /// A backup.
     Backup,
     /// The one object of a backup that is written last of those that must not be lost.
@@ -106,7 +108,7 @@ impl Weather {
     /// What becomes of who sends a request.
     pub(crate) fn step(&mut self, about: About) -> Option<Step> {
         let every = match about {
-            About::Manifest => self.step_every.div_ceil(2),
+            About::Manifest | About::Mark => self.step_every.div_ceil(2),
             About::Backup => self.step_every,
             About::Election => self.step_every.saturating_mul(12),
             About::Reading => self.step_every.saturating_mul(40),

@@ -17,6 +17,7 @@ mod losses;
 mod mutations;
 mod objects;
 mod operators;
+mod places;
 mod plan;
 mod rollbacks;
 mod seeds;

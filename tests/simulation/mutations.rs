@@ -17,10 +17,12 @@ use object_store::PutMode;
 use super::VERSION;
 use super::clients::ClientId;
 use super::objects::Stored;
+use super::places::Place;
 use super::seeds::play_all;
 use super::store::BEGIN;
 
-/// Within so many worlds each is noticed. When this was written, twenty were enough.
+/// Within so many worlds each is noticed. When this was written, twenty were enough for most of them, and three hundred for
+/// the one that takes two elections of which one falls silent.
 const WORLDS: u64 = 500;
 
 /// What exporters do wrong.
@@ -40,6 +42,10 @@ pub(crate) enum Mistake {
     NoShrinkGuard,
     /// Whether a lease is dead is judged by the clock on the wall.
     WallClockLeases,
+    /// Who elects in another store leaves no mark beside the backups.
+    NoMark,
+    /// Who elects in another store doesn't wait for those who elect beside the backups.
+    NoWaitForOthers,
 }
 
 /// What the store shows each exporter instead of what lies in it.
@@ -50,6 +56,7 @@ pub(crate) struct Deception {
     beliefs: BTreeMap<(ClientId, String), Belief>,
     /// What the clients' clocks on the wall showed at the world's begin.
     walls: BTreeMap<ClientId, WallTime>,
+    places: BTreeMap<ClientId, Place>,
 }
 
 /// An object as one client has written it, shown for as long as something else lies there.
@@ -61,7 +68,7 @@ struct Belief {
 
 impl Deception {
     pub(crate) fn new(mistake: Option<Mistake>) -> Self {
-        Self { mistake, beliefs: BTreeMap::new(), walls: BTreeMap::new() }
+        Self { mistake, beliefs: BTreeMap::new(), walls: BTreeMap::new(), places: BTreeMap::new() }
     }
 
     /// What this client's clock on the wall showed at the world's begin.
@@ -69,10 +76,21 @@ impl Deception {
         self.walls.insert(client, wall);
     }
 
+    /// This client elects there.
+    pub(crate) fn elects_in(&mut self, client: ClientId, place: Place) {
+        self.places.insert(client, place);
+    }
+
     /// What a client sees of an object.
     pub(crate) fn shown(&self, id: ClientId, key: &str, found: Option<Stored>, now: Duration) -> Option<Stored> {
         if self.mistake == Some(Mistake::WallClockLeases) && key == ObjectKeys::new(VERSION).leader() {
             return found.map(|stored| self.lease_by_the_wall(id, stored, now));
+        }
+
+        let is_elsewhere = self.places.get(&id).is_some_and(|place| *place != Place::BesideTheBackups);
+        let is_others = key == ObjectKeys::new(VERSION).leader() && is_elsewhere;
+        if self.mistake == Some(Mistake::NoWaitForOthers) && is_others {
+            return None;
         }
 
         match self.beliefs.get(&(id, key.to_owned())) {
@@ -103,6 +121,7 @@ impl Deception {
     ) -> Option<Option<String>> {
         let is_swallowed = match self.mistake {
             Some(Mistake::ManifestBeforePayload) => key.ends_with(".json.gz"),
+            Some(Mistake::NoMark) => key == ObjectKeys::new(VERSION).election_mark(),
             Some(Mistake::NoRepublishFirst) => {
                 before.is_some_and(|before| differs_in_epoch_alone(&before.bytes, bytes))
             }
@@ -193,4 +212,14 @@ fn an_exporter_without_the_guard_is_noticed() {
 #[test]
 fn leases_by_the_clock_on_the_wall_are_noticed() {
     is_noticed(Mistake::WallClockLeases, &["after it was renewed"]);
+}
+
+#[test]
+fn an_election_elsewhere_without_a_mark_is_noticed() {
+    is_noticed(Mistake::NoMark, &["leads, and so does one in"]);
+}
+
+#[test]
+fn an_election_elsewhere_that_does_not_wait_for_others_is_noticed() {
+    is_noticed(Mistake::NoWaitForOthers, &["leads, and so does one in"]);
 }

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clients::Kind;
 use super::doorway::{over, unknown};
+use super::places::Place;
 use super::site::{Site, State};
 use super::store::Line;
 use super::{MAX_CONFIG, VERSION};
@@ -46,8 +47,10 @@ impl Operator {
     }
 
     async fn choose(&mut self, name: &str) -> String {
-        let archive =
-            lifeboat::archive::Operator::new(Archive::over(self.storage.clone().unwrap_or_else(unknown), MAX_CONFIG));
+        let archive = lifeboat::archive::Operator::new(Archive::over(
+            self.storage.clone().unwrap_or_else(|| unknown(Place::BesideTheBackups)),
+            MAX_CONFIG,
+        ));
         let exporter = manifest::Exporter {
             node_id: name.replace(' ', "-"),
             hostname: "desk".to_owned(),

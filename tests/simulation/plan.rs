@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 
 use super::mutations::Mistake;
 use super::objects::Tags;
+use super::places::Elections;
 
 /// What becomes of a condition on a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,9 @@ pub(crate) struct Plan {
     pub(crate) loss_every: Option<Duration>,
     /// The mean time between two things that an operator does.
     pub(crate) operator_every: Option<Duration>,
+    pub(crate) elections: Elections,
+    /// The mean time between two outages of the stores in which only elections are held.
+    pub(crate) election_outage_every: Duration,
     /// How many of the exporters are there in the end.
     pub(crate) survivors: usize,
     /// What its exporters do wrong on purpose; drawn is none.
@@ -97,9 +101,10 @@ impl Plan {
             1 => [Conditions::Ignored, Conditions::Nameless][random.random_range(0..2)],
             _ => Conditions::Hold,
         };
-        // Where creating is an ordinary write, a listing that lags lets two lead at once, and the payload of one may take the
-        // place of the other's: nothing in such a store keeps them from it.
-        let lags = random.random_range(0..3) == 0 && matches!(conditions, Conditions::Hold | Conditions::NamesRefused);
+        // Where creating is an ordinary write, a listing that lags, or an election that is emptied, lets two lead at once, and the
+        // payload of one may take the place of the other's: nothing in such a store keeps them from it.
+        let creating_holds = matches!(conditions, Conditions::Hold | Conditions::NamesRefused);
+        let lags = random.random_range(0..3) == 0 && creating_holds;
         let trouble = seconds(random, 60..240);
         Self {
             exporters,
@@ -121,9 +126,11 @@ impl Plan {
                 _ => HistoryLimit::AtMost(random.random_range(1..4)),
             },
             walls: if random.random_range(0..4) == 0 { Walls::Lying } else { Walls::Kept },
-            expiry: (random.random_range(0..4) == 0).then(|| trouble.mul_f64(random.random())),
+            expiry: (random.random_range(0..4) == 0 && creating_holds).then(|| trouble.mul_f64(random.random())),
             loss_every: (random.random_range(0..3) == 0).then(|| seconds(random, 30..150)),
             operator_every: (random.random_range(0..3) == 0).then(|| seconds(random, 60..200)),
+            elections: Elections::draw(random, conditions == Conditions::Hold),
+            election_outage_every: seconds(random, 40..200),
             survivors: random.random_range(1..=exporters),
             mistake: None,
         }

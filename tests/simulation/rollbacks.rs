@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::clients::Kind;
 use super::configurations::{ORDINARY, configuration};
 use super::doorway::{known, over, unknown};
+use super::places::Place;
 use super::plan::{Conditions, Plan, Walls};
 use super::seeds::{REPLAY, number_in};
 use super::site::{Site, State};
@@ -69,7 +70,7 @@ async fn against_a_busy_exporter(seed: u64) -> Outcomes {
     let mut random = StdRng::seed_from_u64(seed);
     let conditions = STORES[seed as usize % STORES.len()];
     let plan = Plan { conditions, listing_lag: Duration::ZERO, ..Plan::draw(&mut random) };
-    let storage = known(conditions).await;
+    let storage = known(conditions, Place::BesideTheBackups).await;
     rng::seed_with(seed);
     let site = Site::new(&plan, &mut random);
     site.state().weather.only_slow_down();
@@ -152,7 +153,12 @@ impl Desk {
         let (node_id, hostname) = ("operator".to_owned(), "desk".to_owned());
         let exporter = manifest::Exporter { node_id, hostname, lifeboat: env!("CARGO_PKG_VERSION").to_owned() };
         let author = Author { exporter, version: VERSION };
-        Self { archive: Operator::new(Archive::over(unknown(), MAX_CONFIG)), author, site, clock }
+        Self {
+            archive: Operator::new(Archive::over(unknown(Place::BesideTheBackups), MAX_CONFIG)),
+            author,
+            site,
+            clock,
+        }
     }
 
     async fn roll_back(&self, random: &mut StdRng) -> Result<(), String> {

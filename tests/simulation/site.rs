@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use lifeboat_core::export::election::place::Mark;
 use lifeboat_core::object_key::ObjectKeys;
 use object_store::{PutMode, UpdateVersion};
 use rand::rngs::StdRng;
@@ -18,6 +19,7 @@ use super::faults::{About, Course, Step, Weather};
 use super::log::Log;
 use super::mutations::Deception;
 use super::objects::{Objects, Stored, Tags};
+use super::places::{OnePlace, Place};
 use super::plan::{Conditions, Deleting, Plan};
 
 /// The store. Clones are one.
@@ -37,6 +39,9 @@ pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) deception: Deception,
     clients: Vec<Client>,
+    one_place: OnePlace,
+    /// Until then nothing arrives at the stores in which only elections are held.
+    elections_away_until: Duration,
     /// How many requests have taken effect.
     pub(crate) requests: u64,
     /// When the last of what has gone wrong is over: late requests have arrived, and who stands still goes on.
@@ -93,6 +98,7 @@ impl Operation {
         match self {
             Self::Get(_) | Self::List(_) => About::Reading,
             Self::Put(key, ..) | Self::Delete(key) if key.contains("/election/") => About::Election,
+            Self::Put(key, ..) if *key == ObjectKeys::new(VERSION).election_mark() => About::Mark,
             Self::Put(key, ..) if key.ends_with("/lifeboat/manifest.json") => About::Manifest,
             Self::Put(..) | Self::Delete(_) => About::Backup,
         }
@@ -125,6 +131,8 @@ impl Site {
             log: Log::default(),
             deception: Deception::new(plan.mistake),
             clients: Vec::new(),
+            one_place: OnePlace::default(),
+            elections_away_until: Duration::ZERO,
             requests: 0,
             aftermath: Duration::ZERO,
         };
@@ -148,7 +156,15 @@ impl Site {
     pub(crate) fn client(&self, name: String, kind: Kind) -> (ClientId, Commands) {
         let mut state = self.state();
         let commands = Commands::default();
-        let client = Client { name, kind, commands: commands.clone(), cut_off_until: Duration::ZERO, manifest: None };
+        let client = Client {
+            name,
+            kind,
+            commands: commands.clone(),
+            place: Place::BesideTheBackups,
+            cut_off_until: Duration::ZERO,
+            cut_off_from_election_until: Duration::ZERO,
+            manifest: None,
+        };
         state.clients.push(client);
         (ClientId(state.clients.len() - 1), commands)
     }
@@ -156,6 +172,35 @@ impl Site {
     /// For so long none of this client's requests arrives.
     pub(crate) fn cut_off(&self, client: ClientId, length: Duration) {
         self.state().clients[client.0].cut_off_until = self.now() + length;
+    }
+
+    /// The same of the stores in which only elections are held.
+    pub(crate) fn cut_off_from_election(&self, client: ClientId, length: Duration) {
+        self.state().clients[client.0].cut_off_from_election_until = self.now() + length;
+    }
+
+    /// For so long nothing arrives there from anybody.
+    pub(crate) fn take_elections_away(&self, length: Duration) {
+        self.state().elections_away_until = self.now() + length;
+    }
+
+    /// This client elects there.
+    pub(crate) fn elects_in(&self, client: ClientId, place: Place) {
+        let mut state = self.state();
+        state.clients[client.0].place = place;
+        state.deception.elects_in(client, place);
+    }
+
+    /// Somebody has set the same place for all exporters, and deletes a mark that says something else.
+    pub(crate) fn elect_only_in(&self, place: Place) {
+        let (now, mut state) = (self.now(), self.state());
+        let key = ObjectKeys::new(VERSION).election_mark();
+        let mark = state.objects.get(&key).and_then(|stored| serde_json::from_slice::<Mark>(&stored.bytes).ok());
+        if mark.is_some_and(|mark| mark.storage != place.url()) {
+            state.log.note(now, "somebody deletes the mark");
+            state.objects.delete(&key, now);
+            state.one_place.forget();
+        }
     }
 
     /// When the last of what has gone wrong is over.
@@ -181,7 +226,12 @@ impl Site {
 
     /// A request sets out.
     pub(crate) fn depart(&self, client: ClientId, operation: &Operation) -> Departure {
-        self.state().depart(client, operation, self.now())
+        let mut state = self.state();
+        let departure = state.depart(client, operation, self.now());
+        if state.checks.violation().is_some() {
+            self.violated.notify_one();
+        }
+        departure
     }
 
     /// A request takes effect.
@@ -198,17 +248,25 @@ impl Site {
     pub(crate) fn expire(&self) {
         let (now, mut state) = (self.now(), self.state());
         state.log.note(now, "a lifecycle rule empties election/");
-        for (key, _) in state.objects.below(&ObjectKeys::new(VERSION).election(), now) {
-            state.objects.delete(&key, now);
+        for place in Place::ALL {
+            let folder = format!("{}{}", place.prefix(), ObjectKeys::new(VERSION).election());
+            for (key, _) in state.objects.below(&folder, now) {
+                state.objects.delete(&key, now);
+            }
         }
+        state.one_place.emptied(now);
     }
 }
 
 impl State {
     fn depart(&mut self, id: ClientId, operation: &Operation, now: Duration) -> Departure {
         let about = operation.about();
+        self.comes_from_one_place(id, about, now);
         let client = &self.clients[id.0];
-        let is_cut_off = client.cut_off_until > now;
+        let is_cut_off = match Place::of(operation.key()) {
+            Place::BesideTheBackups => client.cut_off_until > now,
+            _ => client.cut_off_from_election_until.max(self.elections_away_until) > now,
+        };
         let mut course = if is_cut_off { self.weather.no_way() } else { self.weather.course(about) };
         let mut step = if client.kind == Kind::Exporter { self.weather.step(about) } else { None };
         if let Some(Step::PauseBefore(pause)) = step
@@ -233,6 +291,20 @@ impl State {
             Step::PauseBefore(pause) | Step::PauseAfter(pause) => client.commands.give(Command::Pause(pause)),
         }
         Departure { course, is_last_wish: step == Step::DieBefore }
+    }
+
+    // Whoever writes backups has been elected and may lead: its own fence is open as the request sets out.
+    fn comes_from_one_place(&mut self, id: ClientId, about: About, now: Duration) {
+        let client = &self.clients[id.0];
+        let is_backup = matches!(about, About::Backup | About::Manifest);
+        if !is_backup || client.kind != Kind::Exporter || self.plan.conditions != Conditions::Hold {
+            return;
+        }
+        if let Err(what) = self.one_place.writes(client.place, now) {
+            let what = format!("{}: {what}", client.name);
+            self.log.note(now, &format!("WRONG: {what}"));
+            self.checks.wrong(what);
+        }
     }
 
     fn effect(

@@ -25,6 +25,7 @@ use super::exporters::{Host, Lot};
 use super::log::Log;
 use super::mutations::Mistake;
 use super::operators::Operator;
+use super::places::{Elections, Place};
 use super::plan::{Knowledge, Plan, Walls};
 use super::site::Site;
 use super::store::BEGIN;
@@ -33,6 +34,9 @@ use super::store::BEGIN;
 const SKEW: u64 = 400;
 /// How far one that lies may be off, in seconds.
 const LIE: u64 = 5 * 24 * 60 * 60;
+
+/// Until then all exporters elect where they are told to: none stands still for longer, or takes longer to end.
+const REARRANGED: Duration = Duration::from_secs(300);
 
 /// What came of a world.
 pub(crate) struct Outcome {
@@ -72,9 +76,15 @@ async fn story(seed: u64, mistake: Option<Mistake>) -> Outcome {
     let mut random = StdRng::seed_from_u64(seed);
     let plan = Plan { mistake, ..Plan::draw(&mut random) };
     let storage = match plan.knowledge {
-        Knowledge::Conditions => Some(known(plan.conditions).await),
+        Knowledge::Conditions => Some(known(plan.conditions, Place::BesideTheBackups).await),
         Knowledge::None => None,
     };
+    let mut elsewhere = Vec::new();
+    if plan.knowledge == Knowledge::Conditions && !plan.elections.are_all_beside_the_backups() {
+        for place in [Place::OneStore, Place::AnotherStore] {
+            elsewhere.push((place, known(plan.conditions, place).await));
+        }
+    }
     rng::seed_with(seed);
     let site = Site::new(&plan, &mut random);
     site.note(&format!("{plan:?}"));
@@ -89,6 +99,7 @@ async fn story(seed: u64, mistake: Option<Mistake>) -> Outcome {
             lot: if number <= plan.survivors { Lot::Survives } else { Lot::IsGone },
             plan: plan.clone(),
             storage: storage.clone(),
+            elsewhere: elsewhere.clone(),
             site: site.clone(),
             control_planes: control_planes.clone(),
             wall: wall(plan.walls, &mut random),
@@ -106,8 +117,13 @@ async fn story(seed: u64, mistake: Option<Mistake>) -> Outcome {
         sleep(plan.trouble).await;
         site.note("faults stop");
         site.state().weather.clear_up();
+        site.take_elections_away(Duration::ZERO);
         calm.show(true);
-        ending::settled(&site, &database, plan.conditions).await
+        if let Elections::Anywhere { in_the_end } = plan.elections {
+            sleep(REARRANGED).await;
+            site.elect_only_in(in_the_end);
+        }
+        ending::settled(&site, &database, &plan).await
     };
     let end = tokio::select! {
         biased;
@@ -141,9 +157,21 @@ async fn trouble(plan: &Plan, storage: Option<Storage>, site: &Site, database: &
             operator.work().await;
         }
     };
+    let mut of_outages = StdRng::seed_from_u64(random.random());
+    let outages = async {
+        if plan.elections.are_all_beside_the_backups() {
+            return;
+        }
+        loop {
+            sleep(plan.election_outage_every.mul_f64(of_outages.random_range(0.3..1.7))).await;
+            let length = Duration::from_millis(of_outages.random_range(2_000..80_000));
+            site.note(&format!("the stores for elections are gone for {length:?}"));
+            site.take_elections_away(length);
+        }
+    };
     let losses = site.lose_things(plan.loss_every, StdRng::seed_from_u64(random.random()));
     let changes = database.change(plan, site, StdRng::seed_from_u64(random.random()));
-    tokio::join!(expiry, losses, operator, changes);
+    tokio::join!(expiry, outages, losses, operator, changes);
 }
 
 /// What a clock on a wall shows at the begin: no two agree.
