@@ -49,7 +49,7 @@ pub use prune::{Old, Prunable};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;
 pub use restore::{NoBackup, RestoreError, Restored, Skipped};
-pub use retention::{Pruned, Timekeeper};
+pub use retention::{Pruned, Remainder, Timekeeper};
 pub use rollback::{ChoiceError, Stay};
 pub use second_look::NotLasting;
 pub use stores::{Backing, Chosen, NoneChosen, Stores};

@@ -34,7 +34,7 @@ pub struct Pruned {
 }
 
 /// What a process that prunes knows, and what its clocks show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Timekeeper {
     /// What this process has seen pass: of one archive and version.
     pub witnessed: Observed,
@@ -42,17 +42,27 @@ pub struct Timekeeper {
     pub wall: WallTime,
     /// What the monotonic clock shows.
     pub moment: Moment,
+    /// What is left for the next turn, which lists nothing again: thousands of snapshots take many requests.
+    pub left: Option<Remainder>,
+}
+
+/// What a turn has listed and not deleted. It holds as long as the same snapshot is published: what has come since is newer
+/// than that one, and stays anyway.
+#[derive(Clone, Debug)]
+pub struct Remainder {
+    published: SnapshotId,
+    shown: BTreeMap<SnapshotId, Shown>,
 }
 
 impl Timekeeper {
     /// Of a process that has only just begun.
     pub fn begin(wall: WallTime) -> Self {
-        Self { witnessed: Observed::default(), wall, moment: Moment::default() }
+        Self { witnessed: Observed::default(), wall, moment: Moment::default(), left: None }
     }
 }
 
 /// A snapshot as a listing shows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shown {
     /// Which files it has: that of each state.
     pub(super) files: Vec<HistoryState>,
@@ -93,8 +103,13 @@ impl Archive {
         time: &mut Timekeeper,
     ) -> Result<Pruned, StorageError> {
         let HistoryLimit::AtMost(limit) = self.history else { return Ok(Pruned::default()) };
-        let shown = self.shown(version).await?;
+        let earlier = time.left.take();
         let Some(published) = self.named(version).await? else { return Ok(Pruned::default()) };
+        // What is published after this look is newer, so it stays, and ends the turn.
+        let mut shown = match earlier {
+            Some(left) if left.published == published => left.shown,
+            Some(_) | None => self.shown(version).await?,
+        };
 
         let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, state: shown.state() }).collect();
         let is_held = |id: &SnapshotId| shown[id].state().is_held();
@@ -154,6 +169,10 @@ impl Archive {
 
         done?;
         let left = later.len() + due.len() - deleted.tried;
+        if left > 0 {
+            due.iter().take(deleted.tried).for_each(|id| drop(shown.remove(id)));
+            time.left = Some(Remainder { published, shown });
+        }
         Ok(Pruned { gone: deleted.gone, left })
     }
 

@@ -15,7 +15,7 @@ use lifeboat_storage::StorageError;
 use tracing::{info, warn};
 
 use super::log_lines::said;
-use crate::archive::{Archive, Pruned, Timekeeper};
+use crate::archive::{Archive, Pruned, Remainder, Timekeeper};
 
 /// How long nothing is pruned after the history was.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -32,7 +32,8 @@ pub(super) struct Pruner {
     newest: Option<ConfigHash>,
     due: Moment,
     witnessed: Observed,
-    under_way: Option<BoxFuture<'static, (Observed, Result<Pruned, StorageError>)>>,
+    left: Option<Remainder>,
+    under_way: Option<BoxFuture<'static, (Timekeeper, Result<Pruned, StorageError>)>>,
     has_said_that_it_may_not: bool,
 }
 
@@ -52,6 +53,7 @@ impl Pruner {
             newest: None,
             due: clock.now(),
             witnessed: Observed::default(),
+            left: None,
             under_way: None,
             has_said_that_it_may_not: false,
         }
@@ -81,17 +83,16 @@ impl Pruner {
         let (archive, version, newest) = (&self.archive, self.version, self.newest);
         let (witnessed, wall, moment) = (self.witnessed, self.clock.wall(), self.clock.now());
         let turn = self.under_way.get_or_insert_with(|| {
-            let (archive, mut time) = (archive.clone(), Timekeeper { witnessed, wall, moment });
+            let (archive, mut time) = (archive.clone(), Timekeeper { witnessed, wall, moment, left: self.left.take() });
             async move {
                 let pruned = archive.prune_expired(version, newest, &mut time).await;
-                (time.witnessed, pruned)
+                (time, pruned)
             }
             .boxed()
         });
 
-        let (witnessed, result) = turn.await;
-        self.witnessed = witnessed;
-        self.under_way = None;
+        let (Timekeeper { witnessed, left, .. }, result) = turn.await;
+        (self.witnessed, self.left, self.under_way) = (witnessed, left, None);
         let left = self.say(result);
         self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
         if left > 0 {

@@ -158,8 +158,33 @@ async fn long_overdue_snapshots_go_in_turns() {
     assert_eq!(process.thin(&archive, Duration::ZERO).await, [0; 0]);
     let thinned = process.thinned(&archive, DAY).await;
     assert_eq!((thinned.gone.len(), thinned.left), (AT_ONCE, 11));
+    let left = process.time.left.clone().unwrap();
+    assert_eq!(left.shown.keys().map(|id| id.sequence).collect::<Vec<_>>(), sequences(&archive).await);
     assert_eq!(process.thin(&archive, Duration::ZERO).await.len(), 11);
     assert_eq!(process.thin(&archive, Duration::ZERO).await.len(), 0, "a tenth a day");
+}
+
+#[tokio::test]
+async fn what_is_published_between_two_turns_is_spared_in_the_second() {
+    let archive = with_limit(1);
+    publish(&archive, FIRST).await;
+    let keys = ObjectKeys::new(version());
+    for sequence in 2..=11 * AT_ONCE as u64 {
+        let id = SnapshotId { sequence, config_hash: received(CHANGED).config_hash };
+        archive.storage.write(&keys.snapshot(id), Bytes::from_static(b"left"), Write::Create).await.unwrap();
+    }
+    publish(&archive, CHANGED).await;
+    let mut process = Process::begin();
+    process.thin(&archive, Duration::ZERO).await;
+    assert_eq!(process.thinned(&archive, DAY).await.left, 11);
+
+    // One that the first turn has listed as the published one, and one that it has not listed.
+    let named = publish(&archive, FIRST).await.manifest.id();
+    let gone = process.thin(&archive, Duration::ZERO).await;
+    assert_eq!(gone.len(), 11);
+    let there = sequences(&archive).await;
+    assert!(there.ends_with(&[named.sequence - 1, named.sequence]), "{there:?}");
+    assert!(archive.restore(version()).await.unwrap().skipped.is_empty());
 }
 
 /// A store in which somebody publishes while images are listed: after the decision, before the first deletion.
