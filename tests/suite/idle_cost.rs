@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use lifeboat::archive::{Archive, CurrentManifest, Pick, Terms};
+use lifeboat::archive::{Archive, CurrentManifest, Extent, Pick, Terms};
 use lifeboat::export::{BackupNode, Exporter, Newest};
 use lifeboat::settings::HistoryLimit;
 use lifeboat_core::export::Received;
@@ -202,8 +202,8 @@ async fn a_look_at_the_page_costs_what_the_documentation_says() {
     drop(counting.take());
     let versions = archive.versions().await.unwrap();
     assert_eq!((versions.len(), counting.take()), (1, BTreeMap::from([("LIST", 1)])), "docs/cost.md says so");
-    let history = archive.history(VERSION, LISTED).await.unwrap();
-    assert_eq!((history.snapshots.len(), history.older), (LISTED, 5));
+    let history = archive.history(VERSION, LISTED, Extent::Whole).await.unwrap();
+    assert_eq!((history.snapshots.len(), history.older), (LISTED, Some(5)));
     assert_eq!(counting.take(), BTreeMap::from([("GET", LISTED as u64), ("LIST", 1)]), "docs/cost.md says so");
 
     let picked = archive.pick(VERSION, Pick::Sequence(3)).await.unwrap();

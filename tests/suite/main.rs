@@ -20,6 +20,7 @@ mod filter;
 mod follow;
 mod forward_proxy;
 mod held;
+mod history_cost;
 mod http;
 mod idle_cost;
 mod incremental;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use lifeboat::archive::{Archive, Author, Beside, CurrentManifest, Published, RestoreError, Terms, Timekeeper};
+use lifeboat::archive::{Archive, Author, Beside, CurrentManifest, Extent, Published, RestoreError, Terms, Timekeeper};
 use lifeboat::settings::HistoryLimit;
 use lifeboat_core::export::Received;
 use lifeboat_core::kong::reconfigure::decode;
@@ -91,9 +91,11 @@ pub async fn archive_contract(storage: &Storage) {
     assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::Repaired(_)));
     assert_eq!(object(storage, &keys.config_json()).await.unwrap(), received(first_message).configuration.json());
 
-    let history = archive.history(version(), 3).await.unwrap();
-    let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
-    assert_eq!((sequences, history.older, history.published), (vec![4, 3, 2], 1, Some(4)));
+    for extent in [Extent::Whole, Extent::Newest] {
+        let history = archive.history(version(), 3, extent).await.unwrap();
+        let sequences: Vec<u64> = history.snapshots.iter().map(|listed| listed.id.sequence).collect();
+        assert_eq!((sequences, history.older, history.published), (vec![4, 3, 2], Some(1), Some(4)));
+    }
     assert_eq!(archive.versions().await.unwrap(), [version()]);
 
     // The oldest go first, with all that belongs to them. What the third try left may still be somebody's work.

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod large_push;
 pub mod log;
 pub mod ocsp_responder;
+pub mod old_history;
 pub mod page;
 pub mod peculiar_store;
 pub mod program;

@@ -14,6 +14,11 @@ use lifeboat_storage::StorageError;
 use super::{ArchiveReader, MANIFEST_LIMIT, Published, authentic};
 
 const AT_ONCE: usize = 8;
+/// How far below the published one a listing of the newest begins: one page of it, 1,000 objects, shows all of these, since a
+/// snapshot has two or three.
+const PAGE: u64 = 330;
+/// Where numbers are missing, since old snapshots are deleted, it begins so many times as far below.
+const FURTHER: u64 = 16;
 
 /// One version's snapshots.
 #[derive(Debug)]
@@ -26,8 +31,17 @@ pub struct History {
     pub problem: Option<String>,
     /// The newest, newest first; after them the published one, if it is older.
     pub snapshots: Vec<Listed>,
-    /// How many there are besides.
-    pub older: usize,
+    /// How many there are besides; none if nobody has counted them.
+    pub older: Option<usize>,
+}
+
+/// How much of a history is looked at to find its newest snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it, so that it is known how many older ones there are.
+    Whole,
+    /// As little as shows them: a listing that begins near the published one.
+    Newest,
 }
 
 /// A snapshot in a listing.
@@ -53,7 +67,7 @@ impl ArchiveReader {
     }
 
     /// The newest `limit` snapshots of a version.
-    pub async fn history(&self, version: KongVersion, limit: usize) -> Result<History, StorageError> {
+    pub async fn history(&self, version: KongVersion, limit: usize, extent: Extent) -> Result<History, StorageError> {
         let (published, problem) = match self.published(version).await {
             Ok(published) => (published, None),
             // Somebody who has just found this one damaged may be looking for the others.
@@ -62,12 +76,16 @@ impl ArchiveReader {
         };
 
         let named = published.as_ref().map(|published| published.manifest.id());
-        let past = self.past_beside(version, named).await?;
+        let (past, is_whole) = match (extent, named) {
+            (Extent::Newest, Some(named)) => self.newest(version, limit, named.sequence).await?,
+            (Extent::Newest, None) | (Extent::Whole, _) => (self.past(version).await?, true),
+        };
+        let past = with_named(past, named);
         let is_named = |past: &Past| Some(past.id) == named;
         let newest_first = past.iter().rev().copied().enumerate();
         let shown: Vec<Past> =
             newest_first.filter(|(index, past)| *index < limit || is_named(past)).map(|(_, past)| past).collect();
-        let older = past.len() - shown.len();
+        let older = is_whole.then(|| past.len() - shown.len());
 
         let listed = shown.into_iter().map(|past| self.listed(version, past, published.as_ref()));
         let (progress, count, mut done) =
@@ -113,19 +131,36 @@ impl ArchiveReader {
         })
     }
 
+    /// The newest `limit` snapshots of a version at least, oldest first, found from the published one's number, and whether these
+    /// are all.
+    async fn newest(
+        &self,
+        version: KongVersion,
+        limit: usize,
+        published: u64,
+    ) -> Result<(Vec<Past>, bool), StorageError> {
+        let page = PAGE.max(limit as u64);
+        for reach in [page, page.saturating_mul(FURTHER)] {
+            let after = published.saturating_sub(reach);
+            if after == 0 {
+                break;
+            }
+            let past = self.list(version, Some(after)).await?;
+            if past.len() >= limit {
+                return Ok((past, false));
+            }
+        }
+        Ok((self.past(version).await?, true))
+    }
+
     /// All snapshots of a version and what became of them as far as their names tell, oldest first.
     pub async fn past(&self, version: KongVersion) -> Result<Vec<Past>, StorageError> {
         self.list(version, None).await
     }
 
-    /// The same for a caller that knows what `manifest.json` says: what that names is published, also while it has no manifest of its
-    /// own yet, which is written next.
-    pub async fn past_beside(
-        &self,
-        version: KongVersion,
-        named: Option<SnapshotId>,
-    ) -> Result<Vec<Past>, StorageError> {
-        Ok(with_named(self.past(version).await?, named))
+    /// The snapshots of a version from this number on, oldest first.
+    pub(super) async fn past_from(&self, version: KongVersion, sequence: u64) -> Result<Vec<Past>, StorageError> {
+        self.list(version, Some(sequence.saturating_sub(1))).await
     }
 
     /// The snapshots of a version that were published, oldest first.
@@ -141,15 +176,17 @@ impl ArchiveReader {
         after: u64,
         highest: u64,
     ) -> Result<Option<u64>, StorageError> {
-        // Names sort by age, so a listing may begin where what is known ends. `~` sorts after every hash.
-        let keys = ObjectKeys::new(version);
-        let offset = format!("{}/{after:010}-~", keys.snapshots());
-        let taken = self.list(version, Some(&offset)).await?;
+        let taken = self.list(version, Some(after)).await?;
         Ok(taken.iter().rev().map(|past| past.id.sequence).find(|sequence| (after + 1..=highest).contains(sequence)))
     }
 
-    async fn list(&self, version: KongVersion, after: Option<&str>) -> Result<Vec<Past>, StorageError> {
-        let keys = self.storage.list(&ObjectKeys::new(version).snapshots(), after).await?;
+    /// All snapshots, oldest first, or those whose number is above `after`.
+    async fn list(&self, version: KongVersion, after: Option<u64>) -> Result<Vec<Past>, StorageError> {
+        let folder = ObjectKeys::new(version).snapshots();
+        // Names sort by age, so a listing may begin where what is known ends. `~` sorts after every hash.
+        let offset = after.map(|after| format!("{folder}/{after:010}-~"));
+        let keys = self.storage.list(&folder, offset.as_deref()).await?;
+
         let names = keys.iter().filter_map(|key| key.rsplit('/').next());
         let mut states: BTreeMap<SnapshotId, HistoryState> = BTreeMap::new();
         for SnapshotFile { id, state } in names.filter_map(SnapshotFile::from_name) {
@@ -174,8 +211,9 @@ pub(super) fn manifest_of(version: KongVersion, Past { id, state }: Past) -> (St
     }
 }
 
-// A listing may also lag behind what was published just now.
-fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
+// What `manifest.json` names is published, also while it has no manifest of its own yet, which is written next. A listing may
+// also lag behind what was published just now.
+pub(super) fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
     if let Some(id) = named {
         match past.binary_search_by_key(&id, |past| past.id) {
             Ok(index) => past[index].state = HistoryState::Published,
@@ -184,3 +222,6 @@ fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
     }
     past
 }
+
+#[cfg(test)]
+mod tests;

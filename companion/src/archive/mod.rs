@@ -39,7 +39,7 @@ pub use config_json::Beside;
 pub use current::{CurrentManifest, Published, Unaccepted};
 pub use election::KnownRegistrations;
 pub use emergency::Emergency;
-pub use history::{History, Listed};
+pub use history::{Extent, History, Listed};
 pub use inspect::ConfigJson;
 pub use issue::{IssueError, Issued};
 pub use mirror::Mirrored;

@@ -147,7 +147,8 @@ impl ArchiveReader {
             place: self.place().to_owned(),
             key: format!("snapshot {sequence} of Kong {version} ({why})"),
         };
-        let same_number = self.past(version).await?.into_iter().filter(|past| past.id.sequence == sequence);
+        let same_number =
+            self.past_from(version, sequence).await?.into_iter().filter(|past| past.id.sequence == sequence);
         let mut missing = none("lifeboat list shows those that there are");
 
         // A crash may have left a payload under the number that the next one then got.

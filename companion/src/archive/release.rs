@@ -10,7 +10,7 @@ use lifeboat_core::verify::{Authentic, Rejected, verify};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
-use super::history::manifest_of;
+use super::history::{manifest_of, with_named};
 use super::{Author, CurrentManifest, MANIFEST_LIMIT, Operator, Published, Terms, authentic};
 
 /// Why nothing was released.
@@ -79,8 +79,12 @@ impl Operator {
     }
 
     async fn held(&self, author: &Author, over: &CurrentManifest, sequence: Option<u64>) -> Result<Past, ReleaseError> {
-        let mut newest_first = self.past_beside(author.version, over.named()).await?.into_iter().rev();
-        let place = self.place().to_owned();
+        let named = over.named();
+        // Nothing older than what is published is released unless it is asked for by its number.
+        let oldest = sequence.or(named.map(|id| id.sequence)).unwrap_or_default();
+        let past = with_named(self.past_from(author.version, oldest).await?, named);
+
+        let (mut newest_first, place) = (past.into_iter().rev(), self.place().to_owned());
         match sequence {
             // What was published later was released already, or has replaced it.
             None => newest_first

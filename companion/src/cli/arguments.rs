@@ -83,6 +83,9 @@ pub struct List {
     /// How many snapshots of each version of Kong to show, newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub limit: usize,
+    /// Show so many instead, without counting the older ones: quicker if there are thousands
+    #[arg(long, value_name = "NUMBER", conflicts_with = "limit")]
+    pub newest: Option<usize>,
     /// How to print the result
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,

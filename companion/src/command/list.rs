@@ -11,8 +11,8 @@ use super::show::sync_hash;
 use super::table::{Concession, SHORTENED, Table, age};
 use super::{Failure, stdout};
 use crate::archive::snapshot_state::{RELEASED, UNPUBLISHED};
-use crate::archive::{ArchiveReader, History, Listed};
-use crate::cli::Output;
+use crate::archive::{ArchiveReader, Extent, History, Listed};
+use crate::cli::{List, Output};
 use crate::settings::{Source, StoreSettings};
 use crate::terminal::{folded_lines, terminal_width};
 
@@ -26,24 +26,31 @@ const CONCESSIONS: [Concession; 6] = [
     Concession::Drop("ROUTES"),
 ];
 
-/// Lists the newest `limit` snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
-pub async fn list(source: &Source, limit: usize, output: Output, now: WallTime) -> Result<(), Failure> {
+/// Lists the newest snapshots of each version of Kong, and fails afterwards if a manifest can't be read.
+pub async fn list(source: &Source, asked: &List, now: WallTime) -> Result<(), Failure> {
     let archive = ArchiveReader::open_existing(&StoreSettings::read_alone(source)?).map_err(anyhow::Error::from)?;
-    let histories = read(&archive, limit).await.map_err(anyhow::Error::from)?;
-    let text = match output {
+    let histories = read(&archive, asked).await.map_err(anyhow::Error::from)?;
+
+    let text = match asked.output {
         Output::Json => as_json(archive.place(), &histories),
         Output::Table if histories.is_empty() => format!("no backups in {}", archive.place()),
         Output::Table => as_table(&histories, now, terminal_width()),
     };
     stdout::line(&text).map_err(anyhow::Error::from)?;
+
     let problems: Vec<&str> = histories.iter().filter_map(|history| history.problem.as_deref()).collect();
     if problems.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(problems.join("; ")).into()) }
 }
 
-async fn read(archive: &ArchiveReader, limit: usize) -> Result<Vec<History>, StorageError> {
+async fn read(archive: &ArchiveReader, asked: &List) -> Result<Vec<History>, StorageError> {
+    let (limit, extent) = match asked.newest {
+        Some(newest) => (newest, Extent::Newest),
+        None => (asked.limit, Extent::Whole),
+    };
+
     let mut histories = Vec::new();
     for version in archive.versions().await? {
-        histories.push(archive.history(version, limit).await?);
+        histories.push(archive.history(version, limit, extent).await?);
     }
     Ok(histories)
 }
@@ -162,8 +169,12 @@ fn notes_on(history: &History) -> Vec<String> {
              an exporter deletes it, where it may"
         ));
     }
-    if history.older > 0 {
-        notes.push(format!("Kong {version}: {} older snapshots are not shown (--limit)", history.older));
+    match history.older {
+        Some(0) => {}
+        Some(older) => notes.push(format!("Kong {version}: {older} older snapshots are not shown (--limit)")),
+        None => {
+            notes.push(format!("Kong {version}: older snapshots are neither shown nor counted (--limit counts them)"))
+        }
     }
     notes
 }
@@ -192,7 +203,7 @@ mod tests {
             published: None,
             problem: None,
             snapshots: Vec::new(),
-            older: 0,
+            older: Some(0),
         };
         let text = as_table(&[history], WallTime::from_system(std::time::SystemTime::UNIX_EPOCH), None);
         assert_eq!(text.lines().count(), 1, "{text}");

@@ -23,7 +23,7 @@ pub async fn perform(request: Request, log: &Log) -> Result<(), Failure> {
         Task::Status(asked) => status::status(source, &asked).await,
         Task::Healthcheck(asked) => healthcheck::healthcheck(source, &asked).await,
         Task::Export(asked) => export::export(source, &asked, log, clock).await,
-        Task::List(asked) => list::list(source, asked.limit, asked.output, clock.wall()).await,
+        Task::List(asked) => list::list(source, &asked, clock.wall()).await,
         Task::Doctor(asked) => doctor::doctor(source, asked.output, clock).await,
         Task::Drill(asked) => drill::drill(source, &asked, clock).await,
         Task::Show(asked) => show::show(source, &asked, clock.wall()).await,

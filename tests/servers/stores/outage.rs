@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lifeboat::archive::Archive;
+use lifeboat::archive::{Archive, Extent};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::HistoryState;
 use lifeboat_tests::cluster::{Cluster, relay_address};
@@ -111,7 +111,7 @@ impl Outage {
     async fn has_no_gap(&self) {
         let begun = Instant::now();
         loop {
-            let history = self.archive.history(version(), 100).await;
+            let history = self.archive.history(version(), 100, Extent::Whole).await;
             let hashes: Option<BTreeSet<String>> = history.as_ref().ok().map(|history| {
                 let published = |state: &HistoryState| *state == HistoryState::Published;
                 let listed = history.snapshots.iter().filter(|listed| published(&listed.state));

@@ -103,6 +103,12 @@ async fn list_shows_the_snapshots_to_people_and_to_programs() {
     assert_eq!(snapshots[0]["config_hash"], *configuration(&messages[1]).hash);
     let newest = succeeds(list().and(["--limit", "1"])).await;
     assert!(newest.stdout.contains("1 older snapshots are not shown"), "{newest}");
+
+    // So few are listed whole, and counted, in any case.
+    let short = succeeds(list().and(["--newest", "1"])).await;
+    assert_eq!(short.stdout, newest.stdout);
+    let both = list().and(["--newest", "1", "--limit", "1"]).finish().await;
+    assert!(both.code == Some(2) && both.stderr.contains("--limit"), "{both}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::check::{Check, in_words, within};
 use super::store::failed;
-use crate::archive::{ArchiveReader, ConfigJson, History, RestoreError, Restored};
+use crate::archive::{ArchiveReader, ConfigJson, Extent, History, RestoreError, Restored};
 use crate::evidence::{Conditions, Evidence, Measure, Verdict};
 use crate::settings::Role;
 
@@ -183,11 +183,12 @@ async fn config_json(archive: &ArchiveReader, version: KongVersion) -> Option<Ch
 
 // With encryption there is to be no config.json, and nothing from before it.
 async fn plaintext(archive: &ArchiveReader, version: KongVersion) -> Check {
-    let (left, history) = match (archive.plaintext(version).await, archive.history(version, RECENT).await) {
-        (Err(error), _) => return failed(PLAINTEXT, &error),
-        // Without the right to list, only this one object is known.
-        (Ok(left), history) => (left, history.ok()),
-    };
+    let (left, history) =
+        match (archive.plaintext(version).await, archive.history(version, RECENT, Extent::Newest).await) {
+            (Err(error), _) => return failed(PLAINTEXT, &error),
+            // Without the right to list, only this one object is known.
+            (Ok(left), history) => (left, history.ok()),
+        };
     let snapshots = history.into_iter().flat_map(|history| history.snapshots);
     let plain = snapshots.filter_map(|listed| listed.manifest).filter(|manifest| manifest.snapshot.sealed.is_none());
     let left: Vec<String> = left.into_iter().chain(plain.map(|manifest| manifest.snapshot.key)).collect();
@@ -202,7 +203,7 @@ async fn plaintext(archive: &ArchiveReader, version: KongVersion) -> Check {
 }
 
 async fn exporters(archive: &ArchiveReader, version: KongVersion) -> Option<Check> {
-    let history = archive.history(version, RECENT).await.ok()?;
+    let history = archive.history(version, RECENT, Extent::Newest).await.ok()?;
     let names = at_the_same_time(&history)?;
     Some(Check::warn(
         EXPORTERS,
@@ -248,7 +249,7 @@ mod tests {
             }
         });
         let version = KongVersion::new(3, 9, 1);
-        History { version, published: None, problem: None, snapshots: snapshots.collect(), older: 0 }
+        History { version, published: None, problem: None, snapshots: snapshots.collect(), older: Some(0) }
     }
 
     #[test]

@@ -71,9 +71,9 @@ fn version(main: &mut Html, history: &History, compares: Compares, now: WallTime
     }
     main.put("</tbody></table></div>");
 
-    if history.older > 0 {
-        main.put("<p>").text(history.older).put(" older snapshots are not shown. All of them:</p>");
-        main.command(format_args!("lifeboat list --limit {}", history.older + history.snapshots.len()));
+    if let Some(older @ 1..) = history.older {
+        main.put("<p>").text(older).put(" older snapshots are not shown. All of them:</p>");
+        main.command(format_args!("lifeboat list --limit {}", older + history.snapshots.len()));
     }
     main.put("</section>");
 }

@@ -10,7 +10,7 @@ use lifeboat_runtime::lock::Locked;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::archive::{ArchiveReader, History};
+use crate::archive::{ArchiveReader, Extent, History};
 
 /// So long a listing is shown before the next reader causes another one …
 const SHOWN_FOR: Duration = Duration::from_secs(30);
@@ -143,7 +143,7 @@ impl Parts {
 async fn versions(archive: &ArchiveReader, limit: usize) -> Result<Vec<History>, String> {
     let mut histories = Vec::new();
     for version in archive.versions().await.map_err(|error| error.to_string())? {
-        histories.push(archive.history(version, limit).await.map_err(|error| error.to_string())?);
+        histories.push(archive.history(version, limit, Extent::Whole).await.map_err(|error| error.to_string())?);
     }
     histories.reverse();
     Ok(histories)
