@@ -178,6 +178,20 @@ fn change(of: &Entities<'_>, entity: &Entity<'_>, what: What) -> Change {
     Change { kind: entity.kind.to_owned(), name: of.name(entity), id, is_code, what }
 }
 
+fn by_identity<'e, 'a>(entities: &'e [Entity<'a>]) -> Vec<&'e Entity<'a>> {
+    let mut sorted: Vec<_> = entities.iter().collect();
+    sorted.sort_by(|one, other| one.identity().cmp(&other.identity()));
+    sorted
+}
+
+/// Takes those of this identity from the beginning, which are more than one if an id stands twice.
+fn take_those<'s, 'e, 'a>(sorted: &mut &'s [&'e Entity<'a>], identity: (bool, &[u8])) -> &'s [&'e Entity<'a>] {
+    let count = sorted.iter().take_while(|entity| entity.identity() == identity).count();
+    let (those, rest) = sorted.split_at(count);
+    *sorted = rest;
+    those
+}
+
 /// Which entity of the one is which of the other.
 struct Pairs<'e, 'a> {
     both: Vec<(&'e Entity<'a>, &'e Entity<'a>)>,
@@ -192,19 +206,20 @@ impl<'e, 'a> Pairs<'e, 'a> {
         name_before: impl Fn(&Entity<'a>) -> String,
         name_after: impl Fn(&Entity<'a>) -> String,
     ) -> Self {
-        let mut later: BTreeMap<(bool, &[u8]), Vec<&Entity<'a>>> = BTreeMap::new();
-        for entity in after {
-            later.entry(entity.identity()).or_default().push(entity);
-        }
-        let (mut both, mut removed) = (Vec::new(), Vec::new());
+        let (earlier, later) = (by_identity(before), by_identity(after));
+        let (mut earlier, mut later) = (&earlier[..], &later[..]);
+        let mut both = Vec::with_capacity(before.len().min(after.len()));
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
 
-        for entity in before {
-            match later.get_mut(&entity.identity()).and_then(Vec::pop) {
-                Some(later) => both.push((entity, later)),
-                None => removed.push(entity),
-            }
+        while let Some(next) = earlier.first().into_iter().chain(later.first()).map(|entity| entity.identity()).min() {
+            let (of_before, of_after) = (take_those(&mut earlier, next), take_those(&mut later, next));
+            let pairs = of_before.len().min(of_after.len());
+            let (extra, paired) = of_after.split_at(of_after.len() - pairs);
+            both.extend(of_before.iter().copied().zip(paired.iter().copied().rev()));
+            removed.extend_from_slice(&of_before[pairs..]);
+            added.extend_from_slice(extra);
         }
-        let added = later.into_values().flatten().collect();
+
         let mut pairs = Self { both, removed, added };
         pairs.join_by_name(name_before, name_after);
         pairs

@@ -142,6 +142,27 @@ fn two_of_the_same_name_are_not_taken_for_each_other() {
 }
 
 #[test]
+fn of_entities_with_one_id_as_many_are_compared_as_both_have() {
+    let key = |key: &str| json!({ "id": "1", "key": key });
+    let keys = |keys: &[&str]| {
+        let mut entities: Vec<Value> = keys.iter().map(|one| key(one)).collect();
+        entities.push(json!({ "id": "2", "key": "other" }));
+        configuration(json!({ "keyauth_credentials": entities }))
+    };
+    for (before, after, counts, unchanged) in [
+        (&["a"][..], &["a"][..], (0, 0, 0), 2),
+        (&["a", "a"], &["a"], (0, 1, 0), 2),
+        (&["a"], &["a", "a", "a"], (2, 0, 0), 2),
+        // What stood last counts, so it is compared first.
+        (&["b"], &["a", "b"], (1, 0, 0), 2),
+        (&[], &["a"], (1, 0, 0), 1),
+    ] {
+        let difference = Difference::between(&keys(before), &keys(after));
+        assert_eq!((difference.counts(), difference.unchanged), (counts, unchanged), "{before:?} {after:?}");
+    }
+}
+
+#[test]
 fn a_list_in_another_order_is_said_to_be_only_that() {
     let route = |methods: &[&str]| json!({"routes": [{"id": "r", "methods": methods}]});
     let changes = between(route(&["GET", "PUT"]), route(&["PUT", "GET"]));

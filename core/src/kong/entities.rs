@@ -1,10 +1,13 @@
 //! A configuration's entities, found and told apart without being read as values.
 
+mod ids;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use self::ids::Ids;
 use super::configuration::Configuration;
 use super::entity_name;
 use crate::json::{Error, Lexer};
@@ -13,8 +16,7 @@ use crate::json::{Error, Lexer};
 pub(crate) struct Entities<'a> {
     /// By kind, in the order of the text.
     pub(crate) kinds: BTreeMap<String, Vec<Entity<'a>>>,
-    /// Where the entity with an id is: its kind and place.
-    by_id: HashMap<Cow<'a, str>, (String, usize)>,
+    ids: Ids,
     /// The kinds and ids of those that share their id with an entity of another kind.
     namesakes: HashSet<(String, Cow<'a, str>)>,
     rest: Map<String, Value>,
@@ -30,24 +32,15 @@ pub(crate) struct Entity<'a> {
 
 impl<'a> Entities<'a> {
     pub(crate) fn of(configuration: &'a Configuration) -> Self {
-        let (by_id, namesakes) = (HashMap::new(), HashSet::new());
-        let mut found = Self { kinds: BTreeMap::new(), by_id, namesakes, rest: Map::new() };
-        found.read(configuration.json()).expect("a configuration is known to be JSON since it was made");
-        for (kind, entities) in &found.kinds {
-            for (at, entity) in entities.iter().enumerate() {
-                let Some(id) = entity.id.clone() else { continue };
-                if let Some((other, _)) = found.by_id.insert(id.clone(), (kind.clone(), at))
-                    && other != *kind
-                {
-                    found.namesakes.insert((other, id));
-                }
-            }
-        }
+        let (ids, namesakes) = (Ids::default(), HashSet::new());
+        let mut found = Self { kinds: BTreeMap::new(), ids, namesakes, rest: Map::new() };
+        found.read(configuration).expect("a configuration is known to be JSON since it was made");
+        (found.ids, found.namesakes) = Ids::of(&found.kinds);
         found
     }
 
-    fn read(&mut self, json: &'a [u8]) -> Result<(), Error> {
-        Lexer::new(json)?.members(|lexer, name| {
+    fn read(&mut self, configuration: &'a Configuration) -> Result<(), Error> {
+        Lexer::new(configuration.json())?.members(|lexer, name| {
             let member = text(name.content()).into_owned();
             // Of members with the same name the last one counts.
             self.kinds.remove(&member);
@@ -60,7 +53,8 @@ impl<'a> Entities<'a> {
             }
 
             let kind = std::str::from_utf8(name.raw).unwrap_or_default();
-            let mut entities = Vec::new();
+            // Of this size, since a list that grows has twice that for a moment.
+            let mut entities = Vec::with_capacity(configuration.counts().get(&member) as usize);
             lexer.elements(|lexer| {
                 let json = lexer.value(&mut ())?;
                 entities.push(Entity { kind, id: id_of(json)?, json });
@@ -82,7 +76,7 @@ impl<'a> Entities<'a> {
 
     /// Whether there is an entity of this kind with this id.
     pub(crate) fn has(&self, kind: &str, id: &str) -> bool {
-        self.by_id.get(id).is_some_and(|(found, _)| found == kind)
+        self.ids.find(&self.kinds, id).is_some_and(|(found, _)| found == kind)
             || !self.namesakes.is_empty() && self.namesakes.contains(&(kind.to_owned(), Cow::Borrowed(id)))
     }
 
@@ -94,8 +88,7 @@ impl<'a> Entities<'a> {
     /// What people call the entity with this id, if there is one: without whose it is, so that no circle of references
     /// can be walked.
     pub(crate) fn name_of_id(&self, id: &str) -> Option<String> {
-        let (kind, at) = self.by_id.get(id)?;
-        let entity = self.kinds.get(kind)?.get(*at)?;
+        let (kind, entity) = self.ids.find(&self.kinds, id)?;
         Some(entity_name::of(kind, &entity.members(), |_| None))
     }
 }
