@@ -200,10 +200,10 @@ impl Evidence {
     /// The same with how much of what nodes take it needs: those that run it show nothing of that.
     fn with_room(mut self, sizes: Sizes, limits: &NodeLimits) -> Self {
         for (limit, share) in limits.near(sizes) {
-            let (name, percent) = (limit.name(), (share * 100.0).floor());
+            let (name, percent, ample) = (limit.name(), (share * 100.0).floor(), limits.ample(limit, share));
             let words = format!(
                 "; it needs {percent} % of what {name} lets nodes take, and above that no node is given or loads it: raise it on \
-                 the data planes, and for this program if it is larger there already"
+                 the data planes (to {ample}, say), and for this program if it is larger there already"
             );
             self.caution(&words, Verdict::Doubtful);
         }
@@ -398,7 +398,11 @@ mod tests {
         assert!(near.said.contains("it needs 83 % of what cluster_max_payload lets nodes take"), "{}", near.said);
         assert!(!near.said.contains("lmdb_map_size"), "{}", near.said);
         let cache = room(|manifest| manifest.config.bytes = 400 << 20);
-        assert!(cache.said.contains("86 % of what lmdb_map_size"), "{}", cache.said);
+        assert!(
+            cache.said.contains("86 % of what lmdb_map_size") && cache.said.contains("(to 2225m, say)"),
+            "{}",
+            cache.said
+        );
         let loaded = near.but_loaded("a real Kong 3.9.1");
         assert_eq!((loaded.kind, loaded.verdict), (EvidenceKind::Loaded, Verdict::Doubtful));
         assert!(loaded.said.starts_with("a real Kong 3.9.1 loaded it; it needs 83 %"), "{}", loaded.said);

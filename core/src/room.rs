@@ -9,6 +9,7 @@ use crate::manifest::Manifest;
 pub const NEAR: f64 = 0.8;
 /// How much of its cache a node fills for each byte of JSON. 50,000 services and routes, 58 MB, took 258 MB.
 const CACHE_FOR_EACH_BYTE: f64 = 258.0 / 58.0;
+const MEBIBYTE: f64 = 1_048_576.0;
 
 /// One of the limits, by Kong's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,14 @@ impl NodeLimits {
         used
     }
 
+    /// What a limit of which this share is needed would have to be so that no more than [`NEAR`] is, as Kong's settings say it.
+    pub fn ample(&self, limit: NodeLimit, share: f64) -> String {
+        match limit {
+            NodeLimit::MaxPayload => format!("{:.0}", (self.max_payload as f64 * share / NEAR).ceil()),
+            NodeLimit::MapSize => format!("{:.0}m", (self.map_size as f64 * share / NEAR / MEBIBYTE).ceil()),
+        }
+    }
+
     /// Those of which more than [`NEAR`] is needed.
     pub fn near(&self, sizes: Sizes) -> Vec<(NodeLimit, f64)> {
         self.used_by(sizes).into_iter().filter(|(_, share)| *share > NEAR).collect()
@@ -94,6 +103,20 @@ mod tests {
         let sizes = |compressed| Sizes { version: "3.9.1".parse().unwrap(), json: 0, compressed };
         assert_eq!(limits.near(sizes(8_000)), []);
         assert_eq!(limits.near(sizes(8_001)), [(NodeLimit::MaxPayload, 0.8001)]);
+    }
+
+    #[test]
+    fn what_is_ample_is_not_near_any_more_and_little_less_is() {
+        let sizes = Sizes { version: "3.9.1".parse().unwrap(), json: 525_000_000, compressed: 137_000_000 };
+        let limits = NodeLimits::default();
+        let needed = limits.near(sizes);
+        let ample = |index: usize| limits.ample(needed[index].0, needed[index].1);
+        assert_eq!((needed.len(), ample(0), ample(1)), (2, "171250000".to_owned(), "2784m".to_owned()));
+
+        let set = NodeLimits { max_payload: size(&ample(0)).unwrap(), map_size: size(&ample(1)).unwrap() };
+        assert_eq!(set.near(sizes), []);
+        let less = NodeLimits { max_payload: set.max_payload - 1, map_size: set.map_size - (1 << 20) };
+        assert_eq!(less.near(sizes).len(), 2);
     }
 
     #[test]
