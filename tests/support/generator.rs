@@ -34,6 +34,31 @@ pub fn configuration(services: usize) -> Vec<u8> {
     json.into_bytes()
 }
 
+/// A declarative configuration with so many consumers, each with two keys, beside a few services: how configurations come to
+/// hundreds of megabytes. 1,000,000 consumers make some 520 MB of JSON. Of each edition every hundredth consumer differs.
+pub fn consumers(count: usize, edition: u64) -> Vec<u8> {
+    let few = configuration(10);
+    let few = few.strip_suffix(b"}").expect("a configuration is an object");
+    let mut random = Random(392);
+    let ids: Vec<String> = (0..count).map(|_| random.uuid()).collect();
+
+    let mut json = String::with_capacity(540 * count + 16 * 1024);
+    json.push_str(std::str::from_utf8(few).expect("it is text"));
+    json.push_str(",\"consumers\":[");
+    for (number, id) in ids.iter().enumerate() {
+        comma(&mut json, number);
+        consumer(&mut json, number, id, if number % 100 == 0 { edition } else { 0 });
+    }
+    json.push_str("],\"keyauth_credentials\":[");
+    for number in 0..2 * count {
+        comma(&mut json, number);
+        let (id, key) = (random.uuid(), random.uuid().replace('-', ""));
+        credential(&mut json, number, &id, &ids[number / 2], &key);
+    }
+    json.push_str("]}");
+    json.into_bytes()
+}
+
 /// The message in which a control plane sends this configuration, under Kong's own hash of it.
 ///
 /// # Panics
@@ -72,6 +97,22 @@ fn route(json: &mut String, number: usize, id: &str, service: &str, tenant: &str
     );
 }
 
+fn consumer(json: &mut String, number: usize, id: &str, edition: u64) {
+    let time = 1_795_168_053 + number / 7;
+    let _ = write!(
+        json,
+        r#"{{"created_at":{time},"updated_at":{time},"id":"{id}","username":"consumer-{number}-{edition}","custom_id":"account-{number}","tags":null}}"#
+    );
+}
+
+fn credential(json: &mut String, number: usize, id: &str, consumer: &str, key: &str) {
+    let time = 1_795_168_053 + number / 14;
+    let _ = write!(
+        json,
+        r#"{{"created_at":{time},"id":"{id}","consumer":"{consumer}","key":"{key}","tags":null,"ttl":null}}"#
+    );
+}
+
 /// SplitMix64, after Sebastiano Vigna's public-domain description: small, and the same everywhere and for ever.
 struct Random(u64);
 
@@ -106,6 +147,16 @@ mod tests {
         };
         near(json.len(), 58.0, 0.05);
         near(message.len(), 6.6, 0.2);
+    }
+
+    #[test]
+    fn a_million_consumers_with_two_keys_each_fit_the_largest_configuration_that_is_taken() {
+        let json = consumers(10_000, 1);
+        assert!((500 * 10_000..DEFAULT_MAX_CONFIG / 100).contains(&json.len()), "{}", json.len());
+        let counts = decode(&reconfigure_message(&json), DEFAULT_MAX_CONFIG).unwrap().configuration.counts().clone();
+        let counted = ["services", "consumers", "keyauth_credentials"].map(|kind| counts.get(kind));
+        assert_eq!(counted, [10, 10_000, 20_000]);
+        assert_ne!(json, consumers(10_000, 2));
     }
 
     #[test]

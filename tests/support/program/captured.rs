@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
@@ -78,14 +79,14 @@ impl Captured {
         assert!(has_it(&self.0.borrow()), "lifeboat never showed {part:?}, but:\n{}", self.text());
     }
 
-    pub(super) async fn line(&self, part: &str) -> String {
+    pub(super) async fn line(&self, part: &str, limit: Duration) -> String {
         let find = |text: &Text| {
             let text = String::from_utf8_lossy(&text.bytes);
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             whole.lines().find(|line| line.contains(part)).map(str::to_owned)
         };
         let mut receiver = self.0.clone();
-        let _ = timeout(HUNG, receiver.wait_for(|text| text.is_complete || find(text).is_some())).await;
+        let _ = timeout(limit, receiver.wait_for(|text| text.is_complete || find(text).is_some())).await;
         let found = find(&self.0.borrow());
         found.unwrap_or_else(|| panic!("lifeboat never said {part:?}, but:\n{}", self.text()))
     }

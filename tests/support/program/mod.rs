@@ -5,6 +5,7 @@ mod built;
 mod captured;
 mod memory_group;
 mod terminal;
+mod usage;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -24,6 +25,7 @@ use self::built::executable;
 use self::captured::Captured;
 pub use self::memory_group::MemoryGroup;
 use self::terminal::Terminal;
+pub use self::usage::Usage;
 
 /// Nothing that is waited for takes nearly as long: who gets here has hung.
 const HUNG: Duration = Duration::from_secs(60);
@@ -194,7 +196,15 @@ impl Running {
     /// # Panics
     /// When it ends without, or hangs: with all that it said.
     pub async fn says(&self, part: &str) -> String {
-        self.stderr.line(part).await
+        self.stderr.line(part, HUNG).await
+    }
+
+    /// The same for what takes longer than anything that is tested: what is measured.
+    ///
+    /// # Panics
+    /// As [`says`](Self::says), after `limit`.
+    pub async fn says_within(&self, limit: Duration, part: &str) -> String {
+        self.stderr.line(part, limit).await
     }
 
     /// Waits until its results have a line with this part, and gives the line.
@@ -202,7 +212,7 @@ impl Running {
     /// # Panics
     /// As [`says`](Self::says).
     pub async fn prints(&self, part: &str) -> String {
-        self.stdout.line(part).await
+        self.stdout.line(part, HUNG).await
     }
 
     /// Waits until its results, or the terminal that it has, show this part, in a line that may not have ended.
@@ -265,15 +275,17 @@ impl Running {
     /// # Panics
     /// When it has ended.
     pub fn memory(&self, what: Memory) -> u64 {
+        self.memory_if_it_runs(what).expect("a running process has memory")
+    }
+
+    fn memory_if_it_runs(&self, what: Memory) -> Option<u64> {
         let name = match what {
             Memory::Peak => "VmHWM:",
             Memory::Resident => "VmRSS:",
         };
-        let path = format!("/proc/{}/status", self.pid.as_raw_nonzero());
-        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
         let kilobytes = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = kilobytes.and_then(|text| text.parse().ok()).expect("a running process has memory");
-        kilobytes * 1024
+        Some(kilobytes?.parse::<u64>().ok()? * 1024)
     }
 }
 
