@@ -19,9 +19,30 @@ PICTURES = [
         "y": "MiB",
         "row": r"(?P<curve>.*), (?P<x>\d+) of them: resident memory \| (?P<y>[\d.]+) MiB",
     },
+    {
+        "file": "performance-history.svg",
+        "title": "What is asked of a store",
+        "x": "snapshots in the history",
+        "y": "requests",
+        "row": r"(?P<x>\d+) \| (?P<curve>(?!pruning)[^|]+?) \| (?P<y>\d+) \| \d+ \|",
+    },
+    {
+        "file": "performance-memory.svg",
+        "title": "Resident memory at its peak",
+        "x": "MB of JSON",
+        "y": "MB",
+        "row": r"(?P<x>\d+) MB \| (?P<curve>[^|:]+?) \| (?P<y>\d+) MB \|",
+    },
+    {
+        "file": "performance-time.svg",
+        "title": "Processor time",
+        "x": "MB of JSON",
+        "y": "seconds",
+        "row": r"(?P<x>\d+) MB \| (?P<curve>[^|:]+?) \| \d+ MB \|.*\| (?P<y>[\d.]+) s \| [\d.]+ s \|",
+    },
 ]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 70, 20, 40, 50
-COLOURS = ["#1b6ca8", "#c8553d", "#3b7d4f", "#7a4f9a", "#8a6d1d"]
+COLOURS = ["#1b6ca8", "#c8553d", "#3b7d4f", "#7a4f9a", "#8a6d1d", "#2aa1b3", "#b03a76", "#5c5c5c"]
 
 
 def step(most):

@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use lifeboat::archive::Timekeeper;
 use lifeboat::settings::HistoryLimit;
-use lifeboat_fakes::store::RequestCounts;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::program::{Running, Usage};
 use lifeboat_tests::stage::play_within;
@@ -32,15 +31,15 @@ const SERVICES: usize = 70;
 const PUBLICATIONS: usize = 5;
 /// Nothing that is measured takes nearly as long.
 const HUNG: Duration = Duration::from_secs(30 * 60);
-/// Whoever has asked for nothing for so long is done.
-const QUIET: Duration = Duration::from_millis(1_500);
 
 fn main() -> ExitCode {
+    report::begin();
     let mut all = Vec::new();
     for snapshots in HISTORIES {
         play_within(HUNG, async { all.push(measure(snapshots).await) });
+        report::print(all.last());
     }
-    report::print(&all)
+    report::verdict(&all)
 }
 
 async fn measure(snapshots: u64) -> Measured {
@@ -64,30 +63,30 @@ fn message(change: usize) -> Bytes {
     Bytes::from(generator::reconfigure_message(&generator::configuration(SERVICES + change)))
 }
 
-/// An exporter that starts and is sent what is published already, until it asks the store for nothing more.
+/// An exporter that starts, until it has published what it is sent first.
 async fn started(world: &World) -> (Running, Cost) {
-    let before = world.store.counts();
-    world.control_plane.push(message(0));
+    let (message, before) = (message(1), world.store.counts());
+    let hash = configuration(&message).hash;
+    world.control_plane.push(message);
     let program = world.program(["run"]).start();
-    program.says("is the published one already").await;
+    // It is said when all that belongs to it is written.
+    program.says_within(HUNG, &format!("published configuration {hash}")).await;
 
-    let requests = quiet(world).await;
     let usage = program.usage().expect("it runs");
-    (program, Cost::new(&before, &requests, usage.processor))
+    (program, Cost::new(&before, &world.store.counts(), usage.processor))
 }
 
 /// One publication: the median of some, for once a minute an exporter looks at the store anyway.
 async fn published(world: &World, program: &Running) -> Cost {
     let mut costs = Vec::new();
-    for change in 1..=PUBLICATIONS {
+    for change in 2..PUBLICATIONS + 2 {
         let (message, before, usage) = (message(change), world.store.counts(), program.usage().expect("it runs"));
         let hash = configuration(&message).hash;
         world.control_plane.push(message);
-        program.says(&format!("published configuration {hash}")).await;
+        program.says_within(HUNG, &format!("published configuration {hash}")).await;
 
-        let requests = quiet(world).await;
         let Usage { processor, .. } = program.usage().expect("it runs");
-        costs.push(Cost::new(&before, &requests, processor - usage.processor));
+        costs.push(Cost::new(&before, &world.store.counts(), processor - usage.processor));
     }
     Cost::median(costs)
 }
@@ -111,16 +110,4 @@ async fn pruned(world: &World, limit: u64) -> Vec<(usize, Cost)> {
         turns.push((pruned.gone.len(), Cost::new(&before, &world.store.counts(), Duration::ZERO)));
     }
     turns
-}
-
-async fn quiet(world: &World) -> RequestCounts {
-    let mut counts = world.store.counts();
-    loop {
-        tokio::time::sleep(QUIET).await;
-        let now = world.store.counts();
-        if now == counts {
-            return now;
-        }
-        counts = now;
-    }
 }

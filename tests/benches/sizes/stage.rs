@@ -6,12 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
+use lifeboat_core::frame::{Frame, Opcode};
+use lifeboat_fakes::node::EMPTY_HASH as NOTHING;
+use lifeboat_fakes::recorded;
 use lifeboat_fakes::store::{S3Store, S3StoreOptions};
+use lifeboat_link::tls::client_config_shared;
 use lifeboat_tests::cluster::{Cluster, relay_address};
-use lifeboat_tests::crowd::outage::NOTHING;
-use lifeboat_tests::crowd::{By, Certificate, Crowd, CrowdOptions};
 use lifeboat_tests::generator;
 use lifeboat_tests::program::{Invocation, Running, Usage};
+use lifeboat_tests::raw_node::RawNode;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::HUNG;
 
 /// A version whose nodes cache the configuration as it is.
 const EARLIER: &str = "2.8.5";
@@ -20,6 +29,8 @@ const ACCESS_KEY: &str = "AKIDLIFEBOAT";
 const SECRET_KEY: &str = "wonderful-storage-secret";
 /// What such configurations need of nodes, in bytes.
 const MAX_PAYLOAD: &str = "1073741824";
+/// Much sooner than the 45 s after which a relay gives a node up.
+const PING_EVERY: Duration = Duration::from_secs(10);
 /// Nobody listens there.
 const GONE: &str = "127.0.0.1:1";
 
@@ -48,6 +59,42 @@ fn stated_hash(message: &[u8]) -> String {
     GzDecoder::new(message).take(200).read_to_string(&mut beginning).expect("a message begins with text");
     let (_, hash) = beginning.split_once(r#""config_hash":""#).expect("it states a hash");
     hash[..32].to_owned()
+}
+
+/// A node that was restored. Dropping it ends it.
+pub(crate) struct Node(JoinHandle<()>);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// As Kong sends it, of a node that takes such configurations.
+fn basic_info() -> Bytes {
+    let mut info: Value = serde_json::from_slice(&recorded::basic_info()).expect("it was recorded");
+    info["process_conf"]["cluster_max_payload"] = MAX_PAYLOAD.parse::<u64>().expect("a number").into();
+    info.to_string().into()
+}
+
+/// Says what it runs until its link ends, and when it was given this configuration.
+async fn live(mut node: RawNode, hash: String, restored: oneshot::Sender<()>) {
+    let (mut restored, mut runs) = (Some(restored), NOTHING.to_owned());
+    loop {
+        match timeout(PING_EVERY, node.next()).await {
+            Ok(None) => return,
+            Ok(Some(frame)) if frame.opcode == Opcode::Binary && stated_hash(&frame.payload) == hash => {
+                runs.clone_from(&hash);
+                restored.take().map(|restored| restored.send(()));
+            }
+            // A pong, which is no reason to ping again.
+            Ok(Some(_)) => continue,
+            Err(_) => {}
+        }
+        if node.send(Frame::ping(Bytes::from(runs.clone()))).await.is_err() {
+            return;
+        }
+    }
 }
 
 pub(crate) struct Stage {
@@ -85,11 +132,18 @@ impl Stage {
         (relay, address)
     }
 
-    pub(crate) fn empty_node(&self, to: SocketAddr, adopts: &Given) -> Crowd {
-        let (runs, adopts) = (NOTHING.to_owned(), adopts.hash.clone());
-        let certificate = Certificate { certificate: &self.cluster.certificate, key: &self.cluster.key };
-        let options = CrowdOptions { to, nodes: 1, within: Duration::ZERO, runs, adopts, by: By::Outlet };
-        Crowd::start(&options, certificate)
+    /// Gives the message to an empty node, which then stays. Which one it is, its hash tells.
+    pub(crate) async fn restored(&self, to: SocketAddr, given: &Given) -> Node {
+        let tls = client_config_shared(&self.cluster.identity);
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut node = RawNode::open(to, tls, &id).await.expect("the relay lets it in");
+        node.send(Frame::binary(basic_info())).await.expect("the link stands");
+        node.ping().await.expect("the link stands");
+
+        let (restored, is_restored) = oneshot::channel();
+        let node = Node(tokio::spawn(live(node, given.hash.clone(), restored)));
+        timeout(HUNG, is_restored).await.expect("it is restored in time").expect("the link stands");
+        node
     }
 
     /// A command to its end, which must be a good one.
