@@ -24,7 +24,7 @@ PICTURES = [
         "title": "What is asked of a store",
         "x": "snapshots in the history",
         "y": "requests",
-        "row": r"(?P<x>\d+) \| (?P<curve>(?!pruning)[^|]+?) \| (?P<y>\d+) \| \d+ \|",
+        "row": r"(?P<x>\d+) \| (?P<curve>(?!pruning)[`a-z][^|]+?) \| (?P<y>\d+) \| \d+ \|",
     },
     {
         "file": "performance-memory.svg",
