@@ -36,16 +36,16 @@ async function open(path, { readsAnswers = true, ...options } = {}) {
   page.on("request", (request) => {
     if (!request.url().startsWith(`${address}/`)) wrong.push(`a request to ${request.url()}`);
   });
-  // What a closed page was still being sent is gone with it.
+  // What a closed page was still being sent is gone with it. WebAssembly has the words by which it knows secrets.
   const body = (response) => response.body().then(String, () => "");
-  if (readsAnswers) page.on("response", (response) => answers.push(body(response).then((said) => [response.url(), said])));
+  const isRead = (response) => readsAnswers && !response.url().endsWith(".wasm");
+  page.on("response", (response) => isRead(response) && answers.push(body(response).then((said) => [response.url(), said])));
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
   });
   await page.goto(address + path, { timeout: LONG });
-  page.answers = () => Promise.all(answers);
   page.isRight = async () => {
-    for (const [url, said] of await page.answers()) for (const secret of SECRETS) if (said.includes(secret)) wrong.push(`${secret} in ${url}`);
+    for (const [url, said] of await Promise.all(answers)) for (const secret of SECRETS) if (said.includes(secret)) wrong.push(`${secret} in ${url}`);
     assert.deepEqual(wrong, []);
     await context.close();
   };
@@ -91,6 +91,8 @@ async function views(file) {
   assert.match(await text(now, "#standing"), /The control plane answers\. New nodes of Kong 3\.9\.1 would get snapshot 2/);
   assert.match(await text(now, "main"), /LifeboatConfigurationHeld/);
   await now.waitForFunction(() => document.querySelector("main").innerText.includes("lifeboat release 3 --kong-version 3.9.1"));
+  // The relay may have looked for a backup just before there was one; it looks again.
+  await now.waitForFunction(() => !document.querySelector("main").innerText.includes("LifeboatNodesWithoutBackup"));
   await picture(now, "now");
 
   // By the keyboard alone: past the views to the content, and to another view.
@@ -119,8 +121,10 @@ async function views(file) {
   const [before, after] = await Promise.all([now.waitForRequest(/configuration/).then((request) => request.url()), compared(now)]);
   assert.match(after, /0 added, 0 removed, 0 changed.*Secrets that were not compared: [1-9]/);
   assert.equal(before, `${address}/page/configuration/3.9.1/2`);
-  const configurations = (await now.answers()).filter(([url, said]) => url.includes("/page/configuration/") && said.includes("(masked "));
-  assert.ok(configurations.length >= 3, "what the server gave for comparing was not looked at");
+  // What the worker was given can't be read from outside; the page itself is given the same.
+  const given = await now.evaluate(() => fetch("/page/configuration/3.9.1/2").then((answer) => answer.text()));
+  assert.match(given, /"key":"\(masked /);
+  for (const secret of SECRETS) assert.ok(!given.includes(secret), secret);
   await now.isRight();
 
   await worksWithoutScripts();
@@ -174,6 +178,7 @@ async function outage() {
   assert.match(await text(page, "main"), /LifeboatNodesServedFromStore/);
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Find", "the reader's place was lost");
   assert.equal(await page.evaluate(() => performance.getEntriesByType("navigation").length), 1);
+  await page.evaluate(() => scrollTo(0, 0));
   await picture(page, "outage");
   await page.isRight();
   await isAccessible("/");

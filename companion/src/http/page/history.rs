@@ -63,8 +63,10 @@ fn version(main: &mut Html, history: &History, compares: Compares, now: WallTime
     rows.sort_by_key(|listed| rank(history, listed));
     main.put("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Snapshots of Kong ");
     main.text(history.version).put("\"><table><thead><tr><th scope=\"col\">Snapshot</th><th scope=\"col\">State</th>");
-    main.put("<th scope=\"col\">Received</th><th scope=\"col\">Configuration</th><th scope=\"col\">Services</th>");
-    main.put("<th scope=\"col\">Routes</th><th scope=\"col\">Plugins</th><th scope=\"col\">Size</th>");
+    main.put("<th scope=\"col\">Received</th><th scope=\"col\">Configuration</th>");
+    for numbers in ["Services", "Routes", "Plugins", "Size"] {
+        main.put("<th scope=\"col\" class=\"number\">").text(numbers).put("</th>");
+    }
     main.put("<th scope=\"col\">Compare</th></tr></thead><tbody>");
     for listed in rows {
         row(main, history, listed, compares, now);

@@ -65,7 +65,7 @@ fn configurations(main: &mut Html, nodes: &[Node]) {
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
 
-    main.put("<h3 id=\"runs\">What they run</h3><table><thead><tr><th scope=\"col\">Nodes</th>");
+    main.put("<h3 id=\"runs\">What they run</h3><table><thead><tr><th scope=\"col\" class=\"number\">Nodes</th>");
     main.put("<th scope=\"col\">Kong</th><th scope=\"col\">Configuration</th><th scope=\"col\">From</th></tr></thead><tbody>");
     for ((version, configuration, from), count) in groups.iter().take(CONFIGURATIONS) {
         main.put("<tr><td class=\"number\">").text(count).put("</td><td>").text(version).put("</td><td><code>");
