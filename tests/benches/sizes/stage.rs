@@ -72,7 +72,7 @@ impl Drop for Node {
 
 /// As Kong sends it, of a node that takes such configurations.
 fn basic_info() -> Bytes {
-    let mut info: Value = serde_json::from_slice(&recorded::basic_info()).expect("it was recorded");
+    let mut info: Value = serde_json::from_slice(recorded::basic_info()).expect("it was recorded");
     info["process_conf"]["cluster_max_payload"] = MAX_PAYLOAD.parse::<u64>().expect("a number").into();
     info.to_string().into()
 }
