@@ -1,12 +1,16 @@
 //! One end of a link. Reading can be cancelled at any point and resumed; a frame is written whole.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::sensitive::Sensitive;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 use super::header::{Header, HeaderError, Mask};
@@ -18,8 +22,6 @@ const WRITTEN_PER_SECOND: u64 = 64 * 1024;
 const READ_AT_ONCE: usize = 4 * 1024;
 /// What TLS has in a record, at most.
 const PIECE: usize = 16 * 1024;
-/// What is read into for a longer frame is not kept for the next one.
-const KEPT: usize = 64 * 1024;
 
 /// A stream that carries WebSocket frames.
 #[derive(Debug)]
@@ -100,10 +102,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if self.frame.is_some() && !had_begun {
             return Ok(Incoming::Part);
         }
-        // For a long frame its whole length is set aside once, instead of by doubling, and not one byte more.
-        let missing = self.frame.as_ref().map(|header| header.length as usize - self.unread.len());
-        self.unread.reserve(missing.unwrap_or(READ_AT_ONCE));
-        self.read().await?;
+        match &self.frame {
+            // For a long frame its whole length is set aside once, instead of by doubling, and not one byte more.
+            Some(header) => {
+                let missing = header.length as usize - self.unread.len();
+                self.unread.reserve(missing);
+                self.read().await?;
+            }
+            None => self.read_ahead().await?,
+        }
         Ok(self.take_frame()?.map_or(Incoming::Part, Incoming::Frame))
     }
 
@@ -167,12 +174,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     async fn read(&mut self) -> Result<(), LinkError> {
-        match self.stream.read_buf(&mut *self.unread).await {
-            Ok(0) => Err(LinkError::Closed),
-            // A peer that is killed has no time for TLS's goodbye.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(LinkError::Closed),
-            read => read.map(drop).map_err(LinkError::from),
-        }
+        has_read(self.stream.read_buf(&mut *self.unread).await)
+    }
+
+    // A link waits most of the time, and there are thousands: nothing is set aside before there is something to read.
+    async fn read_ahead(&mut self) -> Result<(), LinkError> {
+        let read = poll_fn(|context| {
+            let mut bytes = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
+            let mut read = ReadBuf::uninit(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            self.unread.extend_from_slice(read.filled());
+            Poll::Ready(Ok(read.filled().len()))
+        });
+        has_read(read.await)
     }
 
     async fn write(&mut self, mut bytes: impl Buf) -> Result<(), LinkError> {
@@ -199,7 +213,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
 
         let mut payload = self.unread.split_to(length);
-        if length > KEPT {
+        // What was read into for this one is not kept for the next.
+        if self.unread.is_empty() || length > READ_AT_ONCE {
             self.unread = BytesMut::from(&self.unread[..]).into();
         }
         if let Some(key) = header.key {
@@ -208,6 +223,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let frame = Frame { opcode: header.opcode, is_final: header.is_final, payload: payload.freeze() };
         self.frame = None;
         Ok(Some(frame))
+    }
+}
+
+fn has_read(read: io::Result<usize>) -> Result<(), LinkError> {
+    match read {
+        Ok(0) => Err(LinkError::Closed),
+        // A peer that is killed has no time for TLS's goodbye.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(LinkError::Closed),
+        read => read.map(drop).map_err(LinkError::from),
     }
 }
 
@@ -346,6 +370,19 @@ mod tests {
         }
         assert!((300_000..310_000).contains(&most), "{most}");
         drop(sender.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_link_that_waits_keeps_no_memory_for_what_it_reads() {
+        let (mut client, mut server) = pair(1 << 20);
+        // A node's first message, and a ping of it.
+        for length in [17_000, 32] {
+            let sent = Frame::binary(vec![1; length]);
+            let (_, received) = tokio::join!(async { client.send(&sent).await.unwrap() }, frame(&mut server));
+            assert_eq!(received, sent);
+            assert!(futures::FutureExt::now_or_never(server.recv()).is_none());
+            assert_eq!(server.unread.capacity(), 0, "after {length} bytes");
+        }
     }
 
     #[tokio::test]
