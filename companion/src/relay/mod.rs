@@ -66,7 +66,7 @@ use crate::observation::RelayRecorder;
 use crate::settings::{ClusterSettings, RelaySettings, Rulebook};
 use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_link::dial;
-use lifeboat_link::tls::HandshakeQueue;
+use lifeboat_link::tls::{HandshakeQueue, seed_random_numbers};
 use lifeboat_runtime::clock::Clock;
 
 /// For how many versions of Kong something is remembered at once. A node may claim any version, and each costs requests to
@@ -192,6 +192,8 @@ impl Relay {
 
     /// Serves nodes until it is told to stop.
     pub async fn run(self) {
+        // A thread of its own: nobody waits for it, neither readiness nor the first node.
+        tokio::task::spawn_blocking(seed_random_numbers);
         info!("the relay listens on {}: point cluster_control_plane of data planes there", self.address());
         let (clock, outage) = (self.shared.clock, OutageLog::default());
         loop {

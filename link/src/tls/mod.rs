@@ -46,6 +46,13 @@ pub use server_side::{Accepts, ServerSide, ServerTls};
 /// The server name that data planes ask for in `shared` mode (KONG.md section 1, "Cluster certificate").
 pub const SHARED_SERVER_NAME: &str = "kong_clustering";
 
+/// Does now, in this thread, what the first handshake of a process would wait for: aws-lc seeds its random numbers once, from
+/// the jitter of the processor, which takes some 80 ms.
+pub fn seed_random_numbers() {
+    // If it fails, so does the handshake, which says so.
+    let _ = provider().secure_random.fill(&mut [0; 32]);
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
