@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 
 use super::gate::gate;
+use super::node_page::NodePage;
 use super::{Program, Status, page};
 use crate::metrics::Form;
 use crate::observation::{ExportFacts, Lead};
@@ -97,8 +98,13 @@ async fn metrics(State(program): Shared, headers: HeaderMap) -> Response {
     ([(header::CONTENT_TYPE, form.content_type())], program.metrics.text(form)).into_response()
 }
 
-async fn status(State(program): Shared) -> Response {
-    let status = serde_json::to_vec(&Status::of(&program)).expect("its names are texts, and nothing in it fails");
+async fn status(State(program): Shared, uri: Uri) -> Response {
+    let listed = match NodePage::of(uri.query().unwrap_or_default()) {
+        Ok(listed) => listed,
+        Err(problem) => return (StatusCode::BAD_REQUEST, problem).into_response(),
+    };
+    let status =
+        serde_json::to_vec(&Status::of(&program, listed)).expect("its names are texts, and nothing in it fails");
     ([(header::CONTENT_TYPE, "application/json")], status).into_response()
 }
 

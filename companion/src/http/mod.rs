@@ -4,6 +4,7 @@
 mod answers;
 mod connections;
 mod gate;
+mod node_page;
 mod page;
 mod status;
 

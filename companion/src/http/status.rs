@@ -8,15 +8,16 @@ use lifeboat_core::kong::EntityCounts;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::lifetimes::{End, Lifetimes};
 use lifeboat_core::manifest::{Manifest, Pin, State};
-use lifeboat_core::room::{NEAR, NodeLimits, Sizes};
+use lifeboat_core::room::{NodeLimits, Sizes};
 use lifeboat_core::time::{WallTime, seconds};
 use serde::Serialize;
 
 use super::Program;
+use super::node_page::NodePage;
 use crate::drill::{DrillFacts, DrillMetrics};
 use crate::metrics::strategy_name;
 use crate::observation::{self, ExportFacts, Observation, RelayFacts, newest_state_name};
-use crate::relay::{ControlPlaneSync, NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
+use crate::relay::{ControlPlaneSync, NearLimit, NodeStatus, OnlyIncremental, RelayView, WithoutBackup};
 use crate::reports::ReportsView;
 
 const FORMAT: u32 = 1;
@@ -142,6 +143,7 @@ pub(super) struct Relay {
     pub(super) nodes_connected: u64,
     pub(super) nodes_served_from_store: u64,
     pub(super) nodes: Vec<Node>,
+    pub(super) nodes_after: Option<String>,
     pub(super) without_backup: Vec<WithoutBackup>,
     pub(super) warnings: Vec<String>,
     pub(super) only_incremental: Vec<OnlyIncremental>,
@@ -156,7 +158,7 @@ pub(super) struct Node {
 }
 
 impl Status {
-    pub(super) fn of(program: &Program) -> Self {
+    pub(super) fn of(program: &Program, page: NodePage) -> Self {
         let observation: &Observation = &program.observation;
         let now = observation.now();
 
@@ -171,7 +173,7 @@ impl Status {
             certificates: observation.certificate_ends().into_iter().map(certificate).collect(),
             export: observation.export_facts().iter().map(|facts| Export::of(facts, &program.drills, now)).collect(),
             data_planes: observation.listed_without_backup().map(DataPlanes::of),
-            relay: observation.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), now)),
+            relay: observation.relay_facts().map(|facts| Relay::of(&facts, program.relay.as_ref(), page, now)),
             reports: program.reports.view(),
         }
     }
@@ -292,14 +294,14 @@ impl DataPlanes {
 }
 
 impl Relay {
-    fn of(facts: &RelayFacts, view: Option<&RelayView>, now: WallTime) -> Self {
+    fn of(facts: &RelayFacts, view: Option<&RelayView>, page: NodePage, now: WallTime) -> Self {
         let ready = facts.check_ready(now);
         let without_backup = view.map(RelayView::without_backup).unwrap_or_default();
         let mut warnings: Vec<String> = without_backup.iter().filter_map(no_backup).collect();
         let control_plane_sync = view.map(RelayView::control_plane_sync).unwrap_or_default();
         warnings.extend(control_plane_sync.warning().map(str::to_owned));
-        let nodes: Vec<Node> = view.map(Node::all).unwrap_or_default();
-        warnings.extend(nodes.iter().flat_map(Node::near_its_limits).take(WARNINGS));
+        warnings.extend(view.map(|view| view.near_limits(WARNINGS)).unwrap_or_default().iter().map(near_its_limit));
+        let (nodes, after) = view.map(|view| Node::listed(view, page)).unwrap_or_default();
         Self {
             ready: ready.is_ok(),
             reason: ready.err(),
@@ -309,6 +311,7 @@ impl Relay {
             nodes_connected: facts.nodes,
             nodes_served_from_store: facts.nodes_from_store,
             nodes,
+            nodes_after: after.map(|number| number.to_string()),
             without_backup: without_backup.into_iter().filter(|without| without.nodes > 0).collect(),
             warnings,
             only_incremental: view.map(RelayView::only_incremental).unwrap_or_default(),
@@ -317,22 +320,22 @@ impl Relay {
 }
 
 impl Node {
-    fn all(view: &RelayView) -> Vec<Self> {
+    // Those on this page, and the number of the last of them if there are more behind it.
+    fn listed(view: &RelayView, page: NodePage) -> (Vec<Self>, Option<u64>) {
+        let (listed, after) = view.nodes_after(page.after, page.most);
         let node = |status: NodeStatus| {
             let used = view.limits_used(&status);
             let used = used.map(|used| used.into_iter().map(|(limit, share)| (limit.name(), rounded(share))).collect());
             Self { status, node_limits_used: used }
         };
-        view.nodes().into_iter().map(node).collect()
+        (listed.into_iter().map(node).collect(), after)
     }
+}
 
-    fn near_its_limits(&self) -> impl Iterator<Item = String> {
-        let near = self.node_limits_used.iter().flatten().filter(|(_, share)| **share > NEAR);
-        near.map(|(limit, share)| {
-            let (hostname, percent) = (&self.status.hostname, (share * 100.0).floor());
-            format!("node {hostname}: its backup needs {percent} % of what its {limit} lets it take: raise that")
-        })
-    }
+fn near_its_limit(near: &NearLimit) -> String {
+    let (hostname, percent) = (&near.hostname, (rounded(near.share) * 100.0).floor());
+    let limit = near.limit.name();
+    format!("node {hostname}: its backup needs {percent} % of what its {limit} lets it take: raise that")
 }
 
 fn no_backup(without: &WithoutBackup) -> Option<String> {

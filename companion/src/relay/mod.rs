@@ -40,7 +40,7 @@ pub use incremental::OnlyIncremental;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use rpc::ControlPlaneSync;
 pub use upgrade::NodeIdentity;
-pub use view::{LimitsUsed, RelayView, WithoutBackup};
+pub use view::{LimitsUsed, NearLimit, RelayView, WithoutBackup};
 
 use self::admission::Admission;
 use self::backups::{BackupWatch, Backups};

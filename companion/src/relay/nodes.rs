@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::room::NodeLimits;
+use lifeboat_core::room::{NodeLimits, Sizes};
 use lifeboat_core::session::node::{LinkState, NodeSession, Source};
 use lifeboat_core::time::WallTime;
 use lifeboat_runtime::lock::Locked;
 use serde::Serialize;
 
 use super::sent_hashes::Sent;
-use super::{NodeIdentity, rpc};
+use super::{NearLimit, NodeIdentity, rpc};
+
+/// How many rows are copied while nobody else can reach the table.
+const LISTED_AT_ONCE: usize = 1_000;
 
 /// A connected node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,7 +84,8 @@ pub(super) struct Nodes(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    next: u64,
+    /// The newest one's. The first has 1: after 0 come all.
+    last: u64,
     nodes: BTreeMap<u64, NodeStatus>,
 }
 
@@ -128,8 +133,8 @@ impl Nodes {
         };
 
         let mut table = self.lock();
-        let number = table.next;
-        table.next += 1;
+        table.last += 1;
+        let number = table.last;
         table.nodes.insert(number, status);
         drop(table);
         NodeRow { nodes: self.clone(), number, shown: NOTHING_YET }
@@ -138,6 +143,42 @@ impl Nodes {
     /// All rows, in the order in which they came.
     pub(super) fn all(&self) -> Vec<NodeStatus> {
         self.lock().nodes.values().cloned().collect()
+    }
+
+    /// Rows in the order in which they came: those after the one with this number, so many at most. Then the number of the
+    /// last of them, if there are more behind it.
+    pub(super) fn after(&self, number: Option<u64>, most: usize) -> (Vec<NodeStatus>, Option<u64>) {
+        let (mut listed, mut last) = (Vec::new(), number);
+        loop {
+            // Nodes' sessions wait for the table: it is left to them between two parts of a long list.
+            let table = self.lock();
+            let mut rows = table.nodes.range((last.map_or(Unbounded, Excluded), Unbounded)).peekable();
+            let part = most.saturating_sub(listed.len()).min(LISTED_AT_ONCE);
+            for (number, status) in rows.by_ref().take(part) {
+                listed.push(status.clone());
+                last = Some(*number);
+            }
+
+            if rows.peek().is_none() {
+                return (listed, None);
+            }
+            if listed.len() >= most {
+                // With none at all, the list goes on where it would have begun.
+                return (listed, Some(last.unwrap_or_default()));
+            }
+        }
+    }
+
+    /// The first of those nodes that near a limit with backups of these sizes, so many at most.
+    pub(super) fn near_limits(&self, sizes: &BTreeMap<KongVersion, Sizes>, most: usize) -> Vec<NearLimit> {
+        let table = self.lock();
+        let near = table.nodes.values().filter_map(|node| {
+            let sizes = sizes.get(&node.version?)?;
+            Some(node.limits?.near(*sizes).into_iter().map(move |(limit, share)| (node, limit, share)))
+        });
+        let named =
+            |(node, limit, share): (&NodeStatus, _, _)| NearLimit { hostname: node.hostname.clone(), limit, share };
+        near.flatten().take(most).map(named).collect()
     }
 
     /// How many there are of each version that they have said.

@@ -34,6 +34,17 @@ pub struct WithoutBackup {
     pub nodes: u64,
 }
 
+/// A node of which a limit is nearly reached.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NearLimit {
+    /// Its host's name.
+    pub hostname: String,
+    /// Which limit.
+    pub limit: NodeLimit,
+    /// Which share of it its backup needs.
+    pub share: f64,
+}
+
 /// Which share of each limit of a node a snapshot needs.
 pub type LimitsUsed = Vec<(NodeLimit, f64)>;
 
@@ -68,6 +79,22 @@ impl RelayView {
             Backing::Found { sizes: Some(sizes), .. } => Some(node.limits?.used_by(sizes)),
             Backing::Found { sizes: None, .. } | Backing::Absent => None,
         }
+    }
+
+    /// The first of those nodes whose backup needs nearly all that one of their limits allows, so many at most.
+    pub fn near_limits(&self, most: usize) -> Vec<NearLimit> {
+        let sizes = |version| match self.backups.of(version)? {
+            Backing::Found { sizes, .. } => sizes.map(|sizes| (version, sizes)),
+            Backing::Absent => None,
+        };
+        let sizes = self.nodes.versions().into_keys().filter_map(sizes).collect();
+        self.nodes.near_limits(&sizes, most)
+    }
+
+    /// Nodes that are connected now, oldest first: those after the one with this number, so many at most. Then the number of
+    /// the last of them, if there are more behind it.
+    pub fn nodes_after(&self, after: Option<u64>, most: usize) -> (Vec<NodeStatus>, Option<u64>) {
+        self.nodes.after(after, most)
     }
 
     /// The nodes that are connected now, oldest first.
@@ -213,6 +240,31 @@ mod tests {
         let (page, status) = (thousands.cost("/").await, thousands.cost("/status").await);
         // It is made of the same rows, and shows a hundred of them.
         assert!(page < 4 * status, "{page:?} for the page, {status:?} for /status");
+    }
+
+    #[tokio::test]
+    async fn the_nodes_can_be_listed_in_parts_and_all_else_is_the_same() {
+        let relay = Relay::with(2_345).await;
+        let all: serde_json::Value = serde_json::from_str(&relay.page("/status").await).unwrap();
+        assert_eq!(all["relay"]["nodes_after"], serde_json::Value::Null);
+        let (mut listed, mut query, mut parts) = (Vec::new(), "nodes=1000".to_owned(), 0);
+        loop {
+            let mut part: serde_json::Value =
+                serde_json::from_str(&relay.page(&format!("/status?{query}")).await).unwrap();
+            let nodes = part["relay"]["nodes"].take();
+            listed.extend(nodes.as_array().unwrap().clone());
+            parts += 1;
+            let after = part["relay"]["nodes_after"].take();
+            assert_eq!(part["relay"]["nodes_connected"], 2_345);
+            let Some(after) = after.as_str() else { break };
+            query = format!("nodes=1000&after={after}");
+        }
+        assert_eq!((parts, listed.len()), (3, 2_345));
+        assert!(all["relay"]["nodes"].as_array() == Some(&listed));
+
+        let none: serde_json::Value = serde_json::from_str(&relay.page("/status?nodes=0").await).unwrap();
+        assert_eq!((&none["relay"]["nodes"], &none["relay"]["nodes_after"]), (&serde_json::json!([]), &"0".into()));
+        assert!(relay.page("/status?nodes=few").await.contains("nodes=\"few\""));
     }
 
     #[tokio::test]

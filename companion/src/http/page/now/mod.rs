@@ -14,6 +14,7 @@ use super::frame::{View, document};
 use super::html::{Html, counted};
 use super::listing::Seen;
 use crate::http::Program;
+use crate::http::node_page::NodePage;
 use crate::http::status::Status;
 use crate::observation::{ExportFacts, RelayFacts};
 
@@ -36,7 +37,7 @@ struct Backup {
 /// The whole page.
 pub(super) fn page(program: &Program, seen: Seen, shown: &Shown) -> Html {
     let (exports, relay) = (program.observation.export_facts(), program.observation.relay_facts());
-    render(&Facts { status: Status::of(program), exports, relay, seen }, shown)
+    render(&Facts { status: Status::of(program, NodePage::ALL), exports, relay, seen }, shown)
 }
 
 fn render(facts: &Facts, shown: &Shown) -> Html {

@@ -47,7 +47,7 @@ fn said(program: &Program) -> String {
 fn alarms(program: &Program) -> Vec<(&'static str, Severity)> {
     let seen = Seen { listing: None, problem: None };
     let (exports, relay) = (program.observation.export_facts(), program.observation.relay_facts());
-    let facts = Facts { status: Status::of(program), exports, relay, seen };
+    let facts = Facts { status: Status::of(program, NodePage::ALL), exports, relay, seen };
     alarms::of(&facts).into_iter().map(|alarm| (alarm.alert, alarm.severity)).collect()
 }
 
