@@ -61,7 +61,7 @@ fn as_many_connections_as_there_may_be_and_no_more() {
     play(async {
         let world = World::begin().await;
         world.control_plane.push(recorded::first());
-        let relay = world.relay_with(|settings| settings.limits.connections = Some(2)).await;
+        let relay = world.relay_with(|settings| settings.limits.files = Some(4)).await;
         let nodes = [world.node(relay.address), world.node(relay.address)];
         for node in &nodes {
             world.confirmed(node.node_id(), &configuration(&recorded::first())).await;
@@ -71,6 +71,39 @@ fn as_many_connections_as_there_may_be_and_no_more() {
         assert_eq!(third.state().connections, 0);
         drop(nodes);
         world.confirmed(third.node_id(), &configuration(&recorded::first())).await;
+    });
+}
+
+#[test]
+fn of_twice_as_many_nodes_as_can_be_linked_half_are_when_the_control_plane_comes_back() {
+    play(async {
+        let world = World::begin().await;
+        world.keep(&recorded::first()).await;
+        world.control_plane.stop().await;
+        let relay = world.relay_with(|settings| settings.limits.files = Some(4)).await;
+        let nodes: Vec<Actor> = (0..4).map(|_| world.node(relay.address)).collect();
+        for node in &nodes {
+            node.wait_for(|state| state.applied == 1).await;
+            assert_eq!(node.state().connections, 1, "{:?}", node.state().log);
+        }
+
+        world.control_plane.push(recorded::after_change());
+        world.control_plane_comes_back().await;
+        world.log.wait_for(&["WARN", "the control plane is back", "LimitNOFILE"]).await;
+        let after = configuration(&recorded::after_change());
+        let runs = |node: &Actor| node.state().configuration.as_ref() == Some(&after);
+        while nodes.iter().filter(|node| runs(node)).count() < 2 || relay.view.nodes().len() > 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The others have what they were restored with, and come in as soon as one of the first two has left.
+        let (linked, waiting): (Vec<Actor>, Vec<Actor>) = nodes.into_iter().partition(runs);
+        assert_eq!(linked.len(), 2);
+        let first = configuration(&recorded::first());
+        assert!(waiting.iter().all(|node| node.state().configuration.as_ref() == Some(&first)));
+        drop(linked);
+        for node in &waiting {
+            world.confirmed(node.node_id(), &after).await;
+        }
     });
 }
 

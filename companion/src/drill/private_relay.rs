@@ -68,7 +68,7 @@ impl PrivateRelay {
             listen: LOOPBACK,
             tls: tls(settings).map_err(|error| failed(error.to_string()))?,
             rules: rules(settings.config_timeout),
-            limits: RelayLimits { connections: Some(CONNECTIONS), ..RelayLimits::default() },
+            limits: RelayLimits { files: Some(2 * CONNECTIONS), ..RelayLimits::default() },
             follow: None,
             rulebook: None,
         };

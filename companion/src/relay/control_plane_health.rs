@@ -9,6 +9,7 @@ use lifeboat_core::session::own_certificate::OwnCertificate;
 use lifeboat_core::time::Moment;
 use lifeboat_link::dial::DialError;
 use lifeboat_runtime::lock::Locked;
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::export::certificate_refused;
@@ -20,6 +21,8 @@ pub(super) struct ControlPlaneHealth {
     cluster: Arc<ClusterSettings>,
     recorder: RelayRecorder,
     known: Mutex<Known>,
+    /// Whether it is [`State::Reached`], for whoever waits for that.
+    is_there: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl ControlPlaneHealth {
     pub(super) fn new(cluster: Arc<ClusterSettings>, recorder: RelayRecorder) -> Self {
         let (state, outage) = (State::Unknown, OutageLog::default());
         let known = Known { state, outage, own_certificate: OwnCertificate::default(), refused_because: None };
-        Self { cluster, recorder, known: Mutex::new(known) }
+        Self { cluster, recorder, known: Mutex::new(known), is_there: watch::Sender::new(false) }
     }
 
     /// A link came about. Whether it stays is known when it gives something.
@@ -66,7 +69,12 @@ impl ControlPlaneHealth {
 
     /// Whether the newest link came about.
     pub(super) fn is_there(&self) -> bool {
-        self.lock().state == State::Reached
+        *self.is_there.borrow()
+    }
+
+    /// The same, now and later.
+    pub(super) fn watch(&self) -> watch::Receiver<bool> {
+        self.is_there.subscribe()
     }
 
     /// The control plane has sent a node a configuration.
@@ -88,7 +96,7 @@ impl ControlPlaneHealth {
             Verdict::RefusesNode(_) => {
                 self.recorder.reached();
                 if known.state == State::RefusesUs {
-                    known.state = State::Unknown;
+                    self.enter(&mut known, State::Unknown);
                     known.outage.works(now);
                 }
             }
@@ -114,7 +122,8 @@ impl ControlPlaneHealth {
         self.recorder.reached();
         let control_plane = &self.cluster.control_plane.address;
         let lasted = known.outage.works(now);
-        match (std::mem::replace(&mut known.state, State::Reached), lasted) {
+        let before = self.enter(&mut known, State::Reached);
+        match (before, lasted) {
             (State::Gone(_), Some(lasted)) => info!("control plane {control_plane} is back, after {lasted}"),
             (State::RefusesUs, Some(lasted)) => {
                 info!("control plane {control_plane} accepts this relay's certificate, after {lasted}");
@@ -127,7 +136,7 @@ impl ControlPlaneHealth {
 
     fn is_gone(&self, mut known: MutexGuard<'_, Known>, cause: Cause, why: &str, now: Moment) {
         self.recorder.not_reached();
-        known.state = State::Gone(cause);
+        self.enter(&mut known, State::Gone(cause));
         let control_plane = &self.cluster.control_plane.address;
         match known.outage.failed(&format!("{cause:?}"), now) {
             Some(lasted) => warn!(
@@ -141,7 +150,7 @@ impl ControlPlaneHealth {
     fn refuses_us(&self, mut known: MutexGuard<'_, Known>, why: &DialError, now: Moment) {
         let because = known.refused_because.get_or_insert_with(|| why.to_string());
         let refused = certificate_refused(&self.cluster, because);
-        known.state = State::RefusesUs;
+        self.enter(&mut known, State::RefusesUs);
         if let Some(lasted) = known.outage.failed("certificate refused", now) {
             error!(
                 "control plane {}{lasted}: {refused}. Until then this relay gives no node a configuration, not even \
@@ -151,6 +160,13 @@ impl ControlPlaneHealth {
             );
         }
         self.recorder.refused_by_the_control_plane(refused);
+    }
+
+    // Gives the state until now.
+    fn enter(&self, known: &mut Known, state: State) -> State {
+        let is_there = state == State::Reached;
+        self.is_there.send_if_modified(|known| std::mem::replace(known, is_there) != is_there);
+        std::mem::replace(&mut known.state, state)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -84,6 +84,10 @@ pub(super) fn log(node: &NodeIdentity, control_plane: &Address, notice: &Notice,
             hostname,
             "the snapshot has {message} bytes and the node takes {limit}: raise cluster_max_payload on the node"
         ),
+        // The relay says it of all nodes.
+        Notice::NoFileForLink => {
+            debug!(node = id, hostname, "closed the node's link: no file is left for a second one")
+        }
         Notice::NodeSilent => warn!(node = id, hostname, "the node has said nothing for 45 s: closed its link"),
     }
 }

@@ -36,13 +36,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, warn};
 
+pub(crate) use admission::OTHER_FILES;
 pub use incremental::OnlyIncremental;
 pub use nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 pub use rpc::ControlPlaneSync;
 pub use upgrade::NodeIdentity;
 pub use view::{LimitsUsed, NearLimit, RelayView, WithoutBackup};
 
-use self::admission::Admission;
+use self::admission::{Admission, NoFile, Place};
 use self::backups::{BackupWatch, Backups};
 use self::control_plane_health::ControlPlaneHealth;
 use self::empty_configuration::EmptyConfigurationAlarm;
@@ -65,7 +66,7 @@ use crate::export::NodeObservations;
 use crate::observation::RelayRecorder;
 use crate::settings::{ClusterSettings, RelaySettings, Rulebook};
 use lifeboat_core::outage::{OutageLog, Outages};
-use lifeboat_link::dial;
+use lifeboat_link::dial::{self, DialError};
 use lifeboat_link::tls::{HandshakeQueue, seed_random_numbers};
 use lifeboat_runtime::clock::Clock;
 
@@ -78,6 +79,14 @@ const MOST_VERSIONS: usize = 20;
 pub struct Relay {
     listener: TcpListener,
     shared: Arc<Shared>,
+}
+
+/// Why a node has no link to the control plane.
+#[derive(Debug)]
+enum NotLinked {
+    Failed(DialError),
+    /// The control plane is there, and there is no open file for a link to it.
+    NoFile,
 }
 
 #[derive(Debug)]
@@ -227,7 +236,7 @@ impl Relay {
 
     fn take(&self, stream: TcpStream, peer: SocketAddr) {
         let shared = self.shared.clone();
-        let Some(place) = shared.admission.enter() else {
+        let Some(place) = shared.admission.enter(shared.control_plane_health.is_there()) else {
             debug!(%peer, "a connection was closed at once: there are as many as there may be");
             return;
         };
@@ -244,6 +253,35 @@ impl Shared {
     fn dialer(&self, via: Option<&str>) -> dial::Relay {
         let via = via.map_or_else(|| self.instance.clone(), |via| format!("{via},{}", self.instance).into());
         dial::Relay { listen: self.listen, via, handshakes: self.handshakes.clone() }
+    }
+
+    /// Dials the control plane on behalf of the node at this place, as soon as there is a file for that.
+    async fn linked<T>(
+        &self,
+        place: &Place,
+        dialing: impl Future<Output = Result<T, DialError>>,
+    ) -> Result<T, NotLinked> {
+        let file = match self.admission.file_for_link(place, self.control_plane_health.watch()).await {
+            Ok(file) => file,
+            Err(NoFile::ControlPlaneIsThere) => return Err(NotLinked::NoFile),
+            // Nobody who asks it is answered, so this one would not be either.
+            Err(NoFile::InTime) => {
+                let reason = "no open file was left to ask it, and those who ask it wait";
+                return Err(NotLinked::Failed(DialError::unreachable(reason)));
+            }
+        };
+
+        match dialing.await {
+            Ok(link) => {
+                self.control_plane_health.reached(self.clock.now());
+                self.admission.linked(place, file).map_err(|_| NotLinked::NoFile)?;
+                Ok(link)
+            }
+            Err(error) => {
+                place.not_linked();
+                Err(NotLinked::Failed(error))
+            }
+        }
     }
 
     /// Runs until it is done or the relay stops.

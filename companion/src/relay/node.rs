@@ -10,12 +10,13 @@ use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::answer::Verdict;
 use lifeboat_core::session::node::{Action, Event, NodeSession, Notice, ReadySnapshot};
-use lifeboat_link::dial::{DialError, TlsLink, dial};
+use lifeboat_link::dial::{TlsLink, dial};
 use lifeboat_link::websocket::{Incoming, LinkError};
 use lifeboat_runtime::background::{finished, or_pending};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, debug, info};
 
+use super::NotLinked;
 use super::admission::Place;
 use super::feed_queue::{Permit, PermitWait};
 use super::incremental::Outlet;
@@ -33,7 +34,7 @@ struct Driver {
     node: TlsLink,
     /// There is none in an outage, and then no room is taken for it.
     control_plane: Option<Box<TlsLink>>,
-    dialing: Option<JoinHandle<Result<TlsLink, DialError>>>,
+    dialing: Option<JoinHandle<Result<TlsLink, NotLinked>>>,
     fetching: Option<PendingSnapshot>,
     /// What is published, while the node has lost its control plane.
     published: Option<Subscription>,
@@ -48,7 +49,7 @@ struct Driver {
     observer: Option<ObservationSender>,
     presence: NodePresence,
     _outlet: Outlet,
-    _place: Arc<Place>,
+    place: Arc<Place>,
 }
 
 /// What a driver does next.
@@ -91,7 +92,7 @@ pub(super) fn serve(
         observer: identity.version.and_then(|version| shared.observations.node(version)),
         presence: shared.recorder.node(),
         _outlet: shared.incremental.outlet(&identity.id, identity.address.ip()),
-        _place: place,
+        place,
         shared,
         identity,
     });
@@ -292,17 +293,17 @@ impl Driver {
         }
     }
 
-    fn dialed(&mut self, dialed: Result<TlsLink, DialError>) -> Event {
+    fn dialed(&mut self, dialed: Result<TlsLink, NotLinked>) -> Event {
         let now = self.shared.clock.now();
 
         match dialed {
             Ok(link) => {
-                self.shared.control_plane_health.reached(now);
                 self.shared.published_watch.control_plane_is_there();
                 self.control_plane = Some(Box::new(link));
                 Event::ControlPlaneConnected
             }
-            Err(error) => {
+            Err(NotLinked::NoFile) => Event::NoFileForLink,
+            Err(NotLinked::Failed(error)) => {
                 let verdict = self.shared.control_plane_health.failed(&error, now);
                 if let Verdict::RefusesCertificate(_) = verdict {
                     recheck::begin(&self.shared, &self.identity);
@@ -324,11 +325,12 @@ impl Driver {
         }
     }
 
-    fn connect(&self) -> impl Future<Output = Result<TlsLink, DialError>> + use<> {
-        let (shared, target) = (self.shared.clone(), self.identity.target.clone());
+    fn connect(&self) -> impl Future<Output = Result<TlsLink, NotLinked>> + use<> {
+        let (shared, place, target) = (self.shared.clone(), self.place.clone(), self.identity.target.clone());
         let dialer = shared.dialer(self.identity.via.as_deref());
         async move {
-            dial(&shared.cluster.control_plane, &target, Some(&dialer), shared.settings.rules.config_timeout).await
+            let (control_plane, within) = (&shared.cluster.control_plane, shared.settings.rules.config_timeout);
+            shared.linked(&place, dial(control_plane, &target, Some(&dialer), within)).await
         }
     }
 

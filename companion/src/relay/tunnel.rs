@@ -21,8 +21,8 @@ use tokio_rustls::TlsStream;
 use tracing::debug;
 
 use super::admission::Place;
-use super::rpc::{Opening, as_answered, refusal};
-use super::{Shared, upgrade};
+use super::rpc::{Opening, as_answered, no_file, refusal};
+use super::{NotLinked, Shared, upgrade};
 
 /// Both sides of Kong's RPC ping every 30 s and give up after 45; whatever is silent for longer is gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(90);
@@ -39,7 +39,7 @@ pub(super) async fn open(
     place: Arc<Place>,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
-    match Opening::of(&request).ask(shared).await {
+    match shared.linked(&place, Opening::of(&request).ask(shared)).await {
         Ok(response) => {
             debug!(%peer, path, "the control plane opens it");
             let answer = as_answered(&response);
@@ -47,7 +47,8 @@ pub(super) async fn open(
             shared.spawn(pass(both, path, peer, place));
             answer
         }
-        Err(error) => match error.failure {
+        Err(NotLinked::NoFile) => no_file(),
+        Err(NotLinked::Failed(error)) => match error.failure {
             ConnectFailure::Answered(answer) => {
                 debug!(%peer, path, "the control plane answers {answer}");
                 refusal(answer)

@@ -17,8 +17,9 @@ pub struct RelayLimits {
     /// How many connections may be open that have not said what they want of TLS. The oldest gives way: a node says it at
     /// once.
     pub silent: usize,
-    /// How many connections there may be; `None`: as many as this process may have files open, two for each node.
-    pub connections: Option<usize>,
+    /// How many files nodes' connections, and those to the control plane on their behalf, may take together; `None`: what
+    /// this process may have open, without what it needs for everything else.
+    pub files: Option<usize>,
     /// After how long a node that is linked by `/v2/outlet` or asks for it is known not to ask for `/v1/outlet`: Kong's
     /// nodes ask for both within 5 to 10 s.
     pub only_v2: Duration,
@@ -38,7 +39,7 @@ impl Default for RelayLimits {
             handshakes: std::thread::available_parallelism().map_or(1, usize::from),
             queue: Duration::from_millis(1500),
             silent: 1024,
-            connections: None,
+            files: None,
             only_v2: Duration::from_secs(15),
             large_messages: DEFAULT_MAX_CONFIG,
             sends: 16,

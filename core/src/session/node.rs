@@ -112,7 +112,8 @@ impl NodeSession {
             | Event::ControlPlaneConnected
             | Event::ControlPlaneFailed(_)
             | Event::ControlPlaneClosed
-            | Event::ControlPlaneUnreadable => self.control_plane_event(event, now, chance, &mut actions),
+            | Event::ControlPlaneUnreadable
+            | Event::NoFileForLink => self.control_plane_event(event, now, chance, &mut actions),
         }
 
         self.restore(now, &mut actions);

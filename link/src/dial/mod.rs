@@ -84,7 +84,8 @@ pub struct DialError {
 }
 
 impl DialError {
-    fn unreachable(reason: impl Into<String>) -> Self {
+    /// It can't be reached, or nobody got as far as to try.
+    pub fn unreachable(reason: impl Into<String>) -> Self {
         Self { failure: ConnectFailure::Unreachable, reason: reason.into(), another_certificate: false }
     }
 

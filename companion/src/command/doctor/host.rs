@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, getrlimit};
 
 use super::check::Check;
+use crate::relay::OTHER_FILES;
 use crate::settings::Role;
 
 const FILES: &str = "limit: open files";
 const MEMORY: &str = "limit: memory";
 /// For the store, the log, the runtime: what there is besides links.
 const FILES_OF_OUR_OWN: u64 = 64;
-/// A node's link, and the one to the control plane in its name.
+/// A node's link, and while the control plane is there the one to it in the node's name.
 const FILES_PER_NODE: u64 = 2;
 /// Fewer nodes than this are no service.
 const FEW_NODES: u64 = 100;
@@ -28,8 +29,6 @@ pub(super) fn checks(role: Role, max_config: Option<usize>) -> Vec<Check> {
 
 fn files(role: Role, limit: Option<u64>) -> Check {
     let Some(limit) = limit else { return Check::pass(FILES, "no limit") };
-    let nodes = limit.saturating_sub(FILES_OF_OUR_OWN) / FILES_PER_NODE;
-
     if limit < FILES_OF_OUR_OWN {
         let seen = format!("{limit}: too few for lifeboat itself");
         return Check::fail(FILES, seen, "raise it: ulimit -n, LimitNOFILE of the unit, or the container's ulimits");
@@ -37,7 +36,9 @@ fn files(role: Role, limit: Option<u64>) -> Check {
     if !role.imports() {
         return Check::pass(FILES, limit.to_string());
     }
-    let seen = format!("{limit}: enough for {nodes} nodes at a time");
+    let files = limit.saturating_sub(OTHER_FILES);
+    let nodes = files / FILES_PER_NODE;
+    let seen = format!("{limit}: enough for {nodes} nodes at a time, and for {files} in an outage");
     if nodes < FEW_NODES {
         let cure =
             "raise it (ulimit -n, LimitNOFILE of the unit, the container's ulimits) if this relay serves more nodes";
@@ -100,7 +101,10 @@ mod tests {
 
     #[test]
     fn a_relay_is_told_how_many_nodes_its_open_files_allow() {
-        assert_eq!(files(Role::Importer, Some(1024)).seen, "1024: enough for 480 nodes at a time");
+        assert_eq!(
+            files(Role::Importer, Some(1024)).seen,
+            "1024: enough for 312 nodes at a time, and for 624 in an outage"
+        );
         assert_eq!(files(Role::Importer, Some(256)).verdict, Verdict::Warn);
         assert_eq!(files(Role::Exporter, Some(256)).verdict, Verdict::Pass);
         assert_eq!(files(Role::Exporter, Some(20)).verdict, Verdict::Fail);

@@ -32,7 +32,7 @@ pub(super) use outage::Outage;
 pub(super) use snapshot::SyncSnapshot;
 
 use super::admission::Place;
-use super::{Shared, upgrade};
+use super::{NotLinked, Shared, upgrade};
 
 /// The path.
 pub(super) const PATH: &str = "/v2/outlet";
@@ -68,7 +68,7 @@ pub(super) struct Opening {
 struct Caller {
     peer: SocketAddr,
     via: Option<String>,
-    _place: Arc<Place>,
+    place: Arc<Place>,
 }
 
 impl Opening {
@@ -118,10 +118,10 @@ pub(super) async fn open(
     place: Arc<Place>,
 ) -> Answer {
     let opening = Opening::of(&request);
-    let caller = Caller { peer, via: opening.via.clone(), _place: place };
+    let caller = Caller { peer, via: opening.via.clone(), place };
     let speaks = offers_protocol(request.headers());
 
-    match asked(shared, &opening).await {
+    match asked(shared, &opening, &caller.place).await {
         Asking::Opened(response) => {
             let answer = as_answered(&response);
             let both = [hyper::upgrade::on(&mut request), hyper::upgrade::on(response)];
@@ -129,6 +129,7 @@ pub(super) async fn open(
             return answer;
         }
         Asking::Refused(answer) => return refusal(answer),
+        Asking::NoFile => return no_file(),
         Asking::Gone => {}
         Asking::GoesOn => shared.sync_outage.is_asked(),
     }
@@ -157,27 +158,37 @@ enum Asking {
     Opened(Response<Incoming>),
     /// It is there and has decided otherwise.
     Refused(HttpAnswer),
+    /// It is there, and there is no open file for a link to it.
+    NoFile,
     /// It is not there.
     Gone,
     /// It is still being asked.
     GoesOn,
 }
 
-async fn asked(shared: &Arc<Shared>, opening: &Opening) -> Asking {
+async fn asked(shared: &Arc<Shared>, opening: &Opening, place: &Arc<Place>) -> Asking {
     // All nodes ask the same; the answer that one has got in this moment is everybody's.
     if shared.sync_outage.has_just_failed(shared.clock.now()) {
         return Asking::Gone;
     }
 
     let mut asking = tokio::spawn({
-        let (shared, opening) = (shared.clone(), opening.clone());
-        async move { shared.sync_outage.judge(&shared, &opening, opening.ask(&shared).await).await }
+        let (shared, opening, place) = (shared.clone(), opening.clone(), place.clone());
+        async move {
+            let asked = match shared.linked(&place, opening.ask(&shared)).await {
+                Ok(response) => Ok(response),
+                Err(NotLinked::Failed(error)) => Err(error),
+                Err(NotLinked::NoFile) => return Err(NotLinked::NoFile),
+            };
+            shared.sync_outage.judge(&shared, &opening, asked).await.map_err(NotLinked::Failed)
+        }
     });
     // It may be far away. A node that comes late waits for its next tick; one that is cut off again and again gets nothing.
     let limit = if shared.control_plane_health.is_there() { ASKED_FOR_LONGER } else { ASKED_FOR };
     match timeout(limit, &mut asking).await {
         Ok(Ok(Ok(response))) => Asking::Opened(response),
-        Ok(Ok(Err(error))) => match error.failure {
+        Ok(Ok(Err(NotLinked::NoFile))) => Asking::NoFile,
+        Ok(Ok(Err(NotLinked::Failed(error)))) => match error.failure {
             ConnectFailure::Answered(answer) if shared.sync_outage.is_there() => Asking::Refused(answer),
             _ => Asking::Gone,
         },
@@ -204,6 +215,11 @@ pub(super) fn as_answered(response: &Response<Incoming>) -> Answer {
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
     answer
+}
+
+/// The control plane is there, and the relay has no open file left for a link to it. Nodes come again.
+pub(super) fn no_file() -> Answer {
+    upgrade::text(StatusCode::SERVICE_UNAVAILABLE, "this relay can open no further connection to the control plane\n")
 }
 
 /// The control plane's own answer, where it does not.

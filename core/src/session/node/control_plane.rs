@@ -73,6 +73,11 @@ impl NodeSession {
             // It has sent something, so the store must not speak in its place. The node tries again, as it would if it
             // had failed to read that itself.
             Event::ControlPlaneUnreadable => actions.push(Action::CloseNode(Some(Frame::close(1011)))),
+            // Served by the relay alone, it would run what it has for as long as the control plane is there. The node tries
+            // again in 5 to 10 s, and may come to another relay.
+            Event::NoFileForLink => {
+                actions.extend([Action::Notify(Notice::NoFileForLink), Action::CloseNode(Some(Frame::close(1013)))]);
+            }
             _ => {}
         }
     }

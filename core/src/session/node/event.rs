@@ -76,6 +76,8 @@ pub enum Event {
     ControlPlaneClosed,
     /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
     ControlPlaneUnreadable,
+    /// The control plane is there, and the relay can open no further connection to it (open files).
+    NoFileForLink,
     /// The store was looked at, after this node's control plane was lost (`LIFEBOAT_FOLLOW`).
     Published(StoreView),
     /// What [`Action::Fetch`] or [`Action::FetchPublished`] asked for.
@@ -159,6 +161,8 @@ pub enum Notice {
         /// The node's `cluster_max_payload` in bytes.
         limit: u64,
     },
+    /// The control plane is there, and the relay has no open file left for a connection to it on this node's behalf.
+    NoFileForLink,
     /// The node has said nothing for 45 s.
     NodeSilent,
 }

@@ -280,6 +280,15 @@ fn what_the_control_plane_sends_and_nobody_can_read_closes_the_node_and_feeds_no
 }
 
 #[test]
+fn a_node_for_which_no_link_can_be_opened_to_a_control_plane_that_is_there_is_sent_away_and_not_fed() {
+    let mut table = Table::empty_node();
+    table.unreachable();
+    table.on(Event::Fetched(snapshot(0)));
+    assert_eq!(table.after_seconds(5), ["connect"]);
+    assert_eq!(table.on(Event::NoFileForLink), ["notify NoFileForLink", "close node"]);
+}
+
+#[test]
 fn a_control_plane_that_does_not_answer_a_ping_within_10_seconds_is_gone() {
     let mut table = Table::begin(RULES);
     table.introduce(hash('c'));
