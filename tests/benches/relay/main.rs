@@ -1,11 +1,13 @@
 //! What the relay costs: `restore` (how long an empty node waits in an outage), `synced` (the same with incremental sync), `passing` (what a push takes longer by it),
-//! `push`, `rush`, `idle`, `watched` and `restart` (thousands of nodes), each beside the least that it could take, in the same run.
+//! `push`, `rush`, `idle`, `watched`, `many` and `restart` (thousands of nodes), each beside the least that it could take, in the
+//! same run.
 //!
 //! Run by `cargo bench -p lifeboat-tests --no-default-features --bench relay`, with names after `--` for some of them; all
-//! take ten minutes, and 20,000 open files. Nodes, broadcasters and the relay are processes of their own on the same
+//! take half an hour, and 20,000 open files. Nodes, broadcasters and the relay are processes of their own on the same
 //! machine and share its processors. Ends with an error if a limit is not kept.
 
 mod idle;
+mod many;
 mod passing;
 mod push;
 mod report;
@@ -64,6 +66,9 @@ async fn measure() -> ExitCode {
     }
     if is_wanted("watched") {
         watched::measure(&small, &mut report).await;
+    }
+    if is_wanted("many") {
+        many::measure(&small, &mut report).await;
     }
     if is_wanted("restart") {
         restart::measure(&small, &mut report).await;

@@ -24,6 +24,8 @@ const ROUNDS: usize = 15;
 const HANGING_ROUNDS: usize = 3;
 /// How many times the least it may take.
 const LIMIT: f64 = 1.3;
+/// The same for the first node of a relay.
+const FIRST_LIMIT: f64 = 1.1;
 /// Kong's own time-out for a connection (KONG.md section 1), in milliseconds.
 const CONNECT: f64 = 5_000.0;
 
@@ -42,11 +44,12 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     let bare = Broadcaster::start(64, outage.certificate());
     bare.push(&outage.message);
     let payload = payload(outage).await;
-    let (mut least, mut refused, mut hung) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut least, mut refused, mut first, mut hung) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let get = bare_get(&outage.bare_store(), &payload).await;
         least.push(get + given_after(outage, bare.address()).await);
         refused.push(restored_after(outage).await);
+        first.push(restored_first_after(outage).await);
     }
     outage.cluster.control_plane.come_back().await.expect("its port is still free");
     outage.cluster.control_plane.behave(Behaviour::Hanging);
@@ -54,7 +57,7 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
         hung.push(restored_after(outage).await);
     }
     let bytes = size_of(&outage.message);
-    let [least, refused, hung] = [least, refused, hung].map(|mut times| at_percent(&mut times, 50));
+    let [least, refused, first, hung] = [least, refused, first, hung].map(|mut times| at_percent(&mut times, 50));
     report.add(
         &format!("{bytes} bytes to an empty node: bare server and bare GET, median of {ROUNDS}"),
         least,
@@ -63,6 +66,8 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     );
     report.add("… restored while the control plane refuses connections", refused, "ms", None);
     report.add("… times as long", refused / least, "", Some(LIMIT));
+    report.add("… restored by a relay that has served nobody and has been there for a second", first, "ms", None);
+    report.add("… times as long", first / least, "", Some(FIRST_LIMIT));
     report.add("… restored while it hangs, less the 5 s to connect", hung - CONNECT, "ms", None);
     report.add("… times as long", (hung - CONNECT) / least, "", Some(LIMIT));
 }
@@ -75,6 +80,13 @@ async fn restored_after(outage: &Outage) -> f64 {
     let after = given_after(outage, address).await;
     drop(relay);
     after
+}
+
+/// The same by a relay to which nobody else has come. It has been there for long enough to be ready for that.
+async fn restored_first_after(outage: &Outage) -> f64 {
+    let (_relay, address) = outage.relay("127.0.0.1:0").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    given_after(outage, address).await
 }
 
 /// From the beginning of a node's connection until the last byte of its configuration, in milliseconds.

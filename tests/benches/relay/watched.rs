@@ -33,12 +33,19 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
     let crowd = nodes(outage, address, NODES, WITHIN, &outage.hash);
     crowd.wait_for(HUNG, |seen| seen.up == NODES as u64).await;
     control_plane.has(NODES as u64, HUNG).await;
-    pages(&relay, http, report).await;
+    pages(&relay, http, PAGES, NODES, report).await;
     pushes(outage, &control_plane, &crowd, http, report).await;
 }
 
-async fn pages(relay: &Running, http: SocketAddr, report: &mut Report) {
-    for path in PAGES {
+/// How long these take with so many nodes.
+pub(super) async fn pages<const N: usize>(
+    relay: &Running,
+    http: SocketAddr,
+    paths: [&str; N],
+    nodes: usize,
+    report: &mut Report,
+) {
+    for path in paths {
         // Buffers grow.
         fetch(http, path).await;
         let (mut times, mut bytes, before) = (Vec::new(), 0, processor_time(relay));
@@ -48,7 +55,7 @@ async fn pages(relay: &Running, http: SocketAddr, report: &mut Report) {
             bytes = length;
         }
         let spent = (processor_time(relay) - before).as_secs_f64() * 1e3 / LOOKS as f64;
-        let what = format!("{path} of {bytes} bytes with {NODES} nodes, median of {LOOKS}");
+        let what = format!("{path} of {bytes} bytes with {nodes} nodes, median of {LOOKS}");
         report.add(&what, at_percent(&mut times, 50), "ms", Some(PAGE_LIMIT));
         report.add("… 95 % within", at_percent(&mut times, 95), "ms", None);
         report.add("… of the relay's processor time", spent, "ms", None);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lifeboat_link::tls::server_config_shared;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
@@ -32,7 +32,16 @@ impl Broadcaster {
     /// # Panics
     /// When this program can't be started again.
     pub fn start(nodes: usize, certificate: Certificate<'_>) -> Self {
-        let options = json!({ "certificate": certificate.certificate, "key": certificate.key, "nodes": nodes });
+        Self::start_at(([127, 0, 0, 1], 0).into(), nodes, certificate)
+    }
+
+    /// Starts it at this address, where there may have been one before.
+    ///
+    /// # Panics
+    /// When this program can't be started again.
+    pub fn start_at(listen: SocketAddr, nodes: usize, certificate: Certificate<'_>) -> Self {
+        let Certificate { certificate, key } = certificate;
+        let options = json!({ "certificate": certificate, "key": key, "nodes": nodes, "listen": listen });
         let part = Part::start(BROADCASTER, &options);
         let address = part.ask("?")["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
         Self { part, address }
@@ -70,7 +79,7 @@ pub(super) fn run(given: &Value) {
     let identity = identity(given);
     let tls = server_config_shared(&[identity.leaf().der().clone()], &identity).expect("one is accepted");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a port");
+    let listener = runtime.block_on(listen(given["listen"].as_str().expect("an address")));
     let address = listener.local_addr().expect("it is bound");
     let (message, links) = (watch::Sender::new(None::<Bytes>), Arc::new(AtomicU64::new(0)));
     runtime.spawn(serve(listener, TlsAcceptor::from(tls), message.clone(), links.clone()));
@@ -84,6 +93,14 @@ pub(super) fn run(given: &Value) {
         None => json!({ "address": address, "links": links.load(Relaxed) }),
     });
     runtime.shutdown_background();
+}
+
+// As many may wait to be accepted as at the program: after a restart all come at once.
+async fn listen(address: &str) -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.set_reuseaddr(true).expect("it can be set");
+    socket.bind(address.parse().expect("an address")).expect("the port is free");
+    socket.listen(4096).expect("it can be listened on")
 }
 
 async fn serve(listener: TcpListener, tls: TlsAcceptor, message: watch::Sender<Option<Bytes>>, links: Arc<AtomicU64>) {

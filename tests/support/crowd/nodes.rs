@@ -38,6 +38,10 @@ pub struct Seen {
     pub links: u64,
     /// How many connections failed before there was a link.
     pub failed: u64,
+    /// How many pings they sent, all nodes together, over `/v1/outlet`.
+    pub pings: u64,
+    /// How many of them were answered.
+    pub pongs: u64,
     /// How many messages came, all nodes together.
     pub messages: u64,
     /// When the last byte of the newest of them came.
@@ -68,6 +72,8 @@ impl Crowd {
             up: number("up"),
             links: number("links"),
             failed: number("failed"),
+            pings: number("pings"),
+            pongs: number("pongs"),
             messages: number("messages"),
             last_message: number("last_message"),
             last_link: number("last_link"),
@@ -97,6 +103,8 @@ struct Counts {
     up: AtomicU64,
     links: AtomicU64,
     failed: AtomicU64,
+    pings: AtomicU64,
+    pongs: AtomicU64,
     messages: AtomicU64,
     last_message: AtomicU64,
     last_link: AtomicU64,
@@ -124,6 +132,7 @@ pub(super) fn run(given: &Value) {
         let counts = &shared.counts;
         json!({
             "up": counts.up.load(Relaxed), "links": counts.links.load(Relaxed), "failed": counts.failed.load(Relaxed),
+            "pings": counts.pings.load(Relaxed), "pongs": counts.pongs.load(Relaxed),
             "messages": counts.messages.load(Relaxed), "last_message": counts.last_message.load(Relaxed),
             "last_link": counts.last_link.load(Relaxed), "slowest_link": counts.slowest_link.load(Relaxed),
         })
@@ -169,7 +178,7 @@ async fn connect(shared: &Shared, number: usize) -> io::Result<TlsStream<tokio::
 
 async fn stay(shared: &Shared, mut link: TlsStream<tokio::net::TcpStream>, runs: &mut String) -> io::Result<()> {
     link.write_all(&shared.first_message).await?;
-    say(&mut link, runs).await?;
+    say(shared, &mut link, runs).await?;
     let mut link = BufReader::with_capacity(512, link);
     let mut next_ping = Instant::now() + PING_EVERY;
     loop {
@@ -179,7 +188,7 @@ async fn stay(shared: &Shared, mut link: TlsStream<tokio::net::TcpStream>, runs:
             heard = tokio::io::AsyncBufReadExt::fill_buf(&mut link) => heard?.len(),
             () = tokio::time::sleep_until(next_ping) => {
                 next_ping = Instant::now() + PING_EVERY;
-                say(&mut link, runs).await?;
+                say(shared, &mut link, runs).await?;
                 continue;
             }
         };
@@ -196,13 +205,17 @@ async fn stay(shared: &Shared, mut link: TlsStream<tokio::net::TcpStream>, runs:
                 runs.clone_from(&shared.options.adopts);
                 next_ping = next_ping.min(Instant::now() + CONFIRMED_AFTER);
             }
+            wire::PONG => {
+                shared.counts.pongs.fetch_add(1, Relaxed);
+            }
             wire::CLOSE => return Ok(()),
             _ => {}
         }
     }
 }
 
-async fn say(link: &mut (impl tokio::io::AsyncWrite + Unpin), runs: &str) -> io::Result<()> {
+async fn say(shared: &Shared, link: &mut (impl tokio::io::AsyncWrite + Unpin), runs: &str) -> io::Result<()> {
+    shared.counts.pings.fetch_add(1, Relaxed);
     link.write_all(&wire::masked(wire::PING, runs.as_bytes())).await?;
     link.flush().await
 }
