@@ -114,8 +114,11 @@ impl MaskedSnapshots {
         let mut state = self.0.state.locked();
         match &*state {
             State::Idle(Some((kept, masked))) if *kept == wanted => return Ok(masked.clone()),
-            State::Masking(other, receiver) => return Err((*other == wanted).then(|| receiver.clone())),
-            State::Idle(_) => {}
+            // Unless it ended without a result: nobody would send one any more.
+            State::Masking(other, receiver) if receiver.has_changed().is_ok() => {
+                return Err((*other == wanted).then(|| receiver.clone()));
+            }
+            State::Idle(_) | State::Masking(..) => {}
         }
 
         // What was kept is given up before the next one takes memory.
@@ -249,6 +252,17 @@ mod tests {
         let (_sender, receiver) = watch::channel(None);
         *snapshots.0.state.locked() = State::Masking(wanted(1), receiver);
         assert_eq!(snapshots.get(wanted(1)).await.unwrap_err(), Problem::Busy);
+    }
+
+    #[tokio::test]
+    async fn one_that_ended_without_a_result_is_in_nobodys_way() {
+        let snapshots = MaskedSnapshots::new(Vec::new());
+        let (sender, receiver) = watch::channel(None);
+        *snapshots.0.state.locked() = State::Masking(wanted(1), receiver);
+        drop(sender);
+        for number in [1, 2] {
+            assert!(matches!(snapshots.get(wanted(number)).await.unwrap_err(), Problem::Missing(_)), "{number}");
+        }
     }
 
     #[tokio::test]
