@@ -163,6 +163,19 @@ fn what_is_not_final_in_json_is_converted_as_in_yaml() {
 }
 
 #[test]
+fn a_number_is_the_nearest_one_that_can_be_written_and_stays_that() {
+    // Read fast instead of exactly, the first becomes 1.7959859999999998e41.
+    for (written, is) in [("1795986E35", 1_795_986e35), ("122.416294033786585", 122.416_294_033_786_58)] {
+        let file =
+            format!(r#"{{"_format_version": "3.0", "consumers": [{{"username": "alice", "since": {written}}}]}}"#);
+        let first = read_text(&file).unwrap();
+        assert_eq!(value(&first)["consumers"][0]["since"].as_f64(), Some(is), "{written}");
+        let again = read(first.json(), VERSION, DEFAULT_MAX_CONFIG).unwrap().configuration;
+        assert_eq!(value(&again), value(&first));
+    }
+}
+
+#[test]
 fn what_kong_exports_of_itself_is_read() {
     // The form of `kong config db_export` and of GET /config: ids and nulls spelled out, block style.
     let text = with(
