@@ -97,7 +97,8 @@ fn text(text: &[u8], level: u8, every: usize) {
 
 /// A message with some hundred kilobytes of text: so much that its blocks are taken over.
 fn long_message(choices: &mut Choices<'_>) {
-    let (level, every) = (choices.byte(), 1 + 64 * choices.below(4_096));
+    // Thousands of blocks at most: hundreds of thousands would take seconds.
+    let (level, every) = (choices.byte(), 512 + 64 * choices.below(4_096));
     let (services, width) = (choices.below(1_500), 1 + choices.below(400));
     let (before, after) = (choices.below(4_096), choices.below(4_096));
     let mut noise = choices.number() | 1;
