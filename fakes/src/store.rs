@@ -42,6 +42,20 @@ pub struct RequestCounts {
     pub other: u64,
 }
 
+impl RequestCounts {
+    /// How many of them came after it was `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            put: self.put - earlier.put,
+            get: self.get - earlier.get,
+            head: self.head - earlier.head,
+            list: self.list - earlier.list,
+            delete: self.delete - earlier.delete,
+            other: self.other - earlier.other,
+        }
+    }
+}
+
 /// What a store is started with.
 #[derive(Clone)]
 pub struct S3StoreOptions {

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat::companion::Companion;
-use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::recorded;
 use lifeboat_tests::crowd::{By, Certificate, Crowd, CrowdOptions, is_part, may_open};
 use lifeboat_tests::generator;
 use lifeboat_tests::stage::play_within;
-use lifeboat_tests::world::{World, configuration};
+use lifeboat_tests::world::{World, configuration, of_a_lost_database};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -89,12 +88,6 @@ impl Browser {
         let status = self.child.wait().await.expect("it ends");
         assert!(status.success(), "what the browser saw is not as it should be: {status}");
     }
-}
-
-/// What a control plane with a fresh database sends.
-fn of_a_lost_database() -> Configuration {
-    let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
-    Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() }
 }
 
 async fn views() {

@@ -10,13 +10,7 @@ use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::recorded;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_tests::stage::play;
-use lifeboat_tests::world::{Backup, VERSION, World, configuration};
-
-/// What a control plane with a fresh database sends: a workspace and parameters (KONG.md section 1).
-fn of_a_lost_database() -> Configuration {
-    let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
-    Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() }
-}
+use lifeboat_tests::world::{Backup, VERSION, World, configuration, of_a_lost_database};
 
 #[test]
 fn what_a_control_plane_with_a_lost_database_sends_is_kept_and_not_published() {

@@ -27,15 +27,7 @@ async fn world_with(snapshots: u64) -> World {
 }
 
 fn since(world: &World, before: RequestCounts) -> RequestCounts {
-    let now = world.store.counts();
-    RequestCounts {
-        put: now.put - before.put,
-        get: now.get - before.get,
-        head: now.head - before.head,
-        list: now.list - before.list,
-        delete: now.delete - before.delete,
-        other: now.other - before.other,
-    }
+    world.store.counts().since(before)
 }
 
 #[test]

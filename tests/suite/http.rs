@@ -17,7 +17,7 @@ use lifeboat_tests::crowd::may_open;
 use lifeboat_tests::page::{Page, accepting, page, page_until};
 use lifeboat_tests::reporting::{REPORT_KEY, Worker};
 use lifeboat_tests::stage::{Actor, play};
-use lifeboat_tests::world::{STORE_SECRET, World, configuration};
+use lifeboat_tests::world::{STORE_SECRET, World, configuration, of_a_lost_database};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -31,12 +31,6 @@ fn at(companion: &Companion) -> SocketAddr {
 
 fn is_ready(found: &Page) -> bool {
     found.status == 200
-}
-
-/// What a control plane with a fresh database sends.
-fn of_a_lost_database() -> Configuration {
-    let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
-    Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() }
 }
 
 /// The members of a JSON document, each by its path; what is null or empty has none below it.

@@ -1,17 +1,16 @@
-//! The page for browsers, as it is asked for over HTTP: what its views say, and who is answered. What a browser makes of it is
-//! tested in one (`tests/page/run`).
+//! The page for browsers, requested over HTTP: what its views say, and which requests are refused. `tests/page/run` tests it
+//! in a real browser.
 
 use std::io::Read;
 use std::net::SocketAddr;
 
 use flate2::read::GzDecoder;
 use lifeboat::companion::Companion;
-use lifeboat_fakes::message::Configuration;
 use lifeboat_fakes::recorded;
 use lifeboat_tests::page::{Page, page, page_until};
 use lifeboat_tests::reporting::Worker;
 use lifeboat_tests::stage::play;
-use lifeboat_tests::world::{World, configuration};
+use lifeboat_tests::world::{World, configuration, of_a_lost_database};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,12 +38,6 @@ async fn raw(at: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)])
     let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("and that a status");
     Raw { status, head, body: answer[end + 4..].to_vec() }
-}
-
-/// What a control plane with a fresh database sends.
-fn of_a_lost_database() -> Configuration {
-    let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
-    Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() }
 }
 
 #[test]

@@ -411,6 +411,12 @@ pub fn configuration(message: &Bytes) -> Configuration {
     Configuration::from_message(message).expect("it is a configuration")
 }
 
+/// What a control plane with a fresh database sends: a workspace and parameters (KONG.md section 1).
+pub fn of_a_lost_database() -> Configuration {
+    let table = r#"{"_format_version":"3.0","_transform":false,"workspaces":[{"id":"w"}],"parameters":[]}"#;
+    Configuration { table: table.into(), hash: "0123456789abcdef0123456789abcdef".to_owned() }
+}
+
 fn identity(credentials: &Credentials) -> Identity {
     let identity = Identity::from_pem(credentials.certificate_pem.as_bytes(), credentials.key_pem.as_bytes());
     identity.expect("the cast makes pairs")

@@ -1,6 +1,6 @@
-//! Who may ask for the page and its data: nobody through a name that is not this host's (DNS rebinding), and no page of
-//! another site. And the headers that keep what is answered from being used in another way. What probes, Prometheus and the
-//! filter ask for does not pass here.
+//! The gate in front of the page and its data. It refuses requests under a name that is not this host's (DNS rebinding) and
+//! requests that a page of another site makes, and adds the headers that tell browsers what they may do with an answer.
+//! Requests of probes, Prometheus and the filter do not pass here.
 
 use axum::body::Body;
 use axum::extract::{Request, State};

@@ -1,4 +1,4 @@
-//! Answering those who open a link, and who they are.
+//! Answers to requests that open a link: who is asking, and whether it becomes a link.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -89,7 +89,7 @@ pub struct RunSettings {
     pub http: HttpSettings,
     /// Where health alone is answered, besides.
     pub health: HealthListen,
-    /// Who may ask for the page, and what it shows.
+    /// The names under which the page is answered, and whether it compares snapshots.
     pub page: PageSettings,
     /// What authenticates the filter's reports.
     pub report_keys: ReportKeys,

@@ -2,7 +2,7 @@
 
 use super::{Reader, names};
 
-/// Who may ask for the page, and what it shows.
+/// The names under which the page is answered, and whether it compares snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSettings {
     /// Names of this host, in lower case, besides `localhost` and its IP addresses.

@@ -73,7 +73,7 @@ async fn started(world: &World) -> (Running, Cost) {
     program.says_within(HUNG, &format!("published configuration {hash}")).await;
 
     let usage = program.usage().expect("it runs");
-    (program, Cost::new(&before, &world.store.counts(), usage.processor))
+    (program, Cost::new(before, world.store.counts(), usage.processor))
 }
 
 /// One publication: the median of some, for once a minute an exporter looks at the store anyway.
@@ -86,7 +86,7 @@ async fn published(world: &World, program: &Running) -> Cost {
         program.says_within(HUNG, &format!("published configuration {hash}")).await;
 
         let Usage { processor, .. } = program.usage().expect("it runs");
-        costs.push(Cost::new(&before, &world.store.counts(), processor - usage.processor));
+        costs.push(Cost::new(before, world.store.counts(), processor - usage.processor));
     }
     Cost::median(costs)
 }
@@ -95,7 +95,7 @@ async fn listed<const N: usize>(world: &World, arguments: [&str; N]) -> Cost {
     let before = world.store.counts();
     let (ended, usage) = world.program(arguments).measured().await;
     assert_eq!(ended.code, Some(0), "{ended}");
-    Cost::new(&before, &world.store.counts(), usage.processor)
+    Cost::new(before, world.store.counts(), usage.processor)
 }
 
 /// What an exporter prunes in the first two turns of a day, down to so many snapshots.
@@ -107,7 +107,7 @@ async fn pruned(world: &World, limit: u64) -> Vec<(usize, Cost)> {
         let before = world.store.counts();
         let pruned = archive.prune_expired(VERSION, None, &mut time).await.expect("the store is there");
         // This process is the store's, too: whose time it was can't be told.
-        turns.push((pruned.gone.len(), Cost::new(&before, &world.store.counts(), Duration::ZERO)));
+        turns.push((pruned.gone.len(), Cost::new(before, world.store.counts(), Duration::ZERO)));
     }
     turns
 }

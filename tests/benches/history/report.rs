@@ -28,15 +28,9 @@ pub(crate) struct Measured {
 }
 
 impl Cost {
-    pub(crate) fn new(before: &RequestCounts, after: &RequestCounts, processor: Duration) -> Self {
-        Self {
-            put: after.put - before.put,
-            list: after.list - before.list,
-            get: after.get - before.get,
-            head: after.head - before.head,
-            delete: after.delete - before.delete,
-            processor,
-        }
+    pub(crate) fn new(before: RequestCounts, after: RequestCounts, processor: Duration) -> Self {
+        let RequestCounts { put, get, head, list, delete, .. } = after.since(before);
+        Self { put, list, get, head, delete, processor }
     }
 
     /// The median by the number of requests.

@@ -144,8 +144,8 @@ async fn who_keeps_everything_deletes_nothing() {
     assert_eq!(Process::begin().thin(&archive, 400 * DAY).await, [0; 0]);
 }
 
-#[tokio::test]
-async fn long_overdue_snapshots_go_in_turns() {
+/// Between two published ones, as many as are deleted in eleven turns.
+async fn with_eleven_turns_of_leftovers() -> Archive {
     let archive = with_limit(1);
     publish(&archive, FIRST).await;
     let keys = ObjectKeys::new(version());
@@ -154,6 +154,12 @@ async fn long_overdue_snapshots_go_in_turns() {
         archive.storage.write(&keys.snapshot(id), Bytes::from_static(b"left"), Write::Create).await.unwrap();
     }
     publish(&archive, CHANGED).await;
+    archive
+}
+
+#[tokio::test]
+async fn long_overdue_snapshots_go_in_turns() {
+    let archive = with_eleven_turns_of_leftovers().await;
     let mut process = Process::begin();
     assert_eq!(process.thin(&archive, Duration::ZERO).await, [0; 0]);
     let thinned = process.thinned(&archive, DAY).await;
@@ -166,14 +172,7 @@ async fn long_overdue_snapshots_go_in_turns() {
 
 #[tokio::test]
 async fn what_is_published_between_two_turns_is_spared_in_the_second() {
-    let archive = with_limit(1);
-    publish(&archive, FIRST).await;
-    let keys = ObjectKeys::new(version());
-    for sequence in 2..=11 * AT_ONCE as u64 {
-        let id = SnapshotId { sequence, config_hash: received(CHANGED).config_hash };
-        archive.storage.write(&keys.snapshot(id), Bytes::from_static(b"left"), Write::Create).await.unwrap();
-    }
-    publish(&archive, CHANGED).await;
+    let archive = with_eleven_turns_of_leftovers().await;
     let mut process = Process::begin();
     process.thin(&archive, Duration::ZERO).await;
     assert_eq!(process.thinned(&archive, DAY).await.left, 11);
