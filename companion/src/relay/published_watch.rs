@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::manifest::Manifest;
 use lifeboat_core::outage::{OutageLog, Outages};
 use lifeboat_core::session::follow::{Choice, Publication, StoreView};
-use lifeboat_core::time::Moment;
+use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 use lifeboat_storage::StorageError;
@@ -41,18 +42,29 @@ struct VersionWatch {
     begun: u64,
     is_looking: bool,
     soon: Arc<Notify>,
-    /// What each store had when it was first looked at since the control plane was last there.
+    /// When the first node lost the control plane since that was last there.
+    lost: Option<WallTime>,
+    /// What each store had then, as far as its first look since tells.
     at_first: HashMap<String, Publication>,
     /// The newest of all since then. What a store shows may go back; what is known doesn't.
-    newest: Publication,
+    newest: Dated,
     has_said_that_it_went_back: bool,
     outage: OutageLog,
+}
+
+/// What was published, and when that was by the clock of whoever published it.
+#[derive(Clone, Copy, Debug)]
+struct Dated {
+    publication: Publication,
+    at: Option<WallTime>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     look: u64,
-    view: StoreView,
+    at: WallTime,
+    newest: Dated,
+    at_first: Publication,
 }
 
 /// What is published, for one node's session. The store is read for as long as there is one.
@@ -61,6 +73,7 @@ pub(super) struct Subscription {
     views: watch::Receiver<Option<Seen>>,
     /// Looks that were begun before the node lost its control plane don't count.
     after: u64,
+    lost: WallTime,
 }
 
 impl PublishedWatch {
@@ -95,7 +108,9 @@ impl PublishedWatch {
         }
 
         let watch = versions.entry(version).or_insert_with(|| VersionWatch::new(self.outages.another()));
-        let subscription = Subscription { views: watch.views.subscribe(), after: watch.begun };
+        let lost = self.clock.wall();
+        watch.lost.get_or_insert(lost);
+        let subscription = Subscription { views: watch.views.subscribe(), after: watch.begun, lost };
         watch.soon.notify_one();
         if !std::mem::replace(&mut watch.is_looking, true) {
             let looking = self.clone().look_again_and_again(version, watch.soon.clone());
@@ -139,8 +154,8 @@ impl PublishedWatch {
         let (mut found, mut failed) = (Vec::new(), None);
         for (place, published) in self.sources.published_in_each(version).await {
             match published {
-                Ok(Some(published)) => found.push((place, Publication::of(&published.manifest))),
-                Ok(None) => found.push((place, Publication::NOTHING)),
+                Ok(Some(published)) => found.push((place, Dated::of(&published.manifest))),
+                Ok(None) => found.push((place, Dated::NOTHING)),
                 Err(error) => failed = Some(error),
             }
         }
@@ -153,7 +168,7 @@ impl PublishedWatch {
             info!("what is published for Kong {version} is known again, after {lasted}");
         }
         if !found.is_empty() {
-            watch.found(version, look, found);
+            watch.found(version, look, found, self.clock.wall());
         }
     }
 
@@ -169,32 +184,46 @@ impl VersionWatch {
             begun: 0,
             is_looking: false,
             soon: Arc::default(),
+            lost: None,
             at_first: HashMap::new(),
-            newest: Publication::NOTHING,
+            newest: Dated::NOTHING,
             has_said_that_it_went_back: false,
             outage,
         }
     }
 
     fn forget(&mut self, outage: OutageLog) {
+        self.lost = None;
         self.at_first.clear();
-        self.newest = Publication::NOTHING;
+        self.newest = Dated::NOTHING;
         self.has_said_that_it_went_back = false;
         self.outage = outage;
     }
 
-    fn found(&mut self, version: KongVersion, look: u64, found: Vec<(String, Publication)>) {
-        let is_first = self.at_first.is_empty();
-        let newest = newest(found.iter().map(|(_, publication)| *publication));
+    fn found(&mut self, version: KongVersion, look: u64, found: Vec<(String, Dated)>, at: WallTime) {
+        let (is_first, lost) = (self.at_first.is_empty(), self.lost);
+        let is_since_loss = |dated: &Dated| lost.is_some_and(|lost| dated.is_between(lost, at));
+        let newest = found.iter().map(|(_, dated)| *dated).fold(Dated::NOTHING, Dated::or_newer);
 
-        for (place, publication) in found {
-            let known = self.at_first.entry(place).or_insert(publication);
-            if known.is_same_snapshot(&publication) {
+        for (place, dated) in found {
+            let at_first = if is_since_loss(&dated) { Publication::NOTHING } else { dated.publication };
+            let known = self.at_first.entry(place).or_insert(at_first);
+            if known.is_same_snapshot(&dated.publication) {
                 // A new leader may have written its manifest anew.
-                *known = newest_of(*known, publication);
+                *known = known.or_newer(dated.publication);
             }
         }
-        if !is_first && newest.is_newer_than(&self.newest) {
+
+        self.say_what_is_new(version, newest.publication, is_first && !is_since_loss(&newest));
+        self.newest = self.newest.or_newer(newest);
+        let at_first = self.at_first.values().copied().fold(Publication::NOTHING, Publication::or_newer);
+        self.views.send_replace(Some(Seen { look, at, newest: self.newest, at_first }));
+    }
+
+    fn say_what_is_new(&mut self, version: KongVersion, newest: Publication, is_old: bool) {
+        let before = self.newest.publication;
+
+        if !is_old && newest.is_newer_than(&before) {
             let Publication { sequence, choice, .. } = newest;
             let who = match choice {
                 Choice::Operators => "an operator has published",
@@ -206,20 +235,15 @@ impl VersionWatch {
             );
         }
 
-        if self.newest.is_newer_than(&newest) && !std::mem::replace(&mut self.has_said_that_it_went_back, true) {
+        if before.is_newer_than(&newest) && !std::mem::replace(&mut self.has_said_that_it_went_back, true) {
             warn!(
                 sequence = newest.sequence,
                 "what is published for Kong {version} has gone back from snapshot {} to {}, and no node that has a \
                  newer one is given it: is a store out of date, or has someone put an old manifest there?",
-                self.newest.sequence,
+                before.sequence,
                 newest.sequence
             );
         }
-
-        self.newest = newest_of(self.newest, newest);
-        let at_first = self::newest(self.at_first.values().copied());
-        let view = StoreView { newest: self.newest, at_first };
-        self.views.send_replace(Some(Seen { look, view }));
     }
 
     fn failed(&self, version: KongVersion, error: &StorageError, now: Moment) {
@@ -234,12 +258,21 @@ impl VersionWatch {
     }
 }
 
-fn newest(all: impl Iterator<Item = Publication>) -> Publication {
-    all.fold(Publication::NOTHING, newest_of)
-}
+impl Dated {
+    const NOTHING: Self = Self { publication: Publication::NOTHING, at: None };
 
-fn newest_of(one: Publication, other: Publication) -> Publication {
-    if (other.epoch, other.sequence) > (one.epoch, one.sequence) { other } else { one }
+    fn of(manifest: &Manifest) -> Self {
+        Self { publication: Publication::of(manifest), at: Some(manifest.times.exported) }
+    }
+
+    fn or_newer(self, other: Self) -> Self {
+        if self.publication.or_newer(other.publication) == self.publication { self } else { other }
+    }
+
+    // A time ahead of our clock shows that the two clocks differ: then it proves nothing.
+    fn is_between(&self, begin: WallTime, end: WallTime) -> bool {
+        self.at.is_some_and(|at| begin < at && at <= end)
+    }
 }
 
 impl Subscription {
@@ -250,10 +283,11 @@ impl Subscription {
                 // It is kept for as long as somebody waits.
                 std::future::pending::<()>().await;
             }
-            if let Some(Seen { look, view }) = *self.views.borrow_and_update()
+            if let Some(Seen { look, at, newest, at_first }) = *self.views.borrow_and_update()
                 && look > self.after
             {
-                return view;
+                let is_since_loss = newest.is_between(self.lost, at);
+                return StoreView { newest: newest.publication, at_first, is_since_loss };
             }
         }
     }
@@ -273,14 +307,23 @@ mod tests {
     }
 
     fn published_watch(archive: &Archive) -> PublishedWatch {
+        watch_from(archive, now())
+    }
+
+    // Its wall clock shows `begin` now, and goes as tokio's does.
+    fn watch_from(archive: &Archive, begin: WallTime) -> PublishedWatch {
         let rules = RestoreRules::default();
         let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
-        PublishedWatch::new(Stores::of(archive.reader(), rules), following(Some(follow)), Clock::start())
+        PublishedWatch::new(Stores::of(archive.reader(), rules), following(Some(follow)), Clock::simulated(begin))
     }
 
     async fn change(archive: &Archive) {
+        change_at(archive, now()).await;
+    }
+
+    async fn change_at(archive: &Archive, at: WallTime) {
         Operator::new(archive.clone())
-            .publish_pinned(&author(), &received(CHANGED), Stay::UntilItChanges, now())
+            .publish_pinned(&author(), &received(CHANGED), Stay::UntilItChanges, at)
             .await
             .unwrap();
     }
@@ -291,7 +334,7 @@ mod tests {
         publish(&archive, FIRST).await;
         let published_watch = published_watch(&archive);
         let mut node = published_watch.subscribe(version()).unwrap();
-        let StoreView { newest, at_first } = node.next().await;
+        let StoreView { newest, at_first, .. } = node.next().await;
         assert_eq!((newest.sequence, newest.choice, at_first), (1, Choice::ControlPlanes, newest));
         change(&archive).await;
         let since = tokio::time::Instant::now();
@@ -304,14 +347,38 @@ mod tests {
                 }
             }
         };
-        let StoreView { newest, at_first } = news.await;
+        let StoreView { newest, at_first, .. } = news.await;
         assert_eq!((newest.choice, at_first.sequence), (Choice::Operators, 1));
         assert!(since.elapsed() <= Duration::from_secs(16), "{:?}", since.elapsed());
         // A node that comes later in the same outage gets the same; the next outage begins anew.
         let mut late = published_watch.subscribe(version()).unwrap();
-        assert_eq!(late.next().await, StoreView { newest, at_first });
+        let seen = late.next().await;
+        assert_eq!((seen.newest, seen.at_first), (newest, at_first));
         published_watch.control_plane_is_there();
-        assert_eq!(late.next().await, StoreView { newest, at_first: newest });
+        let seen = late.next().await;
+        assert_eq!((seen.newest, seen.at_first), (newest, newest));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_choice_that_was_quicker_than_the_first_look_is_told_from_an_older_one_by_its_time() {
+        let seconds = Duration::from_secs_f64;
+        // The node loses the control plane after 0.2 s, and the store is looked at after 1 s.
+        for (chosen_after, is_since_loss) in [(0.1, false), (0.5, true), (30.0, false)] {
+            let (archive, begin) = (in_memory(), now());
+            publish(&archive, FIRST).await;
+            let published_watch = watch_from(&archive, begin);
+            let mut other = published_watch.subscribe(version()).unwrap();
+            other.next().await;
+            published_watch.control_plane_is_there();
+            tokio::time::sleep(seconds(0.2)).await;
+
+            let mut node = published_watch.subscribe(version()).unwrap();
+            change_at(&archive, begin + seconds(chosen_after)).await;
+            let StoreView { newest, at_first, is_since_loss: told } = node.next().await;
+            assert_eq!((newest.sequence, newest.choice), (2, Choice::Operators));
+            assert_eq!(told, is_since_loss, "chosen after {chosen_after} s");
+            assert_eq!(at_first, if is_since_loss { Publication::NOTHING } else { newest });
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,8 +10,9 @@
 //!   control plane may have given it after the last snapshot that an exporter came to publish, and one that is published
 //!   a minute after the control plane was lost may still be the older one. So only an operator's choice is given
 //!   (`export --pin`, `rollback`, `pin SEQUENCE`), and only one that was made since the control plane was lost: after this
-//!   node's own link ended if it had one here, else after the relay first looked in this outage. What an operator had
-//!   pinned before was chosen for new nodes, with a control plane that fed all others.
+//!   node's own link ended if it had one here, else after the relay noticed this outage. What an operator had pinned
+//!   before was chosen for new nodes, with a control plane that fed all others. The relay's first look may come after a
+//!   quick operator's choice; then the manifest's time tells, which the relay compares with its own clock.
 //!
 //! Later means a higher (epoch, sequence). The same snapshot under a new epoch, which a new leader writes, is no later one.
 
@@ -45,8 +46,10 @@ pub enum Choice {
 pub struct StoreView {
     /// What is published now.
     pub newest: Publication,
-    /// What was published when the relay first looked in this outage.
+    /// What was published when this outage began, as far as the relay's first look could tell.
     pub at_first: Publication,
+    /// Whether the newest was published after this node's own link ended, by its manifest's time and the relay's clock.
+    pub is_since_loss: bool,
 }
 
 /// What is known of the configuration that a node has.
@@ -76,6 +79,11 @@ impl Publication {
     /// Whether this was published later.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         (self.epoch, self.sequence) > (other.epoch, other.sequence) && !self.is_same_snapshot(other)
+    }
+
+    /// The one of the two that was published later.
+    pub fn or_newer(self, other: Self) -> Self {
+        if (other.epoch, other.sequence) > (self.epoch, self.sequence) { other } else { self }
     }
 
     /// Whether both name the same snapshot, under whatever leadership.

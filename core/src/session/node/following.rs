@@ -98,8 +98,14 @@ impl Following {
 
     /// What is published; gives what is to be fetched.
     fn published(&mut self, view: StoreView, runs: ConfigHash) -> Option<Publication> {
-        let StoreView { newest, at_first } = view;
-        let before = if self.was_given { newest } else { at_first };
+        let StoreView { newest, at_first, is_since_loss } = view;
+        let before = match (self.was_given, is_since_loss) {
+            (false, _) => at_first,
+            (true, false) => newest,
+            // An operator was quicker than the first look: what was published before is not known, and older.
+            (true, true) => Publication::NOTHING,
+        };
+
         let has = self.has.get_or_insert(Has::Another { published: before });
         if let Has::Another { published } = has
             && at_first.is_newer_than(published)

@@ -42,7 +42,19 @@ impl Table {
     }
 
     fn sees(&mut self, newest: Publication, at_first: Publication) -> Vec<String> {
-        self.on(Event::Published(StoreView { newest, at_first }))
+        self.on(Event::Published(StoreView { newest, at_first, is_since_loss: false }))
+    }
+
+    /// A node that has lost the control plane, which gave it its configuration.
+    fn given(digit: char) -> Self {
+        let mut table = Self::begin(RULES);
+        table.introduce(hash('a'));
+        table.on(Event::ControlPlaneConnected);
+        table.on(Event::FromControlPlane(Frame::binary(&b"a configuration"[..])));
+        table.ping(hash(digit));
+        table.on(Event::ControlPlaneClosed);
+        assert!(table.session.is_in_fallback());
+        table
     }
 }
 
@@ -101,6 +113,21 @@ fn what_the_control_plane_gave_last_is_not_replaced_by_what_was_published_before
     // Other nodes of this relay have lost it long ago.
     assert_eq!(table.sees(emergency(2, 'c'), published(1, 'a')), [""; 0]);
     assert_eq!(table.sees(emergency(3, 'd'), published(1, 'a')), ["fetch published 3"]);
+}
+
+#[test]
+fn a_choice_that_was_made_before_the_first_look_and_after_the_loss_is_given() {
+    let chosen = emergency(2, 'c');
+    // The relay knows no other publication of this outage, or an older one.
+    for at_first in [Publication::NOTHING, published(1, 'a')] {
+        let mut table = Table::given('b');
+        let view = StoreView { newest: chosen, at_first, is_since_loss: true };
+        assert_eq!(table.on(Event::Published(view)), ["fetch published 2"], "{at_first:?}");
+    }
+    // An exporter's own choice of that time may be older than what the node has.
+    let mut table = Table::given('b');
+    let view = StoreView { newest: published(2, 'c'), at_first: Publication::NOTHING, is_since_loss: true };
+    assert_eq!(table.on(Event::Published(view)), [""; 0]);
 }
 
 #[test]
