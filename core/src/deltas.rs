@@ -57,7 +57,7 @@ impl Deltas {
         let others = entities.kinds.keys().map(String::as_str).filter(|kind| *kind != "workspaces");
         for kind in std::iter::once("workspaces").chain(others) {
             for entity in entities.of_kind(kind) {
-                writer.add(kind, &delta(&entities, entity, schemas)?);
+                writer.add(kind, &delta(&entities, kind, entity, schemas)?);
             }
         }
 
@@ -117,8 +117,12 @@ fn check_workspace(workspaces: &[Entity<'_>]) -> Result<(), Unsyncable> {
 }
 
 // What a delta says of an entity, if it is complete.
-fn delta(entities: &Entities<'_>, entity: &Entity<'_>, schemas: &SchemaSet) -> Result<Map<String, Value>, Unsyncable> {
-    let kind = entity.kind;
+fn delta(
+    entities: &Entities<'_>,
+    kind: &str,
+    entity: &Entity<'_>,
+    schemas: &SchemaSet,
+) -> Result<Map<String, Value>, Unsyncable> {
     let mut members = match serde_json::from_slice(entity.json) {
         Ok(Value::Object(members)) => members,
         Ok(_) => return Err(Unsyncable::Unreadable(format!("one of its {kind} is no object"))),
@@ -126,7 +130,7 @@ fn delta(entities: &Entities<'_>, entity: &Entity<'_>, schemas: &SchemaSet) -> R
     };
     let described = schemas.complete_entity(kind).ok_or_else(|| Unsyncable::UnknownKind(kind.to_owned()))?;
     if let Some(field) = described.missing(&members) {
-        return Err(Unsyncable::Incomplete { kind: kind.to_owned(), entity: entities.name(entity), field });
+        return Err(Unsyncable::Incomplete { kind: kind.to_owned(), entity: entities.name(kind, entity), field });
     }
 
     for (field, target) in described.foreign() {
@@ -136,8 +140,8 @@ fn delta(entities: &Entities<'_>, entity: &Entity<'_>, schemas: &SchemaSet) -> R
             Some(other) => other.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
         };
         if !entities.has(target, &id) {
-            let (kind, field) = (kind.to_owned(), field.to_owned());
-            return Err(Unsyncable::Dangling { kind, entity: entities.name(entity), field });
+            let entity = entities.name(kind, entity);
+            return Err(Unsyncable::Dangling { kind: kind.to_owned(), entity, field: field.to_owned() });
         }
         members.insert(field.to_owned(), json!({ "id": id }));
     }

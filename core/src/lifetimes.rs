@@ -81,11 +81,13 @@ impl Lifetimes {
         ] {
             for (entity, members) in of_kind(kind) {
                 let ends = fields.iter().filter_map(|field| certificate::valid_until(members.get(*field)?.as_str()?));
-                found.ends.extend(ends.min().map(|at| End { of, name: entities.name(entity), at }));
+                found.ends.extend(ends.min().map(|at| End { of, name: entities.name(kind, entity), at }));
             }
         }
-        for (entity, members) in of_kind("licenses") {
-            let end = licence_end(&members).map(|at| End { of: Expiring::Licence, name: entities.name(entity), at });
+        let kind = "licenses";
+        for (entity, members) in of_kind(kind) {
+            let end =
+                licence_end(&members).map(|at| End { of: Expiring::Licence, name: entities.name(kind, entity), at });
             found.ends.extend(end);
         }
         found.ends.sort_by(|one, other| (one.at, one.of, &one.name).cmp(&(other.at, other.of, &other.name)));

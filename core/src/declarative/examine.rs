@@ -208,7 +208,7 @@ impl Examiner<'_> {
         let finding = Finding {
             severity,
             kind: kind.to_owned(),
-            name: self.entities.name(entity),
+            name: self.entities.name(kind, entity),
             identity: identity(kind, entity),
             field: field.to_owned(),
             reason: reason.into(),
@@ -223,8 +223,8 @@ impl Examiner<'_> {
 
 /// What tells an entity from others of its kind, however it is written down.
 fn identity(kind: &str, entity: &Entity<'_>) -> String {
-    match &entity.id {
-        Some(id) => id.to_string(),
+    match entity.id() {
+        Some(id) => id.into_owned(),
         None => of_content(kind, &entity.members(), 0),
     }
 }

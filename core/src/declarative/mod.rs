@@ -199,7 +199,7 @@ fn is_final(configuration: &Configuration, version: KongVersion) -> Result<bool,
         && kinds.all(|(kind, of_kind)| match Kind::named(kind) {
             Some(kind) => of_kind.iter().all(|entity| is_final_entity(kind, entity, &entities, version)),
             None => {
-                let with_id = of_kind.iter().filter(|entity| entity.id.is_some()).count();
+                let with_id = of_kind.iter().filter(|entity| entity.has_id()).count();
                 !flatten::is_refused(kind, version) && (with_id == of_kind.len() || is_dumped && with_id == 0)
             }
         }))

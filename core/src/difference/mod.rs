@@ -8,6 +8,7 @@
 mod fields;
 mod uncompared;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -148,8 +149,8 @@ impl Difference {
         let pairs = Pairs::of(
             before.of_kind(kind),
             after.of_kind(kind),
-            |entity| before.name(entity),
-            |entity| after.name(entity),
+            |entity| before.name(kind, entity),
+            |entity| after.name(kind, entity),
         );
         let mut changes = Vec::new();
 
@@ -163,30 +164,32 @@ impl Difference {
             if fields.is_empty() {
                 self.unchanged += 1;
             } else {
-                changes.push(change(after, later, What::Changed { fields }));
+                changes.push(change(after, kind, later, What::Changed { fields }));
             }
         }
-        changes.extend(pairs.removed.into_iter().map(|entity| change(before, entity, What::Removed)));
-        changes.extend(pairs.added.into_iter().map(|entity| change(after, entity, What::Added)));
+        changes.extend(pairs.removed.into_iter().map(|entity| change(before, kind, entity, What::Removed)));
+        changes.extend(pairs.added.into_iter().map(|entity| change(after, kind, entity, What::Added)));
         changes
     }
 }
 
-fn change(of: &Entities<'_>, entity: &Entity<'_>, what: What) -> Change {
-    let id = entity.id.as_deref().map(str::to_owned);
-    let is_code = code::is_in(entity.kind, &entity.members());
-    Change { kind: entity.kind.to_owned(), name: of.name(entity), id, is_code, what }
+fn change(of: &Entities<'_>, kind: &str, entity: &Entity<'_>, what: What) -> Change {
+    let id = entity.id().map(Cow::into_owned);
+    let is_code = code::is_in(kind, &entity.members());
+    Change { kind: kind.to_owned(), name: of.name(kind, entity), id, is_code, what }
 }
 
 fn by_identity<'e, 'a>(entities: &'e [Entity<'a>]) -> Vec<&'e Entity<'a>> {
     let mut sorted: Vec<_> = entities.iter().collect();
-    sorted.sort_by(|one, other| one.identity().cmp(&other.identity()));
+    // Those with one id in the order of the text, in which they lie in memory.
+    let key = |entity: &'e Entity<'a>| (entity.identity(), entity.json.as_ptr());
+    sorted.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
     sorted
 }
 
 /// Takes those of this identity from the beginning, which are more than one if an id stands twice.
-fn take_those<'s, 'e, 'a>(sorted: &mut &'s [&'e Entity<'a>], identity: (bool, &[u8])) -> &'s [&'e Entity<'a>] {
-    let count = sorted.iter().take_while(|entity| entity.identity() == identity).count();
+fn take_those<'s, 'e, 'a>(sorted: &mut &'s [&'e Entity<'a>], identity: &(bool, Cow<'_, [u8]>)) -> &'s [&'e Entity<'a>] {
+    let count = sorted.iter().take_while(|entity| entity.identity() == *identity).count();
     let (those, rest) = sorted.split_at(count);
     *sorted = rest;
     those
@@ -212,7 +215,7 @@ impl<'e, 'a> Pairs<'e, 'a> {
         let (mut removed, mut added) = (Vec::new(), Vec::new());
 
         while let Some(next) = earlier.first().into_iter().chain(later.first()).map(|entity| entity.identity()).min() {
-            let (of_before, of_after) = (take_those(&mut earlier, next), take_those(&mut later, next));
+            let (of_before, of_after) = (take_those(&mut earlier, &next), take_those(&mut later, &next));
             let pairs = of_before.len().min(of_after.len());
             let (extra, paired) = of_after.split_at(of_after.len() - pairs);
             both.extend(of_before.iter().copied().zip(paired.iter().copied().rev()));

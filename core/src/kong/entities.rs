@@ -4,13 +4,14 @@ mod ids;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU32;
 
 use serde_json::{Map, Value};
 
 use self::ids::Ids;
 use super::configuration::Configuration;
 use super::entity_name;
-use crate::json::{Error, Lexer};
+use crate::json::{Error, Lexer, Text};
 
 /// All entities of a configuration.
 pub(crate) struct Entities<'a> {
@@ -22,12 +23,19 @@ pub(crate) struct Entities<'a> {
     rest: Map<String, Value>,
 }
 
-/// One entity.
+/// One entity. There may be millions, so it takes 24 bytes: its id stays where it stands in its JSON.
 pub(crate) struct Entity<'a> {
-    pub(crate) kind: &'a str,
-    pub(crate) id: Option<Cow<'a, str>>,
     /// Its JSON.
     pub(crate) json: &'a [u8],
+    id: Option<Id>,
+}
+
+/// Where the JSON of an entity's id lies in that of the entity.
+#[derive(Clone, Copy)]
+struct Id {
+    at: u32,
+    /// With its quotes, so it isn't 0.
+    length: NonZeroU32,
 }
 
 impl<'a> Entities<'a> {
@@ -52,12 +60,11 @@ impl<'a> Entities<'a> {
                 return Ok(());
             }
 
-            let kind = std::str::from_utf8(name.raw).unwrap_or_default();
             // Of this size, since a list that grows has twice that for a moment.
             let mut entities = Vec::with_capacity(configuration.counts().get(&member) as usize);
             lexer.elements(|lexer| {
                 let json = lexer.value(&mut ())?;
-                entities.push(Entity { kind, id: id_of(json)?, json });
+                entities.push(Entity { json, id: Id::of(json)? });
                 Ok(())
             })?;
             self.kinds.insert(member, entities);
@@ -80,9 +87,9 @@ impl<'a> Entities<'a> {
             || !self.namesakes.is_empty() && self.namesakes.contains(&(kind.to_owned(), Cow::Borrowed(id)))
     }
 
-    /// What people call an entity.
-    pub(crate) fn name(&self, entity: &Entity<'_>) -> String {
-        entity_name::of(entity.kind, &entity.members(), |id| self.name_of_id(id))
+    /// What people call an entity of this kind.
+    pub(crate) fn name(&self, kind: &str, entity: &Entity<'_>) -> String {
+        entity_name::of(kind, &entity.members(), |id| self.name_of_id(id))
     }
 
     /// What people call the entity with this id, if there is one: without whose it is, so that no circle of references
@@ -93,10 +100,26 @@ impl<'a> Entities<'a> {
     }
 }
 
-impl Entity<'_> {
+impl<'a> Entity<'a> {
+    /// Its id, if it has one.
+    pub(crate) fn id(&self) -> Option<Cow<'a, str>> {
+        self.id_bytes().map(text)
+    }
+
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// What tells it from others of its kind: its id, or else all that it is.
-    pub(crate) fn identity(&self) -> (bool, &[u8]) {
-        self.id.as_deref().map_or((false, self.json), |id| (true, id.as_bytes()))
+    pub(crate) fn identity(&self) -> (bool, Cow<'a, [u8]>) {
+        self.id_bytes().map_or((false, Cow::Borrowed(self.json)), |id| (true, id))
+    }
+
+    fn id_bytes(&self) -> Option<Cow<'a, [u8]>> {
+        let Id { at, length } = self.id?;
+        let quoted = &self.json[at as usize..][..length.get() as usize];
+        let raw = &quoted[1..quoted.len() - 1];
+        Some(Text { raw, escaped: raw.contains(&b'\\') }.content())
     }
 
     /// Its fields. What is no object has one nameless field, and what is nested too deeply to be read likewise.
@@ -109,30 +132,32 @@ impl Entity<'_> {
     }
 }
 
+impl Id {
+    /// Where it is in an entity, if there is one. One that begins after 4 GB of its entity isn't found.
+    fn of(entity: &[u8]) -> Result<Option<Self>, Error> {
+        let mut lexer = Lexer::new(entity)?;
+        if lexer.peek()? != b'{' {
+            return Ok(None);
+        }
+        let mut id = None;
+
+        lexer.members(|lexer, name| {
+            let is_id = &*name.content() == b"id" && lexer.peek()? == b'"';
+            let at = lexer.offset();
+            let value = lexer.value(&mut ())?;
+            if is_id {
+                let length = u32::try_from(value.len()).ok().and_then(NonZeroU32::new);
+                id = u32::try_from(at).ok().zip(length).map(|(at, length)| Self { at, length });
+            }
+            Ok(())
+        })?;
+        Ok(id)
+    }
+}
+
 /// Stands for a value that serde_json doesn't read, which has more than 128 levels: another text, another value.
 fn unread(json: &[u8]) -> Value {
     Value::from(format!("more deeply nested than is shown, SHA-256 {}", crate::digest::Sha256Digest::of(json)))
-}
-
-fn id_of(json: &[u8]) -> Result<Option<Cow<'_, str>>, Error> {
-    let mut lexer = Lexer::new(json)?;
-    if lexer.peek()? != b'{' {
-        return Ok(None);
-    }
-    let mut id = None;
-
-    lexer.members(|lexer, name| {
-        let is_id = &*name.content() == b"id" && lexer.peek()? == b'"';
-        let value = lexer.value(&mut ())?;
-        if is_id {
-            id = match serde_json::from_slice::<&str>(value) {
-                Ok(plain) => Some(Cow::Borrowed(plain)),
-                Err(_) => serde_json::from_slice::<String>(value).ok().map(Cow::Owned),
-            };
-        }
-        Ok(())
-    })?;
-    Ok(id)
 }
 
 // All of the configuration is known to be UTF-8.

@@ -49,6 +49,7 @@ async fn of_size(consumers: usize, report: &mut Report) {
     report.exporter("an exporter publishes the first", exporter.usage().expect("it runs"));
 
     let (relay, address) = stage.relay().await;
+    report.relay_begins(relay.usage().expect("it runs"));
     let _node = stage.restored(address, &first).await;
     report.relay("a relay that restores a node", relay.usage().expect("it runs"));
 

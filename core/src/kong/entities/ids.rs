@@ -30,8 +30,8 @@ impl Ids {
         let state = RandomState::new();
         let mut places = Vec::with_capacity(kinds.values().map(Vec::len).sum());
         for (kind, entities) in (0..).zip(kinds.values()) {
-            let ids = (0..).zip(entities).filter_map(|(at, entity)| Some((at, entity.id.as_deref()?)));
-            places.extend(ids.map(|(at, id)| (state.hash_one(id), Place { kind, at })));
+            let ids = (0..).zip(entities).filter_map(|(at, entity)| Some((at, entity.id()?)));
+            places.extend(ids.map(|(at, id)| (state.hash_one(&*id), Place { kind, at })));
         }
         places.sort_unstable();
 
@@ -45,11 +45,11 @@ impl Ids {
             if kept > 0 && places[kept - 1].0 != hash {
                 same_hash = kept;
             }
-            let is_same_id = |(_, other): &(u64, Place)| entity(*other).id == entity(place).id;
+            let is_same_id = |(_, other): &(u64, Place)| entity(*other).id() == entity(place).id();
             match places[same_hash..kept].iter().position(is_same_id) {
                 Some(earlier) => {
                     let (_, earlier) = std::mem::replace(&mut places[same_hash + earlier], (hash, place));
-                    if let Some(id) = entity(earlier).id.clone().filter(|_| earlier.kind != place.kind) {
+                    if let Some(id) = entity(earlier).id().filter(|_| earlier.kind != place.kind) {
                         namesakes.insert((of_kind[earlier.kind as usize].0.clone(), id));
                     }
                 }
@@ -72,7 +72,7 @@ impl Ids {
             let (kind, entities) = kinds.iter().nth(place.kind as usize)?;
             Some((kind.as_str(), entities.get(place.at as usize)?))
         });
-        found.find(|(_, entity)| entity.id.as_deref() == Some(id))
+        found.find(|(_, entity)| entity.id().as_deref() == Some(id))
     }
 }
 
