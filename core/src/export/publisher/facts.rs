@@ -93,6 +93,8 @@ pub(super) struct Store {
     /// What is known of the payload of what is published.
     pub(super) payload: Payload,
     pub(super) history: History,
+    /// When the history was read, or last written to. Snapshots are pruned from it meanwhile, also by operators.
+    pub(super) history_known: Moment,
     /// What was received until then isn't newer than what is published. By this exporter's own clock: when the
     /// published one was received here, or, if another has published it, when it was first found.
     pub(super) since: Moment,
@@ -114,6 +116,7 @@ impl Facts {
             published: None,
             payload: Payload::default(),
             history: History::default(),
+            history_known: now,
             since: now,
             looked_at: now,
         };
@@ -260,6 +263,13 @@ impl Facts {
 
     pub(super) fn is_held(&self, hash: ConfigHash) -> bool {
         self.store.history.of(hash).is_some_and(|past| past.state.is_held())
+    }
+
+    /// Whether the newest configuration is held, as one that was held before it came. That one may have been pruned since.
+    pub(super) fn may_be_held_no_more(&self, now: Moment) -> bool {
+        let Some(newest) = &self.newest else { return false };
+        let is_older = self.store.history_known < newest.last_received;
+        is_older && self.is_held(newest.hash) && matches!(self.newest_state(now), NewestState::Held(_))
     }
 
     pub(super) fn adoption(&self, newest: &Newest) -> Adoption {

@@ -125,7 +125,7 @@ impl Publisher {
                 self.flight = None;
                 self.facts.store.payload.not_put_back();
             }
-            Event::HeldWritten(id) => self.held_written(id),
+            Event::HeldWritten(id) => self.held_written(id, now),
             Event::Conflict => self.conflict(now, chance, &mut actions),
             Event::Failed => self.failed(now, chance, &mut actions),
             Event::Stop => self.stop(now),
@@ -231,6 +231,7 @@ impl Publisher {
     ) {
         self.facts.store.grasp = Grasp::Everything;
         self.facts.store.history = history;
+        self.facts.store.history_known = now;
         self.refresh_at = now + REFRESH_INTERVAL.saturating_sub(last_seen_age);
         if let (Leadership::Leader { epoch, .. }, Some(named)) = (&self.leadership, &self.facts.store.published) {
             let outranked = named.epoch > *epoch || (named.epoch == *epoch && self.claimed != Some(*epoch));
@@ -268,10 +269,11 @@ impl Publisher {
         }
     }
 
-    fn held_written(&mut self, id: SnapshotId) {
+    fn held_written(&mut self, id: SnapshotId, now: Moment) {
         self.backoff.reset();
         if let Some(Flight::Holding { state }) = self.flight.take() {
             self.facts.store.history.add(Past { id, state });
+            self.facts.store.history_known = now;
         }
     }
 
@@ -378,7 +380,7 @@ impl Publisher {
         if !self.leadership.may_write(now) {
             return glance();
         }
-        if self.facts.store.grasp != Grasp::Everything {
+        if self.facts.store.grasp != Grasp::Everything || self.facts.may_be_held_no_more(now) {
             return Some((Flight::Looking, Action::Look));
         }
 
@@ -443,7 +445,7 @@ impl Publisher {
         match self.leadership {
             Leadership::Follower => true,
             _ if is_writing => false,
-            _ if self.facts.store.grasp == Grasp::Everything => {
+            _ if self.facts.store.grasp == Grasp::Everything && !self.facts.may_be_held_no_more(now) => {
                 !self.facts.store.payload.must_be_put_back() && self.write(now).is_none()
             }
             _ => nothing_waits,

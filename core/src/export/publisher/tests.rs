@@ -169,6 +169,28 @@ fn what_loses_too_much_is_held_although_nodes_confirm_it_and_once_released_is_ad
 }
 
 #[test]
+fn what_was_held_before_and_pruned_since_is_held_again_when_it_comes_again() {
+    let mut table = Table::with_one_published();
+    table.on(Event::Received(configuration(2, 0)));
+    assert_eq!(table.history.of(hash(2)).unwrap().state, HistoryState::HeldAsShrunk);
+    table.on(Event::Received(configuration(3, 10)));
+    table.after(DELAY);
+    // The exporter's own pruning, or an operator's.
+    table.history = std::iter::once(*table.history.of(hash(3)).unwrap()).collect();
+    let writes = table.writes;
+    table.on(Event::Received(configuration(2, 0)));
+    // It was there before, so it is asked for again.
+    table.after(DOUBT);
+    table.reconnect();
+    table.on(Event::Received(configuration(2, 0)));
+    assert_eq!(table.history.of(hash(2)).unwrap().state, HistoryState::HeldAsShrunk);
+    // The history is read anew whenever it comes, and it is kept once.
+    table.after(Duration::from_secs(1));
+    table.on(Event::Received(configuration(2, 0)));
+    assert_eq!((table.published(), table.writes), (Some(3), writes + 1));
+}
+
+#[test]
 fn a_guard_that_allows_more_releases_nothing_and_decides_about_what_comes_next() {
     let allows_more = || Event::Guard(ShrinkGuard::new(90));
     let mut table = Table::with_one_published();
