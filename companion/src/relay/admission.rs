@@ -1,9 +1,10 @@
-//! Who may come in, before anything is known of them: how many connections there are at all, and how many that say
-//! nothing. Nothing is read here.
+//! Who may connect, before anything is known of them: how many connections there may be at all, and how many that have
+//! sent nothing yet. Nothing is read here.
 //!
-//! What there is of is open files. While the control plane is there, a node takes two: its own connection, and one to the
-//! control plane on its behalf. In an outage it takes one, so that twice as many can be served, and the control plane is
-//! asked with a few files that are nobody's. When it is back there may be nodes without a second file: they are sent away.
+//! The limit is the number of open files. While the control plane is there, a node takes two: its own connection, and
+//! one to the control plane on its behalf. In an outage a node takes one, so the relay can serve twice as many; it asks
+//! the control plane with a few files that belong to no node. When the control plane is back, there may be nodes
+//! without a second file: the relay closes their connections.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,14 +20,16 @@ use crate::places::{self, Places};
 use crate::settings::RelayLimits;
 use crate::settings::http::MOST_CONNECTIONS;
 
-/// Connections to a control plane that is not known to be there, where nodes have taken nearly all other files.
+/// Files for connections to a control plane that is not known to be there, when nodes have taken nearly all other
+/// files.
 const PROBES: usize = 64;
 /// Files that the process needs besides its nodes' connections: for stores, the log, the runtime, and one or two connections
 /// to the control plane that are no node's.
 pub(crate) const OTHER_FILES: u64 = 128 + (MOST_CONNECTIONS + PROBES) as u64;
-/// Connections to a control plane that is not known to be there leave so large a part of the files to nodes that come.
+/// While the control plane is not known to be there, connections to it leave this fraction of the files, one sixteenth,
+/// to nodes that connect.
 const FOR_NEWCOMERS: usize = 16;
-/// As long as a connection to the control plane may take.
+/// How long to wait for a file: as long as a connection to the control plane may take.
 const FILE_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is said that nobody else can come in.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
@@ -63,7 +66,7 @@ pub(super) struct Place {
 pub(super) enum LinkFile {
     /// The place has it, until its link fails.
     OfThePlace,
-    /// It is nobody's, and whoever finds the control plane there needs another one.
+    /// It belongs to no node. If the control plane turns out to be there, the place needs a file of its own.
     Probe { _file: OwnedSemaphorePermit },
 }
 
@@ -72,7 +75,7 @@ pub(super) enum LinkFile {
 pub(super) enum NoFile {
     /// The control plane is there, and other nodes have all files.
     ControlPlaneIsThere,
-    /// All others who ask the control plane wait for an answer.
+    /// No file became free in time: all probes wait for an answer of the control plane.
     InTime,
 }
 
@@ -88,8 +91,8 @@ impl Admission {
         }
     }
 
-    /// A place, if there is one: with a second file while the control plane is there. If too many are silent, the one that
-    /// has been so for longest gives its own up.
+    /// A place, if there is one: with a second file while the control plane is there. If too many connections are
+    /// silent, the one that has been silent for longest gives up its place.
     pub(super) fn enter(&self, control_plane_is_there: bool) -> Option<Arc<Place>> {
         let own = self.file();
         let link = if control_plane_is_there { self.file() } else { None };
@@ -207,7 +210,7 @@ impl Place {
     }
 }
 
-// A service manager's soft limit is often 1,024, for programs that could not use more; the hard one is what counts.
+// The hard limit counts. A service manager's soft limit is often 1,024, for the sake of programs that can't use more.
 fn files_for_nodes() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();

@@ -1,5 +1,5 @@
-//! Whether there is a backup for the nodes that are connected: asked for each version of Kong among them, seldom, and for
-//! people only. What is done with a node never waits for it.
+//! Whether there is a backup for the connected nodes. The stores are asked seldom, for each version of Kong among the
+//! nodes, and only to inform people: nothing that is done with a node waits for the answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,9 +19,9 @@ use crate::observation::RelayRecorder;
 
 /// How often it is looked which versions are among the nodes, which costs no request.
 const TICK: Duration = Duration::from_secs(2);
-/// A backup that is there stays there. From and to.
+/// The pause, from and to, while there is a backup: it will most likely stay there.
 const WHILE_THERE: (Duration, Duration) = (Duration::from_secs(3_000), Duration::from_secs(3_600));
-/// Somebody is about to mend it.
+/// The pause while there is none: somebody is about to mend that.
 const WHILE_NOT: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(30));
 
 /// What is known of the backups. Clones are one.

@@ -1,5 +1,5 @@
-//! What the control plane is to the relay, as all nodes' links together tell it: there, gone, or refusing the relay's own
-//! certificate. It is said once when it changes, not once per node. What an answer means is decided in `core`.
+//! The control plane's state, as all nodes' links together show it: there, gone, or refusing the relay's own
+//! certificate. A change is logged once, not once per node. What an answer means is decided in `core`.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -30,7 +30,7 @@ struct Known {
     state: State,
     outage: OutageLog,
     own_certificate: OwnCertificate,
-    /// Why that is not accepted, for as long as it isn't: an outage in between has other causes.
+    /// Why the certificate is not accepted, for as long as it isn't. An outage in between has other causes.
     refused_because: Option<String>,
 }
 
@@ -42,7 +42,7 @@ enum State {
     RefusesUs,
 }
 
-/// What kind of outage it is: that of which an operator would look into different things.
+/// What kind of outage it is. For each kind an operator would look into something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     Unreachable,
@@ -57,7 +57,7 @@ impl ControlPlaneHealth {
         Self { cluster, recorder, known: Mutex::new(known), is_there: watch::Sender::new(false) }
     }
 
-    /// A link came about. Whether it stays is known when it gives something.
+    /// A link was made. Whether it lasts is known when the control plane sends something over it.
     pub(super) fn reached(&self, now: Moment) {
         let mut known = self.lock();
         known.own_certificate.linked();
@@ -67,7 +67,7 @@ impl ControlPlaneHealth {
         self.has_come(known, now);
     }
 
-    /// Whether the newest link came about.
+    /// Whether the newest attempt to link has succeeded.
     pub(super) fn is_there(&self) -> bool {
         *self.is_there.borrow()
     }
@@ -82,7 +82,7 @@ impl ControlPlaneHealth {
         self.has_come(self.lock(), now);
     }
 
-    /// A link did not come about. Tells what that means.
+    /// A link could not be made. Returns what that means.
     pub(super) fn failed(&self, error: &DialError, now: Moment) -> Verdict {
         let shown = self.cluster.control_plane.tls.side().identity.leaf().fingerprint();
         let mut known = self.lock();
@@ -113,7 +113,7 @@ impl ControlPlaneHealth {
         verdict
     }
 
-    /// A node's link was ended right after the node's first message, for no reason that the node has given.
+    /// The control plane ended a node's link right after the node's first message, and the node was not the reason.
     pub(super) fn ended_early(&self, how: EarlyEnd, now: Moment) {
         self.is_gone(self.lock(), Cause::EndsEarly, &how.to_string(), now);
     }
@@ -162,7 +162,7 @@ impl ControlPlaneHealth {
         self.recorder.refused_by_the_control_plane(refused);
     }
 
-    // Gives the state until now.
+    // Returns the state until now.
     fn enter(&self, known: &mut Known, state: State) -> State {
         let is_there = state == State::Reached;
         self.is_there.send_if_modified(|known| std::mem::replace(known, is_there) != is_there);

@@ -10,7 +10,7 @@ use super::nodes::{ConfigurationFrom, ControlPlaneLink, NodeStatus};
 use super::published_now::{PublishedLookup, PublishedNow};
 use super::sent_hashes::Sent;
 
-/// How many nodes are named that are not current, where thousands may be.
+/// How many of the nodes that are not current are named: there may be thousands.
 const NAMED: usize = 10;
 
 /// What a node's own connection tells.
@@ -18,7 +18,7 @@ const NAMED: usize = 10;
 enum Own {
     /// It runs what its control plane sent it.
     Current,
-    /// It runs something else than that, or nothing.
+    /// It runs something other than what its control plane sent, or nothing.
     NotCurrent(&'static str),
     /// What is published decides.
     Asks,

@@ -11,11 +11,12 @@ use lifeboat_runtime::lock::Locked;
 use tokio::time::Instant;
 use tracing::error;
 
-/// Whoever has lost everything has little to send: 336 bytes were seen. Longer messages are not looked into.
+/// Longer messages are not checked. A control plane that has lost everything has little to send: 336 bytes were seen.
 const SHORT: usize = 4 * 1024;
-/// What a short message may expand to and still be looked at.
+/// A short message that expands to more is not checked either.
 const EXPANDED: usize = 256 * 1024;
-/// Thousands of nodes get it at once, and some still the one before.
+/// How long the alarm is not repeated. Thousands of nodes get the configuration at about the same time, and some of
+/// them still get the one before it.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What was last said about it.

@@ -1,5 +1,5 @@
-//! How many nodes are sent the snapshot at once, so that the first have it soon instead of all of them late. A node that
-//! takes it slowly makes room for the others after a moment.
+//! Limits how many nodes are sent the snapshot at once: then the first nodes have it soon, instead of all of them late.
+//! A node that reads slowly makes room for the others after a moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::settings::RelayLimits;
 
-/// A wait for leave to send.
+/// A wait for a permit.
 pub(super) type PermitWait = BoxFuture<'static, Permit>;
 
 /// The queue.
@@ -22,7 +22,7 @@ pub(super) struct FeedQueue {
     slow: Duration,
 }
 
-/// Leave to send the snapshot.
+/// The permission to send the snapshot.
 #[derive(Debug)]
 pub(super) struct Permit {
     send: OwnedSemaphorePermit,
@@ -34,7 +34,7 @@ impl FeedQueue {
         Self { sends: Arc::new(Semaphore::new(limits.sends.max(1))), slow: limits.slow }
     }
 
-    /// Leave to send a node the snapshot, once it is that node's turn.
+    /// The permission to send a node the snapshot, once it is that node's turn.
     pub(super) fn permit(&self) -> PermitWait {
         let (sends, slow) = (self.sends.clone(), self.slow);
         let permit = async move {
@@ -46,7 +46,7 @@ impl FeedQueue {
 }
 
 impl Permit {
-    /// Sends it. What is sent slowly goes on without the permit: the snapshot is in memory once for all.
+    /// Sends it. If that is slow, it goes on without the permit, which costs no memory: all nodes share one snapshot.
     ///
     /// # Errors
     /// What the sending fails with.

@@ -1,5 +1,6 @@
-//! The first messages of the nodes that are connected, `basic_info`, some 17 KB each: they are kept, since a control plane
-//! that comes back is told them again. Nodes of one deployment send the same one, so equal ones are in memory once.
+//! The first messages of the connected nodes (`basic_info`), some 17 KB each. They are kept, because the relay sends
+//! them again to a control plane that comes back. Nodes of one deployment send the same bytes, so equal messages are in
+//! memory once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_runtime::lock::Locked;
 
-/// Those that some node has. Clones are one.
+/// The messages of all connected nodes. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct FirstMessages(Arc<Table>);
 
@@ -22,7 +23,7 @@ struct Message {
     table: Weak<Table>,
 }
 
-/// It, as one node has it.
+/// One node's share of a message.
 struct Holder(Arc<Message>);
 
 impl FirstMessages {
@@ -47,7 +48,7 @@ impl Drop for Message {
     fn drop(&mut self) {
         let Some(table) = self.table.upgrade() else { return };
         let mut table = table.locked();
-        // Another node may have brought the same bytes while the last one that had these left.
+        // Another node may have sent the same bytes while the last node that had these left.
         if table.get(&self.digest).is_some_and(|message| message.strong_count() == 0) {
             table.remove(&self.digest);
         }

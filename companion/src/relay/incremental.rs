@@ -1,6 +1,6 @@
-//! Nodes that take their configuration over `/v2/outlet` alone (`cluster_incremental_sync=on`) and are of a version whose
-//! protocol is not spoken here: no snapshot can be given to them, and an operator should know before an outage does. Known by
-//! what the node says of itself, else by its address.
+//! Nodes that take their configuration over `/v2/outlet` alone (`cluster_incremental_sync=on`), and whose version
+//! speaks a protocol that this relay does not speak. No snapshot can be given to them, and an operator should know that
+//! before an outage. A node is known by what it says of itself, or else by its address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use lifeboat_runtime::lock::Locked;
 use serde::Serialize;
 use tracing::warn;
 
-/// Of how many nodes is remembered what they asked for. Beyond that the memory begins anew.
+/// For how many nodes the relay remembers what they asked for. Beyond that it forgets all and begins anew.
 const REMEMBERED: usize = 10_000;
 /// Which nodes ask for what. Clones share it.
 #[derive(Clone, Debug)]
@@ -70,8 +70,8 @@ impl Incremental {
         self.asks(Who::At(address), address, None);
     }
 
-    /// A node has said this, and means another protocol than the relay speaks. Ends after the time in which it would have
-    /// asked for `/v1/outlet`.
+    /// A node has sent this hello, and means another protocol than the one that the relay speaks. Returns after the
+    /// time in which the node would have asked for `/v1/outlet`.
     pub(super) async fn linked(&self, address: IpAddr, hello: &Hello) {
         if !hello.syncs {
             return;
@@ -83,7 +83,7 @@ impl Incremental {
         self.asks(who, address, Some(hello));
     }
 
-    /// The same, which does not end.
+    /// The same, but never returns.
     pub(super) async fn linked_for_ever(&self, address: IpAddr, hello: &Hello) {
         self.linked(address, hello).await;
         std::future::pending::<()>().await;
@@ -101,7 +101,7 @@ impl Incremental {
         Outlet { incremental: self.clone(), who }
     }
 
-    /// Who is known to take its configuration this way only, and has asked within the last ten minutes.
+    /// The nodes that are known to take their configuration this way only, and have asked within the last ten minutes.
     pub(super) fn known(&self) -> Vec<OnlyIncremental> {
         let (now, state) = (self.clock.now(), self.lock());
         let recent = |asking: &&Asking| asking.reported && now - asking.last < Duration::from_secs(600);

@@ -1,9 +1,10 @@
 //! Large messages on their way from the control plane to nodes.
 //!
-//! A push reaches all nodes at about the same time, each over a link of its own, and is the same for most of them. Equal
-//! messages are in memory once, from their first byte on: what a link brings is compared with what the others have brought
-//! already, and only who is ahead adds to it. So a thousand nodes that stall hold one message. How many bytes of different
-//! ones there may be has a bound, and what was sent slowly for the longest time makes room for what is new.
+//! The control plane pushes a configuration to all nodes at about the same time, over one link for each node, and most
+//! of them get the same bytes. Equal messages are in memory once, from their first byte on: the bytes that arrive on a
+//! link are compared with those that other links have received already, and only the link that is ahead adds bytes. So
+//! a thousand nodes that stall hold one message. The bytes of different messages have a limit. When a new message needs
+//! room, the one that has been read slowly for longest is given up.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -18,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::RelayLimits;
 
-/// From how many bytes on a message is large. A shorter one is part of what docs/sizing.md allows for each node.
+/// A message of so many bytes is large. A shorter one is part of the memory that docs/sizing.md allows for each node.
 pub(super) const LARGE: u64 = 32 * 1024;
 /// What room is counted in.
 const UNIT: usize = 4 * 1024;
-/// How many times as long as a slow node may take a link waits for room while it holds something itself.
+/// How long a link waits for room while it holds another message: so many times as long as a node may read slowly.
 const PATIENCE: u32 = 4;
 
 /// The messages, and the room for them.
@@ -41,7 +42,7 @@ struct Content {
     room: watch::Sender<Option<OwnedSemaphorePermit>>,
     filling: Mutex<BytesMut>,
     whole: OnceLock<Whole>,
-    /// Whoever takes it slowly gives it up.
+    /// Cancelled when the nodes that read it slowly have to give it up.
     given_up: CancellationToken,
 }
 
@@ -60,7 +61,7 @@ pub(super) struct Arriving {
     content: Arc<Content>,
     /// How many bytes of it have come on this link.
     taken: usize,
-    /// Where those bytes are, if they turned out to be another message's.
+    /// The message that has those bytes, if this one turned out to be another.
     before: Option<Before>,
     /// It was said that it waits for room.
     is_held_back: bool,
@@ -86,7 +87,7 @@ impl LargeMessages {
         Arriving { messages: self.clone(), content, taken: 0, before: None, is_held_back: false }
     }
 
-    /// Sends a node what has arrived. What is no large message is just sent.
+    /// Sends a node what has arrived. A message that is not large is sent without further ado.
     ///
     /// # Errors
     /// What the sending fails with; [`LinkError::Stuck`] when it is slow and its room is needed.
@@ -148,7 +149,7 @@ impl LargeMessages {
         self.known().iter().filter_map(Weak::upgrade).find(is_it)
     }
 
-    // A task of its own: its place in the queue and what it has waited are nobody's who looks at other things meanwhile.
+    // A task of its own, so that no place in the queue and no waiting time is lost when a receiver's future is dropped.
     async fn find_room(self: Arc<Self>, content: Weak<Content>, units: u32) {
         let mut room = Box::pin(self.room.clone().acquire_many_owned(units));
         loop {
@@ -247,8 +248,8 @@ impl Arriving {
         self.content = other;
     }
 
-    // What has come so far is this message's, unless that has gone on otherwise meanwhile. Two contents are looked at
-    // together only by whoever holds the table.
+    // The bytes that have come so far belong to the new message, unless that has continued differently meanwhile. Only
+    // the holder of the table's lock may look at two contents together.
     fn move_over(&mut self) {
         let Some(Before { content: before, .. }) = self.before.take() else { return };
         let messages = self.messages.clone();
@@ -286,7 +287,8 @@ impl Content {
         }
     }
 
-    /// Adds what of these bytes, which stand at `at`, isn't there yet. Says whether what was there already is the same.
+    /// Adds those of these bytes, whose place begins at `at`, that are missing. Returns whether the others are the
+    /// same.
     fn grow(&self, at: usize, bytes: &[u8]) -> bool {
         let mut filling = self.filling.locked();
         if let Some(whole) = self.whole.get() {

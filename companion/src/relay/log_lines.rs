@@ -1,4 +1,4 @@
-//! What a node's session says to whoever reads the log: what happened, what it means for traffic, what to do.
+//! The log messages of a node's session: what happened, what it means for traffic, what to do.
 
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::session::node::Notice;

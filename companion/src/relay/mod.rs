@@ -1,5 +1,5 @@
-//! The relay: listens as a control plane would, authenticates nodes exactly as Kong does, and runs one session for each.
-//! The session decides (in `core`); here are sockets and the one shared copy of what is fed.
+//! The relay: listens as a control plane would, authenticates nodes exactly as Kong does, and runs one session for
+//! each. The session decides (in `core`); here are the sockets, and the one copy of the snapshot that all nodes share.
 
 mod admission;
 mod backups;
@@ -70,8 +70,8 @@ use lifeboat_link::dial::{self, DialError};
 use lifeboat_link::tls::{HandshakeQueue, seed_random_numbers};
 use lifeboat_runtime::clock::Clock;
 
-/// For how many versions of Kong something is remembered at once. A node may claim any version, and each costs requests to
-/// the stores.
+/// For how many versions of Kong the relay remembers something at once. A node may claim any version, and each version
+/// costs requests to the stores.
 const MOST_VERSIONS: usize = 20;
 
 /// A relay that is bound to its address.
@@ -264,7 +264,7 @@ impl Shared {
         let file = match self.admission.file_for_link(place, self.control_plane_health.watch()).await {
             Ok(file) => file,
             Err(NoFile::ControlPlaneIsThere) => return Err(NotLinked::NoFile),
-            // Nobody who asks it is answered, so this one would not be either.
+            // The control plane answers none of the other nodes, so it would not answer this one either.
             Err(NoFile::InTime) => {
                 let reason = "no open file was left to ask it, and those who ask it wait";
                 return Err(NotLinked::Failed(DialError::unreachable(reason)));

@@ -32,7 +32,7 @@ struct Driver {
     shared: Arc<Shared>,
     identity: NodeIdentity,
     node: TlsLink,
-    /// There is none in an outage, and then no room is taken for it.
+    /// None in an outage; being boxed, it then takes no memory.
     control_plane: Option<Box<TlsLink>>,
     dialing: Option<JoinHandle<Result<TlsLink, NotLinked>>>,
     fetching: Option<PendingSnapshot>,
@@ -77,7 +77,7 @@ pub(super) fn serve(
 ) -> impl Future<Output = ()> {
     info!(node = identity.id, hostname = identity.hostname, "a node connected");
     let (session, actions) = NodeSession::begin(shared.settings.rules, shared.clock.now());
-    // Before the future begins, and boxed: it would hold what it is given once more.
+    // Made before the future begins, and boxed: otherwise the future would hold its arguments twice.
     let driver = Box::new(Driver {
         node,
         control_plane: None,
@@ -100,8 +100,8 @@ pub(super) fn serve(
 }
 
 impl Driver {
-    // A node waits for its next step most of the time. What else is waited for is boxed, so that it takes room only while it
-    // lasts.
+    // Most of the time, a node waits for its next step. All other waits are boxed, so that they take memory only while
+    // they last.
     async fn run(mut self: Box<Self>, first: Vec<Action>) {
         self.observe(NodeNews::Joined).await;
         let mut flow = Box::pin(self.perform(first)).await;
@@ -122,7 +122,7 @@ impl Driver {
         Box::pin(self.end()).await;
     }
 
-    // An error is the node's: without the node there is no session. A part of a node's frame is no event.
+    // An error means that the node's link failed, which ends the session. A part of a node's frame is no event.
     async fn next_step(&mut self) -> Result<Step, LinkError> {
         let (clock, wake_at) = (self.shared.clock, self.session.wake_at());
         loop {
@@ -147,7 +147,7 @@ impl Driver {
         }
     }
 
-    // What a node says of itself is kept, and is the same for most of them.
+    // The session keeps a node's first message, which is the same for most nodes.
     fn sharing_the_first(&self, frame: Frame) -> Frame {
         match self.session.info() {
             None if frame.opcode == Opcode::Binary => {
@@ -263,7 +263,8 @@ impl Driver {
         log_lines::log(&self.identity, &self.shared.cluster.control_plane.address, notice, &self.outage, now);
     }
 
-    // With incremental sync it will say that it has nothing, until a control plane has given it something that way.
+    // If the node is switched to incremental sync, it will say that it has nothing until a control plane has sent it
+    // something that way.
     fn seen_running(&self, hash: ConfigHash) {
         let may_sync = self.identity.version.is_some_and(|version| version.major_minor() == (3, 9));
         if may_sync && !hash.is_empty() {

@@ -1,4 +1,4 @@
-//! The nodes that are connected now, as an operator wants to see them. What is done with them is their sessions' business.
+//! The nodes that are connected now, as operators see them. What is done with a node, its session decides.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::sent_hashes::Sent;
 use super::{NearLimit, NodeIdentity, rpc};
 
-/// How many rows are copied while nobody else can reach the table.
+/// How many rows are copied under one lock of the table.
 const LISTED_AT_ONCE: usize = 1_000;
 
 /// A connected node.
@@ -84,7 +84,7 @@ pub(super) struct Nodes(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    /// The newest one's. The first has 1: after 0 come all.
+    /// The number of the newest row. The first row has 1, so all rows come after 0.
     last: u64,
     nodes: BTreeMap<u64, NodeStatus>,
 }
@@ -145,12 +145,12 @@ impl Nodes {
         self.lock().nodes.values().cloned().collect()
     }
 
-    /// Rows in the order in which they came: those after the one with this number, so many at most. Then the number of the
-    /// last of them, if there are more behind it.
+    /// Rows in the order in which the nodes connected: at most so many, from the one after this number on. Then the
+    /// number of the last row, if there are more after it.
     pub(super) fn after(&self, number: Option<u64>, most: usize) -> (Vec<NodeStatus>, Option<u64>) {
         let (mut listed, mut last) = (Vec::new(), number);
         loop {
-            // Nodes' sessions wait for the table: it is left to them between two parts of a long list.
+            // Nodes' sessions wait for the table, so a long list releases it between two parts.
             let table = self.lock();
             let mut rows = table.nodes.range((last.map_or(Unbounded, Excluded), Unbounded)).peekable();
             let part = most.saturating_sub(listed.len()).min(LISTED_AT_ONCE);

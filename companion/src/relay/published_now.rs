@@ -1,5 +1,5 @@
-//! What is published now, for whoever asks whether nodes run it: read from the stores at most every few seconds, however often
-//! somebody asks. Nothing that is done with nodes depends on it.
+//! What is published now, for callers that ask whether nodes run it. It is read from the stores at most every few
+//! seconds, however often it is asked for. Nothing that is done with nodes depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::archive::Stores;
 
 /// For how long an answer holds.
 const FRESH: Duration = Duration::from_secs(5);
-/// A probe gives up after 3 s.
+/// How long a store may take to answer: the probe that asks gives up after 3 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What nodes of a version would be restored from.
@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) enum PublishedNow {
     /// This, as the pings of nodes name it: one name for nodes with incremental sync, another for all others.
     Named { hash: ConfigHash, by_sync: ConfigHash },
-    /// Nothing that a manifest names: there may be a bare `config.json`.
+    /// No manifest names anything, but there may be a bare `config.json`.
     Unnamed,
-    /// No store has told. With the reason.
+    /// No store has answered. With the reason.
     NotKnown(String),
 }
 

@@ -1,5 +1,6 @@
-//! Looks at what is published while nodes have lost their control plane (`LIFEBOAT_FOLLOW`): one look for all nodes of a
-//! version of Kong, at nothing but manifests. Which node is given what was published is decided by its session.
+//! Looks at what is published while nodes have lost their control plane (`LIFEBOAT_FOLLOW`). One look, which reads only
+//! manifests, serves all nodes of a version of Kong. Each node's session decides whether the node is given what it
+//! found.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,7 +22,8 @@ use super::MOST_VERSIONS;
 use crate::archive::Stores;
 use crate::settings::{Follow, Rulebook};
 
-/// A node that has just lost the control plane needs to know what is published now, and many lose it together.
+/// The shortest time between two looks. A node that has just lost the control plane needs a new look, and many nodes
+/// lose it at the same time.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Reads the manifests for all nodes of a relay. Clones share their state.
@@ -42,17 +44,17 @@ struct VersionWatch {
     begun: u64,
     is_looking: bool,
     soon: Arc<Notify>,
-    /// When the first node lost the control plane since that was last there.
+    /// When the first node lost the control plane in this outage.
     lost: Option<WallTime>,
-    /// What each store had then, as far as its first look since tells.
+    /// What each store had published then, as far as the first look at it since then tells.
     at_first: HashMap<String, Publication>,
-    /// The newest of all since then. What a store shows may go back; what is known doesn't.
+    /// The newest that any store has shown since then. A store may go back to an older one; this doesn't.
     newest: Dated,
     has_said_that_it_went_back: bool,
     outage: OutageLog,
 }
 
-/// What was published, and when that was by the clock of whoever published it.
+/// What was published, and when, by the clock of its publisher.
 #[derive(Clone, Copy, Debug)]
 struct Dated {
     publication: Publication,
@@ -81,7 +83,7 @@ impl PublishedWatch {
         Self { sources, clock, rulebook, outages: Outages::default(), versions: Arc::default() }
     }
 
-    /// The same, whose failures are said with others of the stores.
+    /// The same, but its failures are logged together with other failures of the stores.
     pub(super) fn beside(self, stores: &Outages) -> Self {
         Self { outages: stores.clone(), ..self }
     }
@@ -100,7 +102,8 @@ impl PublishedWatch {
         self.follow()?;
         let mut versions = self.lock();
         if versions.len() >= MOST_VERSIONS && !versions.contains_key(&version) {
-            // Only what no node waits for is forgotten. A node that is told nothing goes on with what it has.
+            // Only versions for which no node waits are forgotten. A node that is told nothing goes on with what it
+            // has.
             versions.retain(|_, watch| watch.is_looking);
             if versions.len() >= MOST_VERSIONS {
                 return None;
@@ -119,7 +122,7 @@ impl PublishedWatch {
         Some(subscription)
     }
 
-    /// Some node's link came about: the next outage is another one.
+    /// A node has linked to the control plane again: the next loss begins another outage.
     pub(super) fn control_plane_is_there(&self) {
         // Also where following is off: it may be on in the next outage.
         self.lock().values_mut().for_each(|watch| watch.forget(self.outages.another()));
@@ -128,7 +131,8 @@ impl PublishedWatch {
     async fn look_again_and_again(self, version: KongVersion, soon: Arc<Notify>) {
         while let Some(look) = self.begin(version) {
             let (began, follow) = (self.clock.now(), self.follow());
-            // Switched off, it waits for the nodes' drivers to see that, or to be switched on again before.
+            // While following is switched off, it only waits: until the nodes' drivers have seen that, or until it is
+            // switched on again.
             if follow.is_some() {
                 self.look(version, look).await;
             }
@@ -269,7 +273,7 @@ impl Dated {
         if self.publication.or_newer(other.publication) == self.publication { self } else { other }
     }
 
-    // A time ahead of our clock shows that the two clocks differ: then it proves nothing.
+    // A time that is ahead of our clock shows that the two clocks differ, so it proves nothing.
     fn is_between(&self, begin: WallTime, end: WallTime) -> bool {
         self.at.is_some_and(|at| begin < at && at <= end)
     }
