@@ -51,7 +51,7 @@ impl Backups {
         self.lock().get(&version)?.backing
     }
 
-    /// For each version of the nodes that are connected how many have no backup, as far as that is known.
+    /// For each version of Kong among the connected nodes: how many have no backup, as far as that is known.
     pub(super) fn without(&self, nodes: &Nodes) -> BTreeMap<KongVersion, u64> {
         let each = nodes.versions().into_iter().filter_map(|(version, count)| {
             let without = match self.of(version)? {
@@ -67,7 +67,7 @@ impl Backups {
         self.lock().get(&version).is_none_or(|known| known.due <= now)
     }
 
-    /// Notes what was found, and gives what was known before.
+    /// Notes what was found, and returns what was known before.
     fn found(&self, version: KongVersion, backing: Option<Backing>, now: Moment) -> Option<Backing> {
         let mut table = self.lock();
         let before = table.get(&version).and_then(|known| known.backing);

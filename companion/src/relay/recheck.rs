@@ -1,5 +1,5 @@
-//! Asks a control plane that does not accept the relay's certificate again, until it does or that certificate was exchanged.
-//! A relay that isn't ready may be sent no nodes, whose links would tell it.
+//! While the control plane does not accept the relay's certificate, asks it again until it does, or until the
+//! certificate is replaced. A relay that isn't ready may get no more nodes, whose links would otherwise show it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use lifeboat_link::dial::dial;
 
 use super::{NodeIdentity, Shared};
 
-/// Whether somebody asks.
+/// Whether asking is under way.
 #[derive(Debug, Default)]
 pub(super) struct Recheck(AtomicBool);
 

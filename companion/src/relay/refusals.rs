@@ -1,5 +1,5 @@
-//! Connections that were refused: each is counted, and of each kind one is logged a minute, with how many there were and from
-//! where. Whoever reaches the port can cause as many as they like.
+//! Connections that were refused. All are counted; one of each kind is logged in a minute, with the number and the
+//! addresses of the others. Anyone who can reach the port can cause as many as they like.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -15,10 +15,10 @@ use crate::per_minute::PerMinute;
 
 /// How many addresses a line names.
 const NAMED: usize = 5;
-/// Of how many addresses is remembered that they were there.
+/// How many addresses are remembered.
 const REMEMBERED: usize = 1000;
 
-/// What was refused and not logged yet.
+/// Refused connections that are not logged yet.
 #[derive(Debug)]
 pub(super) struct Refusals {
     recorder: RelayRecorder,
@@ -36,7 +36,8 @@ impl Refusals {
         Self { recorder, kinds: Mutex::default() }
     }
 
-    /// A connection from `peer` was refused. `why` is logged now or never; the next of its kind will say how many there were.
+    /// A connection from `peer` was refused. `why` is logged now or never; the next line of its kind says how many
+    /// there were.
     pub(super) fn refused(&self, peer: SocketAddr, class: FailureClass, why: impl Display) {
         self.recorder.refused(class);
         if let Some(others) = self.others(peer.ip(), class) {
@@ -45,7 +46,7 @@ impl Refusals {
         }
     }
 
-    // What there was besides, if this one is to be logged.
+    // If this one is to be logged: how many others there were, and from where.
     fn others(&self, from: IpAddr, class: FailureClass) -> Option<String> {
         let mut kinds = self.kinds.locked();
         let kind = kinds.entry(class).or_default();

@@ -1,4 +1,4 @@
-//! What is said of the snapshots that new nodes are given: which one, what is wrong with others, and that there is none.
+//! Logs which snapshot new nodes are given, what is wrong with others, and that there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::archive::{Chosen, NoneChosen};
 
-/// How many things that fail are remembered: a node may claim any version. Beyond that the memory begins anew.
+/// How many failures are remembered, since a node may claim any version. Beyond that all are forgotten.
 const REMEMBERED: usize = 1_000;
 
 /// What is said, and how often.

@@ -1,5 +1,6 @@
-//! Asks whether a node's certificate was revoked (`cluster_ocsp`), as Kong's control plane does: with `on` it must be known
-//! that it was not; with `optional` a responder that does not answer is no reason to turn a node away.
+//! Asks whether a node's certificate was revoked (`cluster_ocsp`), as Kong's control plane does. With `on`, a node is
+//! accepted only if it is known that its certificate was not revoked; with `optional`, a node is also accepted if the
+//! responder does not answer.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,15 +17,15 @@ use tokio::sync::Semaphore;
 
 use crate::settings::Revocation;
 
-/// Kong allows 5 s (KONG.md section 1), and a node gives its handshake up after as many.
+/// How long a responder may take. Kong allows 5 s (KONG.md section 1), and after 5 s a node gives up its handshake.
 const LIMIT: Duration = Duration::from_secs(4);
-/// For how long an answer is believed at most: after a restart thousands of nodes come at once.
+/// How long an answer is used at most. It is kept at all because thousands of nodes connect at once after a restart.
 const BELIEVED: Duration = Duration::from_secs(300);
 /// For how long a responder that does not answer is not asked again.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
-/// How many are asked at once.
+/// How many questions are under way at once.
 const AT_ONCE: usize = 64;
-/// Of how many certificates the answer is remembered.
+/// For how many certificates the answer is remembered.
 const REMEMBERED: usize = 10_000;
 /// An answer is some kilobytes.
 const LARGEST: usize = 1 << 20;
@@ -58,7 +59,7 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    // Kong takes an answer that proves nothing for a revocation, also one that says "try later" (KONG.md section 1).
+    // Kong takes any answer that proves nothing for a revocation, even one that says "try later" (KONG.md section 1).
     fn is_answer(&self) -> bool {
         matches!(self, Self::Revoked | Self::Disproved(_))
     }
@@ -82,7 +83,7 @@ impl Revocations {
         Self { mode, client, clock, at_once: Semaphore::new(AT_ONCE), known: Mutex::default() }
     }
 
-    /// What becomes of the node that showed this chain, which was verified.
+    /// Whether the node that showed this chain comes in. The chain must have been verified.
     pub(super) async fn judge(&self, chain: &[CertificateDer<'_>], tls: &ServerTls) -> Verdict {
         let Some(client) = &self.client else { return Verdict::Accepted };
         match (self.ask(client, chain, tls).await, self.mode) {

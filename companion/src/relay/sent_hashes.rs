@@ -1,5 +1,5 @@
-//! Which configurations the control plane sends nodes, by Kong's names for them. Thousands of nodes get the same bytes, which
-//! are read once.
+//! Which configurations the control plane sends to nodes, by Kong's hashes. Thousands of nodes get the same bytes,
+//! which are read once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -14,9 +14,10 @@ use tokio::sync::OnceCell;
 
 /// How many messages are remembered: a control plane makes one for each kind of node, and another when it changes.
 const REMEMBERED: usize = 16;
-/// A shorter message takes no time.
+/// A shorter message is read on the spot, because that takes hardly any time.
 const SHORT: usize = 64 * 1024;
-/// The first two bytes of every gzip file (RFC 1952 section 2.3.1). What a control plane sends besides has other ones.
+/// The first two bytes of every gzip file (RFC 1952 section 2.3.1). Whatever else a control plane sends begins
+/// differently.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Which configuration a message holds, where that has been read.
@@ -32,8 +33,8 @@ pub(super) enum Sent {
 #[derive(Debug, Default)]
 pub(super) struct SentHashes(Mutex<VecDeque<(Key, Arc<OnceCell<Sent>>)>>);
 
-/// A message's length, and the checksum and length at the end of its gzip data: another message with the same ones would have
-/// to be made on purpose, and all that it could do is to mislead a probe.
+/// A message's length, and the checksum and length at the end of its gzip data. Another message with the same ones
+/// would have to be made on purpose, and could do no more than mislead a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     length: usize,
@@ -41,7 +42,8 @@ struct Key {
 }
 
 impl SentHashes {
-    /// Which configuration a frame of the control plane's holds, of at most `limit` bytes decompressed; none if it holds none.
+    /// Which configuration a frame from the control plane holds, of at most `limit` bytes when decompressed; `None` if
+    /// it holds none.
     pub(super) async fn of(&self, frame: &Frame, limit: usize) -> Option<Sent> {
         let payload = &frame.payload;
         if !frame.is_whole_message() || !payload.starts_with(&GZIP) {

@@ -22,8 +22,8 @@ use super::restore_log::RestoreLog;
 use super::rpc::SyncSnapshot;
 use crate::archive::{Chosen, Stores};
 
-/// For how long a fetched snapshot is given without looking again. A thousand nodes that come within one second cost
-/// one fetch; one that comes later gets what has been published since.
+/// How long a fetched snapshot is given without asking the stores again. So a thousand nodes that connect within one
+/// second cost one fetch, and a node that connects later gets what has been published since.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The snapshots of all versions. Clones share them.
@@ -41,7 +41,7 @@ struct Fetch {
     since: Moment,
 }
 
-/// A snapshot, and the payload that it was made of; none for a bare `config.json`.
+/// A snapshot, and the digest of the payload from which it was made; none for a bare `config.json`.
 #[derive(Clone, Debug)]
 struct Fetched {
     snapshot: Arc<ReadySnapshot>,
@@ -65,12 +65,12 @@ impl SnapshotCache {
         Self { sources, clock, fetches: Arc::default(), log: Arc::new(RestoreLog::new(stores.clone(), clock)) }
     }
 
-    /// The snapshot for a version of Kong, fetched now unless that has just been done or is being done.
+    /// The snapshot for a version of Kong. Begins to fetch it, unless it was fetched just before or is being fetched.
     pub(super) fn request(&self, version: KongVersion) -> PendingSnapshot {
         PendingSnapshot { snapshots: self.clone(), version, result: self.result(version) }
     }
 
-    /// The same, of which one that was fetched before this was published is not taken for new any more.
+    /// The same, but a snapshot that was fetched before `wanted` was published is too old.
     pub(super) fn request_published(&self, version: KongVersion, wanted: &Publication) -> PendingSnapshot {
         let is_older =
             |fetched: &Fetched| fetched.snapshot.publication().is_none_or(|known| wanted.is_newer_than(&known));
@@ -126,14 +126,14 @@ impl PendingSnapshot {
             {
                 return fetched.clone();
             }
-            // A fetch ends without one when nobody waits, and that may have been just before we came.
+            // A fetch ends without a snapshot when nobody waits for it, perhaps just before this wait began.
             self.result = self.snapshots.result(self.version);
         }
     }
 }
 
-// A version for which nothing was found goes before one that has a snapshot, which may be all that there is while the stores are away.
-// Whoever waits for a fetch that goes asks for it again.
+// Versions without a snapshot are removed first: a snapshot may be all that there is while the stores are away. If a
+// fetch is removed while somebody waits for it, the waiting side asks for it again.
 fn make_room(fetches: &mut HashMap<KongVersion, Fetch>) {
     while fetches.len() >= MOST_VERSIONS {
         let oldest = fetches.iter().min_by_key(|(_, fetch)| (fetch.result.borrow().is_some(), fetch.since));
@@ -142,7 +142,7 @@ fn make_room(fetches: &mut HashMap<KongVersion, Fetch>) {
     }
 }
 
-// Tries until there is one, or nobody waits any more.
+// Tries until there is a snapshot, or until nobody waits for it any more.
 async fn fetch(
     sources: Stores,
     log: Arc<RestoreLog>,
@@ -151,7 +151,8 @@ async fn fetch(
     previous: Option<Fetched>,
     sender: watch::Sender<Option<Fetched>>,
 ) {
-    // What is published may still be what is here: a long outage sees many new nodes and few new snapshots.
+    // The published snapshot may still be the one in memory: in a long outage there are many new nodes and few new
+    // snapshots.
     if let Some(previous) = &previous
         && previous.is_allowed(&sources, clock.wall())
         && let Some(payload) = previous.payload

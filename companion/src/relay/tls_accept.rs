@@ -1,4 +1,5 @@
-//! A new connection up to the end of its TLS handshake: in time, in its turn, or not at all.
+//! A new connection, up to the end of its TLS handshake. Handshakes wait in a queue; one that takes too long is
+//! dropped.
 
 use std::net::SocketAddr;
 
@@ -28,7 +29,7 @@ pub(super) async fn accept(
     place: &Place,
 ) -> Option<TlsStream<TcpStream>> {
     let limit = shared.settings.limits.handshake;
-    // A frame goes out when it is written; a pong would otherwise wait for company.
+    // A frame is sent when it is written; otherwise a pong would wait for further data.
     let _ = stream.set_nodelay(true);
 
     let secured = tokio::select! {
@@ -92,7 +93,7 @@ async fn shake_hands(
     peer: SocketAddr,
     place: &Place,
 ) -> Result<TlsStream<TcpStream>, Left> {
-    // What it wants is read before anything is computed for it.
+    // The ClientHello is read before anything is computed for this connection.
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(Left::Failed)?;
     place.spoke();
 

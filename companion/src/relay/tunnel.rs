@@ -1,6 +1,6 @@
-//! Other paths than `/v1/outlet` and `/v2/outlet`: whatever comes later. Nothing of them is understood here. What a node asks
-//! for is asked of the control plane in its name, headers and all, and then bytes pass, for as long as the control plane is
-//! there.
+//! Paths other than `/v1/outlet` and `/v2/outlet`, which later versions of Kong may use. Nothing of them is understood
+//! here. The relay sends the node's request to the control plane in the node's name, with its headers, and then passes
+//! bytes for as long as the control plane is there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,9 +24,9 @@ use super::admission::Place;
 use super::rpc::{Opening, as_answered, no_file, refusal};
 use super::{NotLinked, Shared, upgrade};
 
-/// Both sides of Kong's RPC ping every 30 s and give up after 45; whatever is silent for longer is gone.
+/// A side that is silent for longer is gone: both sides of Kong's RPC ping every 30 s and give up after 45.
 pub(super) const SILENCE: Duration = Duration::from_secs(90);
-/// Read at once in either direction.
+/// How many bytes are read at once in either direction.
 const CHUNK: usize = 16 * 1024;
 
 pub(super) type Stream = TlsStream<TcpStream>;
@@ -76,7 +76,7 @@ async fn pass(both: [OnUpgrade; 2], path: String, peer: SocketAddr, place: Arc<P
     close([node, control_plane]).await;
 }
 
-/// Passes what both say, and first what they have said ahead, until one of them ends it.
+/// Passes bytes in both directions, first those that were received early, until one side ends the connection.
 pub(super) async fn pass_bytes(
     (node, from_node): (&mut Stream, &[u8]),
     (control_plane, from_control_plane): (&mut Stream, &[u8]),
@@ -133,7 +133,7 @@ async fn both_ways(node: &mut Stream, control_plane: &mut Stream) -> io::Result<
     }
 }
 
-/// The stream that was upgraded, and what has come on it ahead.
+/// The upgraded stream, and the bytes that were received on it early.
 pub(super) fn parts(upgraded: hyper::upgrade::Upgraded) -> (Stream, BytesMut) {
     let Parts { io, read_buf, .. } =
         upgraded.downcast::<TokioIo<Stream>>().expect("what comes back is the stream that went in");

@@ -143,7 +143,7 @@ pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        // As long as Kong's nodes wait at least before they come again; newer ones honour it.
+        // Kong's nodes wait at least as long before they reconnect; newer ones honour the header.
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     answer

@@ -1,6 +1,6 @@
-//! What can be seen of a relay's nodes from outside of it. Whether it is ready is told by its metrics: that depends neither
-//! on the store nor on the control plane, since what looks at it would cut the nodes off in the very outage for which it
-//! is there.
+//! What other parts can see of a relay's nodes. Whether the relay is ready is not here: its metrics tell that.
+//! Readiness depends neither on the store nor on the control plane; otherwise a load balancer would cut the nodes off
+//! in the very outage for which the relay is there.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct WithoutBackup {
     pub nodes: u64,
 }
 
-/// A node of which a limit is nearly reached.
+/// A node that has nearly reached one of its limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearLimit {
     /// Its host's name.
@@ -67,13 +67,13 @@ impl RelayView {
         current::check(&self.nodes(), &self.published).await
     }
 
-    /// For each version of the nodes that are connected how many have no backup, as far as that is known.
+    /// For each version of Kong among the connected nodes: how many have no backup, as far as that is known.
     pub fn without_backup(&self) -> Vec<WithoutBackup> {
         let each = self.backups.without(&self.nodes).into_iter();
         each.map(|(kong_version, nodes)| WithoutBackup { kong_version, nodes }).collect()
     }
 
-    /// How much of what a node takes its backup needs, by the node's own settings; none where either is not known.
+    /// Which share of a node's own limits its backup needs; none if the limits or the backup are not known.
     pub fn limits_used(&self, node: &NodeStatus) -> Option<LimitsUsed> {
         match self.backups.of(node.version?)? {
             Backing::Found { sizes: Some(sizes), .. } => Some(node.limits?.used_by(sizes)),

@@ -34,11 +34,11 @@ use crate::relay::snapshot_cache::PendingSnapshot;
 
 /// A node waits 5 s for all of an answer.
 const SENT_WITHIN: Duration = Duration::from_secs(4);
-/// How much of that may pass before the first byte goes, while others are sent the snapshot.
+/// How much of that may pass before the first byte is sent, while other nodes are sent the snapshot.
 const QUEUED_WITHIN: Duration = Duration::from_secs(2);
 /// A node pings every 35 s at most.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
-/// The control plane is there: come again.
+/// The close code that says: the control plane is there, connect again.
 const GOING_AWAY: u16 = 1001;
 
 /// A connection of a node that is restored here.
@@ -90,7 +90,7 @@ pub(super) async fn serve(shared: Arc<Shared>, upgraded: Upgraded, caller: Calle
         node.entry.is_served_here();
     }
     let last_heard = shared.clock.now();
-    // Boxed as a node's driver is, and as what takes room only while it lasts.
+    // Boxed, as a node's driver is, so that it takes memory only while it lasts.
     let mut connection = Box::new(Connection {
         caller,
         link,
@@ -119,7 +119,7 @@ pub(super) async fn serve(shared: Arc<Shared>, upgraded: Upgraded, caller: Calle
     connection.link.close().await;
 }
 
-// The error is none when the connection has ended.
+// The error is `None` if the connection has ended.
 async fn first_message(link: &mut TlsLink) -> Result<Hello, Option<NotHello>> {
     loop {
         match link.recv().await {
@@ -136,7 +136,7 @@ async fn first_message(link: &mut TlsLink) -> Result<Hello, Option<NotHello>> {
 }
 
 impl Connection {
-    // One that takes its configuration over /v2/outlet, and means another protocol than is spoken here.
+    // Lists a node that takes its configuration over /v2/outlet, but speaks another protocol than this relay.
     fn named_elsewhere(&self) {
         if self.hello.syncs && self.node.is_none() {
             let (shared, peer, hello) = (self.shared.clone(), self.caller.peer.ip(), self.hello.clone());
@@ -207,7 +207,7 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    // It comes again, and is linked to the control plane then.
+    // Closes the connection. The node connects again, and is then linked to the control plane.
     async fn leave(&mut self) -> ControlFlow<()> {
         let within = self.shared.sync_outage.close_within();
         let until = Instant::now() + within.mul_f64(rand::random());
@@ -282,7 +282,7 @@ impl Connection {
         notify_at.map_or(idle_at, |at| at.min(idle_at))
     }
 
-    // None while it isn't known whether the control plane is gone, and while there is nothing.
+    // None while the control plane is not known to be gone, and while there is no snapshot.
     fn offer(&self) -> Option<Offer> {
         let deltas = self.snapshot.as_ref().filter(|_| *self.standing.borrow() == Standing::Gone)?;
         Some(Offer {

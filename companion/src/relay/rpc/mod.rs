@@ -39,11 +39,11 @@ pub(super) const PATH: &str = "/v2/outlet";
 /// How long the control plane is asked before a node is answered. A node that has just started waits for about 1.1 s, and
 /// asks again only 30 s later.
 const ASKED_FOR: Duration = Duration::from_millis(800);
-/// The same while it is known to be there: as long as a dial may take.
+/// The same while the control plane is known to be there: as long as a dial may take.
 const ASKED_FOR_LONGER: Duration = Duration::from_secs(5);
 /// How long a node may take for its first message: as long as Kong's own control plane waits for it.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
-/// It holds the node's settings: some tens of kilobytes.
+/// The longest first message. It holds the node's settings, some tens of kilobytes.
 const HELLO_SIZE: u64 = 512 * 1024;
 
 type Answer = Response<Full<Bytes>>;
@@ -54,7 +54,7 @@ pub(super) fn shown_by_sync(sequence: u64) -> ConfigHash {
     ConfigHash::of_sync_version(SyncVersion::of_sequence(sequence).number())
 }
 
-/// What somebody asks of the control plane, as often as it has to be asked.
+/// A node's request to the control plane, kept so that it can be sent again.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
     method: Method,
@@ -78,7 +78,7 @@ impl Opening {
         Self { method, uri, headers: forwarded(request.headers()), via }
     }
 
-    // The same handshake at another path, with nothing that is this protocol's.
+    // The same handshake at another path, without anything that belongs to this protocol.
     fn of_outlet(&self) -> Self {
         let mut headers = self.headers.clone();
         headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
@@ -167,7 +167,7 @@ enum Asking {
 }
 
 async fn asked(shared: &Arc<Shared>, opening: &Opening, place: &Arc<Place>) -> Asking {
-    // All nodes ask the same; the answer that one has got in this moment is everybody's.
+    // All nodes ask the same, so an answer that one of them has just got counts for all.
     if shared.sync_outage.has_just_failed(shared.clock.now()) {
         return Asking::Gone;
     }
@@ -183,7 +183,8 @@ async fn asked(shared: &Arc<Shared>, opening: &Opening, place: &Arc<Place>) -> A
             shared.sync_outage.judge(&shared, &opening, asked).await.map_err(NotLinked::Failed)
         }
     });
-    // It may be far away. A node that comes late waits for its next tick; one that is cut off again and again gets nothing.
+    // The control plane may be far away. A node whose answer is late waits for its next tick, but a node whose
+    // connection is cut off again and again gets nothing.
     let limit = if shared.control_plane_health.is_there() { ASKED_FOR_LONGER } else { ASKED_FOR };
     match timeout(limit, &mut asking).await {
         Ok(Ok(Ok(response))) => Asking::Opened(response),
@@ -209,7 +210,7 @@ fn offers_protocol(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|protocol| protocol.trim() == PROTOCOL)
 }
 
-/// The control plane's own answer, where it opens what was asked for.
+/// The control plane's own answer, if it opens the connection.
 pub(super) fn as_answered(response: &Response<Incoming>) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = response.status();
@@ -222,7 +223,7 @@ pub(super) fn no_file() -> Answer {
     upgrade::text(StatusCode::SERVICE_UNAVAILABLE, "this relay can open no further connection to the control plane\n")
 }
 
-/// The control plane's own answer, where it does not.
+/// The control plane's own answer, if it does not.
 pub(super) fn refusal(refused: HttpAnswer) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -1,5 +1,5 @@
-//! Nodes with incremental sync. Each of a node's workers has a connection of its own, and all of them are one node: here is
-//! what is known of it, for as long as it is connected and for a while longer.
+//! Nodes with incremental sync. Each of a node's workers has its own connection, and all of them are one node. What is
+//! known of a node is kept here while it is connected, and for a while longer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +19,9 @@ use crate::observation::NodePresence;
 use crate::relay::nodes::{ConfigurationFrom, ControlPlaneLink, NodeRow, Shown};
 use crate::relay::{NodeIdentity, Shared};
 
-/// How many nodes that are not connected are remembered. A node says the same whether it is empty or has what came by
-/// `/v1/outlet`, and what was not taken is not sent again.
+/// How many nodes are remembered after they have disconnected. The memory is needed because a node says the same
+/// whether it is empty or has a configuration from `/v1/outlet`, and because a snapshot that a node did not take is not
+/// sent again.
 const REMEMBERED: usize = 10_000;
 
 /// All of them. Clones share it.
@@ -44,7 +45,7 @@ struct State {
     limits: NodeLimits,
     connections: usize,
     seen: Option<Seen>,
-    /// Why what is published is given to no node like this.
+    /// Why the published snapshot can't be given to such a node.
     unsyncable: Option<String>,
 }
 
@@ -128,7 +129,7 @@ impl NodeEntry {
         self.lock().show(Some(link));
     }
 
-    /// What is published is given to no node like this, or is. Tells whether that is news.
+    /// Notes why the published snapshot can't be given to such a node, or that it can. Returns whether that is new.
     pub(super) fn unsyncable(&self, why: Option<String>) -> bool {
         let mut state = self.lock();
         let is_news = state.unsyncable != why;
@@ -164,7 +165,7 @@ impl NodeEntry {
         self.lock().hostname.clone()
     }
 
-    /// It is served here, so it has to hear of the control plane when that is back.
+    /// It is served by this relay, so it has to be notified when the control plane is back.
     pub(super) fn is_served_here(&self) {
         self.is_to_be_notified.store(true, Ordering::Relaxed);
     }

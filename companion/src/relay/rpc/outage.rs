@@ -1,5 +1,5 @@
-//! Whether the control plane can be asked over `/v2/outlet`. All nodes ask it the same, so one answer is everybody's; and
-//! while it is gone, one question every two seconds finds out when it is back, however many nodes wait.
+//! Whether the control plane can be asked over `/v2/outlet`. All nodes ask it the same, so one answer counts for all.
+//! While it is gone, the relay asks it every two seconds whether it is back, however many nodes wait.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use tracing::warn;
 use super::{Asked, Opening};
 use crate::relay::Shared;
 
-/// Between which waits it is asked again while it is gone.
+/// The pause, from and to, before it is asked again while it is gone.
 const WHILE_GONE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// The same while it is there and does not speak to this relay: somebody has to change something.
+/// The same while it is there but refuses this relay: somebody has to change something first.
 const WHILE_REFUSING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-/// For how long an answer is everybody's: as long as the next one can take to come.
+/// How long an answer counts for all nodes: as long as it can take until the next one.
 const FRESH: Duration = Duration::from_secs(3);
 
 /// What is known of the control plane's RPC.
@@ -47,7 +47,7 @@ pub(super) enum Standing {
     Asking,
     /// It is gone: empty nodes are restored.
     Gone,
-    /// It is there and takes nobody, or not this relay: nobody is restored.
+    /// It is there, but refuses nodes or this relay: no node is restored.
     Refuses,
     /// It is there and speaks: nodes are linked through.
     There,
@@ -142,7 +142,7 @@ impl Outage {
         }
     }
 
-    /// It is being asked, and takes its time.
+    /// It is being asked, and has not answered yet.
     pub(super) fn is_asked(&self) {
         self.standing.send_if_modified(|known| {
             let was_there = *known == Standing::There;
@@ -158,7 +158,7 @@ impl Outage {
         self.standing.send_if_modified(|known| std::mem::replace(known, standing) != standing);
     }
 
-    /// Whether it could not be asked a moment ago, and is asked again without anybody's doing.
+    /// Whether it could not be reached a moment ago, and is already being asked again.
     pub(super) fn has_just_failed(&self, now: Moment) -> bool {
         let known = self.lock();
         let is_fresh = known.failed.is_some_and(|failed| now < failed + FRESH);
@@ -189,7 +189,7 @@ impl Outage {
         }
     }
 
-    /// It has been seen to do this.
+    /// Notes that it was seen to do this.
     pub(super) fn sees(&self, shared: &Shared, sync: ControlPlaneSync) {
         let before = std::mem::replace(&mut self.lock().sync, sync);
         if let Some(warning) = sync.warning().filter(|_| before != sync) {
@@ -222,7 +222,7 @@ impl Outage {
         if *self.standing.borrow() == Standing::Refuses { WHILE_REFUSING } else { WHILE_GONE }
     }
 
-    // False ends it. A connection that comes just then begins it anew.
+    // `false` ends the asking. A connection that comes at that moment begins it anew.
     fn goes_on(&self) -> bool {
         let mut known = self.lock();
         known.is_asking = known.local > 0 && *self.standing.borrow() != Standing::There;
@@ -242,13 +242,13 @@ async fn ask_again_and_again(shared: Arc<Shared>, opening: Opening) {
             return;
         }
         let asked = opening.ask(&shared).await;
-        // What it opens is not needed: nodes come themselves.
+        // The connection that it opens is not needed: nodes connect by themselves.
         drop(shared.sync_outage.judge(&shared, &opening, asked).await);
     }
 }
 
-// Its /v1/outlet answers 400 to whoever doesn't say which node it is; what stands in front of a control plane that is gone
-// answers 404 to that, too.
+// A control plane's /v1/outlet answers 400 to a request that doesn't say which node it comes from. A proxy in front of
+// a control plane that is gone answers 404 to this request, too.
 async fn is_there(shared: &Arc<Shared>, opening: &Opening) -> bool {
     match opening.of_outlet().ask(shared).await {
         Ok(_) => true,

@@ -1,4 +1,5 @@
-//! A snapshot as nodes with incremental sync are given it: made once for all of them, when the first one comes.
+//! A snapshot in the form for nodes with incremental sync. It is made once for all of them, when the first one
+//! connects.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +16,7 @@ use crate::evidence::Schemas;
 #[derive(Debug)]
 pub(in crate::relay) struct SyncSnapshot {
     verified: Verified,
-    /// Where it was found, and for which version of Kong: what its schemas are.
+    /// The stores, the place in which it was found and its version of Kong, to find the right schemas.
     found: (Stores, String, KongVersion),
     deltas: OnceLock<Result<Deltas, Unsyncable>>,
     /// One makes them, the others wait.
@@ -30,7 +31,7 @@ impl SyncSnapshot {
         Self { verified: chosen.verified.clone(), found, deltas, making }
     }
 
-    /// What nodes are given, or why they are not. The first time it reads all of the configuration.
+    /// What nodes are given, or why they get nothing. The first call reads all of the configuration.
     pub(super) async fn deltas(self: &Arc<Self>) -> Result<Deltas, Unsyncable> {
         let _turn = match self.deltas.get() {
             Some(made) => return made.clone(),

@@ -1,6 +1,6 @@
-//! One connection of a node while the control plane is there: what either side says passes unchanged. Only the first message
-//! of each side is looked at before it passes; a node that was restored is then told that there is something newer, so that
-//! it need not wait for its next tick to get the control plane's own configuration.
+//! One connection of a node while the control plane is there: everything passes unchanged in both directions. Only the
+//! first message of each side is read before it passes. A node that was restored is then told that there is something
+//! newer, so that it gets the control plane's own configuration without waiting for its next tick.
 
 use std::io;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use crate::relay::Shared;
 use crate::relay::nodes::ControlPlaneLink;
 use crate::relay::tunnel::{self, SILENCE, Stream, write};
 
-/// Frames of up to so many bytes are looked at. A node's own have about a hundred.
+/// Only frames of up to so many bytes are read. A node's own frames have about a hundred.
 const SMALL: u64 = 4 * 1024;
-/// An answer that gives a node nothing has less.
+/// An answer without deltas for the node is shorter than this.
 const NO_DELTAS: u64 = 512;
 
 /// Passes what both sides say, until one of them ends it.
@@ -63,7 +63,7 @@ async fn pass(
     };
     write(control_plane, &bytes).await?;
 
-    // What takes its configuration elsewhere, or means another protocol, just passes.
+    // If the node takes its configuration elsewhere, or speaks another protocol, everything just passes.
     let connection = hello.can_be_synced().then(|| join(shared, &hello, caller, ControlPlaneLink::Linked));
     let Some(connection) = &connection else {
         let passing = tunnel::pass_bytes((node, from_node.buffer()), (control_plane, &from_control_plane));
@@ -134,7 +134,7 @@ async fn both_ways(
 ) -> io::Result<()> {
     let (mut read_node, mut write_node) = tokio::io::split(node);
     let (mut read_control_plane, mut write_control_plane) = tokio::io::split(control_plane);
-    // How much the control plane has said since the node last asked.
+    // How many bytes the control plane has sent since the node last asked.
     let given = AtomicU64::new(0);
     let heard = Heard { shared, entry, given: &given };
 
@@ -167,7 +167,7 @@ async fn both_ways(
     }
 }
 
-// Both sides ping when nothing else is said.
+// Both sides ping when nothing else is sent.
 async fn read(from: &mut (impl AsyncReadExt + Unpin), into: &mut BytesMut) -> io::Result<()> {
     match timeout(SILENCE, from.read_buf(into)).await.map_err(|_| io::ErrorKind::TimedOut)?? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -175,7 +175,7 @@ async fn read(from: &mut (impl AsyncReadExt + Unpin), into: &mut BytesMut) -> io
     }
 }
 
-/// What is heard of a node on its way to the control plane.
+/// Reads what a node sends while it passes to the control plane.
 struct Heard<'a> {
     shared: &'a Arc<Shared>,
     entry: &'a NodeEntry,
@@ -183,7 +183,7 @@ struct Heard<'a> {
 }
 
 impl Heard<'_> {
-    // The bytes that pass: all but the answer to what was asked here.
+    // The bytes that pass on: all except the answer to the relay's own question.
     fn passes<'c>(&self, cut: &'c Cut) -> Option<&'c [u8]> {
         let (bytes, frame) = match cut {
             Cut::Part(bytes) => return Some(bytes),
