@@ -1,5 +1,5 @@
-//! Images of the cache of a node that stands beside us: taken as soon as the node runs what is published, and given to the
-//! exporter, which alone writes. Slow or failing, they never hold up a configuration.
+//! Images of the cache of a node on this host. They are taken as soon as the node runs the published configuration, and
+//! given to the exporter, which alone writes. Even if that is slow or fails, it never delays a configuration.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) struct Offer {
 pub(super) struct ImageDesk {
     wanted: watch::Sender<Option<SnapshotId>>,
     offers: mpsc::Receiver<Offer>,
-    // So that waiting for offers never ends where nobody takes images.
+    // Kept so that waiting for offers never ends, even if nobody takes images.
     offer: mpsc::Sender<Offer>,
 }
 
@@ -68,7 +68,7 @@ impl Default for ImageDesk {
 }
 
 impl ImageDesk {
-    /// Says what is published and has no image; none if everything has.
+    /// Says which published snapshot has no image; none if it has one.
     pub(super) fn want(&self, id: Option<SnapshotId>) {
         self.wanted.send_if_modified(|wanted| std::mem::replace(wanted, id) != id);
     }
@@ -138,7 +138,7 @@ impl CacheImages {
         }
     }
 
-    // A node may run another configuration for long.
+    // Logged as seldom as an outage is: a node may run another configuration for a long time.
     fn say(&self, SnapshotId { sequence, config_hash: hash }: SnapshotId, problem: &NotYet) {
         let prefix = self.prefix.path().display();
         let is_transient = matches!(problem, NotYet::Cache(error) if error.is_transient());

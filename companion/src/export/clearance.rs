@@ -1,5 +1,5 @@
-//! Asks the store of the backups whether whoever was elected may lead: an election may be held in another store, and two
-//! elections must not have two leaders. What follows from the answers is decided by the machine in `core`.
+//! Asks the store of the backups whether the elected exporter may lead: an election may be held in another store, and
+//! two elections must not have two leaders. The machine in `core` decides what follows from the answers.
 
 use std::future::pending;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::under_way;
 use crate::archive::Archive;
 
-/// What is not answered by then has failed.
+/// A request that is not answered by then has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon is asked again after a failure.
 const SOON: Duration = Duration::from_secs(2);
@@ -25,11 +25,11 @@ const SOON: Duration = Duration::from_secs(2);
 /// What was found out.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Whoever was elected may lead.
+    /// The elected exporter may lead.
     MayLead,
     /// It may not: the election is held in this other store.
     Elsewhere(String),
-    /// Somebody takes part in the usual election, who is waited for.
+    /// Another exporter takes part in the election beside the backups, so this one waits.
     OthersBesideTheBackups,
     /// The store did not tell. It is asked again.
     Failed(StorageError),
@@ -44,7 +44,7 @@ pub(super) struct ClearanceDriver {
     own: Option<String>,
     clock: Clock,
     asking: Option<Asking>,
-    /// What lay in the usual election when it was last looked at, and since when it is known to be unchanged.
+    /// The objects of the election beside the backups at the last look, and since when they are known to be unchanged.
     usual: Option<(Usual<Tag>, Moment)>,
     work: Option<BoxFuture<'static, Result<Seen<Tag>, StorageError>>>,
 }
@@ -113,7 +113,7 @@ impl ClearanceDriver {
                     self.end();
                     return Found::MayLead;
                 }
-                // One that has long been silent need not be waited for again with each leadership.
+                // An election that has long been silent need not be waited for again with each leadership.
                 Next::LookAtUsual if !asking.has_been_told_of_before => {
                     asking.has_been_told_of_before = true;
                     if let Some((usual, since)) = self.usual.clone() {
@@ -176,7 +176,7 @@ fn request(archive: Archive, version: KongVersion, next: Next) -> BoxFuture<'sta
     let asked = async move {
         match next {
             Next::WriteMark(mark) => match archive.mark_election(version, &mark).await {
-                // Another was quicker, or an answer was lost: what is there is read.
+                // Another exporter was quicker, or an answer was lost: the mark that is there is read next.
                 Ok(()) | Err(StorageError::Conflict { .. }) => Ok(Seen::MarkWritten),
                 Err(error) => Err(error),
             },

@@ -1,6 +1,6 @@
-//! The driver of the election's machine. It finds out what the store's conditional writes are worth, chooses
-//! by that how a leader is elected, reads and writes what the machine asks for, and moves the fence around the archive
-//! into which the exporter writes.
+//! The driver of the election's machine. It tests the store's conditional writes, and chooses accordingly how a leader
+//! is elected. It reads and writes what the machine asks for, and opens and closes the fence of the archive into which
+//! the exporter writes.
 
 mod may_lead;
 
@@ -29,13 +29,13 @@ use super::under_way;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::observation::ExportRecorder;
 
-/// What is not answered by then has failed: a lease is to be renewed in time.
+/// A request that is not answered by then has failed, because a lease must be renewed in time.
 const PATIENCE: Duration = RENEWAL;
 /// A lease that can't be had is asked for again this often, in case somebody repairs the store.
 const HOPELESS: Duration = Duration::from_secs(10 * 60);
 
-/// How often is asked again what a store's conditional writes are worth, where its answers have proved nothing. One that
-/// never answers them is one without.
+/// How often the test of a store's conditional writes is repeated while it proves nothing. A store that never answers
+/// them counts as one without them.
 const UNCLEAR_TRIES: u32 = 5;
 
 /// What the election tells the exporter.
@@ -56,11 +56,11 @@ pub(super) struct ElectionDriver {
     clearance: ClearanceDriver,
     /// Until when this exporter may lead without asking the store of the backups anew.
     cleared: Open,
-    /// A leadership that waits for that.
+    /// A leadership that waits until the store of the backups has cleared it.
     held: Option<Leadership>,
-    /// What is to be said once it leads.
+    /// What is to be logged once it leads.
     unsaid: Option<Notice>,
-    /// Another store in which the election is held, so that this exporter takes part in none.
+    /// Another store in which the election is held; then this exporter takes part in no election.
     barred: Option<String>,
     is_stopping: bool,
     author: Author,
@@ -70,12 +70,12 @@ pub(super) struct ElectionDriver {
     stage: Stage,
     work: Option<BoxFuture<'static, Done>>,
     known: KnownRegistrations,
-    /// What happened before the election began.
+    /// What happened to the link before the election began.
     link: Option<Event<Tag>>,
     shown: u64,
     /// The election is held up.
     outage: OutageLog,
-    /// Whether it was said that this exporter leads, which it does since.
+    /// Whether it was logged that this exporter leads, and it still does.
     has_said_that_it_leads: bool,
     recorder: ExportRecorder,
 }
@@ -98,8 +98,8 @@ enum Done {
 }
 
 impl ElectionDriver {
-    /// Begins when it is asked for its next outputs. `archive` has no fence. The election is held in `elsewhere`, or with the
-    /// backups.
+    /// Begins when it is asked for its next outputs. `archive` must have no fence. The election is held in `elsewhere`,
+    /// or beside the backups.
     pub(super) fn new(
         archive: Archive,
         elsewhere: Option<Archive>,
@@ -138,12 +138,12 @@ impl ElectionDriver {
         }
     }
 
-    /// The same, which tells there what happens.
+    /// The same, but it records there what happens.
     pub(super) fn observed_by(self, recorder: ExportRecorder) -> Self {
         Self { recorder, ..self }
     }
 
-    /// The same, of an outage that is said there with others of its cause.
+    /// The same, but its outage is logged together with others of the same cause.
     pub(super) fn beside(self, outage: OutageLog) -> Self {
         Self { outage, ..self }
     }
@@ -229,7 +229,7 @@ impl ElectionDriver {
         let Stage::Probing { backoff, next } = &mut self.stage else { return Vec::new() };
         let place = self.home.place();
         let strategy = match probed {
-            // An exporter that chose another way than the others would lead beside their leader.
+            // Not yet: an exporter that chose another strategy than the others would lead beside their leader.
             Ok(Probed { conditions, others: Others::Unknown, of_backups })
                 if (conditions.are_undecided() || of_backups.as_ref().is_some_and(Conditions::are_undecided))
                     && self.setting != ElectionSetting::None
@@ -251,7 +251,7 @@ impl ElectionDriver {
                 if let Some(of_backups) = &of_backups {
                     say_what_they_are_worth(self.archive.place(), of_backups);
                 }
-                // A lease is worth nothing where the backups' store lets a former leader write.
+                // A lease is worth nothing if the store of the backups lets a former leader write.
                 let fences = of_backups.as_ref().is_none_or(Conditions::swap_is_compared);
                 let writes = match (conditions.lease_possible() || others == Others::HaveALease) && fences {
                     true => ConditionalWrites::Hold,
@@ -259,7 +259,7 @@ impl ElectionDriver {
                 };
                 self.setting.choose(writes)
             }
-            // Rights may be given for the backups alone.
+            // The credentials may have rights for the backups alone.
             Err(error @ StorageError::Denied { .. }) if self.setting == ElectionSetting::None => {
                 warn!("could not determine whether this store honours conditional writes: {error}");
                 Ok(Strategy::Alone)
@@ -415,14 +415,14 @@ impl ElectionDriver {
         }
         let said = std::mem::replace(&mut self.has_said_that_it_leads, matches!(notice, Notice::Leads { .. }));
         match notice {
-            // It has met an epoch in the manifest that is higher, which changes nothing for anybody.
+            // It has found a higher epoch in the manifest, so its own has grown. That changes nothing for anybody.
             Notice::Leads { epoch } if said => debug!(epoch, "this exporter leads, now in epoch {epoch}"),
             notice => say(notice),
         }
     }
 
     fn goes_on(&self) {
-        // That it goes on in its own place is no good news as long as it may not lead.
+        // While it may not lead, it is no good news that the election in its own place works again.
         if self.barred.is_some() || self.held.is_some() {
             return;
         }

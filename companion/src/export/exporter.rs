@@ -1,5 +1,6 @@
-//! The exporter: the driver of the machine that decides which snapshot the manifest names. What it wants done at the store
-//! is the writer's; here are the events that it is told of, and the one thing that is under way.
+//! The exporter: the driver of the machine that decides which snapshot the manifest names. The snapshot writer does
+//! what the machine wants done at the store. This file tells the machine of events, and has the one action that is
+//! under way.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -39,10 +40,10 @@ use crate::settings::{Rulebook, StoreSettings};
 /// Publishes what is received.
 #[derive(Debug)]
 pub struct Exporter {
-    /// Not here while it works.
+    /// `None` while it works: then the work under way has it.
     writer: Option<SnapshotWriter>,
     rules: Rules,
-    /// Where what a configuration may lose changes, if it can while this works.
+    /// Where the rules change, such as how much a configuration may lose; none if they can't change while this runs.
     rulebook: Option<Rulebook>,
     election: ElectionSetting,
     /// Where the election is held, if not with the backups.
@@ -119,7 +120,7 @@ enum Progress {
 }
 
 impl Exported {
-    /// The manifest that names it.
+    /// The manifest that names the configuration.
     pub fn manifest(&self) -> &Manifest {
         let (Self::New(manifest) | Self::Already(manifest)) = self;
         manifest
@@ -130,7 +131,7 @@ impl Exported {
         matches!(self, Self::New(_))
     }
 
-    /// The same manifest, for a caller that has published it with more.
+    /// The same manifest, for a caller that has published it again with more in it.
     pub fn manifest_mut(&mut self) -> &mut Manifest {
         let (Self::New(manifest) | Self::Already(manifest)) = self;
         manifest
@@ -160,23 +161,23 @@ impl Exporter {
         }
     }
 
-    /// The same, which tells there what happens.
+    /// The same, but it records there what happens.
     pub fn observed_by(self, recorder: ExportRecorder) -> Self {
         let writer = self.writer.map(|writer| writer.observed_by(recorder.clone()));
         Self { writer, recorder, ..self }
     }
 
-    /// The same, one of several of which one leads.
+    /// The same, as one of several exporters, which elect a leader.
     pub fn electing(self, election: ElectionSetting) -> Self {
         Self { election, ..self }
     }
 
-    /// The same, whose election is held in this store instead, if one is given.
+    /// The same, but its election is held in this store, if one is given.
     pub fn electing_in(self, elsewhere: Option<Archive>) -> Self {
         Self { elsewhere, ..self }
     }
 
-    /// The same, for which what a configuration may lose is what is said there, from the next decision on.
+    /// The same, but `rulebook` says how much a configuration may lose, from the next decision on.
     pub fn ruled_by(self, rulebook: Rulebook) -> Self {
         Self { rulebook: Some(rulebook), ..self }
     }
@@ -186,7 +187,7 @@ impl Exporter {
         Self { hearing: Some(hearing), ..self }
     }
 
-    /// The same, which also gives these stores what it publishes, after the first one has it.
+    /// The same, but it also copies what it publishes to these stores, after the first one has it.
     pub fn mirrored_in(self, others: Vec<StoreSettings>) -> Self {
         Self { others, ..self }
     }
@@ -197,7 +198,8 @@ impl Exporter {
         self.images.images(prefix, version, temporary, self.clock)
     }
 
-    /// Fetches the control plane's schemas for what this publishes. What fails with the control plane is logged there.
+    /// Fetches the control plane's schemas for what this publishes. A failure that comes from the control plane is
+    /// logged with the others in `control_plane`.
     pub fn schemas_from(&self, admin: Admin, control_plane: &Outages) -> SchemaFetcher {
         let version = self.writer.as_ref().expect("it doesn't work yet").version();
         self.schemas.fetcher(admin, version, self.clock).beside(control_plane, &self.outages)
@@ -217,8 +219,8 @@ impl Exporter {
         Ok(writer.published().cloned())
     }
 
-    /// Publishes until it is told to stop; what is waiting then is still written. All that it does is done in this one
-    /// future: dropping it stops everything.
+    /// Publishes until it is told to stop; a configuration that is waiting then is still written. It does everything in
+    /// this one future: dropping the future stops everything.
     pub async fn run(self, newest: Newest, stop: CancellationToken) {
         let (writer, clock) = (self.writer.expect("it doesn't work yet"), self.clock);
         let (archive, author) = writer.archive_and_author();
@@ -291,8 +293,8 @@ impl Exporter {
         }
     }
 
-    /// Publishes one configuration that somebody has asked a control plane for, unless it is the published one already,
-    /// sealed and signed as it would be now.
+    /// Publishes one configuration that a control plane was asked for. Writes nothing if that is the published one
+    /// already, sealed and signed with the present keys.
     ///
     /// # Errors
     /// [`ExportError::NotPublished`] when it is held, or an operator has pinned another one.
@@ -360,7 +362,8 @@ impl Run {
                     let outputs = self.election.tell(ElectionEvent::Recheck { shown });
                     events.extend(self.hear(outputs));
                 }
-                // First the publisher, then the election: who waits to take over finds everything written.
+                // First the publisher, then the election, so that the exporter that takes over finds everything
+                // written.
                 Action::Finish if self.progress == Progress::Working => {
                     self.progress = Progress::Leaving;
                     let outputs = self.election.tell(ElectionEvent::Stop);
@@ -399,13 +402,13 @@ impl Run {
         self.work = Some(work.boxed());
     }
 
-    // At the store like everything else, and nothing that the machine has asked for.
+    // Runs at the store in turn with everything else, but the machine has not asked for it.
     fn keep_image(&mut self, Offer { id, image, answer }: Offer) {
         let mut writer = self.writer.take().expect("it was looked for");
         let work = async move {
             let kept = writer.keep_image(id, image).await;
             let event = if kept.is_ok() { Event::Tick } else { Event::Conflict };
-            // Who offered it may have ended.
+            // The task that offered the image may have ended.
             let _ = answer.send(kept.map(drop));
             (writer, Ok(event))
         };
@@ -414,7 +417,7 @@ impl Run {
 
     // Likewise.
     fn keep_schemas(&mut self, FetchedSchemas { json, answer }: FetchedSchemas) {
-        // Whoever doesn't lead writes nothing: whoever does fetches them too.
+        // An exporter that doesn't lead writes nothing; the leader fetches schemas itself.
         if !self.fence.is_open() {
             let _ = answer.send(Ok(false));
             return;
@@ -457,7 +460,7 @@ impl Run {
         };
 
         self.mirrors.published(writer.current().filter(|_| self.fence.is_open()));
-        // An exporter that doesn't lead would take images for nothing.
+        // Only the leader wants images: it alone can keep them.
         self.images.want(if self.fence.is_open() { writer.lacks_an_image() } else { None });
         self.writer = Some(writer);
 
@@ -487,7 +490,7 @@ impl Run {
     }
 }
 
-// Both machines go by the same link and the same manifest.
+// Both machines need to know of the same link and the same manifest.
 fn of_interest_to_the_election(event: &Event) -> Option<ElectionEvent<Tag>> {
     match event {
         Event::LinkUp => Some(ElectionEvent::LinkUp),

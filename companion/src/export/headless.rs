@@ -1,4 +1,5 @@
-//! The headless data plane's driver: the session in `core` decides, this does. Sockets, and decoding in the background.
+//! The driver of the headless data plane: the session in `core` decides; here are the sockets, and decoding in the
+//! background.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +46,9 @@ pub struct Headless {
     /// How many links there have been.
     links: u64,
     cause: String,
-    /// Why our certificate was not accepted, for as long as it isn't: an outage in between has other causes.
+    /// Why our certificate is not accepted, for as long as it isn't. An outage in between has other causes.
     refused_because: Option<String>,
-    /// Whether the control plane is left to be asked anew, which is no outage.
+    /// Whether the link was closed on purpose, to ask the control plane anew. That is no outage.
     asks_anew: bool,
     log: LinkLog,
     admin_log: Arc<OutageLog>,
@@ -56,7 +57,7 @@ pub struct Headless {
     steps: StepTimes,
 }
 
-/// What a session has to say, and the sentence that tells a person why.
+/// A session's notice, and the sentence that tells a person why.
 #[derive(Clone, Debug)]
 pub struct News {
     /// What happened.
@@ -159,7 +160,7 @@ impl Headless {
         }
     }
 
-    // What the control plane has now is asked for on a new connection.
+    // Closes the link, so that a new connection asks the control plane what it has now.
     async fn given_up(&mut self) -> Event {
         self.asks_anew = true;
         self.disconnect().await;
@@ -210,7 +211,7 @@ impl Headless {
                 Event::Connected
             }
             Err(error) => {
-                // Said when the session knows what it means.
+                // Logged once the session knows what it means.
                 self.cause = error.to_string();
                 let shown = self.cluster.control_plane.tls.side().identity.leaf().fingerprint();
                 Event::ConnectFailed { failure: error.failure, shown }
@@ -219,7 +220,7 @@ impl Headless {
     }
 
     fn decoded(&mut self, decoded: Result<Reconfigure, DecodeError>) -> Event {
-        // A newer message that came meanwhile is next, and the only one.
+        // If messages came meanwhile, only the newest of them is decoded next.
         self.decoding = self.waiting.take().map(|message| self.decode(message.into_inner()));
 
         match decoded {
@@ -234,7 +235,8 @@ impl Headless {
                 // Nothing waits for what is only told.
                 let (configuration, recorder) = (message.configuration.clone(), self.recorder.clone());
                 tokio::task::spawn_blocking(move || recorder.ends(hash, Lifetimes::of(&configuration)));
-                // Said only once it can't be lost any more: whoever stops the program after this line gets it written.
+                // Logged only when it can't be lost any more: if the program is stopped after this line, it is still
+                // written.
                 self.newest.put(Received {
                     configuration: message.configuration,
                     config_hash: hash,
@@ -285,7 +287,7 @@ impl Headless {
         }
     }
 
-    // What was found at the socket; of a certificate that stays refused, what was found when it came to be.
+    // What was found at the socket. While a certificate stays refused, what was found when it was refused first.
     fn cause_of(&mut self, notice: &Notice) -> String {
         let found = std::mem::take(&mut self.cause);
         match notice {
@@ -298,7 +300,7 @@ impl Headless {
         }
     }
 
-    // What an operator must know of it for as long as it lasts; none for a notice that says nothing about it.
+    // What operators must know about the control plane until it changes; none for a notice that doesn't concern it.
     fn said_by_the_control_plane(&self, notice: &Notice, cause: &str) -> Option<ControlPlaneSays> {
         match notice {
             Notice::Refused(refusal) => Some(ControlPlaneSays::RefusesNode(refusal.to_string())),

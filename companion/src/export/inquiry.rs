@@ -1,5 +1,5 @@
-//! Asks a control plane once: connects as a backup node, and tells what came of it. Nothing is kept, and nothing tried
-//! twice unless the answer can't be understood otherwise; whoever asks decides what follows from it.
+//! Asks a control plane once: connects as a backup node, and returns the answer. Nothing is stored. It asks a second
+//! time only if the first answer is ambiguous. The caller decides what follows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +29,14 @@ pub enum Answer {
     Refused(Refusal),
     /// It does not accept our certificate, and so it is there. With the certificate, the cause and the cure.
     CertificateRefused(String),
-    /// There was no link, or none that lasted, and nobody decided that: an outage. With the reason.
+    /// There was no link, or it did not last, and the control plane did not decide so: an outage. With the reason.
     Unreachable(String),
     /// It sent something that no node could use. With the reason.
     Unusable(String),
 }
 
-/// Connects to the control plane as `node`, whose version need not be what is kept, and waits for what it sends. At most
-/// `max_config` bytes of configuration are taken, decompressed.
+/// Connects to the control plane as `node`, whose version need not be one that is exported, and waits for what it
+/// sends. Accepts a configuration of at most `max_config` bytes, decompressed.
 ///
 /// # Errors
 /// When `LIFEBOAT_ADMIN_URL` can't be used at all.
@@ -74,10 +74,10 @@ async fn answer(headless: Headless) -> Answer {
     }
 }
 
-// Any other news means that nothing will come at this attempt, and there is no other.
+// Any other news means that nothing will come in this attempt, and there is no second one.
 fn told(News { notice, why }: News) -> Option<Answer> {
     match notice {
-        // It is asked once more, for that.
+        // To find that out, the control plane is asked once more.
         Notice::Connected | Notice::Unclear { .. } => None,
         Notice::Silent(_) => Some(Answer::Silent(why)),
         Notice::Refused(refusal) => Some(Answer::Refused(refusal)),

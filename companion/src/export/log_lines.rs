@@ -1,4 +1,4 @@
-//! What the headless session says to whoever reads its log at three in the morning: what happened, what it means, what
+//! The log messages of the headless session, for operators at three in the morning: what happened, what it means, what
 //! to do.
 
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use tracing::{debug, error, info, warn};
 use crate::admin::AdminError;
 use crate::settings::ClusterSettings;
 
-/// Where what a session has to say is said.
+/// Who is told what a session reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Voice {
-    /// The session, in the log: an exporter's.
+    /// The log: for an exporter.
     Log,
-    /// Whoever asked, as the reason of what becomes of it. Once is enough.
+    /// The caller, who says it as the reason for what it does next. Once is enough.
     Asker,
 }
 
@@ -72,9 +72,9 @@ impl LinkLog {
     pub(super) fn log(&self, cause: &str, notice: Notice) -> String {
         let (control_plane, version) = (&self.cluster.control_plane.address, self.version);
         match notice {
-            // These are said where more is known.
+            // These are logged elsewhere, where more is known.
             Notice::Silent(_) | Notice::NotReceived => String::new(),
-            // Whether the outage is over is known when something has come.
+            // Only when something has arrived is it known that the outage is over.
             Notice::Connected if self.outage.lasts() => {
                 said!(debug, "linked to control plane {control_plane} as a backup node of Kong {version}")
             }

@@ -1,4 +1,5 @@
-//! A published payload that is not in the store any more, in words: what it means for new nodes, what is done, and what to do.
+//! The messages about a published payload that the store has lost: what that means for new nodes, what Lifeboat does,
+//! and what the operator should do.
 
 use lifeboat_core::export::publisher::{NewestState, PayloadLoss, PayloadState};
 use lifeboat_core::manifest::{Manifest, Pin};
@@ -62,7 +63,7 @@ pub(super) fn explained(place: &str, loss: &PayloadLoss) -> String {
     format!("the published payload in {place} is lost: {}", meaning(loss))
 }
 
-// What the loss means, why it isn't made good, and what to do.
+// What the loss means, why the payload could not be put back, and what to do.
 fn meaning(loss: &PayloadLoss) -> String {
     let (state, why) = match loss {
         PayloadLoss::LeftByTheLeader(state) => (

@@ -1,6 +1,6 @@
-//! Other stores beside the first one: each gets what is published there, after it was, and for as long as this exporter
-//! leads. The newest wins; what a store has missed while it was away it is not given later, and what it has lost it is given
-//! again. How it is copied is the archive's.
+//! The other stores beside the first one. While this exporter leads, each of them gets a copy of what is published in
+//! the first one. Only the newest is copied: a store does not get what it has missed while it was away. If a store has
+//! lost the newest, it gets it again. The archive does the copying.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Mirrors(watch::Sender<Option<Published>>);
 
-/// What one other store is kept with.
+/// Keeps one other store up to date.
 struct Mirror {
     first: Archive,
     settings: StoreSettings,
@@ -42,7 +42,8 @@ struct Mirror {
     other: Option<Other>,
     backoff: Backoff,
     outage: OutageLog,
-    /// When it is looked at next whether what is published is still there, and when all of it is read.
+    /// When the next check is due whether the store still has what is published, and when the next one that reads all
+    /// of it.
     look_at: Moment,
     read_back_at: Moment,
 }
@@ -53,7 +54,8 @@ struct Other {
 }
 
 impl Mirrors {
-    /// For these stores, and the work that is to be done beside everything else. Dropping that ends it.
+    /// The mirrors of these stores, and their work as a future, to be run beside everything else. Dropping the future
+    /// ends the work.
     pub(super) fn new(
         first: &Archive,
         stores: Vec<StoreSettings>,
@@ -124,7 +126,7 @@ impl Mirror {
         }
     }
 
-    // What this store was given it may lose, as the first may.
+    // This store may lose its copy, just as the first store may lose the original.
     async fn look(&mut self) {
         let Some(published) = self.published.borrow().clone() else { return };
         let depth = if self.read_back_at <= self.clock.now() { Depth::Bytes } else { Depth::Size };
@@ -239,8 +241,8 @@ fn say(place: &str, sequence: u64, mirrored: Mirrored) {
     }
 }
 
-/// Gives other stores what is published in the first one, for a command that has just published there. What can't be done
-/// soon is said, and left to an exporter.
+/// Gives other stores what is published in the first one, for a command that has just published there. If a store takes
+/// too long, that is logged, and left to an exporter.
 pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, author: &Author) {
     let stores = settings.others();
     if stores.is_empty() {

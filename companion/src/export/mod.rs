@@ -1,5 +1,5 @@
-//! Export: a headless data plane receives configurations, an exporter publishes them as the machine in `core`
-//! decides. Between the two stands a place for one, so the newest received wins and a slow store never builds a queue.
+//! Export: a headless data plane receives configurations, an exporter publishes them as the machine in `core` decides.
+//! Between the two is a slot for one configuration, so the newest received wins and a slow store never builds a queue.
 
 mod cache_images;
 mod clearance;
@@ -82,7 +82,7 @@ async fn under_way<T>(work: &mut Option<BoxFuture<'static, T>>) -> T {
     done
 }
 
-// Only what can stand in a query as it is.
+// Only the characters that need no encoding in a query.
 pub(crate) fn hostname() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let safe: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();

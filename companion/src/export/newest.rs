@@ -1,5 +1,6 @@
-//! A place for one configuration, the newest, and for the state of the link that it came over: a slow store never builds
-//! a queue, and once taken it is nowhere else, so that a large one doesn't stay in memory after it was published.
+//! A slot for one configuration, the newest, and for the state of the link that it came over. So a slow store never
+//! builds a queue. Once the configuration is taken, no copy stays here, so a large one leaves memory after it was
+//! published.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -8,7 +9,7 @@ use lifeboat_core::export::publisher::Event;
 use lifeboat_runtime::lock::Locked;
 use tokio::sync::Notify;
 
-/// The newest configuration that nobody has taken yet. Clones share the place.
+/// The newest configuration that nobody has taken yet. Clones share the slot.
 #[derive(Clone, Debug, Default)]
 pub struct Newest(Arc<Place>);
 
@@ -37,14 +38,14 @@ pub enum Line {
 }
 
 impl Newest {
-    /// A place for what doesn't come over a link, and is what its source has at that moment.
+    /// A slot for a configuration that doesn't come over a link, and that its source has at that moment.
     pub fn without_a_link() -> Self {
         let newest = Self::default();
         newest.set_line(Line::Up(0));
         newest
     }
 
-    /// Puts a configuration there; an older one that was not taken is gone.
+    /// Puts a configuration there. It replaces an older one that was not taken.
     pub fn put(&self, received: Received) {
         let mut news = self.lock();
         news.received = Some((received, news.line));
@@ -68,8 +69,8 @@ impl Newest {
         }
     }
 
-    /// Waits for news and takes them, in the order in which they came; `told` is the line that was told of last. Loses
-    /// nothing when dropped before it is ready.
+    /// Waits for news and takes them, in the order in which they came; `told` is the state of the link that was
+    /// returned last. Loses nothing when dropped before it is ready.
     pub(super) async fn events(&self, told: &mut Line) -> Vec<Event> {
         self.0.arrived.notified().await;
         let mut news = self.lock();

@@ -13,13 +13,14 @@ use tracing::debug;
 
 /// An exporter takes news at once; a sender of more waits a moment.
 const WAITING: usize = 256;
-/// How long it waits. What an exporter isn't told then, the node's next ping or report tells; no node's link may wait for it.
+/// How long a sender waits, since no node's link may be held up. If an exporter misses something, it learns it from the
+/// node's next ping or report.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a node did.
 pub(super) type Observation = (NodeLink, NodeNews);
 
-/// Whom the relay tells, for each version of Kong that is kept in this process.
+/// Where the relay sends its observations: one receiver for each version of Kong that this process exports.
 #[derive(Clone, Debug, Default)]
 pub struct NodeObservations(BTreeMap<KongVersion, mpsc::Sender<Observation>>);
 
@@ -35,14 +36,14 @@ pub struct ObservationSender {
 }
 
 impl NodeObservations {
-    /// Where the exporter of this version hears of its nodes.
+    /// The receiver for the exporter of this version.
     pub fn hearing(&mut self, version: KongVersion) -> ObservationReceiver {
         let (sender, receiver) = mpsc::channel(WAITING);
         self.0.insert(version, sender);
         ObservationReceiver(receiver)
     }
 
-    /// A node of this version, if that is kept here.
+    /// A sender for a node of this version; none if this process does not export that version.
     pub fn node(&self, version: KongVersion) -> Option<ObservationSender> {
         static LINKS: AtomicU64 = AtomicU64::new(0);
         let link = NodeLink(LINKS.fetch_add(1, Ordering::Relaxed));
@@ -51,7 +52,7 @@ impl NodeObservations {
 }
 
 impl ObservationSender {
-    /// Tells what the node did. An exporter that has ended needs not know, and one that takes nothing isn't waited for.
+    /// Tells what the node did. Nothing happens if the exporter has ended, or takes nothing in time.
     pub async fn tell(&self, news: NodeNews) {
         if timeout(PATIENCE, self.sender.send((self.link, news))).await.is_err() {
             debug!("an exporter is busy and was not told what a node did: {news:?}");

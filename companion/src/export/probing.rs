@@ -1,5 +1,5 @@
-//! Finds out what the conditional writes of an exporter's store are worth, and says it once: whether several exporters may write
-//! there.
+//! Tests the conditional writes of an exporter's store, which decide whether several exporters may write there, and
+//! logs the result once.
 
 use lifeboat_storage::{Conditions, StorageError};
 use tracing::{error, info, warn};
@@ -23,7 +23,7 @@ pub(super) struct Probed {
     pub(super) of_backups: Option<Conditions>,
 }
 
-/// Finds it out where the election is held, and in the store of the backups, if that is another.
+/// Tests the store in which the election is held, and the store of the backups, if that is another one.
 pub(super) async fn probe(home: &Archive, backups: Option<&Archive>, author: &Author) -> Result<Probed, StorageError> {
     let conditions = worth(home, author).await?;
     let is_asked = conditions.are_undecided();
@@ -41,7 +41,7 @@ pub(super) async fn probe(home: &Archive, backups: Option<&Archive>, author: &Au
 async fn worth(archive: &Archive, author: &Author) -> Result<Conditions, StorageError> {
     match archive.probe(author).await {
         Err(denied @ StorageError::Denied { .. }) => {
-            // Where nothing at all is allowed, wrong credentials are more likely than a right that is missing.
+            // If nothing at all is allowed, wrong credentials are more likely than a missing right.
             archive.has_manifest(author.version).await?;
             Err(denied)
         }

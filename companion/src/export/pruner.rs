@@ -17,12 +17,12 @@ use tracing::{info, warn};
 use super::log_lines::said;
 use crate::archive::{Archive, Pruned, Remainder, Timekeeper};
 
-/// How long nothing is pruned after the history was.
+/// The pause after the history was pruned.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// And how long when something is left for another turn.
+/// The pause if something is left for another turn.
 const BETWEEN_TURNS: Duration = Duration::from_secs(15);
 
-/// Prunes a version's history. Dropping it ends that, whatever it is doing.
+/// Prunes a version's history. Dropping it stops that at any point.
 pub(super) struct Pruner {
     archive: Archive,
     version: KongVersion,
@@ -59,7 +59,8 @@ impl Pruner {
         }
     }
 
-    /// Says that something was published, or is still the published one an hour later: whoever may write that may also prune.
+    /// Says that the manifest was written, because something was published or is still published an hour later. An
+    /// exporter that may write the manifest may also prune.
     pub(super) fn written(&mut self) {
         self.wish = Wish::ToPrune;
     }
@@ -69,8 +70,8 @@ impl Pruner {
         self.newest = newest;
     }
 
-    /// Prunes once, when there is something to and it is time. Loses nothing when dropped before it is ready: what is under
-    /// way stays where it is.
+    /// Prunes once, when there is a reason and it is time. Loses nothing when dropped before it is ready: the work
+    /// under way stays in `self`.
     pub(super) async fn turn(&mut self) {
         if self.under_way.is_none() {
             if self.wish == Wish::Nothing {
@@ -128,7 +129,7 @@ impl Pruner {
         0
     }
 
-    // Once: a right that nothing else needs may be missing for ever.
+    // Logged once, because the right to delete may be missing for ever, and nothing else needs it.
     fn object(&mut self, error: &StorageError) -> Option<String> {
         if std::mem::replace(&mut self.has_said_that_it_may_not, true) {
             return None;

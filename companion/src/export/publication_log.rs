@@ -1,4 +1,4 @@
-//! Where the newest configuration stands, in words: what happened, what it means for new nodes, what to do.
+//! The log messages about the newest configuration's state: what happened, what it means for new nodes, what to do.
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::publisher::NewestState;

@@ -14,11 +14,11 @@ use tracing::{debug, info, warn};
 
 use crate::admin::{Admin, AdminError};
 
-/// They change with the control plane's plugins, which is seldom and takes a restart.
+/// How often they are fetched. They change with the control plane's plugins, which is seldom and takes a restart.
 const EVERY: Duration = Duration::from_secs(600);
-/// Until there is something published to keep them with.
+/// The pause while nothing is published with which they could be kept.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// One request for each entity and plugin.
+/// How long that may take: it is one request for each entity and plugin.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 
 /// Schemas, and where the exporter answers whether there was something published to keep them with.
@@ -43,7 +43,7 @@ pub struct SchemaFetcher {
     version: KongVersion,
     clock: Clock,
     fetched: mpsc::Sender<FetchedSchemas>,
-    /// None can be had.
+    /// They can't be fetched.
     fetching: OutageLog,
     /// They can't be stored.
     keeping: OutageLog,

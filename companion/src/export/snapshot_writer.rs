@@ -1,5 +1,5 @@
-//! What the keeper wants done at the store, done: one thing at a time. What was looked at or written last is remembered
-//! here, since exactly that may be replaced.
+//! Does what the publisher asks for at the store, one action at a time. It remembers what it read or wrote last,
+//! because exactly that may be replaced.
 
 use lifeboat_core::digest::Sha256Digest;
 use lifeboat_core::export::history::{History, Past};
@@ -31,7 +31,7 @@ pub(super) struct SnapshotWriter {
     config_json: Option<Tag>,
     /// The published payload as it is stored: to put it back, if the store loses it.
     payload: Option<KeptPayload>,
-    /// What was said last of what lies there instead.
+    /// The problem with the payload in the store that was logged last.
     payload_problem: Option<String>,
     /// Other stores, which have the same payloads.
     others: Vec<StoreSettings>,
@@ -73,7 +73,7 @@ impl SnapshotWriter {
         Self { recorder, ..self }
     }
 
-    /// The same writer, who also finds lost payloads in these stores.
+    /// The same writer, but it also looks for lost payloads in these stores.
     pub(super) fn mirrored_in(self, others: Vec<StoreSettings>) -> Self {
         Self { others, ..self }
     }
@@ -140,7 +140,7 @@ impl SnapshotWriter {
         Ok(true)
     }
 
-    /// What was looked at or written last, as it lies in the store.
+    /// The manifest that was read or written last, as it lies in the store.
     pub(super) fn current(&self) -> Option<&Published> {
         match &self.current {
             CurrentManifest::Published(published) => Some(published),
@@ -205,7 +205,7 @@ impl SnapshotWriter {
         }
     }
 
-    /// Finds out what the store's conditional writes are worth, for an exporter that takes part in no election.
+    /// Tests the store's conditional writes, for an exporter that takes part in no election.
     pub(super) async fn probe(&self) -> Result<(), StorageError> {
         match self.archive.probe(&self.author).await {
             Ok(conditions) => probing::say(self.archive.place(), &conditions),
@@ -260,7 +260,7 @@ impl SnapshotWriter {
         Ok(Event::Looked { published, payload, history, last_seen_age })
     }
 
-    // A glance is a request or two. What lies at config.json is looked at again only where it isn't what lay there.
+    // Costs a request or two. config.json is read again only if its version has changed.
     async fn watch_config_json(&mut self) -> Result<PayloadState, StorageError> {
         if self.published().is_some_and(|manifest| manifest.snapshot.sealed.is_none()) {
             let tag = self.archive.config_json_tag(self.author.version).await?;
@@ -275,7 +275,7 @@ impl SnapshotWriter {
         Ok(PayloadState::Whole)
     }
 
-    // A look at the payload by its size may have been too kind; what it is made into tells more.
+    // Also checks the payload: a look at its size alone may miss damage, which shows when config.json is made from it.
     async fn settle_config_json(&mut self) -> Result<PayloadState, StorageError> {
         let CurrentManifest::Published(published) = &self.current else { return Ok(PayloadState::Whole) };
         let place = self.archive.place();
@@ -317,7 +317,7 @@ impl SnapshotWriter {
 
     fn note_payload(&mut self, look: PayloadLook) -> PayloadState {
         let CurrentManifest::Published(published) = &self.current else { return look.state };
-        // Of what is published no longer nothing can be put back.
+        // A kept payload is of use only while its snapshot is the published one.
         self.payload = look.kept.or(self.payload.take()).filter(|kept| kept.is_of(&published.manifest));
         let problem = lost_payload::problem(look.state, look.reason.as_deref());
         if let Some(problem) = &problem
@@ -333,7 +333,7 @@ impl SnapshotWriter {
         let CurrentManifest::Published(published) = &self.current else { return Ok(Event::Conflict) };
         let mut others = Vec::new();
         for settings in &self.others {
-            // One that can't be opened has nothing to give; who mirrors into it says so.
+            // A store that can't be opened has nothing to give; its mirror logs that.
             others.extend(ArchiveReader::open_awaited(settings).ok());
         }
 

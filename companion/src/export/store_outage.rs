@@ -1,4 +1,4 @@
-//! An outage of the store that an exporter publishes to: what is said of it while it lasts, and when it is over.
+//! Logs an outage of the store that an exporter publishes to: while it lasts, and when it is over.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ impl StoreOutage {
         self.under_way = Some(if reads { Access::Reading } else { Access::Writing });
     }
 
-    /// What was under way has succeeded. A store that can be read and not written is looked at before each write: that it
-    /// could be is not the end.
+    /// What was under way has succeeded. If writing had failed, a successful read is not the end of the outage: a store
+    /// that can be read but not written is read before each write.
     pub(super) fn succeeded(&mut self, place: &str) {
         let Some(done) = self.under_way.take() else { return };
         if done == Access::Reading && self.failed == Access::Writing {
@@ -65,7 +65,7 @@ impl StoreOutage {
         self.attempt += 1;
         let (attempt, seconds) = (self.attempt, retry_in.as_secs_f64());
 
-        // A configuration that begins to wait is news, though the store fails as before.
+        // If a configuration begins to wait, that is logged, although the store fails as before.
         let cause = waiting.map_or_else(|| error.class().to_owned(), |hash| format!("{} {hash}", error.class()));
         let Some(lasted) = self.log.failed(&cause, self.clock.now()) else {
             debug!(attempt, store = place, "{error}. Trying again in {seconds:.0} s");

@@ -1,5 +1,5 @@
-//! Whether an exporter that was elected may lead, by the word of the store of the backups: the election may be held in another
-//! store than this exporter's.
+//! Whether an elected exporter may lead. The store of the backups has the last word, because the election may be held
+//! in another store than this exporter's.
 
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ impl ElectionDriver {
         self.home.place() != self.archive.place()
     }
 
-    // What the machine's leadership means as long as the store of the backups has not said that it may be. One that follows
-    // another without a gap needs no new word: nobody else can have begun to lead meanwhile.
+    // The leadership that this exporter really has: until the store of the backups has cleared it, it follows. A
+    // leadership that follows another without a gap needs no new clearance: nobody else can have begun to lead
+    // meanwhile.
     pub(super) fn cleared(&mut self, leadership: Leadership) -> Leadership {
         let is_cleared = match self.cleared {
             Open::Never => false,
@@ -58,7 +59,7 @@ impl ElectionDriver {
                 );
                 Vec::new()
             }
-            // It may not be asked, and has been the only one all along.
+            // The store forbids the question, and this exporter has been the only one all along.
             Found::Failed(StorageError::Denied { .. })
                 if self.held == Some(Leadership::Alone) && !self.is_elsewhere() =>
             {
@@ -85,7 +86,7 @@ impl ElectionDriver {
             self.stage = Stage::Probing { backoff, next: self.clock.now() };
             return Vec::new();
         }
-        // Its mark may be deleted while it leads.
+        // Somebody may delete its mark while it leads.
         if self.is_elsewhere() {
             self.clearance.ask_for_the_mark_later();
         }
@@ -102,7 +103,7 @@ impl ElectionDriver {
         vec![ElectionOutput::Lead(leadership)]
     }
 
-    // Leaves its own election, so that nobody waits for it there, and looks now and then whether that has changed.
+    // Leaves its own election, so that nobody waits for it there, and looks at the mark again now and then.
     fn bar(&mut self, place: String) -> Vec<ElectionOutput> {
         (self.cleared, self.held, self.unsaid) = (Open::Never, None, None);
         self.fence.set(Open::Never);
