@@ -1,5 +1,5 @@
-//! `config.json`, which Kong's own importer reads: written after the manifest, made good after a crash, and told from what
-//! another exporter has written there.
+//! `config.json`, which Kong's own importer reads. It is written after the manifest, repaired after a crash, and
+//! distinguished from what another exporter has written there.
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
@@ -21,12 +21,12 @@ pub enum Beside {
     NotKept,
     /// What the manifest says.
     AsPublished(Tag),
-    /// It was something else that we had written, or nothing, and is now what the manifest says.
+    /// It was missing, or something else that we had written. Now it is what the manifest says.
     Repaired(Tag),
     /// Somebody else has written it after the manifest: Kong's own exporter, say. It is left as it is.
     Another(Tag),
-    /// It is something else that we had written, or nothing, and the payload that it is made of is not what the manifest
-    /// names.
+    /// It is missing, or something else that we had written. It can't be repaired, because the payload from which it is
+    /// made is not what the manifest names.
     WithoutPayload(PayloadState),
 }
 
@@ -41,8 +41,8 @@ impl ArchiveReader {
         Ok(self.config_json_tag(version).await?.map_or(Write::Create, Write::Update))
     }
 
-    // Ours is written right after its manifest, so it is never newer than the next one: unless its writer was held up on
-    // the way. Then it has the very bytes of one that we published.
+    // We write config.json right after its manifest, so it is never newer than the next manifest, unless its writer was
+    // held up in between. Then it has exactly the bytes of a configuration that we published.
     pub(super) async fn is_anothers(
         &self,
         version: KongVersion,
@@ -87,8 +87,8 @@ impl ArchiveReader {
 }
 
 impl Archive {
-    /// Makes `config.json` what the manifest says that it is, if a crash came between the two. Without keys, what another
-    /// exporter has written there since is left alone, for it may be newer.
+    /// Makes `config.json` what the manifest says, if a crash came between the two. Without keys, a file that another
+    /// exporter has written there since stays, because it may be newer.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when somebody wrote it meanwhile: look again.

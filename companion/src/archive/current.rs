@@ -1,4 +1,4 @@
-//! What stands where the newest manifest of a version is to be: an accepted one, one that our keys don't accept, or none.
+//! What `manifest.json` of a version is: a manifest that our keys accept, one that they don't accept, or nothing.
 
 use bytes::Bytes;
 use lifeboat_core::keys::Demand;
@@ -9,7 +9,7 @@ use lifeboat_storage::{StorageError, Tag, Write};
 
 use super::{ArchiveReader, KeptPayload, MANIFEST_LIMIT, authentic};
 
-/// What an exporter finds where the newest manifest is to be.
+/// What an exporter finds at `manifest.json`.
 #[derive(Debug)]
 pub enum CurrentManifest {
     /// Nothing.
@@ -34,7 +34,7 @@ pub struct Published {
     pub(crate) payload: Option<KeptPayload>,
 }
 
-/// What our keys don't accept, with what is needed to replace exactly this.
+/// A manifest that our keys don't accept, with what is needed to replace exactly this one.
 #[derive(Debug)]
 pub struct Unaccepted {
     /// Why not.
@@ -93,11 +93,12 @@ impl ArchiveReader {
         }
     }
 
-    /// What lies where the newest manifest is to be.
+    /// What `manifest.json` is.
     ///
     /// # Errors
-    /// Without keys, what can't be used is an error: to overwrite it could destroy what somebody else has written. With
-    /// keys it is known that it is no exporter's of ours, and whoever can put something there must not be able to stop ours.
+    /// Without keys, a manifest that can't be used is an error: to overwrite it could destroy what somebody else has
+    /// written. With keys it is no error: then it is known that none of our exporters wrote it, and someone with write
+    /// access must not be able to stop our exporters.
     pub async fn current_manifest(&self, version: KongVersion) -> Result<CurrentManifest, StorageError> {
         let key = ObjectKeys::new(version).manifest();
         let Some((bytes, tag)) = self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await? else {
@@ -113,7 +114,7 @@ impl ArchiveReader {
                 config_json: None,
                 payload: None,
             }))),
-            // Whose writer was proven before that was found out: a later Lifeboat of ours.
+            // The signature was checked before the format, so a later version of our own Lifeboat wrote this one.
             Err(reason) if reason.is_of_a_later_lifeboat() => Err(StorageError::Later {
                 place: self.place().to_owned(),
                 reason: format!("{key} can't be used: {reason}"),
@@ -121,7 +122,7 @@ impl ArchiveReader {
             Err(reason) if policy.keys.demand() != Demand::Nothing => {
                 Ok(CurrentManifest::Unaccepted(Unaccepted { reason, tag }))
             }
-            // Numbers go on after the highest that is taken, with or without a manifest.
+            // The next number is the one after the highest that is taken, with or without a manifest.
             Err(reason) => Err(self.unusable_object(format!(
                 "{key} can't be used: {reason}. It was left as it is; new nodes are restored from the newest whole \
                  snapshot. Delete it, and the next export writes it anew"

@@ -1,5 +1,5 @@
-//! What lies in `election/`: the lease and the registrations, read and written. Which of the candidates leads is decided by
-//! the machines in `core`.
+//! Reads and writes the objects in `election/`: the lease and the registrations. The machines in `core` decide which of
+//! the candidates leads.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const LIMIT: u64 = 64 << 10;
 /// An exporter that registered longer than this before the newest is no candidate, whatever it said.
 const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
 
-/// Registrations that were read before, by key: what has the same tag needs not be read again.
+/// Registrations that were read before, by key. One whose tag is the same need not be read again.
 #[derive(Clone, Debug, Default)]
 pub struct KnownRegistrations(BTreeMap<String, (Tag, Registration)>);
 
@@ -60,20 +60,20 @@ impl ArchiveReader {
         Ok(registered)
     }
 
-    /// Where the election is held, if that isn't here. What can't be read is a mark of a place that nobody knows.
+    /// Where the election is held, if that isn't here. An unreadable mark counts as one of an unknown place.
     pub async fn election_mark(&self, version: KongVersion) -> Result<Option<Mark>, StorageError> {
         let found = self.storage.read_if_it_exists(&ObjectKeys::new(version).election_mark(), LIMIT).await?;
         let unknown = || Mark::new("a place that can't be read");
         Ok(found.map(|(bytes, _)| serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown())))
     }
 
-    /// What lies in the election here, by the store's names for versions of objects.
+    /// The objects of the election here, each with the store's name for its version.
     pub async fn usual_election(&self, version: KongVersion) -> Result<Usual<Tag>, StorageError> {
         let keys = ObjectKeys::new(version);
         let entries = self.storage.entries(&keys.election(), None).await?;
         let registrations = entries.into_iter().filter(|entry| keys.is_registration(&entry.key));
         let mut found: Usual<Tag> = registrations.map(|entry| (entry.key, entry.tag)).collect();
-        // A listing may be older than the lease is.
+        // A listing may be out of date, so the lease is read as well.
         found.extend(self.lease(version).await?.map(|lease| (keys.leader(), lease.tag)));
         found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found)

@@ -1,5 +1,5 @@
-//! Publishing what an operator has written by hand, instead of what the control plane sends: an emergency change. How an
-//! old snapshot is published again is in `rollback`.
+//! An emergency change: publishing what an operator has written by hand, instead of what the control plane sends. How
+//! an old snapshot is published again is in `rollback`.
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::Received;
@@ -15,14 +15,15 @@ use super::{Author, CurrentManifest, Operator, Published, Stay, Terms};
 pub struct Emergency {
     /// What is published now.
     pub published: Published,
-    /// What it has less of than what was published before; empty if it lost nothing, or there was nothing.
+    /// The kinds of entities of which it has fewer than what was published before; empty if there are none, or if
+    /// nothing was published.
     pub losses: Shrunk,
 }
 
 impl Operator {
-    /// Publishes a configuration that stays, always as a new snapshot, so that whoever follows what is published takes notice
-    /// of it. Nothing holds it back: an operator has asked for just this. Where nothing was published, it stays until the
-    /// control plane is heard of for the first time.
+    /// Publishes a configuration that stays, always as a new snapshot, so that nodes that follow what is published get
+    /// it. Lifeboat never holds it: an operator has asked for just this. If nothing was published before, it stays
+    /// until the control plane sends a configuration for the first time.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when an exporter published meanwhile, again and again. Else as [`Archive::publish`](super::Archive::publish).
@@ -55,7 +56,8 @@ impl Operator {
         if let CurrentManifest::Published(published) = &over {
             (epoch, instead) = (published.manifest.epoch, instead_of(published));
             losses = Shrunk::between(&published.manifest.counts, received.configuration.counts());
-            // A crash may have come before this was written, and once another one is published nobody can.
+            // Completes the snapshot that is published until now. A crash may have prevented that, and once another one
+            // is published, nobody can do it any more.
             self.complete(published).await?;
         }
 

@@ -14,10 +14,10 @@ use lifeboat_storage::StorageError;
 use super::{ArchiveReader, MANIFEST_LIMIT, Published, authentic};
 
 const AT_ONCE: usize = 8;
-/// How far below the published one a listing of the newest begins: one page of it, 1,000 objects, shows all of these, since a
-/// snapshot has two or three.
+/// How many numbers below the published one a listing of the newest begins. One page of 1,000 objects shows all of
+/// these snapshots, since each has two or three objects.
 const PAGE: u64 = 330;
-/// Where numbers are missing, since old snapshots are deleted, it begins so many times as far below.
+/// If too few are found, because old snapshots are deleted, the next listing begins so many times as far below.
 const FURTHER: u64 = 16;
 
 /// One version's snapshots.
@@ -27,20 +27,20 @@ pub struct History {
     pub version: KongVersion,
     /// Which one is published: its sequence.
     pub published: Option<u64>,
-    /// Why that is not known, if the manifest that says so can't be read.
+    /// Why it is not known which one is published, if the manifest can't be read.
     pub problem: Option<String>,
     /// The newest, newest first; after them the published one, if it is older.
     pub snapshots: Vec<Listed>,
-    /// How many there are besides; none if nobody has counted them.
+    /// How many further snapshots there are; none if they were not counted.
     pub older: Option<usize>,
 }
 
 /// How much of a history is looked at to find its newest snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// All of it, so that it is known how many older ones there are.
+    /// All of it, to count the older snapshots.
     Whole,
-    /// As little as shows them: a listing that begins near the published one.
+    /// As little as is needed: a listing that begins near the published one.
     Newest,
 }
 
@@ -70,7 +70,7 @@ impl ArchiveReader {
     pub async fn history(&self, version: KongVersion, limit: usize, extent: Extent) -> Result<History, StorageError> {
         let (published, problem) = match self.published(version).await {
             Ok(published) => (published, None),
-            // Somebody who has just found this one damaged may be looking for the others.
+            // The caller may have just found this one damaged, and be looking for the others.
             Err(error) if error.is_refusal() => (None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
@@ -131,8 +131,8 @@ impl ArchiveReader {
         })
     }
 
-    /// The newest `limit` snapshots of a version at least, oldest first, found from the published one's number, and whether these
-    /// are all.
+    /// At least the newest `limit` snapshots of a version, oldest first, and whether these are all. Found from the
+    /// published one's number.
     async fn newest(
         &self,
         version: KongVersion,
@@ -153,7 +153,7 @@ impl ArchiveReader {
         Ok((self.past(version).await?, true))
     }
 
-    /// All snapshots of a version and what became of them as far as their names tell, oldest first.
+    /// All snapshots of a version, oldest first, and what became of them as far as their names tell.
     pub async fn past(&self, version: KongVersion) -> Result<Vec<Past>, StorageError> {
         self.list(version, None).await
     }
@@ -183,7 +183,7 @@ impl ArchiveReader {
     /// All snapshots, oldest first, or those whose number is above `after`.
     async fn list(&self, version: KongVersion, after: Option<u64>) -> Result<Vec<Past>, StorageError> {
         let folder = ObjectKeys::new(version).snapshots();
-        // Names sort by age, so a listing may begin where what is known ends. `~` sorts after every hash.
+        // Names sort by age, so a listing may begin after the last known number. `~` sorts after every hash.
         let offset = after.map(|after| format!("{folder}/{after:010}-~"));
         let keys = self.storage.list(&folder, offset.as_deref()).await?;
 
@@ -211,8 +211,8 @@ pub(super) fn manifest_of(version: KongVersion, Past { id, state }: Past) -> (St
     }
 }
 
-// What `manifest.json` names is published, also while it has no manifest of its own yet, which is written next. A listing may
-// also lag behind what was published just now.
+// The snapshot that `manifest.json` names is published, even while its own manifest, which is written next, is missing.
+// Besides, a listing may lag behind what was published just now.
 pub(super) fn with_named(mut past: Vec<Past>, named: Option<SnapshotId>) -> Vec<Past> {
     if let Some(id) = named {
         match past.binary_search_by_key(&id, |past| past.id) {

@@ -1,5 +1,5 @@
-//! Holding: a configuration is kept in the history and not published. Its manifest has a name of its own, so that no
-//! restore takes it for one that was.
+//! Holding: a configuration is stored in the history, but not published. Its manifest has a different name, so that no
+//! restore takes it for a published one.
 
 use bytes::Bytes;
 use lifeboat_core::export::Received;
@@ -12,7 +12,7 @@ use lifeboat_storage::{StorageError, Write};
 use super::{Archive, Author, CurrentManifest, Terms};
 
 impl Archive {
-    /// Keeps a configuration that isn't published, numbered after what is.
+    /// Stores a configuration that isn't published, with a number after the published one's.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).

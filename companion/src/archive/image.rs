@@ -23,7 +23,7 @@ impl ArchiveReader {
         let Some(image) = manifest.cache_image.clone() else { return Ok(None) };
         self.check_image_size(image.object.bytes)?;
         let policy = self.policy(manifest.kong_version);
-        // What the manifest names is compared before it is fetched: it could name any object.
+        // Fetched under the key that this image must have, because a manifest could name any object.
         let key = ObjectKeys::new(manifest.kong_version).cache_image(manifest.id());
         let (bytes, _) = self.storage.read(&key, image.object.bytes).await?;
         let manifest = manifest.clone();
@@ -31,7 +31,7 @@ impl ArchiveReader {
         verified.map(Some).map_err(|rejected: Rejected| self.unusable(format!("{key}: {rejected}")))
     }
 
-    // An image is smaller than the JSON of its configuration. It is held in memory.
+    // The whole image is held in memory. It is smaller than the JSON of its configuration, so the same limit applies.
     fn check_image_size(&self, bytes: u64) -> Result<(), StorageError> {
         let limit = self.max_config as u64;
         if bytes <= limit {
@@ -80,7 +80,8 @@ impl Archive {
         .await;
 
         match self.storage.write(&key, bytes.clone(), Write::Create).await {
-            // Left by a crash before a manifest named it: images of the same configuration differ.
+            // An image that was left by a crash before a manifest named it. It is replaced, because images of the same
+            // configuration differ.
             Err(StorageError::Conflict { .. }) => self.storage.write(&key, bytes.clone(), Write::Replace).await?,
             written => written?,
         };

@@ -22,15 +22,16 @@ pub enum ConfigJson {
     Absent,
     /// Something else, written after the manifest.
     Newer,
-    /// Something else, written before the manifest, or nobody knows when; or no configuration; or one of ours, written late.
+    /// Something else: it was written before the manifest or at an unknown time, or is no configuration, or is one of
+    /// ours that was written late.
     Older,
 }
 
 impl ArchiveReader {
-    /// Whether there is a manifest for a version of Kong, whatever is in it: what shows that objects may be read.
+    /// Whether there is a manifest for a version of Kong, whatever is in it. That shows that objects may be read.
     ///
     /// # Errors
-    /// [`StorageError::Denied`] also where the store hides whether there is one.
+    /// [`StorageError::Denied`], also if the store hides whether there is one.
     pub async fn has_manifest(&self, version: KongVersion) -> Result<bool, StorageError> {
         let key = ObjectKeys::new(version).manifest();
         Ok(self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await?.is_some())
@@ -39,7 +40,7 @@ impl ArchiveReader {
     /// Whether nodes of exactly this version have a backup here. What is in it is not looked at.
     ///
     /// # Errors
-    /// When the store can't be read, or what lies there isn't accepted: then something older may be restored.
+    /// When the store can't be read, or the manifest isn't accepted. In that case something older may be restored.
     pub async fn backing(&self, version: KongVersion) -> Result<Backing, StorageError> {
         if let Some(published) = self.published(version).await? {
             return Ok(Backing::Found { of: version, sizes: Some(Sizes::of(&published.manifest)) });
@@ -50,7 +51,7 @@ impl ArchiveReader {
         match self.config_json_tag(version).await {
             Ok(Some(_)) => Ok(Backing::Found { of: version, sizes: None }),
             Ok(None) => Ok(Backing::Absent),
-            // Stores hide from whoever may not list that there is no such object.
+            // Without the right to list, stores answer like this for an object that doesn't exist.
             Err(error) if error.is_refusal() => Ok(Backing::Absent),
             Err(error) => Err(error),
         }
@@ -70,7 +71,7 @@ impl ArchiveReader {
 
         let policy = self.policy(manifest.kong_version);
         if policy.keys.demand() == Demand::Nothing {
-            // An exporter that was held up on the way may have written one of ours late.
+            // An exporter of ours that was held up may have written it late.
             match self.is_anothers(manifest.kong_version, bytes, &policy).await {
                 Ok(true) => return Ok(ConfigJson::Newer),
                 Ok(false) => return Ok(ConfigJson::Older),
@@ -85,8 +86,8 @@ impl ArchiveReader {
         Ok(if written > published && published.is_some() { ConfigJson::Newer } else { ConfigJson::Older })
     }
 
-    /// The manifest with which what is published was published first: what a restore looks at once another one is. None if a
-    /// crash came before it was written.
+    /// The published snapshot's own manifest, in the history. A restore reads it once another snapshot is published.
+    /// None if a crash came before it was written.
     ///
     /// # Errors
     /// It is there and not accepted.
@@ -110,10 +111,11 @@ impl ArchiveReader {
 }
 
 impl Operator {
-    /// Replaces an object that is no backup as what is published is replaced, and deletes it if that is allowed.
+    /// Tries to replace an object in the way in which the manifest is replaced, but one that is no backup, and deletes
+    /// it if that is allowed.
     ///
     /// # Errors
-    /// When nothing that is published could be replaced there.
+    /// When the published manifest could not be replaced there.
     pub async fn try_replacing(&self, author: &Author) -> Result<(), StorageError> {
         self.storage.try_replacing(&visitors_keys(author), &registration(author)).await
     }
@@ -121,7 +123,7 @@ impl Operator {
     /// Writes an object that is no backup, and deletes it again if that is allowed: for a role that should not be able to.
     ///
     /// # Errors
-    /// [`StorageError::Denied`] is what such a one hopes for.
+    /// [`StorageError::Denied`] is the result that such a role should have.
     pub async fn try_writing(&self, author: &Author) -> Result<(), StorageError> {
         self.storage.try_writing(&visitors_keys(author), &registration(author)).await
     }

@@ -18,7 +18,8 @@ pub struct Issued {
     pub ticket: Ticket,
     /// The snapshot that it is for.
     pub manifest: Authentic,
-    /// Whether it may stop working before it says: it is signed by temporary credentials whose end nothing tells.
+    /// Whether it may stop working earlier than it says, because it is signed by temporary credentials whose end is
+    /// unknown.
     pub may_end_sooner: bool,
 }
 
@@ -61,7 +62,7 @@ impl ArchiveReader {
             None => None,
         };
 
-        // One that ends first ends the ticket.
+        // The ticket ends with the first of its links.
         let expires = image.as_ref().map_or(payload.expires, |image| image.expires.min(payload.expires));
         let may_end_sooner = payload.may_end_sooner;
         let ticket = Ticket {

@@ -1,6 +1,6 @@
-//! Another store gets what is published in this one: the same objects in the same order, payload, manifest, its copy in
-//! the history, `config.json`. The first store alone elects and numbers; what was published while the other one was away is
-//! missing in its history.
+//! Copies what is published in this store to another one: the same objects in the same order, which are payload,
+//! manifest, the manifest's copy in the history, and `config.json`. Only the first store has an election and gives
+//! numbers. What was published while the other store was away is missing in its history.
 
 use bytes::Bytes;
 use lifeboat_core::digest::Sha256Digest;
@@ -37,7 +37,7 @@ impl Published {
 }
 
 impl Archive {
-    /// Makes `other` have what is published here. Of a payload that is there already, the size is looked at.
+    /// Copies what is published here to `other`. If the payload is there already, only its size is checked.
     ///
     /// # Errors
     /// Of either store. [`StorageError::Conflict`] when somebody else writes there: look again.
@@ -46,7 +46,7 @@ impl Archive {
         self.mirror_closely(published, other, Depth::Size).await
     }
 
-    /// The same, looking so closely at a payload that is there already.
+    /// The same, but `depth` says how closely a payload that is there already is checked.
     ///
     /// # Errors
     /// As [`mirror`](Self::mirror).
@@ -58,12 +58,12 @@ impl Archive {
     ) -> Result<Mirrored, StorageError> {
         let version = published.manifest.kong_version;
         let over = other.current_manifest(version).await?;
-        // Of a snapshot that is there already, something else is said: when it was last seen, or that it is pinned.
+        // If the snapshot is there already, only its manifest has changed: when it was last seen, or that it is pinned.
         let mut is_there = over.manifest().is_some_and(|there| there.snapshot == published.manifest.snapshot);
         if let CurrentManifest::Published(there) = &over {
             is_there = is_there && other.has_payload(there, depth).await?;
             if is_there && there.is_same_document(published) {
-                // A crash may have come before the rest was written.
+                // A crash may have come before the copy's other objects were written.
                 other.complete(there).await?;
                 other.settle_config_json(there).await?;
                 return Ok(Mirrored::Already);
@@ -96,7 +96,7 @@ impl Archive {
         if let Some(schemas) = &manifest.schemas
             && there.and_then(|there| there.schemas.as_ref()) != Some(schemas)
         {
-            // Without them what a person writes is checked less: no reason to keep a snapshot back.
+            // Without schemas, what a person writes is checked less. That is no reason to withhold a snapshot.
             match self.copy(&schemas.object, other).await {
                 Err(error) => debug!("{} gets no schemas: {error}", other.place()),
                 Ok(_) => debug!("{} has the control plane's schemas too", other.place()),
@@ -126,7 +126,7 @@ impl Archive {
             return Err(self.unusable(format!("{key} is damaged, and is not kept in {} either", other.place())));
         }
         match other.storage.write(key, content.clone(), Write::Create).await {
-            // What was left there by somebody else is not what this manifest names.
+            // Something else lies there, which this manifest does not name.
             Err(StorageError::Conflict { .. }) => {
                 other.storage.write(key, content.clone(), Write::Replace).await?;
             }

@@ -1,5 +1,5 @@
-//! The objects that Lifeboat keeps in a store. Which object means what is in `publish` and `restore`; what their keys are
-//! is in `core`; how a store is spoken to is in `storage`.
+//! The objects that Lifeboat keeps in a store. `publish` and `restore` know what each object means, `core` knows the
+//! keys, and `storage` speaks with the store.
 
 mod config_json;
 mod current;
@@ -57,7 +57,7 @@ pub use stores::{Backing, Chosen, NoneChosen, Stores};
 use crate::metrics::{Metrics, StepTimes};
 use crate::settings::{HistoryLimit, KeySource, StoreSettings};
 
-/// A store with Lifeboat's objects in it, to be read: all that a relay, a restore or a listing is given. It has no method
+/// A store with Lifeboat's objects, for reading only: relays, restores and listings get nothing more. It has no method
 /// that writes.
 #[derive(Clone, Debug)]
 pub struct ArchiveReader {
@@ -66,7 +66,7 @@ pub struct ArchiveReader {
     keys: KeySource,
 }
 
-/// An archive that is also published into: an exporter's. What an operator may change is an [`Operator`]'s.
+/// An archive that an exporter also publishes into. What only operators may change has its methods in [`Operator`].
 #[derive(Clone, Debug)]
 pub struct Archive {
     reader: ArchiveReader,
@@ -79,7 +79,7 @@ pub struct Archive {
 pub struct Operator(Archive);
 
 impl ArchiveReader {
-    /// Opens a store whose folder may come later, for whoever reads it all the time.
+    /// Opens a store for a caller that reads it all the time. A folder may be created later.
     ///
     /// # Errors
     /// As [`Storage::open_awaited`].
@@ -114,12 +114,12 @@ impl ArchiveReader {
         Policy { version, max_config: self.max_config, keys: self.keys.current() }
     }
 
-    // For an object that was read and is bad: of nothing else may a message say that it can be deleted.
+    // For an object that was read and is bad. Only for such an object may a message say that it can be deleted.
     fn unusable_object(&self, reason: String) -> StorageError {
         StorageError::Unusable { place: self.place().to_owned(), reason }
     }
 
-    // For what this archive can't use and trying again won't change.
+    // For something that this archive can't use, and that trying again won't change.
     fn unusable(&self, reason: String) -> StorageError {
         StorageError::Misconfigured { place: self.place().to_owned(), reason }
     }
@@ -144,7 +144,7 @@ impl Archive {
         Ok(storage.map(|storage| Self::over(storage, settings.max_config)))
     }
 
-    /// An archive in any store, neither sealed nor signed, of which nothing is deleted; configurations of more than
+    /// An archive in any store, neither sealed nor signed, from which nothing is deleted. Configurations of more than
     /// `max_config` bytes are refused.
     pub fn over(storage: Storage, max_config: usize) -> Self {
         let reader = ArchiveReader { storage, max_config, keys: KeySource::default() };
@@ -165,7 +165,7 @@ impl Archive {
         Self { reader: ArchiveReader { keys, ..self.reader }, ..self }
     }
 
-    /// The same archive, of whose history so much stays when it is pruned.
+    /// The same archive, but pruning leaves so much of its history.
     pub fn with_history(self, history: HistoryLimit) -> Self {
         Self { history, ..self }
     }
@@ -175,7 +175,7 @@ impl Archive {
         Self { reader: self.reader.measured_by(metrics), steps: metrics.steps(), ..self }
     }
 
-    /// The same archive, into which nothing is written and in which nothing is deleted but while the fence is open.
+    /// The same archive, but it writes and deletes only while the fence is open.
     pub fn fenced(self, fence: Fence) -> Self {
         Self { reader: ArchiveReader { storage: self.reader.storage.fenced(fence), ..self.reader }, ..self }
     }
@@ -196,7 +196,7 @@ impl Operator {
     }
 }
 
-// Whoever may write may read, and an operator may do both.
+// An archive that may write may also read, and an operator may do both.
 impl Deref for Archive {
     type Target = ArchiveReader;
 
@@ -213,7 +213,7 @@ impl Deref for Operator {
     }
 }
 
-/// A manifest, if its writer is one that these keys believe.
+/// The manifest, if these keys accept its writer.
 fn authentic(document: &[u8], place: Place, policy: &Policy) -> Result<Authentic, Rejected> {
     Document::decode(document).map_err(Rejected::from).and_then(|document| authenticate(&document, place, policy))
 }

@@ -1,5 +1,5 @@
-//! The published payload: whether the store still has it as its manifest names it, and putting it back if not. It comes back
-//! as what the manifest names and as nothing else; when that is done is decided in `core`.
+//! The published payload: checks whether the store still has exactly what the manifest names, and puts it back if not.
+//! Only what the manifest names is put back. `core` decides when.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::release::received_again;
 use super::{Archive, ArchiveReader, Author, CurrentManifest, Published, Terms};
 
-/// How long another store is waited for: it may hang in the very incident.
+/// How long to wait for another store, which may hang in the same incident.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A published payload as it is stored, known to be what its manifest names.
@@ -27,22 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct KeptPayload {
     pub(super) sha256: Sha256Digest,
     pub(super) bytes: Sensitive<Bytes>,
-    /// As which version it lies in the store.
+    /// The store's name for the version that has these bytes.
     pub(super) tag: Tag,
 }
 
-/// What a look at the payload has shown.
+/// The result of a check of the payload.
 #[derive(Debug)]
 pub struct PayloadLook {
     /// What lies there.
     pub state: PayloadState,
-    /// What the store says, if it can't be read.
+    /// The store's error, if the payload can't be read.
     pub reason: Option<String>,
     /// Its bytes, if they were read and are what the manifest names.
     pub kept: Option<KeptPayload>,
 }
 
-/// How closely a payload is looked at.
+/// How closely a payload is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Its size.
@@ -56,21 +56,22 @@ pub enum Depth {
 pub enum PutBack {
     /// The bytes that the manifest names are there again.
     Same {
-        /// Them.
+        /// The bytes.
         kept: KeptPayload,
-        /// Where they were had from, for people.
+        /// Where they came from, for people.
         from: String,
     },
-    /// A `config.json` has the configuration, and compressed it makes other bytes: it is another snapshot now.
+    /// A `config.json` has the configuration, but compressing it gives other bytes, so it is published as another
+    /// snapshot.
     Anew {
         /// What is published now.
         published: Box<Published>,
-        /// Where it was had from, for people.
+        /// Where it came from, for people.
         from: String,
     },
-    /// Nobody has it, or it can't be written.
+    /// It was found nowhere, or it can't be written.
     Nowhere {
-        /// Where was looked, and what was wrong there.
+        /// The places that were searched, and what was wrong there.
         reasons: Vec<String>,
     },
 }
@@ -99,7 +100,7 @@ impl PayloadLook {
 }
 
 impl ArchiveReader {
-    /// Looks whether the payload is there, by its size; where what was read last is known, also by its tag.
+    /// Checks whether the payload is there, by its size, and by its tag if it was read before (`kept`).
     ///
     /// # Errors
     /// The store fails, so that nothing is known.
@@ -118,7 +119,8 @@ impl ArchiveReader {
         match head {
             None => Ok(PayloadLook::is(PayloadState::Missing)),
             Some((size, _)) if size != object.bytes => Ok(PayloadLook::is(PayloadState::Altered)),
-            // It was written anew since it was last read. A store may name the same version differently to a reader.
+            // The tag says that it was written anew since it was last read. It is read again, because a store may also
+            // give a reader another name for the same version.
             Some((_, tag)) if kept.is_some_and(|kept| kept.tag.is_other_content(&tag)) => {
                 let mut look = self.read_payload(published).await?;
                 if let Some(kept) = &mut look.kept {
@@ -130,7 +132,7 @@ impl ArchiveReader {
         }
     }
 
-    /// Whether this store has what is published in the first one, payload and all.
+    /// Whether this store has what is published in the first one, including the payload.
     ///
     /// # Errors
     /// The store fails, so that nothing is known.
@@ -168,7 +170,7 @@ impl ArchiveReader {
         }
     }
 
-    // What lies at config.json, if the manifest proves it.
+    // The content of config.json, if it is what the manifest describes.
     async fn config_json_of(&self, published: &Published, reasons: &mut Vec<String>) -> Option<(Bytes, String)> {
         let manifest = &published.manifest;
         if manifest.snapshot.sealed.is_some() {
@@ -188,9 +190,9 @@ impl ArchiveReader {
 }
 
 impl Archive {
-    /// Makes the store have what the published manifest names: the same bytes, as they are `kept` in memory or lie in
-    /// another store; or the same configuration, proven by the manifest, from a `config.json`. Where that makes other
-    /// bytes, they are published as a snapshot of the same state and pin, under this epoch.
+    /// Puts back what the published manifest names: the same bytes, from memory (`kept`) or from another store; or the
+    /// same configuration, proven by the manifest, from a `config.json`. If compressing that gives other bytes, they
+    /// are published as a snapshot of the same state and pin, under this epoch.
     ///
     /// # Errors
     /// The store fails; [`StorageError::NotLeading`] or [`StorageError::Conflict`] when it is for somebody else to do.
@@ -282,7 +284,7 @@ impl Archive {
         self.publish(author, &received, &over, &terms, now).await
     }
 
-    // Whatever lies there is not what may lie there.
+    // Replaces whatever lies there, because it is not what the manifest names.
     async fn write_back(&self, object: &StoredObject, bytes: Bytes) -> Result<KeptPayload, StorageError> {
         let tag = self.storage.write(&object.key, bytes.clone(), Write::Replace).await?;
         self.storage.read_back(&object.key, &bytes).await?;
@@ -295,7 +297,7 @@ async fn of(object: &StoredObject, bytes: Bytes, tag: Tag) -> Option<KeptPayload
     (kept.sha256 == object.sha256).then_some(kept)
 }
 
-// What can't be written there today must not keep newer configurations from being published.
+// That a payload can't be written there today must not prevent newer configurations from being published.
 fn refused(error: StorageError, mut reasons: Vec<String>) -> Result<PutBack, StorageError> {
     match error {
         StorageError::NotLeading { .. } | StorageError::Conflict { .. } | StorageError::Unavailable { .. } => {

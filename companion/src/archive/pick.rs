@@ -21,7 +21,7 @@ pub enum Pick {
 }
 
 impl Pick {
-    /// The number, if it is meant by that.
+    /// The number, if one was given.
     pub fn sequence(self) -> Option<u64> {
         match self {
             Self::Published => None,
@@ -53,7 +53,7 @@ pub enum PickError {
         /// Of which version, and of which others there is something.
         what: NoBackup,
     },
-    /// There is one, and no node could be restored from it.
+    /// There is one, but no node could be restored from it.
     #[error("{key} in {place} is not accepted: {reason}")]
     Refused {
         /// The store.
@@ -74,7 +74,7 @@ impl ArchiveReader {
     pub async fn pick(&self, version: KongVersion, pick: Pick) -> Result<Picked, PickError> {
         let key = ObjectKeys::new(version).manifest();
         let newest = match (pick, self.storage.read_optional(&key, MANIFEST_LIMIT).await) {
-            // Another snapshot can be read without it.
+            // Another snapshot can be read without the published manifest.
             (Pick::Sequence(_), Err(error)) if error.is_refusal() => None,
             (_, newest) => newest?,
         };
@@ -86,7 +86,7 @@ impl ArchiveReader {
                 let what = self.no_backup(version).await;
                 Err(PickError::NoBackup { place: self.place().to_owned(), what })
             }
-            // Of the published one, what it says now: why it is published may have changed since.
+            // For the published snapshot, `manifest.json` counts: the reason for publishing it may have changed since.
             (Pick::Sequence(sequence), Some(Ok(picked))) if picked.manifest.sequence == sequence => Ok(picked),
             (Pick::Sequence(sequence), _) => {
                 let (key, place, document) = self.document(version, sequence).await?;
@@ -127,7 +127,7 @@ impl ArchiveReader {
         computed(move || verify(manifest, payload, &policy)).await.map_err(|reason| self.refused(key, reason))
     }
 
-    /// A bare `config.json`, where there is no manifest and no keys are set: what Kong's own exporter leaves.
+    /// A bare `config.json`, if there is no manifest and no keys are set. Kong's own exporter leaves such a file.
     ///
     /// # Errors
     /// It is no configuration.
@@ -151,7 +151,7 @@ impl ArchiveReader {
             self.past_from(version, sequence).await?.into_iter().filter(|past| past.id.sequence == sequence);
         let mut missing = none("lifeboat list shows those that there are");
 
-        // A crash may have left a payload under the number that the next one then got.
+        // There may be two with this number: a payload that a crash left, and the snapshot that was then written.
         for past in same_number {
             let (key, place) = manifest_of(version, past);
             match self.storage.read_optional(&key, MANIFEST_LIMIT).await? {

@@ -1,5 +1,5 @@
-//! Pruning: an operator deletes at once what of the history may go by the clocks, which they have seen first. What is
-//! deleted without being asked for, by confirmed ages and a tenth a day, is in `retention`.
+//! Pruning by an operator, who first sees which old snapshots may go by the clocks, and then deletes them at once. What
+//! an exporter deletes by itself, by confirmed ages and at most a tenth a day, is in `retention`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,15 +41,15 @@ pub struct Old {
 }
 
 impl ArchiveReader {
-    /// What the store's own clock shows, by which ages are told; `None` if it has none.
+    /// What the store's own clock shows, by which ages are measured; `None` if it has none.
     pub fn own_time(&self) -> Option<WallTime> {
         self.storage.own_time()
     }
 }
 
 impl Operator {
-    /// What of a version's history may go by its limit and its age: by the store's clock, or `now` where it has none.
-    /// `None` where nothing is published, or everything is kept.
+    /// The part of a version's history that may go, by the limit and by age: by the store's clock, or by `now` if it
+    /// has none. `None` if nothing is published, or if everything is kept.
     ///
     /// # Errors
     /// When the store can't be listed, or the manifest can't be read or is not accepted.
@@ -76,7 +76,7 @@ impl Operator {
         Ok(Some(Prunable { published, there: history.len(), snapshots, shown }))
     }
 
-    /// Deletes that, and tells what is gone: less than that if something else is published meanwhile.
+    /// Deletes these snapshots, and returns which ones are gone: fewer if something else is published meanwhile.
     ///
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete.

@@ -1,5 +1,5 @@
-//! Publishing: payload first, read back, manifest next, its copy beside the payload, `config.json` last. Whoever sees a
-//! manifest finds its payload, whatever moment a crash chooses.
+//! Publishing: first the payload, which is read back; then the manifest; then the manifest's copy beside the payload;
+//! last `config.json`. So every manifest has its payload, even if a crash comes at any moment.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::snapshot::{Packed, Sealing, StoredPayload, plain_object};
 use super::{Archive, ArchiveReader, CurrentManifest, MANIFEST_LIMIT, Published, authentic};
 use crate::metrics::Step;
 
-/// Whoever publishes.
+/// The publisher.
 #[derive(Clone, Debug)]
 pub struct Author {
     /// The id, host and program that the manifest names.
@@ -38,7 +38,7 @@ pub struct Terms {
     pub epoch: u64,
     /// Why it is published.
     pub state: State,
-    /// The operator's word on how long it stays.
+    /// How long it stays, if an operator has decided that.
     pub pin: Option<Pin>,
     /// When the control plane was last known to have it, if that is not when it was received.
     pub last_seen: Option<WallTime>,
@@ -73,13 +73,13 @@ impl ArchiveReader {
 }
 
 impl Archive {
-    /// Publishes a configuration in the place of what the caller found there when it looked. Nothing that an unaccepted
-    /// manifest says is believed: the number comes after the highest that is taken.
+    /// Publishes a configuration. It replaces exactly the manifest that the caller has read, `over`. Nothing in an
+    /// unaccepted manifest is believed: the new number comes after the highest that is taken.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when another manifest was published meanwhile: look again.
-    /// [`StorageError::Misconfigured`] when what lies there is sealed and this would not be: to publish would lay open
-    /// what somebody wanted sealed.
+    /// [`StorageError::Misconfigured`] when the published snapshot is sealed and this one would not be: that would
+    /// reveal what somebody wanted sealed.
     pub async fn publish(
         &self,
         author: &Author,
@@ -88,7 +88,7 @@ impl Archive {
         terms: &Terms,
         now: WallTime,
     ) -> Result<Published, StorageError> {
-        // Asked for once, so that the payload and its manifest are of the same keys.
+        // The keys are read once, so that the payload and its manifest are made with the same ones.
         let (policy, version) = (self.policy(author.version), author.version);
         self.refuse_to_lay_open(over, &policy)?;
 
@@ -106,7 +106,8 @@ impl Archive {
         published.payload = packed.kept.take();
         let copy = ObjectKeys::new(version).snapshot_manifest(packed.id);
         match self.write_manifest(&copy, published.document.clone(), Write::Create).await {
-            // Somebody has looked in between, and completed it; or it is ours, damaged, from a try whose answer was lost.
+            // Another exporter has completed the snapshot in between; or this is our own copy, damaged, from an attempt
+            // whose answer was lost.
             Err(StorageError::Conflict { .. }) => self.complete(&published).await?,
             written => written?,
         }
@@ -138,9 +139,9 @@ impl Archive {
         Ok(Published { manifest, tag, document, config_json: None, payload: None })
     }
 
-    /// Writes the manifest that a snapshot was published with beside its payload: what the history goes by, and what is
-    /// left of it once the next one is published. It comes after `manifest.json`, so that nothing has it that was never
-    /// published; a crash may come between the two. One that is there already stays, unless it is damaged.
+    /// Copies a published snapshot's manifest next to its payload. The history is read from these copies. The copy is
+    /// written after `manifest.json`, so that only published snapshots have one; a crash may come between the two. A
+    /// copy that is there already stays, unless it is damaged.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when somebody else wrote it meanwhile: look again.
@@ -155,8 +156,8 @@ impl Archive {
         self.write_manifest(&key, published.document.clone(), over).await
     }
 
-    /// Writes the manifest of one snapshot, which is never replaced but where it was stored damaged: by its name alone the
-    /// history would go on taking that for what it should be.
+    /// Writes the manifest of one snapshot. It is replaced only if it reads back damaged: the history goes by its name
+    /// alone, and would take the damaged one for a good one.
     pub(super) async fn write_manifest(&self, key: &str, encoded: Bytes, over: Write) -> Result<(), StorageError> {
         let tag = self.storage.write(key, encoded.clone(), over).await?;
         match self.storage.read_back(key, &encoded).await {
@@ -168,15 +169,15 @@ impl Archive {
         }
     }
 
-    // What is published was accepted by who wrote it: a mistake shows before an importer meets it in an outage.
+    // An exporter checks that it would accept its own manifest: a mistake shows now, and not in an outage.
     pub(super) fn accepted(&self, encoded: &[u8], place: Place, policy: &Policy) -> Result<Authentic, StorageError> {
         authentic(encoded, place, policy)
             .and_then(|manifest| policy.check_seal(&manifest).map(|()| manifest))
             .map_err(|error| self.unusable(format!("nothing was published, since it would not be accepted: {error}")))
     }
 
-    /// Writes a configuration's payload under the next number that is free, and reads it back. What needs a processor and
-    /// what needs the store go on beside each other.
+    /// Writes a configuration's payload under the next free number, and reads it back. Computing and waiting for the
+    /// store happen at the same time.
     pub(super) async fn write_payload(
         &self,
         author: &Author,
@@ -216,7 +217,7 @@ impl Archive {
 
     /// The number after the highest that is taken.
     async fn first_free(&self, version: KongVersion, after: u64) -> Result<u64, StorageError> {
-        // What leaves no room for numbers after it, nobody has counted up to: somebody else wrote it.
+        // A number so high that there is no room after it was not reached by counting: somebody else wrote it.
         let below = HIGHEST_SEQUENCE - SEQUENCE_TRIES;
         let taken = self.highest_sequence_between(version, after, below).await?;
         let first = taken.unwrap_or(after) + 1;
@@ -241,14 +242,14 @@ impl Archive {
         let (keys, version) = (ObjectKeys::new(author.version), author.version);
         for sequence in first..first + SEQUENCE_TRIES {
             let id = SnapshotId { sequence, config_hash };
-            // Made anew for each number, since a sealed payload is bound to its own.
+            // Made anew for each number, because a sealed payload is bound to its number.
             let (payload, sealing) = (payload.clone(), sealing.clone());
             let mut stored = computed(move || StoredPayload::new(id, payload, sealing, version)).await;
 
             let (key, step) = (keys.snapshot(id), self.steps.begin(version, Step::WritePayload));
             match self.storage.write(&key, stored.bytes.clone().into_inner(), Write::Create).await {
                 Ok(tag) => stored.tag = Some(tag),
-                // Left by a crash, or taken by another exporter just now. Its number is skipped.
+                // The number was left by a crash, or just taken by another exporter: skip it.
                 Err(StorageError::Conflict { .. }) => continue,
                 Err(error) => return Err(error),
             }

@@ -1,5 +1,5 @@
-//! Finds out what the store's conditional writes are worth, with a registration that is a backup node's own or nobody's.
-//! Which of the registered leads is not decided here.
+//! Tests the store's conditional writes, with a backup node's own registration or with objects that belong to no node.
+//! Which of the registered exporters leads is not decided here.
 
 use lifeboat_core::export::election::record::{FORMAT, LinkHealth, Registration};
 use lifeboat_core::object_key::ObjectKeys;
@@ -9,8 +9,8 @@ use tracing::{debug, warn};
 use super::{Archive, Author};
 
 impl Archive {
-    /// Finds out once what the store's conditional writes are worth, with this backup node's own registration. It stays
-    /// where deleting isn't allowed.
+    /// Tests the store's conditional writes once, with this backup node's own registration, which stays there if
+    /// deleting isn't allowed.
     ///
     /// # Errors
     /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
@@ -27,8 +27,8 @@ impl Archive {
         self.probe_with(visitors_keys(author), author).await
     }
 
-    /// Finds out how this store is to be written to, for a command that writes what nodes are restored from. Where the
-    /// rights are for the backups alone, the store is taken at its word.
+    /// Finds out how to write to this store, for a command that publishes. If the credentials have rights for the
+    /// backups alone, conditional writes can't be tested, and are taken to work.
     ///
     /// # Errors
     /// When the store can't be read or written at all.
@@ -44,7 +44,7 @@ impl Archive {
     }
 
     async fn probe_with(&self, keys: ProbeKeys, author: &Author) -> Result<Conditions, StorageError> {
-        // A missing bucket is told by listing; there are stores that make one of the first write.
+        // Listing shows whether the bucket is missing; some stores would create it on the first write.
         match self.storage.list(&ObjectKeys::new(author.version).election(), None).await {
             Ok(_) | Err(StorageError::Denied { .. }) => {}
             Err(error) => return Err(error),

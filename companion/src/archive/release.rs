@@ -36,7 +36,7 @@ pub enum ReleaseError {
         /// Which one.
         sequence: u64,
     },
-    /// It is held, but no node could be restored from it.
+    /// It is held, and no node could be restored from it.
     #[error("{key} in {place} can't be released, since no node could be restored from it: {reason}")]
     Unusable {
         /// The store.
@@ -49,8 +49,8 @@ pub enum ReleaseError {
 }
 
 impl Operator {
-    /// Publishes the held snapshot with this sequence, or else the newest held one that nothing was published after, under
-    /// the leadership that is there. It is read whole and verified first.
+    /// Publishes the held snapshot with this sequence; without one, the newest held snapshot, if nothing was published
+    /// after it. It does so under the present leadership, after it has read and verified the whole snapshot.
     pub async fn release(
         &self,
         author: &Author,
@@ -60,7 +60,8 @@ impl Operator {
         let over = self.current_manifest(author.version).await?;
         let held = self.held(author, &over, sequence).await?;
         if let CurrentManifest::Published(published) = &over {
-            // A crash may have come before this was written, and once another one is published nobody can.
+            // Completes the snapshot that is published until now. A crash may have prevented that, and once another one
+            // is published, nobody can do it any more.
             self.complete(published).await?;
         }
         let (received, epoch) = self.read_held(author, held).await?;
@@ -80,16 +81,16 @@ impl Operator {
 
     async fn held(&self, author: &Author, over: &CurrentManifest, sequence: Option<u64>) -> Result<Past, ReleaseError> {
         let named = over.named();
-        // Nothing older than what is published is released unless it is asked for by its number.
+        // A snapshot that is older than the published one is released only by its number.
         let oldest = sequence.or(named.map(|id| id.sequence)).unwrap_or_default();
         let past = with_named(self.past_from(author.version, oldest).await?, named);
 
         let (mut newest_first, place) = (past.into_iter().rev(), self.place().to_owned());
         match sequence {
-            // What was published later was released already, or has replaced it.
+            // If something was published after it, it was released already, or was replaced.
             None => newest_first
                 .take_while(|past| past.state != HistoryState::Published)
-                // What no node can run is released by its number only.
+                // A configuration that no node can run is released by its number only.
                 .find(|past| past.state.is_held() && past.state != HistoryState::HeldAsUnrunnable)
                 .ok_or(ReleaseError::NothingHeld { place }),
             Some(sequence) => newest_first

@@ -20,18 +20,19 @@ use crate::settings::{Prefer, RestoreRules};
 
 /// How many older snapshots are looked at when the newest doesn't verify.
 const OLDER_TRIES: usize = 5;
-/// What is refused is asked for once more after this, before something older is taken for it: rights that are just being
-/// given, or credentials renewed, refuse for a moment.
+/// The pause before a refused object is asked for once more. Only then is something older used instead: while rights
+/// are being granted or credentials renewed, a store refuses for a moment.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// What there is to give to a node.
+/// The snapshot that a node can be given.
 #[derive(Debug)]
 pub struct Restored {
     /// The configuration.
     pub verified: Verified,
     /// What was newer and unusable.
     pub skipped: Vec<Skipped>,
-    /// For a `config.json` that somebody else has written since: what this store's manifest names, which is older.
+    /// If this is a `config.json` that somebody else has written since: the older snapshot that this store's manifest
+    /// names.
     pub instead_of: Option<SnapshotId>,
 }
 
@@ -42,7 +43,7 @@ pub struct Skipped {
     pub key: String,
     /// Why.
     pub reason: String,
-    /// That the store, or this machine, refuses it, so that nothing is known of it.
+    /// The error, if the store or this machine refuses access, so that nothing is known about the snapshot.
     refusal: Option<StorageError>,
 }
 
@@ -60,7 +61,7 @@ pub enum RestoreError {
         /// Of which version, and of which others it has one.
         what: NoBackup,
     },
-    /// It has backups of this version, and none of them can be used.
+    /// It has backups of this version, but none of them can be used.
     #[error("{place}: {}", no_usable_backup(*.version, .rejected))]
     NoUsableBackup {
         /// The store.
@@ -77,8 +78,8 @@ pub enum RestoreError {
 pub struct NoBackup {
     /// The version.
     pub version: KongVersion,
-    /// Those of which there is one: a wrong version is the likeliest reason for an empty path. Empty if they can't be
-    /// listed.
+    /// The versions of which there is a backup, because a wrong version is the likeliest mistake. Empty if they can't
+    /// be listed.
     pub others: Vec<KongVersion>,
 }
 
@@ -86,7 +87,7 @@ pub struct NoBackup {
 enum Asked {
     Found(Bytes),
     Nothing,
-    /// It is refused, also the second time.
+    /// It is refused, even the second time.
     Refused(StorageError),
 }
 
@@ -170,7 +171,8 @@ impl ArchiveReader {
         self.restore_by(version, RestoreRules::default(), WallTime::from_system(UNIX_EPOCH)).await
     }
 
-    /// The same by other rules: of those that are young enough `now`, and whose.
+    /// The same by these rules: how old a snapshot may be `now`, and whether a newer `config.json` of another exporter
+    /// is preferred.
     ///
     /// # Errors
     /// As [`restore`](Self::restore).
@@ -188,7 +190,7 @@ impl ArchiveReader {
             return search.bare().await;
         }
 
-        // Whoever has keys looks at the history too: deleting the manifest must not be enough to stop a restore.
+        // With keys, the history is searched, too: deleting the manifest must not be enough to prevent a restore.
         let found = search.found(newest, &key);
         let newest = found.and_then(|bytes| search.accepted(&bytes, Place::Newest, key));
         if let Some(manifest) = &newest
@@ -209,7 +211,7 @@ impl ArchiveReader {
         }
     }
 
-    // What is refused twice is refused. What fails otherwise is an error: it may come back at any moment.
+    // Two refusals count as a refusal. Any other failure is an error, because the store may work again at any moment.
     async fn read_twice(&self, key: &str, limit: u64) -> Result<Asked, StorageError> {
         let first = match self.storage.read_optional(key, limit).await {
             Err(error) if error.is_refusal() => error,
@@ -226,7 +228,7 @@ impl ArchiveReader {
     }
 
     pub(super) async fn no_backup(&self, version: KongVersion) -> NoBackup {
-        // Where listing is denied, nothing is said of others. A folder is there as soon as a backup node has registered.
+        // If listing is denied, no other versions are named. (A folder exists as soon as a backup node has registered.)
         let mut others = self.versions().await.unwrap_or_default();
         others.retain(|other| *other != version);
         NoBackup { version, others }
@@ -234,7 +236,7 @@ impl ArchiveReader {
 }
 
 impl Search<'_> {
-    // Without keys, whatever lies in the store is believed, also a bare config.json.
+    // Without keys, everything in the store is trusted, even a bare config.json.
     fn trusts_anybody(&self) -> bool {
         self.policy.keys.demand() == Demand::Nothing
     }
@@ -268,7 +270,7 @@ impl Search<'_> {
         let keys = ObjectKeys::new(self.policy.version);
         for id in self.older(below).await? {
             let key = keys.snapshot_manifest(id);
-            // Without a manifest of its own it was never published: a crash left it.
+            // A snapshot without its own manifest was never published: a crash left it.
             let asked = self.archive.read_twice(&key, MANIFEST_LIMIT).await?;
             let Some(bytes) = self.found(asked, &key) else { continue };
             if let Some(manifest) = self.accepted(&bytes, Place::Snapshot(id), key)
@@ -280,7 +282,8 @@ impl Search<'_> {
         Ok(None)
     }
 
-    // The snapshots to fall back to, newest first. Where listing is denied, what is known so far must still be said.
+    // The snapshots to fall back to, newest first. If listing is denied, what was skipped so far must still be
+    // reported.
     async fn older(&mut self, below: u64) -> Result<Vec<SnapshotId>, StorageError> {
         match self.archive.snapshots(self.policy.version).await {
             Ok(ids) => Ok(ids.into_iter().rev().filter(|id| id.sequence < below).take(OLDER_TRIES).collect()),
@@ -292,7 +295,8 @@ impl Search<'_> {
         }
     }
 
-    // `None` when it doesn't verify or is refused; an error when the store fails, since then nothing is known of it.
+    // `None` if it doesn't verify, is missing or is refused. An error if the store fails, because then nothing is
+    // known.
     async fn verified(&mut self, manifest: Authentic) -> Result<Option<Verified>, StorageError> {
         let key = manifest.snapshot.key.clone();
         if let Err(rejected) = self.policy.check_seal(&manifest) {
@@ -312,15 +316,14 @@ impl Search<'_> {
         }
     }
 
-    // What another exporter has written at config.json since the manifest, if the rules ask for that, and there is one that
-    // can be used.
+    // The config.json that another exporter has written since the manifest, if the rules ask for it and it can be used.
     async fn newer_of_anothers(&mut self, manifest: &Authentic) -> Result<Option<Verified>, StorageError> {
         if self.rules.prefer != Prefer::Newest || !self.trusts_anybody() {
             return Ok(None);
         }
         let (archive, version) = (self.archive, self.policy.version);
         let key = ObjectKeys::new(version).config_json();
-        // Where it is refused, the manifest's own snapshot is as good, for all that is known.
+        // If config.json is refused, the manifest's own snapshot is used.
         let asked = archive.read_twice(&key, archive.max_config as u64).await?;
         let Some(json) = self.found(asked, &key) else { return Ok(None) };
         if Sha256Digest::of(&json) == manifest.config.sha256 {
@@ -330,7 +333,7 @@ impl Search<'_> {
         match archive.is_anothers(version, json.clone(), &self.policy).await {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            // It is newer, and without the right to list nobody can tell whether it is one of ours, written late.
+            // It is newer. Without the right to list, nobody can tell whether it is one of ours that was written late.
             Err(StorageError::Denied { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -362,7 +365,7 @@ impl Search<'_> {
         }
     }
 
-    // No snapshot can be used. A bare config.json is something where the store refuses to tell what would be newer.
+    // No snapshot can be used. If the store refuses access to newer ones, a bare config.json is better than nothing.
     async fn without_a_snapshot(mut self, manifest_is_missing: bool) -> Result<Restored, RestoreError> {
         let (archive, version) = (self.archive, self.policy.version);
         let place = archive.place().to_owned();
@@ -377,7 +380,7 @@ impl Search<'_> {
             if let Ok(bare) = self.bare().await {
                 return Ok(Restored { skipped: self.skipped, ..bare });
             }
-            // In the store's own words, if that is all that is known.
+            // If all were refused, the store's own error says it best.
             let refusals: Option<Vec<_>> = self.skipped.iter().map(|skip| skip.refusal.clone()).collect();
             if let Some(refusal) = refusals.and_then(|refusals| refusals.into_iter().next()) {
                 return Err(refusal.into());

@@ -1,6 +1,5 @@
-//! Pruning by the exporter: deletes what of the history may go. Which snapshots those are is decided in `core`
-//! (`export::retention`), by the age that they surely have; when it is done, in `export::pruner`. What an operator deletes
-//! is in `prune`.
+//! Pruning by the exporter: deletes old snapshots of the history. `core` (`export::retention`) decides which ones, by
+//! the age that they certainly have; `export::pruner` decides when. What an operator deletes is in `prune`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +18,9 @@ use super::history::manifest_of;
 use super::{Archive, ArchiveReader};
 use crate::settings::HistoryLimit;
 
-/// How many snapshots go at once at most: what is long overdue goes in several turns.
+/// How many snapshots are deleted in one turn at most. If many are due, that takes several turns.
 const AT_ONCE: usize = 100;
-/// The record has a line for each snapshot.
+/// The largest record: it has a line for each snapshot.
 const RECORD_LIMIT: u64 = 16 << 20;
 
 /// What was pruned.
@@ -29,25 +28,26 @@ const RECORD_LIMIT: u64 = 16 << 20;
 pub struct Pruned {
     /// What was deleted, oldest first.
     pub gone: Vec<SnapshotId>,
-    /// How many more may go, in the next turn: because they are many, or because something was published meanwhile.
+    /// How many more may be deleted in the next turn: because there are many, or because something was published
+    /// meanwhile.
     pub left: usize,
 }
 
-/// What a process that prunes knows, and what its clocks show.
+/// What a process that prunes remembers, and what its clocks show.
 #[derive(Clone, Debug)]
 pub struct Timekeeper {
-    /// What this process has seen pass: of one archive and version.
+    /// The time that this process has seen pass, for one archive and version.
     pub witnessed: Observed,
     /// What the clock on the wall shows.
     pub wall: WallTime,
     /// What the monotonic clock shows.
     pub moment: Moment,
-    /// What is left for the next turn, which lists nothing again: thousands of snapshots take many requests.
+    /// What is left for the next turn, which does not list again: to list thousands of snapshots takes many requests.
     pub left: Option<Remainder>,
 }
 
-/// What a turn has listed and not deleted. It holds as long as the same snapshot is published: what has come since is newer
-/// than that one, and stays anyway.
+/// What a turn has listed and not deleted. It is valid as long as the same snapshot is published: what was written
+/// since then is newer, and stays anyway.
 #[derive(Clone, Debug)]
 pub struct Remainder {
     published: SnapshotId,
@@ -55,7 +55,7 @@ pub struct Remainder {
 }
 
 impl Timekeeper {
-    /// Of a process that has only just begun.
+    /// For a process that has just begun.
     pub fn begin(wall: WallTime) -> Self {
         Self { witnessed: Observed::default(), wall, moment: Moment::default(), left: None }
     }
@@ -64,7 +64,7 @@ impl Timekeeper {
 /// A snapshot as a listing shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    /// Which files it has: that of each state.
+    /// Which files it has: a payload, and manifests of these states.
     pub(super) files: Vec<HistoryState>,
     /// When the newest of them was written.
     pub(super) written: WallTime,
@@ -89,10 +89,10 @@ impl ArchiveReader {
 }
 
 impl Archive {
-    /// Deletes what of a version's history may go: at most a tenth of it in a day. Never what `manifest.json` names, nor what
-    /// came after it, nor what came before it or before a held one; and nothing at all unless that manifest is accepted.
-    /// What is held of the configuration that the control plane has now, `newest`, is spared, too: nobody keeps it anew, and
-    /// an operator may release it.
+    /// Deletes the snapshots of a version's history that may go, at most a tenth of it in a day. It never deletes the
+    /// published snapshot, later ones, the last good one before it, or the last good one before a held one; and nothing
+    /// at all unless `manifest.json` is accepted. A held snapshot of the configuration that the control plane has now,
+    /// `newest`, stays, too: it is not stored again, and an operator may release it.
     ///
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete, which nothing else needs: then everything stays.
@@ -105,7 +105,7 @@ impl Archive {
         let HistoryLimit::AtMost(limit) = self.history else { return Ok(Pruned::default()) };
         let earlier = time.left.take();
         let Some(published) = self.named(version).await? else { return Ok(Pruned::default()) };
-        // What is published after this look is newer, so it stays, and ends the turn.
+        // A snapshot that is published after this read is newer, so it stays, and ends the turn.
         let mut shown = match earlier {
             Some(left) if left.published == published => left.shown,
             Some(_) | None => self.shown(version).await?,
@@ -126,7 +126,7 @@ impl Archive {
         };
 
         let reading = self.reading(time);
-        // Where the store tells the time, the record is of no use before something is to go.
+        // If the store has a clock, the record is not needed until something is to be deleted.
         if let Reading::Store(_) = reading
             && due(&Record::now(Found::Nothing, reading, &mut Observed::default())).is_empty()
         {
@@ -144,10 +144,10 @@ impl Archive {
         }
 
         record.spend(due.len());
-        // Before anything is deleted: whoever comes next counts it, whatever becomes of this process.
+        // Written before anything is deleted, so that the next turn counts it even if this process dies.
         let key = ObjectKeys::new(version).thinning();
         let tag = match self.storage.write(&key, Bytes::from(record.encode()), over).await {
-            // Somebody else prunes, too.
+            // Another exporter prunes as well.
             Err(StorageError::Conflict { .. }) => return Ok(Pruned::default()),
             written => written?,
         };
@@ -160,7 +160,7 @@ impl Archive {
         let stayed = due.len() - deleted.gone.len();
         if stayed > 0 {
             record.give_back(stayed);
-            // Without it, less goes than might.
+            // If this write fails, less is deleted today than could be.
             let written = self.storage.write(&key, Bytes::from(record.encode()), Write::Update(tag)).await;
             if let Err(error) = written {
                 debug!("what stayed after all is counted as deleted today: {error}");
@@ -203,7 +203,8 @@ impl Archive {
     ) -> Result<(), StorageError> {
         let images = self.storage.list(&ObjectKeys::new(version).cache_images(), None).await?.into_iter().collect();
         for id in due {
-            // What was decided holds for what was published then. Whoever publishes or chooses another one comes first.
+            // The decision is valid only for the snapshot that was published then. A new publication or choice comes
+            // first.
             if self.named(version).await? != Some(published) {
                 break;
             }
@@ -215,8 +216,8 @@ impl Archive {
         Ok(())
     }
 
-    // What its manifest promises is never missing: the manifest goes first, and the payload last, which is what the next
-    // turn finds after a crash.
+    // The manifest is deleted first, so that no manifest lacks its payload. The payload is deleted last, so that the
+    // next turn finds it after a crash.
     async fn delete_snapshot(
         &self,
         version: KongVersion,
@@ -226,7 +227,7 @@ impl Archive {
     ) -> Result<bool, StorageError> {
         let keys = ObjectKeys::new(version);
         let manifest = keys.snapshot_manifest(id);
-        // A listing may lag: what looks left over may have been published since.
+        // A listing may lag: a payload that looks like a leftover may have been published since.
         if *files == [HistoryState::Leftover] && self.storage.written_at(&manifest).await?.is_some() {
             return Ok(false);
         }
@@ -252,7 +253,7 @@ impl Archive {
 pub(super) struct Deleted {
     /// Oldest first.
     pub(super) gone: Vec<SnapshotId>,
-    /// How many were to be: one that somebody has published meanwhile stays.
+    /// How many were tried. A snapshot that was published meanwhile stays.
     pub(super) tried: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Rewriting: the manifest that names a snapshot says something else of it, and names the same one.
+//! Rewriting: the published manifest changes what it says about its snapshot, and still names the same one.
 
 use lifeboat_core::export::publisher::{LastSeen, Rewrite};
 use lifeboat_core::manifest::{Manifest, SourceKind, Times};
@@ -8,7 +8,7 @@ use lifeboat_storage::{StorageError, Write};
 use super::{Archive, Author, Published};
 
 impl Archive {
-    /// Writes the published manifest anew, in the place of exactly the one that the caller has seen.
+    /// Writes the published manifest again. It replaces exactly the one that the caller has read.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when another manifest was written meanwhile: look again.
@@ -27,7 +27,7 @@ impl Archive {
         (manifest.epoch, manifest.state, manifest.pin) = (rewrite.epoch, rewrite.state, rewrite.pin);
         if rewrite.last_seen == LastSeen::Now {
             manifest.times = Times { last_seen: now, ..manifest.times };
-            // Whoever wrote the file, the control plane has the same now.
+            // Even if an operator's file was the source, the control plane has the same configuration now.
             manifest.source = manifest.source.filter(|source| source.from != SourceKind::File);
         }
 

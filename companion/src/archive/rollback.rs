@@ -1,5 +1,5 @@
-//! What an operator chooses to be published instead of what the control plane sends: an old snapshot as a new one, or what
-//! is published now, pinned; and the end of that.
+//! An operator's choice to publish something else than the control plane sends: an old snapshot, published again as a
+//! new one; or the published snapshot, pinned. And the end of such a choice.
 
 use lifeboat_core::export::publisher::{LastSeen, Rewrite};
 use lifeboat_core::manifest::{Pin, State};
@@ -11,13 +11,14 @@ use lifeboat_storage::StorageError;
 use super::release::received_again;
 use super::{Author, CurrentManifest, Operator, Pick, PickError, Published, Terms};
 
-/// How often an exporter may write while something is done that doesn't depend on what it writes.
+/// How often an operation is tried if an exporter writes meanwhile, and the operation does not depend on what it
+/// writes.
 pub(super) const TRIES: u32 = 3;
 
 /// How long an operator's choice stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stay {
-    /// Until the control plane's configuration is another one than that which is published now.
+    /// Until the control plane's configuration changes.
     UntilItChanges,
     /// Until it is unpinned.
     UntilUnpinned,
@@ -83,13 +84,14 @@ impl Operator {
         };
         let terms = Terms { epoch: published.manifest.epoch, state: State::Pinned, pin: Some(pin), last_seen: None };
 
-        // A crash may have come before this was written, and once another one is published nobody can.
+        // Completes the snapshot that is published until now. A crash may have prevented that, and once another one is
+        // published, nobody can do it any more.
         self.complete(published).await?;
         Ok(self.publish(author, &received, &over, &terms, now).await?)
     }
 
-    /// Makes a snapshot stay until it is unpinned: what is published now, or the one with this sequence, published as a new
-    /// one. It is read whole and verified first.
+    /// Makes a snapshot stay until it is unpinned: the published one, or the one with this sequence, which is then
+    /// published as a new one. The whole snapshot is read and verified first.
     ///
     /// # Errors
     /// As [`roll_back`](Self::roll_back).
@@ -103,7 +105,7 @@ impl Operator {
             Some(_) | None => {}
         }
 
-        // What is damaged would stay just as long.
+        // Verified, because a damaged snapshot would stay just as long.
         self.verified_by(&published.manifest).await?;
         if published.manifest.pin == Some(Pin::Unpin) {
             return Ok(*published);
@@ -114,8 +116,8 @@ impl Operator {
         Ok(self.rewrite(author, &published, &rewrite, now).await?)
     }
 
-    /// Ends a pin: from then on what the control plane sends is published again. What is published stays until then. An
-    /// exporter that refreshes the manifest meanwhile doesn't change what was meant.
+    /// Ends a pin: from then on, what the control plane sends is published again. Until something is published, the
+    /// snapshot stays. If an exporter refreshes the manifest meanwhile, the pin ends all the same.
     ///
     /// # Errors
     /// As [`roll_back`](Self::roll_back).

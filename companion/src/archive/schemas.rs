@@ -1,5 +1,5 @@
-//! A control plane's own schemas, which lie once beside the snapshots that were published while it had them. What a person
-//! writes in an outage is held against them. Nothing that is published waits for them or fails for want of them.
+//! A control plane's own schemas, stored once beside the snapshots that were published while it had them. What a person
+//! writes in an outage is checked against them. No publication waits for them, or fails without them.
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -19,7 +19,7 @@ use lifeboat_storage::{StorageError, Write};
 use super::snapshot::plain_object;
 use super::{Archive, ArchiveReader, CurrentManifest, Published};
 
-/// What is fetched of them at the most: more than they have compressed.
+/// The most that is fetched. Compressed schemas are smaller.
 const FETCH_LIMIT: u64 = lifeboat_core::schema::SCHEMAS_LIMIT as u64;
 
 impl ArchiveReader {
@@ -30,7 +30,7 @@ impl ArchiveReader {
     pub async fn schemas(&self, manifest: &Authentic) -> Result<Option<SchemaSet>, StorageError> {
         let Some(schemas) = manifest.schemas.clone() else { return Ok(None) };
         let policy = self.policy(manifest.kong_version);
-        // What the manifest names is compared before it is fetched: it could name any object.
+        // Fetched under the key that these schemas must have, because a manifest could name any object.
         let key = ObjectKeys::new(manifest.kong_version).schemas(schemas.object.sha256);
         let limit = schemas.object.bytes.min(FETCH_LIMIT);
         let Some((bytes, _)) = self.storage.read_optional(&key, limit).await? else { return Ok(None) };
@@ -42,7 +42,7 @@ impl ArchiveReader {
         read.await.map(Some).map_err(|reason| self.unusable(format!("{key}: {reason}")))
     }
 
-    /// The schemas that the published manifest of a version names: those of the control plane that nodes of it belong to.
+    /// The schemas that the published manifest of a version names: those of the control plane of that version's nodes.
     ///
     /// # Errors
     /// As [`schemas`](Self::schemas), and those of the store.
@@ -67,7 +67,7 @@ impl Archive {
 
         let key = described.object.key.clone();
         match self.storage.write(&key, bytes.clone(), Write::Create).await {
-            // They are named after their bytes.
+            // A conflict means that they are there already: their name is made from their bytes.
             Ok(_) | Err(StorageError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -83,7 +83,8 @@ impl Archive {
         self.write_newest(with_schemas, Write::Update(tag), &policy).await
     }
 
-    /// What the next manifest says of schemas: the same, as long as they are sealed as everything else.
+    /// What the next manifest says about schemas: the same, as long as they are sealed in the same way as everything
+    /// else.
     pub(super) fn schemas_of(over: &CurrentManifest, keys: &Keyring) -> Option<StoredSchemas> {
         let schemas = over.manifest()?.schemas.clone()?;
         let sealed_with = schemas.object.sealed.as_ref().map(|seal| &seal.key);
@@ -92,7 +93,7 @@ impl Archive {
     }
 }
 
-/// As they are stored, and what a manifest says of that.
+/// The stored form of schemas, and what a manifest says about it.
 fn packed(json: &[u8], version: KongVersion, keys: &Keyring) -> (Bytes, StoredSchemas) {
     let described = plain_object(json);
     let gzip = compressed(json);

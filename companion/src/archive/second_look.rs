@@ -1,5 +1,6 @@
-//! Whether an operator's word has lasted, where the store compares nothing when it is written to: an exporter that had
-//! looked just before may have overwritten it, so it is looked at again once that exporter must have written or given up.
+//! Checks whether an operator's choice has lasted in a store without compare-and-swap. An exporter that had read the
+//! manifest just before may have overwritten the choice. So it is read again after the time in which that exporter must
+//! have written or given up.
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, Pin};
@@ -8,10 +9,10 @@ use lifeboat_storage::StorageError;
 
 use super::{CurrentManifest, Operator, Published};
 
-/// Why it is not known that an operator's word has lasted.
+/// Why an operator's choice has not lasted, or is not known to.
 #[derive(Debug, thiserror::Error)]
 pub enum NotLasting {
-    /// It was written and could not be looked at again.
+    /// It was written, but could not be read again.
     #[error(
         "snapshot {sequence} was published, but whether it stayed so is not known: this store has no compare-and-swap, and \
          it could not be looked at again: {error}. See `lifeboat list`"
@@ -32,14 +33,15 @@ pub enum NotLasting {
         sequence: u64,
         /// What is there.
         now: String,
-        /// How that may have come.
+        /// How that may have happened.
         why: &'static str,
     },
 }
 
 impl Operator {
-    /// Makes sure that what an operator has just written is still what is published. At once where the store compares;
-    /// elsewhere after the time in which an exporter that had looked before must have written.
+    /// Makes sure that what an operator has just written is still published. With compare-and-swap, that is known at
+    /// once; without, it is checked after the time in which an exporter that had read the manifest before must have
+    /// written.
     ///
     /// # Errors
     /// [`NotLasting`] when something else is there by then.
@@ -67,14 +69,14 @@ impl Operator {
     }
 }
 
-/// Whether `now` says what `word` said, or more than that.
+/// Whether `now` says what `word` said, or more.
 fn lasts(word: &Manifest, now: &Manifest) -> bool {
     if word.id() == now.id() {
-        // A choice ends by itself once the control plane has what was chosen.
+        // A choice ends by itself once the control plane has the chosen configuration.
         let has_come_true = matches!(word.pin, Some(Pin::Change { .. })) && now.pin.is_none();
         return word.pin == now.pin || has_come_true;
     }
-    // An operator who unpins wants the control plane's to be published.
+    // An operator who unpins wants the control plane's configuration to be published.
     word.pin.is_none() && now.pin.is_none() && now.sequence > word.sequence
 }
 

@@ -18,7 +18,7 @@ use lifeboat_storage::Tag;
 use super::payload::KeptPayload;
 use super::{Author, Terms};
 
-/// With which key a payload is sealed, and what the seal proves that it expands to.
+/// The key with which a payload is sealed, and the plain object to which the seal binds it.
 #[derive(Clone, Debug)]
 pub(super) struct Sealing {
     pub(super) key: EncryptionKey,
@@ -30,7 +30,7 @@ pub(super) struct Sealing {
 pub(super) struct StoredPayload {
     pub(super) id: SnapshotId,
     pub(super) bytes: Sensitive<Bytes>,
-    /// As which version it lies in the store, once it does.
+    /// The store's name for this version of the object, once it is stored.
     pub(super) tag: Option<Tag>,
     sealed: Option<Seal>,
 }
@@ -51,7 +51,7 @@ pub(super) fn plain_object(json: &[u8]) -> PlainObject {
 }
 
 impl StoredPayload {
-    /// A payload in the form in which it is stored as this snapshot: a sealed one opens as no other.
+    /// A payload in the form in which this snapshot stores it. A sealed one can be opened as this snapshot only.
     pub(super) fn new(id: SnapshotId, payload: Payload, sealing: Option<Sealing>, kong_version: KongVersion) -> Self {
         let payload = payload.into_bytes();
         let Some(Sealing { key, config }) = sealing else {

@@ -1,4 +1,4 @@
-//! What `list`, `verify` and the page call the state of a snapshot: one word for one thing.
+//! The words for the state of a snapshot in `list`, `verify` and the page: one word for one thing.
 
 use lifeboat_core::manifest::State;
 use lifeboat_core::object_key::{HistoryState, SnapshotId};
@@ -12,7 +12,7 @@ pub(crate) const RELEASED: &str = "released";
 /// A manifest that can't be read, or that no key accepts.
 pub(crate) const REFUSED: &str = "refused";
 
-/// What a manifest says of its snapshot, seen from what is published now.
+/// What a manifest says about its snapshot; it depends on whether that is the published one.
 pub(crate) fn state_word(state: State, is_published: bool) -> &'static str {
     match state {
         State::Confirmed => "confirmed",
@@ -23,7 +23,7 @@ pub(crate) fn state_word(state: State, is_published: bool) -> &'static str {
     }
 }
 
-/// Whether a held snapshot waits for nobody: the same configuration was published later.
+/// Whether a held snapshot needs no decision any more, because the same configuration was published later.
 pub(crate) fn is_released(
     id: SnapshotId,
     state: HistoryState,

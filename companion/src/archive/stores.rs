@@ -1,4 +1,5 @@
-//! All stores that are restored from, asked at once: which snapshot of which of them a node is given.
+//! All stores from which nodes are restored. They are asked at once, and it is decided here which snapshot of which
+//! store a node is given.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -19,21 +20,21 @@ use super::{ArchiveReader, Pick, PickError, Picked, Published, RestoreError, Ski
 use crate::metrics::Metrics;
 use crate::settings::{Prefer, RestoreRules, Rulebook, StoreSettings, VersionMatch};
 
-/// How long a store may take longer than the first that has answered: another one may hang in the very outage.
+/// How long to wait for the other stores after the first one has answered: one of them may hang in the same outage.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The stores, and the rules.
 #[derive(Clone, Debug)]
 pub struct Stores {
     archives: Vec<ArchiveReader>,
-    /// Why others are not among them.
+    /// Why other stores could not be opened.
     unopened: Vec<StorageError>,
     rules: RestoreRules,
     /// Where these rules change, if they can meanwhile.
     rulebook: Option<Rulebook>,
 }
 
-/// What there is to give to a node.
+/// The snapshot that a node is given.
 #[derive(Debug)]
 pub struct Chosen {
     /// The configuration.
@@ -42,7 +43,7 @@ pub struct Chosen {
     pub version: KongVersion,
     /// The store, for people.
     pub place: String,
-    /// What is not used, with the store in which it is.
+    /// Snapshots that are not used, each with its store.
     pub skipped: Vec<(String, Skipped)>,
     /// Stores that could not be asked.
     pub failed: Vec<RestoreError>,
@@ -57,7 +58,7 @@ pub enum Backing {
     Found {
         /// Of which version of Kong it is.
         of: KongVersion,
-        /// How large it is; not known of a bare `config.json`.
+        /// How large it is; unknown for a bare `config.json`.
         sizes: Option<Sizes>,
     },
 }
@@ -91,8 +92,8 @@ impl Stores {
         Ok(Self { archives, unopened: Vec::new(), rules: settings.restore, rulebook: None })
     }
 
-    /// Opens those stores that the settings name and that are there, for a command that only reads: no folder is made. Why
-    /// another can't be opened is told when something is read, so that a control plane which is there is heard first.
+    /// Opens the stores of the settings that are there, for a command that only reads: no folder is made. If a store
+    /// can't be opened, that is reported only when something is read, so that the control plane is asked first.
     pub fn open_existing(settings: &StoreSettings) -> Self {
         let (mut archives, mut unopened) = (Vec::new(), Vec::new());
         for store in std::iter::once(settings.clone()).chain(settings.others()) {
@@ -120,12 +121,12 @@ impl Stores {
         Self { archives, ..self }
     }
 
-    /// The store of which something is said to come.
+    /// The store with this name.
     pub fn at(&self, place: &str) -> Option<&ArchiveReader> {
         self.archives.iter().find(|archive| archive.place() == place)
     }
 
-    /// By which rules is chosen now.
+    /// The rules that are in force now.
     pub fn rules(&self) -> RestoreRules {
         let age = self.rulebook.as_ref().map_or(self.rules.age, |rulebook| rulebook.now().age);
         RestoreRules { age, ..self.rules }
@@ -137,8 +138,8 @@ impl Stores {
         self.archives.iter().map(ArchiveReader::place).chain(unopened).collect::<Vec<_>>().join(", ")
     }
 
-    /// The newest snapshot of all stores that verifies: of this version if there is one, else, if the rules allow that, the
-    /// one of the same major.minor that was published last.
+    /// The newest snapshot of all stores that verifies: one of exactly this version, or else, if the rules allow that,
+    /// the one of the same major.minor that was published last.
     ///
     /// # Errors
     /// When no store has one, or none could be asked.
@@ -181,7 +182,7 @@ impl Stores {
 
     /// Whether the newest that is published in any store has this payload.
     pub async fn is_newest(&self, version: KongVersion, payload: Sha256Digest) -> bool {
-        // Another exporter may have written since, which no manifest tells.
+        // Another exporter may have written a config.json since, which no manifest names.
         if self.rules.prefer == Prefer::Newest {
             return false;
         }
@@ -255,7 +256,7 @@ impl Stores {
             return Ok(of_its_own);
         }
 
-        // Whoever may not list restores nothing of another version either.
+        // Without the right to list, a restore would not find another version either.
         if let Err(error) = self.versions().await
             && !error.is_refusal()
         {
@@ -327,7 +328,8 @@ impl Stores {
         Some(Chosen { verified, version, place, skipped, failed: Vec::new() })
     }
 
-    /// The other versions of the same major.minor of which something is published, the one published last first.
+    /// The other versions of the same major.minor of which something is published, beginning with the one published
+    /// last.
     pub(crate) async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
         let is_kin = |other: &KongVersion| *other != version && other.major_minor() == version.major_minor();
         let asked = self.archives.iter().map(|archive| async move {
@@ -355,8 +357,8 @@ impl Stores {
     }
 }
 
-// What is newer by the exporters' own count. A bare config.json has none, unless it is known to be newer than something
-// that has: then it is preferred to whatever that is.
+// How new a snapshot is, by the exporters' own count. A bare config.json has no count. But if it is known to be newer
+// than a snapshot that has one, it is preferred to that snapshot.
 fn rank(verified: &Verified, instead_of: Option<SnapshotId>) -> (bool, u64, u64) {
     match verified.provenance() {
         Provenance::Manifest(manifest) => (false, manifest.epoch, manifest.sequence),
@@ -364,7 +366,7 @@ fn rank(verified: &Verified, instead_of: Option<SnapshotId>) -> (bool, u64, u64)
     }
 }
 
-// All answers that come soon after the first one. Each store has time-outs of its own, so one answer there is.
+// All answers that come soon after the first one. Each store has its own time-outs, so there is always a first answer.
 async fn all_in_time<T>(asked: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut asking: FuturesUnordered<_> = asked.collect();
     let mut answers: Vec<T> = asking.next().await.into_iter().collect();
