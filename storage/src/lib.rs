@@ -22,7 +22,7 @@ mod tag;
 mod wire;
 mod write;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +63,8 @@ pub struct Storage {
     prefix: String,
     presigner: Presigner,
     conditions: Arc<Mutex<Option<Conditions>>>,
+    /// How many writes there were to find them out.
+    probed: Arc<AtomicU32>,
     observations: Arc<StoreObservations>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
     fence: Option<Fence>,
@@ -128,6 +130,7 @@ impl Storage {
             prefix: String::new(),
             presigner: Presigner::Nothing("this process alone can reach it"),
             conditions: Arc::default(),
+            probed: Arc::default(),
             observations: Arc::default(),
             has_said_that_absence_is_a_guess: Arc::default(),
             fence: None,

@@ -5,6 +5,7 @@
 mod attempt;
 mod race;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,8 @@ const WRITERS: usize = 8;
 const RACES: usize = 2;
 /// How often each of the two is tried when the answers prove nothing.
 const TRIES: u32 = 4;
+/// How many writes in a row have different lengths.
+const LENGTHS: usize = 256;
 /// The whole probe. A store at which it takes longer fails what comes after it, too.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -54,7 +57,6 @@ struct Probe<'a> {
     key: &'a str,
     may_delete: bool,
     content: &'a [u8],
-    written: usize,
 }
 
 impl Storage {
@@ -64,8 +66,8 @@ impl Storage {
     }
 
     /// Finds out what this store's conditional writes are worth, unless that is known. From then on [`Storage::write`]
-    /// goes by it. What is unclear may be found out by asking again. `content` is JSON; what is written is that, with blank
-    /// lines after it.
+    /// goes by it. What is unclear may be found out by asking again. `content` is JSON; what is written is that, with white
+    /// space after it.
     ///
     /// # Errors
     /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
@@ -126,13 +128,13 @@ impl Storage {
         &self,
         keys: &ProbeKeys,
         content: &[u8],
-        run: impl AsyncFnOnce(&mut Probe<'_>) -> Result<T, StorageError>,
+        run: impl AsyncFnOnce(&Probe<'_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let may_delete = self.may_delete(&keys.passing).await;
         let key = if may_delete { &keys.passing } else { &keys.lasting };
-        let mut probe = Probe { storage: self, key, may_delete, content, written: 0 };
+        let probe = Probe { storage: self, key, may_delete, content };
 
-        let result = run(&mut probe).await;
+        let result = run(&probe).await;
         if may_delete {
             probe.clear().await;
         }
@@ -157,7 +159,7 @@ impl Probe<'_> {
         self.storage.write(self.key, Bytes::copy_from_slice(self.content), Write::Replace).await.map(|_| ())
     }
 
-    async fn replace(&mut self) -> Result<(), StorageError> {
+    async fn replace(&self) -> Result<(), StorageError> {
         let (key, storage) = (self.key, self.storage);
         storage.write(key, self.next_bytes(), Write::Replace).await?;
         let (_, tag) = storage.read(key, 1 << 20).await?;
@@ -174,7 +176,7 @@ impl Probe<'_> {
         }
     }
 
-    async fn conditions(&mut self) -> Result<Conditions, StorageError> {
+    async fn conditions(&self) -> Result<Conditions, StorageError> {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(4));
         let mut before = None;
         let create = loop {
@@ -195,7 +197,7 @@ impl Probe<'_> {
         Ok(Conditions { create, swap })
     }
 
-    async fn create(&mut self) -> Result<Round, StorageError> {
+    async fn create(&self) -> Result<Round, StorageError> {
         // Connections are opened by reading, so that the writers set off together.
         let readers = (0..WRITERS).map(|_| attempt::look(self.storage, self.key));
         let mut before = try_join_all(readers).await?.pop().flatten();
@@ -220,7 +222,7 @@ impl Probe<'_> {
         self.second_create().await
     }
 
-    async fn second_create(&mut self) -> Result<Round, StorageError> {
+    async fn second_create(&self) -> Result<Round, StorageError> {
         let before = attempt::read(self.storage, self.key).await?;
         let outcome = self.write(Write::Create).await?.1;
         let after = attempt::read(self.storage, self.key).await?;
@@ -238,7 +240,7 @@ impl Probe<'_> {
     }
 
     // Several were told that they had won. Is a single one told the truth?
-    async fn ignored_or_racy(&mut self, winners: usize) -> Result<Round, StorageError> {
+    async fn ignored_or_racy(&self, winners: usize) -> Result<Round, StorageError> {
         Ok(match self.second_create().await? {
             Round::Concluded(Ability::Honoured) => Round::Concluded(Ability::Racy { winners, writers: WRITERS }),
             other => other,
@@ -246,14 +248,14 @@ impl Probe<'_> {
     }
 
     // A store that refuses every write would else be taken for one that can't write on a condition.
-    async fn unless_nothing_can_be_written(&mut self, reason: String) -> Result<Round, StorageError> {
+    async fn unless_nothing_can_be_written(&self, reason: String) -> Result<Round, StorageError> {
         Ok(match self.write(Write::Replace).await?.1 {
             Outcome::Won(_) => Round::Concluded(Ability::Refused(reason)),
             _ => Round::Unclear(reason),
         })
     }
 
-    async fn swap(&mut self) -> Result<Round, StorageError> {
+    async fn swap(&self) -> Result<Round, StorageError> {
         let (bytes, tag) = match attempt::look(self.storage, self.key).await? {
             Some(found) => found,
             None => match self.write(Write::Replace).await? {
@@ -294,7 +296,7 @@ impl Probe<'_> {
         Ok(Round::Concluded(Ability::Honoured))
     }
 
-    async fn stale_swap(&mut self, stale: Tag, newer: &Tag) -> Result<Round, StorageError> {
+    async fn stale_swap(&self, stale: Tag, newer: &Tag) -> Result<Round, StorageError> {
         if stale == *newer {
             return Ok(Round::Concluded(Ability::Refused("different bytes have the same version".to_owned())));
         }
@@ -316,7 +318,7 @@ impl Probe<'_> {
     }
 
     // Something between may change the versions' names, as compressing proxies do. Then nothing could ever be replaced.
-    async fn refused_the_right_one(&mut self, bytes: &Bytes) -> Result<Round, StorageError> {
+    async fn refused_the_right_one(&self, bytes: &Bytes) -> Result<Round, StorageError> {
         Ok(match attempt::read(self.storage, self.key).await? {
             Some((found, _)) if found == bytes => {
                 let reason = "it also refuses what names the version that was read";
@@ -326,7 +328,7 @@ impl Probe<'_> {
         })
     }
 
-    async fn race(&mut self, how: &Write) -> Result<Vec<Racer>, StorageError> {
+    async fn race(&self, how: &Write) -> Result<Vec<Racer>, StorageError> {
         let (storage, key) = (self.storage, self.key);
         let writers: Vec<Bytes> = (0..WRITERS).map(|_| self.next_bytes()).collect();
         let racing = writers.into_iter().map(|bytes| async move {
@@ -337,18 +339,19 @@ impl Probe<'_> {
         join_all(racing).await.into_iter().collect()
     }
 
-    async fn write(&mut self, how: Write) -> Result<Racer, StorageError> {
+    async fn write(&self, how: Write) -> Result<Racer, StorageError> {
         let bytes = self.next_bytes();
         let outcome = attempt::write(self.storage, self.key, bytes.clone(), how).await?;
         Ok((bytes, outcome))
     }
 
-    // No two writes have the same bytes, and whichever stays is the content.
-    fn next_bytes(&mut self) -> Bytes {
-        self.written += 1;
-        let mut bytes = self.content.to_vec();
-        bytes.resize(bytes.len() + self.written, b'\n');
-        bytes.into()
+    // No two writes have the same bytes, and whichever stays is the content. A write of an earlier probe may arrive during
+    // this one, so they are numbered for the store. A version may be made of the bytes alone, or of their number.
+    fn next_bytes(&self) -> Bytes {
+        let number = self.storage.probed.fetch_add(1, Ordering::Relaxed);
+        let digits = (0..u32::BITS).map(|digit| if number >> digit & 1 == 0 { b' ' } else { b'\t' });
+        let lines = std::iter::repeat_n(b'\n', 1 + number as usize % LENGTHS);
+        self.content.iter().copied().chain(digits).chain(lines).collect()
     }
 
     async fn clear(&self) {
@@ -425,6 +428,20 @@ mod tests {
         assert!(storage.probe(&keys(), b"{}").await.unwrap().lease_possible());
         assert!(storage.clone().conditions().unwrap().lease_possible(), "clones know it too");
         assert_eq!(remaining(&storage).await, Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_two_writes_have_the_same_bytes_whichever_probe_they_are_of() {
+        let storage = Storage::over(Arc::new(InMemory::new()), "memory://");
+        let mut written = std::collections::HashSet::new();
+        for _ in 0..3 {
+            let probe = Probe { storage: &storage, key: "3.9.1/election/n.json", may_delete: false, content: b"{}" };
+            for _ in 0..LENGTHS + 1 {
+                let bytes = probe.next_bytes();
+                assert_eq!(bytes.trim_ascii(), b"{}");
+                assert!(written.insert(bytes), "these bytes were written before");
+            }
+        }
     }
 
     #[tokio::test]
