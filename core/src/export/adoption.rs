@@ -1,7 +1,7 @@
-//! Whether nodes adopt a configuration: what the pings of the nodes that are connected through the relay say of it.
+//! Whether nodes adopt a configuration, by the pings of the nodes that are connected through the relay.
 //!
-//! One node that runs it confirms it. It is refused only if every node that was given it still runs another one after
-//! the time that loading takes: one broken node among others changes nothing.
+//! One node that runs the configuration confirms it. The configuration is refused only if every node that was given it
+//! still runs another one after the loading time: one broken node among others changes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
 // The control plane sends to all its nodes at about the same time: a node may have been given a configuration shortly
 // before the backup node has decoded the same one.
 const ABOUT_THE_SAME_TIME: Duration = Duration::from_secs(10);
-// 58 MB took a node 12 s (KONG.md section 1). A third of that speed, and a pause for a busy machine.
+// A node took 12 s for 58 MB (KONG.md section 1). This is a third of that speed; LEAST_LOADING comes on top, for a busy
+// machine.
 const LOADED_PER_SECOND: f64 = 1.6e6;
 const LEAST_LOADING: Duration = Duration::from_secs(10);
 

@@ -1,16 +1,16 @@
-//! When an exporter rehearses an outage by itself (`LIFEBOAT_DRILL_EVERY`). Who leads is the election's; how it is rehearsed
-//! is the companion's.
+//! When an exporter rehearses an outage by itself (`LIFEBOAT_DRILL_EVERY`). The election decides who leads; the
+//! companion rehearses.
 
 use std::time::Duration;
 
 use crate::time::Moment;
 
-/// The first drill comes soon after the start, so that a wrong setting is found by whoever has just made it.
+/// The first drill comes soon after the start, so that a person who has just made a wrong setting finds it.
 const FIRST_WITHIN: Duration = Duration::from_secs(10 * 60);
-/// What failed is tried again sooner than in a day: a store that was away for a minute is no reason for an alert of 24 h.
+/// A failed drill is repeated within this time: a store that was away for a minute is no reason for an alert of 24 h.
 const AGAIN_WITHIN: Duration = Duration::from_secs(15 * 60);
 
-/// When the next drill is due. Due it stays until one was made: an exporter that comes to lead later makes it then.
+/// When the next drill is due. It stays due until it is done: an exporter that becomes the leader later does it then.
 #[derive(Clone, Debug)]
 pub struct DrillSchedule {
     every: Duration,
@@ -24,7 +24,7 @@ pub enum DrillOutcome {
     Passed,
     /// One was not.
     Failed,
-    /// It could not be told: the store was away, or there was no time.
+    /// The result is unknown: the store was away, or there was no time.
     Inconclusive,
 }
 
@@ -40,7 +40,7 @@ impl DrillSchedule {
         now >= self.due
     }
 
-    /// One has just ended so. The next is due after the interval, a tenth of it more or less.
+    /// A drill has just ended with this outcome. The next one is due after the interval, a tenth of it more or less.
     pub fn ended(&mut self, outcome: DrillOutcome, now: Moment, chance: f64) {
         let wait = match outcome {
             DrillOutcome::Passed => self.every,

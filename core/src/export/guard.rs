@@ -18,8 +18,8 @@ impl Default for ShrinkGuard {
 }
 
 impl ShrinkGuard {
-    /// A guard that lets at most `percent` of the services or of the routes go (`LIFEBOAT_MAX_SHRINK`). Also at 100, no
-    /// configuration passes that loses the last route.
+    /// A guard that allows a configuration to lose at most `percent` of the services or of the routes
+    /// (`LIFEBOAT_MAX_SHRINK`). Even at 100, a configuration that loses the last route is held.
     pub const fn new(percent: u8) -> Self {
         Self { max_shrink: percent }
     }
@@ -31,7 +31,7 @@ impl ShrinkGuard {
         (loses_all_routes || loses_too_much).then(|| Shrunk::between(published, candidate))
     }
 
-    // Numbers out of a store may be anything: no product of two of them may overflow.
+    // In `u128`, because numbers from a store may be anything, and their product must not overflow.
     fn is_exceeded(&self, before: u64, after: u64) -> bool {
         let lost = u128::from(before.saturating_sub(after));
         lost * 100 > u128::from(before) * u128::from(self.max_shrink)

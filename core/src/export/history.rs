@@ -1,4 +1,4 @@
-//! What the history knows of a configuration: whether it was there before, and what became of it.
+//! What the history says about a configuration: whether it was there before, and what became of it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the decision has to know of the published manifest, and the operator's pin on it.
+//! What the decision must know about the published manifest, and about the operator's pin on it.
 
 use crate::digest::ConfigHash;
 use crate::keys::Keyring;
@@ -17,9 +17,9 @@ pub struct Named {
     pub config_hash: ConfigHash,
     /// Why it is the published one.
     pub state: State,
-    /// The operator's word on how long it stays.
+    /// How long it stays, if an operator has decided that.
     pub pin: Option<Pin>,
-    /// What it contains: the measure for what would replace it.
+    /// How many entities it has. A configuration that would replace it is compared with this.
     pub counts: EntityCounts,
     /// With whose keys it is sealed and signed.
     pub keys: Keys,
@@ -30,7 +30,7 @@ pub struct Named {
 pub enum Keys {
     /// With those that this exporter would use now.
     Current,
-    /// With others: the same configuration is published anew.
+    /// With others: the same configuration is published again.
     Others,
 }
 
@@ -53,7 +53,7 @@ impl Named {
         SnapshotId { sequence: self.sequence, config_hash: self.config_hash }
     }
 
-    /// Whether this configuration is the one that is named, as it would be written now.
+    /// Whether this configuration is the named one, and is written as it would be written now.
     pub fn is(&self, hash: ConfigHash) -> bool {
         self.config_hash == hash && self.keys == Keys::Current
     }

@@ -14,7 +14,7 @@ pub struct Received {
     pub config_hash: ConfigHash,
     /// The hashes of its sections, if the control plane sent them.
     pub hashes: Option<SectionHashes>,
-    /// When it came. For people: nothing is decided by it, because the clocks of two exporters may differ by minutes.
+    /// When it came. This is only for people: the clocks of two exporters may differ by minutes, so nothing depends on it.
     pub at: WallTime,
     /// Where it came from, if no control plane sent it.
     pub source: Option<Source>,

@@ -1,6 +1,6 @@
-//! What a control plane's answer means, for all who ask one: the relay, the exporter, `import` and `exec`. A refusal of this
-//! node and a refusal of our own certificate are decisions of a control plane that is there. Everything else is an outage,
-//! whatever else it may look like (KONG.md section 1, "What a control plane's refusals look like").
+//! What a control plane's answer means, for every part that asks one: the relay, the exporter, `import` and `exec`. A control
+//! plane that refuses this node, or our own certificate, is there and has decided. Everything else counts as an outage,
+//! whatever it looks like (KONG.md section 1, "What a control plane's refusals look like").
 
 use std::fmt;
 use std::time::Duration;
@@ -9,36 +9,36 @@ use super::own_certificate::CertificateRefusal;
 use crate::backoff::spread;
 use crate::frame::{CloseCode, Frame};
 
-/// The longest that `Retry-After` puts off the next dial.
+/// The longest time by which `Retry-After` delays the next dial.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
-/// Over how much time those who were put off together come back.
+/// The time over which the dials are spread that were put off together.
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(10);
-/// How far apart two connections must have ended without an answer to be a verdict about our certificate: far enough for a
-/// worker that crashed to be there again.
+/// Two connections that ended without an answer mean that our certificate is refused if they ended at least this far apart:
+/// in that time a crashed worker is back.
 pub const SECOND_LOOK: Duration = Duration::from_secs(5);
-/// Over how much more time second looks are spread.
+/// The additional time over which second looks are spread.
 const SECOND_LOOK_SPREAD: Duration = Duration::from_secs(1);
 
-/// Why a connection to the control plane did not become a link, as far as it can be seen at the socket.
+/// Why a connection to the control plane did not become a link, as far as the socket shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
     /// Nobody answers, TLS fails, or what answers speaks no HTTP.
     Unreachable,
-    /// TLS came about and the connection ended without an HTTP answer, or with an alert about our certificate. In TLS 1.3 a
-    /// client can't tell the two from each other by their order.
+    /// The TLS handshake succeeded, then the connection ended without an HTTP answer, or with an alert about our certificate.
+    /// In TLS 1.3 a client can't tell the two from each other by their order.
     EndedWithoutAnswer,
     /// HTTP, and no WebSocket.
     Answered(HttpAnswer),
 }
 
-/// What of an HTTP answer tells what it means. Displays as the cause, in a clause.
+/// The parts of an HTTP answer that decide what it means. Displays as the cause, in a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// Its status; never 101.
     pub status: u16,
-    /// Its body is about the TLS certificate of the one who asked.
+    /// What its body is about.
     pub body: AnswerBody,
-    /// For how long it asks not to be asked again (`Retry-After`).
+    /// How long it asks clients to wait (`Retry-After`).
     pub retry_after: Option<Duration>,
 }
 
@@ -51,7 +51,7 @@ pub enum AnswerBody {
     Else,
 }
 
-/// What a failed try to link means.
+/// What a failed attempt to link means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The control plane is there and decided against this node.
@@ -61,9 +61,9 @@ pub enum Verdict {
     /// It may be about our certificate. That is known after a second look, [`SECOND_LOOK`] later; until then the control
     /// plane is still being asked.
     Unclear,
-    /// No decision of anybody: the control plane is gone.
+    /// Nobody has decided anything: the control plane is gone.
     Outage {
-        /// For how long it, or what stands in front of it, asks not to be asked again.
+        /// How long it, or what stands in front of it, asks clients to wait.
         retry_after: Option<Duration>,
     },
 }
@@ -82,17 +82,17 @@ pub enum Refusal {
 pub enum EarlyEnd {
     /// Without a close frame.
     WithoutCloseFrame,
-    /// With a close frame that says that it has other reasons than the node.
+    /// With a close frame whose code shows that the node was not the reason.
     Closed(CloseCode),
 }
 
 impl HttpAnswer {
-    /// Whether it is a decision about the node. 403 comes from something in between, which decides likewise.
+    /// Whether it is a decision about the node. 403 comes from something in between, but is such a decision, too.
     pub fn refusal(&self) -> Option<Refusal> {
         matches!(self.status, 400 | 401 | 403).then_some(Refusal::Status(self.status))
     }
 
-    /// Whether it is about the certificate that it was shown.
+    /// Whether it is about the client's certificate.
     pub fn is_about_the_certificate(&self) -> bool {
         self.status == 400 && self.body == AnswerBody::Certificate
     }
@@ -117,8 +117,7 @@ pub fn early_end(close: Option<&Frame>) -> Result<Refusal, EarlyEnd> {
 }
 
 impl Verdict {
-    /// How long to wait until the next dial, of which `usual` is the least. `chance` in `0.0..1.0` spreads those who were put
-    /// off together.
+    /// How long to wait until the next dial, at least `usual`. `chance` in `0.0..1.0` spreads dials that were put off together.
     pub fn retry_in(&self, usual: Duration, chance: f64) -> Duration {
         let (least, within) = match self {
             Self::Unclear => (SECOND_LOOK, SECOND_LOOK_SPREAD),
@@ -129,7 +128,7 @@ impl Verdict {
     }
 }
 
-/// For how long nobody dials a control plane that asks for this; those who come back take up to the rest of
+/// How long nobody dials a control plane that asks for this. It leaves room to spread the next dials and still keep to
 /// [`LONGEST_RETRY_AFTER`].
 pub fn bounded_retry_after(asked: Duration) -> Duration {
     asked.min(LONGEST_RETRY_AFTER - RETRY_AFTER_SPREAD)

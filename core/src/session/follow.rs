@@ -1,25 +1,25 @@
-//! The rule of `LIFEBOAT_FOLLOW`: which newly published snapshot a node is given that has a configuration already. When a
-//! node without one is restored is in `restore`.
+//! The rule of `LIFEBOAT_FOLLOW`: whether a node that already has a configuration is given a newly published snapshot. The
+//! rule for empty nodes is in `restore`.
 //!
-//! A living control plane is never overruled, and no node is given what is older than what it has. A node is asked about
-//! only while its control plane is gone, and what is older depends on where its configuration came from:
+//! A living control plane is never overruled, and no node is given anything older than what it has. The rule applies only
+//! while the node's control plane is gone. What counts as older depends on where the node's configuration came from:
 //!
-//! - **From the store.** The store's own count says what came after it: each snapshot that was published later is newer,
-//!   whoever has published it.
+//! - **From the store.** The store's own count decides: each snapshot that was published later is newer, whoever has
+//!   published it.
 //! - **From the control plane, or from the node's own cache.** No count says how it compares with what is in the store. The
-//!   control plane may have given it after the last snapshot that an exporter came to publish, and one that is published
-//!   a minute after the control plane was lost may still be the older one. So only an operator's choice is given
-//!   (`export --pin`, `rollback`, `pin SEQUENCE`), and only one that was made since the control plane was lost: after this
-//!   node's own link ended if it had one here, else after the relay noticed this outage. What an operator had pinned
-//!   before was chosen for new nodes, with a control plane that fed all others. The relay's first look may come after a
-//!   quick operator's choice; then the manifest's time tells, which the relay compares with its own clock.
+//!   node may have it from the control plane after the last snapshot that an exporter managed to publish, so even a snapshot
+//!   that is published a minute after the loss of the control plane may be the older one. So the node is given only an
+//!   operator's choice (`export --pin`, `rollback`, `pin SEQUENCE`), and only one that was made since the control plane was
+//!   lost. That means after this node's own link ended, if it had one here, and otherwise after the relay noticed this
+//!   outage. What an operator had pinned before was meant for new nodes, while a control plane served all others. A quick
+//!   operator may choose before the relay's first look; then the relay compares the manifest's time with its own clock.
 //!
-//! Later means a higher (epoch, sequence). The same snapshot under a new epoch, which a new leader writes, is no later one.
+//! Later means a higher (epoch, sequence). If a new leader writes the same snapshot under a new epoch, it is not later.
 
 use crate::digest::ConfigHash;
 use crate::manifest::Manifest;
 
-/// What a manifest publishes, as far as following it goes.
+/// The parts of a manifest that matter for following it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publication {
     /// The leadership that wrote the manifest.
@@ -35,7 +35,7 @@ pub struct Publication {
 /// Who wanted a snapshot to be the published one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The control plane: an exporter has published what that sent.
+    /// The control plane: an exporter has published what it sent.
     ControlPlanes,
     /// An operator, who has pinned it.
     Operators,
@@ -55,17 +55,17 @@ pub struct StoreView {
 /// What is known of the configuration that a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Has {
-    /// This one of the store's.
+    /// This snapshot, from the store.
     Snapshot(Publication),
-    /// One that came from elsewhere, no later than when this was published.
+    /// A configuration that came from elsewhere.
     Another {
-        /// What the store had published then.
+        /// What the store had published when the node lost its control plane, as far as is known.
         published: Publication,
     },
 }
 
 impl Publication {
-    /// Stands for what is published where nothing is.
+    /// Stands for a store in which nothing is published.
     pub const NOTHING: Self =
         Self { epoch: 0, sequence: 0, config_hash: ConfigHash::EMPTY, choice: Choice::ControlPlanes };
 
@@ -93,7 +93,7 @@ impl Publication {
 }
 
 impl Has {
-    /// Whether a node that has this is given what is published now.
+    /// Whether a node that has this is given `newest`, which is published now.
     pub fn gives_way_to(&self, newest: &Publication) -> bool {
         match self {
             Self::Snapshot(own) => newest.is_newer_than(own),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_from_the_store_gives_way_to_all_that_was_published_later_and_to_nothing_else() {
+    fn a_configuration_from_the_store_gives_way_only_to_what_was_published_later() {
         let has = Has::Snapshot(publication(2, 5, Choice::ControlPlanes));
         for choice in [Choice::ControlPlanes, Choice::Operators] {
             for (epoch, sequence, given) in
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_from_elsewhere_gives_way_to_an_operators_choice_alone_and_only_to_a_later_one() {
+    fn a_configuration_from_elsewhere_gives_way_only_to_a_later_choice_of_an_operator() {
         let has = Has::Another { published: publication(2, 5, Choice::Operators) };
         for (epoch, sequence, choice, given) in [
             (2, 6, Choice::Operators, true),

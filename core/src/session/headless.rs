@@ -1,4 +1,4 @@
-//! The headless data plane: a session that connects to the control plane as a node would, keeps what it is sent, and
+//! The headless data plane: a session that connects to the control plane as a node would, receives configurations, and
 //! proxies nothing.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub enum Event {
         /// The certificate that was shown, or would have been.
         shown: Sha256Digest,
     },
-    /// Some bytes of a frame came: the control plane lives, even if the frame is long and the line slow.
+    /// Some bytes of a frame came. So the control plane is there, even if the frame is long and the line slow.
     Heard,
     /// A frame came.
     Frame(Frame),
@@ -69,7 +69,7 @@ pub enum Notice {
     Refused(Refusal),
     /// It does not accept our certificate.
     CertificateRefused(CertificateRefusal),
-    /// It may not accept our certificate: that is known after another look, in this time.
+    /// It may not accept our certificate. That is known after another attempt.
     Unclear {
         /// Until then.
         retry_in: Duration,

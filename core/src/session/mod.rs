@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How often a node pings (KONG.md section 1).
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// After how much silence either side of a link gives up (KONG.md section 1).
+/// Either side of a link gives up after so much silence (KONG.md section 1).
 pub const IDLE_LIMIT: Duration = Duration::from_secs(45);
-/// How soon after its basic_info a node must have been dropped for that to be a refusal and not an accident.
+/// A node that is dropped within this time after its basic_info was refused; later, it is an accident.
 pub const REFUSAL_WINDOW: Duration = Duration::from_secs(3);

@@ -28,8 +28,8 @@ use crate::time::Moment;
 pub const PONG_LIMIT: Duration = Duration::from_secs(10);
 /// How long the control plane is asked before the snapshot is fetched in advance.
 pub const HEAD_START: Duration = Duration::from_millis(500);
-/// When a fed node is fed for the second time if its ping has not confirmed: a node drops what arrives before it has
-/// made its database (KONG.md "A race to survive").
+/// How long after the first time a node is fed again, if its ping has not confirmed the snapshot: a node drops what arrives
+/// before it has made its database (KONG.md "A race to survive").
 pub const FIRST_REPEAT: Duration = Duration::from_millis(1500);
 /// The longest pause between two attempts to feed a node.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -46,25 +46,25 @@ pub struct NodeSession {
     runs: Option<ConfigHash>,
     unanswered_ping: Option<Frame>,
     last_heard: Moment,
-    /// The control plane has sent it a configuration, and until then it may still be loading it.
+    /// If the control plane has sent the node a configuration: until when the node may still be loading it.
     loading_until: Option<Moment>,
     source: Source,
     feeding: Feeding,
     following: Following,
-    /// The length of the snapshot of which it was said that it is too large.
+    /// The length of the snapshot that was last reported as too large.
     said_too_large: Option<u64>,
 }
 
 #[derive(Debug)]
 enum Feeding {
     No,
-    /// The node may have been fed before, without success: then there may be another snapshot by now.
+    /// With the snapshot that the node was fed before without success, if there is one: there may be another by now.
     Fetching(Option<Fed>),
     Ready(Fed),
-    /// It is sent at this moment if nothing changes until then: a large one, to a node that could not take it yet.
+    /// It is sent at this moment if nothing changes until then. The snapshot is large, and the node can't take it yet.
     Due(Fed, Moment),
     Fed(Fed),
-    /// It was not sent, and is to be fetched again: a smaller one may have been published by then.
+    /// It was not sent. It is fetched again later, because a smaller one may have been published by then.
     TooLarge(Fed),
 }
 
@@ -89,7 +89,7 @@ impl NodeSession {
         (session, vec![Action::ConnectControlPlane])
     }
 
-    /// From now on, refusals mean this. What was done because of earlier ones stays done.
+    /// From now on, refusals mean this. What earlier refusals have caused stays as it is.
     pub fn set_on_refusal(&mut self, on_refusal: OnRefusal) {
         self.rules.on_refusal = on_refusal;
     }
@@ -198,8 +198,8 @@ impl NodeSession {
         }
     }
 
-    /// Whether the snapshot that was last asked to be sent is still to be sent: since then the control plane may have
-    /// come, or the node have said that it has something.
+    /// Whether the snapshot of the last [`Action::Feed`] should still be sent. Since that action, the control plane may have
+    /// come back, or the node may have said that it has a configuration.
     pub fn awaits_delivery(&self) -> bool {
         matches!(self.feeding, Feeding::Fed(Fed { next: None, .. })) || self.following.awaits_delivery()
     }
@@ -289,14 +289,14 @@ impl NodeSession {
         }
 
         match &mut self.link {
-            // It gets nothing of this node before the first message, which says who that is.
+            // The control plane gets nothing from this node before the first message, which says who the node is.
             Link::Up(_) if self.basic_info.is_none() => self.unanswered_ping = Some(frame),
             Link::Up(up) => {
                 up.pong_due.get_or_insert(now + PONG_LIMIT);
                 self.unanswered_ping = Some(frame.clone());
                 actions.push(Action::ToControlPlane(frame));
             }
-            // The control plane may be there in a moment: then it answers, as if nobody stood between.
+            // The control plane may be connected in a moment. Then it answers this ping itself, as without a relay.
             Link::Connecting { known: Known::Nothing, .. } => self.unanswered_ping = Some(frame),
             Link::Connecting { .. } | Link::Down { .. } => actions.push(Action::ToNode(Frame::empty_pong())),
         }
@@ -342,7 +342,7 @@ impl NodeSession {
         }
     }
 
-    // The node's time to load it begins when it has all of it: a large one may wait for its turn before it is sent.
+    // The node's loading time begins when it has the whole snapshot: a large one may wait for its turn before it is sent.
     fn delivered(&mut self, now: Moment, actions: &mut Vec<Action>) {
         if self.following.awaits_delivery() {
             actions.extend(self.following.delivered(now).map(Action::Notify));
@@ -374,7 +374,7 @@ impl NodeSession {
         match restore::decide(self.node_holds(), control_plane, self.rules.on_refusal) {
             Decision::Feed => self.feed(max_payload, now, actions),
             Decision::LeaveAlone => self.feeding = Feeding::No,
-            // Nothing is on its way to the node now; if the control plane gives none after all, feeding goes on.
+            // Nothing more is sent for now. If the control plane sends nothing after all, feeding goes on.
             Decision::Wait => {
                 if let Feeding::Due(fed, _) | Feeding::Fed(fed) = &self.feeding {
                     self.feeding = Feeding::Ready(fed.taken_back());
@@ -415,8 +415,8 @@ impl NodeSession {
         self.feeding = Feeding::Fed(fed);
     }
 
-    // When the snapshot is to be fetched, if it may be needed and isn't there: after a head start of the control plane,
-    // or at once if that is gone.
+    // When to fetch the snapshot, if it may be needed and isn't there: after a head start for the control plane, or at once
+    // if the control plane is gone.
     fn fetch_at(&self) -> Option<Moment> {
         if self.node_holds() != NodeHolds::Nothing {
             return None;
@@ -424,7 +424,7 @@ impl NodeSession {
 
         match &self.feeding {
             Feeding::No => {}
-            // Another one may have been chosen for it since (`lifeboat rollback`).
+            // An operator may have chosen another snapshot since then (`lifeboat rollback`).
             Feeding::Fed(fed) if fed.attempts >= ATTEMPTS_BEFORE_NOTICE => return fed.next,
             Feeding::TooLarge(fed) => return fed.next,
             Feeding::Fetching(_) | Feeding::Ready(_) | Feeding::Due(..) | Feeding::Fed(_) => return None,
@@ -444,7 +444,7 @@ impl NodeSession {
 
     fn node_holds(&self) -> NodeHolds {
         match self.runs {
-            // Before its first message it is not known what it can be given.
+            // Before the node's first message, it is not known what it can take.
             _ if self.basic_info.is_none() => NodeHolds::Unknown,
             None => NodeHolds::Unknown,
             Some(hash) if hash.is_empty() && self.loading_until.is_some() => NodeHolds::Unknown,

@@ -1,5 +1,5 @@
-//! Whether a control plane accepts the certificate that we show it, as all tries to link tell it together. It matters
-//! beyond the link: a certificate that was exchanged may have leaked, and whoever else has it must get nothing from us.
+//! Whether a control plane accepts the certificate that we show it, as all attempts to link show together. This matters
+//! beyond the link: a replaced certificate may have leaked, and someone else who has it must get nothing from us.
 
 use super::answer::{ConnectFailure, SECOND_LOOK, Verdict};
 use crate::digest::Sha256Digest;
@@ -14,7 +14,7 @@ pub enum CertificateRefusal {
     EndedTwice,
 }
 
-/// What is known of one certificate. Another one that is shown begins anew.
+/// What is known of one certificate. If another certificate is shown, this begins anew.
 #[derive(Debug, Default)]
 pub struct OwnCertificate {
     shown: Option<Sha256Digest>,
@@ -26,7 +26,7 @@ enum Known {
     /// Nothing speaks against it.
     #[default]
     Nothing,
-    /// A connection ended without an answer, for the first time in a row then.
+    /// Connections end without an answer; the first of them in a row ended at this moment.
     Suspected(Moment),
     /// It is not accepted. An outage changes nothing about that: neither a blip nor the end of the control plane makes a
     /// certificate good.
@@ -34,12 +34,12 @@ enum Known {
 }
 
 impl OwnCertificate {
-    /// A link came about: it is accepted.
+    /// A link was made: the certificate is accepted.
     pub fn linked(&mut self) {
         self.known = Known::Nothing;
     }
 
-    /// What it means that a try to link failed for which this certificate was shown.
+    /// What it means that an attempt to link failed in which the certificate `shown` was shown.
     pub fn judge(&mut self, failure: ConnectFailure, shown: Sha256Digest, now: Moment) -> Verdict {
         if self.shown.replace(shown) != Some(shown) {
             self.known = Known::Nothing;

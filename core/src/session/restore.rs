@@ -1,7 +1,7 @@
 //! The one decision of the restore flow: may this node be given a configuration from the store now?
 //!
-//! A living control plane is never overruled, and only a node without a configuration is given one here. Whether a node
-//! that has one is given a newly published one (`LIFEBOAT_FOLLOW`) is decided in `follow`.
+//! A living control plane is never overruled, and only a node without a configuration is given one here. `follow` decides
+//! whether a node that has a configuration is given a newly published one (`LIFEBOAT_FOLLOW`).
 
 /// What is known of what the node runs, from its newest ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub enum ControlPlaneIs {
     Gone,
     /// There, and it refused this node.
     Refusing,
-    /// There, and it does not accept the certificate that we show it. Whoever else has that must get nothing from us.
+    /// There, and it does not accept the certificate that we show it. Someone else who has this certificate must get nothing
+    /// from us.
     RefusingCertificate,
 }
 
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_fed_by_one_whose_own_certificate_is_refused() {
+    fn a_relay_whose_own_certificate_is_refused_feeds_no_node() {
         for node in EVERY_NODE {
             for on_refusal in [OnRefusal::LeaveAlone, OnRefusal::Feed] {
                 assert_eq!(decide(node, RefusingCertificate, on_refusal), Decision::LeaveAlone);

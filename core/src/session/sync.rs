@@ -1,33 +1,33 @@
-//! What a relay gives a node with incremental sync while the control plane is gone, and when. A node has a connection for
-//! each of its workers; what any of them says is the node's, and an answer goes to the one that asked.
+//! What a relay gives a node with incremental sync while the control plane is gone, and when. A node has one connection for
+//! each of its workers. Whatever arrives on any of them comes from the node, and an answer goes to the worker that asked.
 //!
 //! Such a node asks by itself: when it starts, every 30 s, and when it is notified. It applies what it gets without a check,
-//! and a wrong answer can harm it until it is restarted, so what it doesn't take is not sent again and again (KONG.md
-//! section 7).
+//! and a wrong answer can harm it until it is restarted. So a snapshot that it doesn't take is not sent again and again
+//! (KONG.md section 7).
 
 use std::time::Duration;
 
 use crate::kong::rpc::SyncVersion;
 use crate::time::Moment;
 
-/// How long a node may take its time with a snapshot before it is sent again, unless it is large.
+/// How long a node has to load a snapshot before it is sent again, unless the snapshot is large.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// The same for a large one. A node with 50,000 services was seen to take 34 s.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
-/// From how many bytes of JSON on a configuration is large.
+/// A configuration of more bytes of JSON than this is large.
 const LARGE: u64 = 15_000_000;
 /// How often a node is sent the same snapshot.
 const ATTEMPTS: u32 = 2;
-/// How many snapshots in a row a node may not take before it is left alone for good.
+/// A node that has not taken so many different snapshots in a row is left alone for good.
 const DIFFERENT_ONES: u32 = 3;
-/// A node that has just come asks by itself; only one that comes again is notified.
+/// A node that has just started asks by itself within this time; only a node that reconnects is notified.
 const ASKS_BY_ITSELF: Duration = Duration::from_millis(1500);
-/// A notification is lost while the node waits for an answer, which it does for 5 s.
+/// When a notification is repeated. One is lost if it comes while the node waits for an answer, which it does for 5 s.
 const NOTIFY_AGAIN: Duration = Duration::from_secs(6);
 /// How long a node needs to be done with an answer before it can be notified.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// What there is for a node.
+/// What a node can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The version that the node will have.
@@ -43,7 +43,7 @@ pub struct Offer {
 /// What a call is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// That there is nothing newer.
+    /// There is nothing newer.
     NoDeltas,
     /// All of what is offered.
     Everything,
@@ -77,18 +77,18 @@ pub enum SyncTrouble {
         /// The node's `cluster_max_payload` in bytes.
         limit: u64,
     },
-    /// It was restored from a history that is further than this one.
+    /// It was restored from a history that is ahead of this one.
     #[error(
         "it runs snapshot {runs} of a backup, and the newest here is {newest}: was it restored from another store or another \
          version's folder? It goes on with what it has"
     )]
     Ahead {
-        /// The place in the history of what it runs.
+        /// The number of the snapshot that it runs.
         runs: u64,
         /// The newest place in the history here.
         newest: u64,
     },
-    /// It has a configuration, and no version tells how old that is.
+    /// It has a configuration whose age no version tells.
     #[error(
         "it has a configuration that came by /v1/outlet, or under version 0, and is given none: nothing tells which is newer. \
          It goes on with what it has. If its /status/ready answers 503, it has none: restart this relay, which then takes it for \
@@ -103,7 +103,7 @@ pub struct SyncNode {
     max_payload: u64,
     /// What its newest call says that it has.
     has: Option<i64>,
-    /// It has something though it says 0.
+    /// It has a configuration although it says 0.
     has_another: bool,
     restored: bool,
     fed: Option<Fed>,
@@ -165,8 +165,8 @@ impl SyncNode {
         self.trouble.as_ref()
     }
 
-    /// It asks for what is newer than `version` while the control plane answers, which has given it something since it last
-    /// asked, or has not.
+    /// It asks for what is newer than `version` while the control plane answers. `was_given` says whether the control plane
+    /// has given it something since it last asked.
     pub fn asked_control_plane(&mut self, version: i64, was_given: bool) {
         self.says(version);
         // A control plane whose history is empty gives its configuration under version 0.
@@ -176,8 +176,8 @@ impl SyncNode {
         }
     }
 
-    /// It asks for what is newer than `version`. Nothing is offered while it isn't known whether the control plane is gone,
-    /// and where there is nothing for it.
+    /// It asks for what is newer than `version`. `offer` is `None` if there is nothing for it, or while it isn't known whether
+    /// the control plane is gone.
     pub fn asked(&mut self, version: i64, offer: Option<&Offer>, now: Moment) -> (Answer, Option<SyncNotice>) {
         self.says(version);
         (self.called, self.notified) = (now, None);
@@ -200,7 +200,7 @@ impl SyncNode {
         }
     }
 
-    /// What it should have been sent could not be, since others are before it: it is notified later.
+    /// The answer could not be sent, because other nodes are before it: it is notified later.
     pub fn not_sent(&mut self, now: Moment) {
         if let Some(fed) = &mut self.fed {
             fed.attempts -= 1;
@@ -217,7 +217,7 @@ impl SyncNode {
             Some(_) => self.called + ROUND,
         };
         let may_be = match self.has {
-            // Whatever it has, it tells.
+            // It is notified although it is unknown what it has: it then asks, and says so.
             None => now,
             Some(version) => match self.obstacle(version, offer, now) {
                 None => now,
@@ -239,11 +239,11 @@ impl SyncNode {
         is_due
     }
 
-    // What has a version of its own is lost if the node says 0 later.
+    // If the node says 0 after it has said a version, it has lost what it had.
     fn says(&mut self, version: i64) {
         self.has = Some(version);
         self.has_another &= version == 0;
-        // Also one that was restored before this relay was there.
+        // True also for a node that was restored before this relay was started.
         self.restored = SyncVersion::sequence(version).is_some();
     }
 
@@ -253,7 +253,7 @@ impl SyncNode {
         Some(SyncNotice::Adopted(fed.version))
     }
 
-    // Why it isn't sent what is offered.
+    // Why the node isn't sent what is offered.
     fn obstacle(&self, version: i64, offer: &Offer, now: Moment) -> Option<Obstacle> {
         let newest = offer.version.number();
         match SyncVersion::sequence(version) {
@@ -265,7 +265,7 @@ impl SyncNode {
             Some(_) => {}
             None if version == 0 && self.has_another => return Some(Obstacle::Trouble(SyncTrouble::HasAnother)),
             None if version == 0 => {}
-            // A control plane's own.
+            // A version of a control plane's own.
             None => return Some(Obstacle::Nothing),
         }
 

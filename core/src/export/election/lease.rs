@@ -2,8 +2,8 @@
 //!
 //! A lease is dead when its tag hasn't changed for [`DEATH`] on the *watcher's* monotonic clock; no two clocks are ever
 //! compared. Its owner stops writing [`SAFE`] after the beginning of its last successful renewal, on its own clock. The
-//! watcher's 30 s begin later than the owner's 25 s, so the owner has stopped before another begins. Whether a lease was
-//! taken in the meantime is never concluded from time alone: the next renewal, a compare-and-swap, says so.
+//! watcher's 30 s begin later than the owner's 25 s, so the owner stops before another exporter begins. An owner never
+//! concludes from time alone that it has lost the lease: the next renewal, a compare-and-swap, tells.
 
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use crate::backoff::spread;
 use crate::export::publisher::Leadership;
 use crate::time::Moment;
 
-/// How soon is looked again where a change is near: after a failure, and while a leader without a link is replaced.
+/// The pause before the next look when a change is near: after a failure, and while a leader without a link is
+/// replaced.
 const SOON: Duration = Duration::from_secs(2);
-/// For how long an exporter that has just stepped down, or reaches no control plane, leaves a free lease to others.
+/// How long an exporter that has just stepped down, or that reaches no control plane, leaves a free lease to others.
 const COURTESY: Duration = Duration::from_secs(20);
-/// How often the registration is written anew, for people and against a rule that expires it.
+/// How often the registration is written again, so that people see it, and no lifecycle rule expires it.
 const REGISTER: Duration = Duration::from_secs(60 * 60);
 
 /// The machine.
@@ -34,23 +35,22 @@ pub struct Lease<T> {
     next: Moment,
     /// Until then a free lease is left to others.
     courtesy: Moment,
-    /// The epoch after which a free lease was left to others once.
+    /// The highest epoch when this exporter last left a free lease to others; it does so once for each epoch.
     yielded: Option<u64>,
-    /// The epoch instead of whose leader this one has offered to lead.
+    /// The epoch of the leader in whose place this exporter has offered to lead.
     offered: Option<u64>,
     register_at: Moment,
     phase: Phase,
-    /// Whose leadership, or which of its own, was told to the operator.
+    /// The leadership that was last reported to the operator.
     said: Option<String>,
     now: Moment,
 }
 
 #[derive(Debug)]
 enum State<T> {
-    /// Another leads, or nobody.
+    /// Another exporter leads, or none.
     Watching { seen: Option<Seen<T>> },
-    /// This one leads.
-    /// This one leads, as far as it knows. Without a tag, what became of its last write isn't known.
+    /// This one leads, as far as it knows. Without a tag, it is unknown whether its last write has succeeded.
     Leading { record: LeaseRecord, tag: Option<T>, recheck: Recheck },
 }
 
@@ -70,7 +70,8 @@ struct Seen<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recheck {
     NotNeeded,
-    /// Nothing may be written before a renewal has succeeded that begins from now on and has this epoch.
+    /// Nothing may be written until a renewal with this epoch has succeeded. The renewal must begin after this was
+    /// noted.
     Needed {
         epoch: u64,
     },
@@ -93,7 +94,7 @@ impl<T: Clone + PartialEq> Lease<T> {
             me,
             state: State::Watching { seen: None },
             flight: None,
-            // It has its time to connect before it counts as dead.
+            // Its link does not count as dead yet: it has some time to connect.
             link: OwnLink::Down { since: now },
             highest: 0,
             next: now,
@@ -198,7 +199,7 @@ impl<T: Clone + PartialEq> Lease<T> {
         });
 
         match (&mut self.state, mine) {
-            // One's own: a write whose answer was lost. Renewing it will tell whether it still is.
+            // It is this exporter's own: a write whose answer was lost. Renewing it will tell whether it still is.
             (State::Leading { record, tag, .. }, Some((mine, found))) => {
                 (*record, *tag) = (mine, Some(found));
                 self.next = self.now;
@@ -208,7 +209,7 @@ impl<T: Clone + PartialEq> Lease<T> {
                 self.next = self.now;
             }
             (State::Leading { .. }, None) => {
-                // It has seen a lease before, its own.
+                // `seen` is set, because it has seen a lease before: its own.
                 self.state = State::Watching { seen: Some(Seen { tag: None, since: self.now }) };
                 self.said = None;
                 actions.extend([Action::Lead(Leadership::Follower), Action::Notify(Notice::Deposed)]);
@@ -224,8 +225,8 @@ impl<T: Clone + PartialEq> Lease<T> {
         let State::Watching { seen } = &mut self.state else { return };
         let (record, tag) = found.map_or((None, None), |Found { record, tag }| (record, Some(tag)));
         let over = tag.clone().map_or(Over::Nothing, Over::Exactly);
-        // At first, finding none means that there is none. But an exporter that has seen one and finds none any more must
-        // not conclude that its owner has stopped writing: somebody has deleted it.
+        // At the first look, finding no lease means that nobody leads. But if an exporter has seen a lease and then
+        // finds none, somebody has deleted it, and its owner may still be writing.
         let is_free = record.as_ref().is_some_and(|record| record.tenure == Tenure::Released);
 
         if is_free || (tag.is_none() && seen.is_none()) {
@@ -261,7 +262,7 @@ impl<T: Clone + PartialEq> Lease<T> {
         }
     }
 
-    // Its leader reaches no control plane: say that this one does. It is up to the leader to step down.
+    // The leader reaches no control plane: says that this exporter does. The leader decides whether to step down.
     fn offer(&mut self, epoch: u64, actions: &mut Vec<Action<T>>) {
         if !matches!(self.link, OwnLink::Up) {
             return;
@@ -274,7 +275,7 @@ impl<T: Clone + PartialEq> Lease<T> {
     }
 
     fn take(&mut self, over: Over<T>, actions: &mut Vec<Action<T>>) {
-        // An exporter that reaches a control plane goes first, and so does one that hasn't just stepped down.
+        // Exporters that reach a control plane, and that have not just stepped down, go first.
         if self.link.health(self.now) == LinkHealth::Dead && self.yielded != Some(self.highest) {
             self.yielded = Some(self.highest);
             self.courtesy = self.now + COURTESY;
@@ -304,7 +305,7 @@ impl<T: Clone + PartialEq> Lease<T> {
             }
             Some(Flight::Renewing { record, sent, recheck: answered }) => {
                 let recheck = match self.state {
-                    // It came up while this renewal was under way.
+                    // The recheck was requested while this renewal was under way.
                     State::Leading { recheck, .. } if recheck != answered => recheck,
                     _ => Recheck::NotNeeded,
                 };
@@ -342,7 +343,8 @@ impl<T: Clone + PartialEq> Lease<T> {
         }
     }
 
-    // Whether it was another's write or one's own, whose answer was lost, is to be seen; until then nothing is written.
+    // Another exporter has written the lease, or it was this one's own write whose answer was lost. The next read shows
+    // which; until then nothing is written.
     fn conflict(&mut self, actions: &mut Vec<Action<T>>) {
         self.read(actions);
         if let State::Leading { record, tag, .. } = &mut self.state {
@@ -371,7 +373,7 @@ impl<T: Clone + PartialEq> Lease<T> {
         actions.push(Action::Lead(Leadership::Leader { epoch: record.epoch, until: Moment::default() }));
     }
 
-    // Somebody may reach a control plane while this leader doesn't.
+    // Steps down if another exporter reaches a control plane and this leader doesn't.
     fn consider(&mut self, others: &[Registered], actions: &mut Vec<Action<T>>) {
         let State::Leading { record, tag: Some(tag), .. } = &self.state else { return };
         let offers = |other: &&Registered| {
@@ -388,7 +390,7 @@ impl<T: Clone + PartialEq> Lease<T> {
         }
     }
 
-    // First nothing more may be written, then another may lead.
+    // In this order: first this exporter stops writing, then another may lead.
     fn release(&mut self, last: LeaseRecord, tag: T, actions: &mut Vec<Action<T>>) {
         self.flight = Some(Flight::Releasing);
         let record = LeaseRecord { renewal: last.renewal + 1, tenure: Tenure::Released, ..last };

@@ -1,14 +1,15 @@
-//! Whether one's own link to the control plane counts as dead: a leader that reconnects within a few seconds stays one.
+//! Whether an exporter's own link to the control plane counts as dead: a leader that reconnects within a few seconds
+//! stays the leader.
 
 use std::time::Duration;
 
 use super::record::LinkHealth;
 use crate::time::Moment;
 
-/// For how long a link may be down before others are told.
+/// How long a link may be down before other exporters are told.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One's own link.
+/// An exporter's own link.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OwnLink {
     Up,

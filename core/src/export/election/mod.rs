@@ -1,6 +1,5 @@
-//! Which of several exporters leads. How that is found out depends on what the store can do: [`Lease`] where its
-//! conditional writes hold, [`Registry`] elsewhere. Both are machines; the objects that they ask for are written and read
-//! by whoever drives them.
+//! Which of several exporters leads. How it is elected depends on the store: by a [`Lease`] if its conditional writes
+//! hold, by a [`Registry`] otherwise. Both are machines; their driver writes and reads the objects that they ask for.
 
 mod lease;
 mod link;
@@ -21,10 +20,10 @@ use crate::time::Moment;
 
 /// How often a leader renews its lease, and a candidate its registration.
 pub const RENEWAL: Duration = Duration::from_secs(10);
-/// After how long without a change a lease or a registration is dead.
+/// A lease or a registration that has not changed for this long is dead.
 pub const DEATH: Duration = Duration::from_secs(30);
-/// For how long after the beginning of its last successful renewal a leader may write. Less than [`DEATH`], so that what
-/// it sends then has arrived before another can lead.
+/// How long after the beginning of its last successful renewal a leader may write. This is less than [`DEATH`], so that
+/// its last write has arrived before another exporter can lead.
 pub const SAFE: Duration = Duration::from_secs(25);
 /// How often others look at the lease.
 pub const WATCH: Duration = Duration::from_secs(5);
@@ -79,7 +78,7 @@ pub struct Found<T> {
     pub tag: T,
 }
 
-/// Something to do. Of those that touch the store one is under way at a time, and each is answered by one event.
+/// Something to do. At most one action at the store is under way at a time, and each is answered by one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<T> {
     /// Read `election/leader.json`.
@@ -95,7 +94,7 @@ pub enum Action<T> {
     Register(Registration),
     /// List and read all registrations.
     ReadRegistrations,
-    /// What is written from now on is written under this leadership.
+    /// From now on, everything is written under this leadership.
     Lead(Leadership),
     /// Tell the operator.
     Notify(Notice),
@@ -130,7 +129,7 @@ pub enum Notice {
         /// Its host.
         leader: String,
     },
-    /// This exporter led and does no longer: another one has taken the lease, or the lease is gone.
+    /// This exporter no longer leads: another one has taken the lease, or the lease is gone.
     Deposed,
     /// This exporter leaves the lead to one that reaches a control plane.
     StepsDown {
@@ -150,7 +149,7 @@ pub enum Election<T> {
     Alone(Alone),
 }
 
-/// The one exporter that there is.
+/// The only exporter.
 #[derive(Debug, Default)]
 pub struct Alone {
     begun: Option<Moment>,

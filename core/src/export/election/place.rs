@@ -1,9 +1,10 @@
 //! In which store the election is held, and what keeps two elections in two stores from having two leaders.
 //!
-//! Usually it is held beside the backups. Whoever holds it elsewhere (`LIFEBOAT_ELECTION_STORAGE`) first writes a mark beside
-//! the backups, once, and then waits until the usual election has been silent for as long as kills a lease. Whoever holds it
-//! beside the backups looks for a mark after it was elected. So of the two at least one sees the other: the mark was there when
-//! the second looked, or its lease was there when the first did. A mark never ends by itself.
+//! Usually the election is held beside the backups: the *usual* election. An exporter that elects elsewhere
+//! (`LIFEBOAT_ELECTION_STORAGE`) first writes a mark beside the backups, once. Then it waits until the usual election
+//! has been silent for [`DEATH`], after which a lease is dead. An exporter that elects beside the backups looks for a
+//! mark after it was elected. So at least one of the two sees the other: either the mark was there when the second one
+//! looked, or the second one's lease was there when the first one looked. A mark never expires by itself.
 
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use crate::time::Moment;
 
 /// The format that this code writes.
 const FORMAT: u32 = 1;
-/// How often a mark is looked at again, and by whom it bars.
+/// How often a mark is read again, also by an exporter that it keeps from leading.
 pub const AGAIN: Duration = Duration::from_secs(60);
-/// How often the usual election is looked at while it is waited for to end.
+/// How often an exporter looks at the usual election while it waits for that to end.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// `lifeboat/election.json`: where the election is held, if it isn't beside the backups. Not in `election/`, where everything
@@ -36,7 +37,8 @@ impl Mark {
     }
 }
 
-/// What lies in the usual election, by the store's names for versions of objects: it changes as long as anybody takes part.
+/// The objects of the usual election, each with the store's name for its version. These change as long as an exporter
+/// takes part.
 pub type Usual<T> = Vec<(String, T)>;
 
 /// What is to be done next at the store of the backups.
@@ -48,11 +50,11 @@ pub enum Next {
     WriteMark(Mark),
     /// See what lies in the usual election.
     LookAtUsual,
-    /// Nothing before this moment: others are about to be gone.
+    /// Nothing before this moment: other exporters may still be leaving.
     WaitUntil(Moment),
-    /// Whoever was elected may lead.
+    /// The elected exporter may lead.
     Lead,
-    /// Whoever was elected may not lead: the election is held in this other store.
+    /// The elected exporter may not lead: the election is held in this other store.
     Elsewhere(String),
 }
 
@@ -61,13 +63,13 @@ pub enum Next {
 pub enum Seen<T> {
     /// The mark, or that there is none.
     Mark(Option<Mark>),
-    /// That it is written, or that another was quicker: what is there is read.
+    /// The mark is written, or another exporter was quicker: it is read next.
     MarkWritten,
     /// What lies in the usual election.
     Usual(Usual<T>),
 }
 
-/// Whether whoever was elected in one store may lead. Begun anew with each leadership that doesn't follow another without a gap.
+/// Whether the exporter that was elected in one store may lead. Begun anew with each leadership that follows a gap.
 #[derive(Debug)]
 pub struct Clearance<T> {
     /// Where this exporter's election is held; beside the backups, if that isn't said.
@@ -111,7 +113,7 @@ impl<T: PartialEq> Clearance<T> {
         };
     }
 
-    // What has not changed for as long as kills a lease is dead, by this exporter's own clock; and so is what isn't there.
+    // An election is dead if its objects have not changed for DEATH, by this exporter's own clock, or if it has none.
     fn after(&mut self, found: Usual<T>, now: Moment) -> Next {
         let since = match &self.usual {
             Some((before, since)) if *before == found => *since,

@@ -7,8 +7,8 @@ use crate::time::WallTime;
 /// The format that this code writes.
 pub const FORMAT: u32 = 1;
 
-/// `election/leader.json`: who leads. Each renewal has another number, so that each has other bytes: a store that names
-/// an object's version by a digest of its bytes would otherwise show no renewal at all.
+/// `election/leader.json`: who leads. Each renewal has a new number, so that its bytes differ: otherwise a store that
+/// names an object's version by a digest of its bytes would not show the renewal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRecord {
     /// [`FORMAT`].
@@ -28,8 +28,8 @@ pub struct LeaseRecord {
 }
 
 impl LeaseRecord {
-    /// What is written there; nothing if that is damaged, or of a later format, in which the same names may mean something
-    /// else.
+    /// The record in these bytes; none if they are damaged, or of a later format, in which the same names may mean
+    /// something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok().filter(|record: &Self| record.format == FORMAT)
     }
@@ -51,7 +51,7 @@ pub enum LinkHealth {
 pub enum Tenure {
     /// It does, as long as it renews.
     Held,
-    /// It has ended, or steps down: whoever comes first may lead.
+    /// It has ended, or steps down: the first exporter that takes the lease may lead.
     Released,
 }
 
@@ -67,7 +67,7 @@ pub struct Registration {
     /// Whether it reaches a control plane.
     #[serde(default = "alive")]
     pub link: LinkHealth,
-    /// Since when it is registered without a gap, by the store's clock; unknown to it when it has just come.
+    /// Since when it has been registered without a gap, by the store's clock. A new exporter doesn't know it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<WallTime>,
     /// It reaches a control plane and could lead instead of the leader of this epoch, who says that it reaches none.
@@ -94,7 +94,7 @@ pub struct Registered {
     pub written: WallTime,
 }
 
-// What a start leaves there that only tries whether it may write says nothing of a link.
+// The test of conditional writes at a start leaves a registration without a link.
 fn alive() -> LinkHealth {
     LinkHealth::Alive
 }

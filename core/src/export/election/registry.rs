@@ -1,8 +1,8 @@
 //! Election by registrations, for stores whose conditional writes don't hold. Of the live registrations, those whose
-//! exporter reaches its control plane come first; among them the oldest leads.
-//! Ages are those of the store's own clock: each candidate writes its registration and then compares the others' times
-//! with that of its own. Two may lead for a short time, for instance while a listing lags; both publish what the same
-//! control plane sent, so they come to agree.
+//! exporter reaches its control plane come first; among them the oldest leads. Ages are measured by the store's own
+//! clock: each candidate writes its registration, and then compares its time with the times of the others. Two may lead
+//! for a short time, for instance while a listing lags; both publish what the same control plane sent, so they come to
+//! agree.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Registry {
     link: OwnLink,
     /// Since when it is registered without a gap, by the store's clock.
     since: Option<WallTime>,
-    /// When the last round began that succeeded.
+    /// When the last successful round began.
     registered: Option<Moment>,
     highest: u64,
     leads: Option<u64>,
@@ -99,7 +99,7 @@ impl Registry {
     fn begin<T>(&mut self, actions: &mut Vec<Action<T>>) {
         match self.phase {
             Phase::Running if self.next <= self.now => {
-                // An exporter that was silent for so long is dead to the others, and comes back as a new one.
+                // To the others, an exporter that was silent for so long is dead; it comes back as a new one.
                 if self.registered.is_none_or(|registered| self.now - registered >= DEATH) {
                     self.since = None;
                 }
@@ -109,7 +109,7 @@ impl Registry {
             }
             Phase::Running => {}
             Phase::Stopping => {
-                // First nothing more may be written, then another may lead.
+                // In this order: first this exporter stops writing, then another may lead.
                 self.follow(actions);
                 self.phase = Phase::Left;
                 self.flight = Some(Flight::Leaving);
@@ -132,7 +132,7 @@ impl Registry {
     fn compare<T>(&mut self, all: &[Registered], chance: f64, actions: &mut Vec<Action<T>>) {
         let Some(Flight::Reading { sent }) = self.flight.take() else { return };
         let Some(mine) = all.iter().find(|other| other.registration.node_id == self.me.node_id) else {
-            // A listing that lags doesn't show the others as they are either.
+            // If a listing lags, it doesn't show the others' present state either.
             self.next = self.now + SOON;
             return;
         };
@@ -175,7 +175,7 @@ impl Registry {
         if self.leads.is_some_and(|epoch| epoch <= shown) {
             self.leads = None;
         }
-        // Until a round has shown who is the oldest now.
+        // It follows until a round has shown which exporter is the oldest now.
         actions.push(Action::Lead(Leadership::Follower));
         self.next = self.now;
     }
@@ -200,8 +200,8 @@ impl Registry {
     }
 }
 
-/// Who comes first: those that reach a control plane, of these the oldest. One that doesn't know yet since when it is
-/// registered has written its registration once only.
+/// The order of candidates: first those that reach a control plane, and of these the oldest. A candidate that doesn't
+/// know yet since when it is registered has written its registration only once.
 fn rank(registration: &Registration, written: WallTime) -> (u8, WallTime, String) {
     let reach = match registration.link {
         LinkHealth::Alive => 0,

@@ -16,10 +16,10 @@ pub enum ElectionSetting {
     None,
 }
 
-/// What a store's conditional writes are worth, as found by trying; a vendor's name says nothing.
+/// Whether a store's conditional writes work. That is found by trying; a vendor's name says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionalWrites {
-    /// Create-if-absent and compare-and-swap hold, also when several write at once.
+    /// Create-if-absent and compare-and-swap work, even if several exporters write at once.
     Hold,
     /// At least one of them is refused, ignored or lets several through.
     DoNotHold,
@@ -28,7 +28,7 @@ pub enum ConditionalWrites {
 /// How the leader is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
-    /// Whoever holds the lease leads, and is fenced off when it doesn't any more.
+    /// The holder of the lease leads. When it loses the lease, its writes are fenced off.
     Lease,
     /// The oldest live registration leads; two may overlap briefly.
     Registry,
@@ -53,7 +53,7 @@ impl ElectionSetting {
     /// The strategy that follows.
     ///
     /// # Errors
-    /// A lease was demanded of a store that can't give one: to go on without would drop what the operator counts on.
+    /// A lease was demanded, but the store can't give one. To go on without it would break what the operator relies on.
     pub fn choose(self, writes: ConditionalWrites) -> Result<Strategy, NoLease> {
         match (self, writes) {
             (Self::None, _) => Ok(Strategy::Alone),

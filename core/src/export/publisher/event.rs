@@ -23,10 +23,10 @@ pub enum Event {
     LinkDown,
     /// The control plane sent a configuration over it.
     Received(Received),
-    /// The keys that this exporter writes with are no longer those that the published manifest was written with. What
-    /// follows is done with the next event.
+    /// This exporter now has other keys than those with which the published manifest was written. What follows from that is
+    /// done with the next event.
     KeysChanged,
-    /// An operator has changed what a configuration may lose. What is held for its losses stays held.
+    /// An operator has changed how much a configuration may lose. A configuration that is held for its losses stays held.
     Guard(ShrinkGuard),
     /// A node of this version did something, seen through the relay.
     Node(NodeLink, NodeNews),
@@ -55,18 +55,18 @@ pub enum Event {
     Written(Named),
     /// [`Action::ReadBack`] is done.
     ReadBack(PayloadState),
-    /// [`Action::PutBack`] is done: the very bytes that the manifest names are there again.
+    /// [`Action::PutBack`] is done: exactly the bytes that the manifest names are there again.
     PutBack,
     /// [`Action::PutBack`] was in vain: nobody has what the manifest names.
     NotPutBack,
     /// [`Action::Hold`] is done: it has this place in the history.
     HeldWritten(SnapshotId),
-    /// A write found something else in the store than what was looked at.
+    /// A write found something else in the store than was read before.
     Conflict,
     /// What was asked for at the store failed, or could not be done before the leadership ended; a write may have
     /// happened nevertheless.
     Failed,
-    /// The program is to end: what is waiting goes out now.
+    /// The program is to end: a configuration that is waiting is published now.
     Stop,
 }
 
@@ -77,9 +77,9 @@ pub enum Leadership {
     Follower,
     /// This one.
     Leader {
-        /// Of which leadership what it writes speaks.
+        /// The number of the leadership, which is in everything that it writes.
         epoch: u64,
-        /// From then on it must not write, unless its leadership is renewed before.
+        /// From this moment on it must not write, unless its leadership is renewed before.
         until: Moment,
     },
     /// This one, and an operator has said that there is no other (`LIFEBOAT_ELECTION=none`).
@@ -89,18 +89,18 @@ pub enum Leadership {
 /// What lies in the store where the published manifest says that its payload is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PayloadState {
-    /// What the manifest names, as far as was looked: its size, or all of its bytes. Also where there is no manifest.
+    /// What the manifest names, as far as it was checked: its size, or all of its bytes. Also if there is no manifest.
     #[default]
     Whole,
     /// Nothing.
     Missing,
     /// Something else.
     Altered,
-    /// Something that may not be read, or can't be.
+    /// Something that can't be read, or that this exporter may not read.
     Unreadable,
 }
 
-/// Something to do. Of those that touch the store one is under way at a time, and each is answered by one event.
+/// Something to do. At most one action at the store is under way at a time, and each is answered by one event.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Read the manifest, and see that its payload is there.
@@ -109,19 +109,18 @@ pub enum Action {
     Look,
     /// Read the published payload whole and compare it with the manifest.
     ReadBack,
-    /// Make the store have the published payload again: as what the manifest names, and as nothing else.
+    /// Put the published payload back into the store: only what the manifest names.
     PutBack {
         /// The leadership that does so.
         epoch: u64,
     },
-    /// Write this configuration as the next snapshot and make the manifest name it, in place of the one that was looked
-    /// at.
+    /// Write this configuration as the next snapshot, and replace the manifest that was read by one that names it.
     Publish {
         /// The configuration.
         configuration: Received,
         /// Why it is published.
         state: State,
-        /// The operator's word, where it replaces a lost payload of the same configuration.
+        /// The published snapshot's pin, if this replaces its lost payload with the same configuration.
         pin: Option<Pin>,
         /// The leadership that publishes it.
         epoch: u64,
@@ -139,7 +138,7 @@ pub enum Action {
     },
     /// Close the link to the control plane and make a new one.
     Reconnect,
-    /// Find out whether this exporter still leads, and with an epoch above this one.
+    /// Find out whether this exporter still leads, and lead with an epoch above this one.
     Recheck {
         /// The highest epoch that was seen in a manifest.
         shown: u64,
@@ -150,14 +149,14 @@ pub enum Action {
     Finish,
 }
 
-/// What a manifest says that names the same snapshot as before.
+/// What a new manifest of the same snapshot says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrite {
     /// The leadership that writes it.
     pub epoch: u64,
     /// Why the snapshot is published.
     pub state: State,
-    /// The operator's word on how long.
+    /// How long it stays, if an operator has decided that.
     pub pin: Option<Pin>,
     /// When the control plane was last known to have it.
     pub last_seen: LastSeen,
@@ -177,7 +176,7 @@ pub enum LastSeen {
 pub enum Notice {
     /// The newest configuration's state has changed.
     NewestState(NewestState),
-    /// The control plane sent what is the published one already.
+    /// The control plane sent a configuration that is published already.
     Already(ConfigHash),
     /// The published payload is not in the store, and can't be put there: new nodes get an older snapshot, or none.
     PayloadLost(PayloadLoss),
@@ -190,11 +189,12 @@ pub enum Notice {
     },
 }
 
-/// Why the published payload, which is not in the store as the manifest names it, is not put there.
+/// Why the published payload, which the store does not have as the manifest names it, is not put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayloadLoss {
-    /// Nobody has the bytes that the manifest names, and this keeps the control plane's from being published instead.
+    /// The bytes that the manifest names were found nowhere, and this state prevents the control plane's configuration from
+    /// being published instead.
     Unavailable(PayloadState, NewestState),
-    /// Another exporter leads, or none, and has not done it.
+    /// Another exporter leads, or none, and the payload was not put back.
     LeftByTheLeader(PayloadState),
 }

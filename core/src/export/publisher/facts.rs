@@ -20,16 +20,16 @@ pub struct Rules {
     pub export_delay: Duration,
     /// What a configuration may lose (`LIFEBOAT_MAX_SHRINK`).
     pub guard: ShrinkGuard,
-    /// What is thought of a configuration that was published before and then replaced.
+    /// Whether a configuration is doubted that was published before and then replaced.
     pub doubt: Doubt,
 }
 
-/// What is thought of a configuration that was published before and then replaced.
+/// Whether a configuration is doubted that was published before and then replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// The control plane may be cut off from its database: it is asked again after a while.
     AskAgain,
-    /// Somebody has just asked for what this control plane has.
+    /// No doubt: somebody has just asked this control plane for what it has.
     Nothing,
 }
 
@@ -43,10 +43,10 @@ pub(super) struct Facts {
     pub(super) newest: Option<Newest>,
     /// Since when something waits to be published.
     pub(super) waiting_since: Option<Moment>,
-    /// Kong's export delay ends.
+    /// When Kong's export delay ends.
     pub(super) not_before: Moment,
     pub(super) store: Store,
-    /// What had been received until then is what an operator chose the pinned snapshot instead of.
+    /// When the pin was found: an operator chose the pinned snapshot instead of what had been received until then.
     pub(super) pinned_over: Option<Moment>,
     pub(super) nodes: Nodes,
 }
@@ -71,17 +71,18 @@ pub(super) struct Newest {
     pub(super) counts: EntityCounts,
     pub(super) unrunnable: Option<Unrunnable>,
     bytes: u64,
-    /// When the first of the messages in a row came that had this hash.
+    /// When the first message with this hash came; since then, all messages have had it.
     pub(super) first_received: Moment,
     pub(super) last_received: Moment,
-    /// The link that the last of them came over, and when that was opened.
+    /// The link over which the last of these messages came, and when it was opened.
     link: u64,
     pub(super) link_opened: Moment,
-    /// Until it is published: a large one doesn't stay in memory.
+    /// Kept only until it is published, so that a large one doesn't stay in memory.
     pub(super) configuration: Option<Received>,
     /// Every node that was given it has refused it, and none has taken it since.
     pub(super) refused: bool,
-    /// It was held for its losses when an operator changed what a configuration may lose. The store may not know that yet.
+    /// It was held for its losses when an operator changed how much a configuration may lose. That may not be written to the
+    /// store yet.
     pub(super) was_held: bool,
 }
 
@@ -95,13 +96,13 @@ pub(super) struct Store {
     pub(super) history: History,
     /// When the history was read, or last written to. Snapshots are pruned from it meanwhile, also by operators.
     pub(super) history_known: Moment,
-    /// What was received until then isn't newer than what is published. By this exporter's own clock: when the
-    /// published one was received here, or, if another has published it, when it was first found.
+    /// Configurations that were received until this moment are not newer than the published one. It is when the published one
+    /// was received here or, if another exporter has published it, when it was first found; by this exporter's own clock.
     pub(super) since: Moment,
     looked_at: Moment,
 }
 
-/// How much of what is known of the store may be relied upon.
+/// How far the knowledge of the store may be relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grasp {
     Nothing,
@@ -143,7 +144,7 @@ impl Facts {
     pub(super) fn received(&mut self, received: Received, now: Moment) {
         let (link, link_opened) = match self.link {
             Link::Up { number, opened } => (number, opened),
-            // It was still being decoded when its link ended.
+            // Its link ended while it was still being decoded.
             Link::Down => (self.links, now),
         };
         let first_received = match &self.newest {
@@ -201,7 +202,7 @@ impl Facts {
         self.waiting_since = self.newest.as_ref().map(|newest| newest.first_received);
     }
 
-    /// Decides by this from now on. It must not release what is held: that is `lifeboat release`.
+    /// Decides by this guard from now on. A configuration that is held stays held: only `lifeboat release` releases it.
     pub(super) fn guard_by(&mut self, guard: ShrinkGuard, now: Moment) {
         let is_held = matches!(self.newest_state(now), NewestState::Held(Held::Shrunk(_) | Held::Unreleased));
         if let Some(newest) = &mut self.newest {
@@ -231,7 +232,7 @@ impl Facts {
         let refused = match self.adoption(newest) {
             Adoption::Refused => true,
             Adoption::Confirmed => false,
-            // Nodes that go away take nothing back.
+            // When nodes go away, what they have said before still counts.
             Adoption::NobodyCanTell | Adoption::Open => newest.refused,
         };
         if let Some(newest) = &mut self.newest {
@@ -243,7 +244,8 @@ impl Facts {
         self.store.published.as_ref().is_some_and(|named| named.is(hash))
     }
 
-    /// What is published, if it is this configuration and its payload is lost: then the control plane's bytes are as good.
+    /// The published snapshot, if it is this configuration and its payload is lost. Then the control plane's bytes can replace
+    /// the lost ones.
     pub(super) fn lost_as(&self, hash: ConfigHash) -> Option<&Named> {
         let named = self.store.published.as_ref()?;
         (named.config_hash == hash && self.store.payload.is_lost()).then_some(named)

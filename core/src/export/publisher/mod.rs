@@ -1,9 +1,9 @@
-//! The one state machine that decides what is published. It answers one question, which snapshot does the manifest name and why, and
-//! sees to it that the manifest says so.
+//! The one state machine that decides what is published. It answers one question: which snapshot must the manifest name, and
+//! why? Then it makes the manifest say so.
 //!
-//! It is level-triggered: what is known are facts, [`NewestState`] says what follows from them, and after each event the
-//! machine does the next thing that is missing, one at a time. So a crash, a lost answer or a change of leader needs no
-//! path of its own: the store is looked at, and the same question is asked again.
+//! It is level-triggered: it collects facts, [`NewestState`] says what follows from them, and after each event the machine
+//! does the next thing that is missing, one at a time. So a crash, a lost answer or a change of leader needs no code of its
+//! own: the machine reads the store and asks the same question again.
 
 mod event;
 mod facts;

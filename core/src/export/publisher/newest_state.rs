@@ -1,4 +1,4 @@
-//! The decision: the newest configuration's state, from what is known. Pure; nothing is remembered here.
+//! The decision: the newest configuration's state, computed from the known facts. Pure: it remembers nothing.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::manifest::{Held, Pin, State};
 use crate::object_key::HistoryState;
 use crate::time::Moment;
 
-/// How long a configuration is doubted that was published before and then replaced.
+/// How long a configuration that was published before and then replaced is doubted.
 pub(super) const DOUBT: Duration = Duration::from_secs(120);
 
 /// The state of the newest configuration, which is what the control plane sent last.
@@ -21,10 +21,10 @@ pub enum NewestState {
     Published,
     /// An operator's choice is published instead, until the control plane's configuration changes or it is unpinned.
     Pinned(Pin),
-    /// The link that it came over is gone, and what is published may be newer: the control plane has to say.
+    /// The link that it came over is gone, and the published one may be newer: only the control plane can tell.
     Outdated,
-    /// It was published before and then replaced. A control plane that was cut off from its database sends such a one
-    /// (KONG.md section 1), so it waits and is then asked for again on a new connection.
+    /// It was published before and then replaced. A control plane that was cut off from its database sends such an old
+    /// configuration (KONG.md section 1). So it waits, and the control plane is then asked again on a new connection.
     Doubted {
         /// When it is asked for again.
         until: Moment,
@@ -108,7 +108,7 @@ impl Facts {
     pub(super) fn must_ask_again(&self, now: Moment) -> bool {
         match self.newest_state(now) {
             NewestState::Doubted { until } => until <= now,
-            // Its bytes were given up when it was the published one. A link that is new brings them by itself.
+            // Its bytes were dropped when it was the published one. A new link brings them again.
             NewestState::Ready(_) => {
                 self.is_current() && self.newest.as_ref().is_some_and(|newest| newest.configuration.is_none())
             }
@@ -158,8 +158,8 @@ impl Facts {
         if self.phase == Phase::Stopping {
             return NewestState::Ready(state);
         }
-        // Counted from the first that waited: a control plane that sends another one each minute must not keep all of
-        // them waiting for ever.
+        // Counted from the first configuration that waited: a control plane that sends a new one each minute must not keep
+        // all of them waiting for ever.
         let patient_until = self.waiting_since.unwrap_or(now) + PATIENCE;
         if adoption == Adoption::Open && now < patient_until {
             return NewestState::Confirming { until: patient_until };

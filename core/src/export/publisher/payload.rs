@@ -1,4 +1,4 @@
-//! What is known of the published payload: whether the store has it as the manifest names it, and what was tried if not.
+//! What is known of the published payload: whether the store has it as the manifest names it, and if not, what was tried.
 
 use super::event::PayloadState;
 
@@ -6,7 +6,7 @@ use super::event::PayloadState;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Payload {
     state: PayloadState,
-    /// How many looks in a row have found it not whole.
+    /// How many checks in a row have found it missing or damaged.
     looks: u32,
     attempt: Attempt,
 }
@@ -17,12 +17,12 @@ enum Attempt {
     /// Nothing since it was last looked at.
     #[default]
     None,
-    /// Nobody had what the manifest names. The next look is a reason to try again.
+    /// What the manifest names was found nowhere. The next check is a reason to try again.
     InVain { is_over: bool },
 }
 
 impl Payload {
-    /// Somebody has looked.
+    /// The result of a check.
     pub(super) fn found(&mut self, state: PayloadState) {
         if state == PayloadState::Whole {
             *self = Self::default();
@@ -48,17 +48,17 @@ impl Payload {
         self.state == PayloadState::Whole
     }
 
-    /// Whether it should be tried to put it back.
+    /// Whether to try to put it back.
     pub(super) fn must_be_put_back(self) -> bool {
         !self.is_whole() && matches!(self.attempt, Attempt::None | Attempt::InVain { is_over: true })
     }
 
-    /// Whether nobody had it when that was last tried.
+    /// Whether the last attempt to put it back has failed.
     pub(super) fn is_lost(self) -> bool {
         !self.is_whole() && matches!(self.attempt, Attempt::InVain { .. })
     }
 
-    /// Whether whoever leads has had the time to put it back between two looks.
+    /// Whether the leader has not put it back, although it had the time between two checks.
     pub(super) fn is_neglected(self) -> bool {
         self.looks > 1
     }

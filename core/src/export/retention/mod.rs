@@ -1,6 +1,6 @@
 //! Retention: which snapshots of the history may be deleted. All of the last day stay, then one an hour for a week, then one a
-//! day, and no more than the operator wants; what is published, and what a held one is measured against, stays always. How
-//! old they are for sure, and how many may go in a day, is in [`record`]. How they are deleted is the archive's.
+//! day, and no more than the operator wants. The published one, and those with which held ones are compared, always stay. How
+//! old snapshots certainly are, and how many may be deleted in a day, is in [`record`]. The archive deletes them.
 
 pub mod record;
 
@@ -12,7 +12,7 @@ use crate::time::WallTime;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// For how long one snapshot an hour stays.
+/// Until which age one snapshot an hour stays.
 const HOURLY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A snapshot and its age.
@@ -22,17 +22,17 @@ pub struct Aged {
     pub past: Past,
     /// When it was written, by the clock of the store or of the host that wrote it.
     pub written: WallTime,
-    /// When it was there first, in seconds of the scale by which ages are measured.
+    /// When it was first seen, in seconds of the scale by which ages are measured.
     pub first_seen: i64,
-    /// How old it surely is.
+    /// The age that it certainly has.
     pub age: Duration,
 }
 
 /// The snapshots that may be deleted, oldest first.
 ///
-/// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet; `published` is the sequence
-/// that the manifest names; `limit` is how many snapshots are to stay at most (`LIFEBOAT_HISTORY`), what a crash left not
-/// counted. Without a published one nothing is deleted: then it isn't known what is good.
+/// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet. `published` is the sequence
+/// that the manifest names. At most `limit` snapshots stay (`LIFEBOAT_HISTORY`); leftovers of a crash are not counted. If
+/// nothing is published, nothing is deleted, because it is unknown which snapshots are good.
 pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec<SnapshotId> {
     let Some(published) = published else { return Vec::new() };
     let spared = spared(history, published);
@@ -49,11 +49,11 @@ pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec
     goes.map(|(aged, _)| aged.past.id).collect()
 }
 
-/// What stays whatever its age: all from the published one on, the newest good one before it, which is what is left if
-/// that one is damaged, and the newest good one before each held one, which an operator compares that one with.
+/// The snapshots that stay whatever their age: the published one and all later ones; the newest good one before it, which is
+/// the fallback if it is damaged; and the newest good one before each held one, with which an operator compares that.
 fn spared(history: &[Aged], published: u64) -> Vec<bool> {
     let mut spared: Vec<bool> = history.iter().map(|aged| aged.past.id.sequence >= published).collect();
-    // A listing may not show the published one yet: the one before it is found by its number.
+    // The one before the published one is found by its number, because a listing may not show the published one yet.
     let is_good_before = |aged: &Aged| aged.past.state == HistoryState::Published && aged.past.id.sequence < published;
     if let Some(good) = history.iter().rposition(is_good_before) {
         spared[good] = true;
@@ -74,8 +74,8 @@ fn spared(history: &[Aged], published: u64) -> Vec<bool> {
     spared
 }
 
-/// What stays because of its age: of each period the newest. A leftover of a crash stays for the day in which it may
-/// still be somebody's work.
+/// The snapshots that stay because of their age: the newest of each period. A leftover of a crash stays for a day, because
+/// another exporter may still be working on it.
 fn after_periods(history: &[Aged], spared: &[bool]) -> Vec<bool> {
     let mut stays = vec![false; history.len()];
     let mut newer_period = None;
@@ -84,11 +84,11 @@ fn after_periods(history: &[Aged], spared: &[bool]) -> Vec<bool> {
         if spared[index] || aged.age < DAY {
             stays[index] = true;
         } else if aged.past.state != HistoryState::Leftover {
-            // Periods are those of the calendar, not of the age: else each run would choose others.
+            // Periods are hours and days of the calendar, not of the age. Otherwise each run would choose other snapshots.
             let length = if aged.age < HOURLY { HOUR } else { DAY };
             let written = (aged.written.unix_seconds() / length.as_secs_f64()) as u64;
-            // Two are of one period if both scales say so: those that are older than the record were first seen at once,
-            // and what a host's clock says may be wrong.
+            // Two snapshots are of one period only if both scales say so. Neither is enough: all that are older than the
+            // record were first seen at the same time, and a host's clock may be wrong.
             let period = (length, written, aged.first_seen.div_euclid(length.as_secs() as i64));
             stays[index] = newer_period != Some(period);
             newer_period = Some(period);

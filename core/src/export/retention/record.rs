@@ -1,10 +1,10 @@
-//! `lifeboat/thinning.json`: how much time has surely passed, since when each snapshot is known, and how many were deleted
-//! in the last day. So that no clock deletes anything: neither one that is wrong nor one that jumps.
+//! `lifeboat/thinning.json`: how much time has certainly passed, since when each snapshot is known, and how many were deleted
+//! in the last day. It makes sure that a clock that is wrong, or that jumps, deletes nothing.
 //!
-//! Where the store tells its own time (`Date`), ages are those of its objects. A folder has no time but that of the hosts
-//! that write into it. There, an age is time that a process has seen pass, or that went by between two marks in the record,
-//! which are an hour apart while an exporter runs. A step of more than [`LONGEST_STEP`] counts as nothing: it may be a
-//! clock that was set, so that time has to pass once more. A step back takes back what was counted.
+//! If the store tells its own time (`Date`), ages are those of its objects. A folder has no clock except those of the hosts
+//! that write into it. There, time counts if a process has seen it pass, or if it lies between two marks in the record, which
+//! are an hour apart while an exporter runs. A step of more than [`LONGEST_STEP`] between two marks counts as nothing, because
+//! somebody may have set the clock; that time has to pass once more. A step back takes back what was counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::time::{Moment, WallTime};
 
 /// The format that this code writes.
 const FORMAT: u32 = 1;
-/// A step between two marks that is longer proves nothing.
+/// A longer step between two marks proves nothing.
 pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
-/// Of so many snapshots one may be deleted in a day.
+/// One of so many snapshots may be deleted in a day.
 const ONE_OF: usize = 10;
 
 /// What the clocks show when a history is pruned.
@@ -37,8 +37,8 @@ pub enum Reading {
     },
 }
 
-/// What this process knows itself: where the record stood at one moment of its own clock. Time that passes by that clock
-/// has passed, whatever the one on the wall shows.
+/// What this process has seen itself: the record's time at one moment of its own monotonic clock. Time that passes by that
+/// clock has certainly passed, whatever the wall clock shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed(Option<(i64, Moment)>);
 
@@ -58,7 +58,7 @@ pub enum Found {
 pub struct Record {
     format: u32,
     time: Time,
-    /// When each snapshot was first seen, by its number; of a store that tells the time, nothing.
+    /// When each snapshot was first seen, by its number. Empty for a store that tells its own time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     first_seen: BTreeMap<u64, i64>,
     /// What was deleted in the last day.
@@ -71,13 +71,12 @@ pub struct Record {
 enum Time {
     /// Seconds since 1970 by the store's clock.
     Store { seconds: i64 },
-    /// Seconds that have surely passed, since some beginning.
+    /// Seconds that have certainly passed since the record was begun.
     Confirmed {
         seconds: i64,
         /// What a host's clock showed then.
         shown: WallTime,
-        /// How far that clock had jumped ahead the last time that it did, in seconds: a jump back by as much undoes that and
-        /// nothing else.
+        /// How far that clock had jumped ahead the last time it did, in seconds. A jump back by as much only undoes that one.
         jumped: i64,
     },
 }
@@ -110,7 +109,7 @@ impl Record {
         let mut record = match found {
             Found::Record(record) if is_of_this_kind(&record) => record,
             Found::Nothing => Self::begin(reading, Vec::new()),
-            // What was deleted in the last day is not known: as much as may be.
+            // It is unknown how many were deleted in the last day, so this assumes that all that may be deleted were.
             Found::Record(_) | Found::Unusable => {
                 let at = Self::begin(reading, Vec::new()).seconds();
                 Self::begin(reading, vec![Deleted { at, count: usize::MAX / 2 }])
@@ -138,7 +137,7 @@ impl Record {
         }
     }
 
-    /// When a snapshot that was `written` then was there first, and how old it is.
+    /// When a snapshot that was `written` at this time was first seen, and how old it is.
     pub fn age(&self, id: SnapshotId, written: WallTime) -> (i64, Duration) {
         let first_seen = match self.time {
             Time::Store { .. } => seconds(written),
@@ -148,7 +147,7 @@ impl Record {
         (first_seen, Duration::from_secs(age.unsigned_abs()))
     }
 
-    /// How many of a history of so many may be deleted now: a tenth a day, and of a short one, one.
+    /// How many snapshots may be deleted now, of the so many that there are: a tenth a day, but at least one.
     pub fn allowance(&self, there: usize) -> usize {
         let gone = self.deleted.iter().fold(0_usize, |sum, deleted| sum.saturating_add(deleted.count));
         there.saturating_add(gone).div_ceil(ONE_OF).saturating_sub(gone)
@@ -206,8 +205,8 @@ impl Time {
     }
 }
 
-/// What a step of a clock from `shown` to `wall` makes of the time that has surely passed, and of the last jump. When hosts
-/// whose clocks differ take turns, what one of them counts too much a step back to another takes back.
+/// The time that has certainly passed, and the last jump, after a clock has gone from `shown` to `wall`. If hosts whose clocks
+/// differ take turns, the step back to the slower clock takes back what the faster one has counted too much.
 fn stepped(counted: i64, jumped: i64, shown: WallTime, wall: WallTime) -> (i64, i64) {
     let (ahead, back) = (whole_seconds(wall.since(shown)), whole_seconds(shown.since(wall)));
     if back > 0 {

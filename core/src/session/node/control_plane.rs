@@ -30,20 +30,20 @@ pub(super) enum Known {
     RefusesNode,
     /// It does not accept the certificate that it is shown in the node's name.
     RefusesCertificate,
-    /// It may be about the certificate: it is asked again.
+    /// It may have refused the certificate: it is asked again.
     Unclear,
 }
 
 #[derive(Debug)]
 pub(super) struct Up {
     pub(super) since: Moment,
-    /// Since when it has sent nothing of a message.
+    /// Since when no byte of a message has come from it.
     pub(super) quiet_since: Moment,
     pub(super) has_given: bool,
     pub(super) said_silent: bool,
     pub(super) pong_due: Option<Moment>,
     pongs_to_swallow: u32,
-    /// What it has sent waits here for room, and its pong behind it.
+    /// What it has sent waits here for room, and so does a pong that came after it.
     is_held_back: bool,
 }
 
@@ -70,11 +70,11 @@ impl NodeSession {
             Event::ControlPlaneConnected => self.connected(now, actions),
             Event::ControlPlaneFailed(verdict) => self.connect_failed(verdict, now, chance, actions),
             Event::ControlPlaneClosed => self.control_plane_closed(None, now, chance, actions),
-            // It has sent something, so the store must not speak in its place. The node tries again, as it would if it
-            // had failed to read that itself.
+            // The control plane has sent something, so the node must not get the store's snapshot instead. The node
+            // reconnects, as it would if it had failed to read the message itself.
             Event::ControlPlaneUnreadable => actions.push(Action::CloseNode(Some(Frame::close(1011)))),
-            // Served by the relay alone, it would run what it has for as long as the control plane is there. The node tries
-            // again in 5 to 10 s, and may come to another relay.
+            // If the relay alone served this node, it would get no changes as long as the control plane is there. So its link
+            // is closed: it reconnects in 5 to 10 s, perhaps to another relay.
             Event::NoFileForLink => {
                 actions.extend([Action::Notify(Notice::NoFileForLink), Action::CloseNode(Some(Frame::close(1013)))]);
             }
@@ -86,7 +86,7 @@ impl NodeSession {
         self.link.known() == Some(Known::Gone)
     }
 
-    /// What of the control plane decides whether the node is fed.
+    /// The control plane's state, as far as it decides whether the node is fed.
     pub(super) fn control_plane_is(&mut self, now: Moment, actions: &mut Vec<Action>) -> ControlPlaneIs {
         let empty = self.node_holds() == NodeHolds::Nothing;
         let up = match &mut self.link {
@@ -155,8 +155,9 @@ impl NodeSession {
         self.introduce(now, actions);
     }
 
-    /// The node's own first message, then what it runs: its ping if it still waits for the pong, else one in its name.
-    /// Nothing else may reach a control plane before that (KONG.md section 1): one of 3.10 and later could crash.
+    /// Sends the node's own first message, then a ping that says what the node runs: the node's, if it still waits for the
+    /// pong, otherwise one in its name. Nothing may reach a control plane before the first message (KONG.md section 1): Kong
+    /// 3.10 and later could crash.
     pub(super) fn introduce(&mut self, now: Moment, actions: &mut Vec<Action>) {
         let (Link::Up(up), Some((basic_info, info))) = (&mut self.link, &self.basic_info) else {
             return;
@@ -183,7 +184,7 @@ impl NodeSession {
         match verdict {
             Verdict::RefusesNode(refusal) => self.refused(refusal, None, now + retry_in, actions),
             Verdict::RefusesCertificate(_) => {
-                // The node may come to another relay, whose certificate is accepted.
+                // The node may reconnect to another relay, whose certificate is accepted.
                 actions.push(Action::CloseNode(Some(Frame::close(1008))));
                 self.down(Known::RefusesCertificate, now + retry_in, actions);
             }
@@ -230,7 +231,7 @@ impl NodeSession {
         }
     }
 
-    // A large message may take long on its way, and is not silence.
+    // A large message may take a long time to arrive; that is not silence.
     fn control_plane_heard(&mut self, now: Moment) {
         self.control_plane_lives();
         self.hold_back(false);
@@ -239,7 +240,7 @@ impl NodeSession {
         }
     }
 
-    /// Time does not count against a control plane that is not being read.
+    /// While the relay does not read from the control plane, no time counts against it.
     pub(super) fn excuse_held_back(&mut self, now: Moment) {
         if let Link::Up(up) = &mut self.link
             && up.is_held_back

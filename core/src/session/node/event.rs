@@ -1,4 +1,4 @@
-//! What a node's session takes and gives: its rules, what happens to it, what it wants done, what an operator should know.
+//! The inputs and outputs of a node's session: its rules, events, actions, and notices for operators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::session::restore::OnRefusal;
 use crate::time::WallTime;
 use crate::verify::{Provenance, Verified};
 
-/// A snapshot as it is given to nodes: one for all, shared.
+/// A snapshot in the form in which nodes are given it. All nodes share one.
 #[derive(Debug)]
 pub struct ReadySnapshot {
     pub(in crate::session) message: ReconfigureMessage,
@@ -51,7 +51,7 @@ pub struct Rules {
     pub config_timeout: Duration,
     /// What a refusal means (`LIFEBOAT_FEED_ON_REFUSAL`).
     pub on_refusal: OnRefusal,
-    /// Between which waits a lost link to the control plane is tried again: 5 to 10 s, as Kong's own nodes do.
+    /// The pause, from and to, before a lost link to the control plane is tried again: 5 to 10 s, as Kong's own nodes wait.
     pub retry: (Duration, Duration),
 }
 
@@ -64,17 +64,17 @@ pub enum Event {
     FromNode(Frame),
     /// A part of a message came from the control plane.
     ControlPlaneHeard,
-    /// The control plane sends a large message, of which nothing more is read before there is room for it.
+    /// The control plane sends a large message. Nothing more of it is read until there is room for it.
     ControlPlaneHeldBack,
     /// The control plane sent a frame.
     FromControlPlane(Frame),
     /// The link to the control plane is up.
     ControlPlaneConnected,
-    /// The link to the control plane did not come up, which means this.
+    /// The link to the control plane could not be made, which means this.
     ControlPlaneFailed(Verdict),
     /// The link to the control plane is gone, without a close frame.
     ControlPlaneClosed,
-    /// What the control plane sent can't be read or is too long: the link to it was given up from this side.
+    /// The control plane's message can't be read or is too long, so this side has given up the link.
     ControlPlaneUnreadable,
     /// The control plane is there, and the relay can open no further connection to it (open files).
     NoFileForLink,
@@ -82,7 +82,7 @@ pub enum Event {
     Published(StoreView),
     /// What [`Action::Fetch`] or [`Action::FetchPublished`] asked for.
     Fetched(Arc<ReadySnapshot>),
-    /// The last byte of what [`Action::Feed`] asked for has gone.
+    /// The last byte of the snapshot of [`Action::Feed`] was sent.
     Delivered,
 }
 
@@ -93,7 +93,8 @@ pub enum Action {
     ConnectControlPlane,
     /// Close the link to the control plane; no [`Event::ControlPlaneClosed`] is needed.
     DisconnectControlPlane,
-    /// Take messages of this many bytes from the control plane, since the node takes them, if that is more than until now.
+    /// From now on accept messages of this many bytes from the control plane, because the node accepts them; never fewer than
+    /// before.
     RaiseLimit(u64),
     /// Send the control plane this frame.
     ToControlPlane(Frame),
@@ -101,9 +102,9 @@ pub enum Action {
     ToNode(Frame),
     /// Fetch the snapshot, again and again until there is one.
     Fetch,
-    /// Fetch what is published now, which is this or another newer one. An answer that is older is ignored.
+    /// Fetch what is published now: this one, or a newer one. An older answer is ignored.
     FetchPublished(Publication),
-    /// Send the node this snapshot, as soon as it has its turn, and say when it has gone ([`Event::Delivered`]).
+    /// Send the node this snapshot when it is the node's turn, and say when all of it was sent ([`Event::Delivered`]).
     Feed(Arc<ReadySnapshot>),
     /// Close the node's link, with this frame first if there is one.
     CloseNode(Option<Frame>),
@@ -147,7 +148,7 @@ pub enum Notice {
         /// What its newest ping carried.
         runs: ConfigHash,
     },
-    /// The node was sent what was published newly, several times, and goes on with what it had.
+    /// The node was sent the newly published snapshot several times, and goes on with what it had.
     NotFollowing {
         /// How often it was sent that.
         attempts: u32,

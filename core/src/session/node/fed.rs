@@ -1,6 +1,6 @@
-//! A snapshot that a node is to be given, and when it is sent again. A node that drops a configuration and one that is
-//! loading it look alike on the wire (KONG.md "A race to survive"). A small one is simply sent again soon; a large one would
-//! be loaded twice, so it waits until the node can take it, and is repeated only once the node must be done with it.
+//! A snapshot that a node is to be given, and when it is sent again. On the wire, a node that has dropped a configuration
+//! looks like one that is loading it (KONG.md "A race to survive"). A small snapshot is simply sent again soon. A large one
+//! would then be loaded twice, so it is sent only when the node can take it, and again only when the node must be done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::time::Moment;
 const LONG_LOADING: Duration = Duration::from_secs(3);
 // 50,000 services and routes take a node 12 s to load: 58 MB of JSON, 6.6 MB compressed (KONG.md section 1).
 const LOADED_PER_SECOND: f64 = 5e6;
-/// How many times its compressed size a configuration has.
+/// How many times as large a configuration is as its compressed form.
 pub(super) const EXPANDS: u64 = 9;
 
 /// A snapshot and how often the node was sent it.
@@ -23,9 +23,9 @@ pub(super) struct Fed {
     pub(super) attempts: u32,
     /// How long the node has, once it has all of it, to say that it runs it.
     wait: Duration,
-    /// When the node had all of it, the last time that it was sent; none while it is on its way.
+    /// When the node had all of it, the last time it was sent; none while it is on its way.
     delivered: Option<Moment>,
-    /// When that time is over; none while it is on its way.
+    /// When that time is over, and it may be sent again; none while it is on its way.
     pub(super) next: Option<Moment>,
     pub(super) pause: Backoff,
 }
@@ -41,7 +41,7 @@ impl Fed {
         if snapshot.message.config_hash() == self.snapshot.message.config_hash() { self } else { Self::new(snapshot) }
     }
 
-    /// From when on it may be sent to a node that connected then.
+    /// The earliest moment at which it may be sent to a node that connected at `connected`.
     pub(super) fn may_be_sent_at(&self, connected: Moment) -> Moment {
         match (self.is_large(), self.next) {
             (false, _) => Moment::default(),
@@ -72,7 +72,7 @@ impl Fed {
         (self.delivered, self.next) = (Some(now), Some(now + self.wait));
     }
 
-    /// The node says that it runs another configuration. Once it must have loaded this one, that means that it has not.
+    /// The node says that it runs another configuration. After the loading time, that means that it did not load this one.
     pub(super) fn is_not_run(&mut self, now: Moment) {
         let is_loaded = self.delivered.is_some_and(|delivered| delivered + self.loads_in() <= now);
         if is_loaded && self.may_be_repeated_early() {
@@ -87,7 +87,7 @@ impl Fed {
         }
     }
 
-    // After some attempts in vain only growing pauses are left: the node can't take this one.
+    // After some failed attempts, only growing pauses are left: the node can't load this one.
     fn may_be_repeated_early(&self) -> bool {
         self.is_large() && self.attempts < ATTEMPTS_BEFORE_NOTICE
     }
@@ -114,7 +114,7 @@ fn is_large(config_bytes: u64) -> bool {
     computing_time(config_bytes) > LONG_LOADING
 }
 
-// From the third attempt on a node gets at least the time that it may need to load a configuration of this size.
+// From the third attempt on, the pause is at least the time that a node may need to load a configuration of this size.
 fn pause_for(snapshot: &ReadySnapshot) -> Backoff {
     let loads_in = loading_time(snapshot.config_bytes);
     let first = if is_large(snapshot.config_bytes) { 2 * loads_in } else { 2 * FIRST_REPEAT + loads_in };

@@ -1,5 +1,5 @@
-//! Following what is published (`LIFEBOAT_FOLLOW`): a node that has a configuration is given a newly published one while
-//! its control plane is gone. The rule is in `follow`, the feeding of empty nodes in the session itself.
+//! Following what is published (`LIFEBOAT_FOLLOW`): while its control plane is gone, a node that has a configuration is given
+//! a newly published one. The rule is in `follow`; empty nodes are fed by the session itself.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::time::Moment;
 /// How far a node is on its way to what is published.
 #[derive(Debug, Default)]
 pub(super) struct Following {
-    /// Not known before the store was looked at.
+    /// Unknown until the store was read for the first time.
     has: Option<Has>,
     /// The control plane has given it a configuration in this session.
     was_given: bool,
@@ -34,12 +34,13 @@ enum Way {
 }
 
 impl Following {
-    /// It runs what it was fed while it had nothing.
+    /// The node runs the snapshot that it was fed when it was empty.
     pub(super) fn was_restored(&mut self, snapshot: &ReadySnapshot) {
         self.has = Some(Has::Snapshot(snapshot.publication.unwrap_or(Publication::NOTHING)));
     }
 
-    /// The control plane has the last word: what was published until the node loses it counts as older.
+    /// The control plane has sent the node a configuration. Everything that is published until the node loses the control
+    /// plane counts as older than that.
     pub(super) fn was_given(&mut self) {
         (self.has, self.was_given, self.way) = (None, true, Way::Nowhere);
     }
@@ -73,7 +74,7 @@ impl Following {
         }
     }
 
-    /// The node says that it runs this; whether that is what it was sent.
+    /// The node says that it runs this. Returns whether that is what it was sent.
     pub(super) fn runs(&mut self, hash: ConfigHash, now: Moment) -> bool {
         match &mut self.way {
             Way::Sending(publication, fed) if fed.attempts > 0 && fed.snapshot.message.config_hash() == hash => {
@@ -96,13 +97,13 @@ impl Following {
         }
     }
 
-    /// What is published; gives what is to be fetched.
+    /// Takes what is published, and returns what is to be fetched.
     fn published(&mut self, view: StoreView, runs: ConfigHash) -> Option<Publication> {
         let StoreView { newest, at_first, is_since_loss } = view;
         let before = match (self.was_given, is_since_loss) {
             (false, _) => at_first,
             (true, false) => newest,
-            // An operator was quicker than the first look: what was published before is not known, and older.
+            // An operator was quicker than the first look. What was published before is unknown, but certainly older.
             (true, true) => Publication::NOTHING,
         };
 
@@ -110,7 +111,7 @@ impl Following {
         if let Has::Another { published } = has
             && at_first.is_newer_than(published)
         {
-            // A store has come back that could not be asked then, and what it has may be as old as the others'.
+            // A store could not be asked at first, and has come back. What it has may be just as old.
             *published = at_first;
         }
 
@@ -143,8 +144,8 @@ impl Following {
         }
     }
 
-    /// Whether it was waited for here. What was fetched may be another one than was asked for: the newest may be damaged,
-    /// or another newer one.
+    /// Takes a fetched snapshot, if one was awaited here, and returns whether that was so. It may be another one than was asked
+    /// for: the newest one may be damaged, or an even newer one may be published.
     pub(super) fn fetched(&mut self, snapshot: &Arc<ReadySnapshot>) -> bool {
         let Way::Fetching(wanted) = self.way else { return false };
         let is_wanted = snapshot.message.config_hash() == wanted.config_hash;
@@ -161,8 +162,8 @@ impl NodeSession {
         self.basic_info.is_some() && self.link_is_lost()
     }
 
-    /// What is published is not followed any more: what is on its way to the node, and was not sent, is not sent. What the
-    /// node is known to have stays known.
+    /// Following is switched off. A snapshot that is meant for the node and was not sent yet is not sent. What the node is known
+    /// to have stays known.
     pub fn stop_following(&mut self) {
         self.following.way = Way::Nowhere;
     }
