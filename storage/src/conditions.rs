@@ -1,5 +1,4 @@
-//! What a store's conditional writes are worth: what was found out, and what follows from it. How it is found out is in
-//! `probe`.
+//! Whether a store's conditional writes work, and what follows from that. `probe` tests them.
 
 use std::fmt;
 
@@ -19,9 +18,9 @@ pub enum Ability {
     Honoured,
     /// The store says that it can't, with these words.
     Refused(String),
-    /// The store said yes to what it should have refused.
+    /// The store accepted a write that it should have refused.
     Ignored,
-    /// One after the other is told apart, but of several writers at once more than one was told that it had won.
+    /// With one writer after the other it works, but of several writers at once more than one was told that it had won.
     Racy {
         /// How many were told so.
         winners: usize,
@@ -67,8 +66,8 @@ impl Ability {
         matches!(self, Self::Ignored | Self::Racy { .. })
     }
 
-    /// Whether asking for the condition protects anything. What is unclear is asked for, after a look: at worst nobody
-    /// minds.
+    /// Whether sending the condition protects anything. If that is unclear, the condition is sent after a look at the
+    /// object: at worst the store ignores it.
     pub fn is_worth_asking(&self) -> bool {
         matches!(self, Self::Honoured | Self::Unclear(_))
     }

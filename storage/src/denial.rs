@@ -96,7 +96,7 @@ fn is_expired(code: &str, text: &str) -> bool {
 }
 
 fn wrong_credential(cloud: Cloud, code: &str, issuer: Option<Issuer>) -> Option<String> {
-    // Known to be good where they were made: another region's service, another partition's, or another store's made them.
+    // The credentials are good for the service that made them, but that belongs to another region, partition or store.
     if let (Some(Issuer::WebIdentity), "InvalidToken" | "InvalidTokenId" | "InvalidAccessKeyId") = (issuer, code) {
         return Some(format!(
             "the store does not accept the session token that AWS STS gave for AWS_WEB_IDENTITY_TOKEN_FILE: let AWS_REGION, or \

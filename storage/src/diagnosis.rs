@@ -1,5 +1,5 @@
-//! What a failed request means: its class and its cure. From what was observed on the wire;
-//! from object_store's own words only where nothing was. Which failures are worth another try is in `retry`.
+//! What a failed request means: its class and its cure. They follow from what was observed on the wire, or, if nothing
+//! was, from object_store's own words. Which failures are worth another try is in `retry`.
 
 use std::error::Error as _;
 use std::io::{Error as IoError, ErrorKind};
@@ -26,7 +26,7 @@ pub(super) struct Failed {
     pub(super) again: Again,
     /// Whether the store may have done what was asked all the same.
     pub(super) is_uncertain: bool,
-    /// Whether this is what a store says of an absent object too, to those who may not list.
+    /// Whether a store gives the same answer for a missing object if the right to list is missing.
     pub(super) may_mean_absent: bool,
     /// Whether the store has said that it can't do such a thing at all.
     pub(super) is_not_implemented: bool,
@@ -59,7 +59,7 @@ impl Failed {
         matches!(*self.error, StorageError::NotFound { .. })
     }
 
-    /// As which it is counted.
+    /// The outcome as which it is counted.
     pub(super) fn outcome(&self) -> RequestOutcome {
         RequestOutcome::Failed(self.error.class())
     }
@@ -73,7 +73,7 @@ impl Failed {
 impl Attempt<'_> {
     /// What it means that this try ended with `error`, after this `observation`.
     pub(super) fn diagnose(self, error: &object_store::Error, observation: Option<&Observation>) -> Failed {
-        // Who fetches credentials knows better than the wire why there are none.
+        // The code that fetches credentials knows better than the wire why there are none.
         if let Some(error) = CredentialError::behind(error) {
             return self.without_credentials(error).into();
         }
@@ -141,7 +141,7 @@ impl Attempt<'_> {
         }
         if is_transient(answer) {
             let mut failed = Failed::from(self.unavailable(said_by(answer))).after(answer.retry_after);
-            // What answers 4xx has not done it.
+            // A server that answers 4xx has not done it.
             failed.is_uncertain = answer.status.is_server_error();
             return failed;
         }
@@ -290,7 +290,7 @@ fn said_by(answer: &Answer) -> String {
     text
 }
 
-// Of a folder's store; what the network reports is no reason to give up.
+// The error of a folder's file. An error of the network is no reason to give up.
 fn file_error(error: &object_store::Error) -> Option<&IoError> {
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,5 +1,5 @@
-//! A fence around a store: nothing begins to be written through it outside the time that its owner was given. Whoever gives
-//! that time, an election or nobody, moves the fence; a write that waits for its next try meets it anew.
+//! A fence around a store: no write begins outside the time that the owner of the fence allows. An election sets that
+//! time, or it is set once for all. A write that waits for its next try is checked again.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 
-/// Until when writes may begin. Clones are one fence.
+/// Until when writes may begin. Clones share the fence.
 #[derive(Clone, Debug)]
 pub struct Fence {
     clock: Clock,

@@ -1,5 +1,5 @@
-//! The operations of a store, their outcomes, and how they are counted: each request counts, also one whose answer nobody
-//! waits for any more. This is what stores charge for.
+//! The operations of a store, their outcomes, and how they are counted. Each request counts, even if nobody waits for
+//! its answer any more, because stores charge for requests.
 
 use std::fmt;
 use std::sync::Arc;

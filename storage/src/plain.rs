@@ -1,6 +1,6 @@
-//! Writing where a store's conditional writes are of no use, or nobody knows: what a condition would have said is looked up
-//! first, and what was written is read back. Between the look and the write another may write: one exporter alone should write there,
-//! and an operator's command looks again once [`Storage::settled_after`] has passed.
+//! Writing to a store whose conditional writes don't work, or are not known to work. The condition is checked by
+//! reading first, and what was written is read back. Another writer may write between the read and the write. So only
+//! one exporter should write there, and an operator's command reads again after [`Storage::settled_after`].
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use super::cloud::Cloud;
 use super::diagnosis::Failed;
 use super::{Ability, Operation, Storage, StorageError, Tag, Write};
 
-/// From the look to the answer of the write, for an object of at most [`SMALL`] bytes. Whoever is slower has failed, so
-/// that it is known how long a write may come after its look.
+/// The time from the look to the answer of the write, for an object of at most [`SMALL`] bytes. A slower write has
+/// failed, so that it is known how long after its look a write may come.
 const SMALL_WITHIN: Duration = Duration::from_secs(10);
-/// From the look to the departure of the write. Whoever was held up in between, or stood still, looks again.
+/// The time from the look to sending the write. A writer that was held up or suspended in between looks again.
 const DEPARTS_WITHIN: Duration = Duration::from_secs(5);
-/// A folder is on this host, or as fast as one that is.
+/// The same in a folder, which is on this host or as fast as one that is.
 const IN_A_FOLDER: Duration = Duration::from_secs(1);
 /// A manifest is some kilobytes, and none has more.
 const SMALL: usize = 1 << 20;
-/// What an answer needs to be noticed.
+/// The additional time until an answer is noticed.
 const MARGIN: Duration = Duration::from_secs(1);
 
 impl Storage {
-    /// After how long a write of a small object stays, if it is still there then: who had looked before it was written has
-    /// written or given up. Nothing where the store itself compares.
+    /// If a small object is still there after this time, it stays: a writer that had looked before has written by then,
+    /// or given up. Zero if the store itself compares.
     pub fn settled_after(&self) -> Duration {
         match self.conditions() {
             Some(conditions) if conditions.swap_is_compared() => Duration::ZERO,
@@ -44,7 +44,7 @@ impl Storage {
         }
     }
 
-    /// Whether nobody knows what its condition is worth.
+    /// Whether it is unknown if its condition works.
     pub(super) fn is_unclear(&self, write: &Write) -> bool {
         let Some(conditions) = self.conditions() else { return false };
         let ability = match write {
@@ -61,7 +61,7 @@ impl Storage {
         // The tag as it will be read, which not every store tells when it is written.
         let written = self.tag_if_it_has(key, &bytes).await?;
         written.ok_or_else(|| match write {
-            // It may also be stored damaged; who looks again finds out.
+            // It may also be stored damaged; the next look finds that out.
             Write::Update(_) => self.conflict(key).into(),
             Write::Create | Write::Replace => {
                 StorageError::ReadBackDiffers { place: self.place.clone(), key: key.to_owned() }.into()

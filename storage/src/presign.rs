@@ -16,9 +16,9 @@ use super::credentials::aws::Signing;
 /// The longest that any of the clouds signs a link for: seven days.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A link that ends before somebody has copied it helps nobody.
+/// A link with a shorter life would end before somebody has copied it.
 const SHORTEST: Duration = Duration::from_secs(60);
-/// How long a link is signed for by credentials whose end nothing tells: the longest session of an AWS role.
+/// How long a link is valid if the end of the credentials that sign it is unknown: the longest session of an AWS role.
 const UNKNOWN: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What makes a store's links.
@@ -26,8 +26,8 @@ const UNKNOWN: Duration = Duration::from_secs(12 * 60 * 60);
 pub(super) enum Presigner {
     /// Amazon S3 and what is compatible with it.
     S3 { bucket: Arc<Bucket>, signing: Signing },
-    /// Google Cloud Storage, Azure Blob Storage. The signer writes the `unsure` characters of a key in another way than its cloud
-    /// says that it reads them.
+    /// Google Cloud Storage, Azure Blob Storage. The signer encodes the `unsure` characters of a key in a different way
+    /// than its cloud documents.
     Cloud { signer: Arc<dyn Signer>, unsure: &'static str },
     /// There are no links, and this is why.
     Nothing(&'static str),
@@ -40,7 +40,7 @@ pub struct Link {
     pub url: String,
     /// When it stops working, as far as is known.
     pub expires: WallTime,
-    /// Whether it may stop working before that: it is signed by temporary credentials whose end nothing tells.
+    /// Whether it may stop working earlier, because it is signed by temporary credentials whose end is unknown.
     pub may_end_sooner: bool,
 }
 

@@ -15,7 +15,7 @@ use super::retry::retried;
 use super::wire::LISTING_LIMIT;
 use super::{Operation, Storage, StorageError, Tag};
 
-/// An answer may announce any size: not more than this is set aside before it has come.
+/// The most memory that is set aside before the bytes have come, because an answer may announce any size.
 const SET_ASIDE: u64 = 64 << 20;
 
 /// What there is under a key, as far as the store tells.
@@ -27,11 +27,11 @@ enum Looked<T> {
 }
 
 impl Storage {
-    /// Reads an object of at most `limit` bytes; `None` if there is none. What is longer comes cut off, which its reader
-    /// will notice.
+    /// Reads an object of at most `limit` bytes; `None` if there is none. A longer object comes cut off, which the
+    /// caller will notice.
     ///
-    /// S3 and GCS answer 403 for a missing object to those who may not list. Where that can't be told from an object that
-    /// may not be read, it counts as missing, and that is said once: a restoring node needs no right to list.
+    /// Without the right to list, S3 and GCS answer 403 for a missing object. If that can't be told from an object that
+    /// may not be read, it counts as missing, and that is logged once: a restoring node needs no right to list.
     pub async fn read_optional(&self, key: &str, limit: u64) -> Result<Option<(Bytes, Tag)>, StorageError> {
         match self.look_for(key, limit).await? {
             Looked::Found(found) => Ok(Some(found)),
@@ -95,7 +95,7 @@ impl Storage {
         Ok(retried(|| self.head_once(key)).await?.map(|meta| meta.last_modified.into()))
     }
 
-    /// What is published was written, read back and compared.
+    /// Reads an object back and compares it with what was written.
     pub async fn read_back(&self, key: &str, written: &[u8]) -> Result<(), StorageError> {
         if self.has_bytes(key, written).await? {
             return Ok(());

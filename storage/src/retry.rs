@@ -94,7 +94,7 @@ impl Tries {
     }
 }
 
-/// Tries until it succeeds or there is no hope or time left; the newest failure then.
+/// Tries until it succeeds, or until there is no hope or no time left; then returns the newest failure.
 pub(super) async fn retried<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Failed>
 where
     F: Future<Output = Result<T, Failed>>,

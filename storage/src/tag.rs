@@ -1,11 +1,11 @@
-//! Which one of an object's versions was read or written. Stores name versions by an ETag or a generation; where a store
-//! names none, the digest of the bytes stands for it.
+//! Which version of an object was read or written. Stores name versions by an ETag or a generation. If a store does
+//! not, the digest of the bytes takes its place.
 
 use http::header::{ETAG, HeaderMap, HeaderValue};
 use lifeboat_core::digest::Sha256Digest;
 use object_store::{ObjectMeta, PutResult, UpdateVersion};
 
-/// Stands in the place of an ETag that an answer lacks: object_store takes a write without one for a failed write.
+/// Put in the place of a missing ETag: object_store takes a write without one for a failed write.
 const NAMELESS: &str = "lifeboat-nameless";
 
 /// Which one of an object's versions was read or written.
@@ -17,12 +17,12 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Whether the two surely are two versions: each has an ETag, and another one.
+    /// Whether the two are certainly different versions: both have ETags, and these differ.
     pub fn is_other_content(&self, other: &Self) -> bool {
         self.version.e_tag.is_some() && other.version.e_tag.is_some() && self.version.e_tag != other.version.e_tag
     }
 
-    /// Whether the two surely have the same bytes: they have one ETag.
+    /// Whether the two certainly have the same bytes: they have the same ETag.
     pub fn is_same_content(&self, other: &Self) -> bool {
         self.version.e_tag.is_some() && self.version.e_tag == other.version.e_tag
     }

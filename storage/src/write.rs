@@ -22,11 +22,11 @@ pub enum Write {
 }
 
 impl Storage {
-    /// Writes an object. If it turns out to have these very bytes already, it is written: an earlier try may have
-    /// succeeded without our hearing of it. The bytes are shared with the connection, not copied.
+    /// Writes an object. If the object already has exactly these bytes, that is success: an earlier attempt may have
+    /// succeeded although its answer was lost. The bytes are shared with the connection, not copied.
     ///
     /// # Errors
-    /// [`StorageError::Conflict`] when the object is not as `write` demands, and not as it is to be either.
+    /// [`StorageError::Conflict`] when the object is neither what `write` demands nor what was to be written.
     pub async fn write(&self, key: &str, bytes: Bytes, write: Write) -> Result<Tag, StorageError> {
         let written = retried(|| async {
             match self.put(key, bytes.clone(), write.clone()).await {
@@ -38,7 +38,7 @@ impl Storage {
         });
 
         match written.await {
-            // No try was answered, but one may have been heard.
+            // No attempt was answered, but one may have succeeded.
             Err(failed) if failed.is_uncertain => match self.tag_if_it_has(key, &bytes).await {
                 Ok(Some(tag)) => Ok(tag),
                 Ok(None) | Err(_) => Err(failed.into()),

@@ -8,7 +8,7 @@ use lifeboat_core::digest::Sha256Digest;
 
 use super::{ClusterSettings, Problems, Reader, RelaySettings, Source};
 
-/// The files, and what stood in them when they were last read.
+/// The files, and what was in them when they were last read.
 #[derive(Clone, Debug)]
 pub struct CertificateFiles {
     source: Source,
@@ -38,7 +38,7 @@ impl CertificateFiles {
         files
     }
 
-    /// Whether there are any. What stands in a variable does not change.
+    /// Whether there are no files to watch. A certificate that a variable holds can't change.
     pub fn is_empty(&self) -> bool {
         self.read.is_empty()
     }

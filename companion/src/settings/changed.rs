@@ -11,12 +11,12 @@ pub struct Changed {
     pub live: Vec<String>,
     /// What is taken over at the next start, by name.
     pub at_next_start: Vec<String>,
-    /// What was changed in a file and is of no effect, with what wins.
+    /// What was changed in a file without effect, with the place that wins.
     pub overridden: Vec<String>,
 }
 
 impl Changed {
-    /// From what was read at the start, and from what was read last, to what is read now.
+    /// Compares the settings that were read at the start, those that were read last, and those that are read now.
     pub fn between(started: &Source, last: &Source, now: &Source) -> Self {
         let mut changed = Self::default();
         for setting in SETTINGS {
@@ -29,7 +29,7 @@ impl Changed {
             }
             let in_file = setting.name().in_file();
             for name in [variable, &in_file] {
-                // What starts the reading can't be changed by it.
+                // The name of the file that is read can't be changed by reading it.
                 if !is_live && value(&started.get(name)) != value(&now.get(name)) {
                     changed.at_next_start.push(name.to_owned());
                 }

@@ -42,9 +42,9 @@ pub enum Trust {
 pub enum Revocation {
     /// No.
     Off,
-    /// Yes, and a node of which nothing can be learned is turned away.
+    /// Yes, and a node whose status can't be determined is refused.
     On,
-    /// Yes, and a node of which nothing can be learned is accepted.
+    /// Yes, and a node whose status can't be determined is accepted.
     Optional,
 }
 
@@ -104,14 +104,14 @@ fn revocation(reader: &mut Reader<'_>) -> Option<Revocation> {
     }
 }
 
-// Ours wins: Kong's own, on the same host, may name the relay.
+// Lifeboat's own setting wins, because Kong's setting on the same host may name the relay.
 fn control_plane(reader: &mut Reader<'_>) -> Option<Address> {
     if let Some(given) = reader.text(names::LIFEBOAT_CONTROL_PLANE) {
         return reader.parse(&given);
     }
     let why = "the control plane's cluster listener is needed";
     let kongs = names::KONG_CLUSTER_CONTROL_PLANE;
-    // Of one that is wrong it isn't said that the other is missing.
+    // If Kong's setting is given but wrong, that is reported, and not that ours is missing.
     let setting = if reader.is_given(kongs) { kongs } else { names::LIFEBOAT_CONTROL_PLANE };
     let given = reader.required(setting, why, "cp.example.com:8005")?;
     reader.parse(&given)
@@ -184,7 +184,7 @@ enum System {
     ByDefault,
 }
 
-// Kong's own default since 3.0 (`kong_defaults.lua` of the OSS tags); 2.x trusts nobody whom nobody has named.
+// Kong's own default since 3.0 (`kong_defaults.lua` of the OSS tags). 2.x trusts only authorities that are named.
 fn trusts_the_system(reader: &mut Reader<'_>) -> bool {
     let given = reader.text(names::LIFEBOAT_KONG_VERSIONS).or_else(|| reader.text(names::KONG_VERSION));
     given.is_none_or(|given| given.value.split(',').any(|version| !version.trim().starts_with("2.")))

@@ -1,4 +1,4 @@
-//! What is kept: for which Kong, as which backup node.
+//! What is exported: for which version of Kong, and as which backup node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::admin::AdminApi;
 use super::names::{self, LIFEBOAT_KONG_VERSIONS as VERSIONS};
 use super::source::Given;
 
-/// What the headless session says of itself and how eagerly its configurations are published.
+/// What the headless session says of itself, and by which rules its configurations are published.
 #[derive(Clone, Debug)]
 pub struct ExporterSettings {
     /// The version of Kong whose configurations are kept.
@@ -34,7 +34,7 @@ pub struct ExporterSettings {
     pub rules: Rules,
     /// How the exporter that leads is found, where there are several.
     pub election: ElectionSetting,
-    /// The prefix of a node beside us, of whose cache images are kept.
+    /// The prefix of a node on this host, if images of its cache are to be stored.
     pub beside: Option<NodePrefix>,
 }
 

@@ -1,5 +1,5 @@
-//! A settings file (`LIFEBOAT_SETTINGS_FILE`): lines `NAME=value`, as systemd takes them in an `EnvironmentFile`. What
-//! systemd passes over in silence is a mistake here.
+//! A settings file (`LIFEBOAT_SETTINGS_FILE`): lines `NAME=value`, as in systemd's `EnvironmentFile`. Lines that
+//! systemd silently ignores are mistakes here.
 //!
 //! Source: systemd's public manual page `systemd.exec(5)`, `EnvironmentFile=`.
 
@@ -67,8 +67,8 @@ impl SettingsFile {
         file
     }
 
-    /// What is wrong with it, each with its line. What is not wrong counts nevertheless, so that all else that is wrong can
-    /// be told, too.
+    /// What is wrong with it, each mistake with its line. The other lines count nevertheless, so that all further
+    /// mistakes can be reported, too.
     pub(super) fn problems(&self) -> &[String] {
         &self.problems
     }
@@ -116,7 +116,7 @@ impl SettingsFile {
         self.problems.push(format!("{}: {why}", self.place_of(number)));
     }
 
-    // A mistaken name gives no value, but stands here once.
+    // A wrong name has no value, but is noted here once.
     fn take(&mut self, number: usize, name: String, value: String) {
         if let Some(before) = self.values.get(&name) {
             let before = before.number;
@@ -129,7 +129,7 @@ impl SettingsFile {
     }
 }
 
-// Variables that are nobody's setting here may be meant for others, as in the environment.
+// A variable that is no setting of ours may be meant for other programs, as in the environment.
 fn refused(name: &str) -> Option<String> {
     if name == LIFEBOAT_SETTINGS_FILE.variable() {
         return Some("is of no use here: a settings file names no other one".to_owned());

@@ -1,4 +1,4 @@
-//! What is named beside a variable in a message: its flag, or where it stands.
+//! What messages name beside a variable: its flag, or the place where it is set.
 
 use super::names::SETTINGS;
 
@@ -23,8 +23,8 @@ pub(super) fn with_flag(text: &str, place: impl Fn(&str) -> Option<String>) -> S
     })
 }
 
-// Where the first mention of a variable ends: AWS_REGION is none of LIFEBOAT_AWS_REGION, nor of AWS_REGION_FILE. What stands
-// in parentheses doesn't count: others inside them would be hard to read.
+// Where the first mention of a variable ends. LIFEBOAT_AWS_REGION and AWS_REGION_FILE are no mentions of AWS_REGION.
+// Mentions in parentheses don't count, because further parentheses inside them would be hard to read.
 fn mention(text: &str, variable: &str) -> Option<usize> {
     let is_name = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let bytes = text.as_bytes();

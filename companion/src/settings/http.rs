@@ -9,10 +9,11 @@ const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 
 // How many connections the HTTP listeners take. No settings: the relay leaves room for them.
 
-/// How many may be open without a whole request. More than the runtime accepts before it looks for what has arrived, so
-/// that a request that is already there is always seen before its connection could be the oldest.
+/// How many may be open without a whole request. This is more than the runtime accepts in a row before it reads, so a
+/// request that has already arrived is always read before its connection could become the oldest.
 pub(crate) const MOST_WAITING: usize = 128;
-/// How many may ask for health at the same time. Its answers fit every socket's buffer: a place is free at once.
+/// How many may ask for health at the same time. The answers fit every socket's buffer, so a place is free again at
+/// once.
 pub(crate) const MOST_HEALTH: usize = 16;
 /// How many may ask for anything else.
 pub(crate) const MOST_PAGES: usize = 64;

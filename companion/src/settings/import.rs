@@ -29,7 +29,7 @@ pub struct DblessImportSettings {
     pub store: StoreSettings,
     /// The version of Kong that the node must have, if that is set.
     pub version: Option<KongVersion>,
-    /// How long whoever feeds the node as a rule may take.
+    /// How long to wait for the program that usually feeds the node.
     pub patience: Duration,
     /// How to get into the node's Admin API.
     pub admin: AdminAccess,
@@ -65,8 +65,7 @@ pub enum When {
 }
 
 impl ImportSettings {
-    /// Reads them, or says everything that is wrong with them. A `ticket` that was given otherwise than by its setting
-    /// comes before it.
+    /// Reads them, or says everything that is wrong with them. A `ticket` that is given here wins over the setting.
     pub fn read(source: &Source, ticket: Option<&str>, when: When) -> Result<Self, Problems> {
         let mut reader = Reader::new(source);
         let store = to_restore(&mut reader, ticket);

@@ -1,4 +1,4 @@
-//! The rules that a running program takes over when its settings are read again (SIGHUP), and the one place where each part
+//! The rules that a running program adopts when its settings are read again (SIGHUP), and the one place where each part
 //! looks them up whenever it decides.
 
 use lifeboat_core::export::guard::ShrinkGuard;
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::names::{self, Name};
 use super::{DblessImportSettings, DblessSettings, Follow, Problems, Reader, RunSettings, Source};
 
-/// The settings of which this is made, and the log's level, which is the log's own.
+/// The settings that can change while the program runs: those of [`LiveRules`], and the log's level, which the log
+/// itself reads.
 pub(super) const LIVE: [Name; 5] = [
     names::LIFEBOAT_LOG,
     names::LIFEBOAT_MAX_AGE,
@@ -18,7 +19,7 @@ pub(super) const LIVE: [Name; 5] = [
     names::LIFEBOAT_MAX_SHRINK,
 ];
 
-/// What can change while the program runs. Where a part isn't there, its rule is as by default and of no meaning.
+/// The rules that can change while the program runs. If a part doesn't run, its rule has the default and no meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveRules {
     /// How old what is restored may be (`LIFEBOAT_MAX_AGE`).
@@ -40,9 +41,9 @@ pub struct Rulebook(watch::Receiver<LiveRules>);
 pub enum Reloaded {
     /// These are the rules from now on.
     Applied(LiveRules),
-    /// Nothing that can change at once has.
+    /// No setting that can change at once has changed.
     Unchanged,
-    /// Something is wrong with them: those before stay, all of them.
+    /// Something is wrong with them: all previous rules stay.
     Refused,
 }
 
@@ -51,8 +52,8 @@ pub enum Reloaded {
 pub struct RuleChanger(watch::Sender<LiveRules>);
 
 impl LiveRules {
-    /// Whether they can be taken over by a program that was started with `started`: whose snapshots are accepted is settled
-    /// at the start, and nobody else's may be followed.
+    /// Whether a program that was started with `started` can adopt them. Whose snapshots are accepted is decided at the
+    /// start, and only those may be followed.
     ///
     /// # Errors
     /// What is missing.

@@ -57,8 +57,8 @@ fn format(reader: &mut Reader<'_>) -> LogFormat {
     }
 }
 
-// A bare level is meant for Lifeboat. From its libraries only warnings are wanted: what they say at finer levels is
-// theirs to decide, and could be a header with a credential.
+// A bare level is meant for Lifeboat itself. From its libraries only warnings are wanted: what they log at finer levels
+// is not in our hands, and could be a header with a credential.
 fn levels(text: &str) -> Result<Targets, ParseError> {
     let is_bare = !text.contains(['=', ',']);
     if is_bare { format!("warn,lifeboat={text},lifeboat_core={text}").parse() } else { text.parse() }

@@ -4,15 +4,15 @@ use strsim::levenshtein;
 
 use super::names::{SETTINGS, Setting};
 
-/// What is wrong with the names in an environment: a sentence for each that begins with `LIFEBOAT_` and means nothing,
-/// with the name that was probably meant.
+/// What is wrong with the names in an environment: a sentence for each name that begins with `LIFEBOAT_` and is no
+/// setting, with the name that was probably meant.
 pub(super) fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut unknown: Vec<&str> = names.into_iter().filter(|name| !is_service_link(name)).collect();
     unknown.sort_unstable();
     unknown.into_iter().filter_map(|name| Some(format!("{name} {}", not_a_setting(name)?))).collect()
 }
 
-/// How the sentence about a name goes on that begins with `LIFEBOAT_` and means nothing.
+/// The second half of the sentence about a name that begins with `LIFEBOAT_` and is no setting.
 pub(super) fn not_a_setting(name: &str) -> Option<String> {
     let plain = name.strip_suffix("_FILE");
     let in_file = |setting: &Setting| plain == Some(setting.variable) && setting.may_be_in_file();
@@ -49,7 +49,7 @@ pub(super) fn by_flag(name: &str) -> Option<&'static str> {
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = SETTINGS.iter().map(|setting| setting.variable).filter(|known| known.starts_with("LIFEBOAT_"));
     let nearest = ours.map(|known| (levenshtein(name, known), known)).min();
-    // Of a short name three letters are all that tell it from others.
+    // In a short name, three different letters already make another name.
     let own_part = name.len() - "LIFEBOAT_".len();
     nearest.filter(|(distance, _)| *distance <= 3 && 2 * distance <= own_part).map(|(_, known)| known)
 }

@@ -1,5 +1,5 @@
-//! What the operator wants: Kong's own settings, the clouds' and ours, checked. Each part is read once and is valid from
-//! then on; all mistakes of a start are reported together.
+//! The settings: Kong's own, the clouds' and ours, checked. Each part is read once and is valid from then on. All
+//! mistakes are reported together at the start.
 
 mod admin;
 mod certificates;
@@ -199,7 +199,7 @@ pub fn check_names(source: &Source) -> Result<(), Problems> {
     if reader.problems().list().is_empty() { Ok(()) } else { Err(reader.into_problems()) }
 }
 
-// With neither export nor import on, it is taken for an exporter; that nothing is on is reported besides.
+// With neither export nor import on, it is read as for an exporter. That nothing is on is reported elsewhere.
 fn store_of(reader: &mut Reader<'_>, role: Role) -> Option<StoreSettings> {
     if role == Role::Importer {
         return StoreSettings::read_to_restore(reader);
@@ -210,7 +210,7 @@ fn store_of(reader: &mut Reader<'_>, role: Role) -> Option<StoreSettings> {
     store
 }
 
-// Its backups would be found useless by the importers, and in an outage only.
+// Otherwise importers would refuse its backups, and that would be found only in an outage.
 fn refuse_to_write_what_is_not_accepted(reader: &mut Reader<'_>, store: Option<&StoreSettings>) {
     if store.is_some_and(|store| !store.keys.current().accepts_its_own()) {
         reader.wrong(

@@ -1,5 +1,5 @@
-//! The settings of heartbeats and of the webhook. Their URLs are secrets, since whoever knows one can write there. They are
-//! read again each time they are used, so that a file that is replaced is noticed.
+//! The settings of heartbeats and of the webhook. Their URLs are secrets, because anyone who knows one can write there.
+//! They are read again each time they are used, so that a replaced file is noticed.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         given.ok().flatten()
     }
 
-    /// Whether something is given for a setting, by itself or in a file, be it ever so wrong.
+    /// Whether something is given for a setting, by itself or in a file, even if it is wrong.
     pub fn is_given(&self, name: Name) -> bool {
         self.source.note(name);
         self.source.get(name.variable()).is_some() || self.source.variable(&name.in_file()).is_some()
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         let prefix = self.source.get(names::KONG_VAULT_ENV_PREFIX.variable()).map(|given| given.value);
         let variable = |name: &str| self.source.environment_value(name);
         match vault::resolve(given.value.trim(), prefix.as_deref().map(str::trim), variable) {
-            // What anybody can read is the reference.
+            // As an argument, everybody can read only the reference.
             Ok(value) => Ok(Given { value, is_argument: false, ..given }),
             Err(error) => {
                 self.wrong(format!("{}: {error}", given.name));

@@ -115,7 +115,7 @@ fn pki(reader: &mut Reader<'_>, names: NodeNames, cluster: &ClusterSettings) -> 
     }
 }
 
-// The obvious case; one that hides behind names is found when the relay dials and meets itself.
+// Only the obvious case is found here. If the relay is hidden behind names, it finds that out when it dials itself.
 fn refuse_itself(reader: &mut Reader<'_>, listen: SocketAddr, cluster: &ClusterSettings) {
     let control_plane = &cluster.control_plane.address;
     let is_here = |ip: std::net::IpAddr| ip == listen.ip() || (listen.ip().is_unspecified() && ip.is_loopback());

@@ -11,11 +11,11 @@ pub struct RelayLimits {
     pub handshake: Duration,
     /// How many TLS handshakes compute at once: as many as there are processors.
     pub handshakes: usize,
-    /// After how long in the queue a handshake is not begun any more. It could hardly be finished in time, and whoever
-    /// comes now would wait behind it in vain; its node tries again in 5 to 10 s.
+    /// A handshake that has waited in the queue for longer is dropped. It could hardly be finished in time, and newer
+    /// ones would wait behind it in vain; its node tries again in 5 to 10 s.
     pub queue: Duration,
-    /// How many connections may be open that have not said what they want of TLS. The oldest gives way: a node says it at
-    /// once.
+    /// How many connections may be open that have not sent a ClientHello. The oldest is closed for a new one, because a
+    /// node sends its ClientHello at once.
     pub silent: usize,
     /// How many files nodes' connections, and those to the control plane on their behalf, may take together; `None`: what
     /// this process may have open, without what it needs for everything else.
@@ -23,12 +23,12 @@ pub struct RelayLimits {
     /// After how long a node that is linked by `/v2/outlet` or asks for it is known not to ask for `/v1/outlet`: Kong's
     /// nodes ask for both within 5 to 10 s.
     pub only_v2: Duration,
-    /// How many bytes of large messages that differ may be on their way from the control plane to nodes: as much as one
+    /// How many bytes of different large messages may be on their way from the control plane to nodes: as many as one
     /// configuration may have (`LIFEBOAT_MAX_CONFIG`).
     pub large_messages: usize,
     /// How many nodes are sent the snapshot at once.
     pub sends: usize,
-    /// After how long a node that takes a message slowly may have to make room for others.
+    /// A node that takes longer than this to read a message may have to make room for others.
     pub slow: Duration,
 }
 

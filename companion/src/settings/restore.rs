@@ -17,7 +17,7 @@ pub struct RestoreRules {
     pub prefer: Prefer,
 }
 
-/// What is restored where somebody else has written `config.json` since the manifest was written.
+/// What is restored if somebody else has written `config.json` since the manifest was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prefer {
     /// What the manifest names.

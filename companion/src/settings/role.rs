@@ -1,4 +1,4 @@
-//! Which of the two halves a companion is: what keeps, what restores, or both.
+//! What a companion does: export, restore, or both.
 
 use super::{Reader, names};
 
@@ -26,7 +26,7 @@ impl Role {
         }
     }
 
-    /// Whether it keeps what a control plane sends.
+    /// Whether it exports what a control plane sends.
     pub fn exports(self) -> bool {
         matches!(self, Self::Exporter | Self::Both)
     }

@@ -56,7 +56,7 @@ impl Source {
         self
     }
 
-    /// With a value that the program itself sets: what anybody has given for it is not read.
+    /// With a value that the program itself sets. Whatever else is given for this setting is not read.
     pub(super) fn with_fixed(mut self, name: Name, value: &str) -> Self {
         self.fixed.insert(name.variable(), value.to_owned());
         self
@@ -117,7 +117,7 @@ impl Source {
         }
     }
 
-    /// What is in force once the program has taken over what it can of `now`: all else is as it was.
+    /// The settings that are in force after the program has adopted the live ones of `now`. All others stay.
     pub(super) fn with_live_of(&self, now: &Self) -> Self {
         let files = self.settings_file.as_ref().zip(now.settings_file.as_ref());
         let settings_file = files.map(|(own, theirs)| own.with_lines_of(theirs, &LIVE));
@@ -158,8 +158,8 @@ impl Source {
         self.in_environment(variable).or_else(|| self.in_settings_file(variable))
     }
 
-    /// What the settings file gives. A value there gives way to a file that the environment names for the same setting, and
-    /// the other way round.
+    /// What the settings file gives. Nothing if a flag or the environment gives the same setting in its other form: by
+    /// itself, or as a file that holds it (`…_FILE`).
     pub fn in_settings_file(&self, variable: &str) -> Option<Given> {
         let file = self.settings_file.as_ref()?;
         let given =

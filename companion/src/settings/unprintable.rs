@@ -1,11 +1,11 @@
-//! Texts that may be secrets, which somebody has typed where something else belongs: no message repeats them.
+//! Texts that may be secrets and were typed in the wrong place: no message repeats them.
 
 /// What stands in their place.
 pub const HIDDEN: &str = "(not shown)";
 
 /// Shorter texts would be replaced in the middle of words.
 const SHORTEST: usize = 8;
-/// What is longer and without a blank or a dot is no word that somebody has thought of.
+/// A longer text without a blank or a dot is no word that a person would choose.
 const LONGEST_WORD: usize = 32;
 
 /// Whether a value may be a secret: a key or certificate, a URL with credentials, or a long text without meaning.

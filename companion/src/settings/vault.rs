@@ -86,7 +86,7 @@ pub(super) fn resolve(
     let own_prefix =
         query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("prefix="))).map(decoded);
     let prefix = own_prefix.or_else(|| prefix.map(str::to_owned)).unwrap_or_default();
-    // Version 2 of a rotated secret is the one before.
+    // Version 2 of a rotated secret is the previous one.
     let suffix = if version == Some("2") { "_PREVIOUS" } else { "" };
     let name = format!("{prefix}{}{suffix}", resource.replace('-', "_")).to_ascii_uppercase();
 

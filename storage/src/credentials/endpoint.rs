@@ -35,7 +35,7 @@ pub(super) struct Endpoint {
     limit: Duration,
 }
 
-/// A question, and what in it must not stand in a message, should the answer repeat it.
+/// A question, and the secrets in it, which no message may show if the answer repeats them.
 pub(super) struct Question {
     pub(super) request: Request<HttpRequestBody>,
     pub(super) secrets: Vec<String>,
@@ -134,7 +134,7 @@ impl Endpoint {
 }
 
 impl NoAnswer {
-    /// A refusal is one that is repeated as often as one asks; all else may pass.
+    /// The error for the caller. A refusal stays however often one asks; anything else may pass.
     pub(super) fn into_error(self, cure: &str) -> CredentialError {
         match self {
             Self::Unreachable(text) | Self::Broken(text) => CredentialError::Unavailable(text),

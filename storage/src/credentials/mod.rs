@@ -1,7 +1,6 @@
-//! Credentials for a store, as the clouds hand them out, each fetched again before it expires. Which form is
-//! used is decided by the settings. Written here and not taken from the store's library, which reads the process's
-//! environment, leaves some forms out, has no time-outs of its own and gives up a credential that is still valid when
-//! its renewal fails.
+//! Credentials for a store, as the clouds hand them out, each fetched again before it expires. The settings decide
+//! which form is used. They are not left to the store's library, because that reads the process's environment, lacks
+//! some forms, has no time-outs of its own, and gives up a credential that is still valid when its renewal fails.
 
 pub(super) mod aws;
 pub(super) mod azure;
@@ -15,7 +14,8 @@ use std::time::Duration;
 
 use crate::access::Secret;
 
-/// For how long credentials can be used. A link is dead when the credentials that signed it are, whatever it says.
+/// How long credentials can be used. A link stops working when the credentials that signed it do, whatever the link
+/// says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifetime {
     /// Until somebody takes them back.

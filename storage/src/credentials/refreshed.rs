@@ -31,8 +31,8 @@ pub(super) struct Fetched<C> {
     pub(super) lives: Duration,
 }
 
-/// Keeps what was fetched. At a quarter of its life before its end, at most five minutes, it is fetched again; while
-/// that fails, what is held goes on being used until its end.
+/// Keeps a fetched credential. It is fetched again before it ends: when a quarter of its life is left, but at most five
+/// minutes. While that fails, the old one is used until its end.
 pub(super) struct Refreshed<F: Fetch> {
     source: F,
     held: Mutex<Held<F::Credential>>,
@@ -103,7 +103,7 @@ impl<F: Fetch> Refreshed<F> {
         let mut held = self.held.locked();
         let now = Instant::now();
         let usable = held.credential.clone().filter(|_| now < held.ends);
-        // Without a usable one each asker waits for the next try: that one must come soon.
+        // Without a usable credential, each caller waits for the next attempt, so that must come soon.
         let pause = held.backoff.next_wait(rand::random());
 
         held.due = now + if usable.is_some() { pause } else { pause.min(FIRST_PAUSE) };

@@ -8,8 +8,9 @@ use crate::access::AzureAccess;
 use crate::credentials::azure;
 use crate::wire::Wire;
 
-/// None: Azure signs a blob's name decoded and the client library as it stands in the URL, which is the same for what a prefix may
-/// have. <https://learn.microsoft.com/rest/api/storageservices/create-service-sas#specify-the-signature>
+/// None. Azure signs a blob's decoded name, and the client library signs the name as it is in the URL; for all
+/// characters that a prefix may have, both are the same.
+/// <https://learn.microsoft.com/rest/api/storageservices/create-service-sas#specify-the-signature>
 pub(super) const UNSURE: &str = "";
 
 pub(super) fn open(

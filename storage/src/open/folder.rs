@@ -1,5 +1,5 @@
-//! A folder of this machine as a store. What lies there and is no regular file holds nobody up: to open a FIFO waits for
-//! ever, and one link that leads to itself would fail the listing of all others.
+//! A folder of this machine as a store. Anything there that is no regular file is never opened, and breaks no listing:
+//! opening a FIFO would wait for ever, and a link that leads to itself would fail the listing of everything else.
 
 use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
@@ -21,10 +21,11 @@ use tokio::time::timeout;
 
 use crate::error::{IN_THE_WAY, StorageError};
 
-/// A disk that answers at all answers sooner; one behind a network may be gone.
+/// How long a file may take. A local disk answers sooner; a network disk may be gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whether there is such a folder, for whoever only reads: making one would hide a mistyped path behind "no backups".
+/// Checks that there is such a folder, for callers that only read: making one would hide a mistyped path behind "no
+/// backups".
 pub(crate) fn must_exist(path: &str, place: String) -> std::result::Result<(), StorageError> {
     absence(path.as_ref()).map_or(Ok(()), |reason| Err(StorageError::Misconfigured { place, reason }))
 }
@@ -67,7 +68,7 @@ struct Folder {
     files: Arc<OnceLock<LocalFileSystem>>,
 }
 
-/// No deeper than keys are, and no further than a link in a circle.
+/// How deep a listing goes: as deep as keys are. This also ends a circle of links.
 const DEEPEST: usize = 8;
 
 impl Folder {

@@ -94,7 +94,8 @@ fn client_options(authorities: &ExtraAuthorities) -> object_store::Result<Client
     Ok(certificates.into_iter().fold(options, ClientOptions::with_root_certificate))
 }
 
-/// The store's library would repeat conditional writes after a 5xx, and one's own success would look like a conflict.
+/// No retries by the store's library: it would repeat conditional writes after a 5xx, and then our own success would
+/// look like a conflict.
 fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }

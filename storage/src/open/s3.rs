@@ -33,7 +33,7 @@ pub(super) struct Bucket {
     asks_for_checksum: AtomicBool,
 }
 
-/// With which SDKs say that they send a checksum; some stores look for this header alone.
+/// The header by which SDKs say that they send a checksum. Some stores look only for this header.
 const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-sdk-checksum-algorithm");
 
 pub(super) fn open(

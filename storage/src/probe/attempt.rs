@@ -13,9 +13,9 @@ use crate::diagnosis::Failed;
 use crate::wire::LISTING_LIMIT;
 use crate::{Operation, Storage, StorageError, Tag, Write};
 
-/// A few hundred bytes take no longer on a store that is of any use.
+/// A usable store takes no longer for a few hundred bytes.
 const LIMIT: Duration = Duration::from_secs(15);
-/// What a probe reads is its own.
+/// The most that a probe reads: it reads only what it has written.
 const LONGEST: u64 = 64 * 1024;
 
 /// What one write came to.
@@ -61,7 +61,8 @@ pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Wri
     }
 }
 
-/// What is at `key`. A denial counts as nothing being there: stores answer so to those who may not list.
+/// What is at `key`. A denial counts as nothing: without the right to list, stores answer like this for what is
+/// missing.
 pub(super) async fn look(storage: &Storage, key: &str) -> Result<Option<(Bytes, Tag)>, StorageError> {
     match read(storage, key).await {
         Err(StorageError::Denied { .. }) => Ok(None),

@@ -1,6 +1,6 @@
-//! Finds out what a store's conditional writes are worth, by trying: one writer after the other and several at once. An
-//! answer that did not come proves nothing, so nothing is retried or settled below; what is unclear is tried anew. What
-//! the outcome means is in `conditions`.
+//! Tests a store's conditional writes: with one writer after the other, and with several at once. A missing answer
+//! proves nothing. So single requests are not retried, and nothing is settled by reading; an unclear test is repeated
+//! as a whole. What the outcome means is in `conditions`.
 
 mod attempt;
 mod race;
@@ -22,13 +22,13 @@ use super::{Operation, Storage, StorageError, Tag, Write};
 
 /// Writers at once.
 const WRITERS: usize = 8;
-/// A store that checks first and writes later may be lucky once.
+/// How many races there are: a store that first checks and later writes may be lucky once.
 const RACES: usize = 2;
 /// How often each of the two is tried when the answers prove nothing.
 const TRIES: u32 = 4;
 /// How many writes in a row have different lengths.
 const LENGTHS: usize = 256;
-/// The whole probe. A store at which it takes longer fails what comes after it, too.
+/// How long the whole probe may take. A store for which it takes longer would also fail what comes after it.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Which objects a probe may use.
@@ -239,7 +239,7 @@ impl Probe<'_> {
         })
     }
 
-    // Several were told that they had won. Is a single one told the truth?
+    // Several writers were told that they had won. Finds out whether a single writer gets the right answer.
     async fn ignored_or_racy(&self, winners: usize) -> Result<Round, StorageError> {
         Ok(match self.second_create().await? {
             Round::Concluded(Ability::Honoured) => Round::Concluded(Ability::Racy { winners, writers: WRITERS }),
@@ -247,7 +247,7 @@ impl Probe<'_> {
         })
     }
 
-    // A store that refuses every write would else be taken for one that can't write on a condition.
+    // Otherwise a store that refuses every write would be taken for one without conditional writes.
     async fn unless_nothing_can_be_written(&self, reason: String) -> Result<Round, StorageError> {
         Ok(match self.write(Write::Replace).await?.1 {
             Outcome::Won(_) => Round::Concluded(Ability::Refused(reason)),
@@ -367,9 +367,9 @@ impl Probe<'_> {
     }
 }
 
-// `None` when it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored: once
-// that was seen, what counts is what two rounds in succession find. That several were told that they had won needs no
-// second round, and without the right to delete there could be none.
+// `None` if it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored. So
+// after such a finding, two rounds in succession must agree. If several writers were told that they had won, no second
+// round is needed; without the right to delete, none would be possible.
 async fn settled(
     round: Result<Round, StorageError>,
     backoff: &mut Backoff,

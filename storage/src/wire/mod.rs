@@ -89,7 +89,7 @@ impl Wire {
         self.connect_unbounded(options)
     }
 
-    // The library's limits would be for the whole, however large. Its limit for connecting stays.
+    // The library's limits would apply to the whole answer, however large it is. Its limit for connecting stays.
     fn connect_unbounded(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         self.connector.connect(&options.clone().with_timeout_disabled().with_read_timeout_disabled())
     }
@@ -134,7 +134,7 @@ impl HttpService for Client {
             }
         };
 
-        // Some stores call all that they answer text/html, so the body decides; they announce how long it is, too.
+        // Some stores call all their answers text/html, so the body decides; such stores also announce its length.
         if parts.status.is_success() && method != Method::HEAD && is_html(&parts.headers) {
             let is_web_page = match content_length(&parts.headers) {
                 None => method == Method::GET,

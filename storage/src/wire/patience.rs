@@ -6,9 +6,9 @@ use std::time::Duration;
 const FIRST_BYTE: Duration = Duration::from_secs(30);
 /// Between two pieces of a body.
 pub(super) const BETWEEN_PIECES: Duration = Duration::from_secs(30);
-/// What a body may take besides the time that its bytes take.
+/// The time that a body may take in addition to the time for its bytes.
 const BODY_GRACE: Duration = Duration::from_secs(60);
-/// Bytes per second of a line that is slow, but honest. A slower one holds us up.
+/// The least bytes per second of an honest, slow line. An even slower one is given up.
 const HONEST_RATE: u64 = 256 * 1024;
 
 /// Until the answer to a request of this size must have begun.

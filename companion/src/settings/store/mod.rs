@@ -188,7 +188,7 @@ fn store_at(reader: &mut Reader<'_>, given: &Given, put_object: &Option<PutObjec
     Some((url, access))
 }
 
-// One that is the first store again would be asked twice, and protect from nothing.
+// Naming the first store again is refused: it would be asked twice, and protect from nothing.
 fn fallbacks(
     reader: &mut Reader<'_>,
     first: &StorageUrl,
@@ -220,7 +220,7 @@ fn election(
         reader.wrong(format!("{}: there is no election with LIFEBOAT_ELECTION=none: unset one of them", given.name));
         return None;
     }
-    // What is replaced every few seconds must not be locked.
+    // The election's objects are replaced every few seconds, so they must not be locked.
     let unlocked = put_object.as_ref().map(PutObject::without_lock);
     let (url, access) = store_at(reader, &given, &unlocked)?;
     Some((url != *first).then_some((url, access)))

@@ -1,5 +1,5 @@
-//! Credentials of the instance's role, from the instance metadata service, version 2 alone: version 1 gives them to
-//! whoever can make this host send a GET.
+//! Credentials of the instance's role, from version 2 of the instance metadata service only: version 1 gives them to
+//! anyone who can make this host send a GET.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,7 +92,7 @@ impl Fetch for Instance {
         }
         let found = self.read(&format!("{ROLES}{role}"), &token).await?;
         let found: Result<Temporary, _> = serde_json::from_slice(&found);
-        // A role that was taken away answers 200 with another code than Success, and no key.
+        // If the role was taken away, the answer is 200 with another code than Success, and without a key.
         let found = found.map_err(|_| {
             CredentialError::Unavailable(format!(
                 "the instance metadata service has no credentials for the role {role}"

@@ -29,9 +29,9 @@ pub(super) struct Key {
     pub(super) wire: Wire,
 }
 
-/// To read and write objects, and nothing else of Google's: what the account may do decides IAM.
+/// To read and write objects, and nothing else of Google's. IAM decides what the account may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
-/// As long as it may.
+/// The longest lifetime that Google allows.
 const ASSERTION_LIVES: u64 = 3600;
 const CURE_ACCOUNT: &str = "is the service account's key still listed, and is this host's clock right";
 const CURE_USER: &str = "log in again with gcloud auth application-default login";
