@@ -64,7 +64,7 @@ impl Timekeeper {
 /// A snapshot as a listing shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    /// Which files it has: a payload, and manifests of these states.
+    /// Which files it has, by the state that each stands for: `Leftover` is the payload, the others are manifests.
     pub(super) files: Vec<HistoryState>,
     /// When the newest of them was written.
     pub(super) written: WallTime,

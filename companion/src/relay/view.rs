@@ -1,6 +1,6 @@
-//! What other parts can see of a relay's nodes. Whether the relay is ready is not here: its metrics tell that.
-//! Readiness depends neither on the store nor on the control plane; otherwise a load balancer would cut the nodes off
-//! in the very outage for which the relay is there.
+//! What other parts can see of a relay's nodes. Whether the relay is ready is in `observation`: that depends neither on
+//! the store nor on the control plane, because otherwise a load balancer would cut the nodes off in the very outage for
+//! which the relay is there.
 
 use std::sync::Arc;
 
