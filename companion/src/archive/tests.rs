@@ -61,6 +61,17 @@ impl Archive {
         let key = ObjectKeys::new(version()).manifest();
         self.storage.write(&key, published.document.clone(), Write::Replace).await.unwrap();
     }
+
+    pub(crate) async fn lose_payload(&self, published: &Published) {
+        self.storage.delete(&published.manifest.snapshot.key).await.unwrap();
+    }
+
+    /// Of the right size.
+    pub(crate) async fn damage_payload(&self, published: &Published) {
+        let object = &published.manifest.snapshot;
+        let damaged = vec![b'x'; object.bytes as usize];
+        self.storage.write(&object.key, damaged.into(), Write::Replace).await.unwrap();
+    }
 }
 
 /// An image of the cache of a Kong 3.9.1 that runs what [`CHANGED`] sends.

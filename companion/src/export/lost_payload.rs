@@ -34,6 +34,10 @@ pub(super) fn log_put_back(place: &str, sequence: u64, from: &str) {
     warn!(store = place, sequence, "put the payload of snapshot {sequence} back into {place}, from {from}");
 }
 
+pub(super) fn log_not_put_back(place: &str, sequence: u64, reasons: &str) {
+    warn!(store = place, sequence, "the payload of snapshot {sequence} could not be put back into {place}: {reasons}");
+}
+
 pub(super) fn log_published_anew(place: &str, sequence: u64, anew: u64, from: &str) {
     warn!(
         store = place,
@@ -79,7 +83,7 @@ fn meaning(loss: &PayloadLoss) -> String {
 }
 
 fn why_not(state: &NewestState) -> String {
-    let nowhere = "No other store and no config.json has what the manifest names";
+    let nowhere = "It could not be put back from another store or from config.json";
 
     match state {
         NewestState::Ready(_) => {

@@ -12,7 +12,7 @@ use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotId};
 use lifeboat_node_cache::Image;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::{Fence, StorageError, Tag};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::{lost_payload, probing};
 use crate::archive::{
@@ -33,6 +33,8 @@ pub(super) struct SnapshotWriter {
     payload: Option<KeptPayload>,
     /// The problem with the payload in the store that was logged last.
     payload_problem: Option<String>,
+    /// Why it could not be put back, as the log said last.
+    not_put_back: Option<String>,
     /// Other stores, which have the same payloads.
     others: Vec<StoreSettings>,
     has_looked_for_plaintext: bool,
@@ -51,6 +53,7 @@ impl SnapshotWriter {
             config_json: None,
             payload: None,
             payload_problem: None,
+            not_put_back: None,
             others: Vec::new(),
             has_looked_for_plaintext: false,
             refused: None,
@@ -311,7 +314,11 @@ impl SnapshotWriter {
     async fn look_at_payload(&mut self) -> Result<PayloadState, StorageError> {
         let CurrentManifest::Published(published) = &self.current else { return Ok(PayloadState::Whole) };
         let kept = self.payload.as_ref().filter(|kept| kept.is_of(&published.manifest));
-        let look = self.archive.look_at_payload(published, kept).await?;
+        let mut look = self.archive.look_at_payload(published, kept).await?;
+        // What was put back may have been stored damaged, with the right size.
+        if look.state == PayloadState::Whole && self.payload_problem.is_some() {
+            look = self.archive.read_payload(published).await?;
+        }
         Ok(self.note_payload(look))
     }
 
@@ -324,6 +331,9 @@ impl SnapshotWriter {
             && self.payload_problem.as_ref() != Some(problem)
         {
             lost_payload::log_found(self.archive.place(), &published.manifest, problem);
+        }
+        if problem.is_none() {
+            self.not_put_back = None;
         }
         self.payload_problem = problem;
         look.state
@@ -344,7 +354,7 @@ impl SnapshotWriter {
         match put_back {
             PutBack::Same { kept, from } => {
                 lost_payload::log_put_back(&place, sequence, &from);
-                (self.payload, self.payload_problem) = (Some(kept), None);
+                (self.payload, self.payload_problem, self.not_put_back) = (Some(kept), None, None);
                 // What could not be made of it before.
                 self.settle_config_json().await?;
                 Ok(Event::PutBack)
@@ -355,7 +365,11 @@ impl SnapshotWriter {
                 Ok(self.written())
             }
             PutBack::Nowhere { reasons } => {
-                debug!("the payload of snapshot {sequence} is nowhere to be had: {}", reasons.join("; "));
+                let reasons = Some(reasons.join("; "));
+                if self.not_put_back != reasons {
+                    lost_payload::log_not_put_back(&place, sequence, reasons.as_deref().unwrap_or_default());
+                }
+                self.not_put_back = reasons;
                 Ok(Event::NotPutBack)
             }
         }
@@ -406,5 +420,31 @@ impl SnapshotWriter {
         }
         self.has_looked_for_plaintext = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::{FIRST, author, in_memory, publish};
+
+    async fn seen(writer: &mut SnapshotWriter) -> PayloadState {
+        match writer.perform(Action::Glance).await.unwrap() {
+            Event::Glanced { payload, .. } => payload,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_was_missing_is_read_before_it_counts_as_whole() {
+        let archive = in_memory();
+        let published = publish(&archive, FIRST).await;
+        let mut writer = SnapshotWriter::new(archive.clone(), author(), Clock::start());
+        assert_eq!(seen(&mut writer).await, PayloadState::Whole);
+        archive.lose_payload(&published).await;
+        assert_eq!(seen(&mut writer).await, PayloadState::Missing);
+        // As when what was put back is stored damaged: only its bytes tell.
+        archive.damage_payload(&published).await;
+        assert_eq!(seen(&mut writer).await, PayloadState::Altered);
     }
 }

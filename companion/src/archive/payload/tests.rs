@@ -12,10 +12,6 @@ fn key_of(published: &Published) -> &str {
     &published.manifest.snapshot.key
 }
 
-async fn lose(archive: &Archive, published: &Published) {
-    archive.storage.delete(key_of(published)).await.unwrap();
-}
-
 async fn state(archive: &Archive, published: &Published) -> PayloadState {
     archive.look_at_payload(published, published.payload.as_ref()).await.unwrap().state
 }
@@ -46,12 +42,11 @@ async fn a_look_tells_what_is_missing_what_is_altered_and_what_is_whole() {
     archive.storage.write(key_of(&published), Bytes::from_static(b"half"), Write::Replace).await.unwrap();
     assert_eq!(state(&archive, &published).await, PayloadState::Altered);
     // Of the right size: a caller that knows the tag sees the change by it, a reader by the bytes.
-    let altered = vec![b'x'; published.manifest.snapshot.bytes as usize];
-    archive.storage.write(key_of(&published), altered.into(), Write::Replace).await.unwrap();
+    archive.damage_payload(&published).await;
     assert_eq!(archive.look_at_payload(&published, None).await.unwrap().state, PayloadState::Whole);
     assert_eq!(state(&archive, &published).await, PayloadState::Altered);
     assert_eq!(archive.read_payload(&published).await.unwrap().state, PayloadState::Altered);
-    lose(&archive, &published).await;
+    archive.lose_payload(&published).await;
     assert_eq!(state(&archive, &published).await, PayloadState::Missing);
     assert_eq!(archive.read_payload(&published).await.unwrap().state, PayloadState::Missing);
 }
@@ -74,7 +69,7 @@ async fn the_same_bytes_come_back_from_memory_sealed_or_not() {
     for archive in [in_memory(), with_keys(in_memory())] {
         let published = publish(&archive, FIRST).await;
         let (bytes, _) = archive.storage.read(key_of(&published), 1 << 20).await.unwrap();
-        lose(&archive, &published).await;
+        archive.lose_payload(&published).await;
         let kept = published.payload.as_ref();
         let back = archive.put_back_payload(&author(), &published, kept, &[], 7, now()).await.unwrap();
         assert!(matches!(back, PutBack::Same { .. }), "{back:?}");
@@ -88,7 +83,7 @@ async fn the_memory_of_another_snapshot_is_of_no_use() {
     let archive = with_keys(in_memory());
     let first = publish(&archive, FIRST).await;
     let second = publish(&archive, CHANGED).await;
-    lose(&archive, &second).await;
+    archive.lose_payload(&second).await;
     let kept = first.payload.as_ref();
     let back = archive.put_back_payload(&author(), &second, kept, &[], 7, now()).await.unwrap();
     assert!(matches!(&back, PutBack::Nowhere { .. }), "{back:?}");
@@ -118,7 +113,7 @@ async fn a_config_json_comes_back_only_if_the_manifest_proves_it() {
     let published = publish(&archive, FIRST).await;
     let config_json = ObjectKeys::new(version()).config_json();
     let (json, _) = archive.storage.read(&config_json, 1 << 20).await.unwrap();
-    lose(&archive, &published).await;
+    archive.lose_payload(&published).await;
     let others = received(CHANGED).configuration.json().clone();
     archive.storage.write(&config_json, others, Write::Replace).await.unwrap();
     let back = put_back(&archive, &published, &[]).await;
@@ -136,7 +131,7 @@ async fn what_makes_other_bytes_is_a_snapshot_of_the_same_state_pin_and_times() 
     publish(&archive, CHANGED).await;
     let published = publish(&archive, FIRST).await;
     let json = received(FIRST).configuration.json().clone();
-    lose(&archive, &published).await;
+    archive.lose_payload(&published).await;
     let anew = archive.publish_anew(&author(), &published, json.clone(), 7, now()).await.unwrap();
     let (before, after) = (&published.manifest, &anew.manifest);
     assert_eq!((after.sequence, after.epoch, after.config), (before.sequence + 1, 7, before.config));
@@ -153,7 +148,7 @@ async fn a_signed_manifest_proves_a_config_json_too_and_its_pin_stays() {
     publish(&archive, FIRST).await;
     publish(&archive, CHANGED).await;
     let pinned = Operator::new(archive.clone()).roll_back(&author(), 1, Stay::UntilUnpinned, now()).await.unwrap();
-    lose(&archive, &pinned).await;
+    archive.lose_payload(&pinned).await;
     let back = put_back(&archive, &pinned, &[]).await;
     assert!(matches!(back, PutBack::Same { .. }), "{back:?}");
     let published = archive.published(version()).await.unwrap().unwrap();
