@@ -10,7 +10,8 @@ use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::lock::Locked;
 use object_store::CredentialProvider;
-use tokio::time::Instant;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout};
 
 use super::{CredentialError, Expiring, Lifetime};
 
@@ -32,12 +33,14 @@ pub(super) struct Fetched<C> {
 }
 
 /// Keeps a fetched credential. It is fetched again before it ends: when a quarter of its life is left, but at most five
-/// minutes. While that fails, the old one is used until its end.
-pub(super) struct Refreshed<F: Fetch> {
+/// minutes. While that fails or hangs, the old one is used until its end.
+pub(super) struct Refreshed<F: Fetch>(Arc<Cache<F>>);
+
+struct Cache<F: Fetch> {
     source: F,
     held: Mutex<Held<F::Credential>>,
     /// One fetches at a time.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Held<C> {
@@ -62,6 +65,8 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(300);
 /// After a failure, further requests fail at once for this long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// For how long a request waits for a new credential while it could use the one that is held.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl<F: Fetch> Refreshed<F> {
     /// Nothing is fetched yet.
@@ -70,9 +75,11 @@ impl<F: Fetch> Refreshed<F> {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let outage = OutageLog::default();
         let held = Held { credential: None, ends: now, due: now, failed: None, backoff, began: now, outage };
-        Self { source, held: Mutex::new(held), fetching: tokio::sync::Mutex::default() }
+        Self(Arc::new(Cache { source, held: Mutex::new(held), fetching: Arc::default() }))
     }
+}
 
+impl<F: Fetch> Cache<F> {
     fn look(&self) -> Now<F::Credential> {
         let held = self.held.locked();
         let now = Instant::now();
@@ -118,6 +125,17 @@ impl<F: Fetch> Refreshed<F> {
         }
         Ok(credential)
     }
+
+    /// Fetches a new one, unless somebody else has while the turn was waited for.
+    async fn renewed(&self, _turn: OwnedMutexGuard<()>) -> Result<Arc<F::Credential>, CredentialError> {
+        if let Now::Settled(answer) = self.look() {
+            return answer;
+        }
+        match self.source.fetch().await {
+            Ok(fetched) => Ok(self.keep(fetched)),
+            Err(error) => self.fail(error),
+        }
+    }
 }
 
 #[async_trait]
@@ -125,37 +143,38 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
     type Credential = F::Credential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<F::Credential>> {
-        let usable = match self.look() {
+        let cache = self.0.clone();
+        let fetching = cache.fetching.clone();
+        let usable = match cache.look() {
             Now::Settled(answer) => return Ok(answer?),
             Now::Due(usable) => usable,
         };
-        let _turn = match (self.fetching.try_lock(), usable) {
-            (Ok(turn), _) => turn,
-            // Somebody else is renewing it.
-            (Err(_), Some(credential)) => return Ok(credential),
-            (Err(_), None) => self.fetching.lock().await,
+        let Some(credential) = usable else {
+            return Ok(cache.renewed(fetching.lock_owned().await).await?);
         };
+        // Somebody else is renewing it.
+        let Ok(turn) = fetching.try_lock_owned() else { return Ok(credential) };
 
-        if let Now::Settled(answer) = self.look() {
-            return Ok(answer?);
-        }
-        match self.source.fetch().await {
-            Ok(fetched) => Ok(self.keep(fetched)),
-            Err(error) => Ok(self.fail(error)?),
+        // In a task, so that it goes on when nobody waits any longer: the issuer may hang until its limit, and a leader
+        // that waited as long, with a good credential at hand, could lose its lease.
+        let renewal = tokio::spawn(async move { cache.renewed(turn).await });
+        match timeout(PATIENCE, renewal).await {
+            Ok(Ok(renewed)) => Ok(renewed?),
+            Ok(Err(_)) | Err(_) => Ok(credential),
         }
     }
 }
 
 impl<F: Fetch> Expiring for Refreshed<F> {
     fn lifetime(&self) -> Lifetime {
-        let held = self.held.locked();
+        let held = self.0.held.locked();
         Lifetime::Left(held.ends.saturating_duration_since(Instant::now()))
     }
 }
 
 impl<F: Fetch> fmt::Debug for Refreshed<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refreshed").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Refreshed").field("source", &self.0.source).finish_non_exhaustive()
     }
 }
 
@@ -171,6 +190,8 @@ mod tests {
         given: AtomicU32,
         asked: AtomicU32,
         is_out: AtomicBool,
+        /// Answers after 15 s.
+        is_slow: AtomicBool,
     }
 
     #[async_trait]
@@ -179,7 +200,8 @@ mod tests {
 
         async fn fetch(&self) -> Result<Fetched<u32>, CredentialError> {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            let takes = if self.is_slow.load(Ordering::SeqCst) { 15_000 } else { 10 };
+            tokio::time::sleep(Duration::from_millis(takes)).await;
             if self.is_out.load(Ordering::SeqCst) {
                 return Err(CredentialError::Unavailable("out".into()));
             }
@@ -239,6 +261,23 @@ mod tests {
         pass(80).await;
         let (renewing, other) = tokio::join!(refreshed.get_credential(), refreshed.get_credential());
         assert_eq!((*renewing.unwrap(), *other.unwrap()), (2, 1));
+        assert_eq!(counter.asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_hangs_delays_one_request_by_a_second_and_still_counts() {
+        let (counter, refreshed) = counter();
+        refreshed.get_credential().await.unwrap();
+        counter.is_slow.store(true, Ordering::SeqCst);
+        pass(76).await;
+
+        let started = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
+        }
+        assert_eq!(started.elapsed(), PATIENCE);
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(*refreshed.get_credential().await.unwrap(), 2);
         assert_eq!(counter.asked.load(Ordering::SeqCst), 2);
     }
 }
