@@ -47,8 +47,8 @@ pub(super) enum NoAnswer {
     Unreachable(String),
     /// It was reached and did not answer in time or well.
     Broken(String),
-    /// It answered with another status than 200.
-    Status(StatusCode, String),
+    /// It answered with another status than 200, and perhaps with a code of its own.
+    Status { status: StatusCode, code: Option<String>, text: String },
 }
 
 /// An answer with status 200.
@@ -127,9 +127,9 @@ impl Endpoint {
             return Ok(Answer { headers: parts.headers, body: body.freeze() });
         }
 
-        let reason = reason(&body, &question.secrets);
-        let text = format!("{name} at {place} answered {}{reason}", parts.status);
-        Err(NoAnswer::Status(parts.status, text))
+        let Reason { code, text } = Reason::of(&body, &question.secrets);
+        let text = format!("{name} at {place} answered {}{text}", parts.status);
+        Err(NoAnswer::Status { status: parts.status, code, text })
     }
 }
 
@@ -138,8 +138,8 @@ impl NoAnswer {
     pub(super) fn into_error(self, cure: &str) -> CredentialError {
         match self {
             Self::Unreachable(text) | Self::Broken(text) => CredentialError::Unavailable(text),
-            Self::Status(status, text) if is_passing(status) => CredentialError::Unavailable(text),
-            Self::Status(_, text) => CredentialError::Refused(format!("{text}: {cure}")),
+            Self::Status { status, text, .. } if is_passing(status) => CredentialError::Unavailable(text),
+            Self::Status { text, .. } => CredentialError::Refused(format!("{text}: {cure}")),
         }
     }
 }
@@ -174,22 +174,33 @@ fn innermost(error: &HttpError) -> String {
     innermost.to_string()
 }
 
-// What OAuth (RFC 6749 section 5.2), AWS's query protocol and its container endpoints call code and message.
-fn reason(body: &[u8], secrets: &[String]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let (code, message) = match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(json) => {
-            let of = |names: &[&str]| names.iter().find_map(|name| json[name].as_str().map(str::to_owned));
-            (of(&["error", "code", "Code"]), of(&["error_description", "message", "Message"]))
+/// Why an issuer refuses, in its own words.
+pub(super) struct Reason {
+    /// Its code.
+    pub(super) code: Option<String>,
+    /// Code and message in parentheses, after a blank; empty if there is neither.
+    pub(super) text: String,
+}
+
+impl Reason {
+    // What OAuth (RFC 6749 section 5.2), AWS's query protocol and its container endpoints call code and message.
+    pub(super) fn of(body: &[u8], secrets: &[String]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let (code, message) = match serde_json::from_slice::<serde_json::Value>(body) {
+            Ok(json) => {
+                let of = |names: &[&str]| names.iter().find_map(|name| json[name].as_str().map(str::to_owned));
+                (of(&["error", "code", "Code"]), of(&["error_description", "message", "Message"]))
+            }
+            Err(_) => (element(&text, "Code"), element(&text, "Message")),
+        };
+        let mut reason: String = [code.clone(), message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            reason = reason.replace(secret.as_str(), "..");
         }
-        Err(_) => (element(&text, "Code"), element(&text, "Message")),
-    };
-    let mut reason: String = [code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        reason = reason.replace(secret.as_str(), "..");
+        let reason: String = reason.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+        let text = if reason.is_empty() { reason } else { format!(" ({reason})") };
+        Self { code, text }
     }
-    let reason: String = reason.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
-    if reason.is_empty() { reason } else { format!(" ({reason})") }
 }
 
 fn element(text: &str, name: &str) -> Option<String> {
@@ -204,17 +215,17 @@ mod tests {
     #[test]
     fn a_refusal_is_told_in_the_words_of_the_issuer() {
         let google = br#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#;
-        assert_eq!(reason(google, &[]), " (invalid_grant: Invalid JWT Signature.)");
+        assert_eq!(Reason::of(google, &[]).text, " (invalid_grant: Invalid JWT Signature.)");
         let sts =
             b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>Not authorized\n</Message>";
-        assert_eq!(reason(sts, &[]), " (AccessDenied: Not authorized)");
-        assert_eq!(reason(b"<html>proxy</html>", &[]), "");
+        assert_eq!(Reason::of(sts, &[]).text, " (AccessDenied: Not authorized)");
+        assert_eq!(Reason::of(b"<html>proxy</html>", &[]).text, "");
     }
 
     #[test]
     fn a_secret_that_is_sent_back_is_not_repeated() {
         let echo = br#"{"error":"bad","error_description":"no wonderful-secret here"}"#;
-        assert_eq!(reason(echo, &["wonderful-secret".into()]), " (bad: no .. here)");
+        assert_eq!(Reason::of(echo, &["wonderful-secret".into()]).text, " (bad: no .. here)");
         let uri: Uri = "https://sts.example.com/path?WebIdentityToken=wonderful".parse().unwrap();
         assert_eq!(without_query(&uri), "https://sts.example.com/path");
     }

@@ -101,9 +101,9 @@ fn a_role_is_taken_for_a_web_identity() {
 
         let text = refusal(&open(&settings)).await;
         assert!(text.contains("InvalidIdentityToken: .. could not be validated"), "{text}");
-        assert!(text.contains("let the trust policy of AWS_ROLE_ARN"), "{text}");
+        assert!(text.contains("an identity provider for the issuer and the audience"), "{text}");
         let text = refusal(&open(&with(&settings, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/other"))).await;
-        assert!(text.contains("AccessDenied"), "{text}");
+        assert!(text.contains("AccessDenied") && text.contains("let the trust policy of AWS_ROLE_ARN"), "{text}");
 
         bucket.file("token", &format!("{WEB_IDENTITY}\n"));
         let storage = bucket.is_used_and_renewed(&settings).await;

@@ -12,7 +12,7 @@ use object_store::client::HttpRequestBody;
 
 use super::Temporary;
 use crate::credentials::CredentialError;
-use crate::credentials::endpoint::{Endpoint, NoAnswer, Question};
+use crate::credentials::endpoint::{Endpoint, NoAnswer, Question, Reason};
 use crate::credentials::refreshed::{Fetch, Fetched};
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Instance {
                     self.cure
                 )))
             }
-            Err(NoAnswer::Status(StatusCode::NOT_FOUND, text)) => {
+            Err(NoAnswer::Status { status: StatusCode::NOT_FOUND, text, .. }) => {
                 Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {text}: {}", self.cure)))
             }
             Err(no_answer) => Err(no_answer.into_error(&self.cure)),
@@ -91,13 +91,42 @@ impl Fetch for Instance {
             return Err(CredentialError::Misconfigured(format!("{NO_ROLE}: {}", self.cure)));
         }
         let found = self.read(&format!("{ROLES}{role}"), &token).await?;
-        let found: Result<Temporary, _> = serde_json::from_slice(&found);
-        // If the role was taken away, the answer is 200 with another code than Success, and without a key.
-        let found = found.map_err(|_| {
-            CredentialError::Unavailable(format!(
-                "the instance metadata service has no credentials for the role {role}"
-            ))
-        });
-        found?.fetched()
+        match serde_json::from_slice::<Temporary>(&found) {
+            Ok(temporary) => temporary.fetched(),
+            Err(_) => Err(without_credentials(role, &found)),
+        }
+    }
+}
+
+/// Why there are none for a role that the instance has. The answer is 200 with another code than Success, and without a
+/// key.
+fn without_credentials(role: &str, body: &[u8]) -> CredentialError {
+    let Reason { code, text } = Reason::of(body, &[]);
+    let text = format!("the instance metadata service has no credentials for the role {role}{text}");
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html
+    match code.as_deref() {
+        Some("AssumeRoleUnauthorizedAccess") => {
+            CredentialError::Refused(format!("{text}: let the role's trust policy name ec2.amazonaws.com"))
+        }
+        _ => CredentialError::Unavailable(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_the_instance_may_not_take_is_said_with_the_reason() {
+        let body = br#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role lifeboat."}"#;
+        let CredentialError::Refused(text) = without_credentials("lifeboat", body) else { panic!("it may pass") };
+        for part in ["role lifeboat (", "AssumeRoleUnauthorizedAccess: EC2 cannot assume", "trust policy"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        let passing = without_credentials("lifeboat", br#"{"Code":"Failed"}"#);
+        assert!(
+            matches!(&passing, CredentialError::Unavailable(text) if text.ends_with("lifeboat (Failed)")),
+            "{passing}"
+        );
     }
 }

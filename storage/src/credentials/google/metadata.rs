@@ -46,7 +46,7 @@ impl Fetch for Metadata {
             Err(NoAnswer::Unreachable(text) | NoAnswer::Broken(text)) if !self.has_answered.load(Ordering::Relaxed) => {
                 return Err(nobody(text));
             }
-            Err(NoAnswer::Status(StatusCode::NOT_FOUND, text)) => return Err(nobody(text)),
+            Err(NoAnswer::Status { status: StatusCode::NOT_FOUND, text, .. }) => return Err(nobody(text)),
             Err(no_answer) => return Err(no_answer.into_error(CURE)),
         };
 
