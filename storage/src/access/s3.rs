@@ -75,15 +75,16 @@ pub enum AwsCredentials {
     },
 }
 
-/// That these are set and not read, for the end of a sentence about credentials that are missing; nothing if none is.
+/// That the AWS CLI's files are not read, for the end of a sentence about credentials that are missing; if variables are
+/// set that name such files or a profile in them, what to do instead.
 pub fn profiles_are_not_read(unread: &[&str]) -> String {
     if unread.is_empty() {
-        return String::new();
+        return "; lifeboat does not read the AWS CLI's files (~/.aws)".to_owned();
     }
     let (names, verb) = (unread.join(" and "), if unread.len() == 1 { "is" } else { "are" });
     format!(
-        "; {names} {verb} set, but lifeboat does not read the AWS CLI's files, neither keys nor roles nor SSO sessions: set the variables that aws configure \
-         export-credentials --format env prints"
+        "; {names} {verb} set, but lifeboat does not read the AWS CLI's files, neither keys nor roles nor SSO sessions: \
+         set the variables that aws configure export-credentials --format env (AWS CLI 2) prints"
     )
 }
 

@@ -161,6 +161,7 @@ fn half_of_aws_credentials_is_a_mistake() {
         (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@evil.example.com/x")], "begins with a slash"),
         (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.example.com/x")], "plain http is only for"),
         (&[("AWS_EC2_METADATA_DISABLED", "true")], "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (&[("AWS_EC2_METADATA_DISABLED", "true")], "lifeboat does not read the AWS CLI's files (~/.aws)"),
         (
             &[("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_PROFILE", "prod"), ("AWS_CONFIG_FILE", "/etc/aws")],
             "AWS_PROFILE and AWS_CONFIG_FILE are set, but lifeboat does not read the AWS CLI's files",
