@@ -376,7 +376,7 @@ fn a_node_that_the_dying_control_plane_left_empty_is_fed_on_the_same_link() {
         let node = world.node(relay.address);
         let linked = |scene: &ControlPlaneState| scene.node(node.node_id()).is_some();
         world.control_plane.wait_for(linked).await;
-        tokio::time::sleep(lifeboat_core::session::REFUSAL_WINDOW).await;
+        tokio::time::sleep(lifeboat_core::session::answer::REFUSAL_WINDOW).await;
         world.control_plane.stop().await;
         let state = node.wait_for(|state| state.applied == 1).await;
         assert_eq!((state.connections, state.configuration), (1, Some(configuration(&recorded::first()))));

@@ -157,7 +157,7 @@ impl Mirror {
     }
 
     // Until the newest is there, or this exporter doesn't lead any more.
-    async fn catch_up(&mut self, depth: Depth) {
+    async fn catch_up(&mut self, mut depth: Depth) {
         loop {
             let Some(published) = self.published.borrow_and_update().clone() else {
                 self.recorder.forgets_store(&self.settings.url.to_string());
@@ -174,6 +174,8 @@ impl Mirror {
                 Err(StorageError::NotLeading { .. }) => return,
                 Err(error) => {
                     self.failed(&error);
+                    // What was copied may have been stored damaged, with the right size.
+                    depth = Depth::Bytes;
                     let wait = self.backoff.next_wait(rng::random());
                     self.clock.reach(self.clock.now() + wait).await;
                 }

@@ -9,6 +9,10 @@ use super::own_certificate::CertificateRefusal;
 use crate::backoff::spread;
 use crate::frame::{CloseCode, Frame};
 
+/// A link that ends within this time after the node's basic_info means a refusal; later, an accident.
+pub const REFUSAL_WINDOW: Duration = Duration::from_secs(3);
+/// How long a control plane may take to answer a forwarded ping before it counts as gone.
+pub const PONG_LIMIT: Duration = Duration::from_secs(10);
 /// The longest time by which `Retry-After` delays the next dial.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// The time over which the dials are spread that were put off together.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::answer::{ConnectFailure, EarlyEnd, Refusal, Verdict, early_end};
+use super::answer::{ConnectFailure, EarlyEnd, REFUSAL_WINDOW, Refusal, Verdict, early_end};
 use super::own_certificate::{CertificateRefusal, OwnCertificate};
-use super::{IDLE_LIMIT, PING_INTERVAL, REFUSAL_WINDOW};
+use super::{IDLE_LIMIT, PING_INTERVAL};
 use crate::backoff::Backoff;
 use crate::digest::{ConfigHash, Sha256Digest};
 use crate::frame::{Frame, Opcode};

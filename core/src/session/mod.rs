@@ -14,5 +14,3 @@ use std::time::Duration;
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Either side of a link gives up after so much silence (KONG.md section 1).
 pub const IDLE_LIMIT: Duration = Duration::from_secs(45);
-/// A node that is dropped within this time after its basic_info was refused; later, it is an accident.
-pub const REFUSAL_WINDOW: Duration = Duration::from_secs(3);

@@ -16,6 +16,7 @@ use self::control_plane::{Known, Link, Up};
 use self::fed::Fed;
 use self::following::Following;
 use super::IDLE_LIMIT;
+use super::answer::PONG_LIMIT;
 use super::restore::{self, Decision, NodeHolds, OnRefusal};
 use crate::digest::ConfigHash;
 use crate::frame::{Frame, Opcode};
@@ -24,8 +25,6 @@ use crate::kong::node_error::is_node_error;
 use crate::kong::ping::hash_in_ping;
 use crate::time::Moment;
 
-/// How long a control plane may take to answer a forwarded ping before it counts as gone.
-pub const PONG_LIMIT: Duration = Duration::from_secs(10);
 /// How long the control plane is asked before the snapshot is fetched in advance.
 pub const HEAD_START: Duration = Duration::from_millis(500);
 /// How long after the first time a node is fed again, if its ping has not confirmed the snapshot: a node drops what arrives

@@ -16,8 +16,10 @@ const FILES_OF_OUR_OWN: u64 = 64;
 const FILES_PER_NODE: u64 = 2;
 /// Fewer nodes than this are no service.
 const FEW_NODES: u64 = 100;
-/// The program without any configuration, generously.
-const PROGRAM: u64 = 64 << 20;
+/// An exporter or a relay without any configuration, generously (docs/sizing.md).
+const ITSELF: u64 = 64 << 20;
+/// How many configurations each of them may have in memory (docs/sizing.md; tests measure it).
+const CONFIGURATIONS: u64 = 3;
 
 pub(super) fn checks(role: Role, max_config: Option<usize>) -> Vec<Check> {
     let mut checks = vec![files(role, getrlimit(Resource::Nofile).current)];
@@ -47,10 +49,9 @@ fn files(role: Role, limit: Option<u64>) -> Check {
     Check::pass(FILES, seen)
 }
 
-// Keeping a configuration takes less than three times its size (a test measures it), a relay holds it compressed.
 fn memory(role: Role, limit: Option<u64>, max_config: u64) -> Check {
-    let times = if role.imports() && !role.exports() { 1 } else { 3 };
-    let needed = max_config * times + PROGRAM;
+    let parts = if role.imports() && role.exports() { 2 } else { 1 };
+    let needed = parts * (CONFIGURATIONS * max_config + ITSELF);
     let Some(limit) = limit else { return Check::pass(MEMORY, "no limit") };
     let seen = format!(
         "{}: a configuration of LIFEBOAT_MAX_CONFIG ({}) may take {}",
@@ -62,7 +63,7 @@ fn memory(role: Role, limit: Option<u64>, max_config: u64) -> Check {
     if limit >= needed {
         return Check::pass(MEMORY, seen);
     }
-    let largest = limit.saturating_sub(PROGRAM) / times;
+    let largest = (limit / parts).saturating_sub(ITSELF) / CONFIGURATIONS;
     let cure = format!(
         "raise the limit, or set LIFEBOAT_MAX_CONFIG to at most {largest}: what is larger is then refused, and not paid for \
          with the life of the program"
@@ -118,7 +119,10 @@ mod tests {
         let largest = 64 << 20;
         assert!(check.cure.unwrap().contains(&format!("at most {largest}:")));
         assert_eq!(memory(Role::Exporter, Some(256 << 20), largest).verdict, Verdict::Pass);
-        assert_eq!(memory(Role::Importer, Some(256 << 20), 3 * largest).verdict, Verdict::Pass);
+        assert_eq!(memory(Role::Importer, Some(256 << 20), largest).verdict, Verdict::Pass);
+        assert_eq!(memory(Role::Importer, Some(256 << 20), largest + 1).verdict, Verdict::Warn);
+        assert_eq!(memory(Role::Both, Some(512 << 20), largest).verdict, Verdict::Pass);
+        assert_eq!(memory(Role::Both, Some(512 << 20), largest + 1).verdict, Verdict::Warn);
         assert_eq!(memory(Role::Exporter, None, 1 << 40).verdict, Verdict::Pass);
     }
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::fed::{EXPANDS, loading_time};
-use super::{Action, Event, Feeding, NodeHolds, NodeSession, Notice, PONG_LIMIT};
+use super::{Action, Event, Feeding, NodeHolds, NodeSession, Notice};
 use crate::backoff::spread;
 use crate::frame::{Frame, Opcode};
 use crate::kong::ping::ping;
-use crate::session::REFUSAL_WINDOW;
-use crate::session::answer::{EarlyEnd, Refusal, Verdict, early_end};
+use crate::session::answer::{EarlyEnd, PONG_LIMIT, REFUSAL_WINDOW, Refusal, Verdict, early_end};
 use crate::session::restore::{ControlPlaneIs, OnRefusal};
 use crate::time::Moment;
 
