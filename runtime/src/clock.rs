@@ -1,4 +1,5 @@
-//! The program's clock. Only `main` starts one; everything else is told the time, or asks the one that it was given.
+//! The program's clock. `main` starts it; everything else is told the time, or asks the one that it was given. Another one is
+//! started only to measure how long something takes.
 
 use std::time::{Duration, SystemTime};
 

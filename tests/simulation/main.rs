@@ -36,7 +36,7 @@ const MAX_CONFIG: usize = 1 << 20;
 const GUARD: ShrinkGuard = ShrinkGuard::new(50);
 
 /// How many worlds are played where nobody says otherwise.
-const WORLDS: u64 = 2_000;
+const WORLDS: u64 = 1_000;
 
 #[test]
 fn in_every_world_what_is_published_is_whole_and_in_the_end_it_is_the_newest() {

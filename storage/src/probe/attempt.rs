@@ -14,7 +14,7 @@ use crate::wire::LISTING_LIMIT;
 use crate::{Operation, Storage, StorageError, Tag, Write};
 
 /// A usable store takes no longer for a few hundred bytes.
-const LIMIT: Duration = Duration::from_secs(15);
+pub(super) const LIMIT: Duration = Duration::from_secs(15);
 /// The most that a probe reads: it reads only what it has written.
 const LONGEST: u64 = 64 * 1024;
 

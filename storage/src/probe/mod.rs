@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use lifeboat_core::backoff::Backoff;
+use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 use lifeboat_runtime::rng;
 use tokio::time::timeout;
@@ -26,6 +27,8 @@ const WRITERS: usize = 8;
 const RACES: usize = 2;
 /// How often each of the two is tried when the answers prove nothing.
 const TRIES: u32 = 4;
+/// Why a race that took too long proves nothing.
+const STOOD_STILL: &str = "this process stood still meanwhile";
 /// How many writes in a row have different lengths.
 const LENGTHS: usize = 256;
 /// How long the whole probe may take. A store for which it takes longer would also fail what comes after it.
@@ -208,7 +211,7 @@ impl Probe<'_> {
                 self.clear().await;
                 before = None;
             }
-            let racers = self.race(&Write::Create).await?;
+            let Some(racers) = self.race(&Write::Create).await? else { return Ok(Round::unclear(STOOD_STILL)) };
             let found = attempt::look(self.storage, self.key).await?;
             let before = before.as_ref().map(|(bytes, _)| bytes);
             match finish(&racers, before, found.as_ref().map(|(bytes, _)| bytes)) {
@@ -281,7 +284,9 @@ impl Probe<'_> {
             let Some((before, tag)) = attempt::read(self.storage, self.key).await? else {
                 return Ok(Round::unclear("what was written is gone"));
             };
-            let racers = self.race(&Write::Update(tag)).await?;
+            let Some(racers) = self.race(&Write::Update(tag)).await? else {
+                return Ok(Round::unclear(STOOD_STILL));
+            };
             let found = attempt::read(self.storage, self.key).await?;
             match finish(&racers, Some(&before), found.as_ref().map(|(bytes, _)| bytes)) {
                 Finish::OneWon => {}
@@ -328,15 +333,19 @@ impl Probe<'_> {
         })
     }
 
-    async fn race(&self, how: &Write) -> Result<Vec<Racer>, StorageError> {
-        let (storage, key) = (self.storage, self.key);
+    // None if it took longer than a request may take: then this process stood still, suspended perhaps, and another, a
+    // lifecycle rule for example, may have deleted in the middle of the race what its winner had created.
+    async fn race(&self, how: &Write) -> Result<Option<Vec<Racer>>, StorageError> {
+        let (storage, key, clock) = (self.storage, self.key, Clock::start());
+        let begun = clock.now();
         let writers: Vec<Bytes> = (0..WRITERS).map(|_| self.next_bytes()).collect();
         let racing = writers.into_iter().map(|bytes| async move {
             let outcome = attempt::write(storage, key, bytes.clone(), how.clone()).await?;
             Ok((bytes, outcome))
         });
         // All are awaited, so that no write is on its way any more when one has failed.
-        join_all(racing).await.into_iter().collect()
+        let racers: Result<Vec<Racer>, StorageError> = join_all(racing).await.into_iter().collect();
+        racers.map(|racers| (clock.now().since(begun) <= attempt::LIMIT).then_some(racers))
     }
 
     async fn write(&self, how: Write) -> Result<Racer, StorageError> {
