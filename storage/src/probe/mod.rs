@@ -184,7 +184,7 @@ impl Probe<'_> {
         let mut before = None;
         let create = loop {
             let round = self.create().await;
-            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
+            if let Some(ability) = self.settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
@@ -193,11 +193,49 @@ impl Probe<'_> {
         before = None;
         let swap = loop {
             let round = self.swap().await;
-            if let Some(ability) = settled(round, &mut backoff, &mut before).await? {
+            if let Some(ability) = self.settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
         };
         Ok(Conditions { create, swap })
+    }
+
+    // `None` if it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored. So
+    // after such a finding, two rounds in succession must agree. If several writers were told that they had won, a second
+    // round is needed only if a deletion may have come between them; without the right to delete, none would be possible.
+    async fn settled(
+        &self,
+        round: Result<Round, StorageError>,
+        backoff: &mut Backoff,
+        before: &mut Option<Ability>,
+    ) -> Result<Option<Ability>, StorageError> {
+        let is_last = backoff.failures() + 1 >= TRIES;
+        let contradiction = || Ability::Unclear("its answers contradict each other".to_owned());
+        let may_be_deleted = self.may_delete && self.storage.may_arrive_late.load(Ordering::Relaxed);
+
+        match round {
+            Ok(Round::Concluded(ability)) => {
+                let is_settled = match (before.as_ref(), &ability) {
+                    (_, Ability::Racy { .. }) if !may_be_deleted => true,
+                    (Some(before), ability) => before.deceives() == ability.deceives(),
+                    (None, ability) => !ability.deceives(),
+                };
+                if is_settled {
+                    return Ok(Some(ability));
+                }
+                if is_last {
+                    return Ok(Some(contradiction()));
+                }
+                tracing::debug!(%ability, "a probe found this once, trying again");
+                *before = Some(ability);
+            }
+            Ok(Round::Unclear(reason)) if is_last => return Ok(Some(Ability::Unclear(reason))),
+            Err(error) if is_last || !error.is_transient() => return Err(error),
+            Ok(Round::Unclear(reason)) => tracing::debug!(%reason, "a probe proved nothing, trying again"),
+            Err(error) => tracing::debug!(%error, "a probe failed, trying again"),
+        }
+        tokio::time::sleep(backoff.next_wait(rng::random())).await;
+        Ok(None)
     }
 
     async fn create(&self) -> Result<Round, StorageError> {
@@ -374,43 +412,6 @@ impl Probe<'_> {
         }
         tracing::warn!("{}: {} could not be deleted and is of no use: delete it", self.storage.place, self.key);
     }
-}
-
-// `None` if it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored. So
-// after such a finding, two rounds in succession must agree. If several writers were told that they had won, no second
-// round is needed; without the right to delete, none would be possible.
-async fn settled(
-    round: Result<Round, StorageError>,
-    backoff: &mut Backoff,
-    before: &mut Option<Ability>,
-) -> Result<Option<Ability>, StorageError> {
-    let is_last = backoff.failures() + 1 >= TRIES;
-    let contradiction = || Ability::Unclear("its answers contradict each other".to_owned());
-
-    match round {
-        Ok(Round::Concluded(ability)) => {
-            let is_ignored = |ability: &Ability| *ability == Ability::Ignored;
-            let is_settled = match before {
-                _ if matches!(ability, Ability::Racy { .. }) => true,
-                Some(before) => is_ignored(before) == is_ignored(&ability),
-                None => !is_ignored(&ability),
-            };
-            if is_settled {
-                return Ok(Some(ability));
-            }
-            if is_last {
-                return Ok(Some(contradiction()));
-            }
-            tracing::debug!(%ability, "a probe found this once, trying again");
-            *before = Some(ability);
-        }
-        Ok(Round::Unclear(reason)) if is_last => return Ok(Some(Ability::Unclear(reason))),
-        Err(error) if is_last || !error.is_transient() => return Err(error),
-        Ok(Round::Unclear(reason)) => tracing::debug!(%reason, "a probe proved nothing, trying again"),
-        Err(error) => tracing::debug!(%error, "a probe failed, trying again"),
-    }
-    tokio::time::sleep(backoff.next_wait(rng::random())).await;
-    Ok(None)
 }
 
 #[cfg(test)]
