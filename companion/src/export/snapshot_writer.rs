@@ -170,7 +170,12 @@ impl SnapshotWriter {
         let now = self.clock.wall();
         match action {
             Action::Glance => {
+                let before = self.published().map(Manifest::id);
                 self.current = self.archive.current_manifest(self.author.version).await?;
+                if self.published().map(Manifest::id) != before {
+                    // What lay there was compared with what was published before.
+                    self.config_json = None;
+                }
                 let mut payload = self.look_at_payload().await?;
                 if payload == PayloadState::Whole {
                     payload = self.watch_config_json().await?;
@@ -426,13 +431,27 @@ impl SnapshotWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::tests::{FIRST, author, in_memory, publish};
+    use crate::archive::tests::{CHANGED, FIRST, author, in_memory, publish};
 
     async fn seen(writer: &mut SnapshotWriter) -> PayloadState {
         match writer.perform(Action::Glance).await.unwrap() {
             Event::Glanced { payload, .. } => payload,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_config_json_that_is_older_than_a_manifest_of_another_author_is_repaired() {
+        let archive = in_memory();
+        let (first, second) = (publish(&archive, FIRST).await, publish(&archive, CHANGED).await);
+        let mut writer = SnapshotWriter::new(archive.clone(), author(), Clock::start());
+        archive.put_back(&first).await;
+        seen(&mut writer).await;
+        assert!(matches!(archive.settle_config_json(&first).await, Ok(Beside::AsPublished(_))));
+        // As when an operator has published while this exporter stood still, before its last write.
+        archive.put_back(&second).await;
+        seen(&mut writer).await;
+        assert!(matches!(archive.settle_config_json(&second).await, Ok(Beside::AsPublished(_))));
     }
 
     #[tokio::test]
