@@ -86,9 +86,9 @@ pub async fn archive_contract(storage: &Storage) {
 
     // A damaged config.json is repaired, a good one left alone.
     let newest = archive.published(version()).await.unwrap().unwrap();
-    assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::AsPublished(_)));
+    assert!(matches!(archive.settle_config_json(&newest, None).await.unwrap(), Beside::AsPublished(_)));
     storage.write(&keys.config_json(), Bytes::from_static(b"{"), Write::Replace).await.unwrap();
-    assert!(matches!(archive.settle_config_json(&newest).await.unwrap(), Beside::Repaired(_)));
+    assert!(matches!(archive.settle_config_json(&newest, None).await.unwrap(), Beside::Repaired(_)));
     assert_eq!(object(storage, &keys.config_json()).await.unwrap(), received(first_message).configuration.json());
 
     for extent in [Extent::Whole, Extent::Newest] {

@@ -88,11 +88,12 @@ impl ArchiveReader {
 
 impl Archive {
     /// Makes `config.json` what the manifest says, if a crash came between the two. Without keys, a file that another
-    /// exporter has written there since stays, because it may be newer.
+    /// exporter has written there since stays, because it may be newer. `ours` is what this process wrote there last, if
+    /// anything: a store may list late that it was published.
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when somebody wrote it meanwhile: look again.
-    pub async fn settle_config_json(&self, published: &Published) -> Result<Beside, StorageError> {
+    pub async fn settle_config_json(&self, published: &Published, ours: Option<&Tag>) -> Result<Beside, StorageError> {
         let manifest = &published.manifest;
         let policy = self.policy(manifest.kong_version);
         if policy.keys.sealing().is_some() {
@@ -108,7 +109,9 @@ impl Archive {
             Some((bytes, tag)) if Sha256Digest::of(&bytes) == manifest.config.sha256 => {
                 return Ok(Beside::AsPublished(tag));
             }
-            Some((bytes, tag)) if self.is_anothers(manifest.kong_version, bytes.clone(), &policy).await? => {
+            Some((bytes, tag))
+                if ours != Some(&tag) && self.is_anothers(manifest.kong_version, bytes.clone(), &policy).await? =>
+            {
                 return Ok(Beside::Another(tag));
             }
             Some((_, tag)) => Write::Update(tag),

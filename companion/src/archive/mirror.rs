@@ -65,7 +65,7 @@ impl Archive {
             if is_there && there.is_same_document(published) {
                 // A crash may have come before the copy's other objects were written.
                 other.complete(there).await?;
-                other.settle_config_json(there).await?;
+                other.settle_config_json(there, None).await?;
                 return Ok(Mirrored::Already);
             }
 

@@ -29,6 +29,8 @@ pub(super) struct SnapshotWriter {
     current: CurrentManifest,
     /// Which version of `config.json` was looked at last.
     config_json: Option<Tag>,
+    /// Which version of `config.json` this process wrote last.
+    own_config_json: Option<Tag>,
     /// The published payload as it is stored: to put it back, if the store loses it.
     payload: Option<KeptPayload>,
     /// The problem with the payload in the store that was logged last.
@@ -51,6 +53,7 @@ impl SnapshotWriter {
             clock,
             current: CurrentManifest::Absent,
             config_json: None,
+            own_config_json: None,
             payload: None,
             payload_problem: None,
             not_put_back: None,
@@ -288,7 +291,7 @@ impl SnapshotWriter {
         let CurrentManifest::Published(published) = &self.current else { return Ok(PayloadState::Whole) };
         let place = self.archive.place();
 
-        self.config_json = match self.archive.settle_config_json(published).await? {
+        self.config_json = match self.archive.settle_config_json(published, self.own_config_json.as_ref()).await? {
             Beside::NotKept => None,
             Beside::AsPublished(tag) => Some(tag),
             Beside::Repaired(tag) => {
@@ -296,6 +299,7 @@ impl SnapshotWriter {
                     "config.json was not the published configuration in {place} (after a crash, or because someone \
                      changed it): repaired"
                 );
+                self.own_config_json = Some(tag.clone());
                 Some(tag)
             }
             Beside::WithoutPayload(state) => {
@@ -382,6 +386,7 @@ impl SnapshotWriter {
 
     fn now_published(&mut self, mut published: Published) {
         self.config_json = published.config_json.clone();
+        self.own_config_json = published.config_json.clone();
         (self.payload, self.payload_problem) = (published.payload.take(), None);
         self.current = CurrentManifest::Published(Box::new(published));
     }
@@ -447,11 +452,11 @@ mod tests {
         let mut writer = SnapshotWriter::new(archive.clone(), author(), Clock::start());
         archive.put_back(&first).await;
         seen(&mut writer).await;
-        assert!(matches!(archive.settle_config_json(&first).await, Ok(Beside::AsPublished(_))));
+        assert!(matches!(archive.settle_config_json(&first, None).await, Ok(Beside::AsPublished(_))));
         // As when an operator has published while this exporter stood still, before its last write.
         archive.put_back(&second).await;
         seen(&mut writer).await;
-        assert!(matches!(archive.settle_config_json(&second).await, Ok(Beside::AsPublished(_))));
+        assert!(matches!(archive.settle_config_json(&second, None).await, Ok(Beside::AsPublished(_))));
     }
 
     #[tokio::test]
