@@ -101,7 +101,8 @@ fn is_due(objects: &Objects, manifest: &Authentic, database: &Database) -> Resul
         None => false,
         Some(Pin::Unpin) => true,
         Some(Pin::Change { instead_of }) => {
-            let chosen = objects.get(&ObjectKeys::new(VERSION).snapshot(manifest.id()));
+            // Its payload may be lost, its copy in the history isn't.
+            let chosen = objects.get(&ObjectKeys::new(VERSION).snapshot_manifest(manifest.id()));
             // A change that is taken back before an exporter hears of it is none, and one at the time of the choice may have
             // come before or after it.
             let before = |chosen: &Stored| database.held_the_same_before(chosen.written + SAME_TIME);
