@@ -325,7 +325,7 @@ impl SnapshotWriter {
         let kept = self.payload.as_ref().filter(|kept| kept.is_of(&published.manifest));
         let mut look = self.archive.look_at_payload(published, kept).await?;
         // What was put back may have been stored damaged, with the right size.
-        if look.state == PayloadState::Whole && self.payload_problem.is_some() {
+        if look.state == PayloadState::Whole && look.kept.is_none() && self.payload_problem.is_some() {
             look = self.archive.read_payload(published).await?;
         }
         Ok(self.note_payload(look))
