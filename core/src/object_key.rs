@@ -80,7 +80,8 @@ impl ObjectKeys {
         format!("{}/doctor.json", self.election())
     }
 
-    /// What `lifeboat doctor` writes where it may delete; `id` is a UUID.
+    /// What `lifeboat doctor` writes where it may delete, and what is left of a store's probe where it may not and the
+    /// store let several writers create one object; `id` is a UUID.
     pub fn passing(&self, id: &str) -> String {
         format!("{}/probe-{id}.json", self.election())
     }

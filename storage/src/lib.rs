@@ -65,8 +65,6 @@ pub struct Storage {
     conditions: Arc<Mutex<Option<Conditions>>>,
     /// How many writes there were to find them out.
     probed: Arc<AtomicU32>,
-    /// Whether one of these, or a deletion after them, was not answered, so that it may arrive at any time.
-    may_arrive_late: Arc<AtomicBool>,
     observations: Arc<StoreObservations>,
     has_said_that_absence_is_a_guess: Arc<AtomicBool>,
     fence: Option<Fence>,
@@ -133,7 +131,6 @@ impl Storage {
             presigner: Presigner::Nothing("this process alone can reach it"),
             conditions: Arc::default(),
             probed: Arc::default(),
-            may_arrive_late: Arc::default(),
             observations: Arc::default(),
             has_said_that_absence_is_a_guess: Arc::default(),
             fence: None,

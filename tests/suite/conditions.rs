@@ -161,6 +161,17 @@ fn a_store_at_which_two_writers_at_once_both_win_is_found_out() {
 }
 
 #[test]
+fn a_store_from_which_another_deletes_during_a_race_is_not_taken_for_one_that_lets_two_win() {
+    play(async {
+        for peculiarities in [with(ConditionalWrites::EmptiedOnce), without_deleting(ConditionalWrites::EmptiedOnce)] {
+            let (world, _store) = world_with(peculiarities).await;
+            let conditions = probed(&world.archive()).await;
+            assert!(conditions.lease_possible(), "{peculiarities:?}: {conditions}");
+        }
+    });
+}
+
+#[test]
 fn writes_that_happen_without_an_answer_prove_nothing() {
     play(async {
         let (world, store) = world_with(with(ConditionalWrites::Unanswered)).await;
@@ -210,7 +221,8 @@ fn without_conditions_a_write_looks_first_what_is_there() {
         ] {
             let (world, _store) = world_with(how).await;
             let storage = Storage::open(&world.settings().store.location()).unwrap();
-            let keys = ProbeKeys { passing: "probe.json".to_owned(), lasting: "node.json".to_owned() };
+            let [passing, lasting, lasting_too] = ["probe.json", "node.json", "other.json"].map(str::to_owned);
+            let keys = ProbeKeys { passing, lasting, lasting_too };
             storage.probe(&keys, b"{}").await.unwrap();
             let write = async |text: &'static str, write| storage.write("a.json", Bytes::from(text), write).await;
             let first = write("1", Write::Create).await.unwrap();
@@ -297,6 +309,9 @@ async fn is_published_to(peculiarities: Peculiarities, said: [&str; 3]) {
     assert_eq!(world.log.lines_with(said[1]).len(), 1, "it is said once");
     let sent = configuration(&messages[1]);
     assert!(store.object("kong/backups/edge/3.9.1/config.json").unwrap() == sent.table);
-    let registered: Vec<_> = store.keys().into_iter().filter(|key| key.contains("election")).collect();
-    assert_eq!(registered, [format!("kong/backups/edge/3.9.1/election/{}.json", backup.id)]);
+    let mut registered = vec![format!("kong/backups/edge/3.9.1/election/{}.json", backup.id)];
+    if peculiarities.conditional_writes == ConditionalWrites::CheckedTooEarly {
+        registered.push(format!("kong/backups/edge/3.9.1/election/probe-{}.json", backup.id));
+    }
+    assert_eq!(store.keys().into_iter().filter(|key| key.contains("election")).collect::<Vec<_>>(), registered);
 }

@@ -28,6 +28,8 @@ const COMPANY: Duration = Duration::from_secs(1);
 pub enum ConditionalWrites {
     /// They hold.
     Honoured,
+    /// They hold, and another, a lifecycle rule for example, deletes the first object as soon as it is written.
+    EmptiedOnce,
     /// HTTP 501.
     NotImplemented,
     /// They are taken for an ordinary write.
@@ -308,6 +310,13 @@ async fn put(
         ConditionalWrites::NotImplemented => return error(501, "NotImplemented"),
         ConditionalWrites::Ignored => Some(shared.write(key, bytes)),
         ConditionalWrites::Honoured => shared.write_if(&condition, key, bytes),
+        ConditionalWrites::EmptiedOnce => {
+            let version = shared.write_if(&condition, key, bytes);
+            if version == Some(1) {
+                shared.state().objects.clear();
+            }
+            version
+        }
         ConditionalWrites::Unanswered => {
             shared.write_if(&condition, key, bytes);
             return error(500, "InternalError");

@@ -15,8 +15,9 @@ impl Archive {
     /// # Errors
     /// When the store can't be read or written at all; then nothing is known yet, and it may be asked again.
     pub async fn probe(&self, author: &Author) -> Result<Conditions, StorageError> {
-        let key = ObjectKeys::new(author.version).registration(&author.exporter.node_id);
-        self.probe_with(ProbeKeys { passing: key.clone(), lasting: key }, author).await
+        let registration = ObjectKeys::new(author.version).registration(&author.exporter.node_id);
+        let keys = ProbeKeys { passing: registration.clone(), lasting: registration, ..visitors_keys(author) };
+        self.probe_with(keys, author).await
     }
 
     /// The same for a command, which is no backup node, with objects of its own.
@@ -56,7 +57,8 @@ impl Archive {
 /// The keys of a command, which is no backup node.
 pub(super) fn visitors_keys(author: &Author) -> ProbeKeys {
     let keys = ObjectKeys::new(author.version);
-    ProbeKeys { passing: keys.passing(&author.exporter.node_id), lasting: keys.doctor() }
+    let passing = keys.passing(&author.exporter.node_id);
+    ProbeKeys { passing: passing.clone(), lasting: keys.doctor(), lasting_too: passing }
 }
 
 /// The registration of one that is no candidate yet, as JSON.

@@ -1,7 +1,6 @@
 //! One request to a store and what its answer proves, for the probe: it must not take an uncertain answer for a yes or a no.
 //! Nothing is tried again here, and nothing is settled by reading.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,7 +40,6 @@ pub(super) enum Outcome {
 pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Write) -> Result<Outcome, StorageError> {
     let is_conditional = !matches!(write, Write::Replace);
     let Ok(written) = timeout(LIMIT, storage.put_once(key, bytes, write)).await else {
-        storage.may_arrive_late.store(true, Ordering::Relaxed);
         return Ok(Outcome::Unclear(too_late()));
     };
     let Failed { error, is_uncertain, is_not_implemented, .. } = match written {
@@ -57,10 +55,7 @@ pub(super) async fn write(storage: &Storage, key: &str, bytes: Bytes, write: Wri
         }
         // Whether it can be written without the condition is tried next.
         StorageError::Misconfigured { reason, .. } if is_conditional => Ok(Outcome::Incapable(reason)),
-        StorageError::Unavailable { reason, .. } if is_uncertain => {
-            storage.may_arrive_late.store(true, Ordering::Relaxed);
-            Ok(Outcome::Unclear(reason))
-        }
+        StorageError::Unavailable { reason, .. } if is_uncertain => Ok(Outcome::Unclear(reason)),
         StorageError::Unavailable { reason, .. } => Ok(Outcome::TurnedAway(reason)),
         error => Err(error),
     }
@@ -109,10 +104,7 @@ pub(super) async fn delete(storage: &Storage, key: &str) -> Deletion {
         Ok(Ok(())) => Deletion::Done,
         Ok(Err(failed)) if failed.is_not_found() => Deletion::Done,
         Ok(Err(failed)) if !failed.error.is_transient() => Deletion::Forbidden,
-        Ok(Err(_)) | Err(_) => {
-            storage.may_arrive_late.store(true, Ordering::Relaxed);
-            Deletion::Unclear
-        }
+        Ok(Err(_)) | Err(_) => Deletion::Unclear,
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ProbeKeys {
     pub passing: String,
     /// An object that stays by design, where deleting isn't allowed. Nobody else writes it at the same time.
     pub lasting: String,
+    /// Another one, made only where deleting isn't allowed and several were told that they had created `lasting`.
+    pub lasting_too: String,
 }
 
 /// One try of one ability.
@@ -58,6 +60,7 @@ impl Round {
 struct Probe<'a> {
     storage: &'a Storage,
     key: &'a str,
+    other_key: &'a str,
     may_delete: bool,
     content: &'a [u8],
 }
@@ -135,7 +138,7 @@ impl Storage {
     ) -> Result<T, StorageError> {
         let may_delete = self.may_delete(&keys.passing).await;
         let key = if may_delete { &keys.passing } else { &keys.lasting };
-        let probe = Probe { storage: self, key, may_delete, content };
+        let probe = Probe { storage: self, key, other_key: &keys.lasting_too, may_delete, content };
 
         let result = run(&probe).await;
         if may_delete {
@@ -183,7 +186,10 @@ impl Probe<'_> {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(4));
         let mut before = None;
         let create = loop {
-            let round = self.create().await;
+            // Without the right to delete, an object can be raced for only once.
+            let is_spent = !self.may_delete && matches!(before, Some(Ability::Racy { .. }));
+            let key = if is_spent { self.other_key } else { self.key };
+            let round = Probe { key, ..*self }.create().await;
             if let Some(ability) = self.settled(round, &mut backoff, &mut before).await? {
                 break ability;
             }
@@ -200,9 +206,9 @@ impl Probe<'_> {
         Ok(Conditions { create, swap })
     }
 
-    // `None` if it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored. So
-    // after such a finding, two rounds in succession must agree. If several writers were told that they had won, a second
-    // round is needed only if a deletion may have come between them; without the right to delete, none would be possible.
+    // `None` if it is to be tried again. A request that arrives late, or twice, looks like a condition that was ignored, and
+    // a deletion in the middle of a race, a late one of ours or one by another, lets an honest store name two winners. So
+    // after such a finding, two rounds in succession must agree.
     async fn settled(
         &self,
         round: Result<Round, StorageError>,
@@ -211,14 +217,12 @@ impl Probe<'_> {
     ) -> Result<Option<Ability>, StorageError> {
         let is_last = backoff.failures() + 1 >= TRIES;
         let contradiction = || Ability::Unclear("its answers contradict each other".to_owned());
-        let may_be_deleted = self.may_delete && self.storage.may_arrive_late.load(Ordering::Relaxed);
 
         match round {
             Ok(Round::Concluded(ability)) => {
-                let is_settled = match (before.as_ref(), &ability) {
-                    (_, Ability::Racy { .. }) if !may_be_deleted => true,
-                    (Some(before), ability) => before.deceives() == ability.deceives(),
-                    (None, ability) => !ability.deceives(),
+                let is_settled = match before.as_ref() {
+                    Some(before) => before.deceives() == ability.deceives(),
+                    None => !ability.deceives(),
                 };
                 if is_settled {
                     return Ok(Some(ability));
@@ -424,7 +428,8 @@ mod tests {
     use crate::access::Location;
 
     fn keys() -> ProbeKeys {
-        ProbeKeys { passing: "3.9.1/election/p.json".to_owned(), lasting: "3.9.1/election/n.json".to_owned() }
+        let key = |name| format!("3.9.1/election/{name}.json");
+        ProbeKeys { passing: key("p"), lasting: key("n"), lasting_too: key("m") }
     }
 
     async fn remaining(storage: &Storage) -> Vec<String> {
@@ -445,7 +450,8 @@ mod tests {
         let storage = Storage::over(Arc::new(InMemory::new()), "memory://");
         let mut written = std::collections::HashSet::new();
         for _ in 0..3 {
-            let probe = Probe { storage: &storage, key: "3.9.1/election/n.json", may_delete: false, content: b"{}" };
+            let key = "3.9.1/election/n.json";
+            let probe = Probe { storage: &storage, key, other_key: key, may_delete: false, content: b"{}" };
             for _ in 0..LENGTHS + 1 {
                 let bytes = probe.next_bytes();
                 assert_eq!(bytes.trim_ascii(), b"{}");
