@@ -2,8 +2,11 @@
 //! are measured in the same run: a plain parse of the same bytes, and one MD5 pass over them.
 //!
 //! Run by `cargo bench`. Rounds are interleaved and medians are printed, since other programs disturb a run of seconds.
+//! With the argument `instructions` it counts instructions for each byte of JSON by Valgrind's callgrind instead, which
+//! nothing on the machine disturbs.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +25,10 @@ mod generator;
 
 const SERVICES: usize = 50_000;
 const ROUNDS: usize = 11;
+/// Callgrind takes some fifty times as long.
+const SERVICES_TO_COUNT: usize = 5_000;
+/// What is prepared for each work, without a work.
+const NOTHING: &str = "nothing";
 
 /// What Kong's own LuaJIT needs for 50,000 services and routes, decoding and hashing (KONG.md section 1, "Times of a
 /// real DP on a 2-core machine").
@@ -63,7 +70,25 @@ fn gunzip(message: &[u8], size: usize) -> Vec<u8> {
 }
 
 fn main() {
-    let vector = generator::configuration(SERVICES);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => with_works(SERVICES, |works, json, message| {
+            for _ in 0..ROUNDS {
+                works.iter_mut().for_each(Work::round);
+            }
+            report(works, json, message);
+        }),
+        ["instructions"] => count(),
+        ["once", name] => with_works(SERVICES_TO_COUNT, |works, _, _| {
+            works.iter().filter(|work| work.name == name).for_each(|work| (work.run)());
+        }),
+        _ => panic!("these arguments mean nothing here: {arguments:?}; there is `instructions`"),
+    }
+}
+
+/// Hands over all works on a configuration of that many services and routes, and the sizes of its JSON and its message.
+fn with_works(services: usize, measure: impl FnOnce(&mut [Work<'_>], usize, usize)) {
+    let vector = generator::configuration(services);
     let message = generator::reconfigure_message(&vector);
     let json = Bytes::from(vector);
     let configuration = Configuration::from_json(json.clone()).expect("generated");
@@ -80,10 +105,34 @@ fn main() {
         Work::new("gunzip", || gunzip(&message, whole)),
         Work::new("whole message: gunzip, decode", || decode(&message, DEFAULT_MAX_CONFIG)),
     ];
-    for _ in 0..ROUNDS {
-        works.iter_mut().for_each(Work::round);
-    }
-    report(&works, json.len(), message.len());
+    measure(&mut works, json.len(), message.len());
+}
+
+/// Prints how many instructions each work takes for each byte of JSON.
+#[expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+fn count() {
+    with_works(SERVICES_TO_COUNT, |works, json, _| {
+        println!("{SERVICES_TO_COUNT} services and routes, {:.1} MB of JSON", json as f64 / 1e6);
+        let prepared = instructions(NOTHING);
+        for work in works {
+            let taken = (instructions(work.name) - prepared) as f64 / json as f64;
+            println!("{:30} {taken:6.2} instructions for each byte", work.name);
+        }
+    });
+}
+
+/// How many instructions this program takes to run one work once.
+fn instructions(work: &str) -> u64 {
+    let program = std::env::current_exe().expect("it runs");
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["once", work])
+        .output()
+        .expect("valgrind is installed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let collected = said.lines().find_map(|line| line.split_once("Collected : "));
+    collected.and_then(|(_, number)| number.trim().parse().ok()).unwrap_or_else(|| panic!("callgrind said: {said}"))
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
