@@ -1,33 +1,40 @@
 //! Elections that are held in other stores than the backups lie in: whatever each exporter is told, never two lead.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use lifeboat::archive::Archive;
+use bytes::Bytes;
+use lifeboat::archive::{Archive, KnownRegistrations};
 use lifeboat::export::{BackupNode, Exporter, Newest};
 use lifeboat::observation::{ExportFacts, Lead, Observation};
 use lifeboat_core::export::election::place::Mark;
+use lifeboat_core::export::election::record::Registration;
 use lifeboat_core::export::election::{ElectionSetting, Strategy};
 use lifeboat_core::export::guard::ShrinkGuard;
 use lifeboat_core::export::publisher::{Doubt, Rules};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_runtime::clock::Clock;
-use lifeboat_storage::Storage;
+use lifeboat_runtime::lock::Locked;
+use lifeboat_storage::{Operation, RequestObserver, RequestOutcome, Storage};
 use lifeboat_tests::peculiar_store::{ConditionalWrites, PeculiarStore, Peculiarities};
 use lifeboat_tests::stage::play;
 use lifeboat_tests::world::{VERSION, World};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 const LIMIT: usize = 1 << 20;
+/// Another exporter's node id.
+const OTHER: &str = "7f6c2e4e-8f3e-4c0a-9c39-0b9f8e2f6a11";
 
 /// The store of the backups, and two others in which an election can be held.
 struct Stores {
@@ -232,5 +239,56 @@ fn a_lease_elsewhere_is_used_only_if_the_backups_can_be_fenced_off() {
             assert_eq!(strategy(), Some(expected), "{how:?}");
             running.abort();
         }
+    });
+}
+
+/// As soon as the election has been listed, it puts this object there, once.
+struct LateWrite(Mutex<Option<(Arc<PeculiarStore>, String, Bytes)>>);
+
+impl fmt::Debug for LateWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LateWrite")
+    }
+}
+
+impl RequestObserver for LateWrite {
+    fn ended(&self, _: Operation, _: RequestOutcome, _: u64) {}
+
+    fn took(&self, operation: Operation, _: Duration) {
+        if operation == Operation::List
+            && let Some((store, key, bytes)) = self.0.locked().take()
+        {
+            store.put(&key, bytes);
+        }
+    }
+}
+
+#[test]
+fn a_registration_that_was_replaced_between_listing_and_reading_is_read_again() {
+    play(async {
+        let store = Arc::new(PeculiarStore::start(Peculiarities::default()).await);
+        let mut world = World::begin().await;
+        world.set("AWS_CONFIG_STORAGE_ENDPOINT", store.endpoint());
+        let key = format!("kong/backups/edge/{}", ObjectKeys::new(VERSION).registration(OTHER));
+        let [older, newer] = ["2026-01-01T00:00:00Z", "2026-01-01T00:02:00Z"].map(|since| {
+            let text = json!({ "format": 1, "node_id": OTHER, "hostname": "h", "since": since }).to_string();
+            Bytes::from(text)
+        });
+
+        // A write that was given up arrives late, and the next one has the same bytes as the one before it.
+        store.put(&key, newer.clone());
+        let late = LateWrite(Mutex::new(Some((store.clone(), key.clone(), older))));
+        let storage = Storage::open(&world.settings().store.location()).unwrap().observed_by(Arc::new(late));
+        let (archive, mut known) = (Archive::over(storage, LIMIT), KnownRegistrations::default());
+        archive.registrations(VERSION, &mut known).await.unwrap();
+        store.put(&key, newer.clone());
+
+        let found = archive.registrations(VERSION, &mut known).await.unwrap();
+        let expected = Registration::decode(&newer).unwrap();
+        assert_eq!(found.iter().map(|found| &found.registration).collect::<Vec<_>>(), [&expected]);
+
+        let before = store.requests().len();
+        archive.registrations(VERSION, &mut known).await.unwrap();
+        assert_eq!(store.requests().len(), before + 1, "what has not changed is only listed");
     });
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -106,6 +107,7 @@ struct Shared {
 
 struct Object {
     bytes: Bytes,
+    /// A digest of the bytes, as S3's ETags are: the same bytes are the same version.
     version: u64,
     written: SystemTime,
 }
@@ -170,7 +172,9 @@ impl Drop for PeculiarStore {
 impl State {
     fn put(&mut self, key: &str, bytes: Bytes) -> u64 {
         self.writes += 1;
-        let version = self.writes;
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let version = hasher.finish();
         self.objects.insert(key.to_owned(), Object { bytes, version, written: SystemTime::now() });
         version
     }
@@ -312,8 +316,9 @@ async fn put(
         ConditionalWrites::Honoured => shared.write_if(&condition, key, bytes),
         ConditionalWrites::EmptiedOnce => {
             let version = shared.write_if(&condition, key, bytes);
-            if version == Some(1) {
-                shared.state().objects.clear();
+            let mut state = shared.state();
+            if state.writes == 1 {
+                state.objects.clear();
             }
             version
         }

@@ -19,7 +19,8 @@ const LIMIT: u64 = 64 << 10;
 /// An exporter that registered longer than this before the newest is no candidate, whatever it said.
 const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
 
-/// Registrations that were read before, by key. One whose tag is the same need not be read again.
+/// Registrations that were read before, by key, each with the tag of what was read. One whose tag is the same need not be
+/// read again. The tag of the listing won't do: what it shows may have been replaced before it was read.
 #[derive(Clone, Debug, Default)]
 pub struct KnownRegistrations(BTreeMap<String, (Tag, Registration)>);
 
@@ -46,13 +47,13 @@ impl ArchiveReader {
         let mut registered = Vec::new();
         let mut read = KnownRegistrations::default();
         for Entry { key, written, tag } in entries.iter().filter(is_candidate) {
-            let registration = match known.0.remove(key) {
-                Some((before, registration)) if before.is_same_content(tag) => Some(registration),
+            let found = match known.0.remove(key) {
+                Some(before) if before.0.is_same_content(tag) => Some(before),
                 _ => self.registration(key).await?,
             };
-            if let Some(registration) = registration {
-                read.0.insert(key.clone(), (tag.clone(), registration.clone()));
-                registered.push(Registered { registration, written: *written });
+            if let Some((tag, registration)) = found {
+                registered.push(Registered { registration: registration.clone(), written: *written });
+                read.0.insert(key.clone(), (tag, registration));
             }
         }
 
@@ -79,9 +80,9 @@ impl ArchiveReader {
         Ok(found)
     }
 
-    async fn registration(&self, key: &str) -> Result<Option<Registration>, StorageError> {
+    async fn registration(&self, key: &str) -> Result<Option<(Tag, Registration)>, StorageError> {
         let found = self.storage.read_optional(key, LIMIT).await?;
-        Ok(found.and_then(|(bytes, _)| Registration::decode(&bytes)))
+        Ok(found.and_then(|(bytes, tag)| Some((tag, Registration::decode(&bytes)?))))
     }
 }
 
