@@ -1,5 +1,6 @@
 //! Pruning by the exporter: deletes old snapshots of the history. `core` (`export::retention`) decides which ones, by
-//! the age that they certainly have; `export::pruner` decides when. What an operator deletes is in `prune`.
+//! the age that they certainly have; `export::pruner` decides when. What an operator deletes is in
+//! `operator_prune`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::history::Past;
 use lifeboat_core::export::retention::record::{Found, Observed, Reading, Record};
-use lifeboat_core::export::retention::{Aged, expendable};
+use lifeboat_core::export::retention::{Aged, MOST_A_TURN, expendable};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::{HistoryState, ObjectKeys, SnapshotFile, SnapshotId};
 use lifeboat_core::time::{Moment, WallTime};
@@ -18,8 +19,6 @@ use super::history::manifest_of;
 use super::{Archive, ArchiveReader};
 use crate::settings::HistoryLimit;
 
-/// How many snapshots are deleted in one turn at most. If many are due, that takes several turns.
-const AT_ONCE: usize = 100;
 /// The largest record: it has a line for each snapshot.
 const RECORD_LIMIT: u64 = 16 << 20;
 
@@ -138,7 +137,7 @@ impl Archive {
         record.note(&past);
         let mut due = due(&record);
         due.truncate(record.allowance(past.len()));
-        let later = due.split_off(due.len().min(AT_ONCE));
+        let later = due.split_off(due.len().min(MOST_A_TURN));
         if due.is_empty() && matches!(reading, Reading::Store(_)) {
             return Ok(Pruned::default());
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use lifeboat_core::export::retention::Aged;
 use lifeboat_core::object_key::{HistoryState, SnapshotId};
 use lifeboat_runtime::clock::Clock;
 use serde_json::json;
@@ -11,7 +12,7 @@ use super::configuration::version;
 use super::envelope::enveloped;
 use super::table::{Concession, SHORTENED, Table};
 use super::{Failure, stdout};
-use crate::archive::{Old, Operator, Prunable};
+use crate::archive::{Operator, Prunable};
 use crate::cli::Output;
 use crate::settings::{HistoryLimit, ReleaseSettings, Source};
 use crate::terminal::{folded_lines, terminal_width};
@@ -87,14 +88,14 @@ pub async fn prune(source: &Source, deletion: Deletion, output: Output, clock: C
 }
 
 fn as_json(prunable: &Prunable, gone: &[SnapshotId]) -> String {
-    let snapshot = |old: &Old| {
+    let snapshot = |old: &Aged| {
         json!({
-            "sequence": old.id.sequence,
-            "config_hash": old.id.config_hash,
-            "state": state(old.state),
+            "sequence": old.past.id.sequence,
+            "config_hash": old.past.id.config_hash,
+            "state": state(old.past.state),
             "written": old.written,
             "age_seconds": old.age.as_secs(),
-            "deleted": gone.contains(&old.id),
+            "deleted": gone.contains(&old.past.id),
         })
     };
     let snapshots: Vec<serde_json::Value> = prunable.snapshots.iter().map(snapshot).collect();
@@ -107,9 +108,9 @@ fn as_table(prunable: &Prunable, width: Option<usize>) -> String {
     let mut table = Table::new(&titles).with_numbers_in(&["SNAPSHOT"]);
     for old in &prunable.snapshots {
         table.add(vec![
-            old.id.sequence.to_string(),
-            state(old.state).to_owned(),
-            old.id.config_hash.to_string(),
+            old.past.id.sequence.to_string(),
+            state(old.past.state).to_owned(),
+            old.past.id.config_hash.to_string(),
             old.written.to_string(),
             age(old.age),
         ]);

@@ -2,12 +2,12 @@
 //! decided in `core` (`export::retention`), and `archive::retention` deletes it.
 
 use std::future::pending;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::retention::record::Observed;
+use lifeboat_core::export::retention::{BETWEEN_TURNS, PRUNE_INTERVAL};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
@@ -17,17 +17,13 @@ use tracing::{info, warn};
 use super::log_lines::said;
 use crate::archive::{Archive, Pruned, Remainder, Timekeeper};
 
-/// The pause after the history was pruned.
-const INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// The pause if something is left for another turn.
-const BETWEEN_TURNS: Duration = Duration::from_secs(15);
-
 /// Prunes a version's history. Dropping it stops that at any point.
 pub(super) struct Pruner {
     archive: Archive,
     version: KongVersion,
     clock: Clock,
-    wish: Wish,
+    /// Something was written since the last turn, or is left of it.
+    is_wanted: bool,
     /// What the control plane has.
     newest: Option<ConfigHash>,
     due: Moment,
@@ -37,19 +33,13 @@ pub(super) struct Pruner {
     has_said_that_it_may_not: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    Nothing,
-    ToPrune,
-}
-
 impl Pruner {
     pub(super) fn new(archive: Archive, version: KongVersion, clock: Clock) -> Self {
         Self {
             archive,
             version,
             clock,
-            wish: Wish::Nothing,
+            is_wanted: false,
             newest: None,
             due: clock.now(),
             witnessed: Observed::default(),
@@ -62,7 +52,7 @@ impl Pruner {
     /// Says that the manifest was written, because something was published or is still published an hour later. An
     /// exporter that may write the manifest may also prune.
     pub(super) fn written(&mut self) {
-        self.wish = Wish::ToPrune;
+        self.is_wanted = true;
     }
 
     /// Says what the control plane has now.
@@ -74,11 +64,11 @@ impl Pruner {
     /// under way stays in `self`.
     pub(super) async fn turn(&mut self) {
         if self.under_way.is_none() {
-            if self.wish == Wish::Nothing {
+            if !self.is_wanted {
                 return pending().await;
             }
             self.clock.reach(self.due).await;
-            self.wish = Wish::Nothing;
+            self.is_wanted = false;
         }
 
         let (archive, version, newest) = (&self.archive, self.version, self.newest);
@@ -95,10 +85,8 @@ impl Pruner {
         let (Timekeeper { witnessed, left, .. }, result) = turn.await;
         (self.witnessed, self.left, self.under_way) = (witnessed, left, None);
         let left = self.say(result);
-        self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { INTERVAL };
-        if left > 0 {
-            self.wish = Wish::ToPrune;
-        }
+        self.due = self.clock.now() + if left > 0 { BETWEEN_TURNS } else { PRUNE_INTERVAL };
+        self.is_wanted |= left > 0;
     }
 
     // Answers how many snapshots are left for another turn. What fails now is tried an hour later.
@@ -168,17 +156,20 @@ mod tests {
         for message in [FIRST, CHANGED, FIRST] {
             publish(&archive, message).await;
         }
-        assert!(timeout(10 * INTERVAL, pruner.turn()).await.is_err(), "nobody has said that anything was written");
+        assert!(
+            timeout(10 * PRUNE_INTERVAL, pruner.turn()).await.is_err(),
+            "nobody has said that anything was written"
+        );
         pruner.written();
         pruner.turn().await;
         assert_eq!(snapshots(&archive).await, 2);
 
         publish(&archive, CHANGED).await;
         pruner.written();
-        assert!(timeout(INTERVAL - BETWEEN_TURNS, pruner.turn()).await.is_err());
+        assert!(timeout(PRUNE_INTERVAL - BETWEEN_TURNS, pruner.turn()).await.is_err());
         timeout(2 * BETWEEN_TURNS, pruner.turn()).await.unwrap();
         assert_eq!(snapshots(&archive).await, 3, "one went today");
-        tokio::time::advance(24 * INTERVAL).await;
+        tokio::time::advance(24 * PRUNE_INTERVAL).await;
         pruner.written();
         pruner.turn().await;
         assert_eq!(snapshots(&archive).await, 2);

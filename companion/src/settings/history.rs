@@ -1,5 +1,7 @@
 //! How much of the history stays in the store. Which snapshots those are is `lifeboat_core::export::retention`'s.
 
+use lifeboat_core::export::retention::DEFAULT_LIMIT;
+
 use super::{Reader, names};
 
 /// How many snapshots of a version stay at most (`LIFEBOAT_HISTORY`).
@@ -11,13 +13,11 @@ pub enum HistoryLimit {
     AtMost(usize),
 }
 
-/// One an hour for a week beside one a day for most of a year.
-const DEFAULT: usize = 500;
 const MOST: usize = 1_000_000;
 
 impl Default for HistoryLimit {
     fn default() -> Self {
-        Self::AtMost(DEFAULT)
+        Self::AtMost(DEFAULT_LIMIT)
     }
 }
 
@@ -34,7 +34,7 @@ impl HistoryLimit {
             _ => {
                 reader.wrong(format!(
                     "{}: {text:?} is neither a number of snapshots from 1 to {MOST} nor all, which keeps every one \
-                     (valid: {DEFAULT})",
+                     (valid: {DEFAULT_LIMIT})",
                     given.name
                 ));
                 Self::default()
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_history_is_bounded_by_a_number_or_not_at_all() {
-        assert_eq!(HistoryLimit::read(&mut Reader::new(&Source::default())), HistoryLimit::AtMost(DEFAULT));
+        assert_eq!(HistoryLimit::read(&mut Reader::new(&Source::default())), HistoryLimit::AtMost(DEFAULT_LIMIT));
         for (value, limit) in [
             ("30", HistoryLimit::AtMost(30)),
             (" 1 ", HistoryLimit::AtMost(1)),

@@ -149,7 +149,7 @@ async fn with_eleven_turns_of_leftovers() -> Archive {
     let archive = with_limit(1);
     publish(&archive, FIRST).await;
     let keys = ObjectKeys::new(version());
-    for sequence in 2..=11 * AT_ONCE as u64 {
+    for sequence in 2..=11 * MOST_A_TURN as u64 {
         let id = SnapshotId { sequence, config_hash: received(CHANGED).config_hash };
         archive.storage.write(&keys.snapshot(id), Bytes::from_static(b"left"), Write::Create).await.unwrap();
     }
@@ -163,7 +163,7 @@ async fn long_overdue_snapshots_go_in_turns() {
     let mut process = Process::begin();
     assert_eq!(process.thin(&archive, Duration::ZERO).await, [0; 0]);
     let thinned = process.thinned(&archive, DAY).await;
-    assert_eq!((thinned.gone.len(), thinned.left), (AT_ONCE, 11));
+    assert_eq!((thinned.gone.len(), thinned.left), (MOST_A_TURN, 11));
     let left = process.time.left.clone().unwrap();
     assert_eq!(left.shown.keys().map(|id| id.sequence).collect::<Vec<_>>(), sequences(&archive).await);
     assert_eq!(process.thin(&archive, Duration::ZERO).await.len(), 11);

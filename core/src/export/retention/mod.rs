@@ -1,6 +1,7 @@
 //! Retention: which snapshots of the history may be deleted. All of the last day stay, then one an hour for a week, then one a
 //! day, and no more than the operator wants. The published one, and those with which held ones are compared, always stay. How
-//! old snapshots certainly are, and how many may be deleted in a day, is in [`record`]. The archive deletes them.
+//! many are deleted at once, and how often, is said here, too. How old snapshots certainly are is in [`record`]. The archive
+//! deletes them.
 
 pub mod record;
 
@@ -9,6 +10,18 @@ use std::time::Duration;
 use super::history::Past;
 use crate::object_key::{HistoryState, SnapshotId};
 use crate::time::WallTime;
+
+/// How many snapshots stay at most unless `LIFEBOAT_HISTORY` says otherwise: one an hour for a week beside one a day for most
+/// of a year.
+pub const DEFAULT_LIMIT: usize = 500;
+/// The pause after an exporter has pruned.
+pub const PRUNE_INTERVAL: Duration = HOUR;
+/// How many snapshots an exporter deletes in one turn at most. If more are due, that takes several turns.
+pub const MOST_A_TURN: usize = 100;
+/// The pause if something is left for another turn.
+pub const BETWEEN_TURNS: Duration = Duration::from_secs(15);
+/// An exporter deletes at most one of so many snapshots in a day.
+const ONE_A_DAY_OF: usize = 10;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::history::Past;
-use super::DAY;
+use super::{DAY, ONE_A_DAY_OF};
 use crate::object_key::SnapshotId;
 use crate::time::{Moment, WallTime};
 
@@ -20,8 +20,6 @@ use crate::time::{Moment, WallTime};
 const FORMAT: u32 = 1;
 /// A longer step between two marks proves nothing.
 pub const LONGEST_STEP: Duration = Duration::from_secs(2 * 60 * 60);
-/// One of so many snapshots may be deleted in a day.
-const ONE_OF: usize = 10;
 
 /// What the clocks show when a history is pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +148,7 @@ impl Record {
     /// How many snapshots may be deleted now, of the so many that there are: a tenth a day, but at least one.
     pub fn allowance(&self, there: usize) -> usize {
         let gone = self.deleted.iter().fold(0_usize, |sum, deleted| sum.saturating_add(deleted.count));
-        there.saturating_add(gone).div_ceil(ONE_OF).saturating_sub(gone)
+        there.saturating_add(gone).div_ceil(ONE_A_DAY_OF).saturating_sub(gone)
     }
 
     /// So many are about to be deleted.

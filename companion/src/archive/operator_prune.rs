@@ -2,12 +2,11 @@
 //! an exporter deletes by itself, by confirmed ages and at most a tenth a day, is in `retention`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use lifeboat_core::export::history::Past;
 use lifeboat_core::export::retention::{Aged, expendable};
 use lifeboat_core::kong::version::KongVersion;
-use lifeboat_core::object_key::{HistoryState, SnapshotId};
+use lifeboat_core::object_key::SnapshotId;
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
 
@@ -22,22 +21,9 @@ pub struct Prunable {
     pub published: SnapshotId,
     /// How many snapshots there are.
     pub there: usize,
-    /// What may go, oldest first.
-    pub snapshots: Vec<Old>,
+    /// What may go, oldest first. Ages are by the clock of the store, or by this host's.
+    pub snapshots: Vec<Aged>,
     shown: BTreeMap<SnapshotId, Shown>,
-}
-
-/// A snapshot that may go.
-#[derive(Clone, Copy, Debug)]
-pub struct Old {
-    /// Which one.
-    pub id: SnapshotId,
-    /// What became of it.
-    pub state: HistoryState,
-    /// When it was written, by the clock of the store or of the host that wrote it.
-    pub written: WallTime,
-    /// How old that is by the clock of the store, or by this host's.
-    pub age: Duration,
 }
 
 impl ArchiveReader {
@@ -66,14 +52,9 @@ impl Operator {
         let history: Vec<Aged> = shown.iter().map(aged).collect();
         let due = expendable(&history, Some(published.sequence), limit);
 
-        let old = |Aged { past: Past { id, state }, written, age, .. }: &Aged| Old {
-            id: *id,
-            state: *state,
-            written: *written,
-            age: *age,
-        };
-        let snapshots = history.iter().filter(|aged| due.contains(&aged.past.id)).map(old).collect();
-        Ok(Some(Prunable { published, there: history.len(), snapshots, shown }))
+        let there = history.len();
+        let snapshots = history.into_iter().filter(|aged| due.contains(&aged.past.id)).collect();
+        Ok(Some(Prunable { published, there, snapshots, shown }))
     }
 
     /// Deletes these snapshots, and returns which ones are gone: fewer if something else is published meanwhile.
@@ -81,7 +62,7 @@ impl Operator {
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete.
     pub async fn prune(&self, version: KongVersion, prunable: &Prunable) -> Result<Vec<SnapshotId>, StorageError> {
-        let due: Vec<SnapshotId> = prunable.snapshots.iter().map(|old| old.id).collect();
+        let due: Vec<SnapshotId> = prunable.snapshots.iter().map(|old| old.past.id).collect();
         let mut deleted = Deleted::default();
         self.delete_while_published(version, prunable.published, &due, &prunable.shown, &mut deleted).await?;
         Ok(deleted.gone)
