@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use lifeboat_core::export::publisher::Leadership;
 use lifeboat_core::time::Moment;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
@@ -23,6 +24,16 @@ pub enum Open {
     Until(Moment),
     /// Always.
     Always,
+}
+
+impl From<&Leadership> for Open {
+    fn from(leadership: &Leadership) -> Self {
+        match leadership {
+            Leadership::Follower => Self::Never,
+            Leadership::Leader { until, .. } => Self::Until(*until),
+            Leadership::Alone => Self::Always,
+        }
+    }
 }
 
 impl Fence {

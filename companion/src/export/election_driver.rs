@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::export::election::{
-    Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, RENEWAL, Strategy,
+    Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, REQUEST_LIMIT, Strategy,
 };
 use lifeboat_core::export::publisher::Leadership;
 use lifeboat_core::object_key::ObjectKeys;
@@ -29,8 +29,6 @@ use super::under_way;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::observation::ExportRecorder;
 
-/// A request that is not answered by then has failed, because a lease must be renewed in time.
-const PATIENCE: Duration = RENEWAL;
 /// A lease that can't be had is asked for again this often, in case somebody repairs the store.
 const HOPELESS: Duration = Duration::from_secs(10 * 60);
 
@@ -339,7 +337,7 @@ impl ElectionDriver {
             match action {
                 Action::Lead(leadership) => {
                     let leadership = self.cleared(leadership);
-                    self.fence.set(open(&leadership));
+                    self.fence.set(Open::from(&leadership));
                     self.recorder.leadership(&leadership);
                     outputs.push(ElectionOutput::Lead(leadership));
                 }
@@ -389,10 +387,10 @@ impl ElectionDriver {
 
         let late = move |_| {
             let (key, what) = (ObjectKeys::new(version).election(), Operation::Get);
-            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            let reason = format!("no answer within {} s", REQUEST_LIMIT.as_secs());
             Done::Event(Err(StorageError::Unavailable { place, key, what, reason }))
         };
-        async move { timeout(PATIENCE, done).await.unwrap_or_else(late) }.boxed()
+        async move { timeout(REQUEST_LIMIT, done).await.unwrap_or_else(late) }.boxed()
     }
 
     // It is tried again every two seconds.
@@ -435,14 +433,6 @@ impl ElectionDriver {
 
 fn candidate(author: &Author) -> Candidate {
     Candidate { node_id: author.exporter.node_id.clone(), hostname: author.exporter.hostname.clone() }
-}
-
-fn open(leadership: &Leadership) -> Open {
-    match leadership {
-        Leadership::Follower => Open::Never,
-        Leadership::Leader { until, .. } => Open::Until(*until),
-        Leadership::Alone => Open::Always,
-    }
 }
 
 fn say(notice: &Notice) {

@@ -10,7 +10,7 @@ use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_storage::{Open, StorageError};
 use tracing::{error, info, warn};
 
-use super::{ElectionDriver, ElectionOutput, Stage, open};
+use super::{ElectionDriver, ElectionOutput, Stage};
 use crate::export::clearance::Found;
 
 impl ElectionDriver {
@@ -35,7 +35,7 @@ impl ElectionDriver {
             }
             _ if self.barred.is_some() => Leadership::Follower,
             _ if is_cleared => {
-                self.cleared = open(&leadership);
+                self.cleared = Open::from(&leadership);
                 leadership
             }
             _ => {
@@ -94,8 +94,8 @@ impl ElectionDriver {
         let now = self.clock.now();
         let is_over = |leadership: &Leadership| matches!(leadership, Leadership::Leader { until, .. } if *until <= now);
         let Some(leadership) = held.filter(|leadership| !is_over(leadership)) else { return Vec::new() };
-        self.cleared = open(&leadership);
-        self.fence.set(open(&leadership));
+        self.cleared = Open::from(&leadership);
+        self.fence.set(Open::from(&leadership));
         self.recorder.leadership(&leadership);
         if let Some(notice) = self.unsaid.take() {
             self.say(&notice);

@@ -5,22 +5,13 @@
 //! watcher's 30 s begin later than the owner's 25 s, so the owner stops before another exporter begins. An owner never
 //! concludes from time alone that it has lost the lease: the next renewal, a compare-and-swap, tells.
 
-use std::time::Duration;
-
 use super::link::OwnLink;
 use super::record::{FORMAT, LeaseRecord, LinkHealth, Registered, Registration, Tenure};
-use super::{Action, Candidate, DEATH, Event, Found, Notice, Over, RENEWAL, SAFE, WATCH};
+use super::times::{COURTESY, DEATH, REGISTER, RENEWAL, SAFE, SOON, WATCH};
+use super::{Action, Candidate, Event, Found, Notice, Over};
 use crate::backoff::spread;
 use crate::export::publisher::Leadership;
 use crate::time::Moment;
-
-/// The pause before the next look when a change is near: after a failure, and while a leader without a link is
-/// replaced.
-const SOON: Duration = Duration::from_secs(2);
-/// How long an exporter that has just stepped down, or that reaches no control plane, leaves a free lease to others.
-const COURTESY: Duration = Duration::from_secs(20);
-/// How often the registration is written again, so that people see it, and no lifecycle rule expires it.
-const REGISTER: Duration = Duration::from_secs(60 * 60);
 
 /// The machine.
 #[derive(Debug)]
@@ -401,15 +392,8 @@ impl<T: Clone + PartialEq> Lease<T> {
     fn register(&mut self, actions: &mut Vec<Action<T>>) {
         self.flight = Some(Flight::Registering);
         self.register_at = self.now + REGISTER;
-        actions.push(Action::Register(Registration {
-            format: FORMAT,
-            node_id: self.me.node_id.clone(),
-            hostname: self.me.hostname.clone(),
-            link: self.link.health(self.now),
-            since: None,
-            instead_of: self.offered,
-            left: false,
-        }));
+        let mine = self.me.registration(self.link.health(self.now));
+        actions.push(Action::Register(Registration { instead_of: self.offered, ..mine }));
     }
 }
 

@@ -1,13 +1,9 @@
 //! Whether an exporter's own link to the control plane counts as dead: a leader that reconnects within a few seconds
 //! stays the leader.
 
-use std::time::Duration;
-
 use super::record::LinkHealth;
+use super::times::LINK_DEATH;
 use crate::time::Moment;
-
-/// How long a link may be down before other exporters are told.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An exporter's own link.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +22,7 @@ impl OwnLink {
 
     pub(super) fn health(self, now: Moment) -> LinkHealth {
         match self {
-            Self::Down { since } if now - since >= PATIENCE => LinkHealth::Dead,
+            Self::Down { since } if now - since >= LINK_DEATH => LinkHealth::Dead,
             Self::Up | Self::Down { .. } => LinkHealth::Alive,
         }
     }
@@ -34,7 +30,7 @@ impl OwnLink {
     /// When it will count as dead, if it stays as it is.
     pub(super) fn dies_at(self, now: Moment) -> Option<Moment> {
         match self {
-            Self::Down { since } if now - since < PATIENCE => Some(since + PATIENCE),
+            Self::Down { since } if now - since < LINK_DEATH => Some(since + LINK_DEATH),
             Self::Up | Self::Down { .. } => None,
         }
     }

@@ -7,26 +7,16 @@ pub mod place;
 pub mod record;
 mod registry;
 mod strategy;
-
-use std::time::Duration;
+mod times;
 
 pub use lease::Lease;
 pub use registry::Registry;
 pub use strategy::{ConditionalWrites, ElectionSetting, NoLease, Strategy};
+pub use times::{DEATH, RENEWAL, REQUEST_LIMIT, SAFE, WATCH};
 
-use self::record::{LeaseRecord, Registered, Registration};
+use self::record::{FORMAT, LeaseRecord, LinkHealth, Registered, Registration};
 use super::publisher::Leadership;
 use crate::time::Moment;
-
-/// How often a leader renews its lease, and a candidate its registration.
-pub const RENEWAL: Duration = Duration::from_secs(10);
-/// A lease or a registration that has not changed for this long is dead.
-pub const DEATH: Duration = Duration::from_secs(30);
-/// How long after the beginning of its last successful renewal a leader may write. This is less than [`DEATH`], so that
-/// its last write has arrived before another exporter can lead.
-pub const SAFE: Duration = Duration::from_secs(25);
-/// How often others look at the lease.
-pub const WATCH: Duration = Duration::from_secs(5);
 
 /// Who this exporter is to the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +25,13 @@ pub struct Candidate {
     pub node_id: String,
     /// Its host, for people.
     pub hostname: String,
+}
+
+impl Candidate {
+    fn registration(&self, link: LinkHealth) -> Registration {
+        let (node_id, hostname) = (self.node_id.clone(), self.hostname.clone());
+        Registration { format: FORMAT, node_id, hostname, link, since: None, instead_of: None, left: false }
+    }
 }
 
 /// Something that happened. `T` is the store's name for one version of an object: an ETag, a generation.

@@ -4,17 +4,13 @@
 //! for a short time, for instance while a listing lags; both publish what the same control plane sent, so they come to
 //! agree.
 
-use std::time::Duration;
-
 use super::link::OwnLink;
-use super::record::{FORMAT, LinkHealth, Registered, Registration};
-use super::{Action, Candidate, DEATH, Event, Notice, RENEWAL, SAFE};
+use super::record::{LinkHealth, Registered, Registration};
+use super::times::{DEATH, RENEWAL, SAFE, SOON};
+use super::{Action, Candidate, Event, Notice};
 use crate::backoff::spread;
 use crate::export::publisher::Leadership;
 use crate::time::{Moment, WallTime};
-
-/// How soon a round that failed is tried again.
-const SOON: Duration = Duration::from_secs(2);
 
 /// The machine. In each round it writes its registration and then reads all.
 #[derive(Debug)]
@@ -181,15 +177,7 @@ impl Registry {
     }
 
     fn registration(&self) -> Registration {
-        Registration {
-            format: FORMAT,
-            node_id: self.me.node_id.clone(),
-            hostname: self.me.hostname.clone(),
-            link: self.link.health(self.now),
-            since: self.since,
-            instead_of: None,
-            left: false,
-        }
+        Registration { since: self.since, ..self.me.registration(self.link.health(self.now)) }
     }
 
     fn say<T>(&mut self, what: String, notice: Notice, actions: &mut Vec<Action<T>>) {

@@ -2,6 +2,8 @@
 
 mod weather;
 
+use std::time::Duration;
+
 use super::*;
 
 fn seconds(seconds: u64) -> Duration {

@@ -1,6 +1,6 @@
 //! The registry as a table: several exporters over a store that keeps the time at which each object was written.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 
