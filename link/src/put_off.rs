@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use lifeboat_core::session::answer::{HttpAnswer, bounded_retry_after};
+use lifeboat_core::session::answer::HttpAnswer;
+use lifeboat_core::session::reconnect::bounded_retry_after;
 use lifeboat_runtime::lock::Locked;
 use tokio::time::Instant;
 
@@ -38,7 +39,8 @@ impl PutOff {
 mod tests {
     use std::time::Duration;
 
-    use lifeboat_core::session::answer::{AnswerBody, LONGEST_RETRY_AFTER};
+    use lifeboat_core::session::answer::AnswerBody;
+    use lifeboat_core::session::reconnect::LONGEST_RETRY_AFTER;
     use tokio::time::advance;
 
     use super::*;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
+use lifeboat_core::session::reconnect::NODE_RETRY;
 use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_link::tls::{Accepts, ServerSide, ServerTls};
 use lifeboat_link::{Address, ControlPlane, PutOff};
@@ -64,10 +65,11 @@ impl PrivateRelay {
 
         let gone = DeadEnd::take().map_err(|error| failed(error.to_string()))?;
         let cluster = Arc::new(without_control_plane(&settings.cluster, gone.address));
+        let config_timeout = settings.config_timeout;
         let relay = RelaySettings {
             listen: LOOPBACK,
             tls: tls(settings).map_err(|error| failed(error.to_string()))?,
-            rules: rules(settings.config_timeout),
+            rules: Rules { config_timeout, on_refusal: OnRefusal::LeaveAlone, retry: NODE_RETRY },
             limits: RelayLimits { files: Some(2 * CONNECTIONS), ..RelayLimits::default() },
             follow: None,
             rulebook: None,
@@ -126,11 +128,6 @@ fn without_control_plane(cluster: &ClusterSettings, gone: SocketAddr) -> Cluster
 fn tls(settings: &DrillSettings) -> Result<ServerTls, lifeboat_link::tls::TlsError> {
     let shown = settings.cluster.control_plane.tls.side().identity.leaf().der().clone();
     ServerTls::new(ServerSide { identity: settings.relay_identity(), accepts: Accepts::Certificates(vec![shown]) })
-}
-
-fn rules(config_timeout: Duration) -> Rules {
-    let retry = (Duration::from_secs(5), Duration::from_secs(10));
-    Rules { config_timeout, on_refusal: OnRefusal::LeaveAlone, retry }
 }
 
 #[cfg(test)]

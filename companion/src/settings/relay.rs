@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use lifeboat_core::session::node::Rules;
+use lifeboat_core::session::reconnect::NODE_RETRY;
 use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_link::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
 
@@ -37,7 +37,6 @@ impl RelaySettings {
             if reader.switch(names::LIFEBOAT_FEED_ON_REFUSAL) { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
         let config_timeout = reader.config_timeout();
         let follow = Follow::read(reader);
-        let retry = (Duration::from_secs(5), Duration::from_secs(10));
         let cluster = cluster?;
         let side = match &cluster.trust {
             Trust::Shared(certificate) => {
@@ -53,7 +52,7 @@ impl RelaySettings {
         Some(Self {
             listen,
             tls,
-            rules: Rules { config_timeout, on_refusal, retry },
+            rules: Rules { config_timeout, on_refusal, retry: NODE_RETRY },
             limits: RelayLimits { large_messages: max_config(reader), ..RelayLimits::default() },
             follow,
             rulebook: None,

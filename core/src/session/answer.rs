@@ -1,27 +1,18 @@
 //! What a control plane's answer means, for every part that asks one: the relay, the exporter, `import` and `exec`. A control
 //! plane that refuses this node, or our own certificate, is there and has decided. Everything else counts as an outage,
-//! whatever it looks like (KONG.md section 1, "What a control plane's refusals look like").
+//! whatever it looks like (KONG.md section 1, "What a control plane's refusals look like"). When it is dialled again is in
+//! [`reconnect`](super::reconnect).
 
 use std::fmt;
 use std::time::Duration;
 
 use super::own_certificate::CertificateRefusal;
-use crate::backoff::spread;
 use crate::frame::{CloseCode, Frame};
 
 /// A link that ends within this time after the node's basic_info means a refusal; later, an accident.
 pub const REFUSAL_WINDOW: Duration = Duration::from_secs(3);
 /// How long a control plane may take to answer a forwarded ping before it counts as gone.
 pub const PONG_LIMIT: Duration = Duration::from_secs(10);
-/// The longest time by which `Retry-After` delays the next dial.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
-/// The time over which the dials are spread that were put off together.
-const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(10);
-/// Two connections that ended without an answer mean that our certificate is refused if they ended at least this far apart:
-/// in that time a crashed worker is back.
-pub const SECOND_LOOK: Duration = Duration::from_secs(5);
-/// The additional time over which second looks are spread.
-const SECOND_LOOK_SPREAD: Duration = Duration::from_secs(1);
 
 /// Why a connection to the control plane did not become a link, as far as the socket shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +53,8 @@ pub enum Verdict {
     RefusesNode(Refusal),
     /// The control plane is there and does not accept the certificate that we show it.
     RefusesCertificate(CertificateRefusal),
-    /// It may be about our certificate. That is known after a second look, [`SECOND_LOOK`] later; until then the control
-    /// plane is still being asked.
+    /// It may be about our certificate. That is known after a second look ([`reconnect`](super::reconnect)); until then the
+    /// control plane is still being asked.
     Unclear,
     /// Nobody has decided anything: the control plane is gone.
     Outage {
@@ -118,24 +109,6 @@ pub fn early_end(close: Option<&Frame>) -> Result<Refusal, EarlyEnd> {
         Some(code @ (CloseCode::Absent | CloseCode::Given(1000 | 1008))) => Ok(Refusal::Closed(code)),
         Some(code) => Err(EarlyEnd::Closed(code)),
     }
-}
-
-impl Verdict {
-    /// How long to wait until the next dial, at least `usual`. `chance` in `0.0..1.0` spreads dials that were put off together.
-    pub fn retry_in(&self, usual: Duration, chance: f64) -> Duration {
-        let (least, within) = match self {
-            Self::Unclear => (SECOND_LOOK, SECOND_LOOK_SPREAD),
-            Self::Outage { retry_after: Some(asked) } => (bounded_retry_after(*asked), RETRY_AFTER_SPREAD),
-            Self::Outage { retry_after: None } | Self::RefusesNode(_) | Self::RefusesCertificate(_) => return usual,
-        };
-        usual.max(spread(least, least + within, chance))
-    }
-}
-
-/// How long nobody dials a control plane that asks for this. It leaves room to spread the next dials and still keep to
-/// [`LONGEST_RETRY_AFTER`].
-pub fn bounded_retry_after(asked: Duration) -> Duration {
-    asked.min(LONGEST_RETRY_AFTER - RETRY_AFTER_SPREAD)
 }
 
 impl Refusal {
@@ -225,8 +198,6 @@ impl fmt::Display for Explained {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn status(status: u16) -> HttpAnswer {
@@ -284,19 +255,5 @@ mod tests {
         }
         let of_nginx = HttpAnswer { body: AnswerBody::Certificate, ..status(400) };
         assert!(of_nginx.to_string().contains("about the SSL certificate"), "{of_nginx}");
-    }
-
-    proptest! {
-        #[test]
-        fn a_dial_is_put_off_as_asked_and_for_five_minutes_at_most(
-            asked in 0u64..100_000, usual in 0u64..10_000, chance in 0.0f64..1.0
-        ) {
-            let (asked, usual) = (Duration::from_secs(asked), Duration::from_millis(usual));
-            let wait = Verdict::Outage { retry_after: Some(asked) }.retry_in(usual, chance);
-            prop_assert!(wait >= usual && wait <= LONGEST_RETRY_AFTER);
-            prop_assert!(wait >= asked.min(LONGEST_RETRY_AFTER - RETRY_AFTER_SPREAD));
-            prop_assert_eq!(Verdict::Outage { retry_after: None }.retry_in(usual, chance), usual);
-            prop_assert!(Verdict::Unclear.retry_in(usual, chance) >= SECOND_LOOK);
-        }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::answer::{ConnectFailure, EarlyEnd, REFUSAL_WINDOW, Refusal, Verdict, early_end};
 use super::own_certificate::{CertificateRefusal, OwnCertificate};
+use super::reconnect::HEADLESS_RETRY;
 use super::{IDLE_LIMIT, PING_INTERVAL};
 use crate::backoff::Backoff;
 use crate::digest::{ConfigHash, Sha256Digest};
@@ -131,13 +132,11 @@ impl Headless {
     /// A session that begins to connect at its first tick. `basic_info` is its first message; `config_timeout` is how
     /// long the control plane may be silent before that is reported.
     pub fn new(basic_info: Bytes, config_timeout: Duration, now: Moment) -> Self {
-        // Kong's nodes try again after 5 to 10 s; one backup node may be a little more eager at first.
-        let backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(10));
         Self {
             state: State::Waiting { until: now },
             basic_info,
             config_timeout,
-            backoff,
+            backoff: HEADLESS_RETRY,
             own_certificate: OwnCertificate::default(),
             runs: ConfigHash::EMPTY,
         }

@@ -5,6 +5,7 @@ pub mod follow;
 pub mod headless;
 pub mod node;
 pub mod own_certificate;
+pub mod reconnect;
 pub mod restore;
 pub mod sync;
 

@@ -1,7 +1,8 @@
 //! Whether a control plane accepts the certificate that we show it, as all attempts to link show together. This matters
 //! beyond the link: a replaced certificate may have leaked, and someone else who has it must get nothing from us.
 
-use super::answer::{ConnectFailure, SECOND_LOOK, Verdict};
+use super::answer::{ConnectFailure, Verdict};
+use super::reconnect::SECOND_LOOK;
 use crate::digest::Sha256Digest;
 use crate::time::Moment;
 

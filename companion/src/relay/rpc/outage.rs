@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lifeboat_core::backoff::spread;
 use lifeboat_core::session::answer::{ConnectFailure, Verdict};
+use lifeboat_core::session::reconnect::{NODE_RETRY, RPC_WHILE_GONE};
 use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_core::time::Moment;
 use lifeboat_link::dial::DialError;
@@ -17,10 +18,6 @@ use tracing::warn;
 use super::{Asked, Opening};
 use crate::relay::Shared;
 
-/// The pause, from and to, before it is asked again while it is gone.
-const WHILE_GONE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// The same while it is there but refuses this relay: somebody has to change something first.
-const WHILE_REFUSING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 /// How long an answer counts for all nodes: as long as it can take until the next one.
 const FRESH: Duration = Duration::from_secs(3);
 
@@ -218,10 +215,6 @@ impl Outage {
         }
     }
 
-    fn asked_again_within(&self) -> (Duration, Duration) {
-        if *self.standing.borrow() == Standing::Refuses { WHILE_REFUSING } else { WHILE_GONE }
-    }
-
     // `false` ends the asking. A connection that comes at that moment begins it anew.
     fn goes_on(&self) -> bool {
         let mut known = self.lock();
@@ -236,7 +229,8 @@ impl Outage {
 
 async fn ask_again_and_again(shared: Arc<Shared>, opening: Opening) {
     loop {
-        let (least, most) = shared.sync_outage.asked_again_within();
+        let refuses = *shared.sync_outage.standing.borrow() == Standing::Refuses;
+        let (least, most) = if refuses { NODE_RETRY } else { RPC_WHILE_GONE };
         tokio::time::sleep(spread(least, most, rand::random())).await;
         if !shared.sync_outage.goes_on() {
             return;

@@ -51,7 +51,7 @@ pub struct Rules {
     pub config_timeout: Duration,
     /// What a refusal means (`LIFEBOAT_FEED_ON_REFUSAL`).
     pub on_refusal: OnRefusal,
-    /// The pause, from and to, before a lost link to the control plane is tried again: 5 to 10 s, as Kong's own nodes wait.
+    /// The pause, from and to, before a lost link to the control plane is tried again; in tests it is shorter.
     pub retry: (Duration, Duration),
 }
 

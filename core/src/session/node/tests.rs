@@ -11,8 +11,9 @@ use crate::frame::CloseCode;
 use crate::kong::message::ReconfigureMessage;
 use crate::kong::ping::ping;
 use crate::payload::Payload;
-use crate::session::answer::{EarlyEnd, Refusal, SECOND_LOOK, Verdict};
+use crate::session::answer::{EarlyEnd, Refusal, Verdict};
 use crate::session::own_certificate::CertificateRefusal;
+use crate::session::reconnect::{NODE_RETRY, SECOND_LOOK};
 use crate::time::WallTime;
 
 mod answers;
@@ -21,11 +22,8 @@ mod large;
 
 const OUTAGE: Verdict = Verdict::Outage { retry_after: None };
 
-const RULES: Rules = Rules {
-    config_timeout: Duration::from_secs(10),
-    on_refusal: OnRefusal::LeaveAlone,
-    retry: (Duration::from_secs(5), Duration::from_secs(10)),
-};
+const RULES: Rules =
+    Rules { config_timeout: Duration::from_secs(10), on_refusal: OnRefusal::LeaveAlone, retry: NODE_RETRY };
 const BASIC_INFO: &[u8] = br#"{"type":"basic_info","plugins":[],"process_conf":{"cluster_max_payload":4096}}"#;
 
 struct Table {
