@@ -3,6 +3,7 @@
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::Received;
+use lifeboat_core::export::guard::GUARDED;
 use lifeboat_core::manifest::{Pin, Shrunk, State};
 use lifeboat_core::time::WallTime;
 use lifeboat_storage::StorageError;
@@ -55,7 +56,7 @@ impl Operator {
         let (mut epoch, mut instead, mut losses) = (1, ConfigHash::EMPTY, Shrunk::default());
         if let CurrentManifest::Published(published) = &over {
             (epoch, instead) = (published.manifest.epoch, instead_of(published));
-            losses = Shrunk::between(&published.manifest.counts, received.configuration.counts());
+            losses = Shrunk::between(&published.manifest.counts, received.configuration.counts(), &GUARDED);
             // Completes the snapshot that is published until now. A crash may have prevented that, and once another one
             // is published, nobody can do it any more.
             self.complete(published).await?;

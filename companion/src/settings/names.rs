@@ -398,7 +398,20 @@ settings! {
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_core::export::guard::ShrinkGuard;
+    use lifeboat_core::export::retention::DEFAULT_LIMIT;
+
     use super::*;
+
+    #[test]
+    fn the_table_shows_the_numbers_that_are_used() {
+        let shown = |name: Name| SETTINGS.iter().find(|setting| setting.variable == name.0).unwrap().default;
+        for (name, used) in
+            [(LIFEBOAT_HISTORY, DEFAULT_LIMIT as u64), (LIFEBOAT_MAX_SHRINK, ShrinkGuard::DEFAULT_PERCENT.into())]
+        {
+            assert_eq!(shown(name), used.to_string(), "{name:?}");
+        }
+    }
 
     #[test]
     fn no_two_settings_share_a_variable_or_a_flag() {

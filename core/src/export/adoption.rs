@@ -10,7 +10,7 @@ use crate::digest::ConfigHash;
 use crate::time::Moment;
 
 /// How long a configuration waits for a node that confirms it.
-pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
+pub const CONFIRMATION_WAIT: Duration = Duration::from_secs(5 * 60);
 
 // The control plane sends to all its nodes at about the same time: a node may have been given a configuration shortly
 // before the backup node has decoded the same one.

@@ -2,7 +2,10 @@
 //! database sends a valid, nearly empty configuration, and its nodes confirm it (KONG.md section 1).
 
 use crate::kong::EntityCounts;
-use crate::manifest::{GUARDED, Shrunk};
+use crate::manifest::Shrunk;
+
+/// The kinds of entity whose loss stops traffic.
+pub const GUARDED: [&str; 2] = ["services", "routes"];
 
 /// How much a configuration may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,13 +14,15 @@ pub struct ShrinkGuard {
 }
 
 impl Default for ShrinkGuard {
-    /// Half of them.
     fn default() -> Self {
-        Self::new(50)
+        Self::new(Self::DEFAULT_PERCENT)
     }
 }
 
 impl ShrinkGuard {
+    /// Half of them may be lost unless `LIFEBOAT_MAX_SHRINK` says otherwise.
+    pub const DEFAULT_PERCENT: u8 = 50;
+
     /// A guard that allows a configuration to lose at most `percent` of the services or of the routes
     /// (`LIFEBOAT_MAX_SHRINK`). Even at 100, a configuration that loses the last route is held.
     pub const fn new(percent: u8) -> Self {
@@ -28,7 +33,7 @@ impl ShrinkGuard {
     pub fn objection(&self, published: &EntityCounts, candidate: &EntityCounts) -> Option<Shrunk> {
         let loses_all_routes = published.get("routes") > 0 && candidate.get("routes") == 0;
         let loses_too_much = GUARDED.iter().any(|kind| self.is_exceeded(published.get(kind), candidate.get(kind)));
-        (loses_all_routes || loses_too_much).then(|| Shrunk::between(published, candidate))
+        (loses_all_routes || loses_too_much).then(|| Shrunk::between(published, candidate, &GUARDED))
     }
 
     // In `u128`, because numbers from a store may be anything, and their product must not overflow.

@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::kong::{EntityCounts, Unrunnable};
 use crate::object_key::HistoryState;
 
-/// The kinds of entity whose loss stops traffic.
-pub(crate) const GUARDED: [&str; 2] = ["services", "routes"];
-
 /// Why a configuration is held until an operator releases it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,14 +65,14 @@ impl Shrunk {
         &self.0
     }
 
-    /// What `candidate` has less of than what is published; no losses at all are none.
-    pub fn between(published: &EntityCounts, candidate: &EntityCounts) -> Self {
+    /// What `candidate` has less of than what is published, the `guarded` kinds first; no losses at all are none.
+    pub fn between(published: &EntityCounts, candidate: &EntityCounts, guarded: &[&str]) -> Self {
         let loss = |(kind, before): (&str, u64)| {
             let after = candidate.get(kind);
             (after < before).then(|| Loss { kind: kind.to_owned(), before, after })
         };
         let mut losses: Vec<Loss> = published.iter().filter_map(loss).collect();
-        losses.sort_by_key(|loss| !GUARDED.contains(&loss.kind.as_str()));
+        losses.sort_by_key(|loss| !guarded.contains(&loss.kind.as_str()));
         Self(losses)
     }
 }

@@ -9,7 +9,6 @@ mod sealing;
 use serde::{Deserialize, Serialize};
 
 pub use document::Document;
-pub(crate) use held::GUARDED;
 pub use held::{Held, Loss, Shrunk};
 pub use proof::{AUTHENTICATION, DOMAIN, Proof, SIGNATURE};
 pub use sealing::{Nonce, Seal};

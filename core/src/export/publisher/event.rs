@@ -6,7 +6,7 @@ use super::super::adoption::{NodeLink, NodeNews};
 use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Named, Received};
-use super::newest_state::NewestState;
+use super::publish_or_hold::NewestState;
 use crate::digest::ConfigHash;
 use crate::manifest::{Held, Pin, State};
 use crate::object_key::SnapshotId;

@@ -7,8 +7,8 @@
 
 mod event;
 mod facts;
-mod newest_state;
 mod payload;
+mod publish_or_hold;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use event::{Action, Event, LastSeen, Leadership, Notice, PayloadLoss, PayloadState, Rewrite};
 pub use facts::{Doubt, Rules};
-pub use newest_state::NewestState;
+pub use publish_or_hold::NewestState;
 
 use self::facts::{Facts, Grasp, Link, Phase};
 use super::Named;

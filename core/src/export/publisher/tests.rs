@@ -6,10 +6,10 @@ mod table;
 use proptest::prelude::*;
 
 use self::table::{DELAY, Table, configuration, hash};
-use super::newest_state::DOUBT;
+use super::publish_or_hold::DOUBT;
 use super::*;
 use crate::export::Received;
-use crate::export::adoption::{NodeNews, PATIENCE};
+use crate::export::adoption::{CONFIRMATION_WAIT, NodeNews};
 use crate::export::guard::ShrinkGuard;
 use crate::kong::{Configuration, Unrunnable};
 use crate::manifest::Held;
@@ -108,7 +108,7 @@ fn what_no_node_confirms_is_published_after_five_minutes_as_received() {
     let mut table = Table::leader();
     table.node(NodeNews::Joined);
     table.receive(1);
-    table.after(PATIENCE - Duration::from_secs(1));
+    table.after(CONFIRMATION_WAIT - Duration::from_secs(1));
     assert_eq!(table.published(), None);
     table.after(Duration::from_secs(1));
     assert_eq!((table.published(), table.state()), (Some(1), State::Received));
@@ -140,7 +140,7 @@ fn what_every_node_refuses_is_held_and_kept_until_a_node_runs_it() {
     assert_eq!(table.history.of(hash(2)).unwrap().state, HistoryState::HeldAsRefused);
     // That the node goes away makes it no better.
     table.node(NodeNews::Left);
-    table.after(PATIENCE * 2);
+    table.after(CONFIRMATION_WAIT * 2);
     assert_eq!(table.published(), Some(1));
     table.node(NodeNews::Runs(hash(2)));
     assert_eq!((table.published(), table.state()), (Some(2), State::Confirmed));
@@ -157,7 +157,7 @@ fn what_loses_too_much_is_held_although_nodes_confirm_it_and_once_released_is_ad
     assert_eq!(shrunk.to_string(), "routes 10 -> 0, services 10 -> 0");
     let (writes, kept) = (table.writes, table.history.of(hash(2)).unwrap().state);
     assert_eq!(kept, HistoryState::HeldAsShrunk);
-    table.after(PATIENCE * 3);
+    table.after(CONFIRMATION_WAIT * 3);
     table.on(Event::Received(configuration(2, 0)));
     assert_eq!((table.published(), table.writes), (Some(1), writes), "it is kept once");
     // `lifeboat release`, then.
@@ -198,7 +198,7 @@ fn a_guard_that_allows_more_releases_nothing_and_decides_about_what_comes_next()
     assert!(matches!(table.publisher.newest_state(), NewestState::Held(Held::Shrunk(_))));
     table.on(allows_more());
     table.on(Event::Received(configuration(2, 3)));
-    table.after(PATIENCE * 2);
+    table.after(CONFIRMATION_WAIT * 2);
     assert_eq!((table.publisher.newest_state(), table.published()), (NewestState::Held(Held::Unreleased), Some(1)));
     table.on(Event::Received(configuration(3, 3)));
     assert_eq!(table.published(), Some(3));
@@ -215,7 +215,7 @@ fn what_was_held_while_the_store_was_away_stays_held_under_another_guard() {
     table.only(Event::Received(configuration(2, 3)));
     table.only(Event::Failed);
     table.on(Event::Guard(ShrinkGuard::new(90)));
-    table.after(PATIENCE * 2);
+    table.after(CONFIRMATION_WAIT * 2);
     assert_eq!((table.publisher.newest_state(), table.published()), (NewestState::Held(Held::Unreleased), Some(1)));
     assert_eq!(table.history.of(hash(2)).unwrap().state, HistoryState::HeldAsShrunk);
     // `lifeboat release`, then.
@@ -244,7 +244,7 @@ fn what_no_node_can_run_is_held_whoever_confirms_it_and_the_next_one_is_publishe
         // An empty node says that it runs what has a hash of zeros.
         table.node(NodeNews::Runs(hash));
         table.on(Event::Received(received.clone()));
-        table.after(PATIENCE * 2);
+        table.after(CONFIRMATION_WAIT * 2);
         assert_eq!(table.publisher.newest_state(), NewestState::Held(Held::Unrunnable(why.clone())));
         assert_eq!((table.published(), table.writes), (Some(1), 2), "{why}");
         assert_eq!(table.history.of(hash).unwrap().state, HistoryState::HeldAsUnrunnable);
@@ -256,7 +256,7 @@ fn what_no_node_can_run_is_held_whoever_confirms_it_and_the_next_one_is_publishe
         table.on(Event::Received(received));
         assert_eq!((table.published(), table.writes), (None, 1), "{why}");
         table.receive(4);
-        table.after(PATIENCE);
+        table.after(CONFIRMATION_WAIT);
         assert_eq!(table.published(), Some(4));
     }
 }
@@ -267,7 +267,7 @@ fn what_another_exporter_has_held_stays_held() {
     table.add(&configuration(2, 10), HistoryState::HeldAsShrunk);
     table.lead(2);
     table.receive(2);
-    table.after(PATIENCE);
+    table.after(CONFIRMATION_WAIT);
     assert_eq!(table.publisher.newest_state(), NewestState::Held(Held::Unreleased));
     assert_eq!(table.published(), Some(1));
 }
@@ -549,7 +549,7 @@ proptest! {
             prop_assert!(table.published() <= Some(5), "{:?}", table.named);
         }
         for _ in 0..4 {
-            table.after(PATIENCE);
+            table.after(CONFIRMATION_WAIT);
             table.reconnect();
             table.on(Event::Received(configuration(newest, if newest > 5 { 0 } else { 10 })));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::adoption::{Adoption, PATIENCE};
+use super::super::adoption::{Adoption, CONFIRMATION_WAIT};
 use super::super::history::Past;
 use super::facts::{Doubt, Facts, Newest, Phase};
 use crate::manifest::{Held, Pin, State};
@@ -160,7 +160,7 @@ impl Facts {
         }
         // Counted from the first configuration that waited: a control plane that sends a new one each minute must not keep
         // all of them waiting for ever.
-        let patient_until = self.waiting_since.unwrap_or(now) + PATIENCE;
+        let patient_until = self.waiting_since.unwrap_or(now) + CONFIRMATION_WAIT;
         if adoption == Adoption::Open && now < patient_until {
             return NewestState::Confirming { until: patient_until };
         }
