@@ -1,11 +1,10 @@
 //! Why a store refuses these credentials and what to do: a permission that is missing, a credential that is wrong or too
-//! old, a clock that is off. By the codes of each cloud.
+//! old, a clock that is off. By the codes of each cloud, and in its words.
 
-use super::Operation;
-use super::cloud::Cloud;
-use super::issuer::Issuer;
+use super::cloud::{Cloud, Issuer};
 use super::skew::Skew;
 use super::wire::{Answer, Observation};
+use super::{Operation, StorageError};
 
 /// What helps where a store can't encrypt as it is asked to.
 pub(super) const KMS_KEY: &str = "the store can't encrypt with this KMS key: check SSEKMSKeyId in \
@@ -68,6 +67,71 @@ impl Denial {
             None if answer.status == 401 => Self::Credential(not_accepted(cloud, observation.issuer)),
             None => Self::Permission(missing(cloud, what, &text)),
         })
+    }
+}
+
+impl Cloud {
+    /// What this kind of access needs, in the cloud's own words.
+    pub(super) fn permission(self, what: Operation) -> &'static str {
+        match (self, what) {
+            (Self::S3, Operation::Get | Operation::Head) => "s3:GetObject",
+            (Self::S3, Operation::Put) => "s3:PutObject",
+            (Self::S3, Operation::List) => "s3:ListBucket",
+            (Self::S3, Operation::Delete) => "s3:DeleteObject",
+            (Self::Google, Operation::Get | Operation::Head) => {
+                "storage.objects.get (roles/storage.objectViewer has it)"
+            }
+            // https://cloud.google.com/storage/docs/access-control/iam-permissions: replacing an object is deleting it.
+            (Self::Google, Operation::Put) => {
+                "storage.objects.create, and storage.objects.delete to replace an object (roles/storage.objectUser has both)"
+            }
+            (Self::Google, Operation::List) => "storage.objects.list (roles/storage.objectViewer has it)",
+            (Self::Google, Operation::Delete) => "storage.objects.delete (roles/storage.objectUser has it)",
+            (Self::Azure, Operation::Get | Operation::Head | Operation::List) => "the role Storage Blob Data Reader",
+            (Self::Azure, Operation::Put | Operation::Delete) => "the role Storage Blob Data Contributor",
+            (Self::Local, Operation::Get | Operation::Head | Operation::List) => "the right to read",
+            (Self::Local, Operation::Put | Operation::Delete) => "the right to write",
+        }
+    }
+}
+
+impl Issuer {
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::InstanceMetadata => "the instance metadata service",
+            Self::ContainerCredentials => "the container's credential endpoint",
+            Self::WebIdentity => "AWS STS",
+            Self::GoogleMetadata => "Google's metadata server",
+            Self::GoogleToken => "Google's token endpoint",
+            Self::ManagedIdentity => "Azure's managed identity endpoint",
+            Self::EntraId => "Microsoft Entra ID",
+        }
+    }
+
+    /// What to check when its credentials are of no use.
+    pub(crate) fn cure(self) -> &'static str {
+        match self {
+            Self::InstanceMetadata => {
+                "give this instance a role (and a hop limit of 2 for containers), or set AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY"
+            }
+            Self::ContainerCredentials => {
+                "check AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI, \
+                 AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE and the task's or service account's role"
+            }
+            Self::WebIdentity => {
+                "check AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE and the role's trust in this service account"
+            }
+            Self::GoogleMetadata => "give this machine or service account a role, or set GCP_SERVICE_ACCOUNT",
+            Self::GoogleToken => "check GCP_SERVICE_ACCOUNT (is its key still valid) and this host's clock",
+            Self::ManagedIdentity => {
+                "give this machine a managed identity, and check AZURE_CLIENT_ID where it has several"
+            }
+            Self::EntraId => {
+                "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_FEDERATED_TOKEN_FILE)"
+            }
+        }
     }
 }
 
@@ -209,11 +273,50 @@ fn missing(cloud: Cloud, what: Operation, text: &str) -> String {
     }
 }
 
+/// A denial that may hide that there is no such object, with the permission that would tell.
+pub(super) fn hidden(denial: StorageError) -> StorageError {
+    let StorageError::Denied { place, key, what, concerns, cure, reason } = denial else { return denial };
+    let listing = Cloud::of(&place).permission(Operation::List);
+    let cure = format!("{cure}, and {listing} for the store to say whether there is such an object");
+    StorageError::Denied { place, key, what, concerns, cure, reason }
+}
+
 fn clock(observation: &Observation, answer: &Answer) -> String {
     let own = answer.error.request_time.or(observation.request_time);
     let store = answer.error.server_time.or(answer.date);
     match (own, store) {
         (Some(own), Some(store)) => format!("{}: set it (NTP)", Skew::new(store, own)),
         _ => "this host's clock is wrong: set it (NTP)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The permissions that a role for Google names.
+    fn of_role(yaml: &str) -> Vec<&str> {
+        yaml.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect()
+    }
+
+    // Those that a message about these kinds of access names.
+    fn asked_for(access: &[Operation]) -> Vec<&'static str> {
+        let words = access.iter().flat_map(|access| Cloud::Google.permission(*access).split([' ', ',']));
+        let mut names: Vec<_> = words.filter(|word| word.starts_with("storage.")).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn the_roles_that_are_shipped_for_google_have_what_messages_ask_for_and_nothing_else() {
+        let importer = include_str!("../../deploy/iam/gcs-importer.role.yaml");
+        assert_eq!(of_role(importer), asked_for(&[Operation::Get, Operation::List]));
+        let exporter = include_str!("../../deploy/iam/gcs-exporter.role.yaml");
+        let replacing = include_str!("../../deploy/iam/gcs-replacing.role.yaml");
+        let mut both = [of_role(exporter), of_role(replacing)].concat();
+        both.sort_unstable();
+        assert_eq!(both, asked_for(&[Operation::Get, Operation::Put, Operation::List]));
+        assert_eq!(of_role(replacing), asked_for(&[Operation::Delete]));
     }
 }

@@ -9,7 +9,6 @@ mod denial;
 mod diagnosis;
 mod error;
 mod fence;
-mod issuer;
 mod open;
 mod operation;
 mod plain;

@@ -9,7 +9,7 @@ use lifeboat_runtime::progress::transfer;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::cloud::Cloud;
+use super::denial::hidden;
 use super::diagnosis::Failed;
 use super::retry::retried;
 use super::wire::LISTING_LIMIT;
@@ -183,18 +183,10 @@ impl Storage {
             Ok(true) => Err(failed.into()),
             Ok(false) => Ok(Looked::Absent),
             Err(other) if matches!(*other.error, StorageError::Denied { .. }) => {
-                Ok(Looked::Hidden(self.hidden(failed.into())))
+                Ok(Looked::Hidden(hidden(failed.into())))
             }
             Err(other) => Err(other.into()),
         }
-    }
-
-    // The denial, with the permission that would tell more.
-    fn hidden(&self, denial: StorageError) -> StorageError {
-        let StorageError::Denied { place, key, what, concerns, cure, reason } = denial else { return denial };
-        let listing = Cloud::of(&self.place).permission(Operation::List);
-        let cure = format!("{cure}, and {listing} for the store to say whether there is such an object");
-        StorageError::Denied { place, key, what, concerns, cure, reason }
     }
 
     // Listings are of folders: this one begins just before the key, and ends at the first that isn't before it.

@@ -37,7 +37,7 @@ pub(super) enum Again {
 impl Again {
     /// After a failure that no answer of the store's explains.
     pub(super) fn after_error(error: &StorageError) -> Self {
-        if error.is_transient() { Self::Soon } else { Self::Never }
+        if matches!(error, StorageError::Unavailable { .. }) { Self::Soon } else { Self::Never }
     }
 
     pub(super) fn after_denial(denial: &Denial) -> Self {

@@ -14,7 +14,7 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 
 use super::CredentialError;
-use crate::issuer::Issuer;
+use crate::cloud::Issuer;
 use crate::wire::{StoreObservations, Wire};
 
 /// How far away an endpoint is.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::*;
-use crate::issuer::Issuer;
+use crate::cloud::Issuer;
 use crate::wire::ErrorBody;
 
 const S3: &str = "s3://backups/kong";

@@ -26,7 +26,7 @@ pub(super) use self::observation::{Answer, LISTING_LIMIT, Observation, Outcome, 
 
 use self::body::Watched;
 use self::observation::ObservationReceiver;
-use super::issuer::Issuer;
+use super::cloud::Issuer;
 use super::tag::stand_in;
 
 /// What is read of an error's body.

@@ -13,7 +13,7 @@ use lifeboat_runtime::lock::Locked;
 
 use super::error_body::ErrorBody;
 use super::failure::Failure;
-use crate::issuer::Issuer;
+use crate::cloud::Issuer;
 
 tokio::task_local! {
     static RECEIVER: ObservationReceiver;

@@ -20,7 +20,7 @@ use super::endpoint::{Endpoint, Reach, from_now_to};
 use super::refreshed::{Fetched, Refreshed};
 use super::{CredentialError, Expiring};
 use crate::access::{AwsCredentials, profiles_are_not_read};
-use crate::issuer::Issuer;
+use crate::cloud::Issuer;
 use crate::wire::Wire;
 
 /// What signs requests, and for how long it can.

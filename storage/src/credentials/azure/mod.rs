@@ -18,7 +18,7 @@ use super::CredentialError;
 use super::endpoint::{Endpoint, Reach};
 use super::refreshed::{Fetched, Refreshed};
 use crate::access::{AzureCredentials, ManagedIdentity};
-use crate::issuer::Issuer;
+use crate::cloud::Issuer;
 use crate::wire::Wire;
 
 /// The credentials that the settings name. Nothing is fetched yet.

@@ -16,10 +16,10 @@ use serde_json::json;
 
 use super::Token;
 use crate::access::{GoogleKey, Secret, ServiceAccount};
+use crate::cloud::Issuer;
 use crate::credentials::CredentialError;
 use crate::credentials::endpoint::{Endpoint, Question, Reach, urlencoded};
 use crate::credentials::refreshed::{Fetch, Fetched};
-use crate::issuer::Issuer;
 use crate::wire::Wire;
 
 /// A key's text, read again for each token, since its file may have been replaced, and with it the endpoint.

@@ -16,7 +16,7 @@ use super::CredentialError;
 use super::endpoint::{Endpoint, Reach};
 use super::refreshed::{Fetched, Refreshed};
 use crate::access::Secret;
-use crate::issuer::Issuer;
+use crate::cloud::Issuer;
 use crate::wire::Wire;
 
 /// Tokens made from a key. Nothing is fetched yet.
