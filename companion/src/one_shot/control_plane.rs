@@ -68,11 +68,11 @@ pub async fn ask(
     max_config: usize,
     clock: Clock,
 ) -> Result<Asked, AdminError> {
-    let ControlPlaneSettings { cluster, session, feed_on_refusal } = control_plane;
+    let ControlPlaneSettings { cluster, session, on_refusal } = control_plane;
     let node = BackupNode::new(version);
     let why = match inquiry::ask(Arc::new(cluster), session, node, max_config, clock).await? {
         Answer::Sent(received) => return Ok(Asked::There(There::Gives(received.config_hash))),
-        Answer::Refused(refusal) if !feed_on_refusal => return Ok(Asked::There(There::Refuses(refusal))),
+        Answer::Refused(refusal) if !on_refusal.feeds() => return Ok(Asked::There(There::Refuses(refusal))),
         Answer::CertificateRefused(why) => return Ok(Asked::There(There::RefusesCertificate(why))),
         Answer::Unusable(why) => return Ok(Asked::There(There::SendsTheUnusable(why))),
         Answer::Refused(refusal) => {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::admin::AdminAccess;
 use super::cluster::ClusterSettings;
 use super::export::{ExporterSettings, given_version, node_prefix, version};
-use super::{Problems, Reader, Source, StoreSettings, finish, names};
+use super::restore::on_refusal;
+use super::{Problems, Reader, Source, StoreSettings, finish};
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_node_cache::NodePrefix;
 
 /// For `lifeboat import` into a node's cache, and for `lifeboat exec`.
@@ -51,8 +53,8 @@ pub struct ControlPlaneSettings {
     pub cluster: ClusterSettings,
     /// What the session says of itself.
     pub session: ExporterSettings,
-    /// Whether a node that it turns away is restored all the same.
-    pub feed_on_refusal: bool,
+    /// What it means if it refuses the node.
+    pub on_refusal: OnRefusal,
 }
 
 /// When a node's cache is filled.
@@ -112,7 +114,7 @@ fn to_restore(reader: &mut Reader<'_>, ticket: Option<&str>) -> Option<StoreSett
 impl ControlPlaneSettings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (cluster, session) = (ClusterSettings::read(reader), ExporterSettings::read(reader));
-        let feed_on_refusal = reader.switch(names::LIFEBOAT_FEED_ON_REFUSAL);
-        Some(Self { cluster: cluster?, session: session?, feed_on_refusal })
+        let on_refusal = on_refusal(reader);
+        Some(Self { cluster: cluster?, session: session?, on_refusal })
     }
 }

@@ -20,7 +20,7 @@ pub(super) const LIVE: [Name; 5] = [
 ];
 
 /// The rules that can change while the program runs. If a part doesn't run, its rule has the default and no meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LiveRules {
     /// How old what is restored may be (`LIFEBOAT_MAX_AGE`).
     pub age: AgeLimit,
@@ -88,13 +88,6 @@ impl From<&DblessSettings> for LiveRules {
 impl From<&DblessImportSettings> for LiveRules {
     fn from(settings: &DblessImportSettings) -> Self {
         Self { age: settings.store.restore.age, ..Self::default() }
-    }
-}
-
-impl Default for LiveRules {
-    fn default() -> Self {
-        let (age, guard) = (AgeLimit::default(), ShrinkGuard::default());
-        Self { age, on_refusal: OnRefusal::LeaveAlone, follow: None, guard }
     }
 }
 

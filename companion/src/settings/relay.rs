@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 
 use lifeboat_core::session::node::Rules;
 use lifeboat_core::session::reconnect::NODE_RETRY;
-use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_link::tls::{Accepts, Authorities, AuthoritySource, Identity, NodeNames, ServerSide, ServerTls};
 
 use super::cluster::{checked, identity};
 use super::relay_limits::RelayLimits;
+use super::restore::on_refusal;
 use super::store::max_config;
 use super::{ClusterSettings, Follow, LiveRules, Reader, Rulebook, Trust, names};
 
@@ -33,8 +33,7 @@ pub struct RelaySettings {
 impl RelaySettings {
     pub(super) fn read(reader: &mut Reader<'_>, cluster: Option<&ClusterSettings>) -> Option<Self> {
         let listen = listen(reader);
-        let on_refusal =
-            if reader.switch(names::LIFEBOAT_FEED_ON_REFUSAL) { OnRefusal::Feed } else { OnRefusal::LeaveAlone };
+        let on_refusal = on_refusal(reader);
         let config_timeout = reader.config_timeout();
         let follow = Follow::read(reader);
         let cluster = cluster?;

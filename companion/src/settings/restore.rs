@@ -1,7 +1,9 @@
-//! Which snapshots may be restored: of which versions, how old, and whose.
+//! Which snapshots may be restored: of which versions, how old, and whose; and whether a node that its control plane refuses
+//! is.
 
 use std::time::Duration;
 
+use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_core::verify::AgeLimit;
 
 use super::{Reader, names};
@@ -41,6 +43,11 @@ impl RestoreRules {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self { version: version(reader), age: AgeLimit(age(reader)), prefer: prefer(reader) }
     }
+}
+
+/// What a control plane's refusal means (`LIFEBOAT_FEED_ON_REFUSAL`).
+pub(super) fn on_refusal(reader: &mut Reader<'_>) -> OnRefusal {
+    if reader.switch(names::LIFEBOAT_FEED_ON_REFUSAL) { OnRefusal::Feed } else { OnRefusal::LeaveAlone }
 }
 
 fn version(reader: &mut Reader<'_>) -> VersionMatch {

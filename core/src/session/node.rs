@@ -435,7 +435,7 @@ impl NodeSession {
             Link::Up(_) => None,
             Link::Connecting { known, .. } | Link::Down { known, .. } => match known {
                 Known::RefusesCertificate => None,
-                Known::RefusesNode if self.rules.on_refusal == OnRefusal::LeaveAlone => None,
+                Known::RefusesNode if !self.rules.on_refusal.feeds() => None,
                 Known::RefusesNode | Known::Nothing | Known::Gone | Known::Unclear => Some(self.last_heard),
             },
         }

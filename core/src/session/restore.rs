@@ -33,12 +33,20 @@ pub enum ControlPlaneIs {
 }
 
 /// What to do when the control plane refuses a node (`LIFEBOAT_FEED_ON_REFUSAL`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnRefusal {
     /// A control plane that refuses is not gone: leave the node alone.
+    #[default]
     LeaveAlone,
     /// Feed the node all the same.
     Feed,
+}
+
+impl OnRefusal {
+    /// Whether a node that the control plane refuses is fed, as if the control plane were gone.
+    pub fn feeds(self) -> bool {
+        self == Self::Feed
+    }
 }
 
 /// The answer.
@@ -58,7 +66,7 @@ pub fn decide(node: NodeHolds, control_plane: ControlPlaneIs, on_refusal: OnRefu
         (NodeHolds::Something, _) | (_, ControlPlaneIs::Giving | ControlPlaneIs::RefusingCertificate) => {
             Decision::LeaveAlone
         }
-        (_, ControlPlaneIs::Refusing) if on_refusal == OnRefusal::LeaveAlone => Decision::LeaveAlone,
+        (_, ControlPlaneIs::Refusing) if !on_refusal.feeds() => Decision::LeaveAlone,
         (NodeHolds::Unknown, _) | (_, ControlPlaneIs::BeingAsked) => Decision::Wait,
         (NodeHolds::Nothing, ControlPlaneIs::Silent | ControlPlaneIs::Gone | ControlPlaneIs::Refusing) => {
             Decision::Feed

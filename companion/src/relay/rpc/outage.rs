@@ -7,7 +7,6 @@ use std::time::Duration;
 use lifeboat_core::backoff::spread;
 use lifeboat_core::session::answer::{ConnectFailure, Verdict};
 use lifeboat_core::session::reconnect::{NODE_RETRY, RPC_WHILE_GONE};
-use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_core::time::Moment;
 use lifeboat_link::dial::DialError;
 use lifeboat_runtime::lock::Locked;
@@ -130,10 +129,9 @@ impl Outage {
     }
 
     fn follows(&self, shared: &Shared, error: &DialError) -> Standing {
-        let on_refusal = shared.rulebook.now().on_refusal;
         match shared.control_plane_health.failed(error, shared.clock.now()) {
             Verdict::Outage { .. } => Standing::Gone,
-            Verdict::RefusesNode(_) if on_refusal == OnRefusal::Feed => Standing::Gone,
+            Verdict::RefusesNode(_) if shared.rulebook.now().on_refusal.feeds() => Standing::Gone,
             Verdict::RefusesNode(_) | Verdict::RefusesCertificate(_) => Standing::Refuses,
             Verdict::Unclear => Standing::Asking,
         }

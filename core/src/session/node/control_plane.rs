@@ -8,7 +8,7 @@ use crate::backoff::spread;
 use crate::frame::{Frame, Opcode};
 use crate::kong::ping::ping;
 use crate::session::answer::{EarlyEnd, PONG_LIMIT, REFUSAL_WINDOW, Refusal, Verdict, early_end};
-use crate::session::restore::{ControlPlaneIs, OnRefusal};
+use crate::session::restore::ControlPlaneIs;
 use crate::time::Moment;
 
 /// The node's own link to the control plane.
@@ -205,7 +205,7 @@ impl NodeSession {
 
     fn refused(&mut self, refusal: Refusal, close: Option<Frame>, retry_at: Moment, actions: &mut Vec<Action>) {
         actions.push(Action::Notify(Notice::Refused(refusal, self.rules.on_refusal)));
-        if self.rules.on_refusal == OnRefusal::LeaveAlone {
+        if !self.rules.on_refusal.feeds() {
             // The node sees what it would see without a relay: its link closes, and it tries again in 5 to 10 s.
             actions.push(Action::CloseNode(Some(close.unwrap_or_else(|| Frame::close(1008)))));
         }
