@@ -15,7 +15,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_runtime::rng;
 use lifeboat_storage::Tag;
 
-use super::payload::KeptPayload;
+use super::payload_repair::KeptPayload;
 use super::{Author, Terms};
 
 /// The key with which a payload is sealed, and the plain object to which the seal binds it.

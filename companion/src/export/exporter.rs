@@ -31,7 +31,7 @@ use super::pruner::Pruner;
 use super::schemas::{FetchedSchemas, NotKept, SchemaIntake, fetched};
 use super::snapshot_writer::SnapshotWriter;
 use super::store_outage::StoreOutage;
-use super::{BackupNode, CacheImages, Newest, SchemaFetcher, lost_payload, publication_log, under_way};
+use super::{BackupNode, CacheImages, Newest, SchemaFetcher, payload_messages, publication_log, under_way};
 use crate::admin::Admin;
 use crate::archive::Archive;
 use crate::observation::{ExportRecorder, Trace};
@@ -289,7 +289,8 @@ impl Exporter {
             run.take(events);
             run.recorder.newest_state(run.publisher.newest(), run.publisher.newest_state());
             run.recorder.nodes_differ(run.publisher.nodes_that_differ());
-            run.recorder.payload(run.publisher.payload_loss().map(|loss| lost_payload::explained(&run.place, &loss)));
+            run.recorder
+                .payload(run.publisher.payload_loss().map(|loss| payload_messages::explained(&run.place, &loss)));
         }
     }
 
@@ -479,8 +480,8 @@ impl Run {
             Notice::Already(hash) => publication_log::log_already(hash),
             Notice::NewestState(NewestState::Published) if newest == self.written => {}
             Notice::NewestState(now) => publication_log::log(newest, &now),
-            Notice::PayloadLost(loss) => lost_payload::log_loss(&self.place, &loss),
-            Notice::PayloadIsBack => lost_payload::log_back(&self.place),
+            Notice::PayloadLost(loss) => payload_messages::log_loss(&self.place, &loss),
+            Notice::PayloadIsBack => payload_messages::log_back(&self.place),
             Notice::TryingAgain { retry_in } => {
                 if let Some(error) = self.failure.take() {
                     self.outage.failed(&self.place, self.publisher.waiting(), &error, retry_in);

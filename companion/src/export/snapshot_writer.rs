@@ -14,7 +14,7 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::{Fence, StorageError, Tag};
 use tracing::{error, info, warn};
 
-use super::{lost_payload, probing};
+use super::{payload_messages, probing};
 use crate::archive::{
     Archive, ArchiveReader, Author, Beside, CurrentManifest, KeptPayload, PayloadLook, Published, PutBack, Terms,
 };
@@ -335,11 +335,11 @@ impl SnapshotWriter {
         let CurrentManifest::Published(published) = &self.current else { return look.state };
         // A kept payload is of use only while its snapshot is the published one.
         self.payload = look.kept.or(self.payload.take()).filter(|kept| kept.is_of(&published.manifest));
-        let problem = lost_payload::problem(look.state, look.reason.as_deref());
+        let problem = payload_messages::problem(look.state, look.reason.as_deref());
         if let Some(problem) = &problem
             && self.payload_problem.as_ref() != Some(problem)
         {
-            lost_payload::log_found(self.archive.place(), &published.manifest, problem);
+            payload_messages::log_found(self.archive.place(), &published.manifest, problem);
         }
         if problem.is_none() {
             self.not_put_back = None;
@@ -362,21 +362,21 @@ impl SnapshotWriter {
 
         match put_back {
             PutBack::Same { kept, from } => {
-                lost_payload::log_put_back(&place, sequence, &from);
+                payload_messages::log_put_back(&place, sequence, &from);
                 (self.payload, self.payload_problem, self.not_put_back) = (Some(kept), None, None);
                 // What could not be made of it before.
                 self.settle_config_json().await?;
                 Ok(Event::PutBack)
             }
             PutBack::Anew { published, from } => {
-                lost_payload::log_published_anew(&place, sequence, published.manifest.sequence, &from);
+                payload_messages::log_published_anew(&place, sequence, published.manifest.sequence, &from);
                 self.now_published(*published);
                 Ok(self.written())
             }
             PutBack::Nowhere { reasons } => {
                 let reasons = Some(reasons.join("; "));
                 if self.not_put_back != reasons {
-                    lost_payload::log_not_put_back(&place, sequence, reasons.as_deref().unwrap_or_default());
+                    payload_messages::log_not_put_back(&place, sequence, reasons.as_deref().unwrap_or_default());
                 }
                 self.not_put_back = reasons;
                 Ok(Event::NotPutBack)

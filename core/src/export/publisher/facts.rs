@@ -6,7 +6,7 @@ use super::super::adoption::{Adoption, Nodes};
 use super::super::guard::ShrinkGuard;
 use super::super::history::History;
 use super::super::{Keys, Named, Received};
-use super::payload::Payload;
+use super::payload_repair::Payload;
 use super::publish_or_hold::NewestState;
 use crate::digest::ConfigHash;
 use crate::kong::{EntityCounts, Unrunnable};
@@ -242,13 +242,6 @@ impl Facts {
 
     pub(super) fn is_published(&self, hash: ConfigHash) -> bool {
         self.store.published.as_ref().is_some_and(|named| named.is(hash))
-    }
-
-    /// The published snapshot, if it is this configuration and its payload is lost. Then the control plane's bytes can replace
-    /// the lost ones.
-    pub(super) fn lost_as(&self, hash: ConfigHash) -> Option<&Named> {
-        let named = self.store.published.as_ref()?;
-        (named.config_hash == hash && self.store.payload.is_lost()).then_some(named)
     }
 
     /// Whether the newest configuration came over the link that is up now.

@@ -7,7 +7,7 @@
 
 mod event;
 mod facts;
-mod payload;
+mod payload_repair;
 mod publish_or_hold;
 #[cfg(test)]
 mod tests;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub use event::{Action, Event, LastSeen, Leadership, Notice, PayloadLoss, PayloadState, Rewrite};
 pub use facts::{Doubt, Rules};
+pub use payload_repair::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
 pub use publish_or_hold::NewestState;
 
 use self::facts::{Facts, Grasp, Link, Phase};
@@ -27,12 +28,8 @@ use crate::manifest::{Pin, State};
 use crate::object_key::{HistoryState, SnapshotId};
 use crate::time::Moment;
 
-/// How often the published manifest is looked at for what others did to it: an operator's `rollback`, another leader.
-pub const GLANCE_INTERVAL: Duration = Duration::from_secs(60);
 /// The signed "last seen" is refreshed at most this often.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// How often the published payload is read whole. Only its size is looked at in between.
-pub const READ_BACK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often writing is tried again while the program is being stopped.
 const LAST_TRIES: Duration = Duration::from_millis(500);
 

@@ -20,7 +20,7 @@ use super::release::received_again;
 use super::{Archive, ArchiveReader, Author, CurrentManifest, Published, Terms};
 
 /// How long to wait for another store, which may hang in the same incident.
-const PATIENCE: Duration = Duration::from_secs(20);
+const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// A published payload as it is stored, known to be what its manifest names.
 #[derive(Clone, Debug)]
@@ -178,12 +178,12 @@ impl ArchiveReader {
         }
         let key = ObjectKeys::new(manifest.kong_version).config_json();
         let place = format!("{key} in {}", self.place());
-        match timeout(PATIENCE, self.storage.read_if_it_exists(&key, manifest.config.bytes)).await {
+        match timeout(READ_WITHIN, self.storage.read_if_it_exists(&key, manifest.config.bytes)).await {
             Ok(Ok(None)) => reasons.push(format!("there is no {place}")),
             Ok(Ok(Some((json, _)))) if Sha256Digest::of(&json) == manifest.config.sha256 => return Some((json, place)),
             Ok(Ok(Some(_))) => reasons.push(format!("{place} is another configuration")),
             Ok(Err(error)) => reasons.push(error.to_string()),
-            Err(_) => reasons.push(format!("{place} can't be read within {PATIENCE:?}")),
+            Err(_) => reasons.push(format!("{place} can't be read within {READ_WITHIN:?}")),
         }
         None
     }
@@ -238,13 +238,13 @@ impl Archive {
     ) -> Option<(Bytes, String)> {
         for other in others {
             let place = other.place().to_owned();
-            match timeout(PATIENCE, other.storage.read(&object.key, object.bytes)).await {
+            match timeout(READ_WITHIN, other.storage.read(&object.key, object.bytes)).await {
                 Ok(Ok((bytes, tag))) => match of(object, bytes, tag).await {
                     Some(kept) => return Some((kept.bytes.into_inner(), place)),
                     None => reasons.push(format!("{place}: {} is something else", object.key)),
                 },
                 Ok(Err(error)) => reasons.push(error.to_string()),
-                Err(_) => reasons.push(format!("{place}: {} can't be read within {PATIENCE:?}", object.key)),
+                Err(_) => reasons.push(format!("{place}: {} can't be read within {READ_WITHIN:?}", object.key)),
             }
         }
         None

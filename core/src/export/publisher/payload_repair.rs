@@ -1,6 +1,17 @@
 //! What is known of the published payload: whether the store has it as the manifest names it, and if not, what was tried.
 
+use std::time::Duration;
+
 use super::event::PayloadState;
+use super::facts::Facts;
+use crate::digest::ConfigHash;
+use crate::export::Named;
+
+/// How often the published manifest is looked at for what others did to it, such as an operator's `rollback` or another
+/// leader, and its payload's size with it.
+pub const GLANCE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the published payload is read whole.
+pub const READ_BACK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is known of it since the manifest names this snapshot.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,5 +72,14 @@ impl Payload {
     /// Whether the leader has not put it back, although it had the time between two checks.
     pub(super) fn is_neglected(self) -> bool {
         self.looks > 1
+    }
+}
+
+impl Facts {
+    /// The published snapshot, if it is this configuration and its payload is lost. Then the control plane's bytes can replace
+    /// the lost ones.
+    pub(super) fn lost_as(&self, hash: ConfigHash) -> Option<&Named> {
+        let named = self.store.published.as_ref()?;
+        (named.config_hash == hash && self.store.payload.is_lost()).then_some(named)
     }
 }
