@@ -48,7 +48,7 @@ pub use payload_repair::{Depth, KeptPayload, PayloadLook, PutBack};
 pub use pick::{Pick, PickError, Picked};
 pub use publish::{Author, Terms};
 pub use release::ReleaseError;
-pub use restore::{NoBackup, RestoreError, Restored, Skipped};
+pub use restore::{NoBackup, NoImage, RestoreError, Restored, Skipped};
 pub use retention::{Pruned, Remainder, Timekeeper};
 pub use rollback::{ChoiceError, Stay};
 pub use second_look::NotLasting;

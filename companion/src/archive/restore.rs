@@ -9,7 +9,7 @@ use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::{ObjectKeys, SnapshotId};
 use lifeboat_core::time::WallTime;
-use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, Verified, verify, verify_bare};
+use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, Verified, VerifiedImage, verify, verify_bare};
 use lifeboat_runtime::background::computed;
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::{StorageError, Tag};
@@ -127,6 +127,38 @@ impl RestoreError {
     }
 }
 
+/// Why the image of a node's cache that lies with a snapshot is not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum NoImage {
+    /// The snapshot is refused.
+    #[error("snapshot {sequence} in {place}: {rejected}")]
+    Rejected {
+        /// The store.
+        place: String,
+        /// The snapshot's number.
+        sequence: u64,
+        /// Why.
+        rejected: Rejected,
+    },
+    /// None was taken.
+    #[error(
+        "snapshot {sequence} of Kong {version} in {place} has no image of a node's cache, and Kong {version} caches in nothing \
+         else. Restore the node through the relay (lifeboat run --import on) or with a declarative file (lifeboat exec), or \
+         let an exporter beside a data plane keep images (LIFEBOAT_CACHE_IMAGE=on)"
+    )]
+    NotTaken {
+        /// The store.
+        place: String,
+        /// The snapshot's number.
+        sequence: u64,
+        /// Its version of Kong.
+        version: KongVersion,
+    },
+    /// It can't be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
 fn no_usable_backup(version: KongVersion, rejected: &[Skipped]) -> String {
     let reasons: Vec<String> = rejected.iter().map(|skip| format!("{} ({})", skip.key, skip.reason)).collect();
     format!("there is no usable backup for Kong {version}: {}", reasons.join("; "))
@@ -209,6 +241,23 @@ impl ArchiveReader {
             Some(verified) => Ok(search.restored(verified, None)),
             None => search.without_a_snapshot(is_missing).await,
         }
+    }
+
+    /// The image of a node's cache that lies with this snapshot, if the snapshot may be restored `now` by these rules.
+    ///
+    /// # Errors
+    /// When it may not be, when there is no image, or the store can't be read.
+    pub async fn restore_image(
+        &self,
+        manifest: &Authentic,
+        rules: RestoreRules,
+        now: WallTime,
+    ) -> Result<VerifiedImage, NoImage> {
+        let (place, sequence, version) = (self.place().to_owned(), manifest.sequence, manifest.kong_version);
+        if let Err(rejected) = rules.age.check(manifest, now) {
+            return Err(NoImage::Rejected { place, sequence, rejected });
+        }
+        self.cache_image(manifest).await?.ok_or(NoImage::NotTaken { place, sequence, version })
     }
 
     // Two refusals count as a refusal. Any other failure is an error, because the store may work again at any moment.

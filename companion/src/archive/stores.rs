@@ -2,6 +2,7 @@
 //! store a node is given.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -21,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::settings::{Prefer, RestoreRules, Rulebook, StoreSettings, VersionMatch};
 
 /// How long to wait for the other stores after the first one has answered: one of them may hang in the same outage.
-const PATIENCE: Duration = Duration::from_secs(3);
+const OTHERS_ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// The stores, and the rules.
 #[derive(Clone, Debug)]
@@ -85,10 +86,8 @@ impl Stores {
     /// # Errors
     /// As [`ArchiveReader::open_awaited`].
     pub fn open_awaited(settings: &StoreSettings) -> Result<Self, StorageError> {
-        let mut archives = vec![ArchiveReader::open_awaited(settings)?];
-        for other in settings.others() {
-            archives.push(ArchiveReader::open_awaited(&other)?);
-        }
+        let stores = std::iter::once(settings.clone()).chain(settings.others());
+        let archives = stores.map(|store| ArchiveReader::open_awaited(&store)).collect::<Result<_, _>>()?;
         Ok(Self { archives, unopened: Vec::new(), rules: settings.restore, rulebook: None })
     }
 
@@ -128,8 +127,7 @@ impl Stores {
 
     /// The rules that are in force now.
     pub fn rules(&self) -> RestoreRules {
-        let age = self.rulebook.as_ref().map_or(self.rules.age, |rulebook| rulebook.now().age);
-        RestoreRules { age, ..self.rules }
+        self.rules.as_of(self.rulebook.as_ref())
     }
 
     /// The stores' names for people.
@@ -148,13 +146,11 @@ impl Stores {
         if let Some(chosen) = self.restore_exactly(version, now, &mut failed).await {
             return Ok(Chosen { failed, ..chosen });
         }
-        if self.rules.version == VersionMatch::Minor {
-            for other in self.kin(version).await {
-                let mut of_other = Vec::new();
-                if let Some(chosen) = self.restore_exactly(other, now, &mut of_other).await {
-                    failed.extend(of_other);
-                    return Ok(Chosen { failed, ..chosen });
-                }
+        for other in self.kin(version).await {
+            let mut of_other = Vec::new();
+            if let Some(chosen) = self.restore_exactly(other, now, &mut of_other).await {
+                failed.extend(of_other);
+                return Ok(Chosen { failed, ..chosen });
             }
         }
         Err(NoneChosen(failed))
@@ -235,11 +231,9 @@ impl Stores {
         if let Some(error) = failed {
             return Err(error);
         }
-        if self.rules.version == VersionMatch::Minor {
-            for other in self.kin(version).await {
-                if let Some((_, published)) = self.by_newest(other).await.into_iter().next() {
-                    return Ok(Some(published));
-                }
+        for other in self.kin(version).await {
+            if let Some((_, published)) = self.by_newest(other).await.into_iter().next() {
+                return Ok(Some(published));
             }
         }
         Ok(None)
@@ -329,15 +323,17 @@ impl Stores {
     }
 
     /// The other versions of the same major.minor of which something is published, beginning with the one published
-    /// last.
+    /// last; none if the rules allow nodes no other version's snapshots.
     pub(crate) async fn kin(&self, version: KongVersion) -> Vec<KongVersion> {
+        if self.rules.version == VersionMatch::Exact {
+            return Vec::new();
+        }
         let is_kin = |other: &KongVersion| *other != version && other.major_minor() == version.major_minor();
         let asked = self.archives.iter().map(|archive| async move {
             let versions = archive.versions().await.unwrap_or_default().into_iter().filter(is_kin);
             let published = versions.map(|other| async move {
-                let at =
-                    archive.published(other).await.ok().flatten().map(|published| published.manifest.times.exported);
-                (at, other)
+                let published = archive.published(other).await.ok().flatten();
+                (published.map(|published| published.manifest.times.exported), other)
             });
             join_all(published).await
         });
@@ -346,14 +342,8 @@ impl Stores {
         // A bare config.json says nothing of its time, and comes last.
         kin.sort_by_key(|(at, other)| Reverse((*at, *other)));
 
-        let mut seen = Vec::new();
-        kin.retain(|(_, other)| {
-            !seen.contains(other) && {
-                seen.push(*other);
-                true
-            }
-        });
-        seen
+        let mut seen = BTreeSet::new();
+        kin.into_iter().map(|(_, other)| other).filter(|other| seen.insert(*other)).collect()
     }
 }
 
@@ -370,7 +360,7 @@ fn rank(verified: &Verified, instead_of: Option<SnapshotId>) -> (bool, u64, u64)
 async fn all_in_time<T>(asked: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut asking: FuturesUnordered<_> = asked.collect();
     let mut answers: Vec<T> = asking.next().await.into_iter().collect();
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + OTHERS_ANSWER_WITHIN;
     while let Ok(Some(answer)) = timeout_at(until, asking.next()).await {
         answers.push(answer);
     }

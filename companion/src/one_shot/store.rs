@@ -6,8 +6,7 @@ use lifeboat_core::time::WallTime;
 use lifeboat_core::verify::VerifiedImage;
 use tracing::warn;
 
-use crate::archive::{ArchiveReader, Chosen, NoneChosen, Stores};
-use crate::settings::VersionMatch;
+use crate::archive::{Chosen, NoneChosen, Stores};
 
 /// The newest configuration that verifies.
 ///
@@ -38,12 +37,10 @@ pub async fn image(sources: &Stores, version: KongVersion, now: WallTime) -> any
         return Ok(image);
     }
 
-    if sources.rules().version == VersionMatch::Minor {
-        for other in sources.kin(version).await {
-            if let Some(image) = image_of(sources, other, now, &mut reasons).await {
-                warn!("there is no image of a node of Kong {version} itself: this is the one of Kong {other}");
-                return Ok(image);
-            }
+    for other in sources.kin(version).await {
+        if let Some(image) = image_of(sources, other, now, &mut reasons).await {
+            warn!("there is no image of a node of Kong {version} itself: this is the one of Kong {other}");
+            return Ok(image);
         }
     }
 
@@ -67,25 +64,10 @@ async fn image_of(
     reasons: &mut Vec<anyhow::Error>,
 ) -> Option<VerifiedImage> {
     for (archive, published) in sources.by_newest(version).await {
-        let manifest = published.manifest;
-        if let Err(too_old) = sources.rules().age.check(&manifest, now) {
-            reasons.push(anyhow!("snapshot {} in {}: {too_old}", manifest.sequence, archive.place()));
-            continue;
-        }
-        match archive.cache_image(&manifest).await {
-            Ok(Some(image)) => return Some(image),
-            Ok(None) => reasons.push(without_image(archive, version, manifest.sequence)),
-            Err(error) => reasons.push(anyhow::Error::from(error)),
+        match archive.restore_image(&published.manifest, sources.rules(), now).await {
+            Ok(image) => return Some(image),
+            Err(reason) => reasons.push(reason.into()),
         }
     }
     None
-}
-
-fn without_image(archive: &ArchiveReader, version: KongVersion, sequence: u64) -> anyhow::Error {
-    anyhow!(
-        "snapshot {sequence} of Kong {version} in {} has no image of a node's cache, and Kong {version} caches in nothing \
-         else. Restore the node through the relay (lifeboat run --import on) or with a declarative file (lifeboat exec), or \
-         let an exporter beside a data plane keep images (LIFEBOAT_CACHE_IMAGE=on)",
-        archive.place()
-    )
 }

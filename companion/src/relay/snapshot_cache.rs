@@ -191,8 +191,7 @@ async fn fetch(
 impl Fetched {
     // It may have grown too old since it was fetched.
     fn is_allowed(&self, sources: &Stores, now: WallTime) -> bool {
-        let limit = sources.rules().age.0;
-        limit.is_none_or(|limit| self.last_seen.is_some_and(|seen| now.since(seen) <= limit))
+        sources.rules().age.allows(self.last_seen, now)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lifeboat_core::session::restore::OnRefusal;
 use lifeboat_core::verify::AgeLimit;
 
-use super::{Reader, names};
+use super::{Reader, Rulebook, names};
 
 /// The rules of restoring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,11 @@ pub enum VersionMatch {
 impl RestoreRules {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self { version: version(reader), age: AgeLimit(age(reader)), prefer: prefer(reader) }
+    }
+
+    /// As they are now, if the age changes in this book (`SIGHUP`).
+    pub fn as_of(self, rulebook: Option<&Rulebook>) -> Self {
+        Self { age: rulebook.map_or(self.age, |rulebook| rulebook.now().age), ..self }
     }
 }
 
@@ -86,10 +91,8 @@ fn prefer(reader: &mut Reader<'_>) -> Prefer {
 
 fn age(reader: &mut Reader<'_>) -> Option<Duration> {
     let given = reader.text(names::LIFEBOAT_MAX_AGE)?;
-    if given.value.trim() == "off" {
-        return None;
-    }
-    Some(reader.duration(names::LIFEBOAT_MAX_AGE, Duration::from_secs(30 * 24 * 60 * 60)))
+    let example = Duration::from_secs(30 * 24 * 60 * 60);
+    (given.value.trim() != "off").then(|| reader.duration(names::LIFEBOAT_MAX_AGE, example))
 }
 
 #[cfg(test)]

@@ -12,6 +12,12 @@ use crate::time::WallTime;
 pub struct AgeLimit(pub Option<Duration>);
 
 impl AgeLimit {
+    /// Whether what its control plane last had at this time may be used now. What says nothing of its age may be used only
+    /// without a bound.
+    pub fn allows(self, last_seen: Option<WallTime>, now: WallTime) -> bool {
+        self.0.is_none_or(|limit| last_seen.is_some_and(|seen| now.since(seen) <= limit))
+    }
+
     /// Whether this snapshot is young enough now.
     ///
     /// # Errors
@@ -19,7 +25,7 @@ impl AgeLimit {
     pub fn check(self, manifest: &Authentic, now: WallTime) -> Result<(), Rejected> {
         let last_seen = manifest.times.last_seen;
         match self.0 {
-            Some(limit) if now.since(last_seen) > limit => {
+            Some(limit) if !self.allows(Some(last_seen), now) => {
                 Err(Rejected::TooOld { last_seen, age: whole(now.since(last_seen)), limit: whole(limit) })
             }
             _ => Ok(()),
