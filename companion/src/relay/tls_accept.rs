@@ -6,20 +6,13 @@ use std::net::SocketAddr;
 use lifeboat_link::tls::{FailureClass, Peer, explain};
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 use tracing::{debug, warn};
 
 use super::Shared;
 use super::admission::Place;
 use super::revocation::Verdict;
-
-/// Why there is no connection, other than that TLS failed.
-enum Left {
-    /// It stood in the queue for too long.
-    Late,
-    Failed(std::io::Error),
-}
 
 /// The secured connection of a node whose certificate was accepted.
 pub(super) async fn accept(
@@ -41,13 +34,13 @@ pub(super) async fn accept(
     };
 
     match secured {
-        Ok(Ok(stream)) => was_not_revoked(shared, stream, peer).await,
-        Ok(Err(Left::Late)) => {
+        Ok(Ok(Some(stream))) => was_not_revoked(shared, stream, peer).await,
+        Ok(Ok(None)) => {
             shared.recorder.refused(FailureClass::TimedOut);
             debug!(%peer, "a TLS handshake was not begun: it stood in the queue for too long");
             None
         }
-        Ok(Err(Left::Failed(error))) => {
+        Ok(Err(error)) => {
             let failure = explain(Peer::Node, &error);
             if failure.class == FailureClass::RefusedByPeer {
                 shared.settings.tls.was_refused(peer.ip());
@@ -87,24 +80,19 @@ async fn was_not_revoked(
     }
 }
 
+// None if it stood in the queue for too long.
 async fn shake_hands(
     shared: &Shared,
     stream: TcpStream,
     peer: SocketAddr,
     place: &Place,
-) -> Result<TlsStream<TcpStream>, Left> {
+) -> std::io::Result<Option<TlsStream<TcpStream>>> {
     // The ClientHello is read before anything is computed for this connection.
-    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(Left::Failed)?;
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     place.spoke();
 
-    let (spoke, queue) = (Instant::now(), shared.settings.limits.queue);
     let config = shared.settings.tls.config(peer.ip());
-    let work = async {
-        // This runs when its first turn has come.
-        if spoke.elapsed() > queue {
-            return Err(Left::Late);
-        }
-        start.into_stream(config).await.map(TlsStream::from).map_err(Left::Failed)
-    };
-    shared.handshakes.run(work).await
+    // `into_stream` computes at once, so that it is called only when its turn has come.
+    let work = async { start.into_stream(config).await.map(TlsStream::from) };
+    shared.handshakes.run_within(shared.settings.limits.queue, work).await.transpose()
 }

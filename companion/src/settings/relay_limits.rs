@@ -9,7 +9,8 @@ use lifeboat_core::kong::reconfigure::DEFAULT_MAX_CONFIG;
 pub struct RelayLimits {
     /// How long a node's handshakes, TLS and HTTP each, may take. Kong's nodes close theirs after 5 s (KONG.md section 1).
     pub handshake: Duration,
-    /// How many TLS handshakes compute at once: as many as there are processors.
+    /// How many TLS handshakes compute at once, those of nodes and those with the control plane on their behalf together: as
+    /// many as there are processors.
     pub handshakes: usize,
     /// A handshake that has waited in the queue for longer is dropped. It could hardly be finished in time, and newer
     /// ones would wait behind it in vain; its node tries again in 5 to 10 s.

@@ -2,11 +2,13 @@
 //! stand in the runtime's queue before everything else. Here they stand in a queue of their own, first come first served,
 //! and only as many as there are processors are let out of it, so that whatever else is ready waits for no more than that.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::ready;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
 /// The queue. Clones share it.
@@ -22,21 +24,23 @@ impl HandshakeQueue {
     /// Does this work, each step of it when it has a permit. While it waits for its peer it holds none.
     pub async fn run<F: Future>(&self, work: F) -> F::Output {
         let (mut permits, mut work) = (PollSemaphore::new(self.0.clone()), pin!(work));
-        std::future::poll_fn(move |context| step(&mut permits, work.as_mut(), context)).await
+        std::future::poll_fn(move |context| {
+            let _permit = ready!(permits.poll_acquire(context));
+            work.as_mut().poll(context)
+        })
+        .await
     }
-}
 
-fn step<F: Future>(permits: &mut PollSemaphore, work: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
-    let permit = ready!(permits.poll_acquire(context));
-    let done = work.poll(context);
-    drop(permit);
-    done
+    /// The same, but none if the first turn comes later than this: then the work is not begun.
+    pub async fn run_within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
+        let came = Instant::now();
+        self.run(async { if came.elapsed() > limit { None } else { Some(work.await) } }).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use tokio::task::JoinSet;
 
@@ -52,6 +56,23 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(queue.run(async { 7 }).await, 7);
         forever.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_whose_turn_comes_too_late_is_not_begun() {
+        let limit = Duration::from_secs(1);
+        for (wait, done) in [(limit, Some(7)), (limit + Duration::from_millis(1), None)] {
+            let queue = HandshakeQueue::new(1);
+            let permit = queue.0.clone().acquire_owned().await.unwrap();
+            let work = tokio::spawn({
+                let queue = queue.clone();
+                async move { queue.run_within(limit, async { 7 }).await }
+            });
+            tokio::task::yield_now().await;
+            tokio::time::advance(wait).await;
+            drop(permit);
+            assert_eq!(work.await.unwrap(), done, "{wait:?}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
