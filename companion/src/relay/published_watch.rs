@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use lifeboat_core::backoff::spread;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::Manifest;
 use lifeboat_core::outage::{OutageLog, Outages};
-use lifeboat_core::session::follow::{Choice, Publication, StoreView};
+use lifeboat_core::session::follow::{Choice, LOOK_AGAIN_AFTER, Publication, StoreView};
 use lifeboat_core::time::{Moment, WallTime};
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
@@ -21,10 +20,6 @@ use tracing::{Instrument, debug, info, warn};
 use super::MOST_VERSIONS;
 use crate::archive::Stores;
 use crate::settings::{Follow, Rulebook};
-
-/// The shortest time between two looks. A node that has just lost the control plane needs a new look, and many nodes
-/// lose it at the same time.
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Reads the manifests for all nodes of a relay. Clones share their state.
 #[derive(Clone, Debug)]
@@ -140,7 +135,7 @@ impl PublishedWatch {
             let due = began + spread(follow.every.0, follow.every.1, rand::random());
             tokio::select! {
                 () = self.clock.reach(due) => {}
-                () = async { soon.notified().await; self.clock.reach(began + SHORTEST).await } => {}
+                () = async { soon.notified().await; self.clock.reach(began + LOOK_AGAIN_AFTER).await } => {}
             }
         }
     }
@@ -299,6 +294,8 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lifeboat_core::kong::version::KongVersion;
 
     use super::*;
@@ -317,8 +314,8 @@ mod tests {
     // Its wall clock shows `begin` now, and goes as tokio's does.
     fn watch_from(archive: &Archive, begin: WallTime) -> PublishedWatch {
         let rules = RestoreRules::default();
-        let follow = Follow { every: (Duration::from_secs(10), Duration::from_secs(15)) };
-        PublishedWatch::new(Stores::of(archive.reader(), rules), following(Some(follow)), Clock::simulated(begin))
+        let follow = following(Some(Follow::default()));
+        PublishedWatch::new(Stores::of(archive.reader(), rules), follow, Clock::simulated(begin))
     }
 
     async fn change(archive: &Archive) {

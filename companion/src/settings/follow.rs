@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lifeboat_core::session::follow::LOOK_EVERY;
+
 use super::{Reader, names};
 
 /// How what is published is followed (`LIFEBOAT_FOLLOW=on`).
@@ -12,9 +14,8 @@ pub struct Follow {
 }
 
 impl Default for Follow {
-    /// So that a node has what was published within 30 s, also if a fetch comes in between.
     fn default() -> Self {
-        Self { every: (Duration::from_secs(10), Duration::from_secs(15)) }
+        Self { every: LOOK_EVERY }
     }
 }
 

@@ -14,10 +14,21 @@
 //!   outage. What an operator had pinned before was meant for new nodes, while a control plane served all others. A quick
 //!   operator may choose before the relay's first look; then the relay compares the manifest's time with its own clock.
 //!
-//! Later means a higher (epoch, sequence). If a new leader writes the same snapshot under a new epoch, it is not later.
+//! Later means a higher (epoch, sequence). If a new leader writes the same snapshot under a new epoch, it is not later. A node
+//! with incremental sync, whose session is in `sync`, knows only the sequence ([`snapshot_gives_way`]).
+
+use std::time::Duration;
 
 use crate::digest::ConfigHash;
+use crate::kong::rpc::SyncVersion;
 use crate::manifest::Manifest;
+
+/// Between which waits the store is looked at, as long as any node has lost its control plane: so that a node has what was
+/// published within 30 s, also if a fetch comes in between.
+pub const LOOK_EVERY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(15));
+/// The shortest time between two looks. A node that has just lost the control plane needs a new look, and many nodes lose it at
+/// the same time.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The parts of a manifest that matter for following it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +103,19 @@ impl Publication {
     }
 }
 
+impl StoreView {
+    /// What counts as published when a node got the configuration that it has from elsewhere. `was_given`: its control plane
+    /// gave it that in this session.
+    pub fn published_before(&self, was_given: bool) -> Publication {
+        match (was_given, self.is_since_loss) {
+            (false, _) => self.at_first,
+            (true, false) => self.newest,
+            // An operator was quicker than the first look. What was published before is unknown, but certainly older.
+            (true, true) => Publication::NOTHING,
+        }
+    }
+}
+
 impl Has {
     /// Whether a node that has this is given `newest`, which is published now.
     pub fn gives_way_to(&self, newest: &Publication) -> bool {
@@ -100,6 +124,12 @@ impl Has {
             Self::Another { published } => newest.choice == Choice::Operators && newest.is_newer_than(published),
         }
     }
+}
+
+/// Whether a node with incremental sync that has this snapshot is given `newest`, which is published now. One that has a
+/// configuration from elsewhere is given nothing.
+pub fn snapshot_gives_way(snapshot: SyncVersion, newest: SyncVersion) -> bool {
+    newest > snapshot
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
+use super::follow::snapshot_gives_way;
 use crate::kong::rpc::SyncVersion;
 use crate::time::Moment;
 
 /// How long a node has to load a snapshot before it is sent again, unless the snapshot is large.
-const PATIENCE: Duration = Duration::from_secs(25);
+const LOADS_WITHIN: Duration = Duration::from_secs(25);
 /// The same for a large one. A node with 50,000 services was seen to take 34 s.
-const LONG_PATIENCE: Duration = Duration::from_secs(60);
+const LARGE_LOADS_WITHIN: Duration = Duration::from_secs(60);
 /// A configuration of more bytes of JSON than this is large.
 const LARGE: u64 = 15_000_000;
 /// How often a node is sent the same snapshot.
@@ -120,7 +121,7 @@ struct Fed {
     version: SyncVersion,
     attempts: u32,
     sent: Moment,
-    patience: Duration,
+    loads_within: Duration,
 }
 
 impl SyncNode {
@@ -261,12 +262,11 @@ impl SyncNode {
                 let newest = SyncVersion::sequence(newest).unwrap_or_default();
                 return Some(Obstacle::Trouble(SyncTrouble::Ahead { runs, newest }));
             }
-            Some(_) if version == newest || !offer.follow => return Some(Obstacle::Nothing),
-            Some(_) => {}
+            Some(runs) if offer.follow && snapshot_gives_way(SyncVersion::of_sequence(runs), offer.version) => {}
             None if version == 0 && self.has_another => return Some(Obstacle::Trouble(SyncTrouble::HasAnother)),
             None if version == 0 => {}
-            // A version of a control plane's own.
-            None => return Some(Obstacle::Nothing),
+            // Nothing newer for it, or a version of a control plane's own.
+            _ => return Some(Obstacle::Nothing),
         }
 
         if offer.message_bytes > self.max_payload {
@@ -275,7 +275,7 @@ impl SyncNode {
         }
         let not_taken = |attempts| Some(Obstacle::Trouble(SyncTrouble::NotAdopted { attempts }));
         match &self.fed {
-            Some(fed) if fed.version == offer.version => match now >= fed.sent + fed.patience {
+            Some(fed) if fed.version == offer.version => match now >= fed.sent + fed.loads_within {
                 false => Some(Obstacle::Nothing),
                 true if fed.attempts >= ATTEMPTS => not_taken(fed.attempts),
                 true => None,
@@ -289,8 +289,8 @@ impl SyncNode {
         let is_another = self.fed.as_ref().is_none_or(|fed| fed.version != offer.version);
         let attempts = if is_another { 1 } else { self.fed.as_ref().map_or(1, |fed| fed.attempts + 1) };
         self.not_taken += u32::from(is_another);
-        let patience = if offer.config_bytes > LARGE { LONG_PATIENCE } else { PATIENCE };
-        self.fed = Some(Fed { version: offer.version, attempts, sent: now, patience });
+        let loads_within = if offer.config_bytes > LARGE { LARGE_LOADS_WITHIN } else { LOADS_WITHIN };
+        self.fed = Some(Fed { version: offer.version, attempts, sent: now, loads_within });
     }
 }
 
@@ -306,7 +306,7 @@ impl Fed {
     }
 
     fn repeated_at(&self) -> Moment {
-        self.sent + self.patience
+        self.sent + self.loads_within
     }
 }
 

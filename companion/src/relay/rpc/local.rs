@@ -10,7 +10,7 @@ use lifeboat_core::deltas::{Deltas, Unsyncable};
 use lifeboat_core::frame::{Frame, Opcode};
 use lifeboat_core::kong::rpc::{CallId, FromNode, Hello, NotHello, SyncVersion};
 use lifeboat_core::kong::rpc::{hello_answer, method_not_found, no_deltas, notify};
-use lifeboat_core::session::follow::StoreView;
+use lifeboat_core::session::follow::{StoreView, snapshot_gives_way};
 use lifeboat_core::session::sync::{Answer, Offer, SyncNotice, SyncTrouble};
 use lifeboat_core::time::Moment;
 use lifeboat_link::dial::TlsLink;
@@ -253,10 +253,8 @@ impl Connection {
     }
 
     fn published(&mut self, view: StoreView) {
-        let is_newer = self
-            .snapshot
-            .as_ref()
-            .is_none_or(|deltas| SyncVersion::of_sequence(view.newest.sequence) > deltas.version());
+        let newest = SyncVersion::of_sequence(view.newest.sequence);
+        let is_newer = self.snapshot.as_ref().is_none_or(|deltas| snapshot_gives_way(deltas.version(), newest));
         if let Some(version) = self.hello.version.filter(|_| is_newer && self.fetching.is_none()) {
             self.fetching = Some(self.shared.snapshots.request_published(version, &view.newest));
         }

@@ -99,15 +99,8 @@ impl Following {
 
     /// Takes what is published, and returns what is to be fetched.
     fn published(&mut self, view: StoreView, runs: ConfigHash) -> Option<Publication> {
-        let StoreView { newest, at_first, is_since_loss } = view;
-        let before = match (self.was_given, is_since_loss) {
-            (false, _) => at_first,
-            (true, false) => newest,
-            // An operator was quicker than the first look. What was published before is unknown, but certainly older.
-            (true, true) => Publication::NOTHING,
-        };
-
-        let has = self.has.get_or_insert(Has::Another { published: before });
+        let StoreView { newest, at_first, .. } = view;
+        let has = self.has.get_or_insert(Has::Another { published: view.published_before(self.was_given) });
         if let Has::Another { published } = has
             && at_first.is_newer_than(published)
         {
