@@ -2,6 +2,7 @@
 //! `/status` and `/readyz` read it; it knows none of them.
 
 mod export;
+mod readiness;
 mod relay;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,9 @@ use lifeboat_link::tls::Leaf;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::lock::Locked;
 
-pub use export::{
-    ControlPlaneSays, ExportFacts, ExportRecorder, Failing, Judged, Lead, Newest, Trace, newest_state_name,
-};
-pub(crate) use export::{NEWEST_STATES, held_name};
+pub use export::{ControlPlaneSays, ExportFacts, ExportRecorder, Failing, Judged, Lead, Newest, Trace};
+pub use readiness::newest_state_name;
+pub(crate) use readiness::{NEWEST_STATES, held_name};
 pub use relay::{NodePresence, RelayFacts, RelayRecorder};
 
 /// What is known of a program. Clones are the same.

@@ -4,7 +4,6 @@
 mod admission;
 mod backups;
 mod control_plane_health;
-mod current;
 mod empty_configuration;
 mod feed_queue;
 mod first_messages;
@@ -12,6 +11,7 @@ mod incremental;
 mod large_messages;
 mod log_lines;
 mod node;
+mod node_readiness;
 mod nodes;
 mod published_now;
 mod published_watch;

@@ -19,7 +19,7 @@ use crate::archive::Stores;
 /// For how long an answer holds.
 const FRESH: Duration = Duration::from_secs(5);
 /// How long a store may take to answer: the probe that asks gives up after 3 s.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// What nodes of a version would be restored from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +55,9 @@ impl PublishedLookup {
             return published.clone();
         }
 
-        let published = match timeout(PATIENCE, self.look(version)).await {
+        let published = match timeout(ANSWER_WITHIN, self.look(version)).await {
             Ok(published) => published,
-            Err(_) => PublishedNow::NotKnown(format!("no store answers within {} s", PATIENCE.as_secs())),
+            Err(_) => PublishedNow::NotKnown(format!("no store answers within {} s", ANSWER_WITHIN.as_secs())),
         };
         if known.len() < MOST_VERSIONS {
             known.insert(version, (published.clone(), self.clock.now()));

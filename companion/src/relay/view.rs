@@ -12,7 +12,7 @@ use super::backups::Backups;
 use super::incremental::Incremental;
 use super::nodes::Nodes;
 use super::published_now::PublishedLookup;
-use super::{ControlPlaneSync, NodeStatus, OnlyIncremental, current, rpc};
+use super::{ControlPlaneSync, NodeStatus, OnlyIncremental, node_readiness, rpc};
 use crate::archive::Backing;
 
 /// A view of a running relay. Clones see the same one.
@@ -64,7 +64,7 @@ impl RelayView {
     /// # Errors
     /// Why not, in words for an operator: a line for each node, of the first few.
     pub async fn check_current(&self) -> Result<String, Vec<String>> {
-        current::check(&self.nodes(), &self.published).await
+        node_readiness::check(&self.nodes(), &self.published).await
     }
 
     /// For each version of Kong among the connected nodes: how many have no backup, as far as that is known.

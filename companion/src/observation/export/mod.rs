@@ -2,7 +2,6 @@
 //! and as status. Nothing is decided here.
 
 mod facts;
-mod readiness;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -18,8 +17,6 @@ use lifeboat_runtime::lock::Locked;
 use lifeboat_storage::StorageError;
 
 pub use facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead, Newest, Trace};
-pub use readiness::newest_state_name;
-pub(crate) use readiness::{NEWEST_STATES, held_name};
 
 /// Records what happens in keeping one version of Kong. Clones record into the same facts.
 #[derive(Clone, Debug)]

@@ -1,12 +1,40 @@
-//! Whether an operator may rely on what is published: pure, from the facts.
+//! What `/readyz` and `/readyz/export` answer: whether nodes may rely on the relay, and an operator on what is published.
+//! Pure, from the facts. What `/readyz/current` answers is in `relay::node_readiness`.
 
 use std::fmt;
 
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::export::publisher::NewestState;
 use lifeboat_core::manifest::Held;
+use lifeboat_core::time::WallTime;
 
-use super::facts::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead};
+use super::{ControlPlaneSays, ExportFacts, Failing, Judged, Lead, RelayFacts};
+
+impl RelayFacts {
+    /// Whether nodes can connect and may be given something: whether store and control plane are there does not matter. A
+    /// control plane that is there and does not accept the relay's own certificate does.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator.
+    pub fn check_ready(&self, now: WallTime) -> Result<(), String> {
+        if self.listens.is_none() {
+            return Err("the relay does not listen".to_owned());
+        }
+        if let Some(why) = &self.refused_by_control_plane {
+            return Err(format!("the control plane refuses this relay: {why}"));
+        }
+
+        match self.certificate {
+            Some((from, _)) if now < from => {
+                Err(format!("the relay's certificate is not valid before {from}: is this host's clock right"))
+            }
+            Some((_, until)) if until < now => {
+                Err(format!("the relay's certificate has expired at {until}: nodes refuse it, renew it"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 impl ExportFacts {
     /// Whether the newest configuration is published, an operator's choice is instead, or another exporter sees to it; and
@@ -108,5 +136,41 @@ pub(crate) fn held_name(held: &Held) -> &'static str {
         Held::Refused => "refused",
         Held::Unrunnable(_) => "unrunnable",
         Held::Unreleased => "unreleased",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::super::RelayRecorder;
+    use super::*;
+
+    #[test]
+    fn a_relay_is_ready_while_it_listens_with_a_certificate_that_is_valid_now() {
+        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+        let day = Duration::from_secs(86_400);
+        let mut facts = RelayFacts::default();
+        assert!(facts.check_ready(now).unwrap_err().contains("does not listen"));
+        facts.listens = Some(([127, 0, 0, 1], 8005).into());
+        facts.certificate = Some((now, now + day));
+        assert_eq!(facts.check_ready(now + day), Ok(()));
+        assert!(facts.check_ready(now + 2 * day).unwrap_err().contains("has expired"));
+        facts.certificate = Some((now + day, now + 2 * day));
+        assert!(facts.check_ready(now).unwrap_err().contains("clock"));
+    }
+
+    #[test]
+    fn a_relay_whose_certificate_the_control_plane_refuses_is_not_ready_until_it_is_taken_or_another_one() {
+        let now = WallTime::from_system(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+        let relay = RelayRecorder::default();
+        relay.listens(([127, 0, 0, 1], 8005).into());
+        let refuse = || relay.refused_by_the_control_plane("it does not accept CN kong_clustering".to_owned());
+        for accept in [RelayRecorder::reached, RelayRecorder::not_reached] {
+            refuse();
+            assert!(relay.facts().check_ready(now).unwrap_err().contains("CN kong_clustering"));
+            accept(&relay);
+            assert_eq!(relay.facts().check_ready(now), Ok(()));
+        }
     }
 }

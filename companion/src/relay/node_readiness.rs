@@ -1,5 +1,5 @@
-//! Whether a node is restored and current: it runs what its control plane sent it, or what is published. For probes and
-//! scripts; what is done with a node never depends on it.
+//! What `/readyz/current` answers: whether each node is restored and current, which it is if it runs what its control plane
+//! sent it, or what is published. For probes and scripts; what is done with a node never depends on it.
 
 use std::collections::BTreeMap;
 
