@@ -90,7 +90,7 @@ async fn look(admin: &Admin, stores: &Stores, clock: Clock) -> Result<ByVersion,
 
     let mut found = ByVersion::new();
     for (version, count) in counts.into_iter().take(MOST_VERSIONS) {
-        found.insert(version, OfVersion { count, backing: stores.backing(version).await? });
+        found.insert(version, OfVersion { count, backing: stores.backing(version, now).await? });
     }
     Ok(found)
 }
@@ -137,7 +137,8 @@ impl DataPlaneWatch {
                     kong = %version,
                     nodes,
                     "there is no backup for nodes of Kong {version}, which the control plane's Admin API lists: new ones stay \
-                     empty in an outage. Let an exporter keep it (LIFEBOAT_KONG_VERSIONS names several)"
+                     empty in an outage. Let an exporter keep it (LIFEBOAT_KONG_VERSIONS names several), and see that LIFEBOAT_MAX_AGE, if \
+                     set, allows its age"
                 ),
                 (1.., 0) => info!(kong = %version, "there is a backup for nodes of Kong {version} now"),
                 _ => {}

@@ -7,7 +7,8 @@ use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::room::Sizes;
-use lifeboat_core::verify::{Authentic, Place};
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{AgeLimit, Authentic, Place};
 use lifeboat_storage::{Skew, StorageError};
 
 use super::registration::{registration, visitors_keys};
@@ -37,15 +38,18 @@ impl ArchiveReader {
         Ok(self.storage.read_if_it_exists(&key, MANIFEST_LIMIT).await?.is_some())
     }
 
-    /// Whether nodes of exactly this version have a backup here. What is in it is not looked at.
+    /// Whether nodes of exactly this version have a backup here that may be this old `now`. What is in it is not looked at.
     ///
     /// # Errors
     /// When the store can't be read, or the manifest isn't accepted. In that case something older may be restored.
-    pub async fn backing(&self, version: KongVersion) -> Result<Backing, StorageError> {
+    pub async fn backing(&self, version: KongVersion, age: AgeLimit, now: WallTime) -> Result<Backing, StorageError> {
         if let Some(published) = self.published(version).await? {
-            return Ok(Backing::Found { of: version, sizes: Some(Sizes::of(&published.manifest)) });
+            return Ok(match age.check(&published.manifest, now) {
+                Ok(()) => Backing::Found { of: version, sizes: Some(Sizes::of(&published.manifest)) },
+                Err(_) => Backing::Absent,
+            });
         }
-        if self.policy(version).keys.demand() != Demand::Nothing {
+        if self.policy(version).keys.demand() != Demand::Nothing || age.check_bare().is_err() {
             return Ok(Backing::Absent);
         }
         match self.config_json_tag(version).await {

@@ -53,7 +53,7 @@ pub struct Chosen {
 /// Whether nodes of a version have a backup.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Backing {
-    /// No store has anything that they would be given.
+    /// No store has anything that they would be given, or it is older than the rules allow.
     Absent,
     /// They have.
     Found {
@@ -239,13 +239,13 @@ impl Stores {
         Ok(None)
     }
 
-    /// Whether nodes of this version have a backup: of their own version or, if the rules allow that, of another of the
-    /// same minor version. Manifests alone are read.
+    /// Whether nodes of this version have a backup that they may be given `now`: of their own version or, if the rules allow
+    /// that, of another of the same minor version. Manifests alone are read.
     ///
     /// # Errors
     /// When a store does not tell, and no other has one.
-    pub async fn backing(&self, version: KongVersion) -> Result<Backing, StorageError> {
-        let of_its_own = self.backing_exactly(version).await?;
+    pub async fn backing(&self, version: KongVersion, now: WallTime) -> Result<Backing, StorageError> {
+        let of_its_own = self.backing_exactly(version, now).await?;
         if of_its_own != Backing::Absent || self.rules.version == VersionMatch::Exact {
             return Ok(of_its_own);
         }
@@ -258,7 +258,7 @@ impl Stores {
         }
 
         for other in self.kin(version).await {
-            let found = self.backing_exactly(other).await?;
+            let found = self.backing_exactly(other, now).await?;
             if found != Backing::Absent {
                 return Ok(found);
             }
@@ -266,8 +266,9 @@ impl Stores {
         Ok(Backing::Absent)
     }
 
-    async fn backing_exactly(&self, version: KongVersion) -> Result<Backing, StorageError> {
-        let asked = self.archives.iter().map(|archive| archive.backing(version));
+    async fn backing_exactly(&self, version: KongVersion, now: WallTime) -> Result<Backing, StorageError> {
+        let age = self.rules().age;
+        let asked = self.archives.iter().map(|archive| archive.backing(version, age, now));
         let (mut found, mut failed) = (Vec::new(), self.unopened.first().cloned());
         for backing in all_in_time(asked).await {
             match backing {

@@ -10,6 +10,7 @@ use lifeboat_core::kong::reconfigure::decode;
 use lifeboat_core::manifest::{Exporter, Held, State};
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::AgeLimit;
 use lifeboat_node_cache::{CacheId, Image, NodePrefix, Patience};
 use lifeboat_storage::Write;
 use object_store::memory::InMemory;
@@ -224,4 +225,24 @@ async fn where_another_exporter_has_written_since_the_operator_says_what_is_rest
     archive.storage.write(&key, Bytes::from_static(b"half"), Write::Replace).await.unwrap();
     let restored = archive.restore_by(version(), newest, now()).await.unwrap();
     assert_eq!(restored.verified.config_hash(), published.manifest.config_hash);
+}
+
+#[tokio::test]
+async fn what_is_older_than_a_restore_allows_backs_no_node() {
+    let hour = std::time::Duration::from_secs(60 * 60);
+    let (bounded, later) = (AgeLimit(Some(hour)), now() + 2 * hour);
+    let archive = in_memory();
+    publish(&archive, FIRST).await;
+    let is_backed = async |age, now| archive.backing(version(), age, now).await.unwrap() != Backing::Absent;
+    assert!(is_backed(bounded, now()).await);
+    assert!(is_backed(AgeLimit::default(), later).await);
+    assert!(!is_backed(bounded, later).await);
+
+    // Of a config.json without a manifest it is not known.
+    let keys = ObjectKeys::new(version());
+    archive.storage.delete(&keys.manifest()).await.unwrap();
+    let json = received(FIRST).configuration.json().clone();
+    archive.storage.write(&keys.config_json(), json, Write::Replace).await.unwrap();
+    assert!(is_backed(AgeLimit::default(), later).await);
+    assert!(!is_backed(bounded, now()).await);
 }

@@ -100,14 +100,14 @@ impl BackupWatch {
     }
 
     async fn look(&self, version: KongVersion) {
-        let found = self.sources.backing(version).await;
+        let found = self.sources.backing(version, self.clock.wall()).await;
         let found = found.inspect_err(|error| debug!("whether Kong {version} has a backup is not known: {error}")).ok();
         let before = self.backups.found(version, found, self.clock.now());
         match (before, found) {
             (Some(Backing::Found { .. }) | None, Some(Backing::Absent)) => warn!(
                 "there is no backup for nodes of Kong {version}, some of which are connected: new ones stay empty in an outage. \
                  Let an exporter keep it (LIFEBOAT_KONG_VERSIONS names several), and see that the storage and its prefix are \
-                 the same on both sides"
+                 the same on both sides, and that LIFEBOAT_MAX_AGE, if set, allows its age"
             ),
             (Some(Backing::Absent), Some(Backing::Found { of, .. })) => {
                 info!("there is a backup for nodes of Kong {version} now: that of {of}");

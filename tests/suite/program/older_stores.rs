@@ -194,6 +194,18 @@ async fn leaves_a_later_format_alone(older: Older) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_older_than_a_restore_allows_is_called_so() {
+    let older = Older::plain().await;
+    older.cluster.control_plane.push(recorded::first());
+    for arguments in [["verify", "--max-age", "1h"], ["doctor", "--max-age", "1h"]] {
+        let said = older.ends_with(1, arguments).await;
+        assert!(said.stdout.contains("LIFEBOAT_MAX_AGE allows"), "{said}");
+        assert!(!said.stdout.contains("are restored from snapshot"), "{said}");
+    }
+    older.ends_with(0, ["verify"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_get_the_newest_readable_snapshot_where_a_later_format_is_published() {
     leaves_a_later_format_alone(Older::plain().await).await;
 }

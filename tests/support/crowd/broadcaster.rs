@@ -32,7 +32,8 @@ impl Broadcaster {
     /// # Panics
     /// When this program can't be started again.
     pub fn start(nodes: usize, certificate: Certificate<'_>) -> Self {
-        Self::start_at(([127, 0, 0, 1], 0).into(), nodes, certificate)
+        // No connection begins at this address, so none can take its port while it is away.
+        Self::start_at(([127, 0, 0, 9], 0).into(), nodes, certificate)
     }
 
     /// Starts it at this address, where there may have been one before.

@@ -17,7 +17,7 @@ use super::check::{Check, in_words, within};
 use super::store::failed;
 use crate::archive::{ArchiveReader, ConfigJson, Extent, History, RestoreError, Restored};
 use crate::evidence::{Conditions, Evidence, Measure, Verdict};
-use crate::settings::Role;
+use crate::settings::{RestoreRules, Role};
 
 const NEWEST: &str = "backup: newest";
 const CURRENT: &str = "backup: current";
@@ -35,9 +35,10 @@ pub(super) async fn checks(
     version: KongVersion,
     role: Role,
     limits: NodeLimits,
+    rules: RestoreRules,
     clock: Clock,
 ) -> Vec<Check> {
-    let mut checks = vec![newest(archive, version, role, limits, clock).await];
+    let mut checks = vec![newest(archive, version, role, limits, rules, clock).await];
     let is_sealing = archive.policy(version).keys.sealing().is_some();
     let beside = async {
         if is_sealing { Some(plaintext(archive, version).await) } else { config_json(archive, version).await }
@@ -71,9 +72,10 @@ pub(super) async fn newest(
     version: KongVersion,
     role: Role,
     limits: NodeLimits,
+    rules: RestoreRules,
     clock: Clock,
 ) -> Check {
-    within(NEWEST, FETCH_LIMIT, restorable(archive, version, role, limits, clock)).await
+    within(NEWEST, FETCH_LIMIT, restorable(archive, version, role, limits, rules, clock)).await
 }
 
 async fn restorable(
@@ -81,9 +83,10 @@ async fn restorable(
     version: KongVersion,
     role: Role,
     limits: NodeLimits,
+    rules: RestoreRules,
     clock: Clock,
 ) -> Check {
-    match archive.restore(version).await {
+    match archive.restore_by(version, rules, clock.wall()).await {
         Ok(restored) if restored.skipped.is_empty() => {
             let described = described(&restored, version, clock);
             let measure = Measure::of(archive, version, Conditions { limits, now: clock.wall() }).await;

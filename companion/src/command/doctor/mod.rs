@@ -29,7 +29,7 @@ use crate::cli::Output;
 use crate::export::BackupNode;
 use crate::terminal::terminal_width;
 
-use crate::settings::{ReadableSettings, Role, Source};
+use crate::settings::{ReadableSettings, RestoreRules, Role, Source};
 
 /// Versions in a store beyond these are not looked into: somebody keeps old ones.
 const VERSIONS: usize = 5;
@@ -57,6 +57,7 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
         checks.extend(certificates::checks(cluster, relay.as_ref(), now));
     }
     let max_config = store.as_ref().map(|store| store.max_config);
+    let rules = store.as_ref().map(|store| store.restore).unwrap_or_default();
     let keep = keep.unwrap_or_default();
     let versions: Vec<String> = keep.iter().map(|keep| keep.version.to_string()).collect();
     if let [first, _, ..] = &versions[..] {
@@ -88,9 +89,9 @@ async fn examine(settings: ReadableSettings, clock: Clock) -> Vec<Check> {
             Err(check) => return Some((vec![check], None)),
         };
         let (found, archive) = match &store.access {
-            Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, limits, clock).await, None),
+            Access::Ticket(ticket) => (ticket::checks(ticket, &archive, role, limits, rules, clock).await, None),
             _ => {
-                let (mut checks, archive) = look(archive, role, version, election, limits, clock).await;
+                let (mut checks, archive) = look(archive, role, version, election, limits, rules, clock).await;
                 if let (Some(archive), Some(version)) = (&archive, version.filter(|_| role != Role::Importer)) {
                     let author = BackupNode::new(version).author();
                     checks.extend(store::election(&store, archive, &author, election).await);
@@ -130,6 +131,7 @@ async fn look(
     version: Option<KongVersion>,
     election: ElectionSetting,
     limits: NodeLimits,
+    rules: RestoreRules,
     clock: Clock,
 ) -> (Vec<Check>, Option<Operator>) {
     let author = version.map(|version| BackupNode::new(version).author());
@@ -145,7 +147,7 @@ async fn look(
         None => found.versions.into_iter().rev().take(VERSIONS).collect(),
     };
     for version in versions {
-        checks.extend(backup::checks(&archive, version, role, limits, clock).await);
+        checks.extend(backup::checks(&archive, version, role, limits, rules, clock).await);
     }
     (checks, Some(archive))
 }

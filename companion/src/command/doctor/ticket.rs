@@ -10,7 +10,7 @@ use lifeboat_runtime::clock::Clock;
 use super::backup;
 use super::check::{Check, in_words};
 use crate::archive::ArchiveReader;
-use crate::settings::Role;
+use crate::settings::{RestoreRules, Role};
 
 const TICKET: &str = "ticket";
 
@@ -19,12 +19,13 @@ pub(super) async fn checks(
     archive: &ArchiveReader,
     role: Role,
     limits: NodeLimits,
+    rules: RestoreRules,
     clock: Clock,
 ) -> Vec<Check> {
     let mut checks = vec![validity(ticket, clock)];
     // Of which version it is; whether that is to be believed is decided when it is restored.
     match Manifest::decode(&ticket.manifest) {
-        Ok(claims) => checks.push(backup::newest(archive, claims.kong_version, role, limits, clock).await),
+        Ok(claims) => checks.push(backup::newest(archive, claims.kong_version, role, limits, rules, clock).await),
         Err(error) => checks.push(Check::fail(TICKET, error.to_string(), "make another one with lifeboat presign")),
     }
     checks

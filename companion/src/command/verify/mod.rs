@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
+use lifeboat_core::verify::AgeLimit;
 use lifeboat_runtime::clock::Clock;
 use lifeboat_runtime::progress::step;
 use lifeboat_storage::StorageError;
@@ -20,7 +21,7 @@ use crate::archive::snapshot_state::REFUSED;
 use crate::archive::{ArchiveReader, Pick, PickError, Published, Stores};
 use crate::cli::{Output, Verify};
 use crate::evidence::Conditions;
-use crate::settings::{LookSettings, Source};
+use crate::settings::{LookSettings, RestoreRules, Source};
 use crate::terminal::terminal_width;
 
 /// What is bad is looked at again after this: an exporter may be in the middle of publishing, or of deleting what is old.
@@ -37,14 +38,15 @@ enum Newest {
 pub async fn verify(source: &Source, asked: &Verify, clock: Clock) -> Result<(), Failure> {
     let settings = LookSettings::read(source)?;
     let conditions = Conditions { limits: settings.limits, now: clock.wall() };
+    let rules = settings.store.restore;
     let archive = ArchiveReader::open_existing(&settings.store).map_err(anyhow::Error::from)?;
     let examined = if asked.all {
-        all(&archive, settings.version, conditions).await?
+        all(&archive, settings.version, rules, conditions).await?
     } else {
         let version = version(&archive, settings.version).await?;
         let pick = asked.sequence.map_or(Pick::Published, Pick::Sequence);
         let _progress = step(format_args!("verifying a snapshot of Kong {version}"));
-        vec![settled(&archive, version, pick, conditions).await.map_err(anyhow::Error::from)?]
+        vec![settled(&archive, version, pick, rules, conditions).await.map_err(anyhow::Error::from)?]
     };
     // A ticket is of one version and opens no other.
     let stores = match (&settings.admin, &settings.store.access) {
@@ -73,6 +75,7 @@ pub async fn verify(source: &Source, asked: &Verify, clock: Clock) -> Result<(),
 async fn all(
     archive: &ArchiveReader,
     given: Option<KongVersion>,
+    rules: RestoreRules,
     conditions: Conditions,
 ) -> anyhow::Result<Vec<Examined>> {
     let versions = match given {
@@ -82,7 +85,7 @@ async fn all(
     let mut examined = Vec::new();
 
     for version in versions {
-        let published = settled(archive, version, Pick::Published, conditions).await;
+        let published = settled(archive, version, Pick::Published, rules, conditions).await;
         let named = match published {
             Ok(published) => {
                 let named = published.sequence;
@@ -99,7 +102,7 @@ async fn all(
         let progress = step(format_args!("verifying the snapshots of Kong {version}"));
         for (done, past) in others.iter().enumerate() {
             progress.reached(done as u64, others.len() as u64);
-            match settled(archive, version, Pick::Sequence(past.id.sequence), conditions).await {
+            match settled(archive, version, Pick::Sequence(past.id.sequence), rules, conditions).await {
                 Ok(other) => examined.push(other),
                 // It was too old, and an exporter has deleted it just now.
                 Err(PickError::Storage(StorageError::NotFound { .. })) => {}
@@ -115,15 +118,16 @@ async fn settled(
     archive: &ArchiveReader,
     version: KongVersion,
     pick: Pick,
+    rules: RestoreRules,
     conditions: Conditions,
 ) -> Result<Examined, PickError> {
-    let mut examined = one(archive, version, pick, conditions).await?;
+    let mut examined = one(archive, version, pick, rules.age, conditions).await?;
     if examined.verdict() == Verdict::Fail {
         tokio::time::sleep(SETTLED).await;
-        examined = one(archive, version, pick, conditions).await?;
+        examined = one(archive, version, pick, rules.age, conditions).await?;
     }
     if examined.is_published && examined.verdict() == Verdict::Fail {
-        examined.instead = Some(snapshot::instead(archive, version).await);
+        examined.instead = Some(snapshot::instead(archive, version, rules, conditions.now).await);
     }
     Ok(examined)
 }
@@ -132,19 +136,22 @@ async fn one(
     archive: &ArchiveReader,
     version: KongVersion,
     pick: Pick,
+    age: AgeLimit,
     conditions: Conditions,
 ) -> Result<Examined, PickError> {
     match (pick, newest(archive, version).await?) {
         (Pick::Published, Newest::Unusable(error)) => Ok(unusable(version, &error)),
-        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version, conditions).await? {
+        (Pick::Published, Newest::Absent) => match snapshot::bare(archive, version, age, conditions).await? {
             Some(bare) => Ok(bare),
             // Says what there is instead.
-            None => snapshot::examine(archive, version, pick, None, conditions).await,
+            None => snapshot::examine(archive, version, pick, None, age, conditions).await,
         },
         (_, Newest::Published(published)) => {
-            snapshot::examine(archive, version, pick, Some(&published), conditions).await
+            snapshot::examine(archive, version, pick, Some(&published), age, conditions).await
         }
-        (_, Newest::Absent | Newest::Unusable(_)) => snapshot::examine(archive, version, pick, None, conditions).await,
+        (_, Newest::Absent | Newest::Unusable(_)) => {
+            snapshot::examine(archive, version, pick, None, age, conditions).await
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use lifeboat_core::kong::Configuration;
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::manifest::{Manifest, State};
 use lifeboat_core::object_key::{HistoryState, ObjectKeys};
-use lifeboat_core::verify::{Provenance, Rejected, Verified, Writer};
+use lifeboat_core::time::WallTime;
+use lifeboat_core::verify::{AgeLimit, Provenance, Rejected, Verified, Writer};
 use lifeboat_runtime::background::computed;
 use lifeboat_storage::StorageError;
 
@@ -15,9 +16,11 @@ use super::super::check::Check;
 use crate::archive::snapshot_state::{REFUSED, RELEASED, is_released, state_word};
 use crate::archive::{ArchiveReader, ConfigJson, Pick, PickError, Picked, Published};
 use crate::evidence::{Conditions, Evidence, EvidenceKind, Measure, Verdict};
+use crate::settings::RestoreRules;
 
 pub(super) const MANIFEST: &str = "manifest";
 const OWN_MANIFEST: &str = "own manifest";
+const AGE: &str = "age";
 const PAYLOAD: &str = "payload";
 const CONFIGURATION: &str = "configuration";
 pub(super) const EVIDENCE: &str = "nodes";
@@ -59,6 +62,7 @@ pub(super) async fn examine(
     version: KongVersion,
     pick: Pick,
     published: Option<&Published>,
+    age: AgeLimit,
     conditions: Conditions,
 ) -> Result<Examined, PickError> {
     let picked = match archive.pick(version, pick).await {
@@ -101,6 +105,7 @@ pub(super) async fn examine(
 
     if let Some(published) = published {
         checks.push(own_manifest(archive, published).await);
+        checks.extend(too_old(age.check(&published.manifest, conditions.now)));
     }
     let (of_payload, evidence) = payload(archive, &picked, published.is_some(), conditions).await;
     checks.extend(of_payload);
@@ -133,6 +138,7 @@ async fn state(archive: &ArchiveReader, manifest: &Manifest, is_published: bool)
 pub(super) async fn bare(
     archive: &ArchiveReader,
     version: KongVersion,
+    age: AgeLimit,
     conditions: Conditions,
 ) -> Result<Option<Examined>, PickError> {
     let (config_hash, checks, evidence) = match archive.bare(version).await {
@@ -142,6 +148,7 @@ pub(super) async fn bare(
             let seen = format!("a whole configuration of {bytes} bytes, without a manifest that would tell more of it");
             let hash = verified.config_hash();
             let mut checks = vec![Check::pass(CONFIG_JSON, seen)];
+            checks.extend(too_old(age.check_bare()));
             let measure = Measure::of(archive, version, conditions).await;
             let known = match expanded(verified).await {
                 Ok(read) => Some(computed(move || Evidence::of(&read, version, None, &measure)).await),
@@ -162,8 +169,13 @@ pub(super) async fn bare(
 }
 
 /// What a node that is created now is given.
-pub(super) async fn instead(archive: &ArchiveReader, version: KongVersion) -> String {
-    match archive.restore(version).await {
+pub(super) async fn instead(
+    archive: &ArchiveReader,
+    version: KongVersion,
+    rules: RestoreRules,
+    now: WallTime,
+) -> String {
+    match archive.restore_by(version, rules, now).await {
         Ok(restored) => match restored.verified.provenance() {
             Provenance::Manifest(manifest) => {
                 format!("new nodes of Kong {version} are restored from snapshot {}", manifest.sequence)
@@ -184,6 +196,10 @@ fn written_by(picked: &Picked) -> String {
         Writer::Signer(key) => format!("signed with {key:?}"),
         Writer::KeyHolder(key) => format!("authenticated with encryption key {key:?}"),
     }
+}
+
+fn too_old(checked: Result<(), Rejected>) -> Option<Check> {
+    checked.err().map(|rejected| Check::fail(AGE, rejected.to_string(), "no node is restored from it"))
 }
 
 async fn own_manifest(archive: &ArchiveReader, published: &Published) -> Check {
