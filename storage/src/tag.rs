@@ -19,14 +19,17 @@ pub struct Tag {
 impl Tag {
     /// Whether the two are certainly different versions: both have ETags, and these differ.
     pub fn is_other_content(&self, other: &Self) -> bool {
-        self.version.e_tag.is_some() && other.version.e_tag.is_some() && self.version.e_tag != other.version.e_tag
+        self.bare_etag().is_some() && other.bare_etag().is_some() && self.bare_etag() != other.bare_etag()
     }
 
-    /// Whether the two certainly have the same bytes: they have the same ETag. A listing may leave out the quotes that the
-    /// object's own answer has.
+    /// Whether the two certainly have the same bytes: they have the same ETag.
     pub fn is_same_content(&self, other: &Self) -> bool {
-        let bare = |tag: &Self| tag.version.e_tag.as_deref().map(|tag| tag.trim_matches('"').to_owned());
-        bare(self).is_some() && bare(self) == bare(other)
+        self.bare_etag().is_some() && self.bare_etag() == other.bare_etag()
+    }
+
+    // A listing may leave out the quotes that the object's own answer has.
+    fn bare_etag(&self) -> Option<&str> {
+        self.version.e_tag.as_deref().map(|tag| tag.trim_matches('"'))
     }
 
     /// Of an object that has these bytes.
@@ -104,6 +107,7 @@ mod tests {
         assert_eq!(headers[ETAG], "\"a\"");
         assert!(written("\"a\"").is_same_content(&written("\"a\"")));
         assert!(written("\"a\"").is_same_content(&written("a")));
+        assert!(!written("\"a\"").is_other_content(&written("a")) && written("\"a\"").is_other_content(&written("b")));
         assert!(!written("\"a\"").is_same_content(&written("\"b\"")));
         assert!(!Tag::of_bytes(b"a").is_same_content(&Tag::of_bytes(b"a")), "a listing doesn't tell the bytes");
     }
