@@ -18,7 +18,7 @@ use super::under_way;
 use crate::archive::Archive;
 
 /// A request that is not answered by then has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How soon is asked again after a failure.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -171,7 +171,7 @@ fn request(archive: Archive, version: KongVersion, next: Next) -> BoxFuture<'sta
         place: archive.place().to_owned(),
         key: ObjectKeys::new(version).election_mark(),
         what: Operation::Get,
-        reason: format!("no answer within {} s", PATIENCE.as_secs()),
+        reason: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
     };
     let asked = async move {
         match next {
@@ -184,5 +184,5 @@ fn request(archive: Archive, version: KongVersion, next: Next) -> BoxFuture<'sta
             _ => archive.election_mark(version).await.map(Seen::Mark),
         }
     };
-    async move { timeout(PATIENCE, asked).await.unwrap_or(Err(late)) }.boxed()
+    async move { timeout(REQUEST_TIMEOUT, asked).await.unwrap_or(Err(late)) }.boxed()
 }

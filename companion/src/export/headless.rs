@@ -4,13 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use lifeboat_core::export::Received;
 use lifeboat_core::kong::basic_info::BasicInfo;
-use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure, decode};
+use lifeboat_core::kong::reconfigure::{DecodeError, Reconfigure};
 use lifeboat_core::lifetimes::Lifetimes;
 use lifeboat_core::outage::{OutageLog, Outages};
-use lifeboat_core::sensitive::Sensitive;
 use lifeboat_core::session::headless::{Action, Event, Headless as Session, Notice};
 use lifeboat_link::dial::{DialError, TlsLink, dial};
 use lifeboat_link::websocket::{Incoming, LinkError};
@@ -18,13 +16,14 @@ use lifeboat_runtime::background::{finished, or_pending};
 use lifeboat_runtime::clock::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
+use super::decoder::Decoder;
 use super::log_lines::{self, LinkLog};
 use super::newest::Line;
 use super::{BackupNode, Newest};
 use crate::admin::{Admin, AdminError};
-use crate::metrics::{Step, StepTimes};
+use crate::metrics::StepTimes;
 use crate::observation::{ControlPlaneSays, ExportRecorder};
 use crate::settings::{ClusterSettings, ExporterSettings};
 
@@ -35,13 +34,11 @@ pub struct Headless {
     keep: ExporterSettings,
     node: BackupNode,
     admin: Option<Admin>,
-    max_config: usize,
     clock: Clock,
     session: Session,
     link: Option<TlsLink>,
     dialing: Option<JoinHandle<Dialed>>,
-    decoding: Option<JoinHandle<Result<Reconfigure, DecodeError>>>,
-    waiting: Option<Sensitive<Bytes>>,
+    decoder: Decoder,
     newest: Newest,
     /// How many links there have been.
     links: u64,
@@ -54,7 +51,6 @@ pub struct Headless {
     admin_log: Arc<OutageLog>,
     news: watch::Sender<Option<News>>,
     recorder: ExportRecorder,
-    steps: StepTimes,
 }
 
 /// A session's notice, and the sentence that tells a person why.
@@ -86,20 +82,17 @@ impl Headless {
 
         Ok(Self {
             recorder: ExportRecorder::new(keep.version, clock),
-            steps: StepTimes::default(),
+            decoder: Decoder::new(keep.version, max_config),
             log: LinkLog::new(cluster.clone(), keep.version, clock),
             admin_log: Arc::default(),
             cluster,
             keep,
             node,
             admin,
-            max_config,
             clock,
             session,
             link: None,
             dialing: None,
-            decoding: None,
-            waiting: None,
             newest: Newest::default(),
             links: 0,
             cause: String::new(),
@@ -111,7 +104,8 @@ impl Headless {
 
     /// The same, which records there what happens, and measures there how long decoding takes.
     pub fn observed_by(mut self, recorder: ExportRecorder, steps: StepTimes) -> Self {
-        (self.recorder, self.steps) = (recorder, steps);
+        self.recorder = recorder;
+        self.decoder.measure(steps);
         self
     }
 
@@ -154,7 +148,7 @@ impl Headless {
             biased;
             received = or_pending(self.link.as_mut().map(TlsLink::recv)) => self.received(received),
             dialed = finished(&mut self.dialing) => self.dialed(dialed),
-            decoded = finished(&mut self.decoding) => self.decoded(decoded),
+            decoded = self.decoder.next() => self.decoded(decoded),
             () = self.newest.is_asked_to_reconnect(), if self.link.is_some() => self.given_up().await,
             () = or_pending(wake_at.map(|moment| self.clock.reach(moment))) => Event::Tick,
         }
@@ -220,9 +214,6 @@ impl Headless {
     }
 
     fn decoded(&mut self, decoded: Result<Reconfigure, DecodeError>) -> Event {
-        // If messages came meanwhile, only the newest of them is decoded next.
-        self.decoding = self.waiting.take().map(|message| self.decode(message.into_inner()));
-
         match decoded {
             Err(error) => {
                 self.cause = self.log.not_kept(&error);
@@ -262,29 +253,31 @@ impl Headless {
                     tracing::debug!("sending to the control plane failed: {error}");
                 }
             }
-            Action::Receive(message) if self.decoding.is_some() => self.waiting = Some(message),
-            Action::Receive(message) => self.decoding = Some(self.decode(message.into_inner())),
+            Action::Receive(message) => self.decoder.decode(message),
             Action::Disconnect => self.disconnect().await,
-            Action::Notify(notice) => {
-                let cause = self.cause_of(&notice);
-                let said = match notice {
-                    Notice::Silent(wait) => self.explain_silence(wait).await,
-                    Notice::Lost { .. } if std::mem::take(&mut self.asks_anew) => {
-                        tracing::info!("asking the control plane on a new connection what it has now");
-                        String::new()
-                    }
-                    other => self.log.log(&cause, other),
-                };
-                if let Some(says) = self.said_by_the_control_plane(&notice, &cause) {
-                    self.recorder.control_plane_says(says);
-                }
-                let why = match notice {
-                    Notice::NotReceived => cause,
-                    _ => said,
-                };
-                self.news.send_replace(Some(News { notice, why }));
-            }
+            Action::Notify(notice) => self.notify(notice).await,
         }
+    }
+
+    async fn notify(&mut self, notice: Notice) {
+        let cause = self.cause_of(&notice);
+        let said = match notice {
+            Notice::Silent(wait) => self.explain_silence(wait).await,
+            Notice::Lost { .. } if std::mem::take(&mut self.asks_anew) => {
+                tracing::info!("asking the control plane on a new connection what it has now");
+                String::new()
+            }
+            other => self.log.log(&cause, other),
+        };
+        if let Some(says) = self.said_by_the_control_plane(&notice, &cause) {
+            self.recorder.control_plane_says(says);
+        }
+
+        let why = match notice {
+            Notice::NotReceived => cause,
+            _ => said,
+        };
+        self.news.send_replace(Some(News { notice, why }));
     }
 
     // What was found at the socket. While a certificate stays refused, what was found when it was refused first.
@@ -310,20 +303,6 @@ impl Headless {
             Notice::Connected | Notice::Unreachable { .. } => Some(ControlPlaneSays::Nothing),
             _ => None,
         }
-    }
-
-    fn decode(&self, message: Bytes) -> JoinHandle<Result<Reconfigure, DecodeError>> {
-        tracing::debug!(bytes = message.len(), "a message from the control plane is here whole");
-        let (max_config, version, span) = (self.max_config, self.keep.version, Span::current());
-        let steps = self.steps.clone();
-        tokio::task::spawn_blocking(move || {
-            let _entered = span.entered();
-            let step = steps.begin(version, Step::Decode);
-            let decoded = decode(&message, max_config)?;
-            step.done();
-            tracing::debug!("decoded it");
-            Ok(decoded)
-        })
     }
 
     fn connect(&self) -> impl Future<Output = Dialed> + use<> {

@@ -24,7 +24,7 @@ use crate::observation::ExportRecorder;
 use crate::settings::StoreSettings;
 
 /// How long a command that publishes once waits for other stores.
-const PATIENCE: Duration = Duration::from_secs(30);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is published in the first store; none while this exporter doesn't lead.
 #[derive(Debug)]
@@ -268,10 +268,12 @@ pub(crate) async fn mirror_once(first: &Archive, settings: &StoreSettings, autho
             other.prepare_to_write(author).await?;
             first.mirror(published, &other).await
         };
-        match timeout(PATIENCE, mirrored).await {
+        match timeout(COMMAND_TIMEOUT, mirrored).await {
             Ok(Ok(mirrored)) => say(&place, published.manifest.sequence, mirrored),
             Ok(Err(error)) => warn!(store = place, "{place} does not have what is published: {error}"),
-            Err(_) => warn!(store = place, "{place} does not have what is published after {} s", PATIENCE.as_secs()),
+            Err(_) => {
+                warn!(store = place, "{place} does not have what is published after {} s", COMMAND_TIMEOUT.as_secs())
+            }
         }
     });
     join_all(each).await;

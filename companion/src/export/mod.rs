@@ -3,6 +3,7 @@
 
 mod cache_images;
 mod clearance;
+mod decoder;
 mod election_driver;
 mod exporter;
 mod headless;
@@ -15,6 +16,7 @@ mod payload_messages;
 mod probing;
 mod pruner;
 mod publication_log;
+mod published_payload;
 mod schemas;
 mod snapshot_writer;
 mod store_outage;

@@ -15,7 +15,7 @@ use tracing::debug;
 const WAITING: usize = 256;
 /// How long a sender waits, since no node's link may be held up. If an exporter misses something, it learns it from the
 /// node's next ping or report.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TELLING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a node did.
 pub(super) type Observation = (NodeLink, NodeNews);
@@ -54,7 +54,7 @@ impl NodeObservations {
 impl ObservationSender {
     /// Tells what the node did. Nothing happens if the exporter has ended, or takes nothing in time.
     pub async fn tell(&self, news: NodeNews) {
-        if timeout(PATIENCE, self.sender.send((self.link, news))).await.is_err() {
+        if timeout(TELLING_TIMEOUT, self.sender.send((self.link, news))).await.is_err() {
             debug!("an exporter is busy and was not told what a node did: {news:?}");
         }
     }
@@ -85,10 +85,10 @@ mod tests {
         }
         let began = Instant::now();
         node.tell(NodeNews::Left).await;
-        assert_eq!(began.elapsed(), PATIENCE);
+        assert_eq!(began.elapsed(), TELLING_TIMEOUT);
 
         receiver.next().await;
         node.tell(NodeNews::Left).await;
-        assert_eq!(began.elapsed(), PATIENCE, "there is room again");
+        assert_eq!(began.elapsed(), TELLING_TIMEOUT, "there is room again");
     }
 }

@@ -14,10 +14,9 @@ use lifeboat_runtime::clock::Clock;
 use lifeboat_storage::{Fence, StorageError, Tag};
 use tracing::{error, info, warn};
 
+use super::published_payload::PublishedPayload;
 use super::{payload_messages, probing};
-use crate::archive::{
-    Archive, ArchiveReader, Author, Beside, CurrentManifest, KeptPayload, PayloadLook, Published, PutBack, Terms,
-};
+use crate::archive::{Archive, ArchiveReader, Author, Beside, CurrentManifest, PayloadLook, Published, PutBack, Terms};
 use crate::observation::{ExportRecorder, Trace};
 use crate::settings::StoreSettings;
 
@@ -31,12 +30,7 @@ pub(super) struct SnapshotWriter {
     config_json: Option<Tag>,
     /// Which version of `config.json` this process wrote last.
     own_config_json: Option<Tag>,
-    /// The published payload as it is stored: to put it back, if the store loses it.
-    payload: Option<KeptPayload>,
-    /// The problem with the payload in the store that was logged last.
-    payload_problem: Option<String>,
-    /// Why it could not be put back, as the log said last.
-    not_put_back: Option<String>,
+    payload: PublishedPayload,
     /// Other stores, which have the same payloads.
     others: Vec<StoreSettings>,
     has_looked_for_plaintext: bool,
@@ -54,9 +48,7 @@ impl SnapshotWriter {
             current: CurrentManifest::Absent,
             config_json: None,
             own_config_json: None,
-            payload: None,
-            payload_problem: None,
-            not_put_back: None,
+            payload: PublishedPayload::default(),
             others: Vec::new(),
             has_looked_for_plaintext: false,
             refused: None,
@@ -172,19 +164,7 @@ impl SnapshotWriter {
     pub(super) async fn perform(&mut self, action: Action) -> Result<Event, StorageError> {
         let now = self.clock.wall();
         match action {
-            Action::Glance => {
-                let before = self.published().map(Manifest::id);
-                self.current = self.archive.current_manifest(self.author.version).await?;
-                if self.published().map(Manifest::id) != before {
-                    // What lay there was compared with what was published before.
-                    self.config_json = None;
-                }
-                let mut payload = self.look_at_payload().await?;
-                if payload == PayloadState::Whole {
-                    payload = self.watch_config_json().await?;
-                }
-                Ok(Event::Glanced { published: self.named(), payload })
-            }
+            Action::Glance => self.glance().await,
             Action::Look => self.look().await,
             Action::ReadBack => {
                 let CurrentManifest::Published(published) = &self.current else { return Ok(Event::Conflict) };
@@ -227,6 +207,21 @@ impl SnapshotWriter {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    async fn glance(&mut self) -> Result<Event, StorageError> {
+        let before = self.published().map(Manifest::id);
+        self.current = self.archive.current_manifest(self.author.version).await?;
+        if self.published().map(Manifest::id) != before {
+            // What lay there was compared with what was published before.
+            self.config_json = None;
+        }
+
+        let mut payload = self.look_at_payload().await?;
+        if payload == PayloadState::Whole {
+            payload = self.watch_config_json().await?;
+        }
+        Ok(Event::Glanced { published: self.named(), payload })
     }
 
     async fn look(&mut self) -> Result<Event, StorageError> {
@@ -322,30 +317,20 @@ impl SnapshotWriter {
 
     async fn look_at_payload(&mut self) -> Result<PayloadState, StorageError> {
         let CurrentManifest::Published(published) = &self.current else { return Ok(PayloadState::Whole) };
-        let kept = self.payload.as_ref().filter(|kept| kept.is_of(&published.manifest));
+        let kept = self.payload.kept().filter(|kept| kept.is_of(&published.manifest));
         let mut look = self.archive.look_at_payload(published, kept).await?;
         // What was put back may have been stored damaged, with the right size.
-        if look.state == PayloadState::Whole && look.kept.is_none() && self.payload_problem.is_some() {
+        if look.state == PayloadState::Whole && look.kept.is_none() && self.payload.is_in_doubt() {
             look = self.archive.read_payload(published).await?;
         }
         Ok(self.note_payload(look))
     }
 
     fn note_payload(&mut self, look: PayloadLook) -> PayloadState {
-        let CurrentManifest::Published(published) = &self.current else { return look.state };
-        // A kept payload is of use only while its snapshot is the published one.
-        self.payload = look.kept.or(self.payload.take()).filter(|kept| kept.is_of(&published.manifest));
-        let problem = payload_messages::problem(look.state, look.reason.as_deref());
-        if let Some(problem) = &problem
-            && self.payload_problem.as_ref() != Some(problem)
-        {
-            payload_messages::log_found(self.archive.place(), &published.manifest, problem);
+        match &self.current {
+            CurrentManifest::Published(published) => self.payload.note(look, &published.manifest, self.archive.place()),
+            CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => look.state,
         }
-        if problem.is_none() {
-            self.not_put_back = None;
-        }
-        self.payload_problem = problem;
-        look.state
     }
 
     async fn put_back(&mut self, epoch: u64) -> Result<Event, StorageError> {
@@ -356,14 +341,14 @@ impl SnapshotWriter {
             others.extend(ArchiveReader::open_awaited(settings).ok());
         }
 
-        let (kept, now) = (self.payload.as_ref(), self.clock.wall());
+        let (kept, now) = (self.payload.kept(), self.clock.wall());
         let put_back = self.archive.put_back_payload(&self.author, published, kept, &others, epoch, now).await?;
         let (place, sequence) = (self.archive.place().to_owned(), published.manifest.sequence);
 
         match put_back {
             PutBack::Same { kept, from } => {
                 payload_messages::log_put_back(&place, sequence, &from);
-                (self.payload, self.payload_problem, self.not_put_back) = (Some(kept), None, None);
+                self.payload = PublishedPayload::stored(Some(kept));
                 // What could not be made of it before.
                 self.settle_config_json().await?;
                 Ok(Event::PutBack)
@@ -374,11 +359,7 @@ impl SnapshotWriter {
                 Ok(self.written())
             }
             PutBack::Nowhere { reasons } => {
-                let reasons = Some(reasons.join("; "));
-                if self.not_put_back != reasons {
-                    payload_messages::log_not_put_back(&place, sequence, reasons.as_deref().unwrap_or_default());
-                }
-                self.not_put_back = reasons;
+                self.payload.was_not_put_back(&reasons, sequence, &place);
                 Ok(Event::NotPutBack)
             }
         }
@@ -387,7 +368,7 @@ impl SnapshotWriter {
     fn now_published(&mut self, mut published: Published) {
         self.config_json = published.config_json.clone();
         self.own_config_json = published.config_json.clone();
-        (self.payload, self.payload_problem) = (published.payload.take(), None);
+        self.payload = PublishedPayload::stored(published.payload.take());
         self.current = CurrentManifest::Published(Box::new(published));
     }
 

@@ -24,7 +24,7 @@ pub(super) const LARGE: u64 = 32 * 1024;
 /// What room is counted in.
 const UNIT: usize = 4 * 1024;
 /// How long a link waits for room while it holds another message: so many times as long as a node may read slowly.
-const PATIENCE: u32 = 4;
+const TIMES_SLOW: u32 = 4;
 
 /// The messages, and the room for them.
 #[derive(Debug)]
@@ -199,7 +199,7 @@ impl Arriving {
             let found = match &self.before {
                 None => room.await.is_ok(),
                 Some(Before { since, .. }) => {
-                    let until = *since + PATIENCE * self.messages.slow;
+                    let until = *since + TIMES_SLOW * self.messages.slow;
                     timeout_at(until, room).await.map_err(|_| LinkError::Stuck)?.is_ok()
                 }
             };

@@ -66,7 +66,7 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// For how long a request waits for a new credential while it could use the one that is held.
-const PATIENCE: Duration = Duration::from_secs(1);
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<F: Fetch> Refreshed<F> {
     /// Nothing is fetched yet.
@@ -158,7 +158,7 @@ impl<F: Fetch> CredentialProvider for Refreshed<F> {
         // In a task, so that it goes on when nobody waits any longer: the issuer may hang until its limit, and a leader
         // that waited as long, with a good credential at hand, could lose its lease.
         let renewal = tokio::spawn(async move { cache.renewed(turn).await });
-        match timeout(PATIENCE, renewal).await {
+        match timeout(RENEWAL_TIMEOUT, renewal).await {
             Ok(Ok(renewed)) => Ok(renewed?),
             Ok(Err(_)) | Err(_) => Ok(credential),
         }
@@ -275,7 +275,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(*refreshed.get_credential().await.unwrap(), 1);
         }
-        assert_eq!(started.elapsed(), PATIENCE);
+        assert_eq!(started.elapsed(), RENEWAL_TIMEOUT);
         tokio::time::sleep(Duration::from_secs(15)).await;
         assert_eq!(*refreshed.get_credential().await.unwrap(), 2);
         assert_eq!(counter.asked.load(Ordering::SeqCst), 2);

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::error::{IN_THE_WAY, StorageError};
 
 /// How long a file may take. A local disk answers sooner; a network disk may be gone.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Checks that there is such a folder, for callers that only read: making one would hide a mistyped path behind "no
 /// backups".
@@ -87,14 +87,14 @@ impl Folder {
     // Looking needs no right to read, and waits for nobody who would write into a FIFO.
     async fn refuse_what_is_no_file(&self, location: &Path) -> Result<()> {
         let path = self.files()?.path_to_filesystem(location)?;
-        match timeout(PATIENCE, tokio::fs::metadata(path)).await {
+        match timeout(DISK_TIMEOUT, tokio::fs::metadata(path)).await {
             Ok(Ok(found)) if !found.is_file() && !found.is_dir() => {
                 Err(failed(IoError::new(ErrorKind::Unsupported, "it is neither a file nor a folder")))
             }
             // Whoever opens it says what is wrong.
             Ok(Ok(_) | Err(_)) => Ok(()),
             Err(_) => {
-                let text = format!("the disk has not answered within {} s", PATIENCE.as_secs());
+                let text = format!("the disk has not answered within {} s", DISK_TIMEOUT.as_secs());
                 Err(failed(IoError::new(ErrorKind::TimedOut, text)))
             }
         }

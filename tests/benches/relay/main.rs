@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use lifeboat_tests::crowd::outage::{NOTHING, Outage};
 use lifeboat_tests::crowd::{By, Crowd, CrowdOptions, is_part};
+use rustix::process::{Resource, getrlimit};
 
 use self::report::Report;
 
@@ -29,6 +30,10 @@ use self::report::Report;
 const SMALL: usize = 70;
 const LARGE: usize = 7_900;
 const LARGEST: usize = 50_000;
+/// What the relay leaves to everything else of the files that may be open (docs/relay.md).
+const OTHER_FILES: u64 = 400;
+/// More nodes than that are of no use here: the ports of one address are 28,000.
+const MOST_NODES: u64 = 19_600;
 /// Nothing that is measured takes nearly as long.
 const HUNG: Duration = Duration::from_secs(180);
 
@@ -71,9 +76,17 @@ async fn measure() -> ExitCode {
         many::measure(&small, &mut report).await;
     }
     if is_wanted("restart") {
-        restart::measure(&small, &mut report).await;
+        restart::measure(&small, 5_000, &mut report).await;
+        restart::measure(&small, most_nodes(), &mut report).await;
     }
     report.verdict()
+}
+
+/// How many nodes a relay can have in an outage, when the limit of open files is raised as far as it may.
+fn most_nodes() -> usize {
+    let files = getrlimit(Resource::Nofile).maximum;
+    let most = files.map_or(MOST_NODES, |files| files.saturating_sub(OTHER_FILES).min(MOST_NODES));
+    usize::try_from(most).expect("they are thousands")
 }
 
 /// Nodes that say at first that they run this.

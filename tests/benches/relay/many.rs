@@ -7,17 +7,12 @@ use lifeboat_tests::crowd::outage::Outage;
 use lifeboat_tests::crowd::{Broadcaster, Crowd, Seen};
 use lifeboat_tests::page::{http_address, page};
 use lifeboat_tests::program::{Memory, Running};
-use rustix::process::{Resource, getrlimit};
 use tokio::time::{Instant, sleep};
 
 use super::idle::{Case, IN_AN_OUTAGE, grow, restored, within};
 use super::report::Report;
-use super::{HUNG, empty_nodes, nodes, watched};
+use super::{HUNG, empty_nodes, most_nodes, nodes, watched};
 
-/// What the relay leaves to everything else (docs/relay.md).
-const OTHER_FILES: u64 = 400;
-/// More than that are of no use to this benchmark: the ports of one address are 28,000.
-const MOST: u64 = 19_600;
 /// Those that come when nobody else can.
 const TOO_MANY: usize = 100;
 /// Each pings within this time.
@@ -26,8 +21,7 @@ const PINGS: Duration = Duration::from_secs(31);
 const PROCESS: f64 = 1024.0;
 
 pub(super) async fn measure(outage: &Outage, report: &mut Report) {
-    let most = getrlimit(Resource::Nofile).maximum.map_or(MOST, |files| files.saturating_sub(OTHER_FILES).min(MOST));
-    let most = usize::try_from(most).expect("they are thousands");
+    let most = most_nodes();
     let before = Broadcaster::start(most / 2, outage.certificate());
     let control_plane = before.address();
     drop(before);

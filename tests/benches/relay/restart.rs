@@ -3,17 +3,15 @@
 //! again under the same nodes, in turn with the relay.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use lifeboat_tests::crowd::outage::Outage;
 use lifeboat_tests::crowd::{Broadcaster, Crowd, now};
 use rustix::process::Signal;
 
+use super::idle::within;
 use super::report::{Report, at_percent};
 use super::{HUNG, nodes};
 
-const NODES: usize = 5_000;
-const WITHIN: Duration = Duration::from_secs(15);
 const ROUNDS: usize = 3;
 /// How many times as long as at the bare acceptor it may take.
 const LIMIT: f64 = 1.2;
@@ -30,18 +28,18 @@ struct Restarts {
 
 impl Restarts {
     // Since `down` nobody has listened.
-    async fn all_are_back(&mut self, crowd: &Crowd, down: u64, failed: u64) {
-        crowd.wait_for(HUNG, |seen| seen.up < NODES as u64 / 2).await;
-        let back = crowd.wait_for(HUNG, |seen| seen.up == NODES as u64).await;
+    async fn all_are_back(&mut self, crowd: &Crowd, nodes: usize, down: u64, failed: u64) {
+        crowd.wait_for(HUNG, |seen| seen.up < nodes as u64 / 2).await;
+        let back = crowd.wait_for(HUNG, |seen| seen.up == nodes as u64).await;
         assert_eq!(back.messages, 0, "a node that has a configuration was fed");
         self.back.push((back.last_link - down) as f64 / 1e9);
         self.failed += back.failed - failed;
         self.slowest = self.slowest.max(back.slowest_link as f64 / 1e9);
     }
 
-    fn report(&mut self, what: &str, report: &mut Report) -> f64 {
+    fn report(&mut self, what: &str, nodes: usize, report: &mut Report) -> f64 {
         let median = at_percent(&mut self.back, 50);
-        let what = format!("{what} with {NODES} nodes is started again: all are back after, median of {ROUNDS}");
+        let what = format!("{what} with {nodes} nodes is started again: all are back after, median of {ROUNDS}");
         report.add(&what, median, "s", None);
         report.add("… tries that came to nothing, all rounds together", self.failed as f64, "", None);
         report.add("… the slowest connection, of at most 5 s, that came to a link", self.slowest, "s", None);
@@ -49,19 +47,19 @@ impl Restarts {
     }
 }
 
-pub(super) async fn measure(outage: &Outage, report: &mut Report) {
+pub(super) async fn measure(outage: &Outage, nodes: usize, report: &mut Report) {
     let (mut relay, address) = outage.relay("127.0.0.1:0").await;
-    let mut bare = Broadcaster::start(NODES, outage.certificate());
-    let at_relay = linked(outage, address).await;
-    let at_bare = linked(outage, bare.address()).await;
+    let mut bare = Broadcaster::start(nodes, outage.certificate());
+    let at_relay = linked(outage, address, nodes).await;
+    let at_bare = linked(outage, bare.address(), nodes).await;
 
     let (mut relays, mut bares, mut ends) = (Restarts::default(), Restarts::default(), Vec::new());
     for _ in 0..ROUNDS {
         let (before, listened) = (at_bare.seen().failed, bare.address());
         drop(bare);
         let down = now();
-        bare = Broadcaster::start_at(listened, NODES, outage.certificate());
-        bares.all_are_back(&at_bare, down, before).await;
+        bare = Broadcaster::start_at(listened, nodes, outage.certificate());
+        bares.all_are_back(&at_bare, nodes, down, before).await;
 
         let (before, told) = (at_relay.seen().failed, now());
         relay.signal(Signal::TERM);
@@ -70,18 +68,18 @@ pub(super) async fn measure(outage: &Outage, report: &mut Report) {
         let down = now();
         ends.push((down - told) as f64 / 1e9);
         relay = outage.relay(&address.to_string()).await.0;
-        relays.all_are_back(&at_relay, down, before).await;
+        relays.all_are_back(&at_relay, nodes, down, before).await;
     }
 
     let ends = at_percent(&mut ends, 50);
-    let least = bares.report("a bare acceptor", report);
-    let measured = relays.report("a relay", report);
+    let least = bares.report("a bare acceptor", nodes, report);
+    let measured = relays.report("a relay", nodes, report);
     report.add("… it had ended after SIGTERM within", ends, "s", None);
     report.add("… times as long as the bare acceptor", measured / least, "", Some(LIMIT));
 }
 
-async fn linked(outage: &Outage, to: SocketAddr) -> Crowd {
-    let crowd = nodes(outage, to, NODES, WITHIN, &outage.hash);
-    crowd.wait_for(HUNG, |seen| seen.up == NODES as u64).await;
+async fn linked(outage: &Outage, to: SocketAddr, count: usize) -> Crowd {
+    let crowd = nodes(outage, to, count, within(count), &outage.hash);
+    crowd.wait_for(HUNG, |seen| seen.up == count as u64).await;
     crowd
 }

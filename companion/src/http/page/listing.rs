@@ -17,7 +17,7 @@ const SHOWN_FOR: Duration = Duration::from_secs(30);
 /// … or so many times as long as it took, where that is longer.
 const TIMES_AS_LONG: u32 = 10;
 /// So long a reader waits for a listing, if there is none yet or an old one.
-const PATIENCE: Duration = Duration::from_secs(8);
+const LISTING_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What the stores hold, as it was seen last.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Listings {
     pub(super) async fn look(&self) -> Seen {
         let mut ended = self.0.ended.subscribe();
         if self.refresh() {
-            let _ = timeout(PATIENCE, ended.changed()).await;
+            let _ = timeout(LISTING_TIMEOUT, ended.changed()).await;
         }
         self.seen()
     }

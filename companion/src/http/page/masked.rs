@@ -25,7 +25,7 @@ use crate::archive::{ArchiveReader, Pick, PickError};
 /// The largest configuration that is masked, in bytes. docs/sizing.md counts three times as much.
 pub(in crate::http) const LARGEST: u64 = 64_000_000;
 /// How long a request waits while its snapshot is masked. Then it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(15);
+const MASKING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl MaskedSnapshots {
             Err(None) => return Err(Problem::Busy),
             Err(Some(receiver)) => receiver,
         };
-        match timeout(PATIENCE, receiver.wait_for(Option::is_some)).await {
+        match timeout(MASKING_TIMEOUT, receiver.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or(Err(Problem::Busy)),
             Ok(Err(_)) => Err(Problem::Unreadable("masking it ended without a result".to_owned())),
             Err(_) => Err(Problem::Busy),

@@ -229,11 +229,11 @@ impl Reporter {
 
     /// Ends the calls whose callback never came.
     fn give_up(&mut self, elapsed: Duration, interval: Duration) -> [Option<LogLine>; 3] {
-        let patience = quarters(interval, PATIENCE);
+        let limit = quarters(interval, CALL_TIMEOUT);
         let no_answer = || Failure::from(CallFailure::NoAnswer);
-        let report = self.report_call.end_if_older(elapsed, patience);
-        let status = self.status_call.end_if_older(elapsed, patience);
-        let probe = self.probe_call.end_if_older(elapsed, patience);
+        let report = self.report_call.end_if_older(elapsed, limit);
+        let status = self.status_call.end_if_older(elapsed, limit);
+        let probe = self.probe_call.end_if_older(elapsed, limit);
         [
             report.and_then(|_| self.report_ended(Err(no_answer()))),
             status.and_then(|()| self.status_ended(Err(no_answer()))),
@@ -403,7 +403,7 @@ impl Reporter {
 const REST: u32 = 3;
 /// How long a call may be under way, likewise: its time-out counts for connecting, for sending and for a read each, so
 /// after three intervals the host has either called back or lost it.
-const PATIENCE: u32 = 13;
+const CALL_TIMEOUT: u32 = 13;
 
 fn quarters(interval: Duration, quarters: u32) -> Duration {
     interval.checked_div(4).unwrap_or_default().saturating_mul(quarters)
