@@ -2,7 +2,7 @@
 //! has said of it, so that the log says each thing once.
 
 use lifeboat_core::export::publisher::PayloadState;
-use lifeboat_core::manifest::Manifest;
+use lifeboat_core::verify::Authentic;
 
 use super::payload_messages;
 use crate::archive::{KeptPayload, PayloadLook};
@@ -33,7 +33,7 @@ impl PublishedPayload {
     }
 
     /// Notes what a look has found, and logs a problem that is new.
-    pub(super) fn note(&mut self, look: PayloadLook, manifest: &Manifest, place: &str) -> PayloadState {
+    pub(super) fn note(&mut self, look: PayloadLook, manifest: &Authentic, place: &str) -> PayloadState {
         // A kept payload is of use only while its snapshot is the published one.
         self.kept = look.kept.or(self.kept.take()).filter(|kept| kept.is_of(manifest));
         let problem = payload_messages::problem(look.state, look.reason.as_deref());
