@@ -11,6 +11,9 @@ pub(super) const KMS_KEY: &str = "the store can't encrypt with this KMS key: che
                                   KONG_CLUSTER_FALLBACK_EXPORT_S3_CONFIG, whether the store has a key server that has this \
                                   key, and whether these credentials may use it";
 
+/// What helps where a folder can't be read or written.
+pub(super) const FOLDER: &str = "let the user that runs lifeboat read and write this folder";
+
 /// What is wrong with credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Denial {
@@ -89,8 +92,8 @@ impl Cloud {
             (Self::Google, Operation::Delete) => "storage.objects.delete (roles/storage.objectUser has it)",
             (Self::Azure, Operation::Get | Operation::Head | Operation::List) => "the role Storage Blob Data Reader",
             (Self::Azure, Operation::Put | Operation::Delete) => "the role Storage Blob Data Contributor",
-            (Self::Local, Operation::Get | Operation::Head | Operation::List) => "the right to read",
-            (Self::Local, Operation::Put | Operation::Delete) => "the right to write",
+            // Only a store's answers are asked about; what helps with a folder is `FOLDER`.
+            (Self::Local, _) => "the right to read and write this folder",
         }
     }
 }

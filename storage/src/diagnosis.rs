@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::cloud::Cloud;
 use super::credentials::CredentialError;
-use super::denial::{Denial, KMS_KEY};
+use super::denial::{Denial, FOLDER, KMS_KEY};
 use super::error::IN_THE_WAY;
 use super::retry::{Again, is_transient};
 use super::wire::{Answer, Failure, Observation, Outcome};
@@ -219,13 +219,9 @@ impl Attempt<'_> {
                 let text = format!("{} {key} can't be done here ({reason}): move away what lies there", self.what);
                 self.misconfigured(text).into()
             }
-            Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => self
-                .denied(
-                    Concerns::Object,
-                    "let the user that runs lifeboat read and write this folder".to_owned(),
-                    reason,
-                )
-                .into(),
+            Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                self.denied(Concerns::Object, FOLDER.to_owned(), reason).into()
+            }
             Some(ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
                 self.misconfigured(format!("{key} can't be used ({reason}): {IN_THE_WAY}")).into()
             }

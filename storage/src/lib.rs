@@ -49,10 +49,7 @@ use self::open::Opened;
 use self::operation::UnderWay;
 use self::presign::Presigner;
 use self::retry::{Again, retried};
-use self::wire::{LISTING_LIMIT, StoreObservations, Wire, observing};
-
-/// A listing has any number of pages; all of them together may take this long.
-const LISTING_WITHIN: Duration = Duration::from_secs(300);
+use self::wire::{LISTING_LIMIT, LISTING_WITHIN, StoreObservations, Wire, observing};
 
 /// A store, and the prefix in it below which all keys are.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
-//! Which failures are worth another try, when, and when to give up. object_store's own retries are off: they ignore `Retry-After` and repeat
-//! conditional writes blindly.
+//! Which failures of a request for objects are worth another try, when, and when to give up. object_store's own retries
+//! are off: they ignore `Retry-After` and repeat conditional writes blindly. Not here: how credentials are fetched
+//! again (`credentials::refreshed`), and how often the test of conditional writes is tried (`probe`).
 
 use std::time::Duration;
 
@@ -53,7 +54,8 @@ pub(super) fn is_transient(answer: &Answer) -> bool {
     let code = answer.error.code.as_deref().unwrap_or_default();
     match answer.status.as_u16() {
         408 | 429 | 500 | 502 | 503 | 504 | 507 | 509 => true,
-        // Somebody writes the same object right now (S3: "You should retry the request"), or a container is on its way out.
+        // Somebody writes the same object right now (S3: "You should retry the request"), or a container is being
+        // deleted.
         409 => matches!(code, "ConditionalRequestConflict" | "OperationAborted" | "ContainerBeingDeleted"),
         307 => code == "TemporaryRedirect",
         // S3 has these under 400: the upload was too slow, or arrived damaged.

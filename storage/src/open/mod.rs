@@ -8,7 +8,6 @@ mod s3;
 mod ticket;
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use lifeboat_core::storage_url::StorageUrl;
 use object_store::memory::InMemory;
@@ -17,11 +16,8 @@ use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
 
 use super::error::StorageError;
 use super::presign::Presigner;
-use super::wire::Wire;
+use super::wire::{CONNECT_LIMIT, Wire};
 use crate::access::{Access, ExtraAuthorities, Location};
-
-/// All other limits are `wire`'s.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 const NO_LINKS: &str = "links take S3, Google Cloud Storage or Azure";
 

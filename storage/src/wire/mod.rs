@@ -23,6 +23,7 @@ use tokio::time::Instant;
 pub(super) use self::error_body::ErrorBody;
 pub(super) use self::failure::Failure;
 pub(super) use self::observation::{Answer, LISTING_LIMIT, Observation, Outcome, observing};
+pub(super) use self::patience::{CONNECT_LIMIT, LISTING_WITHIN};
 
 use self::body::Watched;
 use self::observation::ObservationReceiver;

@@ -1,7 +1,12 @@
-//! How long a store may take. Connecting has a limit of the HTTP client's own (5 s); here is what comes after it.
+//! How long a store may take: to connect, to answer, to send a body, to list. How often a failed request is tried again
+//! is in `retry`.
 
 use std::time::Duration;
 
+/// Until the connection is made, TLS included.
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A listing has any number of pages; all of them together may take this long.
+pub(crate) const LISTING_WITHIN: Duration = Duration::from_secs(300);
 /// Until the answer begins, once the request is sent.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
 /// Between two pieces of a body.
