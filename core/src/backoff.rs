@@ -36,6 +36,12 @@ impl Backoff {
     }
 }
 
+/// A wait drawn evenly from nine tenths of `longest` to `longest`, for what is done regularly: so many that began
+/// together don't stay together.
+pub fn shortened(longest: Duration, chance: f64) -> Duration {
+    spread(longest.mul_f64(0.9), longest, chance)
+}
+
 /// A wait drawn evenly from `shortest..=longest`: how Kong's data planes spread their reconnects (5 to 10 s).
 pub fn spread(shortest: Duration, longest: Duration, chance: f64) -> Duration {
     shortest + longest.saturating_sub(shortest).mul_f64(chance.clamp(0.0, 1.0))

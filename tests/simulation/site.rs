@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat_core::export::election::place::Mark;
+use lifeboat_core::export::election::clearance::Mark;
 use lifeboat_core::object_key::ObjectKeys;
 use object_store::{PutMode, UpdateVersion};
 use rand::rngs::StdRng;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lifeboat::archive::{Archive, KnownRegistrations};
 use lifeboat::export::{BackupNode, Exporter, Newest};
 use lifeboat::observation::{ExportFacts, Lead, Observation};
-use lifeboat_core::export::election::place::Mark;
+use lifeboat_core::export::election::clearance::Mark;
 use lifeboat_core::export::election::record::Registration;
 use lifeboat_core::export::election::{ElectionSetting, Strategy};
 use lifeboat_core::export::guard::ShrinkGuard;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lifeboat_core::export::election::place::{Mark, Usual};
+use lifeboat_core::export::election::clearance::{Mark, Usual};
 use lifeboat_core::export::election::record::{LeaseRecord, Registered, Registration};
 use lifeboat_core::export::election::{Found, Over};
 use lifeboat_core::kong::version::KongVersion;

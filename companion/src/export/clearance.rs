@@ -2,11 +2,11 @@
 //! two elections must not have two leaders. The machine in `core` decides what follows from the answers.
 
 use std::future::pending;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use lifeboat_core::export::election::place::{AGAIN, Clearance, Next, Seen, Usual};
+use lifeboat_core::export::election::clearance::{Clearance, Next, Seen, Unchanged};
+use lifeboat_core::export::election::{MARK_RECHECK, REQUEST_LIMIT, SOON};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_core::time::Moment;
@@ -16,11 +16,6 @@ use tokio::time::timeout;
 
 use super::under_way;
 use crate::archive::Archive;
-
-/// A request that is not answered by then has failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How soon is asked again after a failure.
-const SOON: Duration = Duration::from_secs(2);
 
 /// What was found out.
 #[derive(Debug)]
@@ -44,8 +39,8 @@ pub(super) struct ClearanceDriver {
     own: Option<String>,
     clock: Clock,
     asking: Option<Asking>,
-    /// The objects of the election beside the backups at the last look, and since when they are known to be unchanged.
-    usual: Option<(Usual<Tag>, Moment)>,
+    /// The election beside the backups at the last look.
+    usual: Option<Unchanged<Tag>>,
     work: Option<BoxFuture<'static, Result<Seen<Tag>, StorageError>>>,
 }
 
@@ -55,7 +50,6 @@ struct Asking {
     /// Not before.
     from: Moment,
     has_said_that_it_waits: bool,
-    has_been_told_of_before: bool,
 }
 
 /// How much is asked.
@@ -82,7 +76,7 @@ impl ClearanceDriver {
 
     /// Asks for the mark alone, after a while.
     pub(super) fn ask_for_the_mark_later(&mut self) {
-        self.begin(About::TheMark, self.clock.now() + AGAIN);
+        self.begin(About::TheMark, self.clock.now() + MARK_RECHECK);
     }
 
     /// Nothing needs to be known any more.
@@ -92,9 +86,8 @@ impl ClearanceDriver {
     }
 
     fn begin(&mut self, about: About, from: Moment) {
-        let clearance = Clearance::new(self.own.clone());
-        let (has_said_that_it_waits, has_been_told_of_before) = (false, false);
-        self.asking = Some(Asking { clearance, about, from, has_said_that_it_waits, has_been_told_of_before });
+        let clearance = Clearance::new(self.own.clone(), self.usual.clone());
+        self.asking = Some(Asking { clearance, about, from, has_said_that_it_waits: false });
         self.work = None;
     }
 
@@ -112,14 +105,6 @@ impl ClearanceDriver {
                 Next::LookAtUsual if asking.about == About::TheMark => {
                     self.end();
                     return Found::MayLead;
-                }
-                // An election that has long been silent need not be waited for again with each leadership.
-                Next::LookAtUsual if !asking.has_been_told_of_before => {
-                    asking.has_been_told_of_before = true;
-                    if let Some((usual, since)) = self.usual.clone() {
-                        asking.clearance.saw(Seen::Usual(usual), since);
-                        asking.clearance.tick(self.clock.now());
-                    }
                 }
                 Next::Elsewhere(place) => {
                     self.end();
@@ -150,12 +135,8 @@ impl ClearanceDriver {
         let (now, asking) = (self.clock.now(), self.asking.as_mut().expect("it is asked for"));
         match done {
             Ok(seen) => {
-                if let Seen::Usual(found) = &seen {
-                    let before = self.usual.take().filter(|(before, _)| before == found);
-                    let since = before.map_or(now, |(_, since)| since);
-                    self.usual = Some((found.clone(), since)).filter(|(found, _)| !found.is_empty());
-                }
                 asking.clearance.saw(seen, now);
+                self.usual = asking.clearance.usual().cloned();
                 Ok(())
             }
             Err(error) => {
@@ -171,7 +152,7 @@ fn request(archive: Archive, version: KongVersion, next: Next) -> BoxFuture<'sta
         place: archive.place().to_owned(),
         key: ObjectKeys::new(version).election_mark(),
         what: Operation::Get,
-        reason: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
+        reason: format!("no answer within {} s", REQUEST_LIMIT.as_secs()),
     };
     let asked = async move {
         match next {
@@ -184,5 +165,5 @@ fn request(archive: Archive, version: KongVersion, next: Next) -> BoxFuture<'sta
             _ => archive.election_mark(version).await.map(Seen::Mark),
         }
     };
-    async move { timeout(REQUEST_TIMEOUT, asked).await.unwrap_or(Err(late)) }.boxed()
+    async move { timeout(REQUEST_LIMIT, asked).await.unwrap_or(Err(late)) }.boxed()
 }

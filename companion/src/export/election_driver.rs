@@ -4,13 +4,12 @@
 
 mod may_lead;
 
-use std::time::Duration;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lifeboat_core::backoff::Backoff;
 use lifeboat_core::export::election::{
-    Action, Candidate, ConditionalWrites, Election, ElectionSetting, Event, NoLease, Notice, REQUEST_LIMIT, Strategy,
+    Action, Candidate, ConditionalWrites, DEATH, Election, ElectionSetting, Event, NO_LEASE_RETRY, NoLease, Notice,
+    PROBE_RETRY, REQUEST_LIMIT, Strategy,
 };
 use lifeboat_core::export::publisher::Leadership;
 use lifeboat_core::object_key::ObjectKeys;
@@ -28,9 +27,6 @@ use super::probing::{Others, Probed, probe, say as say_what_they_are_worth};
 use super::under_way;
 use crate::archive::{Archive, Author, KnownRegistrations};
 use crate::observation::ExportRecorder;
-
-/// A lease that can't be had is asked for again this often, in case somebody repairs the store.
-const HOPELESS: Duration = Duration::from_secs(10 * 60);
 
 /// How often the test of a store's conditional writes is repeated while it proves nothing. A store that never answers
 /// them counts as one without them.
@@ -109,8 +105,7 @@ impl ElectionDriver {
         let own = elsewhere.as_ref().map(|home| home.place().to_owned());
         let clearance = ClearanceDriver::new(archive.clone(), author.version, own, clock);
         let (next, recorder) = (clock.now(), ExportRecorder::new(author.version, clock));
-        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        let stage = Stage::Probing { backoff, next };
+        let stage = Stage::Probing { backoff: PROBE_RETRY, next };
 
         Self {
             home: elsewhere.unwrap_or_else(|| archive.clone()),
@@ -289,7 +284,7 @@ impl ElectionDriver {
         match strategy {
             Ok(strategy) => self.begin(strategy),
             Err(no_lease @ NoLease) => {
-                *next = self.clock.now() + HOPELESS;
+                *next = self.clock.now() + NO_LEASE_RETRY;
                 if let Some(lasted) = self.outage.failed("no lease", self.clock.now()) {
                     error!("nothing is published to {place}{lasted}: {no_lease}");
                 }
@@ -443,7 +438,8 @@ fn say(notice: &Notice) {
         }
         Notice::LeaderIsDead { leader } => {
             warn!(
-                "the exporter on {leader}, which leads, has not renewed its lease for 30 s: this exporter takes over"
+                "the exporter on {leader}, which leads, has not renewed its lease for {} s: this exporter takes over",
+                DEATH.as_secs()
             );
         }
         Notice::Deposed => warn!("this exporter no longer leads: another one has taken over"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{join_all, select_all};
-use lifeboat_core::backoff::{Backoff, spread};
+use lifeboat_core::backoff::{Backoff, shortened};
 use lifeboat_core::export::publisher::{GLANCE_INTERVAL, READ_BACK_INTERVAL};
 use lifeboat_core::outage::OutageLog;
 use lifeboat_core::time::Moment;
@@ -130,7 +130,7 @@ impl Mirror {
     async fn look(&mut self) {
         let Some(published) = self.published.borrow().clone() else { return };
         let depth = if self.read_back_at <= self.clock.now() { Depth::Bytes } else { Depth::Size };
-        self.look_at = self.clock.now() + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, rng::random());
+        self.look_at = self.clock.now() + shortened(GLANCE_INTERVAL, rng::random());
         let Some(other) = &self.other else { return };
 
         match other.archive.has_published(&published, depth).await {

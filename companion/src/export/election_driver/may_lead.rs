@@ -1,10 +1,7 @@
 //! Whether an elected exporter may lead. The store of the backups has the last word, because the election may be held
 //! in another store than this exporter's.
 
-use std::time::Duration;
-
-use lifeboat_core::backoff::Backoff;
-use lifeboat_core::export::election::Event;
+use lifeboat_core::export::election::{DEATH, Event, PROBE_RETRY};
 use lifeboat_core::export::publisher::Leadership;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_storage::{Open, StorageError};
@@ -53,9 +50,10 @@ impl ElectionDriver {
             Found::OthersBesideTheBackups => {
                 warn!(
                     "this exporter does not lead yet: in {} others elect a leader beside the backups, and this one elects in {}. It \
-                     leads once they have been silent for 30 s: set LIFEBOAT_ELECTION_STORAGE for all exporters, or for none",
+                     leads once they have been silent for {} s: set LIFEBOAT_ELECTION_STORAGE for all exporters, or for none",
                     self.archive.place(),
-                    self.home.place()
+                    self.home.place(),
+                    DEATH.as_secs()
                 );
                 Vec::new()
             }
@@ -82,8 +80,7 @@ impl ElectionDriver {
                 "the election for {} is no longer held in another store: this exporter takes part again",
                 self.archive.place()
             );
-            let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-            self.stage = Stage::Probing { backoff, next: self.clock.now() };
+            self.stage = Stage::Probing { backoff: PROBE_RETRY, next: self.clock.now() };
             return Vec::new();
         }
         // Somebody may delete its mark while it leads.

@@ -7,9 +7,9 @@
 
 use super::link::OwnLink;
 use super::record::{FORMAT, LeaseRecord, LinkHealth, Registered, Registration, Tenure};
-use super::times::{COURTESY, DEATH, REGISTER, RENEWAL, SAFE, SOON, WATCH};
+use super::times::{COURTESY, DEATH, REGISTER, RENEWAL, RENEWAL_WITHOUT_LINK, SAFE, SOON, WATCH, WATCH_AT_LEAST};
 use super::{Action, Candidate, Event, Found, Notice, Over};
-use crate::backoff::spread;
+use crate::backoff::{shortened, spread};
 use crate::export::publisher::Leadership;
 use crate::time::Moment;
 
@@ -212,7 +212,7 @@ impl<T: Clone + PartialEq> Lease<T> {
 
     // The lease is another's, or nobody's.
     fn watch(&mut self, found: Option<Found<T>>, chance: f64, actions: &mut Vec<Action<T>>) {
-        self.next = self.now + spread(WATCH.mul_f64(0.8), WATCH, chance);
+        self.next = self.now + spread(WATCH_AT_LEAST, WATCH, chance);
         let State::Watching { seen } = &mut self.state else { return };
         let (record, tag) = found.map_or((None, None), |Found { record, tag }| (record, Some(tag)));
         let over = tag.clone().map_or(Over::Nothing, Over::Exactly);
@@ -326,8 +326,9 @@ impl<T: Clone + PartialEq> Lease<T> {
         self.say(format!("{} leads in epoch {epoch}", record.owner), Notice::Leads { epoch }, actions);
         let until = if recheck == Recheck::NotNeeded { sent + SAFE } else { Moment::default() };
         actions.push(Action::Lead(Leadership::Leader { epoch, until }));
-        let pause = if record.link == LinkHealth::Dead { RENEWAL / 2 } else { RENEWAL };
-        self.next = sent + spread(pause.mul_f64(0.9), pause, chance);
+
+        let pause = if record.link == LinkHealth::Dead { RENEWAL_WITHOUT_LINK } else { RENEWAL };
+        self.next = sent + shortened(pause, chance);
         if record.link == LinkHealth::Dead && self.phase == Phase::Running {
             self.flight = Some(Flight::ReadingOffers);
             actions.push(Action::ReadRegistrations);

@@ -1,9 +1,9 @@
 //! Which of several exporters leads. How it is elected depends on the store: by a [`Lease`] if its conditional writes
 //! hold, by a [`Registry`] otherwise. Both are machines; their driver writes and reads the objects that they ask for.
 
+pub mod clearance;
 mod lease;
 mod link;
-pub mod place;
 pub mod record;
 mod registry;
 mod strategy;
@@ -12,7 +12,7 @@ mod times;
 pub use lease::Lease;
 pub use registry::Registry;
 pub use strategy::{ConditionalWrites, ElectionSetting, NoLease, Strategy};
-pub use times::{DEATH, RENEWAL, REQUEST_LIMIT, SAFE, WATCH};
+pub use times::{DEATH, MARK_RECHECK, NO_LEASE_RETRY, PROBE_RETRY, RENEWAL, REQUEST_LIMIT, SAFE, SOON, WATCH};
 
 use self::record::{FORMAT, LeaseRecord, LinkHealth, Registered, Registration};
 use super::publisher::Leadership;

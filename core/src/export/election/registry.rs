@@ -8,7 +8,7 @@ use super::link::OwnLink;
 use super::record::{LinkHealth, Registered, Registration};
 use super::times::{DEATH, RENEWAL, SAFE, SOON};
 use super::{Action, Candidate, Event, Notice};
-use crate::backoff::spread;
+use crate::backoff::shortened;
 use crate::export::publisher::Leadership;
 use crate::time::{Moment, WallTime};
 
@@ -133,7 +133,7 @@ impl Registry {
             return;
         };
 
-        self.next = sent + spread(RENEWAL.mul_f64(0.9), RENEWAL, chance);
+        self.next = sent + shortened(RENEWAL, chance);
         self.registered = Some(sent);
         self.since.get_or_insert(mine.written);
         let is_live = |other: &&Registered| {

@@ -22,7 +22,7 @@ pub use publish_or_hold::NewestState;
 use self::facts::{Facts, Grasp, Link, Phase};
 use super::Named;
 use super::history::{History, Past};
-use crate::backoff::{Backoff, spread};
+use crate::backoff::{Backoff, shortened};
 use crate::digest::ConfigHash;
 use crate::manifest::{Pin, State};
 use crate::object_key::{HistoryState, SnapshotId};
@@ -204,12 +204,12 @@ impl Publisher {
     }
 
     fn was_read_back(&mut self, now: Moment, chance: f64) {
-        self.read_back_at = now + spread(READ_BACK_INTERVAL.mul_f64(0.9), READ_BACK_INTERVAL, chance);
+        self.read_back_at = now + shortened(READ_BACK_INTERVAL, chance);
     }
 
     fn glanced(&mut self, published: Option<Named>, payload: PayloadState, now: Moment, chance: f64) {
         self.flight = None;
-        self.glance_at = now + spread(GLANCE_INTERVAL.mul_f64(0.9), GLANCE_INTERVAL, chance);
+        self.glance_at = now + shortened(GLANCE_INTERVAL, chance);
         let known = self.facts.store.grasp != Grasp::Nothing && self.facts.store.published == published;
         if !known {
             self.facts.store.grasp = Grasp::Manifest;

@@ -1,4 +1,5 @@
-//! In which store the election is held, and what keeps two elections in two stores from having two leaders.
+//! In which store the election is held, and what keeps two elections in two stores from having two leaders: the elected
+//! exporter needs a [`Clearance`].
 //!
 //! Usually the election is held beside the backups: the *usual* election. An exporter that elects elsewhere
 //! (`LIFEBOAT_ELECTION_STORAGE`) first writes a mark beside the backups, once. Then it waits until the usual election
@@ -6,19 +7,13 @@
 //! mark after it was elected. So at least one of the two sees the other: either the mark was there when the second one
 //! looked, or the second one's lease was there when the first one looked. A mark never expires by itself.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::DEATH;
+use super::times::{DEATH, USUAL_WATCH};
 use crate::time::Moment;
 
 /// The format that this code writes.
 const FORMAT: u32 = 1;
-/// How often a mark is read again, also by an exporter that it keeps from leading.
-pub const AGAIN: Duration = Duration::from_secs(60);
-/// How often an exporter looks at the usual election while it waits for that to end.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// `lifeboat/election.json`: where the election is held, if it isn't beside the backups. Not in `election/`, where everything
 /// may expire.
@@ -40,6 +35,9 @@ impl Mark {
 /// The objects of the usual election, each with the store's name for its version. These change as long as an exporter
 /// takes part.
 pub type Usual<T> = Vec<(String, T)>;
+
+/// What was found of the usual election, and since when that is known to be unchanged.
+pub type Unchanged<T> = (Usual<T>, Moment);
 
 /// What is to be done next at the store of the backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,13 +73,19 @@ pub struct Clearance<T> {
     /// Where this exporter's election is held; beside the backups, if that isn't said.
     own: Option<String>,
     next: Next,
-    usual: Option<(Usual<T>, Moment)>,
+    usual: Option<Unchanged<T>>,
 }
 
 impl<T: PartialEq> Clearance<T> {
-    /// For an election that is held in `own`, or beside the backups.
-    pub fn new(own: Option<String>) -> Self {
-        Self { own, next: Next::ReadMark, usual: None }
+    /// For an election that is held in `own`, or beside the backups. `usual` is what an earlier clearance knew: a usual
+    /// election that has long been silent is not waited for again with each leadership.
+    pub fn new(own: Option<String>, usual: Option<Unchanged<T>>) -> Self {
+        Self { own, next: Next::ReadMark, usual }
+    }
+
+    /// The usual election at the last look, if there is one.
+    pub fn usual(&self) -> Option<&Unchanged<T>> {
+        self.usual.as_ref().filter(|(found, _)| !found.is_empty())
     }
 
     /// What is to be done.
@@ -121,12 +125,14 @@ impl<T: PartialEq> Clearance<T> {
         };
         let is_dead = found.is_empty() || now.since(since) >= DEATH;
         self.usual = Some((found, since));
-        if is_dead { Next::Lead } else { Next::WaitUntil(now + LOOK) }
+        if is_dead { Next::Lead } else { Next::WaitUntil(now + USUAL_WATCH) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const OWN: &str = "s3://small/kong";
@@ -140,16 +146,16 @@ mod tests {
     }
 
     fn elsewhere() -> Clearance<u32> {
-        Clearance::new(Some(OWN.to_owned()))
+        Clearance::new(Some(OWN.to_owned()), None)
     }
 
     #[test]
     fn beside_the_backups_a_mark_alone_decides() {
-        let mut clearance = Clearance::<u32>::new(None);
+        let mut clearance = Clearance::<u32>::new(None, None);
         assert_eq!(*clearance.next(), Next::ReadMark);
         clearance.saw(Seen::Mark(None), at(0));
         assert_eq!(*clearance.next(), Next::Lead);
-        let mut clearance = Clearance::<u32>::new(None);
+        let mut clearance = Clearance::<u32>::new(None, None);
         clearance.saw(Seen::Mark(Some(Mark::new(OWN))), at(0));
         assert_eq!(*clearance.next(), Next::Elsewhere(OWN.to_owned()));
     }
@@ -182,6 +188,20 @@ mod tests {
         // It has been the same since the 20th second.
         clearance.saw(usual(&[3]), at(now));
         assert_eq!((now, clearance.next()), (50, &Next::Lead));
+    }
+
+    #[test]
+    fn a_usual_election_that_was_silent_before_is_not_waited_for_again() {
+        let mut clearance = elsewhere();
+        clearance.saw(Seen::Mark(Some(Mark::new(OWN))), at(0));
+        clearance.saw(usual(&[1]), at(0));
+        for (tag, expected) in [(1, Next::Lead), (2, Next::WaitUntil(at(35)))] {
+            let mut later = Clearance::new(Some(OWN.to_owned()), clearance.usual().cloned());
+            later.saw(Seen::Mark(Some(Mark::new(OWN))), at(30));
+            assert_eq!(*later.next(), Next::LookAtUsual, "it is looked at all the same");
+            later.saw(usual(&[tag]), at(30));
+            assert_eq!(*later.next(), expected, "{tag}");
+        }
     }
 
     #[test]
