@@ -84,7 +84,9 @@ impl ExporterSettings {
 
 /// What decides which configuration is published.
 pub(super) fn rules(reader: &mut Reader<'_>) -> Rules {
-    let max_shrink = reader.number(names::LIFEBOAT_MAX_SHRINK, ShrinkGuard::DEFAULT_PERCENT.into(), 0..=100) as u8;
+    let usual = ShrinkGuard::DEFAULT_PERCENT.into();
+    let max_shrink = reader.number(names::LIFEBOAT_MAX_SHRINK, usual, ShrinkGuard::PERCENT) as u8;
+
     Rules { export_delay: reader.export_delay(), guard: ShrinkGuard::new(max_shrink), doubt: Doubt::AskAgain }
 }
 

@@ -1,6 +1,8 @@
 //! The shrink guard: a configuration that loses too much of the published one is held. A control plane with a lost
 //! database sends a valid, nearly empty configuration, and its nodes confirm it (KONG.md section 1).
 
+use std::ops::RangeInclusive;
+
 use crate::kong::EntityCounts;
 use crate::manifest::Shrunk;
 
@@ -22,6 +24,8 @@ impl Default for ShrinkGuard {
 impl ShrinkGuard {
     /// Half of them may be lost unless `LIFEBOAT_MAX_SHRINK` says otherwise.
     pub const DEFAULT_PERCENT: u8 = 50;
+    /// The values that `LIFEBOAT_MAX_SHRINK` may have.
+    pub const PERCENT: RangeInclusive<u64> = 0..=100;
 
     /// A guard that allows a configuration to lose at most `percent` of the services or of the routes
     /// (`LIFEBOAT_MAX_SHRINK`). Even at 100, a configuration that loses the last route is held.
