@@ -1,7 +1,7 @@
-//! What a control plane's answer means, for every part that asks one: the relay, the exporter, `import` and `exec`. A control
-//! plane that refuses this node, or our own certificate, is there and has decided. Everything else counts as an outage,
-//! whatever it looks like (KONG.md section 1, "What a control plane's refusals look like"). When it is dialled again is in
-//! [`reconnect`](super::reconnect).
+//! What a control plane's answer means, for every part that asks one: the relay, the exporter, `import` and `exec`. A
+//! control plane that refuses this node, or our own certificate, is there and has decided. Everything else counts as an
+//! outage, whatever it looks like (KONG.md section 1, "What a control plane's refusals look like"). When it is dialled
+//! again is in [`reconnect`](super::reconnect).
 
 use std::fmt;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub const PONG_LIMIT: Duration = Duration::from_secs(10);
 pub enum ConnectFailure {
     /// Nobody answers, TLS fails, or what answers speaks no HTTP.
     Unreachable,
-    /// The TLS handshake succeeded, then the connection ended without an HTTP answer, or with an alert about our certificate.
-    /// In TLS 1.3 a client can't tell the two from each other by their order.
+    /// The TLS handshake succeeded, then the connection ended without an HTTP answer, or with an alert about our
+    /// certificate. In TLS 1.3 a client can't tell the two from each other by their order.
     EndedWithoutAnswer,
     /// HTTP, and no WebSocket.
     Answered(HttpAnswer),
@@ -46,15 +46,16 @@ pub enum AnswerBody {
     Else,
 }
 
-/// What a failed attempt to link means.
+/// What a failed attempt to link means. Made by
+/// [`OwnCertificate::judge`](super::own_certificate::OwnCertificate::judge).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The control plane is there and decided against this node.
     RefusesNode(Refusal),
     /// The control plane is there and does not accept the certificate that we show it.
     RefusesCertificate(CertificateRefusal),
-    /// It may be about our certificate. That is known after a second look ([`reconnect`](super::reconnect)); until then the
-    /// control plane is still being asked.
+    /// It may be about our certificate. That is known after a second look ([`reconnect`](super::reconnect)); until then
+    /// the control plane is still being asked.
     Unclear,
     /// Nobody has decided anything: the control plane is gone.
     Outage {

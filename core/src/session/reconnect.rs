@@ -1,14 +1,17 @@
-//! When a control plane that is gone, or that refused, is dialled again. What its answer means is in [`answer`](super::answer).
+//! When a control plane that is gone, or that refused, is dialled again. What its answer means is in
+//! [`answer`](super::answer).
 
 use std::time::Duration;
 
 use super::answer::Verdict;
 use crate::backoff::{Backoff, spread};
 
-/// The pauses of Kong's nodes, and of the relay for each of them. Also for all nodes with incremental sync together, while the
-/// control plane is there but refuses this relay: somebody has to change something first.
+/// The pauses of Kong's nodes, and of the relay for each of them, drawn evenly from 5 to 10 s. Also for all nodes with
+/// incremental sync together, while the control plane is there but refuses this relay: somebody has to change something
+/// first.
 pub const NODE_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-/// The exporter's pauses. One backup node may be a little more eager at first.
+/// The exporter's pauses: they double from 2 to 10 s, each shortened at random by up to half, and begin anew with each
+/// configuration that is received. One backup node may be a little more eager at first.
 pub(super) const HEADLESS_RETRY: Backoff = Backoff::new(Duration::from_secs(2), NODE_RETRY.1);
 /// The pauses for all nodes with incremental sync together, while the control plane is gone.
 pub const RPC_WHILE_GONE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));

@@ -43,7 +43,9 @@ pub enum OnRefusal {
 }
 
 impl OnRefusal {
-    /// Whether a node that the control plane refuses is fed, as if the control plane were gone.
+    /// Whether a node that the control plane refuses is fed, as if the control plane were gone. Besides
+    /// [`decide`], a node's session asks this before it fetches the snapshot, the relay for all nodes with incremental sync
+    /// together, and `import` and `exec`.
     pub fn feeds(self) -> bool {
         self == Self::Feed
     }
