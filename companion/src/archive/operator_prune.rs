@@ -50,7 +50,7 @@ impl Operator {
             Aged { past, written, first_seen: written.unix_seconds() as i64, age: now.since(written) }
         };
         let history: Vec<Aged> = shown.iter().map(aged).collect();
-        let due = expendable(&history, Some(published.sequence), limit);
+        let due = expendable(&history, Some(published.sequence), None, limit);
 
         let there = history.len();
         let snapshots = history.into_iter().filter(|aged| due.contains(&aged.past.id)).collect();

@@ -88,10 +88,8 @@ impl ArchiveReader {
 }
 
 impl Archive {
-    /// Deletes the snapshots of a version's history that may go, at most a tenth of it in a day. It never deletes the
-    /// published snapshot, later ones, the last good one before it, or the last good one before a held one; and nothing
-    /// at all unless `manifest.json` is accepted. A held snapshot of the configuration that the control plane has now,
-    /// `newest`, stays, too: it is not stored again, and an operator may release it.
+    /// Deletes the snapshots of a version's history that may go ([`expendable`]), at most a tenth of it in a day; and
+    /// nothing at all unless `manifest.json` is accepted. `newest` is the configuration that the control plane has now.
     ///
     /// # Errors
     /// [`StorageError::Denied`] without the right to delete, which nothing else needs: then everything stays.
@@ -111,7 +109,6 @@ impl Archive {
         };
 
         let past: Vec<Past> = shown.iter().map(|(id, shown)| Past { id: *id, state: shown.state() }).collect();
-        let is_held = |id: &SnapshotId| shown[id].state().is_held();
         let due = |record: &Record| {
             let aged = |past: &Past| {
                 let written = shown[&past.id].written;
@@ -119,9 +116,7 @@ impl Archive {
                 Aged { past: *past, written, first_seen, age }
             };
             let history: Vec<Aged> = past.iter().map(aged).collect();
-            let mut due = expendable(&history, Some(published.sequence), limit);
-            due.retain(|id| newest != Some(id.config_hash) || !is_held(id));
-            due
+            expendable(&history, Some(published.sequence), newest, limit)
         };
 
         let reading = self.reading(time);

@@ -1,18 +1,20 @@
-//! Retention: which snapshots of the history may be deleted. All of the last day stay, then one an hour for a week, then one a
-//! day, and no more than the operator wants. The published one, and those with which held ones are compared, always stay. How
-//! many are deleted at once, and how often, is said here, too. How old snapshots certainly are is in [`record`]. The archive
-//! deletes them.
+//! Retention: which snapshots of the history may be deleted. All of the last day stay, then one an hour for a week,
+//! then one a day, and no more than the operator wants. Whatever their age and number, these stay: the published one
+//! and later ones, the last good one before it, the last good one before each held one, and held ones of the
+//! configuration that the control plane has now. How many are deleted at once, and how often, is said here, too. How
+//! old snapshots certainly are is in [`record`]. The archive deletes them.
 
 pub mod record;
 
 use std::time::Duration;
 
 use super::history::Past;
+use crate::digest::ConfigHash;
 use crate::object_key::{HistoryState, SnapshotId};
 use crate::time::WallTime;
 
-/// How many snapshots stay at most unless `LIFEBOAT_HISTORY` says otherwise: one an hour for a week beside one a day for most
-/// of a year.
+/// How many snapshots stay at most unless `LIFEBOAT_HISTORY` says otherwise: one an hour for a week beside one a day
+/// for most of a year.
 pub const DEFAULT_LIMIT: usize = 500;
 /// The pause after an exporter has pruned.
 pub const PRUNE_INTERVAL: Duration = HOUR;
@@ -43,14 +45,22 @@ pub struct Aged {
 
 /// The snapshots that may be deleted, oldest first.
 ///
-/// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet. `published` is the sequence
-/// that the manifest names. At most `limit` snapshots stay (`LIFEBOAT_HISTORY`); leftovers of a crash are not counted. If
-/// nothing is published, nothing is deleted, because it is unknown which snapshots are good.
-pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec<SnapshotId> {
+/// `history` is sorted by sequence, oldest first, and may lack what a listing doesn't show yet. `published` is the
+/// sequence that the manifest names. `newest` is the configuration that the control plane has now, if that is known: a
+/// held snapshot of it stays, because it is not stored again, and an operator may release it. At most `limit` other
+/// snapshots stay (`LIFEBOAT_HISTORY`); leftovers of a crash are not counted. If nothing is published, nothing is
+/// deleted, because it is unknown which snapshots are good.
+pub fn expendable(
+    history: &[Aged],
+    published: Option<u64>,
+    newest: Option<ConfigHash>,
+    limit: usize,
+) -> Vec<SnapshotId> {
     let Some(published) = published else { return Vec::new() };
     let spared = spared(history, published);
     let mut stays = after_periods(history, &spared);
     let counts = |index: usize| history[index].past.state != HistoryState::Leftover;
+
     let mut too_many = (0..stays.len()).filter(|index| stays[*index] && counts(*index)).count().saturating_sub(limit);
     for index in 0..stays.len() {
         if too_many > 0 && stays[index] && counts(index) && !spared[index] {
@@ -58,12 +68,15 @@ pub fn expendable(history: &[Aged], published: Option<u64>, limit: usize) -> Vec
             too_many -= 1;
         }
     }
-    let goes = history.iter().zip(&stays).filter(|(_, stays)| !**stays);
-    goes.map(|(aged, _)| aged.past.id).collect()
+
+    let goes = history.iter().zip(&stays).filter(|(_, stays)| !**stays).map(|(aged, _)| aged.past);
+    let may_be_released = |past: &Past| past.state.is_held() && newest == Some(past.id.config_hash);
+    goes.filter(|past| !may_be_released(past)).map(|past| past.id).collect()
 }
 
-/// The snapshots that stay whatever their age: the published one and all later ones; the newest good one before it, which is
-/// the fallback if it is damaged; and the newest good one before each held one, with which an operator compares that.
+/// The snapshots that stay whatever their age: the published one and all later ones; the newest good one before it,
+/// which is the fallback if it is damaged; and the newest good one before each held one, with which an operator
+/// compares that.
 fn spared(history: &[Aged], published: u64) -> Vec<bool> {
     let mut spared: Vec<bool> = history.iter().map(|aged| aged.past.id.sequence >= published).collect();
     // The one before the published one is found by its number, because a listing may not show the published one yet.
@@ -97,7 +110,8 @@ fn after_periods(history: &[Aged], spared: &[bool]) -> Vec<bool> {
         if spared[index] || aged.age < DAY {
             stays[index] = true;
         } else if aged.past.state != HistoryState::Leftover {
-            // Periods are hours and days of the calendar, not of the age. Otherwise each run would choose other snapshots.
+            // Periods are hours and days of the calendar, not of the age. Otherwise each run would choose other
+            // snapshots.
             let length = if aged.age < HOURLY { HOUR } else { DAY };
             let written = (aged.written.unix_seconds() / length.as_secs_f64()) as u64;
             // Two snapshots are of one period only if both scales say so. Neither is enough: all that are older than the
@@ -134,7 +148,7 @@ mod tests {
     /// The sequences that stay of a history of these ages, the last of which is published.
     fn staying(history: &[Aged], limit: usize) -> Vec<u64> {
         let published = history.last().map(|aged| aged.past.id.sequence);
-        let gone = expendable(history, published, limit);
+        let gone = expendable(history, published, None, limit);
         history.iter().map(|aged| aged.past.id).filter(|id| !gone.contains(id)).map(|id| id.sequence).collect()
     }
 
@@ -203,8 +217,24 @@ mod tests {
             aged(5, HistoryState::Published, 200),
             aged(6, HistoryState::Leftover, 100),
         ];
-        let gone = expendable(&history, Some(7), 0);
+        let gone = expendable(&history, Some(7), None, 0);
         assert_eq!(gone.iter().map(|id| id.sequence).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn a_held_one_of_what_the_control_plane_has_now_stays_until_that_changes() {
+        let old = |sequence, state| aged(sequence, state, 30 * 86_400 + 100 - sequence);
+        let history = [
+            old(1, HistoryState::Published),
+            old(2, HistoryState::HeldAsShrunk),
+            old(3, HistoryState::Published),
+            aged(4, HistoryState::Published, 0),
+        ];
+        let newest = ConfigHash::from_bytes([7; 16]);
+        for (newest, expected) in [(Some(newest), vec![]), (Some(ConfigHash::EMPTY), vec![2]), (None, vec![2])] {
+            let gone = expendable(&history, Some(4), newest, 0);
+            assert_eq!(gone.iter().map(|id| id.sequence).collect::<Vec<_>>(), expected, "{newest:?}");
+        }
     }
 
     #[test]
@@ -231,7 +261,7 @@ mod tests {
 
     #[test]
     fn nothing_goes_while_it_is_not_known_what_is_published() {
-        assert_eq!(expendable(&every(86_400, 100), None, 0), []);
+        assert_eq!(expendable(&every(86_400, 100), None, None, 0), []);
     }
 
     fn states() -> impl Strategy<Value = HistoryState> {
@@ -259,7 +289,7 @@ mod tests {
                 })
                 .collect();
             let published = history[chosen.index(history.len())].past.id.sequence;
-            let gone = expendable(&history, Some(published), limit);
+            let gone = expendable(&history, Some(published), None, limit);
             let rest: Vec<Aged> = history.iter().filter(|aged| !gone.contains(&aged.past.id)).copied().collect();
             let mut good = None;
             for aged in &history {
