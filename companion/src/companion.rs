@@ -9,6 +9,7 @@ use futures::future::join_all;
 use lifeboat_core::digest::ConfigHash;
 use lifeboat_core::keys::Demand;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes;
 use lifeboat_core::outage::Outages;
 use lifeboat_core::room::NodeLimits;
 use lifeboat_runtime::clock::Clock;
@@ -37,8 +38,6 @@ use crate::settings::{
 
 /// How long what is waiting may take to be written when the program is told to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
-/// A certificate that ends sooner than this is worth a warning.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A running companion.
 #[derive(Debug)]
@@ -384,7 +383,7 @@ fn warn_of_writers(store: &StoreSettings) {
 fn warn_of_expiry(cluster: &ClusterSettings) {
     let leaf = cluster.identity.leaf();
     match leaf.not_after().duration_since(SystemTime::now()) {
-        Ok(left) if left > EXPIRY_WARNING => {}
+        Ok(left) if left > lifetimes::WARNING => {}
         Ok(left) => warn!("the cluster certificate expires in {} days", left.as_secs() / 86_400),
         Err(_) => error!("the cluster certificate has expired: nodes and control plane may refuse it"),
     }

@@ -10,7 +10,8 @@ use crate::kong::Configuration;
 use crate::kong::entities::{Entities, Entity};
 use crate::time::WallTime;
 
-/// How long before its end something is worth a warning.
+/// How long before its end something is worth a warning: a part of a configuration, or a certificate of Lifeboat's own,
+/// in logs, `lifeboat doctor` and notifications, as in the alerts.
 pub const WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What ends in a configuration.

@@ -2,7 +2,7 @@
 //! is decided in `core`; here it is looked at, sent and logged.
 
 mod delivery;
-mod seen;
+mod states;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 
 pub use self::delivery::NoClient;
 use self::delivery::{Delivery, Undelivered};
-use self::seen::Watch;
+use self::states::Watch;
 use crate::drill::DrillMetrics;
 use crate::observation::{ExportFacts, Observation};
 use crate::relay::RelayView;

@@ -1,8 +1,9 @@
 //! Checks of the certificates that are shown to others: until when, and for whom. That a key belongs to its certificate
 //! is checked where settings are read; whether a peer accepts them is asked of the control plane.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use lifeboat_core::lifetimes;
 use lifeboat_link::tls::Leaf;
 
 use super::check::{Check, in_words};
@@ -11,8 +12,6 @@ use crate::settings::{ClusterSettings, RelaySettings};
 const CLUSTER: &str = "certificate: cluster";
 const AUTHORITY: &str = "certificate: authority";
 const RELAY: &str = "certificate: relay";
-/// A certificate that ends sooner than this is to be renewed now.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(super) fn checks(cluster: &ClusterSettings, relay: Option<&RelaySettings>, now: SystemTime) -> Vec<Check> {
     let own = cluster.identity.leaf();
@@ -39,7 +38,7 @@ fn validity(name: &'static str, setting: &str, leaf: &Leaf, now: SystemTime) -> 
             format!("{who}: expired at {until}"),
             format!("renew it, on the control plane and its nodes as well, and set {setting} to the new one"),
         ),
-        Ok(left) if left < EXPIRY_WARNING => Check::warn(
+        Ok(left) if left < lifetimes::WARNING => Check::warn(
             name,
             format!("{who}: expires in {}, at {until}", in_words(left)),
             format!("renew it before, on the control plane and its nodes as well, and set {setting} to the new one"),

@@ -1,5 +1,6 @@
-//! What happens in keeping one version of Kong: recorded by the parts that it happens to, and read as metrics, as readiness
-//! and as status. Nothing is decided here.
+//! What happens in keeping one version of Kong: recorded by the parts that it happens to, and read as metrics, as
+//! readiness and as status. Two things are decided here: a lead that was not renewed in time counts as none, and losing
+//! a race is no failure of the store.
 
 mod facts;
 
@@ -34,7 +35,7 @@ impl ExportRecorder {
     /// What is known now.
     pub fn facts(&self) -> ExportFacts {
         let mut facts = self.lock().clone();
-        // Who could not renew its lead in time has none, though nobody tells.
+        // Nobody tells that a lead was not renewed in time.
         if let Lead::Own { until: Some(until), .. } = facts.lead
             && until <= self.clock.now()
         {

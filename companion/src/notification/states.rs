@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lifeboat_core::export::drill::DrillOutcome;
 use lifeboat_core::kong::version::KongVersion;
+use lifeboat_core::lifetimes;
 use lifeboat_core::notification::{Details, Of, State, Subject};
 use lifeboat_core::time::{Moment, WallTime};
 
@@ -14,8 +15,6 @@ use crate::drill::DrillMetrics;
 use crate::observation::{ExportFacts, Lead, Trace};
 use crate::relay::{ConfigurationFrom, RelayView};
 
-/// A certificate that ends sooner than this is told, as the alert does.
-const ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// For how long another exporter counts as there after it was noticed: it may write seldom.
 const NOTICED: Duration = Duration::from_secs(60 * 60);
 
@@ -57,7 +56,7 @@ impl Watch {
                 _ if exports.is_empty() => relays != Some(ends),
                 _ => !own.is_empty(),
             };
-            if is_told && ends.since(wall) < ENDS_SOON {
+            if is_told && ends.since(wall) < lifetimes::WARNING {
                 let subject = Subject { state: State::CertificateEnding, of: Of::Certificate(which) };
                 there.insert(subject, Details::default());
             }
