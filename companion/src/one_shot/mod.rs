@@ -8,5 +8,5 @@ mod store;
 
 pub use control_plane::{Asked, There, ask, fetched_unless};
 pub use dbless::{DblessNode, LoadError, Loaded};
-pub use program::{NotStarted, Program};
+pub use program::{CommandLine, NotStarted};
 pub use store::{configuration, image};

@@ -41,7 +41,7 @@ const STARTS_NO_GATEWAY: &[&str] = &[
 
 /// A program and its arguments.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Program {
+pub struct CommandLine {
     name: OsString,
     arguments: Vec<OsString>,
 }
@@ -54,7 +54,7 @@ pub struct NotStarted {
     reason: std::io::Error,
 }
 
-impl Program {
+impl CommandLine {
     /// The program that a command line names; none if it is empty.
     pub fn of(command: &[OsString]) -> Option<Self> {
         let (name, arguments) = command.split_first()?;
@@ -97,7 +97,7 @@ impl NotStarted {
     }
 }
 
-impl std::fmt::Display for Program {
+impl std::fmt::Display for CommandLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = Path::new(&self.name).file_name().unwrap_or(OsStr::new("the program"));
         f.write_str(&name.to_string_lossy())
@@ -105,9 +105,9 @@ impl std::fmt::Display for Program {
 }
 
 // Arguments may be secrets.
-impl std::fmt::Debug for Program {
+impl std::fmt::Debug for CommandLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Program({self}, ..)")
+        write!(f, "CommandLine({self}, ..)")
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
     fn what_starts_no_gateway_is_known_and_everything_else_may() {
         let command = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            Program::of(&words).unwrap().starts_no_gateway()
+            CommandLine::of(&words).unwrap().starts_no_gateway()
         };
         for (line, known) in [
             ("kong migrations bootstrap", "migrations"),
@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn arguments_do_not_print() {
-        let program = Program::of(&["/usr/bin/kong".into(), "--password=wonderful-secret".into()]).unwrap();
-        assert_eq!(format!("{program:?} {program}"), "Program(kong, ..) kong");
-        assert_eq!(Program::of(&[]), None);
+        let program = CommandLine::of(&["/usr/bin/kong".into(), "--password=wonderful-secret".into()]).unwrap();
+        assert_eq!(format!("{program:?} {program}"), "CommandLine(kong, ..) kong");
+        assert_eq!(CommandLine::of(&[]), None);
     }
 }

@@ -2,15 +2,15 @@
 
 use super::decision::own_file;
 use crate::command::{Failure, stdout};
-use crate::one_shot::Program;
+use crate::one_shot::CommandLine;
 use crate::settings::{ImportSettings, Restoring, Source, When};
 
 /// Says that the node would be restored, in an outage and if it is empty.
 ///
 /// # Errors
 /// Wrong settings; or that there is nothing to do, for a node that isn't restored anyway.
-pub(super) fn check(source: &Source, program: Option<&Program>) -> Result<(), Failure> {
-    if let Some(command) = program.and_then(Program::starts_no_gateway) {
+pub(super) fn check(source: &Source, program: Option<&CommandLine>) -> Result<(), Failure> {
+    if let Some(command) = program.and_then(CommandLine::starts_no_gateway) {
         return Err(Failure::NothingToDo(format!("kong {command} starts no gateway")));
     }
     match Restoring::read(source)? {

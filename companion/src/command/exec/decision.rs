@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::archive::Stores;
-use crate::one_shot::{self, Asked, Program, There, fetched_unless};
+use crate::one_shot::{self, Asked, CommandLine, There, fetched_unless};
 use crate::settings::{ImportSettings, NodeSettings, Problems, Restoring, Source, When};
 
 /// How long the store may take. An empty gateway is up and can be looked at; one that waits is neither.
@@ -37,7 +37,7 @@ pub(super) enum Start {
 }
 
 /// Decides it. Whatever goes wrong is a way to start, too.
-pub(super) async fn decide(source: &Source, program: &Program, clock: Clock) -> Start {
+pub(super) async fn decide(source: &Source, program: &CommandLine, clock: Clock) -> Start {
     if let Some(command) = program.starts_no_gateway() {
         return Start::NoGateway(command);
     }

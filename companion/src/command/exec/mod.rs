@@ -20,7 +20,7 @@ use self::decision::{Start, decide};
 use super::Failure;
 use super::stopped::unless_stopped;
 use crate::cli::Exec;
-use crate::one_shot::Program;
+use crate::one_shot::CommandLine;
 use crate::settings::Source;
 
 /// Becomes the program, and returns only if that can't be; or with `--check` says what would be done about the settings.
@@ -28,7 +28,7 @@ use crate::settings::Source;
 /// # Errors
 /// When the program can't be started, a signal comes before, or settings are wrong and that is to stop it.
 pub async fn exec(source: &Source, asked: &Exec, clock: Clock) -> Result<(), Failure> {
-    let program = Program::of(&asked.command);
+    let program = CommandLine::of(&asked.command);
     if asked.check {
         return check::check(source, program.as_ref());
     }
@@ -47,14 +47,14 @@ pub async fn exec(source: &Source, asked: &Exec, clock: Clock) -> Result<(), Fai
 /// # Errors
 /// When the program can't be started.
 pub fn exec_undecided(asked: &Exec, why: std::io::Error) -> Result<Infallible, Failure> {
-    match Program::of(&asked.command) {
+    match CommandLine::of(&asked.command) {
         Some(program) => started(&program, Start::Empty(why.into())),
         None => Err(anyhow::Error::from(why).into()),
     }
 }
 
 // Ends without a start only for a signal. A mistake of ours is nothing that a gateway should not be started for.
-async fn decided(source: &Source, program: &Program, clock: Clock) -> Result<Start, Failure> {
+async fn decided(source: &Source, program: &CommandLine, clock: Clock) -> Result<Start, Failure> {
     let (source, program) = (source.clone(), program.clone());
     let deciding = tokio::spawn(async move { decide(&source, &program, clock).await }.in_current_span());
     let decided = unless_stopped(async {
@@ -67,7 +67,7 @@ async fn decided(source: &Source, program: &Program, clock: Clock) -> Result<Sta
     }
 }
 
-fn started(program: &Program, start: Start) -> Result<Infallible, Failure> {
+fn started(program: &CommandLine, start: Start) -> Result<Infallible, Failure> {
     let file = match start {
         Start::AsItIs(why) => {
             info!("{program} is started unchanged: {why}");

@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A node, and what it can be given.
-struct Restoring {
+struct DblessRestore {
     node: DblessNode,
     settings: DblessImportSettings,
     sources: Stores,
@@ -38,7 +38,7 @@ pub(super) async fn once(
     when: When,
     clock: Clock,
 ) -> Result<(), Failure> {
-    let said = Restoring::new(source, url, ticket, when, clock)?.restore().await?;
+    let said = DblessRestore::new(source, url, ticket, when, clock)?.restore().await?;
     stdout::line(&said).map_err(anyhow::Error::from)?;
     Ok(())
 }
@@ -54,7 +54,7 @@ pub(super) async fn watch(
     clock: Clock,
 ) -> Result<(), Failure> {
     let (mut stop, mut hangup) = (Stop::listen()?, Hangup::listen()?);
-    let restoring = Restoring::new(source, url, ticket, when, clock)?;
+    let restoring = DblessRestore::new(source, url, ticket, when, clock)?;
     let changer = RuleChanger::new(LiveRules::from(&restoring.settings));
     let restoring = restoring.ruled_by(changer.rulebook());
     let own_ticket = ticket.map(str::to_owned);
@@ -79,7 +79,7 @@ pub(super) async fn watch(
     Ok(())
 }
 
-impl Restoring {
+impl DblessRestore {
     fn new(source: &Source, url: &Url, ticket: Option<&str>, when: When, clock: Clock) -> Result<Self, Failure> {
         let settings = DblessImportSettings::read(source, ticket)?;
         let sources = Stores::open_existing(&settings.store);
