@@ -101,7 +101,7 @@ impl Archive {
         }
 
         let snapshot = &manifest.snapshot.key;
-        policy.check_seal(manifest).map_err(|error| self.unusable(format!("{snapshot}: {error}")))?;
+        policy.check_seal(manifest).map_err(|error| self.misconfigured(format!("{snapshot}: {error}")))?;
 
         let key = ObjectKeys::new(manifest.kong_version).config_json();
         let found = self.storage.read_if_it_exists(&key, self.max_config as u64).await?;

@@ -17,8 +17,8 @@ impl ArchiveReader {
     /// The image that lies with a snapshot, verified; none if none was taken.
     ///
     /// # Errors
-    /// [`StorageError::NotFound`] when it is gone, [`StorageError::Misconfigured`] when it isn't the one that the manifest
-    /// names.
+    /// [`StorageError::NotFound`] when it is gone, [`StorageError::Unusable`] when it isn't the one that the manifest
+    /// names, [`StorageError::Misconfigured`] when it is larger than `LIFEBOAT_MAX_CONFIG` allows.
     pub async fn cache_image(&self, manifest: &Authentic) -> Result<Option<VerifiedImage>, StorageError> {
         let Some(image) = manifest.cache_image.clone() else { return Ok(None) };
         self.check_image_size(image.object.bytes)?;
@@ -28,7 +28,7 @@ impl ArchiveReader {
         let (bytes, _) = self.storage.read(&key, image.object.bytes).await?;
         let manifest = manifest.clone();
         let verified = computed(move || verify_image(&manifest, &image, bytes, &policy)).await;
-        verified.map(Some).map_err(|rejected: Rejected| self.unusable(format!("{key}: {rejected}")))
+        verified.map(Some).map_err(|rejected: Rejected| self.unusable_object(format!("{key}: {rejected}")))
     }
 
     // The whole image is held in memory. It is smaller than the JSON of its configuration, so the same limit applies.
@@ -38,7 +38,7 @@ impl ArchiveReader {
             return Ok(());
         }
         let reason = format!("the image of the node's cache has {bytes} bytes, and LIFEBOAT_MAX_CONFIG allows {limit}");
-        Err(self.unusable(reason))
+        Err(self.misconfigured(reason))
     }
 }
 
@@ -51,7 +51,7 @@ impl Archive {
         let Published { manifest, tag, .. } = published;
         let policy = self.policy(manifest.kong_version);
         if manifest.snapshot.sealed.is_some() && policy.keys.sealing().is_none() {
-            return Err(self.unusable(
+            return Err(self.misconfigured(
                 "what is published there is sealed, and the image of the node's cache would be plain: set \
                  LIFEBOAT_ENCRYPTION_KEYS"
                     .to_owned(),
@@ -80,8 +80,8 @@ impl Archive {
         .await;
 
         match self.storage.write(&key, bytes.clone(), Write::Create).await {
-            // An image that was left by a crash before a manifest named it. It is replaced, because images of the same
-            // configuration differ.
+            // A crash has left an image that no manifest names. It is replaced, because two images of one configuration
+            // differ.
             Err(StorageError::Conflict { .. }) => self.storage.write(&key, bytes.clone(), Write::Replace).await?,
             written => written?,
         };

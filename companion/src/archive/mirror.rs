@@ -111,7 +111,7 @@ impl Archive {
         if let Some((place, payload)) = copied.filter(|_| policy.keys.sealing().is_none()) {
             let manifest = published.manifest.clone();
             let json = computed(move || verify(manifest, payload, &policy).and_then(|verified| verified.config_json()));
-            let json = json.await.map_err(|rejected| self.unusable(rejected.to_string()))?;
+            let json = json.await.map_err(|rejected| self.misconfigured(rejected.to_string()))?;
             other.write_config_json(version, json.into(), place).await?;
         }
 
@@ -123,7 +123,7 @@ impl Archive {
         let StoredObject { key, bytes, sha256, .. } = object;
         let (content, _) = self.storage.read(key, *bytes).await?;
         if Sha256Digest::of(&content) != *sha256 {
-            return Err(self.unusable(format!("{key} is damaged, and is not kept in {} either", other.place())));
+            return Err(self.misconfigured(format!("{key} is damaged, and is not kept in {} either", other.place())));
         }
         match other.storage.write(key, content.clone(), Write::Create).await {
             // Something else lies there, which this manifest does not name.

@@ -1,6 +1,7 @@
 //! The objects that Lifeboat keeps in a store. `publish` and `restore` know what each object means, `core` knows the
 //! keys, and `storage` speaks with the store.
 
+mod choice_lasts;
 mod config_json;
 mod current;
 mod election;
@@ -22,7 +23,6 @@ mod retention;
 mod rewrite;
 mod rollback;
 mod schemas;
-mod second_look;
 mod snapshot;
 pub(crate) mod snapshot_state;
 mod stores;
@@ -35,6 +35,7 @@ use lifeboat_core::manifest::Document;
 use lifeboat_core::verify::{Authentic, Place, Policy, Rejected, authenticate};
 use lifeboat_storage::{Fence, Storage, StorageError};
 
+pub use choice_lasts::NotLasting;
 pub use config_json::Beside;
 pub use current::{CurrentManifest, Published, Unaccepted};
 pub use election::KnownRegistrations;
@@ -51,7 +52,6 @@ pub use release::ReleaseError;
 pub use restore::{NoBackup, NoImage, RestoreError, Restored, Skipped};
 pub use retention::{Pruned, Remainder, Timekeeper};
 pub use rollback::{ChoiceError, Stay};
-pub use second_look::NotLasting;
 pub use stores::{Backing, Chosen, NoneChosen, Stores};
 
 use crate::metrics::{Metrics, StepTimes};
@@ -120,7 +120,7 @@ impl ArchiveReader {
     }
 
     // For something that this archive can't use, and that trying again won't change.
-    fn unusable(&self, reason: String) -> StorageError {
+    fn misconfigured(&self, reason: String) -> StorageError {
         StorageError::Misconfigured { place: self.place().to_owned(), reason }
     }
 }

@@ -276,7 +276,8 @@ impl Archive {
         now: WallTime,
     ) -> Result<Published, StorageError> {
         let manifest = &published.manifest;
-        let received = received_again(manifest, json.to_vec()).map_err(|reason| self.unusable(reason.to_string()))?;
+        let received =
+            received_again(manifest, json.to_vec()).map_err(|reason| self.misconfigured(reason.to_string()))?;
         // Nobody has seen it at the control plane since.
         let last_seen = Some(manifest.times.last_seen);
         let terms = Terms { epoch, state: manifest.state, pin: manifest.pin, last_seen };

@@ -53,7 +53,7 @@ impl ArchiveReader {
             && policy.keys.sealing().is_none()
             && let Some(seal) = &published.manifest.snapshot.sealed
         {
-            return Err(self.unusable(format!(
+            return Err(self.misconfigured(format!(
                 "what is published there is sealed with encryption key {:?}, and this exporter would write in plain text: \
                  set LIFEBOAT_ENCRYPTION_KEYS, or export to another prefix",
                 seal.key
@@ -171,9 +171,9 @@ impl Archive {
 
     // An exporter checks that it would accept its own manifest: a mistake shows now, and not in an outage.
     pub(super) fn accepted(&self, encoded: &[u8], place: Place, policy: &Policy) -> Result<Authentic, StorageError> {
-        authentic(encoded, place, policy)
-            .and_then(|manifest| policy.check_seal(&manifest).map(|()| manifest))
-            .map_err(|error| self.unusable(format!("nothing was published, since it would not be accepted: {error}")))
+        authentic(encoded, place, policy).and_then(|manifest| policy.check_seal(&manifest).map(|()| manifest)).map_err(
+            |error| self.misconfigured(format!("nothing was published, since it would not be accepted: {error}")),
+        )
     }
 
     /// Writes a configuration's payload under the next free number, and reads it back. Computing and waiting for the
@@ -222,7 +222,7 @@ impl Archive {
         let taken = self.highest_sequence_between(version, after, below).await?;
         let first = taken.unwrap_or(after) + 1;
         if first > below + 1 {
-            return Err(self.unusable(format!(
+            return Err(self.misconfigured(format!(
                 "the numbers of snapshots end at {HIGHEST_SEQUENCE} and {after} is published: someone else has \
                  written there. Export to another prefix"
             )));

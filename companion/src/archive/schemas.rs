@@ -26,7 +26,7 @@ impl ArchiveReader {
     /// The schemas that a manifest names; none if it names none, or if they are gone.
     ///
     /// # Errors
-    /// [`StorageError::Misconfigured`] when they aren't those that the manifest names.
+    /// [`StorageError::Unusable`] when they aren't those that the manifest names.
     pub async fn schemas(&self, manifest: &Authentic) -> Result<Option<SchemaSet>, StorageError> {
         let Some(schemas) = manifest.schemas.clone() else { return Ok(None) };
         let policy = self.policy(manifest.kong_version);
@@ -39,7 +39,7 @@ impl ArchiveReader {
             let json = verify_schemas(&manifest, &schemas, bytes, &policy).map_err(|rejected| rejected.to_string())?;
             SchemaSet::from_json(&json).map_err(|error| error.to_string())
         });
-        read.await.map(Some).map_err(|reason| self.unusable(format!("{key}: {reason}")))
+        read.await.map(Some).map_err(|reason| self.unusable_object(format!("{key}: {reason}")))
     }
 
     /// The schemas that the published manifest of a version names: those of the control plane of that version's nodes.
