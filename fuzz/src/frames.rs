@@ -150,11 +150,11 @@ fn link_reads_in_pieces(stream: &[u8], limit: u64, at_once: usize) {
         loop {
             if link.begun().is_some() {
                 long.extend_from_slice(link.piece());
-                match link.take_piece() {
+                match link.drop_piece() {
                     Some((opcode, is_final)) => {
                         read.push(Frame { opcode, is_final, payload: std::mem::take(&mut long).into() });
                     }
-                    None if link.recv_piece().await.is_err() => return,
+                    None if link.wait_for_piece().await.is_err() => return,
                     None => {}
                 }
                 continue;

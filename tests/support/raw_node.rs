@@ -98,11 +98,11 @@ impl RawNode {
             let piece = self.0.piece();
             assert!(message[taken..].starts_with(piece), "after {taken} bytes another message follows");
             taken += piece.len();
-            if self.0.take_piece().is_some() {
+            if self.0.drop_piece().is_some() {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
-            self.0.recv_piece().await?;
+            self.0.wait_for_piece().await?;
         }
     }
 

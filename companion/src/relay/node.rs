@@ -376,13 +376,13 @@ async fn recv(
         return Ok(FromControlPlane::Part);
     }
 
-    if let Some((opcode, is_final)) = link.take_piece()
+    if let Some((opcode, is_final)) = link.drop_piece()
         && let Some(payload) = message.whole()
     {
         *arriving = None;
         return Ok(FromControlPlane::Frame(Frame { opcode, is_final, payload }));
     }
-    link.recv_piece().await?;
+    link.wait_for_piece().await?;
     Ok(FromControlPlane::Part)
 }
 

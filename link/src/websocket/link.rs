@@ -15,12 +15,14 @@ use tokio::time::timeout;
 
 use super::header::{Header, HeaderError, Mask};
 
-/// Kong gives a link up after 45 s of silence; who doesn't take a frame for as long is gone too.
+/// Whoever has not taken a frame within 45 s counts as gone; Kong gives up a link after as long a silence.
 const WRITE_LIMIT: Duration = Duration::from_secs(45);
-/// A long frame has more time than that: a node may be at the end of a slow line.
+/// For each of so many bytes a frame has one second more: a node may be at the end of a slow line.
 const WRITTEN_PER_SECOND: u64 = 64 * 1024;
+/// The most bytes that are read before it is known how long the frame is. A frame that is longer than this gives its
+/// memory back.
 const READ_AT_ONCE: usize = 4 * 1024;
-/// What TLS has in a record, at most.
+/// The most bytes that a TLS record holds.
 const PIECE: usize = 16 * 1024;
 
 /// A stream that carries WebSocket frames.
@@ -87,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.limit = self.limit.max(limit);
     }
 
-    /// The length of a frame in bytes, if one has begun and is not here whole. It stays where it is until it is received.
+    /// The length in bytes of a frame whose header was read and whose end was not taken yet. Asking changes nothing.
     pub fn begun(&self) -> Option<u64> {
         self.frame.as_ref().map(|header| header.length)
     }
@@ -98,12 +100,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if let Some(frame) = self.take_frame()? {
             return Ok(Incoming::Frame(frame));
         }
-        // Whoever wants to take a long one in pieces is asked before it is set aside for.
+        // Returns before memory is reserved for a long frame, so that the caller may take it in pieces.
         if self.frame.is_some() && !had_begun {
             return Ok(Incoming::Part);
         }
+
         match &self.frame {
-            // For a long frame its whole length is set aside once, instead of by doubling, and not one byte more.
+            // Reserves the missing length at once, instead of doubling.
             Some(header) => {
                 let missing = header.length as usize - self.unread.len();
                 self.unread.reserve(missing);
@@ -114,29 +117,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Ok(self.take_frame()?.map_or(Incoming::Part, Incoming::Frame))
     }
 
-    /// What is here of the frame that has begun and was not taken yet, for whoever keeps long frames elsewhere. Only from
-    /// control planes, whose side of the link isn't masked.
+    /// What has been received of the frame that has begun and was not dropped yet, for a caller that keeps long frames
+    /// elsewhere. Only from control planes: a server's frames are not masked.
     pub fn piece(&self) -> &[u8] {
         debug_assert!(matches!(self.mask, Mask::Ours));
         let length = self.frame.as_ref().map_or(0, |header| header.length as usize - self.taken);
         &self.unread[..length.min(self.unread.len())]
     }
 
-    /// That piece was taken. When it was the last one, gives what is to be known of the frame besides, and the next frame
-    /// may come.
-    pub fn take_piece(&mut self) -> Option<(Opcode, bool)> {
+    /// Drops what [`piece`](Self::piece) showed. After the last piece returns the frame's opcode and whether it is
+    /// final; then the next frame may come.
+    pub fn drop_piece(&mut self) -> Option<(Opcode, bool)> {
         let length = self.piece().len();
         self.unread.advance(length);
         self.taken += length;
         let header = self.frame.take_if(|header| header.length as usize == self.taken)?;
         self.taken = 0;
-        // What was read into for pieces is not kept.
+        // Gives back the memory that the buffer had grown to.
         self.unread = BytesMut::from(&self.unread[..]).into();
         Some((header.opcode, header.is_final))
     }
 
     /// Waits for the next piece. Loses nothing when dropped before it is ready.
-    pub async fn recv_piece(&mut self) -> Result<(), LinkError> {
+    pub async fn wait_for_piece(&mut self) -> Result<(), LinkError> {
         self.unread.reserve(PIECE);
         self.read().await
     }
@@ -148,6 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 let key: [u8; 4] = rand::random();
                 let mut payload = BytesMut::from(&frame.payload[..]);
                 apply_mask(&mut payload, key);
+
                 let header = Header::encode(frame.opcode, frame.is_final, payload.len() as u64, Some(key));
                 self.write(header.chain(payload)).await
             }
@@ -158,8 +162,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Sends a message of three pieces as one unfragmented frame, without copying them. Only towards nodes, whose side
-    /// of the link isn't masked.
+    /// Sends a message of three pieces as one unfragmented frame, without copying them. Only towards nodes: a server's
+    /// frames are not masked.
     pub async fn send_message(&mut self, pieces: &[Bytes; 3]) -> Result<(), LinkError> {
         debug_assert!(matches!(self.mask, Mask::Theirs));
         let [first, middle, last] = pieces.clone();
@@ -174,10 +178,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     async fn read(&mut self) -> Result<(), LinkError> {
-        has_read(self.stream.read_buf(&mut *self.unread).await)
+        checked_read(self.stream.read_buf(&mut *self.unread).await)
     }
 
-    // A link waits most of the time, and there are thousands: nothing is set aside before there is something to read.
+    // A link waits most of the time, and there are thousands: no memory is reserved before there is something to read.
     async fn read_ahead(&mut self) -> Result<(), LinkError> {
         let read = poll_fn(|context| {
             let mut bytes = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
@@ -186,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.unread.extend_from_slice(read.filled());
             Poll::Ready(Ok(read.filled().len()))
         });
-        has_read(read.await)
+        checked_read(read.await)
     }
 
     async fn write(&mut self, mut bytes: impl Buf) -> Result<(), LinkError> {
@@ -213,23 +217,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
 
         let mut payload = self.unread.split_to(length);
-        // What was read into for this one is not kept for the next.
+        // Gives back the memory that the buffer had grown to.
         if self.unread.is_empty() || length > READ_AT_ONCE {
             self.unread = BytesMut::from(&self.unread[..]).into();
         }
         if let Some(key) = header.key {
             apply_mask(&mut payload, key);
         }
+
         let frame = Frame { opcode: header.opcode, is_final: header.is_final, payload: payload.freeze() };
         self.frame = None;
         Ok(Some(frame))
     }
 }
 
-fn has_read(read: io::Result<usize>) -> Result<(), LinkError> {
+fn checked_read(read: io::Result<usize>) -> Result<(), LinkError> {
     match read {
         Ok(0) => Err(LinkError::Closed),
-        // A peer that is killed has no time for TLS's goodbye.
+        // A peer that is killed sends no `close_notify`.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(LinkError::Closed),
         read => read.map(drop).map_err(LinkError::from),
     }
@@ -346,9 +351,9 @@ mod tests {
         let mut taken = Vec::new();
         let end = loop {
             taken.extend_from_slice(client.piece());
-            match client.take_piece() {
+            match client.drop_piece() {
                 Some(end) => break end,
-                None => client.recv_piece().await.unwrap(),
+                None => client.wait_for_piece().await.unwrap(),
             }
             assert!(client.unread.capacity() < 4 * PIECE, "{}", client.unread.capacity());
         };
@@ -358,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn for_a_frame_its_length_is_set_aside_and_no_more() {
+    async fn a_frame_reserves_its_length_at_once_and_little_more() {
         let (mut client, mut server) = pair(1 << 20);
         let sender = tokio::spawn(async move {
             client.send(&Frame::binary(vec![1; 300_000])).await.unwrap();
