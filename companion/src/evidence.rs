@@ -43,7 +43,7 @@ pub struct Conditions {
     pub now: WallTime,
 }
 
-/// What a configuration is held against.
+/// What a configuration is checked with.
 #[derive(Clone, Debug)]
 pub struct Measure {
     /// Kong's own description of what it may hold.
@@ -144,7 +144,7 @@ impl Schemas {
 }
 
 impl Measure {
-    /// What is published in a store for nodes of this version is held against this.
+    /// What is published in a store for nodes of this version is checked with this.
     pub async fn of(archive: &ArchiveReader, version: KongVersion, conditions: Conditions) -> Self {
         Self { schemas: Schemas::of(archive, version).await, conditions }
     }

@@ -15,7 +15,7 @@ HELM, KUBECTL = (str(pathlib.Path(program).resolve()) for program in sys.argv[1:
 
 # Of each mistake: which check finds it, in which file what becomes what, and what the check says of it.
 MISTAKES = [
-    # The chart, held against what it must agree with.
+    # The chart, compared with what it must agree with.
     ("chart files", "deploy/prometheus/lifeboat.rules.yml", "absent(lifeboat_keep_ready)", "absent(lifeboat_keep)", "lifeboat.rules.yml:"),
     ("chart files", "deploy/grafana/lifeboat.json", '"lifeboat"', '"lifeboats"', "dashboard.json:"),
     ("chart readme", "deploy/helm/lifeboat/values.yaml", "They keep no state.", "They keep state.", "README.md:"),

@@ -1,5 +1,6 @@
-//! What comes on a link that should be WebSocket frames: read whole by a node's link, in pieces by a control plane's, and cut
-//! by whoever looks at frames that pass. What they find is held against a reader of our own, as simple as RFC 6455 allows.
+//! What comes on a link that should be WebSocket frames: read whole by a node's link, in pieces by a control plane's,
+//! and cut by whoever looks at frames that pass. What they find is compared with a reader of our own, as simple as RFC
+//! 6455 allows.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use lifeboat_core::frame::{Frame, Opcode};

@@ -10,13 +10,13 @@ use crate::kong::Configuration;
 use crate::schema::{CheckScope, SchemaSet, Unchecked};
 use crate::time::WallTime;
 
-/// What Kong says of two with the same id.
+/// How Kong's message about two entities with the same id reads, in part.
 const SAME_ID: &str = "with primary key set to";
 
-const NO_SUCH_KIND: &str = ": this version of Kong has no entities of this kind. If a plugin of yours brings them, name it in \
-                            LIFEBOAT_PLUGINS";
+const NO_SUCH_KIND: &str = ": this version of Kong has no entities of this kind. If a plugin of yours brings them, \
+                            name it in LIFEBOAT_PLUGINS";
 
-/// What a configuration is held against.
+/// What a configuration is checked with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Yardstick<'a> {
     /// Kong's own schemas, if there are some for this version.
@@ -34,7 +34,7 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// What nobody could look at; empty where there are no schemas at all.
     pub unchecked: Vec<Unchecked>,
-    /// How many more mistakes there are than were counted.
+    /// How many more mistakes there are than are listed.
     pub further: usize,
 }
 
@@ -49,35 +49,40 @@ impl Examined {
         let Some(schemas) = by.schemas else {
             return Self { findings: examine(configuration, Links::Checked), ..Self::default() };
         };
-        // What is nested more deeply than this can be read, no schema describes.
+        // `serde_json` can't read it, because it is nested too deeply for any schema: it is examined without schemas.
         let Ok(document) = serde_json::from_slice::<Map<String, Value>>(configuration.json()) else {
             return Self { findings: examine(configuration, Links::Checked), ..Self::default() };
         };
+
         let plugins = with_unknown_ones(by.plugins, &document, schemas);
         let scope = CheckScope { plugins: &plugins, now: by.now, ..CheckScope::default() };
         let found = schemas.check(&document, &scope);
         drop(document);
 
         let mut findings = examine(configuration, Links::LeftToSchemas);
-        // What we know better is said in our words, with the cure.
+        // What `examine` has found already is reported once, in our words, with its cure.
         let known: HashSet<_> = findings
             .iter()
             .chain(noticed)
             .filter(|finding| finding.severity == Severity::Refused)
             .map(|finding| (finding.kind.clone(), finding.name.clone(), finding.field.clone()))
             .collect();
+
         let named_twice: HashSet<_> = found
             .violations
             .iter()
             .filter(|violation| violation.reason.starts_with(TWICE) && !violation.reason.contains(SAME_ID))
             .map(|violation| (violation.kind.clone(), violation.entity.clone()))
             .collect();
+
         for violation in found.violations {
-            // Of the same name they have the same id, which nobody wrote.
+            // Entities of the same name get the same derived id, which nobody wrote. Kong reports name and id; only the
+            // name is reported.
             let entity = (violation.kind.clone(), violation.entity.clone());
             if violation.reason.contains(SAME_ID) && named_twice.contains(&entity) {
                 continue;
             }
+
             let finding = if violation.kind.is_empty() {
                 let is_kind = has_list(configuration, &violation.field);
                 let cure = if is_kind && violation.reason == "unknown field" { NO_SUCH_KIND } else { "" };
@@ -97,16 +102,17 @@ impl Examined {
                     authority: Authority::Kong,
                 }
             };
-            let place = (finding.kind.clone(), finding.name.clone(), without_places(&finding.field));
+            let place = (finding.kind.clone(), finding.name.clone(), without_indices(&finding.field));
             if !known.contains(&place) {
                 findings.push(finding);
             }
         }
-        let no_plugins = found.unchecked.iter().filter_map(|one| match one {
+
+        let impossible_names = found.unchecked.iter().filter_map(|one| match one {
             Unchecked::Plugin(name) if !is_a_plugins_name(name) => Some(name),
             _ => None,
         });
-        findings.extend(no_plugins.map(|name| Finding {
+        findings.extend(impossible_names.map(|name| Finding {
             severity: Severity::Refused,
             kind: "plugins".to_owned(),
             name: name.clone(),
@@ -129,7 +135,7 @@ fn has_list(configuration: &Configuration, name: &str) -> bool {
     configuration.counts().iter().any(|(kind, _)| kind == name)
 }
 
-/// A plugin that nothing is known of may bring kinds of entities with it, whether somebody names it or not.
+/// A plugin that nothing is known of may bring kinds of entities with it, whether `LIFEBOAT_PLUGINS` names it or not.
 fn with_unknown_ones(plugins: &[String], document: &Map<String, Value>, schemas: &SchemaSet) -> Vec<String> {
     let used = document.get("plugins").and_then(Value::as_array).into_iter().flatten();
     let names: HashSet<&str> = used.filter_map(|plugin| plugin.get("name")?.as_str()).collect();
@@ -137,8 +143,8 @@ fn with_unknown_ones(plugins: &[String], document: &Map<String, Value>, schemas:
     plugins.iter().cloned().chain(unknown).collect()
 }
 
-/// `config.add.headers[1]` is in `config.add.headers`.
-fn without_places(field: &str) -> String {
+/// The path without list indices: `config.add.headers[1]` becomes `config.add.headers`.
+fn without_indices(field: &str) -> String {
     let mut plain = String::with_capacity(field.len());
     let mut depth = 0_u32;
     for character in field.chars() {

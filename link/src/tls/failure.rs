@@ -49,7 +49,7 @@ pub enum FailureClass {
     RefusedByPeer,
     /// No TLS version, cipher suite or signature in common.
     NothingInCommon,
-    /// The peer closed the connection without a word.
+    /// The peer closed the connection without an alert.
     Closed,
     /// The peer does not speak TLS.
     NotTls,

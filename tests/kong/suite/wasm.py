@@ -91,7 +91,7 @@ def reports(cluster, node, chain):
         wait_for(what, lambda: any(matches(report) for report in cluster.lifeboat.status()["reports"]["workers"]), 60, node.log)
         return wanted
 
-    # The exporter hears of a change by itself, from the control plane: so the node is held against somebody else's word.
+    # The exporter hears of a change by itself, from the control plane: so the node is compared with an independent source.
     cluster.lifeboat.wait_for_publication(lambda one: one["config_hash"] == node.hash())
     wait_for_report("change-0")
     last = chain.change()

@@ -1,5 +1,5 @@
-//! A declarative configuration held against schemas, as a node without a database does when it loads one: every entity,
-//! nested ones too, then what they refer to and what may not stand twice.
+//! A declarative configuration checked against schemas, as a node without a database does when it loads one: every
+//! entity, nested ones too, then what they refer to and what may not stand twice.
 
 mod conditions;
 mod entity;

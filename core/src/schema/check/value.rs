@@ -1,4 +1,4 @@
-//! One value held against one field.
+//! One value checked against one field.
 
 use serde_json::Value;
 
