@@ -2,8 +2,8 @@
 //! again. What is well is decided by those processes; here it is only shown.
 
 mod ages;
+mod answer;
 mod nodes;
-mod page;
 mod screen;
 mod tables;
 
@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use self::page::Page;
+use self::answer::StatusAnswer;
 use self::screen::Screen;
 use super::asked_page::{PageUrl, get};
 use super::envelope::enveloped;
@@ -38,10 +38,10 @@ struct Answer {
     said: anyhow::Result<Said>,
 }
 
-/// A page, and all that stands in it.
+/// The status, as this lifeboat reads it and as it came.
 #[derive(Debug)]
 struct Said {
-    page: Page,
+    status: StatusAnswer,
     whole: Value,
 }
 
@@ -139,8 +139,8 @@ async fn ask(url: &PageUrl) -> anyhow::Result<Said> {
     }
 
     let whole: Value = serde_json::from_slice(&body).map_err(|_| strange())?;
-    let page = Page::read(&whole).map_err(|problem| anyhow!("{url}: {problem}"))?;
-    Ok(Said { page, whole })
+    let status = StatusAnswer::read(&whole).map_err(|problem| anyhow!("{url}: {problem}"))?;
+    Ok(Said { status, whole })
 }
 
 fn is_health_alone(body: &Result<bytes::Bytes, super::asked_page::Unread>) -> bool {

@@ -5,17 +5,17 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::ages::Ages;
-use super::page::{Node, Page};
+use super::answer::{Node, StatusAnswer};
 use crate::command::table::{Concession, Table};
 
 const NO_CONFIGURATION: &str = "nothing";
 const NOT_YET: &str = "not known yet";
 
-/// A page, and its lifeboat's name where there are several.
+/// A status, and its lifeboat's name where there are several.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown<'a> {
     pub(super) name: Option<&'a str>,
-    pub(super) page: &'a Page,
+    pub(super) status: &'a StatusAnswer,
 }
 
 /// What is shown of nodes.
@@ -39,7 +39,7 @@ const OF_KINDS: [Concession; 3] =
 pub(super) fn tables(shown: &[Shown<'_>], most: usize, ages: Ages) -> Tables {
     let nodes: Vec<(Shown<'_>, &Node)> = shown
         .iter()
-        .flat_map(|shown| shown.page.relay.iter().flat_map(|relay| &relay.nodes).map(|node| (*shown, node)))
+        .flat_map(|shown| shown.status.relay.iter().flat_map(|relay| &relay.nodes).map(|node| (*shown, node)))
         .collect();
     if nodes.is_empty() {
         return Tables { table: None, concessions: &[], notes: Vec::new() };
@@ -73,7 +73,7 @@ fn each(nodes: &[(Shown<'_>, &Node)], ages: Ages) -> Table {
             kind.runs.to_owned(),
             kind.from.clone(),
             kind.control_plane.to_owned(),
-            ages.of(node.since, shown.page.now),
+            ages.of(node.since, shown.status.now),
         ];
         table.add(name.chain(own).collect());
     }

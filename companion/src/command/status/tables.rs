@@ -4,8 +4,8 @@ use lifeboat_core::time::WallTime;
 
 use super::Answer;
 use super::ages::Ages;
+use super::answer::{Export, Relay, StatusAnswer};
 use super::nodes::{self, Shown};
-use super::page::{Export, Page, Relay};
 use crate::command::table::{Concession, SHORTENED, Table};
 use crate::terminal::folded_lines;
 
@@ -34,7 +34,7 @@ fn laid_out(answers: &[Answer], width: Option<usize>, most_nodes: usize, ages: A
     if let Some(table) = exports(answers, ages) {
         parts.push(fitted(table, &OF_EXPORTS));
     }
-    let nodes::Tables { table, concessions, notes: of_nodes } = nodes::tables(&pages(answers), most_nodes, ages);
+    let nodes::Tables { table, concessions, notes: of_nodes } = nodes::tables(&shown(answers), most_nodes, ages);
     if let Some(table) = table {
         parts.push(fitted(table, concessions));
     }
@@ -50,10 +50,11 @@ fn laid_out(answers: &[Answer], width: Option<usize>, most_nodes: usize, ages: A
     parts.join("\n\n")
 }
 
-fn pages(answers: &[Answer]) -> Vec<Shown<'_>> {
+fn shown(answers: &[Answer]) -> Vec<Shown<'_>> {
     let is_alone = answers.len() == 1;
     let said = answers.iter().filter_map(|answer| Some((answer, answer.said.as_ref().ok()?)));
-    said.map(|(answer, said)| Shown { name: (!is_alone).then_some(answer.name.as_str()), page: &said.page }).collect()
+    said.map(|(answer, said)| Shown { name: (!is_alone).then_some(answer.name.as_str()), status: &said.status })
+        .collect()
 }
 
 const OF_LIFEBOATS: [Concession; 4] =
@@ -65,7 +66,7 @@ fn lifeboats(answers: &[Answer], ages: Ages) -> Table {
     for answer in answers {
         let mut row = vec![answer.name.clone()];
         match &answer.said {
-            Ok(said) => row.extend(lifeboat(&said.page, ages)),
+            Ok(said) => row.extend(lifeboat(&said.status, ages)),
             Err(_) => row.extend([NOT_KNOWN.to_owned(), NOT_KNOWN.to_owned(), "no answer".to_owned()]),
         }
         table.add(row);
@@ -73,22 +74,22 @@ fn lifeboats(answers: &[Answer], ages: Ages) -> Table {
     table
 }
 
-fn lifeboat(page: &Page, ages: Ages) -> Vec<String> {
-    let export = match page.export.iter().all(|export| export.ready) {
-        _ if page.export.is_empty() => OFF,
+fn lifeboat(status: &StatusAnswer, ages: Ages) -> Vec<String> {
+    let export = match status.export.iter().all(|export| export.ready) {
+        _ if status.export.is_empty() => OFF,
         is_ready => readiness(is_ready),
     };
-    let relay = page.relay.as_ref();
+    let relay = status.relay.as_ref();
     let number = |count: fn(&Relay) -> u64| relay.map_or(NOT_KNOWN.to_owned(), |relay| count(relay).to_string());
     vec![
-        page.lifeboat.to_string(),
-        ages.of(page.started, page.now),
+        status.lifeboat.to_string(),
+        ages.of(status.started, status.now),
         export.to_owned(),
         relay.map_or(OFF, |relay| readiness(relay.ready)).to_owned(),
         number(|relay| relay.nodes_connected),
         number(|relay| relay.nodes_served_from_store),
-        page.control_plane.to_string(),
-        page.store.to_string(),
+        status.control_plane.to_string(),
+        status.store.to_string(),
     ]
 }
 
@@ -106,21 +107,21 @@ const OF_EXPORTS: [Concession; 6] = [
 ];
 
 fn exports(answers: &[Answer], ages: Ages) -> Option<Table> {
-    let pages = pages(answers);
-    if pages.iter().all(|shown| shown.page.export.is_empty()) {
+    let shown = shown(answers);
+    if shown.iter().all(|shown| shown.status.export.is_empty()) {
         return None;
     }
 
     let mut titles =
         vec!["KONG", "EXPORTER", "CONTROL PLANE", "NEWEST", "STANDING", "SNAPSHOT", "PUBLISHED", "STATE", "AGE"];
-    if pages.iter().any(|shown| shown.name.is_some()) {
+    if shown.iter().any(|shown| shown.name.is_some()) {
         titles.insert(0, "LIFEBOAT");
     }
     let mut table = Table::new(&titles).with_numbers_in(&["SNAPSHOT"]);
-    for Shown { name, page } in pages {
-        for export in &page.export {
+    for Shown { name, status } in shown {
+        for export in &status.export {
             let name = name.map(str::to_owned).into_iter();
-            table.add(name.chain(exported(export, page.now, ages)).collect());
+            table.add(name.chain(exported(export, status.now, ages)).collect());
         }
     }
     Some(table)
@@ -149,30 +150,30 @@ fn exported(export: &Export, now: WallTime, ages: Ages) -> [String; 9] {
 fn notes_on(answer: &Answer, is_one_of_several: bool, ages: Ages) -> Vec<String> {
     let notes = match &answer.said {
         Err(error) => vec![format!("{error:#}")],
-        Ok(said) => notes_of(&said.page, ages),
+        Ok(said) => notes_of(&said.status, ages),
     };
     let name = |note: String| if is_one_of_several { format!("{}: {note}", answer.name) } else { note };
     notes.into_iter().map(name).collect()
 }
 
-fn notes_of(page: &Page, ages: Ages) -> Vec<String> {
+fn notes_of(status: &StatusAnswer, ages: Ages) -> Vec<String> {
     let mut notes: Vec<String> =
-        page.export.iter().flat_map(|export| notes_on_export(export, page.now, ages)).collect();
+        status.export.iter().flat_map(|export| notes_on_export(export, status.now, ages)).collect();
 
-    if let Some(relay) = &page.relay {
+    if let Some(relay) = &status.relay {
         match &relay.reason {
             Some(reason) if !relay.ready => notes.push(format!("the relay is not ready: {reason}")),
             _ => {}
         }
         if relay.control_plane_reachable == Some(false) {
             let at = relay.listens.as_ref().map_or(String::new(), |listens| format!(" on {listens}"));
-            notes.push(format!("the relay{at} does not reach the control plane {}", page.control_plane));
+            notes.push(format!("the relay{at} does not reach the control plane {}", status.control_plane));
         }
         notes.extend(relay.warnings.iter().map(ToString::to_string));
     }
 
     // The relay may have said the same of its own nodes.
-    for warning in page.data_planes.iter().flat_map(|planes| &planes.warnings) {
+    for warning in status.data_planes.iter().flat_map(|planes| &planes.warnings) {
         if !notes.iter().any(|note| *note == **warning) {
             notes.push(warning.to_string());
         }

@@ -16,7 +16,7 @@ pub(crate) async fn shown_at(address: SocketAddr) -> String {
     tables::of(&answers, Some(WIDTH), 20)
 }
 
-/// The page that docs/status.md shows.
+/// The answer that docs/status.md shows.
 fn documented() -> Value {
     let document = include_str!("../../../../docs/status.md");
     let (_, after) = document.split_once("<!-- status -->\n```json\n").unwrap();
@@ -24,8 +24,8 @@ fn documented() -> Value {
 }
 
 fn said(name: &str, whole: Value) -> Answer {
-    let page = Page::read(&whole);
-    Answer { name: name.to_owned(), said: page.map(|page| Said { page, whole }).map_err(|error| anyhow!(error)) }
+    let status = StatusAnswer::read(&whole);
+    Answer { name: name.to_owned(), said: status.map(|status| Said { status, whole }).map_err(|error| anyhow!(error)) }
 }
 
 fn silent(name: &str) -> Answer {
@@ -36,7 +36,7 @@ fn row<'a>(text: &'a str, word: &str) -> &'a str {
     text.lines().find(|line| line.contains(word)).unwrap_or_else(|| panic!("no {word} in:\n{text}"))
 }
 
-/// A relay's page with so many nodes that run the same, and some that don't.
+/// A relay's answer with so many nodes that run the same, and some that don't.
 fn with_nodes(count: usize, troubled: usize) -> Value {
     let mut page = documented();
     let node = page["relay"]["nodes"][0].clone();

@@ -1,5 +1,5 @@
-//! What is read of a status page (docs/status.md): the members that are shown. Those that a later lifeboat adds are skipped,
-//! those that an earlier one lacks are unknown.
+//! What `lifeboat status` shows of an answer from `/status` (docs/status.md). Members that a later lifeboat adds are
+//! skipped; optional ones may be missing.
 
 use lifeboat_core::time::WallTime;
 use serde::Deserialize;
@@ -10,9 +10,9 @@ use crate::command::configuration::printable;
 /// The format that is read here.
 const FORMAT: u64 = 1;
 
-/// A page.
+/// The answer.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Page {
+pub(super) struct StatusAnswer {
     pub(super) lifeboat: Text,
     pub(super) now: WallTime,
     pub(super) started: WallTime,
@@ -25,7 +25,7 @@ pub(super) struct Page {
     pub(super) relay: Option<Relay>,
 }
 
-/// A text that a terminal can be given, wherever it comes from.
+/// A text without characters that would move a terminal's cursor or change its writing direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Text(String);
@@ -134,18 +134,18 @@ pub(super) struct Node {
     pub(super) trouble: Option<Text>,
 }
 
-impl Page {
-    /// Reads a page.
+impl StatusAnswer {
+    /// Reads an answer.
     ///
     /// # Errors
-    /// When it is of another format, or none at all, with what to do.
+    /// When the answer has another format or is no status; the text says what to do.
     pub(super) fn read(whole: &Value) -> Result<Self, String> {
         match whole.get("format").and_then(Value::as_u64) {
             Some(FORMAT) => {}
             Some(other) => {
                 return Err(format!(
-                    "its status has format {other}, and this lifeboat reads format {FORMAT}: use a later lifeboat, or --output \
-                     json of that one's own"
+                    "its status has format {other}, and this lifeboat reads format {FORMAT}: run `lifeboat status` of \
+                     the same version as that one"
                 ));
             }
             None => return Err("its answer is no status of a lifeboat: something else listens there".to_owned()),
