@@ -24,10 +24,10 @@ const CURRENT: &str = "backup: current";
 const CONFIG_JSON: &str = "backup: config.json";
 const PLAINTEXT: &str = "backup: plaintext";
 const EXPORTERS: &str = "backup: exporters";
-/// The largest configurations, on a slow line.
+/// Enough to fetch the largest configuration over a slow line.
 const FETCH_LIMIT: Duration = Duration::from_secs(300);
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
-/// From how many snapshots the exporters are known.
+/// How many of the newest snapshots are looked at for their exporters.
 const RECENT: usize = 10;
 
 pub(super) async fn checks(
@@ -39,6 +39,7 @@ pub(super) async fn checks(
     clock: Clock,
 ) -> Vec<Check> {
     let mut checks = vec![newest(archive, version, role, limits, rules, clock).await];
+
     let is_sealing = archive.policy(version).keys.sealing().is_some();
     let beside = async {
         if is_sealing { Some(plaintext(archive, version).await) } else { config_json(archive, version).await }
@@ -116,7 +117,7 @@ async fn restorable(
     }
 }
 
-/// What is known of whether nodes load it, which is more or less than that its bytes are whole.
+/// The verdict, by what is known of whether nodes load it ([`Evidence`]).
 async fn weighed(version: KongVersion, verified: Verified, described: String, measure: Measure) -> Check {
     let known = computed(move || {
         let manifest = match verified.provenance() {
@@ -146,6 +147,7 @@ async fn weighed(version: KongVersion, verified: Verified, described: String, me
 
 fn described(restored: &Restored, version: KongVersion, clock: Clock) -> String {
     let verified = &restored.verified;
+
     match verified.provenance() {
         Provenance::Manifest(manifest) => format!(
             "Kong {version}: snapshot {} of configuration {}, received {} ago, written by {} ({}, {}, {} \
@@ -167,6 +169,7 @@ fn described(restored: &Restored, version: KongVersion, clock: Clock) -> String 
 
 async fn config_json(archive: &ArchiveReader, version: KongVersion) -> Option<Check> {
     let published = archive.published(version).await.ok()??;
+
     Some(match archive.config_json_beside(&published).await {
         Ok(ConfigJson::AsPublished) => Check::pass(CONFIG_JSON, format!("Kong {version}: as published")),
         Ok(ConfigJson::Newer) => Check::warn(
@@ -178,13 +181,13 @@ async fn config_json(archive: &ArchiveReader, version: KongVersion) -> Option<Ch
         Ok(ConfigJson::Older | ConfigJson::Absent) => Check::warn(
             CONFIG_JSON,
             format!("Kong {version}: not what is published"),
-            "an exporter repairs it when it starts; only Kong's own import reads it",
+            "the leading exporter repairs it within a minute; Kong's own import reads it",
         ),
         Err(error) => failed(CONFIG_JSON, &error),
     })
 }
 
-// With encryption there is to be no config.json, and nothing from before it.
+// With encryption there must be no config.json, and no snapshot from before encryption.
 async fn plaintext(archive: &ArchiveReader, version: KongVersion) -> Check {
     let (left, history) =
         match (archive.plaintext(version).await, archive.history(version, RECENT, Extent::Newest).await) {
@@ -207,7 +210,7 @@ async fn plaintext(archive: &ArchiveReader, version: KongVersion) -> Check {
 
 async fn exporters(archive: &ArchiveReader, version: KongVersion) -> Option<Check> {
     let history = archive.history(version, RECENT, Extent::Newest).await.ok()?;
-    let names = at_the_same_time(&history)?;
+    let names = taking_turns(&history)?;
     Some(Check::warn(
         EXPORTERS,
         format!("Kong {version}: {} take turns in writing the newest snapshots", names.join(" and ")),
@@ -215,8 +218,9 @@ async fn exporters(archive: &ArchiveReader, version: KongVersion) -> Option<Chec
     ))
 }
 
-// Each start has an id of its own, so ids that follow each other are restarts. An id that comes back was there all the time.
-fn at_the_same_time(history: &History) -> Option<Vec<String>> {
+// An exporter gets a new id at each start: an id that comes back after another one belongs to an exporter that ran all
+// the time.
+fn taking_turns(history: &History) -> Option<Vec<String>> {
     let manifests = history.snapshots.iter().filter_map(|listed| listed.manifest.as_ref());
     let authors: Vec<(&str, &str)> =
         manifests.map(|manifest| (&*manifest.exporter.node_id, &*manifest.exporter.hostname)).collect();
@@ -258,10 +262,10 @@ mod tests {
     #[test]
     fn restarts_are_told_from_exporters_that_take_turns() {
         for peaceful in [&[][..], &["a"], &["c", "b", "b", "a"], &["b", "a", "a"]] {
-            assert_eq!(at_the_same_time(&history(peaceful)), None, "{peaceful:?}");
+            assert_eq!(taking_turns(&history(peaceful)), None, "{peaceful:?}");
         }
         for crowded in [&["a", "b", "a"][..], &["c", "b", "b", "a", "b"]] {
-            let names = at_the_same_time(&history(crowded)).unwrap();
+            let names = taking_turns(&history(crowded)).unwrap();
             assert!(names.len() == 2 && names.iter().any(|name| name.contains("(b)")), "{crowded:?}: {names:?}");
         }
     }

@@ -347,9 +347,9 @@ async fn config_json(archive: &ArchiveReader, published: &Published) -> Check {
 }
 
 fn not_as_published(seen: String) -> Check {
-    let cure = "every new node would be restored all the same, since only Kong's own import reads this object. An exporter that \
-                was killed right after manifest.json leaves it so: the one that leads writes it anew within a minute, or when it \
-                starts";
+    let cure = "every new node would be restored all the same, from the payload; Kong's own import reads this object. \
+                An exporter that was killed right after manifest.json leaves it so: the one that leads writes it anew \
+                within a minute, or when it starts";
     Check::warn(CONFIG_JSON, seen, cure)
 }
 
