@@ -121,7 +121,8 @@ impl DrillEvery {
 
         if !role.exports() {
             tracing::warn!(
-                "{}: only the exporter that leads drills, and KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off: set it there",
+                "{}: only the exporter that leads drills, and KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off: set it for \
+                 the exporter instead",
                 given.name
             );
             return Some(None);

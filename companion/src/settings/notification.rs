@@ -14,17 +14,17 @@ use super::names::{LIFEBOAT_DRILL_HEARTBEAT_URL, LIFEBOAT_HEARTBEAT_URL, Name};
 use super::names::{LIFEBOAT_WEBHOOK_KEY, LIFEBOAT_WEBHOOK_URL};
 use super::{Reader, Role};
 
-/// What stands in a heartbeat's URL where the version is to stand.
+/// The placeholder for Kong's version in a heartbeat's URL.
 const VERSION: &str = "{kong_version}";
 
-/// Who is told.
+/// The receivers.
 #[derive(Clone, Debug, Default)]
 pub struct NotificationSettings {
     /// Pinged while this exporter leads and all is well.
     pub heartbeat: Option<Receiver>,
     /// Pinged after each drill that passed.
     pub drill_heartbeat: Option<Receiver>,
-    /// Told what begins and ends.
+    /// Gets a message when a state begins and when it ends.
     pub webhook: Option<Webhook>,
 }
 
@@ -52,14 +52,15 @@ pub enum Unusable {
     /// No URL.
     #[error("it is not a URL (valid: https://hooks.example.com/lifeboat)")]
     NotAUrl,
-    /// It would be sent in clear text to another host.
+    /// Messages would go to another host in clear text.
     #[error(
         "it is neither https:// nor http:// to this host's own loopback (valid: https://hooks.example.com/lifeboat)"
     )]
     Exposed,
     /// An address that no receiver has, such as a cloud's metadata service.
     #[error(
-        "its address is link-local, multicast or none at all, which no receiver has (valid: https://hooks.example.com/lifeboat)"
+        "its address is link-local, multicast, broadcast or unspecified, which no receiver has (valid: \
+         https://hooks.example.com/lifeboat)"
     )]
     NoReceiver,
     /// No key.
@@ -73,7 +74,7 @@ impl NotificationSettings {
         self.heartbeat.is_some() || self.drill_heartbeat.is_some() || self.webhook.is_some()
     }
 
-    /// The outer option: whether they could be read. `drills`: whether this exporter drills by itself.
+    /// `None` if a setting is wrong, which the reader reports. `drills`: whether this exporter drills by itself.
     pub(super) fn read(reader: &mut Reader<'_>, role: Role, drills: bool) -> Option<Self> {
         let heartbeat = Receiver::read(reader, LIFEBOAT_HEARTBEAT_URL);
         let drill_heartbeat = Receiver::read(reader, LIFEBOAT_DRILL_HEARTBEAT_URL);
@@ -84,7 +85,8 @@ impl NotificationSettings {
         if !role.exports() {
             for receiver in [read.heartbeat.take(), read.drill_heartbeat.take()].into_iter().flatten() {
                 warn!(
-                    "{}: only the exporter that leads pings it, and KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off: set it there",
+                    "{}: only the exporter that leads pings it, and KONG_CLUSTER_FALLBACK_CONFIG_EXPORT is off: set it \
+                     for the exporter instead",
                     receiver.setting
                 );
             }
@@ -104,6 +106,7 @@ impl Receiver {
     fn read(reader: &mut Reader<'_>, setting: Name) -> Option<Option<Self>> {
         let Some(url) = reader.rereadable_secret(setting).ok()? else { return Some(None) };
         let receiver = Self { setting, url };
+        // Any version: only the URL's form is checked.
         match receiver.url(Some(KongVersion::new(3, 9, 1))) {
             Ok(_) => Some(Some(receiver)),
             Err(error) => {
@@ -146,6 +149,7 @@ impl Webhook {
     fn read(reader: &mut Reader<'_>) -> Option<Option<Self>> {
         let receiver = Receiver::read(reader, LIFEBOAT_WEBHOOK_URL);
         let key = reader.rereadable_secret(LIFEBOAT_WEBHOOK_KEY);
+
         match (receiver?, key.ok()?) {
             (Some(receiver), Some(key)) => {
                 let webhook = Self { receiver, key };
@@ -179,7 +183,7 @@ impl Webhook {
     /// The key as it is now.
     ///
     /// # Errors
-    /// When it can't be read, or is none.
+    /// When it can't be read, or is not a valid key.
     pub fn key(&self) -> Result<WebhookKey, Unusable> {
         let text = self.key.reveal().map_err(|error| Unusable::Unreadable(error.to_string()))?;
         Ok(WebhookKey::new(&text)?)
