@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use lifeboat_core::export::election::clearance::{Mark, Usual};
 use lifeboat_core::export::election::record::{LeaseRecord, Registered, Registration};
-use lifeboat_core::export::election::{Found, Over};
+use lifeboat_core::export::election::{FORGOTTEN, Found, Over};
 use lifeboat_core::kong::version::KongVersion;
 use lifeboat_core::object_key::ObjectKeys;
 use lifeboat_storage::{Entry, StorageError, Tag, Write};
@@ -16,11 +16,9 @@ use super::{Archive, ArchiveReader};
 
 /// These are some hundred bytes.
 const LIMIT: u64 = 64 << 10;
-/// An exporter that registered longer than this before the newest is no candidate, whatever it said.
-const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
 
-/// Registrations that were read before, by key, each with the tag of what was read. One whose tag is the same need not be
-/// read again. The tag of the listing won't do: what it shows may have been replaced before it was read.
+/// Registrations that were read before, by key, each with the tag of what was read. One whose tag is the same need not
+/// be read again. The tag of the listing won't do: what it shows may have been replaced before it was read.
 #[derive(Clone, Debug, Default)]
 pub struct KnownRegistrations(BTreeMap<String, (Tag, Registration)>);
 

@@ -12,7 +12,9 @@ mod times;
 pub use lease::Lease;
 pub use registry::Registry;
 pub use strategy::{ConditionalWrites, ElectionSetting, NoLease, Strategy};
-pub use times::{DEATH, MARK_RECHECK, NO_LEASE_RETRY, PROBE_RETRY, RENEWAL, REQUEST_LIMIT, SAFE, SOON, WATCH};
+pub use times::{
+    DEATH, FORGOTTEN, MARK_RECHECK, NO_LEASE_RETRY, PROBE_RETRY, RENEWAL, REQUEST_LIMIT, SAFE, SOON, WATCH,
+};
 
 use self::record::{FORMAT, LeaseRecord, LinkHealth, Registered, Registration};
 use super::publisher::Leadership;

@@ -27,8 +27,11 @@ pub const SOON: Duration = Duration::from_secs(2);
 pub(super) const COURTESY: Duration = Duration::from_secs(20);
 /// How long a link to the control plane may be down before it counts as dead, and other exporters are told.
 pub(super) const LINK_DEATH: Duration = Duration::from_secs(10);
-/// How often an exporter with a lease writes its registration again, so that people see it, and no lifecycle rule expires it.
+/// How often an exporter with a lease writes its registration again, so that people see it, and no lifecycle rule expires
+/// it.
 pub(super) const REGISTER: Duration = Duration::from_secs(60 * 60);
+/// An exporter that registered longer than this before the newest is no candidate, whatever it said.
+pub const FORGOTTEN: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The pauses before the store's conditional writes are tested again, when that failed or proved nothing.
 pub const PROBE_RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
