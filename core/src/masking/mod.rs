@@ -35,14 +35,28 @@ impl<'a> Mask<'a> {
         Self { rules: Rules::of(kind, name), kind, plugin: name.filter(|_| kind == "plugins") }
     }
 
+    /// The mask for what stands in the list `kind`, and the path at which the mask knows it. What is no entity is known by
+    /// the list's own name.
+    fn of_element(kind: &'a str, element: &'a Value) -> (Self, Option<&'a str>) {
+        match element {
+            Value::Object(entity) => (Self::of(kind, entity), None),
+            _ => (Self { rules: Rules::of(kind, None), kind, plugin: None }, Some(kind)),
+        }
+    }
+
     /// The value of the field at `path` (a member's name, then names inside of it), its secrets covered.
     pub fn cover(&self, path: &[&str], value: &Value) -> Value {
         self.cover_by(path, value, Cover::Alike)
     }
 
-    fn cover_by(&self, path: &[&str], value: &Value, cover: Cover<'_>) -> Value {
+    /// Whether nothing of the value at `path` may be shown: by our rules, or because Kong's schemas mark it.
+    fn is_secret(&self, path: &[&str], value: &Value) -> bool {
         let is_marked = || !is_harmless(value) && SchemaSet::any_marks_secret(self.kind, self.plugin, path);
-        if self.rules.is_secret(path, value) || is_marked() {
+        self.rules.is_secret(path, value) || is_marked()
+    }
+
+    fn cover_by(&self, path: &[&str], value: &Value, cover: Cover<'_>) -> Value {
+        if self.is_secret(path, value) {
             return cover.instead_of(value);
         }
 
@@ -135,10 +149,10 @@ fn keep(result: &mut io::Result<()>, step: impl FnOnce() -> io::Result<()>) {
 
 fn covered(kind: &str, json: &[u8], cover: Cover<'_>) -> Vec<u8> {
     let covered = match serde_json::from_slice::<Value>(json) {
-        Ok(value) => match value.as_object() {
-            Some(entity) => Mask::of(kind, entity).cover_by(&[], &value, cover),
-            None => Mask::of(kind, &Map::new()).cover_by(&[kind], &value, cover),
-        },
+        Ok(value) => {
+            let (mask, path) = Mask::of_element(kind, &value);
+            mask.cover_by(path.as_slice(), &value, cover)
+        }
         // More deeply nested than serde_json reads: nobody has looked inside.
         Err(_) => cover.instead_of(&Value::from(String::from_utf8_lossy(json))),
     };

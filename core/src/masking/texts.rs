@@ -1,11 +1,10 @@
 //! The texts in a configuration that are secret, for covering them where somebody else has written them: into a log. Which
-//! values are secret is in `secret.rs`.
+//! values are secret, [`Mask`] says.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::secret::Rules;
 use super::{MASK, Mask};
 use crate::kong::Configuration;
 use crate::sensitive::Sensitive;
@@ -18,19 +17,18 @@ const SHORTEST: usize = 4;
 pub struct SecretTexts(Sensitive<BTreeSet<String>>);
 
 impl SecretTexts {
-    /// Those of a configuration.
-    pub fn of(configuration: &Configuration) -> Self {
+    /// Those of a configuration; `None` if it is nested too deeply to be looked into, so that they can't be told.
+    pub fn of(configuration: &Configuration) -> Option<Self> {
+        let kinds: Map<String, Value> = serde_json::from_slice(configuration.json()).ok()?;
         let mut texts = Self::default();
-        if let Ok(Value::Object(kinds)) = serde_json::from_slice(configuration.json()) {
-            for (kind, entities) in &kinds {
-                for entity in entities.as_array().into_iter().flatten() {
-                    let nothing = Map::new();
-                    let members = entity.as_object().unwrap_or(&nothing);
-                    texts.gather(&Mask::of(kind, members).rules, &[], entity);
-                }
+
+        for (kind, entities) in &kinds {
+            for entity in entities.as_array().map_or(std::slice::from_ref(entities), Vec::as_slice) {
+                let (mask, path) = Mask::of_element(kind, entity);
+                texts.gather(&mask, path.as_slice(), entity);
             }
         }
-        texts
+        Some(texts)
     }
 
     /// With another one, and each of its lines.
@@ -47,17 +45,17 @@ impl SecretTexts {
         found.iter().fold(line.to_owned(), |line, text| line.replace(text, MASK))
     }
 
-    fn gather(&mut self, rules: &Rules, path: &[&str], value: &Value) {
-        if !path.is_empty() && rules.is_secret(path, value) {
+    fn gather(&mut self, mask: &Mask<'_>, path: &[&str], value: &Value) {
+        if mask.is_secret(path, value) {
             return self.gather_all(value);
         }
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
-                    self.gather(rules, &[path, &[name.as_str()]].concat(), value);
+                    self.gather(mask, &[path, &[name.as_str()]].concat(), value);
                 }
             }
-            Value::Array(elements) => elements.iter().for_each(|element| self.gather(rules, path, element)),
+            Value::Array(elements) => elements.iter().for_each(|element| self.gather(mask, path, element)),
             _ => {}
         }
     }
@@ -79,6 +77,8 @@ impl SecretTexts {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::kong::reconfigure::{DEFAULT_MAX_CONFIG, decode};
 
@@ -86,10 +86,30 @@ mod tests {
 
     #[test]
     fn what_is_secret_in_a_configuration_is_covered_in_a_line_and_nothing_else() {
-        let texts = SecretTexts::of(&decode(RECORDED, DEFAULT_MAX_CONFIG).unwrap().configuration).and("licence-key");
+        let texts =
+            SecretTexts::of(&decode(RECORDED, DEFAULT_MAX_CONFIG).unwrap().configuration).unwrap().and("licence-key");
         let line = "in 'key': alice-secret-key of alice at orders.internal, licence-key";
         assert_eq!(texts.cover(line), "in 'key': (masked) of alice at orders.internal, (masked)");
         assert_eq!(format!("{texts:?}"), "SecretTexts(..)");
+    }
+
+    #[test]
+    fn in_a_line_the_same_is_covered_as_in_the_configuration() {
+        let of = |json: &'static str| {
+            SecretTexts::of(&Configuration::from_json(Bytes::from_static(json.as_bytes())).unwrap())
+        };
+        // Only Kong's schemas mark this field.
+        let marked = of(r#"{"plugins":[{"name":"ai-proxy","config":{"auth":{"gcp_service_account_json":"hidden"}}}]}"#);
+        assert_eq!(marked.unwrap().cover("bad JSON: hidden"), "bad JSON: (masked)");
+        // No entity.
+        let bare = of(r#"{"our_tokens":["hidden"],"our_secret":"covered"}"#);
+        assert_eq!(bare.unwrap().cover("hidden, covered"), "(masked), (masked)");
+    }
+
+    #[test]
+    fn of_what_is_nested_too_deeply_the_secrets_can_not_be_told() {
+        let deep = format!(r#"{{"plugins":[{}"secret"{}]}}"#, "[".repeat(200), "]".repeat(200));
+        assert!(SecretTexts::of(&Configuration::from_json(Bytes::from(deep)).unwrap()).is_none());
     }
 
     #[test]

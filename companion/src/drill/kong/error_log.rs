@@ -55,7 +55,7 @@ async fn secrets(
     let chosen = sources.restore(version, clock.wall()).await.ok()?;
     let texts = computed(move || {
         let json = chosen.verified.config_json().ok()?;
-        Some(SecretTexts::of(&Configuration::from_json(Bytes::from(json)).ok()?))
+        SecretTexts::of(&Configuration::from_json(Bytes::from(json)).ok()?)
     });
     let given = [Name::of_others("KONG_LICENSE_DATA"), names::KONG_CLUSTER_CERT_KEY]
         .map(|name| Reader::new(&settings.kong.source).text(name));
