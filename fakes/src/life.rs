@@ -1,5 +1,6 @@
 //! A node's life: link after link, and on each what KONG.md section 1 tells of a data plane.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -122,7 +123,7 @@ impl Life {
             tokio::select! {
                 frame = frames.next() => match frame.transpose()? {
                     Some(Incoming::Binary(message)) => self.receive(message, &mut loader),
-                    Some(Incoming::Pong(_)) => self.state.send_modify(|state| state.pongs += 1),
+                    Some(Incoming::Pong(_)) => pinger.answered(),
                     Some(Incoming::Fragment) => return Err(io::Error::other("again: the message is fragmented")),
                     Some(Incoming::Close) => return Ok("the control plane closed the link".to_owned()),
                     // Kong answers no ping of its control plane, and ignores text.
@@ -205,13 +206,15 @@ struct Pinger<'a> {
     poll: tokio::time::Interval,
     last: Instant,
     due_now: bool,
+    /// The hashes in the pings that are not answered yet, oldest first.
+    unanswered: VecDeque<String>,
 }
 
 impl<'a> Pinger<'a> {
     fn new(life: &'a Life) -> Self {
         let mut poll = interval(life.options.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { life, poll, last: Instant::now(), due_now: false }
+        Self { life, poll, last: Instant::now(), due_now: false, unanswered: VecDeque::new() }
     }
 
     fn is_due(&self) -> bool {
@@ -219,10 +222,21 @@ impl<'a> Pinger<'a> {
     }
 
     async fn ping(&mut self, writer: &mut Writer<TokioIo<Upgraded>>) -> io::Result<()> {
-        writer.ping(self.life.hash().as_bytes()).await?;
+        let hash = self.life.hash();
+        writer.ping(hash.as_bytes()).await?;
         (self.last, self.due_now) = (Instant::now(), false);
         self.poll.reset();
+        self.unanswered.push_back(hash);
         self.life.state.send_modify(|state| state.pings += 1);
         Ok(())
+    }
+
+    /// A pong answers the oldest ping.
+    fn answered(&mut self) {
+        let hash = self.unanswered.pop_front();
+        self.life.state.send_modify(|state| {
+            state.pongs += 1;
+            state.confirmed = hash.or(state.confirmed.take());
+        });
     }
 }

@@ -154,6 +154,8 @@ pub struct NodeState {
     pub pings: u64,
     /// The pongs that came.
     pub pongs: u64,
+    /// The hash in the newest ping that was answered.
+    pub confirmed: Option<String>,
     /// What it runs.
     pub configuration: Option<Configuration>,
     /// Why its last link ended, or was not made.

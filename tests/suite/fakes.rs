@@ -181,10 +181,21 @@ async fn a_silent_control_plane_answers_pings_and_sends_nothing() {
     let node = Node::start(NodeOptions { ping_interval: Duration::from_millis(20), ..options });
     let state = soon(node.wait_for(|state| state.pongs >= 3)).await;
     assert_eq!((state.received, state.connections), (0, 1));
+    assert_eq!(state.confirmed.as_deref(), Some(EMPTY_HASH));
 
     control_plane.behave(Behaviour::Serving);
     let state = soon(node.wait_for(|state| state.applied == 1)).await;
     assert_eq!(state.connections, 1);
+}
+
+// Whoever asks late, after that ping and its pong, still sees it.
+#[tokio::test]
+async fn a_node_shows_which_hash_was_confirmed() {
+    let (_control_plane, options) = cluster().await;
+    let node = Node::start(NodeOptions { poll_interval: Duration::from_millis(20), ..options });
+    let state = soon(node.wait_for(|state| state.applied == 1 && state.pongs >= 2)).await;
+    assert_eq!(state.confirmed.as_deref(), Some(state.hash()));
+    assert_eq!(node.state().confirmed, state.confirmed);
 }
 
 #[tokio::test]

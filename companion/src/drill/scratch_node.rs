@@ -66,7 +66,8 @@ pub(super) async fn restored(
         return Ok(Runs::Another(configuration.hash));
     }
 
-    let answered = node.wait_for(|state| state.pings > running.pings && state.pongs > running.pongs);
+    // On a busy host, the ping may have been answered before this is reached.
+    let answered = node.wait_for(|state| state.confirmed.as_ref() == Some(&configuration.hash));
     if timeout(ANSWER_LIMIT, answered).await.is_err() {
         return Err(not_answered(&node.state()));
     }

@@ -41,8 +41,8 @@ pub(super) async fn play(part: &NodePart, clock: Clock) -> Result<(), Failure> {
     }
 
     // Its ping has told the relay what it runs, or will have within the second.
-    let pings = node.state().pings;
-    let _ = timeout(Duration::from_secs(2), node.wait_for(|state| state.pings > pings)).await;
+    let confirmed = node.wait_for(|state| state.confirmed.as_deref() == Some(state.hash()));
+    let _ = timeout(Duration::from_secs(2), confirmed).await;
     node.stop().await;
     Ok(())
 }
