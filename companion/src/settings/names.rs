@@ -288,7 +288,7 @@ settings! {
         "how many snapshots of each version of Kong stay in the store at most; `all`: delete none");
     LIFEBOAT_MAX_CONFIG = setting("max-config", "536870912",
         "the largest configuration that is accepted, decompressed: bytes, or with a unit (`64MiB`); at a relay also \
-         how much all different large messages on their way to nodes have together, compressed");
+         what different large messages in transit may have together, compressed");
     [Keys]
     LIFEBOAT_ENCRYPTION_KEYS = secret("none",
         "keys that snapshots are sealed with: `NAME:ek1_…`, comma separated; the first one seals, all of them open");
