@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use clap::ArgMatches;
 use futures::FutureExt;
 use lifeboat_fakes::certificate::{Authority, ClusterCertificate};
 use tempfile::TempDir;
@@ -84,11 +85,15 @@ fn at(storage: &'static str, more: &[(&'static str, &'static str)]) -> Vec<(&'st
     [&[("KONG_CLUSTER_FALLBACK_CONFIG_STORAGE", storage)], more].concat()
 }
 
-/// What a form of a command reads before it waits for anything, in these circumstances.
-fn read_in(form: &str, given: &[(&str, &str)], folder: &TempDir) -> BTreeSet<String> {
-    let folder = folder.path().display().to_string();
-    let words = format!("lifeboat {}", form.replace("FOLDER", &folder));
+/// A form's arguments, understood.
+fn understood(form: &str, folder: &str) -> ArgMatches {
+    let words = format!("lifeboat {}", form.replace("FOLDER", folder));
     let arguments: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+    cli::matches(&arguments).unwrap_or_else(|error| panic!("{form}: {error}"))
+}
+
+/// What a command reads before it waits for anything, in these circumstances.
+fn read_in(matches: &ArgMatches, given: &[(&str, &str)], folder: &str) -> BTreeSet<String> {
     let base = [
         ("KONG_VERSION", "3.9.1"),
         ("KONG_ROLE", "data_plane"),
@@ -100,10 +105,9 @@ fn read_in(form: &str, given: &[(&str, &str)], folder: &TempDir) -> BTreeSet<Str
         ("LIFEBOAT_HTTP_LISTEN", "127.0.0.1:0"),
         ("LIFEBOAT_RELAY_LISTEN", "127.0.0.1:0"),
     ];
-    let given = base.iter().chain(given).map(|(name, value)| ((*name).to_owned(), value.replace("FOLDER", &folder)));
+    let given = base.iter().chain(given).map(|(name, value)| ((*name).to_owned(), value.replace("FOLDER", folder)));
 
-    let matches = cli::matches(&arguments).unwrap_or_else(|error| panic!("{form}: {error}"));
-    let request = cli::read(&matches, given);
+    let request = cli::read(matches, given);
     let source = request.source.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if logging::default_level(&request.task).is_some() {
@@ -145,7 +149,8 @@ fn each_command_reads_what_its_help_lists_and_nothing_else() {
 }
 
 fn compare_what_is_read_with_the_lists() {
-    let (folder, circumstances) = (folder(), circumstances());
+    let (files, circumstances) = (folder(), circumstances());
+    let folder = files.path().display().to_string();
     let mut differ = Vec::new();
     let definition = definition();
 
@@ -153,8 +158,9 @@ fn compare_what_is_read_with_the_lists() {
         let forms = FORMS.iter().filter(|form| form.split(' ').next() == Some(command));
         let mut read = BTreeSet::new();
         for form in forms {
+            let matches = understood(form, &folder);
             for given in &circumstances {
-                read.extend(of_ours(read_in(form, given, &folder)));
+                read.extend(of_ours(read_in(&matches, given, &folder)));
             }
         }
         let listed: BTreeSet<String> = read_by(command).iter().map(ToString::to_string).collect();
