@@ -223,9 +223,11 @@ impl Headless {
                 let hash = message.config_hash;
                 let bytes = message.configuration.json().len();
                 self.recorder.received(hash, bytes as u64);
+
                 // Nothing waits for what is only told.
                 let (configuration, recorder) = (message.configuration.clone(), self.recorder.clone());
                 tokio::task::spawn_blocking(move || recorder.ends(hash, Lifetimes::of(&configuration)));
+
                 // Logged only when it can't be lost any more: if the program is stopped after this line, it is still
                 // written.
                 self.newest.put(Received {

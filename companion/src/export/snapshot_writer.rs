@@ -148,10 +148,7 @@ impl SnapshotWriter {
 
     /// The manifest that was looked at or written last.
     pub(super) fn published(&self) -> Option<&Manifest> {
-        match &self.current {
-            CurrentManifest::Published(published) => Some(&published.manifest),
-            CurrentManifest::Absent | CurrentManifest::Unaccepted(_) => None,
-        }
+        self.current().map(|published| &*published.manifest)
     }
 
     /// Whether the published manifest would be sealed and signed in another way now.
